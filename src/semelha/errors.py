@@ -1,0 +1,112 @@
+"""Every error that semelha raises on purpose. One clear sentence each: what is wrong, and what would be right.
+
+    SemelhaError
+    ├── UsageError                   an argument that cannot be right
+    ├── PictureError                 a picture that cannot be used
+    │   ├── NotAPicture              the bytes are no picture in a known format
+    │   ├── TruncatedPicture         the file ends before the picture does, or is damaged
+    │   └── PictureTooLarge          more bytes or pixels than the limits allow
+    ├── DatasetError                 a folder or manifest that cannot be read as a data set
+    ├── ModelError                   a model folder that cannot be used
+    │   ├── ModelIncomplete          a file is missing
+    │   ├── ModelAltered             a file is not the one that was written
+    │   └── ModelTooNew              written by a newer semelha
+    ├── GalleryError                 a gallery that cannot do what was asked
+    │   ├── FingerprintMismatch      vectors of two models would meet
+    │   ├── SubjectNotFound          no subject has that name
+    │   ├── SubjectExists            a subject has that name already
+    │   └── GalleryTooNew            written by a newer semelha
+    ├── CalibrationError             the data cannot support the rate that was asked for
+    ├── TrainingError                training cannot start or go on
+    │   ├── BackboneError            a backbone that cannot be built or exported
+    │   └── PretrainedUnavailable    pretrained weights that cannot be had
+    └── MissingExtra                 a part of semelha that is not installed
+
+Where the cause lies in a file or folder, the message names it.
+"""
+
+from __future__ import annotations
+
+
+class SemelhaError(Exception):
+    """Base of every error that semelha raises on purpose."""
+
+
+class UsageError(SemelhaError):
+    """An argument that cannot be right."""
+
+
+class PictureError(SemelhaError):
+    """A picture that cannot be used."""
+
+
+class NotAPicture(PictureError):
+    """The bytes are no picture in a known format."""
+
+
+class TruncatedPicture(PictureError):
+    """The file ends before the picture does, or is damaged."""
+
+
+class PictureTooLarge(PictureError):
+    """More bytes or pixels than the limits allow."""
+
+
+class DatasetError(SemelhaError):
+    """A folder or manifest that cannot be read as a data set."""
+
+
+class ModelError(SemelhaError):
+    """A model folder that cannot be used."""
+
+
+class ModelIncomplete(ModelError):
+    """A file of the model folder is missing."""
+
+
+class ModelAltered(ModelError):
+    """A file of the model folder is not the one that was written."""
+
+
+class ModelTooNew(ModelError):
+    """The model folder was written by a newer semelha."""
+
+
+class GalleryError(SemelhaError):
+    """A gallery that cannot do what was asked."""
+
+
+class FingerprintMismatch(GalleryError):
+    """Vectors of two models would meet."""
+
+
+class SubjectNotFound(GalleryError):
+    """No subject has that name."""
+
+
+class SubjectExists(GalleryError):
+    """A subject has that name already."""
+
+
+class GalleryTooNew(GalleryError):
+    """The gallery was written by a newer semelha."""
+
+
+class CalibrationError(SemelhaError):
+    """The data cannot support the rate that was asked for."""
+
+
+class TrainingError(SemelhaError):
+    """Training cannot start or go on."""
+
+
+class BackboneError(TrainingError):
+    """A backbone that cannot be built or exported."""
+
+
+class PretrainedUnavailable(TrainingError):
+    """Pretrained weights that cannot be had."""
+
+
+class MissingExtra(SemelhaError):
+    """A part of semelha that is not installed."""
