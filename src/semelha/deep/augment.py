@@ -1,0 +1,138 @@
+"""Augmentation of a whole batch at once, on its device, with parameters of each picture's own.
+
+All that moves pixels (turning, scaling, shearing, shifting, flipping and elastic warping) is one field of
+coordinates a picture, and one interpolation.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a picture may be changed and still show the same thing. Every range is uniform around no change.
+
+    Parameters
+    ----------
+    rotate : float
+        Degrees, to either side.
+    scale, stretch : float
+        Log of the largest factor by which both axes, or one against the other, grow or shrink.
+    shear : float
+        Tangent of the largest angle.
+    translate : float
+        Part of the picture's side.
+    elastic : float
+        Standard deviation of the smooth random displacement (Simard et al., ICDAR 2003), part of the side.
+    flip : bool
+        Mirror half of the pictures, left to right.
+    brightness, contrast, saturation : float
+        Largest change, as a part of the full range or of the picture's own.
+    erase : float
+        Largest side of a grey rectangle laid over half of the pictures (Zhong et al., AAAI 2020), part of the side.
+    """
+
+    rotate: float = 10.0
+    scale: float = 0.15
+    stretch: float = 0.1
+    shear: float = 0.15
+    translate: float = 0.08
+    elastic: float = 0.0
+    flip: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    erase: float = 0.0
+
+    def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """A changed copy.
+
+        Parameters
+        ----------
+        pixels : (batch, channels, height, width) uint8 or float32, on the scale 0..255
+        generator : torch.Generator
+            On the device of `pixels`; the same state gives the same changes.
+
+        Returns
+        -------
+        float32 of the same shape, on the same scale
+        """
+        x = pixels.float()
+        x = F.grid_sample(x, self._field(x, generator), padding_mode="border", align_corners=False)
+        if self.brightness or self.contrast or self.saturation:
+            x = self._recolor(x, generator)
+        return self._erased(x, generator) if self.erase else x
+
+    def _field(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Where each pixel of the result is read from: (batch, height, width, 2) in -1..1."""
+        batch, _, height, width = x.shape
+        angle, scale, stretch, shear, right, down = spread(6, batch, x, generator)  # each (batch,) in -1..1
+        angle, shear = angle * math.radians(self.rotate), shear * self.shear
+        across = torch.exp(scale * self.scale + stretch * self.stretch)
+        along = torch.exp(scale * self.scale - stretch * self.stretch)
+        if self.flip:
+            across = across * torch.where(spread(1, batch, x, generator)[0] < 0, -1.0, 1.0)
+        cos, sin = torch.cos(angle), torch.sin(angle)
+        rows = (
+            torch.stack([across * cos, across * (shear * cos - sin), 2 * self.translate * right], dim=1),
+            torch.stack([along * sin, along * (shear * sin + cos), 2 * self.translate * down], dim=1),
+        )
+        field = F.affine_grid(torch.stack(rows, dim=1), [batch, 1, height, width], align_corners=False)
+        return field + self._warp(x, generator) if self.elastic else field
+
+    def _warp(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Smooth displacements: noise on a grid of 6 × 6 points, interpolated. (batch, height, width, 2)."""
+        batch, _, height, width = x.shape
+        noise = torch.randn(2, batch, 6, 6, generator=generator, device=x.device)
+        smooth = interpolation(height, x) @ noise @ interpolation(width, x).T  # (2, batch, height, width)
+        return 2 * self.elastic * smooth.movedim(0, -1)
+
+    def _recolor(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        brightness, contrast, saturation = spread(3, len(x), x, generator).view(3, -1, 1, 1, 1)
+        if x.shape[1] == 3 and self.saturation:
+            grey = x.mean(dim=1, keepdim=True)
+            x = grey + (x - grey) * (1 + self.saturation * saturation)
+        middle = x.mean(dim=(1, 2, 3), keepdim=True)
+        x = middle + (x - middle) * (1 + self.contrast * contrast) + 255 * self.brightness * brightness
+        return x.clamp(0, 255)
+
+    def _erased(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        batch, _, height, width = x.shape
+        wide, high, left, top, coin = (spread(5, batch, x, generator).view(5, -1, 1, 1, 1) + 1) / 2
+        wide, high = wide * self.erase * (coin < 0.5), high * self.erase
+        columns = (torch.arange(width, device=x.device) + 0.5) / width  # (width,)
+        rows = (torch.arange(height, device=x.device).view(-1, 1) + 0.5) / height  # (height, 1)
+        inside = ((columns - left).abs() < wide / 2) & ((rows - top).abs() < high / 2)  # (batch, 1, height, width)
+        return torch.where(inside, x.mean(dim=(1, 2, 3), keepdim=True), x)
+
+
+def spread(rows: int, batch: int, like: Tensor, generator: torch.Generator) -> Tensor:
+    """(rows, batch) uniform in -1..1."""
+    return torch.rand(rows, batch, generator=generator, device=like.device) * 2 - 1
+
+
+def interpolation(side: int, like: Tensor, points: int = 6) -> Tensor:
+    """(side, points): weights of a cubic interpolation from `points` to `side` places along one axis."""
+    one = torch.eye(points, device=like.device).unsqueeze(1)  # (points, 1, points)
+    return F.interpolate(one.unsqueeze(2), (1, side), mode="bicubic", align_corners=False).view(points, side).T
+
+
+def quarter_turns(pixels: Tensor, turns: Tensor) -> Tensor:
+    """Each picture turned by its own number of quarter turns, counter-clockwise.
+
+    Parameters
+    ----------
+    pixels : (batch, channels, side, side)
+    turns : (batch,) int64, 0 to 3
+    """
+    turned = pixels.clone()
+    for turn in (1, 2, 3):
+        which = turns == turn
+        turned[which] = torch.rot90(pixels[which], turn, dims=(2, 3))
+    return turned

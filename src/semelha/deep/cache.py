@@ -1,0 +1,132 @@
+"""Pictures decoded once: a memory-mapped array of the fitted pixels of a data set.
+
+Training reads the same pictures dozens of times; the decoder should not be what it waits for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import PictureError, TrainingError
+from semelha.images import Dataset, Picture, Skipped, content_hash, fit, read_all
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class PixelCache:
+    """The fitted pixels of a data set, in the order of its pictures.
+
+    Attributes
+    ----------
+    pixels : (pictures, channels, size, size) uint8, memory-mapped, read-only
+    hashes : tuple of str
+        Content hash of each decoded picture, before fitting.
+    dataset : Dataset
+        The pictures that could be decoded, the others among its `skipped`.
+    """
+
+    pixels: NDArray[np.uint8]
+    hashes: tuple[str, ...]
+    dataset: Dataset
+
+    def statistics(self) -> tuple[float, float]:
+        """Mean and standard deviation of the pixels on the scale 0..1, over at most 2,000 pictures."""
+        some = self.pixels[:: max(1, len(self.pixels) // 2000)]
+        return float(some.mean() / 255), max(float(some.std() / 255), 1e-3)
+
+
+def open_cache(
+    dataset: Dataset, folder: Path, *, size: int, channels: int, progress: Progress | None = None
+) -> PixelCache:
+    """The cache of `dataset` in `folder`: opened where it is there and complete, otherwise made.
+
+    Pictures that cannot be decoded are left out and listed in the `skipped` of the cache's data set.
+
+    Raises
+    ------
+    TrainingError
+        The folder cannot be written, or has no room.
+    """
+    pixels_file, index_file = folder / "pixels.u8", folder / "pixels.json"
+    key = _key(dataset, size, channels)
+    if not _complete(index_file, key):
+        try:
+            index_file.unlink(missing_ok=True)
+            _write(dataset, pixels_file, index_file, key, size, channels, progress)
+        except OSError as error:
+            raise TrainingError(f"the picture cache cannot be written to {folder}: {error.strerror}") from error
+    index = json.loads(index_file.read_text())
+    kept = dataset.select(index["kept"])
+    skipped = tuple(Skipped(name, reason) for name, reason in index["skipped"])
+    pixels: NDArray[np.uint8] = (
+        np.memmap(pixels_file, np.uint8, "r", shape=(len(kept), channels, size, size))
+        if len(kept)
+        else np.empty((0, channels, size, size), np.uint8)
+    )
+    return PixelCache(pixels, tuple(index["hashes"]), kept.with_skipped(skipped))
+
+
+def _complete(index_file: Path, key: str) -> bool:
+    if not index_file.exists():
+        return False
+    try:
+        return bool(json.loads(index_file.read_text())["key"] == key)
+    except (ValueError, KeyError):
+        return False
+
+
+def _write(
+    dataset: Dataset,
+    pixels_file: Path,
+    index_file: Path,
+    key: str,
+    size: int,
+    channels: int,
+    progress: Progress | None,
+) -> None:
+    def prepared(picture: Picture) -> tuple[NDArray[np.uint8], str]:
+        pixels = picture.pixels()
+        return fit(pixels, (size, size), channels=channels), content_hash(pixels)
+
+    kept: list[int] = []
+    hashes: list[str] = []
+    skipped: list[tuple[str, str]] = []
+    with pixels_file.open("wb") as file:
+        for i, result in enumerate(read_all(dataset.pictures, prepared)):
+            if isinstance(result, PictureError):
+                skipped.append((dataset.pictures[i].name, str(result)))
+            else:
+                pixels, digest = result
+                file.write(np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes())
+                kept.append(i)
+                hashes.append(digest)
+            if progress is not None:
+                progress(i + 1, len(dataset))
+        file.flush()
+        os.fsync(file.fileno())
+    index = {"key": key, "kept": kept, "hashes": hashes, "skipped": skipped}
+    partial = index_file.with_suffix(".partial")
+    partial.write_text(json.dumps(index))
+    partial.replace(index_file)
+
+
+def _key(dataset: Dataset, size: int, channels: int) -> str:
+    """What the cache depends on: a file that was changed has another time or size."""
+    digest = hashlib.sha256(f"{size}/{channels}".encode())
+    for picture in dataset:
+        digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode())
+        if isinstance(picture.source, Path):
+            status = picture.source.stat()
+            digest.update(f"{status.st_size}/{status.st_mtime_ns}".encode())
+        else:
+            digest.update(picture.source.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,90 @@
+"""What a training needs to go on after it was killed, in one file that is whole at every moment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from semelha.errors import TrainingError
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class Checkpoint:
+    """The state of a training after `step` steps.
+
+    Attributes
+    ----------
+    plan : str
+        Data set, network, recipe and seed, as one string: a training goes on only as what it was.
+    step : int
+    elapsed : float
+        Seconds trained so far.
+    uniform : int
+        Batches drawn so far that visit every class.
+    network, average, loss : dict
+        State of the network, of its moving average and of the loss.
+    optimizer : dict
+    means : (classes, dim) float32
+        Running mean embedding of each class.
+    best : dict
+        Weights of the best moving average so far.
+    best_score : float
+        Its R@1 on the classes held out.
+    """
+
+    plan: str
+    step: int
+    elapsed: float
+    uniform: int
+    network: Tensors
+    average: Tensors
+    loss: Tensors
+    optimizer: dict[str, Any]
+    means: Tensor
+    best: Tensors
+    best_score: float
+
+    def save(self, path: Path) -> None:
+        """Write to a temporary file, sync, rename: the old checkpoint stays until the new one is whole."""
+        partial = path.with_suffix(".partial")
+        state = {field.name: getattr(self, field.name) for field in fields(self)}
+        try:
+            with partial.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except (OSError, RuntimeError) as error:
+            raise TrainingError(f"the checkpoint cannot be written to {path}: {error}") from error
+
+    @classmethod
+    def load(cls, path: Path, *, plan: str) -> Checkpoint:
+        """Read a checkpoint of this very plan.
+
+        Raises
+        ------
+        TrainingError
+            The file is damaged, or of another data set, network, recipe or seed.
+        """
+        try:
+            checkpoint = cls(**torch.load(path, map_location="cpu", weights_only=True))
+        except Exception as error:
+            raise TrainingError(f"{path} is no checkpoint of a semelha training: {error}") from error
+        if checkpoint.plan != plan:
+            raise TrainingError(
+                f"{path.parent} holds a training of other pictures or settings: give the same ones to resume it, "
+                "or remove the folder to start afresh"
+            )
+        return checkpoint
+
+
+def describe(*parts: object) -> str:
+    """One line that tells two plans apart."""
+    return " | ".join(str(asdict(part)) if hasattr(part, "__dataclass_fields__") else str(part) for part in parts)

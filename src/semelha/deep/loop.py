@@ -1,0 +1,249 @@
+"""The training loop, to be read from top to bottom."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from semelha.deep.augment import quarter_turns
+from semelha.deep.checkpoint import Checkpoint, Tensors
+from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import Batch, MPerClass
+from semelha.errors import TrainingError
+from semelha.evaluation.measures import retrieval
+from semelha.metrics import Cosine
+
+CHECKPOINT_SECONDS = 30.0
+VALIDATIONS = 20
+LOG_STEPS = 10
+
+
+@dataclass(frozen=True)
+class Moment:
+    """How a training stands: what a progress bar shows and the log keeps."""
+
+    step: int
+    done: float  # part of the schedule, 0 to 1
+    seconds: float
+    loss: float
+    learning_rate: float
+    images_per_second: float
+    validation: float | None  # R@1 on held-out classes, when it was last measured
+    best: float | None
+
+
+Watch = Callable[[Moment], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows of a cache: fitted pictures (all, channels, size, size) uint8, rows (n,) and classes (n,) int64."""
+
+    pixels: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    classes: NDArray[np.int64]
+
+    def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures at `places` of this part: (len(places), channels, size, size)."""
+        return np.asarray(self.pixels[self.rows[places]])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The best weights, their R@1 on the held-out classes (None without any), steps and seconds taken."""
+
+    weights: Tensors
+    score: float | None
+    steps: int
+    seconds: float
+
+
+def fit(
+    network: nn.Module,
+    training: Part,
+    validation: Part | None,
+    recipe: Recipe,
+    *,
+    fabric: Fabric,
+    folder: Path,
+    plan: str,
+    seed: int,
+    resume: bool,
+    watch: Watch,
+) -> Trained:
+    """Train `network` and return the weights that named the held-out classes best.
+
+    Raises
+    ------
+    TrainingError
+        The loss is no longer finite, or a checkpoint cannot be written or read.
+    """
+    sampler = MPerClass(
+        training.classes,
+        batch=recipe.batch,
+        per_class=recipe.per_class,
+        quarter_turns=recipe.quarter_turns,
+        seed=seed,
+    )
+    network = network.to(fabric.device, memory_format=torch.channels_last)
+    dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
+    loss_function = recipe.loss(sampler.targets, dim).to(fabric.device)
+    average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
+    optimizer = _optimizer(network, loss_function, recipe)
+    means = torch.zeros(sampler.targets, dim)
+    step, uniform, elapsed, best, best_score = 0, 0, 0.0, {}, -1.0
+
+    checkpoint_file = folder / "checkpoint.pt"
+    if resume and checkpoint_file.exists():
+        saved = Checkpoint.load(checkpoint_file, plan=plan)
+        network.load_state_dict(saved.network)
+        average.load_state_dict(saved.average)
+        loss_function.load_state_dict(saved.loss)
+        optimizer.load_state_dict(saved.optimizer)
+        step, uniform, elapsed, means = saved.step, saved.uniform, saved.elapsed, saved.means
+        best, best_score = saved.best, saved.best_score
+
+    forward, optimizer = fabric.setup(network, optimizer)
+    score = best_score if best_score >= 0 else None
+    started, last_saved = time.monotonic() - elapsed, time.monotonic()
+    done = _done(step, elapsed, recipe)
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+        while done < 1:
+            before = time.monotonic()
+            for group in optimizer.param_groups:
+                group["lr"] = group["pace"] * _schedule(step, done, recipe)
+
+            batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
+            pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step])
+            embeddings = forward(pixels)  # (batch, dim)
+            loss = loss_function(embeddings, targets)
+            optimizer.zero_grad(set_to_none=True)
+            fabric.backward(loss)
+            fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
+            optimizer.step()
+            average.update_parameters(network)
+            _remember(means, embeddings.detach().float().cpu(), torch.from_numpy(batch.targets))
+
+            step += 1
+            elapsed, was = time.monotonic() - started, done
+            done = _done(step, elapsed, recipe)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
+            if validation is not None and (done >= 1 or int(done * VALIDATIONS) > int(was * VALIDATIONS)):
+                score = _validate(average.module, validation, fabric.device)
+                if score >= best_score:
+                    best, best_score = _copy(average.module), score
+                last_saved = -math.inf
+            speed = len(batch.pictures) / (time.monotonic() - before)
+            rate = optimizer.param_groups[0]["lr"]
+            moment = Moment(step, done, elapsed, value, rate, speed, score, best_score if best else None)
+            if step % LOG_STEPS == 0 or done >= 1:
+                log.write(json.dumps(moment.__dict__) + "\n")
+                log.flush()
+            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+                state = (network, average, loss_function)
+                Checkpoint(
+                    plan, step, elapsed, uniform, *map(_copy, state), optimizer.state_dict(), means, best, best_score
+                ).save(checkpoint_file)
+                last_saved = time.monotonic()
+            watch(moment)
+    return Trained(best or _copy(average.module), best_score if best else None, step, elapsed)
+
+
+def embed(network: nn.Module, pixels: NDArray[np.uint8], device: torch.device, *, batch: int = 256) -> NDArray[np.float32]:
+    """(n, dim) embeddings of fitted pictures (n, channels, size, size), the network in evaluation mode."""
+    was, out = network.training, []
+    network.eval()
+    with torch.inference_mode():
+        for start in range(0, len(pixels), batch):
+            block = torch.from_numpy(np.array(pixels[start : start + batch])).to(device).float()
+            out.append(network(block.contiguous(memory_format=torch.channels_last)).cpu().numpy())
+    network.train(was)
+    return np.concatenate(out)
+
+
+def _next_batch(
+    sampler: MPerClass, step: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
+) -> tuple[Batch, int]:
+    """A batch of look-alikes by chance once most classes were seen, otherwise the next that visits them in turn."""
+    known = uniform >= sampler.batches_per_epoch
+    if known and np.random.default_rng([seed, 4, step]).random() < recipe.lookalikes:
+        return sampler.lookalikes(step, means), uniform
+    return sampler.uniform(uniform), uniform + 1
+
+
+def _load(
+    batch: Batch, training: Part, recipe: Recipe, device: torch.device, seed: list[int]
+) -> tuple[Tensor, Tensor]:
+    """The batch on the device, turned and augmented: pixels (batch, channels, size, size), targets (batch,)."""
+    raw = torch.from_numpy(training.read(batch.pictures)).to(device)
+    generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    pixels = recipe.augmentation(quarter_turns(raw, torch.from_numpy(batch.turns).to(device)), generator)
+    return pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(batch.targets).to(device)
+
+
+def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
+    """Move the mean of each class of the batch half of the way to its new one, and back onto the sphere."""
+    classes, where = targets.unique(return_inverse=True)
+    new = torch.zeros(len(classes), means.shape[1]).index_add_(0, where, embeddings)
+    means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
+
+
+def _validate(network: nn.Module, validation: Part, device: torch.device) -> float:
+    embeddings = embed(network, validation.read(np.arange(len(validation.rows))), device)
+    return float(retrieval(embeddings, validation.classes, metric=Cosine(), ks=(1,)).r_at[1])
+
+
+def _done(step: int, elapsed: float, recipe: Recipe) -> float:
+    return min(1.0, max(step / recipe.steps, elapsed / (60 * recipe.minutes)))
+
+
+def _schedule(step: int, done: float, recipe: Recipe) -> float:
+    """Linear warm-up by steps, then half a cosine by what is done."""
+    return min(1.0, (step + 1) / max(1.0, recipe.warmup_steps)) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def _optimizer(network: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
+    """AdamW that decays matrices and kernels only; the proxies of a loss learn ten times faster."""
+    trained = [p for p in network.parameters() if p.requires_grad]
+    kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+    rate, decay = recipe.learning_rate, recipe.weight_decay
+    groups: list[dict[str, Any]] = [
+        {"params": kernels, "weight_decay": decay, "pace": rate},
+        {"params": others, "weight_decay": 0.0, "pace": rate},
+        {"params": list(loss.parameters()), "weight_decay": 0.0, "pace": 10 * rate},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate)
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """Exponential moving average whose memory grows with what there is to remember."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
+        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(averaged, current, weight)
+        else:
+            for old, new in zip(averaged, current, strict=True):
+                old.copy_(new)
+
+    return update
+
+
+def _copy(module: nn.Module) -> Tensors:
+    return {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}

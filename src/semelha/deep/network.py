@@ -1,0 +1,123 @@
+"""The network: pixels → normalization → backbone → pooling → head → metric layer.
+
+A `Network` says what to build, in words and numbers that a model card can hold; `build` makes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from semelha.deep.backbones import timm_backbone
+from semelha.deep.metric_layer import MetricLayer
+from semelha.deep.pooling import Average, GeM
+from semelha.deep.small import SmallBackbone
+from semelha.errors import UsageError
+from semelha.metrics import Cosine
+
+SMALL = "small"
+
+
+@dataclass(frozen=True)
+class Network:
+    """What to build.
+
+    Parameters
+    ----------
+    backbone : str
+        `"small"`, our residual network for small pictures, or any name that timm knows.
+    channels : {1, 3}
+        Grey or RGB.
+    size : int
+        Side of the square input, in pixels.
+    dim : int
+        Length of the embedding.
+    pooling : {"average", "gem"}
+        How a feature map becomes one vector.
+    pretrained : bool or str
+        False: random weights. True: timm's published weights for that name. A path: a local weight file.
+    mean, std : float
+        Pixel statistics on the scale 0..1, subtracted and divided by, inside the network.
+    """
+
+    backbone: str = SMALL
+    channels: int = 1
+    size: int = 48
+    dim: int = 128
+    pooling: Literal["average", "gem"] = "average"
+    pretrained: bool | str = False
+    mean: float = 0.5
+    std: float = 0.5
+
+    def __post_init__(self) -> None:
+        if self.channels not in (1, 3):
+            raise UsageError(f"channels is {self.channels}: it is 1 (grey) or 3 (RGB)")
+        if not 8 <= self.size <= 2048:
+            raise UsageError(f"size is {self.size}: it lies between 8 and 2048 pixels")
+        if not 2 <= self.dim <= 8192:
+            raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
+        if self.pooling not in ("average", "gem"):
+            raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
+
+    def as_card(self) -> dict[str, object]:
+        """Every argument, as a model card keeps it."""
+        return asdict(self)
+
+
+class Normalize(nn.Module):
+    """Pixels on the scale 0..255, uint8 or float, to zero mean and unit variance in float32."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.shift = 255.0 * mean
+        self.factor = 1.0 / (255.0 * std)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return (pixels.float() - self.shift) * self.factor
+
+
+class EmbeddingNet(nn.Module):
+    """Pictures in, unit vectors out.
+
+    `forward` takes pixels (batch, channels, size, size) on the scale 0..255, uint8 or float32, and returns
+    float32 embeddings (batch, dim) of Euclidean length 1.
+    """
+
+    def __init__(self, network: Network, backbone: nn.Module, features: int) -> None:
+        super().__init__()
+        self.normalize = Normalize(network.mean, network.std)
+        self.backbone = backbone
+        self.pooling = GeM() if network.pooling == "gem" else Average()
+        self.head = nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, network.dim, bias=False))
+        self.metric = MetricLayer(Cosine())
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.backbone(self.normalize(pixels))  # (batch, features, h, w), or (batch, features)
+        if x.ndim == 4:
+            x = self.pooling(x)  # (batch, features)
+        with torch.autocast(x.device.type, enabled=False):
+            return self.metric(self.head(x.float()))  # (batch, dim)
+
+
+def build(network: Network, *, seed: int) -> EmbeddingNet:
+    """The network with random weights drawn from `seed`, or with pretrained ones where it asks for them.
+
+    Raises
+    ------
+    BackboneError, PretrainedUnavailable
+        The backbone is unknown to timm, or its weights cannot be had.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if network.backbone == SMALL:
+            if network.pretrained:
+                raise UsageError("the small network has no pretrained weights: name a timm backbone")
+            small = SmallBackbone(network.channels)
+            return EmbeddingNet(network, small, small.features)
+        backbone = timm_backbone(
+            network.backbone, channels=network.channels, pretrained=network.pretrained, size=network.size
+        )
+        return EmbeddingNet(network, backbone, backbone.features)

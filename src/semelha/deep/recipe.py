@@ -1,0 +1,126 @@
+"""How a network is trained, and what is chosen where the user chose nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from torch import nn
+
+from semelha.deep.augment import Augmentation
+from semelha.deep.losses import SupCon
+from semelha.deep.network import Network
+from semelha.errors import PictureError, UsageError
+from semelha.images import Dataset
+
+LossFactory = Callable[[int, int], nn.Module]
+"""(classes, dim) → a loss of (embeddings, labels)."""
+
+
+def pairs_in_batch(classes: int, dim: int) -> nn.Module:
+    """Two pictures of a class against everything else in the batch, at scale 20."""
+    return SupCon(temperature=0.05)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train.
+
+    Parameters
+    ----------
+    loss : LossFactory
+        Makes the loss when the number of classes is known.
+    steps : int
+        Steps of the whole schedule.
+    minutes : float
+        Wall-clock budget: where the machine cannot make `steps` in that time, the schedule runs to its
+        end by the clock. `float("inf")` makes a training depend on its seed alone.
+    batch, per_class : int
+        Pictures a batch, and of each class in it.
+    lookalikes : float
+        Part of the batches that is made of classes near each other, once the network knows them.
+    quarter_turns : bool
+        Let each class, turned by 90, 180 and 270 degrees, be three more classes.
+    learning_rate, weight_decay, warmup_steps, clip : float
+        AdamW; linear warm-up, then a cosine to zero; largest norm of a gradient.
+    averaging : float
+        Decay of the exponential moving average of the weights, which is what is kept.
+    validation : float
+        Part of the classes held out to choose the best weights by.
+    augmentation : Augmentation
+    """
+
+    loss: LossFactory = pairs_in_batch
+    steps: int = 4000
+    minutes: float = 16.0
+    batch: int = 128
+    per_class: int = 2
+    lookalikes: float = 0.5
+    quarter_turns: bool = False
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    warmup_steps: int = 100
+    clip: float = 5.0
+    averaging: float = 0.995
+    validation: float = 0.1
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.minutes <= 0:
+            raise UsageError("a training needs at least one step and some time: steps ≥ 1, minutes > 0")
+        if self.per_class < 2 or self.batch < 2 * self.per_class:
+            raise UsageError("a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a sample of the pictures looks like."""
+
+    grey: bool
+    drawn: bool
+    side: int
+
+
+def look_at(dataset: Dataset, *, seed: int, sample: int = 200) -> Look:
+    """Look at up to `sample` pictures: are they grey, drawn (most pixels at the ends of the range), how large."""
+    chosen = np.random.default_rng(seed).permutation(len(dataset))[:sample]
+    grey, extreme, sides = [], [], []
+    for i in chosen:
+        try:
+            pixels = dataset.pictures[i].pixels()
+        except PictureError:
+            continue  # the cache, which reads every picture, lists it as skipped
+        grey.append(int(np.ptp(pixels[::2, ::2].astype(np.int16), axis=2).max()) <= 8)
+        extreme.append(float(np.mean((pixels < 16) | (pixels > 239))))
+        sides.append(max(pixels.shape[:2]))
+    if not sides:
+        return Look(grey=False, drawn=False, side=64)
+    return Look(grey=all(grey), drawn=float(np.median(extreme)) > 0.8, side=int(np.median(sides)))
+
+
+def choose_network(look: Look) -> Network:
+    """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos."""
+    return Network(channels=1 if look.grey else 3, size=48 if look.drawn and look.grey else 64)
+
+
+def choose_recipe(look: Look, classes: int, pictures: int) -> Recipe:
+    """The default recipe.
+
+    Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
+    Few pictures make a short training: about 60 passes, between 300 steps and the default.
+    """
+    recipe = Recipe()
+    if look.drawn:
+        augmentation = Augmentation(rotate=15, stretch=0.15, shear=0.2, elastic=0.02)
+    else:
+        augmentation = Augmentation(flip=True, brightness=0.15, contrast=0.3, saturation=0.3, erase=0.4)
+    turns = look.drawn and look.grey
+    passes = 60 * pictures * (4 if turns else 1) // recipe.batch
+    return replace(
+        recipe,
+        augmentation=augmentation,
+        quarter_turns=turns,
+        steps=int(np.clip(passes, 300, recipe.steps)),
+        per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),
+    )

@@ -1,0 +1,41 @@
+"""A small residual network for small pictures: four blocks, 1.3 million weights."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions and a shortcut (He et al., CVPR 2016, figure 2; option B)."""
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.first = convolution(channels, width, 3, stride)
+        self.second = convolution(width, width, 3, 1)
+        self.shortcut = nn.Identity() if channels == width and stride == 1 else convolution(channels, width, 1, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.second(F.relu(self.first(x), inplace=True)) + self.shortcut(x), inplace=True)
+
+
+class SmallBackbone(nn.Module):
+    """(batch, channels, h, w) → (batch, features, h/16, w/16)."""
+
+    def __init__(self, channels: int, widths: tuple[int, ...] = (32, 64, 128, 256)) -> None:
+        super().__init__()
+        strides = (1,) + (2,) * (len(widths) - 1)
+        inputs = (widths[0], *widths)
+        self.stem = convolution(channels, widths[0], 5, 2)
+        self.blocks = nn.Sequential(*(Block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=False)))
+        self.features = widths[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(F.relu(self.stem(x), inplace=True))
+
+
+def convolution(channels: int, width: int, kernel: int, stride: int) -> nn.Sequential:
+    """A convolution without bias, and batch normalization."""
+    return nn.Sequential(
+        nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(width)
+    )

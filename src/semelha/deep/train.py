@@ -1,0 +1,214 @@
+"""A training from data set to model folder: check, prepare, fit, publish."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from numpy.typing import NDArray
+
+from semelha.deep.cache import PixelCache, open_cache
+from semelha.deep.checkpoint import describe
+from semelha.deep.export import export_onnx
+from semelha.deep.loop import Part, Trained, Watch, fit
+from semelha.deep.network import SMALL, EmbeddingNet, Network, build
+from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.embedders import Card, InputSpec, NetworkEmbedder, write_model
+from semelha.errors import DatasetError, TrainingError
+from semelha.images import Dataset, split_classes
+
+logger = logging.getLogger(__name__)
+
+MOST_VALIDATED = 2000
+
+
+def train_network(
+    dataset: Dataset,
+    *,
+    out: Path,
+    network: Network | None = None,
+    recipe: Recipe | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    accelerator: str = "auto",
+    watch: Watch | None = None,
+    watch_reading: Callable[[int, int], None] | None = None,
+) -> NetworkEmbedder:
+    """Learn an embedding from `dataset` and write it to the model folder `out`.
+
+    While it goes on, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; at the end the
+    log is all that stays there.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        At least two classes, one of them with two pictures or more.
+    out : Path
+        Where the model goes; must not exist yet.
+    network, recipe : Network, Recipe, optional
+        Chosen from the pictures where not given.
+    minutes : float, optional
+        In place of the recipe's.
+    seed : int
+    resume : bool
+        Go on with a training of the same pictures and settings that was interrupted.
+    accelerator : str
+        As Lightning Fabric names them: "auto", "cpu", "cuda", "mps".
+    watch : callable, optional
+        Called with a `Moment` after every step.
+    watch_reading : callable, optional
+        Called with (pictures read, pictures in all) while the pictures are decoded.
+
+    Raises
+    ------
+    DatasetError, TrainingError, BackboneError, PretrainedUnavailable
+    """
+    if out.exists():
+        raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
+    _check(dataset)
+    look = look_at(dataset, seed=seed)
+    network = network or choose_network(look)
+    recipe = recipe or choose_recipe(look, len(dataset.classes), len(dataset))
+    if minutes is not None:
+        recipe = replace(recipe, minutes=minutes)
+    folder = _working_folder(out, resume=resume)
+
+    built = build(network, seed=seed)
+    if network.backbone != SMALL:
+        export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)  # refused now, not after
+    cache = open_cache(dataset, folder, size=network.size, channels=network.channels, progress=watch_reading)
+    for skipped in cache.dataset.skipped:
+        logger.warning("left out %s: %s", skipped.name, skipped.reason)
+    _check(cache.dataset)
+    if not network.pretrained:
+        mean, std = cache.statistics()
+        network = replace(network, mean=round(mean, 4), std=round(std, 4))
+        built = build(network, seed=seed)
+
+    training, validation = _split(cache, recipe, seed=seed)
+    fabric = default_fabric(accelerator)
+    trained = fit(
+        built,
+        training,
+        validation,
+        recipe,
+        fabric=fabric,
+        folder=folder,
+        plan=describe(network, recipe, seed, *cache.hashes),
+        seed=seed,
+        resume=resume,
+        watch=watch or (lambda moment: None),
+    )
+    built.load_state_dict(trained.weights)
+    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, seed=seed)
+    for name in ("checkpoint.pt", "pixels.u8", "pixels.json"):
+        (folder / name).unlink(missing_ok=True)
+    return model
+
+
+def publish(
+    built: EmbeddingNet,
+    network: Network,
+    out: Path,
+    *,
+    cache: PixelCache,
+    trained: Trained,
+    recipe: Recipe,
+    seed: int,
+) -> NetworkEmbedder:
+    """Write the model folder: the graph for use anywhere, the weights for training on, the card for people."""
+    built.eval()
+    size = network.size
+    onnx = export_onnx(built, channels=network.channels, size=size, name=network.backbone)
+    settings = {k: v for k, v in asdict(recipe).items() if k != "loss"}
+    card = Card.draft(
+        name=out.name,
+        input=InputSpec(height=size, width=size, channels=network.channels),
+        mean=[network.mean] * network.channels,
+        std=[network.std] * network.channels,
+        dim=network.dim,
+        metric={"name": "cosine"},
+        network=network.as_card(),
+        training={
+            **settings,
+            "loss": recipe.loss.__name__,
+            "seed": seed,
+            "data": cache.dataset.name,
+            "pictures": len(cache.dataset),
+            "skipped": len(cache.dataset.skipped),
+            "steps_taken": trained.steps,
+            "seconds": round(trained.seconds, 1),
+            "torch": torch.__version__,
+        },
+        classes=list(cache.dataset.classes),
+        content_hashes=sorted(set(cache.hashes)),
+        results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
+    )
+    weights: dict[str, NDArray[np.float32]] = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
+    return write_model(out, card=card, onnx=onnx, weights=weights)
+
+
+def _check(dataset: Dataset) -> None:
+    classes = len(dataset.classes)
+    if classes < 2:
+        raise DatasetError(
+            f"{dataset.name} has {classes} class{'es' if classes != 1 else ''} with pictures that can be read: "
+            "a training needs at least two, each a folder of pictures"
+        )
+    if max(dataset.counts().values()) < 2:
+        raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
+
+
+def _working_folder(out: Path, *, resume: bool) -> Path:
+    folder = out.with_name(out.name + ".training")
+    if (folder / "checkpoint.pt").exists() and not resume:
+        raise TrainingError(f"{folder} holds a training that was interrupted: go on with --resume, or remove the folder")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise TrainingError(f"{folder} cannot be written: {error.strerror}") from error
+    if not resume:
+        (folder / "log.jsonl").unlink(missing_ok=True)
+    if free < 64 * 2**20:
+        raise TrainingError(f"{folder} has {free >> 20} MB free: a training needs at least 64 MB")
+    return folder
+
+
+def _split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
+    """Training pictures, and those of the classes that the best weights are chosen by (none below 10 classes)."""
+    names, classes = np.unique(cache.dataset.labels, return_inverse=True)
+    paired = [name for name, count in cache.dataset.counts().items() if count > 1]
+    if recipe.validation <= 0 or len(paired) < 10:
+        return Part(cache.pixels, np.arange(len(classes)), classes), None
+    held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
+    held = np.isin(names[classes], held_out)
+    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MOST_VALIDATED])
+    remaining = np.flatnonzero(~held)
+    return _part(cache, classes, remaining), _part(cache, classes, chosen)
+
+
+def _part(cache: PixelCache, classes: NDArray[np.int64], chosen: NDArray[np.int64]) -> Part:
+    return Part(cache.pixels, chosen, np.unique(classes[chosen], return_inverse=True)[1])
+
+
+def default_fabric(accelerator: str) -> Fabric:
+    """One device; bf16 autocast where the processor or the card computes in it, otherwise float32."""
+    fabric = Fabric(accelerator=accelerator, devices=1, precision="32-true")
+    if _computes_bf16(fabric.device):
+        fabric = Fabric(accelerator=accelerator, devices=1, precision="bf16-mixed")
+    return fabric
+
+
+def _computes_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    can = torch.cpu.get_capabilities()
+    return device.type == "cpu" and bool(can.get("avx512_bf16") or can.get("amx_bf16"))

@@ -1,0 +1,103 @@
+"""The card of a model: what it takes, what it gives, what it was trained on. `model.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from semelha._version import __version__
+
+FORMAT = 1
+
+
+class InputSpec(BaseModel):
+    """What the graph takes: (n, channels, height, width) uint8; it normalizes inside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)
+    channels: Literal[1, 3]
+    fit: Literal["pad", "stretch"] = "pad"
+    background: int = Field(default=255, ge=0, le=255)
+
+
+class Card(BaseModel):
+    """Everything about a model that is not its weights.
+
+    `fingerprint` names the vector space: vectors of two models that differ in it are never compared.
+    `files` has the SHA-256 of each file of the folder, and `checksum` that of the card itself.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: int = FORMAT
+    name: str
+    created: str
+    semelha: str
+    input: InputSpec
+    mean: list[float]
+    std: list[float]
+    dim: int = Field(ge=1, le=65536)
+    metric: dict[str, Any]
+    network: dict[str, Any]
+    training: dict[str, Any]
+    classes: list[str]
+    content_hashes: list[str]
+    results: dict[str, Any]
+    fingerprint: str = ""
+    files: dict[str, str] = {}
+    checksum: str = ""
+
+    @classmethod
+    def draft(
+        cls,
+        *,
+        name: str,
+        input: InputSpec,
+        mean: list[float],
+        std: list[float],
+        dim: int,
+        metric: dict[str, Any],
+        network: dict[str, Any],
+        training: dict[str, Any],
+        classes: list[str],
+        content_hashes: list[str],
+        results: dict[str, Any],
+    ) -> Card:
+        """A card of now, without fingerprint, files and checksum: `write_model` adds them."""
+        return cls(
+            name=name,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            semelha=__version__,
+            input=input,
+            mean=mean,
+            std=std,
+            dim=dim,
+            metric=metric,
+            network=network,
+            training=training,
+            classes=classes,
+            content_hashes=content_hashes,
+            results=results,
+        )
+
+    def sealed(self, files: dict[str, str]) -> Card:
+        """The same card with the checksums of the files, the fingerprint and its own checksum."""
+        space = [files["embedder.onnx"], self.input.model_dump(), self.dim, self.metric]
+        fingerprint = _digest(space)
+        card = self.model_copy(update={"files": files, "fingerprint": fingerprint, "checksum": ""})
+        return card.model_copy(update={"checksum": card.own_checksum()})
+
+    def own_checksum(self) -> str:
+        """SHA-256 of the card, its `checksum` left out."""
+        return _digest(self.model_dump(exclude={"checksum"}))
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

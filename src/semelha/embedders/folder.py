@@ -1,0 +1,110 @@
+"""The model folder: `model.json`, `embedder.onnx`, `weights.safetensors`. Written whole or not at all, read with care."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors.numpy import save
+
+from semelha.embedders.card import FORMAT, Card
+from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
+
+CARD, GRAPH, WEIGHTS = "model.json", "embedder.onnx", "weights.safetensors"
+
+
+def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str, NDArray[Any]]) -> None:
+    """Write a model folder under another name, sync it, and rename it into place.
+
+    Raises
+    ------
+    ModelError
+        `folder` exists, or cannot be written.
+    """
+    if folder.exists():
+        raise ModelError(f"{folder} exists already: choose another place for the model, or remove it")
+    contents = {GRAPH: onnx, WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()})}
+    sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
+    contents[CARD] = (sealed.model_dump_json(indent=1) + "\n").encode()
+    partial: str | None = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+        for name, data in contents.items():
+            _write_synced(Path(partial, name), data)
+        os.chmod(partial, 0o755)
+        os.rename(partial, folder)
+        _sync_folder(folder.parent)
+    except OSError as error:
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise ModelError(f"the model cannot be written to {folder}: {error.strerror or error}") from error
+
+
+def read_card(folder: Path) -> Card:
+    """The card of a model folder, checked against its own checksum.
+
+    Raises
+    ------
+    ModelIncomplete, ModelAltered, ModelTooNew
+    """
+    data = _read(folder, CARD)
+    try:
+        content = json.loads(data)
+        version = content["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelAltered(f"{folder / CARD} is no model card") from error
+    if not isinstance(version, int) or version > FORMAT:
+        raise ModelTooNew(f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha")
+    try:
+        card = Card.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        where = ".".join(map(str, problem["loc"]))
+        raise ModelAltered(f"{folder / CARD} is damaged: {where}: {problem['msg']}") from error
+    if card.own_checksum() != card.checksum:
+        raise ModelAltered(f"{folder / CARD} was altered: its checksum is another")
+    return card
+
+
+def read_file(folder: Path, name: str, card: Card) -> bytes:
+    """A file of the folder, checked against the card. Raises `ModelIncomplete` or `ModelAltered`."""
+    data = _read(folder, name)
+    if hashlib.sha256(data).hexdigest() != card.files.get(name):
+        raise ModelAltered(f"{folder / name} is not the file that was written with this model: copy the folder again")
+    return data
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError as error:
+        what = f"{folder} is no model: it has no {name}" if folder.is_dir() else f"there is no model folder {folder}"
+        raise ModelIncomplete(what) from error
+    except OSError as error:
+        raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,29 @@
+"""Files in: safe decoding, folders and manifests, the built-in example set."""
+
+from semelha.images.dataset import Dataset, Picture, Skipped, as_rgb, split_classes
+from semelha.images.decode import Box, Limits, decode
+from semelha.images.fit import content_hash, encode, fit
+from semelha.images.folder import read_dataset, read_folder, read_manifest
+from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
+from semelha.images.reading import read_all
+
+__all__ = [
+    "TEST_SCRIPTS",
+    "TRAIN_SCRIPTS",
+    "Box",
+    "Dataset",
+    "Limits",
+    "Picture",
+    "Skipped",
+    "as_rgb",
+    "content_hash",
+    "decode",
+    "encode",
+    "fit",
+    "glyphs",
+    "read_all",
+    "read_dataset",
+    "read_folder",
+    "read_manifest",
+    "split_classes",
+]

@@ -1,0 +1,154 @@
+"""Pictures with labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import DatasetError, PictureError
+from semelha.images.decode import Box, Limits, cropped, decode
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture and what is known of it.
+
+    Parameters
+    ----------
+    source : Path or (h, w) or (h, w, 3) uint8
+        A file, or pixels.
+    label : str
+        The thing that it shows.
+    name : str
+        Its path below the folder of the data set, or what it is called there.
+    group : str, optional
+        Burst, encounter, shelf: evaluation never matches pictures of one group.
+    split : str, optional
+        The part of the data set that it belongs to, such as "train" or "test".
+    box : (left, top, right, bottom), optional
+        The crop to use.
+    """
+
+    source: Path | NDArray[np.uint8]
+    label: str
+    name: str
+    group: str | None = None
+    split: str | None = None
+    box: Box | None = None
+
+    def pixels(self, limits: Limits = Limits()) -> NDArray[np.uint8]:
+        """Decoded and cropped: (height, width, 3) uint8. Raises `PictureError`."""
+        if isinstance(self.source, Path):
+            return decode(self.source, box=self.box, limits=limits)
+        return as_rgb(self.source, self.box, self.name)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is not in the data set, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Pictures with labels, in a fixed order, and what was left out of them.
+
+    Parameters
+    ----------
+    name : str
+    pictures : tuple of Picture
+    skipped : tuple of Skipped
+        Files that cannot be used; never silently dropped.
+    warnings : tuple of str
+        What its owner should look at, such as labels that differ by case only.
+    """
+
+    name: str
+    pictures: tuple[Picture, ...]
+    skipped: tuple[Skipped, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __iter__(self) -> Iterator[Picture]:
+        return iter(self.pictures)
+
+    @cached_property
+    def labels(self) -> NDArray[np.str_]:
+        """(pictures,) label of each picture."""
+        return np.array([picture.label for picture in self.pictures], dtype=np.str_)
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Every label once, sorted."""
+        return tuple(sorted({picture.label for picture in self.pictures}))
+
+    @property
+    def groups(self) -> NDArray[Any] | None:
+        """(pictures,) group of each picture, None where it has none; None where no picture has one."""
+        groups = [picture.group for picture in self.pictures]
+        return np.array(groups, dtype=object) if any(group is not None for group in groups) else None
+
+    def counts(self) -> dict[str, int]:
+        """Pictures of each class."""
+        return dict(Counter(picture.label for picture in self.pictures))
+
+    def select(self, indices: Iterable[int]) -> Dataset:
+        """The pictures at `indices`, in that order."""
+        return replace(self, pictures=tuple(self.pictures[i] for i in indices))
+
+    def with_split(self, name: str) -> Dataset:
+        """The pictures of one split."""
+        return replace(self, pictures=tuple(p for p in self.pictures if p.split == name))
+
+    def with_skipped(self, skipped: Sequence[Skipped]) -> Dataset:
+        """The same, with more left out."""
+        return replace(self, skipped=(*self.skipped, *skipped))
+
+
+def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
+    """Split by class: no class has pictures on both sides.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    fraction : float
+        Part of the classes that goes into the second data set, between 0 and 1; at least two classes stay on each side.
+    seed : int
+
+    Raises
+    ------
+    DatasetError
+        There are fewer than four classes.
+    """
+    classes = dataset.classes
+    if not 0 < fraction < 1:
+        raise DatasetError(f"the part to split off is {fraction}: it lies between 0 and 1")
+    if len(classes) < 4:
+        raise DatasetError(f"{dataset.name} has {len(classes)} classes: a split needs two on each side")
+    count = int(np.clip(round(fraction * len(classes)), 2, len(classes) - 2))
+    second = {classes[i] for i in np.random.default_rng(seed).permutation(len(classes))[:count]}
+    return (
+        replace(dataset, pictures=tuple(p for p in dataset if p.label not in second)),
+        replace(dataset, pictures=tuple(p for p in dataset if p.label in second)),
+    )
+
+
+def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:
+    """Pixels given as an array, checked: (h, w) or (h, w, 3) uint8 to (h, w, 3)."""
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.ndim == 3 and pixels.shape[2] != 3:
+        raise PictureError(f"{name} is an array {pixels.shape} of {pixels.dtype}: it must be (h, w) or (h, w, 3) of uint8")
+    if pixels.size == 0:
+        raise PictureError(f"{name} has no pixels")
+    rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
+    return rgb if box is None else cropped(rgb, box, name)

@@ -1,0 +1,153 @@
+"""The built-in example set: characters as the typefaces that Matplotlib ships draw them.
+
+A class is a character and a picture of it is a typeface. Train on some scripts and recognize the characters of scripts
+never seen: many classes, few pictures of each, made in seconds, offline, and the same every time.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from fontTools.ttLib import TTFont
+from numpy.typing import NDArray
+from PIL import ImageFont
+
+from semelha.errors import UsageError
+from semelha.images.dataset import Dataset, Picture
+
+TEST_SCRIPTS = ("Armenian", "Georgian", "Hebrew", "Canadian syllabics")
+TRAIN_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Lao", "Braille", "Symbols")
+REFERENCE_FACE = "DejaVu Sans"
+
+# Faces whose characters are what their Unicode numbers say; the others of Matplotlib hold pieces of formulas.
+_FILES = ("DejaVu", "STIXGeneral")
+_NAMED = {
+    "ARMENIAN": "Armenian",
+    "GEORGIAN": "Georgian",
+    "HEBREW": "Hebrew",
+    "CANADIAN": "Canadian syllabics",
+    "LATIN": "Latin",
+    "GREEK": "Greek",
+    "COPTIC": "Greek",
+    "CYRILLIC": "Cyrillic",
+    "ARABIC": "Arabic",
+    "LAO": "Lao",
+    "BRAILLE": "Braille",
+}
+
+
+def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: int = 4) -> Dataset:
+    """Draw characters, black on white, centered by their ink, all at one font size.
+
+    Characters are letters, digits, punctuation and symbols; no combining marks, and no second code point for what is
+    the same character in another font. Two characters that the reference face draws alike are one class, and a
+    typeface that draws a character exactly as one before it adds no picture.
+
+    Parameters
+    ----------
+    scripts : sequence of str, optional
+        Of `TRAIN_SCRIPTS` and `TEST_SCRIPTS`; all of them if not given.
+    size : int
+        Side of a picture, in pixels.
+    min_faces : int
+        Leave out characters that fewer typefaces draw.
+
+    Returns
+    -------
+    Dataset
+        Labels are `script/U+XXXX`, names `typeface/U+XXXX`.
+
+    Raises
+    ------
+    UsageError
+        There is no such script.
+    """
+    wanted = TRAIN_SCRIPTS + TEST_SCRIPTS if scripts is None else tuple(scripts)
+    unknown = sorted(set(wanted) - {*TRAIN_SCRIPTS, *TEST_SCRIPTS})
+    if unknown:
+        raise UsageError(f"no script is called {', '.join(unknown)}: there are {', '.join(TRAIN_SCRIPTS + TEST_SCRIPTS)}")
+    faces = {name: ImageFont.truetype(str(file), round(0.62 * size), layout_engine=ImageFont.Layout.BASIC)
+             for name, (file, _) in _faces().items()}  # fmt: skip
+    pictures: list[Picture] = []
+    drawn_before: set[bytes] = set()
+    for code, names in sorted(_coverage().items()):
+        script = script_of(code)
+        if script not in wanted:
+            continue
+        drawings = _drawings(code, names, faces, size)
+        if len(drawings) < min_faces or next(iter(drawings)) in drawn_before:
+            continue
+        drawn_before.add(next(iter(drawings)))
+        for pixels, face in drawings.items():
+            array = np.frombuffer(pixels, np.uint8).reshape(size, size)
+            pictures.append(Picture(source=array, label=f"{script}/U+{code:04X}", name=f"{face}/U+{code:04X}"))
+    return Dataset(name="glyphs: " + ", ".join(wanted), pictures=tuple(pictures))
+
+
+def script_of(code: int) -> str | None:
+    """The script that a code point counts to here, or None where it is left out."""
+    character = chr(code)
+    name = unicodedata.name(character, "")
+    if unicodedata.category(character)[0] not in "LNPS" or unicodedata.decomposition(character).startswith("<font>"):
+        return None
+    return _NAMED.get(name.split(" ")[0], "Symbols") if name else None
+
+
+def _drawings(
+    code: int, names: list[str], faces: dict[str, ImageFont.FreeTypeFont], size: int
+) -> dict[bytes, str]:
+    """Different drawings of one character, each with the first typeface that draws it so."""
+    drawings: dict[bytes, str] = {}
+    for name in names:
+        pixels = _draw(chr(code), faces[name], size)
+        if pixels is not None:
+            drawings.setdefault(pixels.tobytes(), name)
+    return drawings
+
+
+def _draw(character: str, face: ImageFont.FreeTypeFont, size: int) -> NDArray[np.uint8] | None:
+    """(size, size) uint8, or None where the typeface draws nothing."""
+    mask = face.getmask(character, mode="L")
+    width, height = mask.size
+    if not width or not height:
+        return None
+    ink = np.frombuffer(bytes(mask), np.uint8).reshape(height, width)
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return None
+    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    room = size - 4
+    if max(ink.shape) > room:  # the few characters wider than the picture are made smaller
+        smaller = face.font_variant(size=face.size * room / max(ink.shape) * 0.98)
+        return _draw(character, smaller, size) if smaller.size < face.size else None
+    out = np.full((size, size), 255, np.uint8)
+    top, left = (size - ink.shape[0]) // 2, (size - ink.shape[1]) // 2
+    out[top : top + ink.shape[0], left : left + ink.shape[1]] = 255 - ink
+    return out
+
+
+@cache
+def _faces() -> dict[str, tuple[Path, frozenset[int]]]:
+    """File and code points of each typeface, the reference face first."""
+    found: dict[str, tuple[Path, frozenset[int]]] = {}
+    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
+    for file in sorted(folder.glob("*.ttf")):
+        if file.name.startswith(_FILES):
+            with TTFont(file, lazy=True) as font:
+                found[font["name"].getDebugName(4)] = (file, frozenset(font.getBestCmap()))
+    return {name: found[name] for name in sorted(found, key=lambda name: (name != REFERENCE_FACE, name))}
+
+
+def _coverage() -> dict[int, list[str]]:
+    """The typefaces that have each code point, in the order of `_faces`."""
+    coverage: dict[int, list[str]] = defaultdict(list)
+    for name, (_, codes) in _faces().items():
+        for code in codes:
+            coverage[code].append(name)
+    return coverage

@@ -1,0 +1,66 @@
+"""Augmentation: what it may change, and that each picture's changes are its own and repeatable."""
+
+import pytest
+import torch
+
+from semelha.deep.augment import Augmentation, quarter_turns
+
+NOTHING = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0)
+
+
+def pictures(batch: int = 6, channels: int = 3, side: int = 24) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(3)
+    return torch.randint(0, 256, (batch, channels, side, side), generator=generator, dtype=torch.uint8)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_no_change_is_no_change() -> None:
+    x = pictures()
+    torch.testing.assert_close(NOTHING(x, seeded()), x.float(), atol=1e-2, rtol=0)
+
+
+def test_flip_mirrors_some_and_leaves_the_others() -> None:
+    x = pictures(32)
+    y = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0, flip=True)(x, seeded())
+    same = (y - x.float()).abs().amax(dim=(1, 2, 3)) < 0.1
+    mirrored = (y - x.flip(3).float()).abs().amax(dim=(1, 2, 3)) < 0.1
+    assert (same | mirrored).all()
+    assert same.any()
+    assert mirrored.any()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_everything_at_once_keeps_shape_range_and_repeats(channels: int) -> None:
+    everything = Augmentation(elastic=0.03, flip=True, brightness=0.3, contrast=0.4, saturation=0.4, erase=0.5)
+    x = pictures(channels=channels)
+    y = everything(x, seeded(1))
+    assert y.shape == x.shape
+    assert y.dtype == torch.float32
+    assert y.min() >= 0
+    assert y.max() <= 255
+    assert torch.equal(y, everything(x, seeded(1)))
+    assert not torch.equal(y, everything(x, seeded(2)))
+
+
+def test_each_picture_has_changes_of_its_own() -> None:
+    x = pictures(1).expand(8, -1, -1, -1)
+    y = Augmentation(elastic=0.02)(x, seeded())
+    assert torch.pdist(y.flatten(1)).min() > 1
+
+
+def test_translation_moves_by_what_it_says() -> None:
+    x = torch.zeros(64, 1, 40, 40)
+    x[:, :, 20, 20] = 255
+    y = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0.1)(x, seeded())
+    where = torch.stack([torch.unravel_index(row.argmax(), (40, 40))[0] for row in y])
+    assert (where - 20).abs().max() in (3, 4)
+
+
+def test_quarter_turns_turn_each_picture_by_its_own_number() -> None:
+    x = pictures(4)
+    y = quarter_turns(x, torch.arange(4))
+    for turn in range(4):
+        assert torch.equal(y[turn], torch.rot90(x[turn], turn, dims=(1, 2)))

@@ -1,0 +1,58 @@
+"""What is chosen where the user chose nothing."""
+
+import numpy as np
+import pytest
+
+from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.errors import UsageError
+from semelha.images import Dataset, Picture
+
+
+def dataset(pixels: list[np.ndarray]) -> Dataset:
+    return Dataset(
+        name="made",
+        pictures=tuple(Picture(source=p, label=str(i // 2), name=str(i)) for i, p in enumerate(pixels)),
+    )
+
+
+def strokes(channels: int = 1) -> np.ndarray:
+    pixels = np.full((60, 60, 3), 255, np.uint8)
+    pixels[20:24, 10:50] = (0, 0, 0) if channels == 1 else (255, 0, 0)
+    return pixels
+
+
+def photo(channels: int) -> np.ndarray:
+    pixels = np.random.default_rng(0).integers(60, 180, (80, 100, channels), np.uint8)
+    return np.broadcast_to(pixels, (80, 100, 3)).copy()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "grey", "drawn"),
+    [(strokes(), True, True), (strokes(3), False, True), (photo(1), True, False), (photo(3), False, False)],
+)
+def test_looks(pixels: np.ndarray, grey: bool, drawn: bool) -> None:
+    look = look_at(dataset([pixels] * 6), seed=0)
+    assert (look.grey, look.drawn) == (grey, drawn)
+    network = choose_network(look)
+    assert network.channels == (1 if grey else 3)
+    recipe = choose_recipe(look, 100, 1000)
+    assert recipe.quarter_turns == (grey and drawn)
+    assert recipe.augmentation.flip == (not drawn)
+
+
+def test_few_pictures_make_a_short_training() -> None:
+    look = look_at(dataset([strokes()] * 6), seed=0)
+    assert choose_recipe(look, 10, 40).steps == 300
+    assert choose_recipe(look, 1000, 20_000).steps == Recipe().steps
+
+
+def test_few_classes_fill_the_batch_with_more_of_each() -> None:
+    look = look_at(dataset([photo(3)] * 6), seed=0)
+    assert choose_recipe(look, 16, 400).per_class == 8
+    assert choose_recipe(look, 1000, 4000).per_class == 2
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"minutes": 0}, {"per_class": 1}, {"batch": 3}])
+def test_impossible_recipes_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(UsageError):
+        Recipe(**wrong)  # type: ignore[arg-type]

@@ -1,0 +1,207 @@
+"""Training end to end on small drawn shapes: it learns, publishes, resumes after kill -9, and refuses bad input."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import semelha
+from semelha.deep import Network, Recipe, build, train_network
+from semelha.deep.loop import embed
+from semelha.errors import DatasetError, TrainingError
+
+SMALL = Network(channels=1, size=24, dim=16)
+SHORT = Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5)
+
+
+def shapes(folder: Path, classes: int = 12, pictures: int = 4) -> Path:
+    """Polygons of 3 to 14 corners, each drawn a few times at other angles."""
+    random_angles = np.random.default_rng(0)
+    for corners in range(3, 3 + classes):
+        (folder / f"{corners} corners").mkdir(parents=True)
+        for number in range(pictures):
+            picture = Image.new("L", (32, 32), 255)
+            ImageDraw.Draw(picture).regular_polygon(
+                (16, 16, 12), corners, rotation=float(random_angles.uniform(0, 30)), fill=0
+            )
+            picture.save(folder / f"{corners} corners" / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return shapes(tmp_path_factory.mktemp("data") / "shapes")
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("models") / "model"
+    train_network(semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT)
+    return out
+
+
+def test_the_model_is_whole_and_embeds(trained: Path, data: Path) -> None:
+    model = semelha.load_embedder(trained)
+    vectors = model.embed(sorted(data.rglob("*.png"))[:5])
+    assert vectors.shape == (5, 16)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert model.card.training["pictures"] == 48
+    assert len(model.card.classes) == 12
+    assert len(model.card.content_hashes) > 12
+
+
+def test_the_graph_gives_what_the_network_gives(trained: Path) -> None:
+    """The weights, loaded into the torch network, and the ONNX graph agree to 1e-4."""
+    from safetensors.torch import load_file
+
+    model = semelha.load_embedder(trained)
+    network = build(Network(**model.card.network), seed=1)
+    network.load_state_dict(load_file(trained / "weights.safetensors"))
+    pixels = np.random.default_rng(0).integers(0, 256, (7, 1, 24, 24), np.uint8)
+    import torch
+
+    np.testing.assert_allclose(
+        embed(network, pixels, torch.device("cpu")), model.embed_pixels(pixels), atol=1e-4
+    )
+
+
+def test_the_log_is_json_lines_and_nothing_else_stays(trained: Path) -> None:
+    folder = trained.with_name("model.training")
+    assert [file.name for file in folder.iterdir()] == ["log.jsonl"]
+    moments = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert moments[-1]["step"] == 24
+    assert moments[-1]["done"] == 1
+
+
+def test_same_seed_same_model(trained: Path, data: Path, tmp_path: Path) -> None:
+    again = train_network(semelha.read_folder(data), out=tmp_path / "again", network=SMALL, recipe=SHORT)
+    pictures = sorted(data.rglob("*.png"))[:5]
+    np.testing.assert_allclose(again.embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3)
+
+
+def test_it_learns(data: Path, tmp_path: Path) -> None:
+    """Training pictures lie nearer to their own class than before training."""
+    dataset = semelha.read_folder(data)
+    model = train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=120))
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
+    assert np.mean(losses[-3:]) < 0.8 * losses[0]
+    assert model.card.results["r_at_1_on_held_out_classes"] >= 0
+
+
+TRAIN = """
+import sys, semelha
+from semelha.deep import Network, Recipe, train_network
+import semelha.deep.loop as loop
+loop.CHECKPOINT_SECONDS = 0.0
+print("ready", flush=True)
+train_network(semelha.read_folder(sys.argv[1]), out=__import__("pathlib").Path(sys.argv[2]), resume=True,
+    network=Network(channels=1, size=24, dim=16),
+    recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5), watch=lambda moment: print(moment.step, flush=True))
+"""
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_goes_on_to_the_same_model(
+    kills: int, data: Path, trained: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(kills)
+    out, most = tmp_path / "model", 0
+    for _ in range(kills):
+        process = start(data, out)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(chance.uniform(0, 1.5))
+        os.kill(process.pid, signal.SIGKILL)
+        steps = [int(line) for line in process.stdout.read().split()]
+        process.wait()
+        if steps:
+            assert steps[0] >= most, "a step that was saved was lost"
+            most = steps[-1]
+    if not out.exists():
+        process = start(data, out)
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    pictures = sorted(data.rglob("*.png"))[:5]
+    np.testing.assert_allclose(
+        semelha.load_embedder(out).embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3
+    )
+
+
+def start(data: Path, out: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", TRAIN, str(data), str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def test_an_interrupted_training_is_not_overwritten(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.training").mkdir()
+    (tmp_path / "m.training" / "checkpoint.pt").write_bytes(b"precious")
+    with pytest.raises(TrainingError, match="--resume"):
+        train_network(semelha.read_folder(data), out=tmp_path / "m", network=SMALL, recipe=SHORT)
+
+
+def test_an_existing_model_is_not_overwritten(data: Path, trained: Path) -> None:
+    with pytest.raises(TrainingError, match="exists already"):
+        train_network(semelha.read_folder(data), out=trained, network=SMALL, recipe=SHORT)
+
+
+def test_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="at least two"):
+        train_network(semelha.read_folder(shapes(tmp_path / "one", classes=1)), out=tmp_path / "m")
+
+
+def test_classes_of_one_picture_each_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="one picture"):
+        train_network(semelha.read_folder(shapes(tmp_path / "ones", pictures=1)), out=tmp_path / "m")
+
+
+def test_a_class_with_one_picture_is_trained_on(tmp_path: Path) -> None:
+    folder = shapes(tmp_path / "some", classes=4)
+    for extra in sorted((folder / "3 corners").iterdir())[1:]:
+        extra.unlink()
+    model = train_network(
+        semelha.read_folder(folder), out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=4, batch=8)
+    )
+    assert "3 corners" in model.card.classes
+
+
+def test_a_picture_that_turns_out_bad_is_listed(tmp_path: Path) -> None:
+    folder = shapes(tmp_path / "some", classes=4)
+    whole = (folder / "3 corners" / "0.png").read_bytes()
+    (folder / "3 corners" / "0.png").write_bytes(whole[: len(whole) // 2])
+    model = train_network(
+        semelha.read_folder(folder), out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=4, batch=8)
+    )
+    assert model.card.training["skipped"] == 1
+
+
+def test_a_place_that_cannot_be_written_is_said(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(TrainingError, match="cannot be written"):
+        train_network(semelha.read_folder(data), out=tmp_path / "file" / "m", network=SMALL, recipe=SHORT)
+
+
+def test_ten_thousand_classes(tmp_path: Path) -> None:
+    """A step with 10,000 classes fits in the memory and time of any other."""
+    random_pixels = np.random.default_rng(0).integers(0, 256, (20_000, 8, 8), np.uint8)
+    pictures = tuple(
+        semelha.Picture(source=pixels, label=f"{i // 2}", name=f"{i}") for i, pixels in enumerate(random_pixels)
+    )
+    dataset = semelha.Dataset(name="many", pictures=pictures)
+    model = train_network(
+        dataset,
+        out=tmp_path / "m",
+        network=Network(channels=1, size=16, dim=8),
+        recipe=replace(SHORT, steps=3, quarter_turns=True),
+    )
+    assert len(model.card.classes) == 10_000
