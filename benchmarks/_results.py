@@ -27,7 +27,9 @@ def write_section(title: str, body: str) -> None:
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
     section = f"\n## {title}\n\n{_circumstances()}\n\n{body.strip()}\n"
     found = re.search(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", text, flags=re.DOTALL)
-    text = text[: found.start()] + section + text[found.end() :] if found else text.rstrip("\n") + "\n" + section
+    text = (
+        text[: found.start()] + section + text[found.end() :] if found else text.rstrip("\n") + "\n" + section
+    )
     partial = RESULTS.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(RESULTS)

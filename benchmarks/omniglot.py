@@ -41,7 +41,9 @@ PUBLISHED = [
 def main() -> None:
     arguments = parse()
     pictures = semelha.read_folder(arguments.data / "omniglot" / "open")
-    alphabets = sorted({alphabet_of(p.label) for p in pictures}, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
+    alphabets = sorted(
+        {alphabet_of(p.label) for p in pictures}, key=lambda n: hashlib.sha256(n.encode()).hexdigest()
+    )
     reported = alphabets[:10]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "twenty-alphabets"
@@ -52,7 +54,14 @@ def main() -> None:
             by_alphabet = one_shot(model, pictures, reported, seed=seed)
             per_seed.append(by_alphabet)
             low, high = interval(by_alphabet, seed=seed)
-            rows.append([f"semelha, seed {seed}", 100 * mean(by_alphabet), f"{100 * low:.2f}–{100 * high:.2f}", minutes])
+            rows.append(
+                [
+                    f"semelha, seed {seed}",
+                    100 * mean(by_alphabet),
+                    f"{100 * low:.2f}–{100 * high:.2f}",
+                    minutes,
+                ]
+            )
         if len(per_seed) > 1:
             joined = {name: float(np.mean([seed[name] for seed in per_seed])) for name in per_seed[0]}
             low, high = interval(joined, seed=0)
@@ -73,9 +82,13 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
-    parser.add_argument("--model", type=Path, default=Path("m-omniglot"), help="where the models go, or are found")
+    parser.add_argument(
+        "--model", type=Path, default=Path("m-omniglot"), help="where the models go, or are found"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
     if arguments.data is None:
@@ -105,7 +118,9 @@ def train(folder: Path, out: Path, seed: int) -> tuple[semelha.NetworkEmbedder, 
     return semelha.load_embedder(out), (time.monotonic() - start) / 60
 
 
-def one_shot(embedder: object, pictures: semelha.Dataset, alphabets: list[str], *, seed: int) -> dict[str, float]:
+def one_shot(
+    embedder: object, pictures: semelha.Dataset, alphabets: list[str], *, seed: int
+) -> dict[str, float]:
     """Mean error of each alphabet that has enough characters."""
     errors = {}
     for alphabet in alphabets:
@@ -116,7 +131,9 @@ def one_shot(embedder: object, pictures: semelha.Dataset, alphabets: list[str], 
     return errors
 
 
-def runs(vectors: NDArray[np.float32], chosen: list[semelha.Picture], metric: object, seed: int) -> Iterator[float]:
+def runs(
+    vectors: NDArray[np.float32], chosen: list[semelha.Picture], metric: object, seed: int
+) -> Iterator[float]:
     at = {(p.label, p.name.rsplit("_", 1)[1]): i for i, p in enumerate(chosen)}  # (character, drawer)
     characters = sorted({label for label, _ in at})
     drawers = sorted({drawer for _, drawer in at})
@@ -125,7 +142,8 @@ def runs(vectors: NDArray[np.float32], chosen: list[semelha.Picture], metric: ob
         way = random.choice(characters, WAY, replace=False)
         learn, name = random.choice(drawers, 2, replace=False)
         distances = metric.pairwise(
-            vectors[[at[character, name] for character in way]], vectors[[at[character, learn] for character in way]]
+            vectors[[at[character, name] for character in way]],
+            vectors[[at[character, learn] for character in way]],
         )
         yield float(np.mean(distances.argmin(axis=1) != np.arange(WAY)))
 

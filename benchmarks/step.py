@@ -33,7 +33,9 @@ BATCH, SIDE = 128, 48
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
@@ -74,7 +76,9 @@ def fresh() -> nn.Module:
 def network_alone(part: Part, steps: int) -> float:
     network, fabric = fresh(), default_fabric("cpu")
     network, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), lr=1e-3))
-    pixels = torch.from_numpy(part.pixels[:BATCH].copy()).float().contiguous(memory_format=torch.channels_last)
+    pixels = (
+        torch.from_numpy(part.pixels[:BATCH].copy()).float().contiguous(memory_format=torch.channels_last)
+    )
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -87,7 +91,9 @@ def network_alone(part: Part, steps: int) -> float:
 def ours(part: Part, steps: int) -> float:
     stamps: list[float] = []
     recipe = replace(
-        Recipe(quarter_turns=True, augmentation=Augmentation(elastic=0.02)), steps=steps + 5, minutes=float("inf")
+        Recipe(quarter_turns=True, augmentation=Augmentation(elastic=0.02)),
+        steps=steps + 5,
+        minutes=float("inf"),
     )
     with tempfile.TemporaryDirectory() as folder:
         fit(
@@ -109,7 +115,9 @@ def plain(part: Part, steps: int) -> float:
     network = fresh()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     augment = nn.Sequential(
-        K.RandomAffine(15, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=10, p=1.0, padding_mode="border"),
+        K.RandomAffine(
+            15, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=10, p=1.0, padding_mode="border"
+        ),
         K.RandomElasticTransform(p=1.0),
     )
     loss_function = SupCon(temperature=0.05)

@@ -29,7 +29,9 @@ Case = tuple[str, semelha.Dataset, Callable[[semelha.Picture], bool] | None]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
     parser.add_argument("--model", type=Path, default=Path("demo/model"))
     arguments = parser.parse_args()
@@ -37,10 +39,22 @@ def main() -> None:
         parser.error("name the folder that holds the sets, or set SEMELHA_DATA")
     model = semelha.load_embedder(arguments.model)
     rows = []
-    for title, dataset, enrolled in [*grocery(arguments.data), *emoji(arguments.data), *faces(arguments.data)]:
+    for title, dataset, enrolled in [
+        *grocery(arguments.data),
+        *emoji(arguments.data),
+        *faces(arguments.data),
+    ]:
         for name, embedder in (("model", model), ("raw pixels", RawPixels())):
             rows.append([title, name, *measure(embedder, dataset, enrolled)])
-    columns = ["pictures", "embedder", "R@1", "MAP@R", f"FNIR at FPIR={FPIR:.0%} (hindsight)", "achieved FPIR (calibrated)", "achieved FNIR"]
+    columns = [
+        "pictures",
+        "embedder",
+        "R@1",
+        "MAP@R",
+        f"FNIR at FPIR={FPIR:.0%} (hindsight)",
+        "achieved FPIR (calibrated)",
+        "achieved FNIR",
+    ]
     body = (
         f"Model: {arguments.model.name}, trained on {model.card.training.get('data')} "
         f"({model.card.training.get('pictures')} pictures) and on none of these. "
@@ -53,7 +67,8 @@ def measure(
     embedder: object, dataset: semelha.Dataset, enrolled: Callable[[semelha.Picture], bool] | None
 ) -> Iterator[str | None]:
     found = [
-        evaluate(embedder, dataset, protocol=Protocol(enroll=enrolled), fpir=FPIR, seed=seed).to_json() for seed in SEEDS
+        evaluate(embedder, dataset, protocol=Protocol(enroll=enrolled), fpir=FPIR, seed=seed).to_json()
+        for seed in SEEDS
     ]
     for name in ("r_at_1", "map_at_r", "fnir_at_fpir", "fpir_achieved", "fnir_achieved"):
         values = [one[name] for one in found if one[name] is not None]
@@ -71,7 +86,11 @@ def grocery(data: Path) -> Iterator[Case]:
     yield "grocery, catalogue picture", joined("grocery", icons, tests), lambda p: p.split == "iconic"
     for shots in (1, 5):
         taken = first_of_each([p for p in pictures if p.split == "train"], shots)
-        yield f"grocery, {shots} photo{'s' if shots > 1 else ''}", joined("grocery", taken, tests), lambda p: p.split == "train"
+        yield (
+            f"grocery, {shots} photo{'s' if shots > 1 else ''}",
+            joined("grocery", taken, tests),
+            lambda p: p.split == "train",
+        )
 
 
 def emoji(data: Path) -> Iterator[Case]:

@@ -19,7 +19,10 @@ def checkpoint(**changes: object) -> Checkpoint:
         "network": state,
         "average": state,
         "loss": {},
-        "optimizer": {"state": {0: {"step": torch.tensor(7.0)}}, "param_groups": [{"lr": 0.1, "params": [0]}]},
+        "optimizer": {
+            "state": {0: {"step": torch.tensor(7.0)}},
+            "param_groups": [{"lr": 0.1, "params": [0]}],
+        },
         "means": torch.eye(2),
         "best": state,
         "best_score": 0.5,

@@ -86,14 +86,18 @@ def test_the_log_is_json_lines_and_nothing_else_stays(trained: Path) -> None:
 def test_same_seed_same_model(trained: Path, data: Path, tmp_path: Path) -> None:
     again = train_network(semelha.read_folder(data), out=tmp_path / "again", network=SMALL, recipe=SHORT)
     pictures = sorted(data.rglob("*.png"))[:5]
-    np.testing.assert_allclose(again.embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3)
+    np.testing.assert_allclose(
+        again.embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3
+    )
 
 
 def test_it_learns(data: Path, tmp_path: Path) -> None:
     """Training pictures lie nearer to their own class than before training."""
     dataset = semelha.read_folder(data)
     model = train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=120))
-    losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
+    losses = [
+        json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()
+    ]
     assert np.mean(losses[-3:]) < 0.8 * losses[0]
     assert model.card.results["r_at_1_on_held_out_classes"] >= 0
 
@@ -139,7 +143,10 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_model(
 
 def start(data: Path, out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(data), str(out)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, "-c", TRAIN, str(data), str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -170,7 +177,10 @@ def test_a_class_with_one_picture_is_trained_on(tmp_path: Path) -> None:
     for extra in sorted((folder / "3 corners").iterdir())[1:]:
         extra.unlink()
     model = train_network(
-        semelha.read_folder(folder), out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=4, batch=8)
+        semelha.read_folder(folder),
+        out=tmp_path / "m",
+        network=SMALL,
+        recipe=replace(SHORT, steps=4, batch=8),
     )
     assert "3 corners" in model.card.classes
 
@@ -180,7 +190,10 @@ def test_a_picture_that_turns_out_bad_is_listed(tmp_path: Path) -> None:
     whole = (folder / "3 corners" / "0.png").read_bytes()
     (folder / "3 corners" / "0.png").write_bytes(whole[: len(whole) // 2])
     model = train_network(
-        semelha.read_folder(folder), out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=4, batch=8)
+        semelha.read_folder(folder),
+        out=tmp_path / "m",
+        network=SMALL,
+        recipe=replace(SHORT, steps=4, batch=8),
     )
     assert model.card.training["skipped"] == 1
 
@@ -195,7 +208,8 @@ def test_ten_thousand_classes(tmp_path: Path) -> None:
     """A step with 10,000 classes fits in the memory and time of any other."""
     random_pixels = np.random.default_rng(0).integers(0, 256, (20_000, 8, 8), np.uint8)
     pictures = tuple(
-        semelha.Picture(source=pixels, label=f"{i // 2}", name=f"{i}") for i, pixels in enumerate(random_pixels)
+        semelha.Picture(source=pixels, label=f"{i // 2}", name=f"{i}")
+        for i, pixels in enumerate(random_pixels)
     )
     dataset = semelha.Dataset(name="many", pictures=pictures)
     model = train_network(

@@ -7,4 +7,13 @@ from semelha.deep.recipe import Recipe
 from semelha.deep.train import train_network
 from semelha.deep.untrained import untrained
 
-__all__ = ["Augmentation", "EmbeddingNet", "Moment", "Network", "Recipe", "build", "train_network", "untrained"]
+__all__ = [
+    "Augmentation",
+    "EmbeddingNet",
+    "Moment",
+    "Network",
+    "Recipe",
+    "build",
+    "train_network",
+    "untrained",
+]

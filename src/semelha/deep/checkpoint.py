@@ -87,4 +87,6 @@ class Checkpoint:
 
 def describe(*parts: object) -> str:
     """One line that tells two plans apart."""
-    return " | ".join(str(asdict(part)) if hasattr(part, "__dataclass_fields__") else str(part) for part in parts)
+    return " | ".join(
+        str(asdict(part)) if hasattr(part, "__dataclass_fields__") else str(part) for part in parts
+    )

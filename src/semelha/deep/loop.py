@@ -157,14 +157,24 @@ def fit(
             if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 state = (network, average, loss_function)
                 Checkpoint(
-                    plan, step, elapsed, uniform, *map(_copy, state), optimizer.state_dict(), means, best, best_score
+                    plan,
+                    step,
+                    elapsed,
+                    uniform,
+                    *map(_copy, state),
+                    optimizer.state_dict(),
+                    means,
+                    best,
+                    best_score,
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
             watch(moment)
     return Trained(best or _copy(average.module), best_score if best else None, step, elapsed)
 
 
-def embed(network: nn.Module, pixels: NDArray[np.uint8], device: torch.device, *, batch: int = 256) -> NDArray[np.float32]:
+def embed(
+    network: nn.Module, pixels: NDArray[np.uint8], device: torch.device, *, batch: int = 256
+) -> NDArray[np.float32]:
     """(n, dim) embeddings of fitted pictures (n, channels, size, size), the network in evaluation mode."""
     was, out = network.training, []
     network.eval()

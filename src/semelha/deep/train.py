@@ -82,7 +82,9 @@ def train_network(
 
     built = build(network, seed=seed)
     if network.backbone != SMALL:
-        export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)  # refused now, not after
+        export_onnx(
+            built, channels=network.channels, size=network.size, name=network.backbone
+        )  # refused now, not after
     cache = open_cache(dataset, folder, size=network.size, channels=network.channels, progress=watch_reading)
     for skipped in cache.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
@@ -151,7 +153,9 @@ def publish(
         content_hashes=sorted(set(cache.hashes)),
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
-    weights: dict[str, NDArray[np.float32]] = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
+    weights: dict[str, NDArray[np.float32]] = {
+        name: tensor.numpy() for name, tensor in built.state_dict().items()
+    }
     return write_model(out, card=card, onnx=onnx, weights=weights)
 
 
@@ -163,13 +167,17 @@ def _check(dataset: Dataset) -> None:
             "a training needs at least two, each a folder of pictures"
         )
     if max(dataset.counts().values()) < 2:
-        raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
+        raise DatasetError(
+            f"every class of {dataset.name} has one picture: a training needs classes with two or more"
+        )
 
 
 def _working_folder(out: Path, *, resume: bool) -> Path:
     folder = out.with_name(out.name + ".training")
     if (folder / "checkpoint.pt").exists() and not resume:
-        raise TrainingError(f"{folder} holds a training that was interrupted: go on with --resume, or remove the folder")
+        raise TrainingError(
+            f"{folder} holds a training that was interrupted: go on with --resume, or remove the folder"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(folder).free

@@ -168,7 +168,9 @@ def prepare(pictures: Sequence[Source], spec: InputSpec) -> NDArray[np.uint8]:
     def fitted(picture: Picture) -> NDArray[np.uint8]:
         pixels = picture.pixels()
         size = (spec.height, spec.width)
-        return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(2, 0, 1)
+        return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(
+            2, 0, 1
+        )
 
     out = np.empty((len(sources), spec.channels, spec.height, spec.width), np.uint8)
     for number, result in enumerate(read_all(sources, fitted)):
@@ -200,4 +202,6 @@ def _check(session: ort.InferenceSession, card: Card, folder: Path) -> None:
     except Exception as error:  # as above
         raise ModelAltered(f"{folder / GRAPH} cannot embed a blank picture: {error}") from error
     if vectors.shape != (2, card.dim) or vectors.dtype != np.float32:
-        raise ModelAltered(f"{folder / GRAPH} gives {vectors.dtype} {vectors.shape[1:]}, its card says {card.dim} floats")
+        raise ModelAltered(
+            f"{folder / GRAPH} gives {vectors.dtype} {vectors.shape[1:]}, its card says {card.dim} floats"
+        )

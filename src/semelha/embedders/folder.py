@@ -32,7 +32,10 @@ def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str,
     """
     if folder.exists():
         raise ModelError(f"{folder} exists already: choose another place for the model, or remove it")
-    contents = {GRAPH: onnx, WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()})}
+    contents = {
+        GRAPH: onnx,
+        WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()}),
+    }
     sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[CARD] = (sealed.model_dump_json(indent=1) + "\n").encode()
     partial: str | None = None
@@ -64,7 +67,9 @@ def read_card(folder: Path) -> Card:
     except (ValueError, KeyError, TypeError) as error:
         raise ModelAltered(f"{folder / CARD} is no model card") from error
     if not isinstance(version, int) or version > FORMAT:
-        raise ModelTooNew(f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha")
+        raise ModelTooNew(
+            f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha"
+        )
     try:
         card = Card.model_validate(content)
     except ValidationError as error:
@@ -80,7 +85,9 @@ def read_file(folder: Path, name: str, card: Card) -> bytes:
     """A file of the folder, checked against the card. Raises `ModelIncomplete` or `ModelAltered`."""
     data = _read(folder, name)
     if hashlib.sha256(data).hexdigest() != card.files.get(name):
-        raise ModelAltered(f"{folder / name} is not the file that was written with this model: copy the folder again")
+        raise ModelAltered(
+            f"{folder / name} is not the file that was written with this model: copy the folder again"
+        )
     return data
 
 
@@ -88,7 +95,11 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
-        what = f"{folder} is no model: it has no {name}" if folder.is_dir() else f"there is no model folder {folder}"
+        what = (
+            f"{folder} is no model: it has no {name}"
+            if folder.is_dir()
+            else f"there is no model folder {folder}"
+        )
         raise ModelIncomplete(what) from error
     except OSError as error:
         raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error

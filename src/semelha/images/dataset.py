@@ -147,7 +147,9 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
 def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:
     """Pixels given as an array, checked: (h, w) or (h, w, 3) uint8 to (h, w, 3)."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.ndim == 3 and pixels.shape[2] != 3:
-        raise PictureError(f"{name} is an array {pixels.shape} of {pixels.dtype}: it must be (h, w) or (h, w, 3) of uint8")
+        raise PictureError(
+            f"{name} is an array {pixels.shape} of {pixels.dtype}: it must be (h, w) or (h, w, 3) of uint8"
+        )
     if pixels.size == 0:
         raise PictureError(f"{name} has no pixels")
     rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels

@@ -93,7 +93,9 @@ def _read(source: str | os.PathLike[str] | bytes, name: str, limits: Limits) -> 
             with open(source, "rb") as file:
                 data = file.read(limits.max_bytes + 1)
         except (OSError, ValueError) as error:
-            raise PictureError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+            raise PictureError(
+                f"{name} cannot be read: {getattr(error, 'strerror', None) or error}"
+            ) from error
     if len(data) > limits.max_bytes:
         raise PictureTooLarge(_too_many_bytes(name, len(data), limits))
     return io.BytesIO(data)
@@ -119,13 +121,17 @@ def _opened(file: io.IOBase, name: str, limits: Limits) -> Image.Image:
         raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
     width, height = image.size
     if width * height > limits.max_pixels:
-        raise PictureTooLarge(f"{name} has {width:,} × {height:,} pixels: the limit is {limits.max_pixels:,} in all")
+        raise PictureTooLarge(
+            f"{name} has {width:,} × {height:,} pixels: the limit is {limits.max_pixels:,} in all"
+        )
     return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # damaged metadata beside whole pixels is no reason to refuse a picture
+        warnings.simplefilter(
+            "ignore"
+        )  # damaged metadata beside whole pixels is no reason to refuse a picture
         image.load()
         try:
             return ImageOps.exif_transpose(image)

@@ -44,7 +44,9 @@ def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), chec
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder" if root.exists() else f"there is no folder {root}")
     try:
-        folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        folders = sorted(
+            entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
+        )
         found = [
             Picture(source=file, label=folder.name, name=file.relative_to(root).as_posix())
             for folder in folders
@@ -56,7 +58,9 @@ def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), chec
     skipped = [Skipped(name, "it lies beside the class folders, so it has no class") for name in loose]
     if not found:
         what = f"{len(loose)} pictures but no class folders" if loose else "no pictures in class folders"
-        raise DatasetError(f"{root} holds {what}: put the pictures of each class into a folder of its own, named after it")
+        raise DatasetError(
+            f"{root} holds {what}: put the pictures of each class into a folder of its own, named after it"
+        )
     return _checked(root.resolve().name or str(root), found, skipped, limits, check)
 
 
@@ -99,7 +103,9 @@ def _rows(reader: csv.DictReader[str], base: Path, file: Path) -> Iterator[Pictu
     columns = reader.fieldnames or []
     label = next((name for name in ("label", "class") if name in columns), None)
     if "path" not in columns or label is None:
-        raise DatasetError(f"the manifest {file} has the columns {', '.join(columns)}: it needs 'path' and 'label'")
+        raise DatasetError(
+            f"the manifest {file} has the columns {', '.join(columns)}: it needs 'path' and 'label'"
+        )
     for row in reader:
         name, thing = (row["path"] or "").strip(), (row[label] or "").strip()
         if not name or not thing:
@@ -120,7 +126,9 @@ def _box(text: str, line: int, file: Path) -> Box | None:
     try:
         left, top, right, bottom = (int(part) for part in text.replace(",", " ").split())
     except ValueError as error:
-        raise DatasetError(f"line {line} of {file} has the box {text!r}: it is 'left top right bottom'") from error
+        raise DatasetError(
+            f"line {line} of {file} has the box {text!r}: it is 'left top right bottom'"
+        ) from error
     return left, top, right, bottom
 
 
@@ -145,7 +153,9 @@ def _checked(name: str, found: list[Picture], skipped: list[Skipped], limits: Li
         except PictureError as error:
             skipped.append(Skipped(picture.name, str(error)))
     if not kept:
-        raise DatasetError(f"none of the {len(found)} files of {name} is a picture that can be used: {skipped[0].reason}")
+        raise DatasetError(
+            f"none of the {len(found)} files of {name} is a picture that can be used: {skipped[0].reason}"
+        )
     return Dataset(name, tuple(kept), tuple(skipped), tuple(_alike(kept)))
 
 

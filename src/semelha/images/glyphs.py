@@ -71,7 +71,9 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
     wanted = TRAIN_SCRIPTS + TEST_SCRIPTS if scripts is None else tuple(scripts)
     unknown = sorted(set(wanted) - {*TRAIN_SCRIPTS, *TEST_SCRIPTS})
     if unknown:
-        raise UsageError(f"no script is called {', '.join(unknown)}: there are {', '.join(TRAIN_SCRIPTS + TEST_SCRIPTS)}")
+        raise UsageError(
+            f"no script is called {', '.join(unknown)}: there are {', '.join(TRAIN_SCRIPTS + TEST_SCRIPTS)}"
+        )
     faces = {name: ImageFont.truetype(str(file), round(0.62 * size), layout_engine=ImageFont.Layout.BASIC)
              for name, (file, _) in _faces().items()}  # fmt: skip
     pictures: list[Picture] = []
@@ -86,7 +88,9 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
         drawn_before.add(next(iter(drawings)))
         for pixels, face in drawings.items():
             array = np.frombuffer(pixels, np.uint8).reshape(size, size)
-            pictures.append(Picture(source=array, label=f"{script}/U+{code:04X}", name=f"{face}/U+{code:04X}"))
+            pictures.append(
+                Picture(source=array, label=f"{script}/U+{code:04X}", name=f"{face}/U+{code:04X}")
+            )
     return Dataset(name="glyphs: " + ", ".join(wanted), pictures=tuple(pictures))
 
 
@@ -94,7 +98,9 @@ def script_of(code: int) -> str | None:
     """The script that a code point counts to here, or None where it is left out."""
     character = chr(code)
     name = unicodedata.name(character, "")
-    if unicodedata.category(character)[0] not in "LNPS" or unicodedata.decomposition(character).startswith("<font>"):
+    if unicodedata.category(character)[0] not in "LNPS" or unicodedata.decomposition(character).startswith(
+        "<font>"
+    ):
         return None
     return _NAMED.get(name.split(" ")[0], "Symbols") if name else None
 

@@ -1,0 +1,21 @@
+"""Losses: small modules of (embeddings, labels). Masks and rows, never lists of triplets; memory O(batch²) at most."""
+
+from semelha.deep.losses.contrastive import Contrastive
+from semelha.deep.losses.infonce import NTXent, SupCon
+from semelha.deep.losses.margin_softmax import ArcFace, CosFace, CrossEntropy, MarginSoftmax, NoMargin
+from semelha.deep.losses.triplet import All, Hard, SemiHard, Triplet
+
+__all__ = [
+    "All",
+    "ArcFace",
+    "Contrastive",
+    "CosFace",
+    "CrossEntropy",
+    "Hard",
+    "MarginSoftmax",
+    "NTXent",
+    "NoMargin",
+    "SemiHard",
+    "SupCon",
+    "Triplet",
+]

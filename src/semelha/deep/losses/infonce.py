@@ -1,0 +1,65 @@
+"""Softmax over the other members of the batch: supervised contrastive loss and NT-Xent."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semelha.deep.losses.masks import mean_where, positives_and_negatives
+
+
+class SupCon(nn.Module):
+    """Supervised contrastive loss (Khosla et al., NeurIPS 2020, equation 2).
+
+    For an anchor i with positives P(i): −1/|P(i)| Σ_p log( exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ) ), averaged over the
+    anchors that have a positive. Embeddings (batch, dim) are put on the unit sphere here; labels (batch,).
+
+    Parameters
+    ----------
+    temperature : float
+        τ.
+    """
+
+    def __init__(self, *, temperature: float = 0.1) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        scores, positive, _ = _scores(embeddings, labels, self.temperature)  # (batch, batch)
+        log_share = scores - torch.logsumexp(scores, dim=1, keepdim=True)
+        count = positive.sum(dim=1)  # (batch,)
+        of_anchor = -torch.where(positive, log_share, 0.0).sum(dim=1) / count.clamp(min=1)
+        return mean_where(of_anchor, count > 0)
+
+
+class NTXent(nn.Module):
+    """Normalized temperature-scaled cross-entropy (Chen et al., ICML 2020, equation 1), for any number of positives.
+
+    For each positive pair (i, p): −log( exp(s_ip) / (exp(s_ip) + Σ_{n negative of i} exp(s_in)) ), s = z·z/τ, averaged
+    over the pairs. O(batch²) time and memory: the sum over the negatives is one per anchor.
+    """
+
+    def __init__(self, *, temperature: float = 0.5) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        scores, positive, negative = _scores(embeddings, labels, self.temperature)  # (batch, batch)
+        against = torch.where(negative, scores, LOW).logsumexp(dim=1, keepdim=True)  # (batch, 1)
+        return mean_where(F.softplus(torch.where(positive, against - scores, 0.0)), positive)
+
+
+LOW = -1e30  # a score whose exponential is 0, and whose gradient is finite
+
+
+def _scores(embeddings: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Scores with the diagonal struck out, positives, negatives: each (batch, batch)."""
+    z = F.normalize(embeddings.float() if embeddings.dtype in HALF else embeddings, dim=1)
+    positive, negative = positives_and_negatives(labels)
+    with torch.autocast(z.device.type, enabled=False):
+        scores = torch.where(positive | negative, z @ z.T / temperature, LOW)
+    return scores, positive, negative
+
+
+HALF = (torch.float16, torch.bfloat16)
