@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -140,6 +141,7 @@ def publish(
         network=network.as_card(),
         training={
             **settings,
+            "minutes": recipe.minutes if math.isfinite(recipe.minutes) else None,
             "loss": recipe.loss.__name__,
             "seed": seed,
             "data": cache.dataset.name,

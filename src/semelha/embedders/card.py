@@ -95,7 +95,7 @@ class Card(BaseModel):
 
     def own_checksum(self) -> str:
         """SHA-256 of the card, its `checksum` left out."""
-        return _digest(self.model_dump(exclude={"checksum"}))
+        return _digest(json.loads(self.model_dump_json(exclude={"checksum"})))
 
 
 def _digest(value: object) -> str:

@@ -1,0 +1,21 @@
+"""How good is it? `measures` are arrays in, numbers out; `evaluate` runs a protocol; `report` shows it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from semelha.evaluation.evaluate import Evaluation, Protocol, evaluate
+    from semelha.evaluation.report import write_report
+
+__all__ = ["Evaluation", "Protocol", "evaluate", "write_report"]
+
+_HOMES = {"Evaluation": "evaluate", "Protocol": "evaluate", "evaluate": "evaluate", "write_report": "report"}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, because `deep` and `recognition` use the measures, and `evaluate` stands on top of both.
+    if name in _HOMES:
+        return getattr(import_module(f"semelha.evaluation.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
