@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +13,29 @@ from torch import Tensor, nn
 
 from semelha.errors import BackboneError, PretrainedUnavailable
 
-logger = logging.getLogger(__name__)
+Arguments = dict[str, Any]
+"""What `timm.create_model` is called with, beside the name."""
 
 
 class TimmBackbone(nn.Module):
-    """A timm model without its classifier.
+    """A timm model without its classifier: (batch, channels, size, size) → features.
 
-    `forward` gives a feature map (batch, features, h, w) where the model has one, to be pooled; models of tokens pool
-    as they were designed to, and give (batch, features).
+    Where the model has a feature map it gives the map, (batch, features, h, w), to be pooled. Models of tokens, and the
+    few that cannot be had without their pooling, pool as they were designed to and give (batch, features).
+
+    Attributes
+    ----------
+    features : int
     """
 
-    def __init__(self, model: nn.Module, features: int, *, has_map: bool) -> None:
+    def __init__(self, model: nn.Module, features: int) -> None:
         super().__init__()
         self.model = model
         self.features = features
-        self.has_map = has_map
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.model.forward_features(x)  # type: ignore[operator]
-        if self.has_map:
-            return found
-        pooled: Tensor = self.model.forward_head(found, pre_logits=True)  # type: ignore[operator]
-        return pooled
+        found: Tensor = self.model(x)
+        return found
 
 
 def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str = False) -> TimmBackbone:
@@ -44,95 +44,112 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     Parameters
     ----------
     name : str
-        As timm names it, such as `resnet18` or `vit_tiny_patch16_224`.
+        As timm names it, such as `resnet18` or `vit_tiny_patch16_224`; with a tag, as `resnet18.a1_in1k`, the published
+        weights of that tag.
     channels : {1, 3}
+        Pretrained weights for RGB are summed over the channels for grey.
     size : int
+        Models of a fixed size are built for this one; pretrained position embeddings are interpolated.
     pretrained : bool or str
-        True: timm's published weights, from its cache or the network. A path: a `.safetensors` or `.pth` file of the
-        model's state, its classifier ignored.
+        False: random weights. True: timm's published weights, from its cache or the network. A path: a `.safetensors`
+        file, or one that `torch.load` reads without unpickling, of the state of this model; its classifier is ignored.
 
     Raises
     ------
     BackboneError
         timm has no such model, it cannot be built for this size, or the file does not fit it.
     PretrainedUnavailable
-        The published weights cannot be had, here and now.
+        The weights cannot be had, here and now. Random ones never take their place.
     """
-    model = _create(name, channels, size, published=pretrained is True)
-    if isinstance(pretrained, str):
-        _load(model, Path(pretrained), name)
-    try:
-        features, has_map = _probe(model, channels, size)
-    except Exception as error:  # each family fails in its own way
-        raise BackboneError(
-            f"{name} does not take pictures of {size} × {size} pixels: {_first_line(error)}"
-        ) from error
-    return TimmBackbone(model, features, has_map=has_map)
-
-
-def _create(name: str, channels: int, size: int, *, published: bool) -> nn.Module:
     if not timm.is_model(name):
         near = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
-        hint = f": is it {' or '.join(near)}?" if near else ": `timm.list_models()` names those there are"
-        raise BackboneError(f"timm has no model {name!r}{hint}")
-    arguments: dict[str, Any] = {"num_classes": 0, "in_chans": channels, "pretrained": published}
+        hint = f"is it {' or '.join(near)}?" if near else "timm.list_models() names those there are"
+        raise BackboneError(f"timm has no model {name!r}: {hint}")
     try:
-        try:
-            return timm.create_model(name, img_size=size, **arguments)
-        except TypeError as error:
-            if "img_size" not in str(error):
-                raise
-            return timm.create_model(name, **arguments)
-    except Exception as error:  # the hub's errors are those of half a dozen libraries
-        if published:
-            raise PretrainedUnavailable(
-                f"the published weights of {name} cannot be had ({_first_line(error)}): go online once, or give a file"
-            ) from error
+        model, arguments, features = _without_classifier(name, channels, size)
+    except Exception as error:  # each family fails in its own way
         raise BackboneError(
-            f"{name} cannot be built for {size} × {size} pixels: {_first_line(error)}"
+            f"{name} does not take pictures of {size} × {size} pixels: {_reason(error)}"
         ) from error
+    if isinstance(pretrained, str):
+        model = _from_file(name, arguments, Path(pretrained))
+    elif pretrained:
+        model = _published(name, arguments)
+    return TimmBackbone(model, features)
 
 
-def _load(model: nn.Module, file: Path, name: str) -> None:
-    if not file.is_file():
-        raise PretrainedUnavailable(f"there is no weight file {file}")
+def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module, Arguments, int]:
+    """A model with random weights that gives a feature map if it has one, how it was made, and its features."""
+    arguments: Arguments = {"num_classes": 0, "in_chans": channels, "img_size": size}
     try:
-        if file.suffix == ".safetensors":
-            state = load_file(file)
-        else:
-            state = torch.load(file, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict):
-            raise TypeError("it does not hold named tensors")
-        state = state.get("state_dict", state)
-        own = model.state_dict()
-        missing = [key for key in own if key not in state]
-        other = [key for key in own if key in state and state[key].shape != own[key].shape]
-    except Exception as error:
-        raise BackboneError(f"{file} is no weight file that can be read: {_first_line(error)}") from error
-    if missing or other:
-        example = (missing + other)[0]
-        raise BackboneError(
-            f"{file} does not fit {name}: {len(missing)} tensors are missing and {len(other)} have another shape, "
-            f"such as {example}"
-        )
-    model.load_state_dict({key: state[key] for key in own})
+        model, found = _try(name, {**arguments, "global_pool": ""})
+        if found.ndim == 4 and found.shape[1] == model.head_hidden_size:  # tokens can lie in (batch, h, w, features)
+            return model, {**arguments, "global_pool": ""}, found.shape[1]
+    except (AssertionError, TypeError, ValueError):
+        pass  # it cannot be had without its pooling
+    model, found = _try(name, arguments)
+    return model, arguments, found.shape[1]
 
 
 @torch.no_grad()
-def _probe(model: nn.Module, channels: int, size: int) -> tuple[int, bool]:
-    """Length of its features, and whether they come as a map."""
-    was = model.training
-    model.eval()
-    blank = torch.zeros(1, channels, size, size)
-    found = model.forward_features(blank)  # type: ignore[operator]
-    features = int(getattr(model, "num_features", 0))
-    has_map = isinstance(found, Tensor) and found.ndim == 4 and found.shape[1] == features
-    if not has_map:
-        features = int(model.forward_head(found, pre_logits=True).shape[1])  # type: ignore[operator]
-    model.train(was)
-    return features, has_map
+def _try(name: str, arguments: Arguments) -> tuple[nn.Module, Tensor]:
+    model = _create(name, arguments)
+    size = arguments["img_size"]
+    found = model.eval()(torch.zeros(1, arguments["in_chans"], size, size))
+    return model.train(), found
 
 
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _create(name: str, arguments: Arguments) -> nn.Module:
+    """`timm.create_model`, for models that are told the size of the pictures and for those that take any."""
+    try:
+        return timm.create_model(name, **arguments)
+    except TypeError as error:
+        if "img_size" not in str(error):
+            raise
+    return timm.create_model(name, **{k: v for k, v in arguments.items() if k != "img_size"})
+
+
+def _published(name: str, arguments: Arguments) -> nn.Module:
+    try:
+        return _create(name, {**arguments, "pretrained": True})
+    except Exception as error:  # the hub's errors are those of half a dozen libraries
+        raise PretrainedUnavailable(
+            f"timm's published weights of {name} cannot be had ({_reason(error)}): go online once, or give a weight file"
+        ) from error
+
+
+def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
+    if not file.is_file():
+        raise PretrainedUnavailable(f"there is no weight file {file}")
+    try:
+        state = _read(file)
+    except Exception as error:  # damaged files fail in many ways
+        raise BackboneError(f"{file} is no weight file that can be read: {_reason(error)}") from error
+    try:
+        overlay = {"state_dict": dict(state)}  # timm fits channels and positions, and drops the classifier
+        model = _create(name, {**arguments, "pretrained": True, "pretrained_cfg_overlay": overlay})
+    except Exception as error:
+        raise BackboneError(f"{file} does not fit {name}: {_reason(error)}") from error
+    model.pretrained_cfg = model.default_cfg = {}  # or every copy of the model would hold one of the file
+    missing = [key for key in model.state_dict() if key not in state]
+    if missing:  # timm would leave them random
+        raise BackboneError(f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}")
+    return model
+
+
+def _read(file: Path) -> dict[str, Tensor]:
+    if file.suffix == ".safetensors":
+        return load_file(file)
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    for wrapping in ("state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(wrapping), dict):
+            state = state[wrapping]
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise ValueError("it does not hold named tensors")
+    return state
+
+
+def _reason(error: Exception, longest: int = 200) -> str:
+    """What a library says, on one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= longest else text[: longest - 1] + "…"

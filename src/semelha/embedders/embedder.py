@@ -163,21 +163,26 @@ def write_model(
 
 def prepare(pictures: Sequence[Source], spec: InputSpec) -> NDArray[np.uint8]:
     """Decode and fit, in threads: (n, channels, height, width) uint8. Raises the `PictureError` of the first bad one."""
-    sources = [_picture(source, number) for number, source in enumerate(pictures)]
-
-    def fitted(picture: Picture) -> NDArray[np.uint8]:
-        pixels = picture.pixels()
-        size = (spec.height, spec.width)
-        return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(
-            2, 0, 1
-        )
-
+    sources = as_pictures(pictures)
     out = np.empty((len(sources), spec.channels, spec.height, spec.width), np.uint8)
-    for number, result in enumerate(read_all(sources, fitted)):
+    for number, result in enumerate(read_all(sources, lambda picture: fitted(picture.pixels(), spec))):
         if isinstance(result, PictureError):
             raise result
         out[number] = result
     return out
+
+
+def fitted(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
+    """What the graph takes of one picture: (h, w, 3) → (channels, height, width)."""
+    size = (spec.height, spec.width)
+    return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(
+        2, 0, 1
+    )
+
+
+def as_pictures(sources: Sequence[Source]) -> list[Picture]:
+    """Whatever pictures were given as, without decoding files. Bytes are decoded. Raises `PictureError`."""
+    return [_picture(source, number) for number, source in enumerate(sources)]
 
 
 def _picture(source: Source, number: int) -> Picture:

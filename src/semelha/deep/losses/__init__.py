@@ -2,17 +2,20 @@
 
 from semelha.deep.losses.contrastive import Contrastive
 from semelha.deep.losses.infonce import NTXent, SupCon
-from semelha.deep.losses.margin_softmax import ArcFace, CosFace, CrossEntropy, MarginSoftmax, NoMargin
-from semelha.deep.losses.triplet import All, Hard, SemiHard, Triplet
+from semelha.deep.losses.margin_softmax import ArcFace, CosFace, CrossEntropy, Margin, MarginSoftmax, NoMargin
+from semelha.deep.losses.triplet import All, BatchHard, Hard, Mining, SemiHard, Triplet
 
 __all__ = [
     "All",
     "ArcFace",
+    "BatchHard",
     "Contrastive",
     "CosFace",
     "CrossEntropy",
     "Hard",
+    "Margin",
     "MarginSoftmax",
+    "Mining",
     "NTXent",
     "NoMargin",
     "SemiHard",

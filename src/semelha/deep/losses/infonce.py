@@ -7,13 +7,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semelha.deep.losses.masks import mean_where, positives_and_negatives
+from semelha.deep.losses.sphere import cosines, unit
+
+LOW = -1e30  # a score whose exponential is 0, and whose gradient is finite as that of −∞ is not
 
 
 class SupCon(nn.Module):
     """Supervised contrastive loss (Khosla et al., NeurIPS 2020, equation 2).
 
     For an anchor i with positives P(i): −1/|P(i)| Σ_p log( exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ) ), averaged over the
-    anchors that have a positive. Embeddings (batch, dim) are put on the unit sphere here; labels (batch,).
+    anchors that have a positive. Embeddings (batch, dim) of any length are put on the unit sphere here; labels (batch,)
+    int64.
 
     Parameters
     ----------
@@ -37,7 +41,13 @@ class NTXent(nn.Module):
     """Normalized temperature-scaled cross-entropy (Chen et al., ICML 2020, equation 1), for any number of positives.
 
     For each positive pair (i, p): −log( exp(s_ip) / (exp(s_ip) + Σ_{n negative of i} exp(s_in)) ), s = z·z/τ, averaged
-    over the pairs. O(batch²) time and memory: the sum over the negatives is one per anchor.
+    over the pairs. The sum over the negatives is one per anchor, hence O(batch²) time and memory. Embeddings
+    (batch, dim) of any length are put on the unit sphere here; labels (batch,) int64: two views of one picture share one.
+
+    Parameters
+    ----------
+    temperature : float
+        τ.
     """
 
     def __init__(self, *, temperature: float = 0.5) -> None:
@@ -50,16 +60,8 @@ class NTXent(nn.Module):
         return mean_where(F.softplus(torch.where(positive, against - scores, 0.0)), positive)
 
 
-LOW = -1e30  # a score whose exponential is 0, and whose gradient is finite
-
-
 def _scores(embeddings: Tensor, labels: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
     """Scores with the diagonal struck out, positives, negatives: each (batch, batch)."""
-    z = F.normalize(embeddings.float() if embeddings.dtype in HALF else embeddings, dim=1)
+    z = unit(embeddings)
     positive, negative = positives_and_negatives(labels)
-    with torch.autocast(z.device.type, enabled=False):
-        scores = torch.where(positive | negative, z @ z.T / temperature, LOW)
-    return scores, positive, negative
-
-
-HALF = (torch.float16, torch.bfloat16)
+    return torch.where(positive | negative, cosines(z, z) / temperature, LOW), positive, negative

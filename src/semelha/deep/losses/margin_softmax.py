@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semelha.deep.losses.infonce import HALF
+from semelha.deep.losses.sphere import at_least_float32, cosines, unit
 
 
 class CrossEntropy(nn.Module):
-    """Softmax cross-entropy of a linear classifier on the embeddings: the baseline.
+    """Softmax cross-entropy of a linear classifier on the embeddings as they are: the baseline.
+
+    Embeddings (batch, dim); labels (batch,) int64 in 0..classes − 1.
 
     Parameters
     ----------
@@ -25,7 +28,9 @@ class CrossEntropy(nn.Module):
         self.classifier = nn.Linear(dim, classes)
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(self.classifier(embeddings).float(), labels)
+        with torch.autocast(embeddings.device.type, enabled=False):
+            logits = self.classifier(at_least_float32(embeddings))  # (batch, classes)
+        return F.cross_entropy(logits, labels)
 
 
 class Margin(ABC):
@@ -33,9 +38,10 @@ class Margin(ABC):
 
     @abstractmethod
     def __call__(self, cosine: Tensor) -> Tensor:
-        """(batch,) → (batch,)."""
+        """Elementwise, of any shape."""
 
 
+@dataclass(frozen=True)
 class NoMargin(Margin):
     """Nothing: normalized softmax (Wang et al., NormFace, ACM MM 2017)."""
 
@@ -43,33 +49,37 @@ class NoMargin(Margin):
         return cosine
 
 
+@dataclass(frozen=True)
 class CosFace(Margin):
     """cos θ − m (Wang et al., CVPR 2018, equation 4)."""
 
-    def __init__(self, m: float = 0.35) -> None:
-        self.m = m
+    m: float = 0.35
 
     def __call__(self, cosine: Tensor) -> Tensor:
         return cosine - self.m
 
 
+@dataclass(frozen=True)
 class ArcFace(Margin):
-    """cos(θ + m) (Deng et al., CVPR 2019, equation 3), and beyond θ = π − m, where that would rise again, a straight
-    line: cos θ − m sin m, as the authors' code has it."""
+    """cos(θ + m), m in radians (Deng et al., CVPR 2019, equation 3).
 
-    def __init__(self, m: float = 0.5) -> None:
-        self.m = m
+    Beyond θ = π − m, where that would rise again, cos θ − m sin m, as the authors' code has it.
+    """
+
+    m: float = 0.5
 
     def __call__(self, cosine: Tensor) -> Tensor:
-        inside = cosine.clamp(-1 + 1e-7, 1 - 1e-7)  # the slope of the sine is infinite at ±1
-        moved = inside * math.cos(self.m) - torch.sqrt(1 - inside**2) * math.sin(self.m)
-        return torch.where(cosine > -math.cos(self.m), moved, cosine - self.m * math.sin(self.m))
+        # The slope of the root is infinite at θ = 0, and rounding can put the cosine above 1.
+        sine = ((1 - cosine) * (1 + cosine)).clamp(min=1e-9).sqrt()
+        moved = cosine * math.cos(self.m) - sine * math.sin(self.m)
+        return torch.where(cosine >= -math.cos(self.m), moved, cosine - self.m * math.sin(self.m))
 
 
 class MarginSoftmax(nn.Module):
     """Softmax over scale · cos(embedding, proxy of the class), the right class with a margin.
 
-    Embeddings (batch, dim) and proxies are put on the unit sphere here.
+    Embeddings (batch, dim) of any length, and the proxies, are put on the unit sphere here; labels (batch,) int64 in
+    0..classes − 1.
 
     Parameters
     ----------
@@ -87,9 +97,6 @@ class MarginSoftmax(nn.Module):
         self.scale = scale
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        z = F.normalize(embeddings.float() if embeddings.dtype in HALF else embeddings, dim=1)
-        with torch.autocast(z.device.type, enabled=False):
-            cosine = z @ F.normalize(self.proxies, dim=1).T  # (batch, classes)
-            right = cosine.gather(1, labels[:, None])  # (batch, 1)
-            cosine = cosine.scatter(1, labels[:, None], self.margin(right))
-            return F.cross_entropy(self.scale * cosine, labels)
+        cosine = cosines(unit(embeddings), unit(self.proxies))  # (batch, classes)
+        right = cosine.gather(1, labels[:, None])  # (batch, 1)
+        return F.cross_entropy(self.scale * cosine.scatter(1, labels[:, None], self.margin(right)), labels)

@@ -1,94 +1,112 @@
-"""Triplet loss, over all triplets, the semi-hard ones or the hardest."""
+"""Triplet loss, over all triplets or those that a mining chooses.
+
+No triplet is ever formed. Where the hinge [d(a, p) − d(a, n) + margin]₊ is not 0 it is linear, so that its sum over the
+chosen triplets is Σ w(i, j) d(i, j) + margin · (their number), w(i, j) being the number of chosen triplets in which
+(i, j) is the positive pair, less the number in which it is the negative one. Sorting the rows of the distance matrix
+counts them: O(batch² log batch) time and O(batch²) memory, where the triplets are O(batch³).
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semelha.deep.losses.distances import distances
 from semelha.deep.losses.masks import positives_and_negatives
-
-CHUNK = 2**22  # numbers held at a time when all triplets are formed
+from semelha.deep.losses.sphere import distances
+from semelha.errors import UsageError
+from semelha.metrics import Euclidean, Metric
 
 
 class Mining(ABC):
-    """Which triplets count."""
+    """Which of the triplets with a hinge above 0 count."""
 
     @abstractmethod
-    def loss(
-        self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float
-    ) -> tuple[Tensor, Tensor]:
-        """Sum of the hinges over the chosen triplets and their number; arguments are (batch, batch)."""
+    def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+        """w, int64, from distances, positives and negatives; each (batch, batch)."""
 
 
+@dataclass(frozen=True)
 class All(Mining):
-    """Every triplet whose hinge is not 0."""
+    """All."""
 
-    def loss(
-        self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float
-    ) -> tuple[Tensor, Tensor]:
-        return _every_triplet(distance, positive, negative, margin, semi_hard=False)
+    def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+        return _within(margin, distance, positive, negative)
 
 
+@dataclass(frozen=True)
 class SemiHard(Mining):
-    """Triplets whose negative is farther than the positive, but by less than the margin (Schroff et al., CVPR 2015)."""
+    """Those whose negative is farther from the anchor than the positive (Schroff et al., CVPR 2015, equation 4)."""
 
-    def loss(
-        self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float
-    ) -> tuple[Tensor, Tensor]:
-        return _every_triplet(distance, positive, negative, margin, semi_hard=True)
+    def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+        every = _within(margin, distance, positive, negative)
+        return every - _within(0, distance, positive, negative, ties=True)
 
 
+@dataclass(frozen=True)
 class Hard(Mining):
-    """For each anchor its farthest positive and its nearest negative (Hermans et al., 2017, "batch hard")."""
+    """Those whose negative is no farther from the anchor than the positive."""
 
-    def loss(
-        self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float
-    ) -> tuple[Tensor, Tensor]:
-        farthest = torch.where(positive, distance, -torch.inf).amax(dim=1)  # (batch,)
-        nearest = torch.where(negative, distance, torch.inf).amin(dim=1)  # (batch,)
-        valid = positive.any(dim=1) & negative.any(dim=1)
-        hinge = F.relu(torch.where(valid, farthest - nearest, 0.0) + margin) * valid
-        return hinge.sum(), (hinge > 0).sum()
+    def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+        return _within(0, distance, positive, negative, ties=True)
+
+
+@dataclass(frozen=True)
+class BatchHard(Mining):
+    """For each anchor the one of its farthest positive and its nearest negative (Hermans et al., 2017, equation 5)."""
+
+    def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+        farthest, p = torch.where(positive, distance, -torch.inf).max(dim=1)  # (batch,)
+        nearest, n = torch.where(negative, distance, torch.inf).min(dim=1)  # (batch,)
+        active = nearest < farthest + margin  # false where the anchor lacks one or the other
+        pair = F.one_hot(p, len(distance)) - F.one_hot(n, len(distance))  # (batch, batch)
+        return pair * active[:, None]
 
 
 class Triplet(nn.Module):
     """Triplet loss: mean of [d(a, p) − d(a, n) + margin]₊ over the chosen triplets for which it is not 0.
 
-    Embeddings (batch, dim) are put on the unit sphere here; distances are Euclidean (Schroff et al., CVPR 2015, without
-    the squares). Triplets are formed a few anchors at a time: memory stays O(batch²).
+    As Schroff et al. (CVPR 2015, equation 2), without the squares. Embeddings (batch, dim) of any length are put on the
+    unit sphere here; labels (batch,) int64.
 
     Parameters
     ----------
     margin : float
-    mining : Mining
-        `All()`, `SemiHard()` or `Hard()`.
+        Above 0.
+    mining : Mining, optional
+        `All()`, `SemiHard()`, `Hard()` or `BatchHard()`; semi-hard where not given.
+    metric : Metric, optional
+        d; Euclidean where not given.
     """
 
-    def __init__(self, *, margin: float = 0.2, mining: Mining | None = None) -> None:
+    def __init__(
+        self, *, margin: float = 0.2, mining: Mining | None = None, metric: Metric | None = None
+    ) -> None:
         super().__init__()
+        if margin <= 0:
+            raise UsageError(f"the margin of a triplet loss is {margin}: it must be above 0")
         self.margin = margin
         self.mining = mining or SemiHard()
+        self.metric = metric or Euclidean()
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        distance = distances(embeddings)
-        total, count = self.mining.loss(distance, *positives_and_negatives(labels), self.margin)
-        return total / count.clamp(min=1)
+        distance = distances(embeddings, self.metric)  # (batch, batch)
+        positive, negative = positives_and_negatives(labels)
+        weights = self.mining.weights(distance.detach(), positive, negative, self.margin)  # (batch, batch)
+        count = torch.where(positive, weights, 0).sum()
+        return ((weights * distance).sum() + self.margin * count) / count.clamp(min=1)
 
 
-def _every_triplet(
-    distance: Tensor, positive: Tensor, negative: Tensor, margin: float, *, semi_hard: bool
-) -> tuple[Tensor, Tensor]:
-    anchor, other = positive.nonzero(as_tuple=True)  # (pairs,), one row a positive pair
-    total, count = distance.sum() * 0, torch.zeros((), dtype=torch.long, device=distance.device)
-    step = max(1, CHUNK // len(distance))
-    for start in range(0, len(anchor), step):
-        a, p = anchor[start : start + step], other[start : start + step]
-        ahead = distance[a] - distance[a, p].unsqueeze(1)  # (pairs, batch): how much farther each negative is
-        chosen = negative[a] & (ahead > 0) if semi_hard else negative[a]
-        hinge = F.relu(margin - ahead) * chosen
-        total, count = total + hinge.sum(), count + (hinge > 0).sum()
-    return total, count
+def _within(
+    reach: float, distance: Tensor, positive: Tensor, negative: Tensor, *, ties: bool = False
+) -> Tensor:
+    """w of the triplets with d(a, n) − reach < d(a, p), or ≤ with `ties`."""
+    near, far = (distance - reach).contiguous(), distance.contiguous()
+    negatives = torch.where(negative, near, torch.inf).sort(dim=1).values
+    positives = torch.where(positive, far, -torch.inf).sort(dim=1).values
+    as_positive = torch.searchsorted(negatives, far, right=ties)  # negatives below each d(a, p)
+    as_negative = len(distance) - torch.searchsorted(positives, near, right=not ties)  # positives above each d(a, n)
+    return torch.where(positive, as_positive, 0) - torch.where(negative, as_negative, 0)

@@ -1,0 +1,427 @@
+"""A gallery: what is known, and the questions that can be asked of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import NetworkEmbedder, Progress, Source, load_embedder
+from semelha.embedders.embedder import as_pictures, fitted
+from semelha.errors import (
+    FingerprintMismatch,
+    GalleryError,
+    GalleryTooNew,
+    PictureError,
+    SubjectNotFound,
+    UsageError,
+)
+from semelha.gallery.names import checked
+from semelha.gallery.state import State
+from semelha.images import Dataset, Picture, content_hash, encode, read_all
+from semelha.recognition import Calibration, Identification, Verification, decide
+from semelha.recognition.identify import UNCALIBRATED
+from semelha.store import NewExample, Store, Subject
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """What an enrollment did.
+
+    Attributes
+    ----------
+    subject : str
+    added : int
+        New examples.
+    duplicates : tuple of str
+        Pictures that the subject had already.
+    warnings : tuple of str
+        Such as a picture that another subject has too.
+    """
+
+    subject: str
+    added: int
+    duplicates: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Gallery:
+    """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`.
+
+    Made by `Gallery.create` and `Gallery.open`; closes itself as a context manager. May be used from several threads, and
+    its folder by several processes.
+    """
+
+    def __init__(self, path: Path, model: NetworkEmbedder, store: Store, *, keep_pictures: bool) -> None:
+        self.path = path
+        self.model = model
+        self.keep_pictures = keep_pictures
+        self._store = store
+        self._state: State | None = None
+        self._lock = threading.Lock()
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        model: NetworkEmbedder | str | os.PathLike[str],
+        *,
+        keep_pictures: bool = True,
+    ) -> Gallery:
+        """Make an empty gallery with a copy of the model.
+
+        Parameters
+        ----------
+        path : path
+            Must not exist.
+        model : NetworkEmbedder or path
+        keep_pictures : bool
+            Keep a small re-encoded copy of every enrolled picture.
+
+        Raises
+        ------
+        GalleryError
+            The folder exists or cannot be written.
+        ModelError
+        """
+        folder = Path(path)
+        if folder.exists():
+            raise GalleryError(f"{folder} exists already: open it, or choose another place")
+        embedder = model if isinstance(model, NetworkEmbedder) else load_embedder(model)
+        partial = None
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+            shutil.copytree(embedder.folder, partial / "model")
+            settings = {"format": FORMAT, "keep_pictures": keep_pictures, "fingerprint": embedder.fingerprint}
+            (partial / "gallery.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+            Store(partial / "gallery.sqlite").close()
+            partial.chmod(0o755)
+            partial.rename(folder)
+        except OSError as error:
+            if partial is not None:
+                shutil.rmtree(partial, ignore_errors=True)
+            raise GalleryError(
+                f"the gallery cannot be made at {folder}: {error.strerror or error}"
+            ) from error
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Gallery:
+        """Open a gallery.
+
+        Raises
+        ------
+        GalleryError, GalleryTooNew
+            There is none, it is damaged, or of a newer semelha.
+        FingerprintMismatch
+            The model in it is not the one it was made with.
+        ModelError
+        """
+        folder = Path(path)
+        try:
+            settings = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
+            version, keep = settings["format"], bool(settings["keep_pictures"])
+            fingerprint = settings["fingerprint"]
+        except FileNotFoundError as error:
+            raise GalleryError(
+                f"{folder} is no gallery: make one with Gallery.create or `semelha enroll --model`"
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise GalleryError(f"{folder / 'gallery.json'} is damaged: {error}") from error
+        if not isinstance(version, int) or version > FORMAT:
+            raise GalleryTooNew(
+                f"{folder} has the format {version}, this semelha reads up to {FORMAT}: update semelha"
+            )
+        model = load_embedder(folder / "model")
+        if model.fingerprint != fingerprint:
+            raise FingerprintMismatch(
+                f"{folder} holds vectors of the model {fingerprint[:12]}, and the model in it is {model.fingerprint[:12]}"
+            )
+        if not (folder / "gallery.sqlite").is_file():
+            raise GalleryError(f"{folder} has lost its gallery.sqlite: restore it from a copy")
+        return cls(folder, model, Store(folder / "gallery.sqlite"), keep_pictures=keep)
+
+    def __enter__(self) -> Gallery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._store.close()
+
+    def __len__(self) -> int:
+        return len(self._now().subjects)
+
+    def subjects(self) -> list[Subject]:
+        """Every subject, by name."""
+        return self._store.subjects()
+
+    def enroll(self, subject: str, pictures: Source | Sequence[Source]) -> Enrollment:
+        """Add pictures to a subject, all or none. They are on the disk when this returns.
+
+        Parameters
+        ----------
+        subject : str
+            A new name or one that is there.
+        pictures : picture or sequence of pictures
+            Paths, bytes, pixels (h, w[, 3]) uint8 or `Picture`.
+
+        Raises
+        ------
+        PictureError
+            A picture cannot be used; nothing was enrolled.
+        GalleryError
+            The name cannot be used, or the database cannot be written.
+        """
+        name = checked(subject)
+        if isinstance(pictures, str | bytes | os.PathLike | np.ndarray | Picture):
+            pictures = [pictures]
+        if not len(pictures):
+            raise UsageError(f"there are no pictures of {name} to enroll")
+        return self._enroll(name, self._new_examples(as_pictures(pictures)))
+
+    def enroll_dataset(self, dataset: Dataset, *, progress: Progress | None = None) -> list[Enrollment]:
+        """Enroll every class of a data set under its label; each is on the disk before the next is begun.
+
+        A picture that cannot be decoded is left out and named in the warnings of its enrollment.
+        """
+        done, enrollments = 0, []
+        by_label: dict[str, list[Picture]] = {}
+        for picture in dataset:
+            by_label.setdefault(picture.label, []).append(picture)
+        for label, pictures in by_label.items():
+            warnings: list[str] = []
+            examples = self._new_examples(pictures, left_out=warnings)
+            if examples:
+                found = self._enroll(checked(label), examples)
+                warnings = [*found.warnings, *warnings]
+                enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
+            else:
+                enrollments.append(Enrollment(label, 0, (), tuple(warnings)))
+            done += len(pictures)
+            if progress is not None:
+                progress(done, len(dataset))
+        return enrollments
+
+    def enroll_vectors(
+        self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
+    ) -> Enrollment:
+        """Add vectors (n, dim) that the gallery's own model made elsewhere.
+
+        Raises
+        ------
+        FingerprintMismatch
+            They are of another model.
+        """
+        if fingerprint != self.model.fingerprint:
+            raise FingerprintMismatch(
+                f"these vectors are of the model {fingerprint[:12]}, the gallery's are of {self.model.fingerprint[:12]}: "
+                "embed the pictures with the gallery's model"
+            )
+        vectors = np.asarray(vectors, np.float32)
+        if vectors.shape != (len(sources), self.model.dim) or not np.isfinite(vectors).all():
+            raise UsageError(f"there must be {len(sources)} vectors of {self.model.dim} finite numbers")
+        pairs = zip(vectors, sources, strict=True)
+        return self._enroll(
+            checked(subject), [NewExample(v, content_hash(v.view(np.uint8)), s, None) for v, s in pairs]
+        )
+
+    def remove(self, subject: str) -> int:
+        """Remove a subject with its examples and pictures. Returns how many examples it had."""
+        return self._store.remove(subject)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a subject another name. Raises `SubjectNotFound` or `SubjectExists`."""
+        self._store.rename(old, checked(new))
+
+    def picture(self, example: int) -> bytes | None:
+        """The small copy kept of an example, as a WebP file."""
+        return self._store.picture(example)
+
+    def identify(self, picture: Source, *, k: int = 5) -> Identification:
+        """Name what a picture shows, or say that it is unknown.
+
+        Parameters
+        ----------
+        picture : path, bytes, pixels or Picture
+        k : int
+            Candidates to list.
+        """
+        return self.identify_many([picture], k=k)[0]
+
+    def identify_many(
+        self, pictures: Sequence[Source], *, k: int = 5, progress: Progress | None = None
+    ) -> list[Identification]:
+        """`identify` for many pictures at once."""
+        return self.identify_vectors(self.model.embed(pictures, progress=progress), k=k)
+
+    def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
+        """`identify` for vectors (n, dim) of the gallery's own model."""
+        if k < 1:
+            raise UsageError(f"k is {k}: at least one candidate is listed")
+        state = self._now()
+        return [decide(one, state.calibration, state.place) for one in state.candidates(vectors, k)]
+
+    def verify(self, picture: Source, against: str | Source, *, subject: bool = False) -> Verification:
+        """Do two pictures show the same thing, or does a picture show a subject?
+
+        Parameters
+        ----------
+        picture : picture
+        against : picture, or the name of a subject
+        subject : bool
+            `against` is a name.
+
+        Notes
+        -----
+        The rate of the calibration is that of a search of the whole gallery. A single comparison is easier to pass by
+        chance only for as many subjects as there are, so here it errs on the safe side.
+        """
+        state = self._now()
+        if subject:
+            name = str(against)
+            rows = [i for i, example in enumerate(state.examples) if example.subject == name]
+            if not rows:
+                raise SubjectNotFound(f"no subject is called {name!r}")
+            probe, stored = self.model.embed([picture]), state.vectors[rows]
+        else:
+            both = self.model.embed([picture, against])
+            name, probe, stored = None, both[:1], both[1:]
+        pairs = self.model.metric.pairwise(probe.astype(np.float64), stored.astype(np.float64))
+        distance = float(pairs.min())
+        if state.calibration is None:
+            return Verification(None, distance, None, name, UNCALIBRATED)
+        nearest = np.array([state.place.get(name, -1) if name else -1])
+        p_value = float(state.calibration.p_values(np.array([distance]), nearest)[0])
+        same = p_value <= state.calibration.fpir
+        return Verification(same, distance, p_value, name, state.calibration.assumption)
+
+    def calibrate(
+        self, fpir: float = 0.01, strangers: Dataset | Sequence[Source] | None = None, *, seed: int = 0
+    ) -> Calibration:
+        """Let the gallery say "unknown", so that a part `fpir` of strangers at most is named as somebody enrolled.
+
+        The wish is kept: after every change of the gallery the rule is worked out anew.
+
+        Parameters
+        ----------
+        fpir : float
+            False-positive identification rate wanted.
+        strangers : Dataset or sequence of pictures, optional
+            Of things that are not enrolled; of a data set one picture of each class is drawn. Without them the enrolled
+            subjects, each left out in turn, stand in for strangers.
+        seed : int
+            Of the draws.
+
+        Raises
+        ------
+        CalibrationError
+            There are too few strangers or subjects for the rate; the message says how many are missing.
+        """
+        kind = "subjects" if strangers is None else "strangers"
+        plan = {"kind": kind, "fpir": fpir, "seed": seed}
+        state = self._now()
+        if strangers is not None:
+            vectors = self._stranger_vectors(strangers, seed)
+            state = State(
+                state.generation, state.examples, state.vectors, state.index, plan, vectors, self.model
+            )
+            calibration = state.calibrate(plan)
+            self._store.set_strangers(vectors)
+        else:
+            left_out = len(state.subjects) - len(state.eligible)
+            if left_out:
+                logger.warning(
+                    "%d subjects that the model was trained on do not stand in for strangers", left_out
+                )
+            calibration = state.calibrate(plan)
+        self._store.set_meta("calibration", plan)
+        return calibration
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """The rule in force; None where none was asked for, or too few subjects are left for its rate."""
+        return self._now().calibration
+
+    def _now(self) -> State:
+        with self._lock:
+            if self._state is None or self._state.generation != self._store.generation():
+                self._state = State.read(self._store, self.model)
+            return self._state
+
+    def _new_examples(
+        self, pictures: Sequence[Picture], *, left_out: list[str] | None = None
+    ) -> list[NewExample]:
+        """Decode, embed and re-encode. Bad pictures raise, or are left out where a list for their errors is given."""
+
+        def read(picture: Picture) -> tuple[NDArray[np.uint8], str, bytes | None]:
+            pixels = picture.pixels()
+            kept = encode(pixels) if self.keep_pictures else None
+            return fitted(pixels, self.model.card.input), content_hash(pixels), kept
+
+        blocks, rest = [], []
+        for picture, result in zip(pictures, read_all(pictures, read), strict=True):
+            if isinstance(result, PictureError):
+                if left_out is None:
+                    raise result
+                left_out.append(str(result))
+            else:
+                blocks.append(result[0])
+                rest.append((result[1], picture.name, result[2]))
+        if not blocks:
+            return []
+        vectors = self.model.embed_pixels(np.stack(blocks))
+        return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
+
+    def _enroll(self, name: str, examples: Sequence[NewExample]) -> Enrollment:
+        warnings, duplicates, seen = [], [], set()
+        known = {subject.name for subject in self._store.subjects()}
+        if name not in known:
+            alike = [other for other in known if other.casefold() == name.casefold()]
+            warnings += [f"{name} is another subject than {other}" for other in alike]
+        for example in examples:
+            owners = self._store.subjects_with(example.content_hash)
+            if name in owners or example.content_hash in seen:
+                duplicates.append(example.source)
+            others = [owner for owner in owners if owner != name]
+            if others:
+                warnings.append(f"{example.source} is an example of {', '.join(others)} too")
+            seen.add(example.content_hash)
+        added = self._store.add(name, examples)
+        return Enrollment(name, len(added), tuple(duplicates), tuple(warnings))
+
+    def _stranger_vectors(self, strangers: Dataset | Sequence[Source], seed: int) -> NDArray[np.float32]:
+        """One picture of each stranger, without those enrolled or trained on."""
+        state = self._now()
+        enrolled = {example.content_hash for example in state.examples}
+        trained = set(self.model.card.content_hashes)
+        pictures = list(strangers) if isinstance(strangers, Dataset) else as_pictures(strangers)
+        classes = {*self.model.card.classes, *state.subjects} if isinstance(strangers, Dataset) else set()
+        chosen: dict[str, Picture] = {}
+        for i in np.random.default_rng(seed).permutation(len(pictures)):
+            picture = pictures[i]
+            if picture.label not in classes and content_hash(picture.pixels()) not in enrolled | trained:
+                chosen.setdefault(picture.label or f"#{i}", picture)
+        left_out = len({picture.label or str(i) for i, picture in enumerate(pictures)}) - len(chosen)
+        if left_out:
+            logger.warning("%d strangers are enrolled, or the model was trained on them: left out", left_out)
+        return self.model.embed(list(chosen.values()))

@@ -1,0 +1,49 @@
+"""What an index takes and gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbors:
+    """The nearest stored vectors of each query.
+
+    Attributes
+    ----------
+    ids : (queries, k) int64
+        Nearest first, ties by id; −1 where fewer than k are stored.
+    distances : (queries, k) float64
+        In the metric's own unit; infinite beside −1.
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+class Index(Protocol):
+    """Stored vectors by id, and search among them."""
+
+    def build(self, ids: NDArray[np.int64], vectors: Vectors) -> None:
+        """Hold these and nothing else: (n,) and (n, d)."""
+        ...
+
+    def add(self, ids: NDArray[np.int64], vectors: Vectors) -> None:
+        """Hold these too. An id that is held already raises `ValueError`."""
+        ...
+
+    def remove(self, ids: NDArray[np.int64]) -> None:
+        """Let go of these. An id that is not held raises `KeyError`."""
+        ...
+
+    def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
+        """The k nearest of each query (queries, d), among all or among the ids `within`."""
+        ...
+
+    def __len__(self) -> int: ...
