@@ -25,7 +25,7 @@ from _results import table, write_section
 from numpy.typing import NDArray
 
 import semelha
-from semelha.features import RawPixels
+from semelha.embedders import raw_pixels
 
 WAY = 20
 RUNS_PER_ALPHABET = 40
@@ -66,7 +66,7 @@ def main() -> None:
             joined = {name: float(np.mean([seed[name] for seed in per_seed])) for name in per_seed[0]}
             low, high = interval(joined, seed=0)
             rows.append(["semelha, all seeds", 100 * mean(joined), f"{100 * low:.2f}–{100 * high:.2f}", None])
-        raw = one_shot(RawPixels(), pictures, reported, seed=0)
+        raw = one_shot(raw_pixels(), pictures, reported, seed=0)
         low, high = interval(raw, seed=0)
         rows.append(["raw pixels", 100 * mean(raw), f"{100 * low:.2f}–{100 * high:.2f}", None])
     rows += [[f"{name} (other alphabets)", error, None, None] for name, error in PUBLISHED]

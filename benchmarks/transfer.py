@@ -21,7 +21,7 @@ from _results import table, write_section
 
 import semelha
 from semelha.evaluation import Protocol, evaluate
-from semelha.features import RawPixels
+from semelha.embedders import raw_pixels
 
 SEEDS = (0, 1, 2)
 FPIR = 0.1
@@ -44,7 +44,7 @@ def main() -> None:
         *emoji(arguments.data),
         *faces(arguments.data),
     ]:
-        for name, embedder in (("model", model), ("raw pixels", RawPixels())):
+        for name, embedder in (("model", model), ("raw pixels", raw_pixels())):
             rows.append([title, name, *measure(embedder, dataset, enrolled)])
     columns = [
         "pictures",

@@ -20,8 +20,8 @@ Arguments = dict[str, Any]
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: (batch, channels, size, size) → features.
 
-    Where the model has a feature map it gives the map, (batch, features, h, w), to be pooled. Models of tokens, and the
-    few that cannot be had without their pooling, pool as they were designed to and give (batch, features).
+    Where the model has a feature map it gives the map, (batch, features, h, w), to be pooled. Models of tokens,
+    and the few that cannot be had without their pooling, pool as they were designed to: (batch, features).
 
     Attributes
     ----------
@@ -44,15 +44,16 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     Parameters
     ----------
     name : str
-        As timm names it, such as `resnet18` or `vit_tiny_patch16_224`; with a tag, as `resnet18.a1_in1k`, the published
-        weights of that tag.
+        As timm names it, such as `resnet18` or `vit_tiny_patch16_224`. A tag, as in `resnet18.a1_in1k`, says
+        which published weights.
     channels : {1, 3}
         Pretrained weights for RGB are summed over the channels for grey.
     size : int
         Models of a fixed size are built for this one; pretrained position embeddings are interpolated.
     pretrained : bool or str
-        False: random weights. True: timm's published weights, from its cache or the network. A path: a `.safetensors`
-        file, or one that `torch.load` reads without unpickling, of the state of this model; its classifier is ignored.
+        False: random weights. True: timm's published weights, from its cache or the network. A path: the
+        state of this model as a `.safetensors` file, or one that `torch.load` reads with `weights_only=True`;
+        its classifier is ignored.
 
     Raises
     ------
@@ -79,11 +80,13 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
 
 
 def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module, Arguments, int]:
-    """A model with random weights that gives a feature map if it has one, how it was made, and its features."""
+    """A model with random weights that gives a map if it has one, how it was made, and its features."""
     arguments: Arguments = {"num_classes": 0, "in_chans": channels, "img_size": size}
     try:
         model, found = _try(name, {**arguments, "global_pool": ""})
-        if found.ndim == 4 and found.shape[1] == model.head_hidden_size:  # tokens can lie in (batch, h, w, features)
+        if (
+            found.ndim == 4 and found.shape[1] == model.head_hidden_size
+        ):  # tokens can lie in (batch, h, w, features)
             return model, {**arguments, "global_pool": ""}, found.shape[1]
     except (AssertionError, TypeError, ValueError):
         pass  # it cannot be had without its pooling
@@ -110,11 +113,15 @@ def _create(name: str, arguments: Arguments) -> nn.Module:
 
 
 def _published(name: str, arguments: Arguments) -> nn.Module:
+    told = timm.get_pretrained_cfg(name)
+    if told is None or not told.has_weights:
+        raise PretrainedUnavailable(f"timm publishes no weights of {name}: give a weight file, or none")
     try:
         return _create(name, {**arguments, "pretrained": True})
     except Exception as error:  # the hub's errors are those of half a dozen libraries
         raise PretrainedUnavailable(
-            f"timm's published weights of {name} cannot be had ({_reason(error)}): go online once, or give a weight file"
+            f"the published weights of {name} are not in the cache and cannot be fetched: go online once, or "
+            f"give a weight file ({_reason(error)})"
         ) from error
 
 
@@ -130,10 +137,13 @@ def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
         model = _create(name, {**arguments, "pretrained": True, "pretrained_cfg_overlay": overlay})
     except Exception as error:
         raise BackboneError(f"{file} does not fit {name}: {_reason(error)}") from error
-    model.pretrained_cfg = model.default_cfg = {}  # or every copy of the model would hold one of the file
+    # Every copy of the model would hold one of the file.
+    model.pretrained_cfg = model.default_cfg = {}  # type: ignore[assignment]
     missing = [key for key in model.state_dict() if key not in state]
     if missing:  # timm would leave them random
-        raise BackboneError(f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}")
+        raise BackboneError(
+            f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}"
+        )
     return model
 
 

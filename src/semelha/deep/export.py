@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 import numpy as np
 import onnxruntime as ort
@@ -18,12 +19,12 @@ TOLERANCE = 1e-4
 
 
 def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> bytes:
-    """Export `module` and compare what ONNX Runtime makes of it with what torch does, for batches of 1, 2 and 5.
+    """Export `module`, and compare what ONNX Runtime makes of it with what torch does, on batches of 1, 2 and 5.
 
     Parameters
     ----------
     module : nn.Module
-        From (n, channels, size, size) uint8 to (n, dim) float32.
+        From (n, channels, size, size) uint8 to (n, dim) float32 of length 1. On the processor; left as it was.
     channels, size : int
     name : str
         What an error calls it.
@@ -31,7 +32,7 @@ def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> by
     Returns
     -------
     bytes
-        The graph with its weights inside and a free batch size.
+        The graph with its weights inside and a free batch size, from "pixels" to "embedding".
 
     Raises
     ------
@@ -41,50 +42,39 @@ def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> by
     was = module.training
     module.eval()
     try:
-        data = _export(module, channels, size)
+        with _silence():
+            data = _export(module, channels, size)
         apart = _difference(module, data, channels, size)
-    except BackboneError:
-        raise
     except Exception as error:  # the exporter and the runtime raise many kinds
-        cause = str(error).strip().splitlines()
         raise BackboneError(
-            f"{name} at {size} pixels cannot be exported to ONNX: {cause[0] if cause else type(error).__name__}"
+            f"{name} at {size} pixels cannot be exported to ONNX: {_root_cause(error)}"
         ) from error
     finally:
         module.train(was)
     if not apart <= TOLERANCE:
-        raise BackboneError(f"{name} exported to ONNX gives other vectors than in torch (by {apart:.1e})")
+        raise BackboneError(
+            f"{name} at {size} pixels gives other vectors as ONNX than in torch (by {apart:.1e})"
+        )
     return data
 
 
 def _export(module: nn.Module, channels: int, size: int) -> bytes:
-    example = torch.zeros(2, channels, size, size, dtype=torch.uint8)
-    file = io.BytesIO()
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")  # what the exporter says of itself
-            program = torch.onnx.export(
-                module,
-                (example,),
-                input_names=["pixels"],
-                output_names=["embedding"],
-                dynamic_shapes=({0: torch.export.Dim("batch")},),
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-            if program is None:
-                raise BackboneError("the exporter gave nothing")
-            program.save(file)
-    finally:
-        logging.disable(level)
-    return file.getvalue()
+    program = torch.onnx.export(
+        module,
+        (torch.zeros(2, channels, size, size, dtype=torch.uint8),),
+        input_names=["pixels"],
+        output_names=["embedding"],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto.SerializeToString()
 
 
 def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> float:
-    """The largest difference of any number of any vector, vectors being of length 1."""
+    """The largest difference of any number of any vector."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -97,3 +87,24 @@ def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> flo
         (found,) = session.run(None, {"pixels": pixels})
         largest = max(largest, float(np.abs(found - expected).max()))
     return largest
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The exporter reports its progress by print, by log and by warning."""
+    level = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+def _root_cause(error: BaseException) -> str:
+    """What went wrong at the bottom, where the operation is named: the exporter wraps it in advice on itself."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -10,15 +10,18 @@ from semelha.embedders.embedder import (
     prepare,
     write_model,
 )
+from semelha.embedders.plain import FeatureEmbedder, raw_pixels
 
 __all__ = [
     "Card",
     "Embedder",
+    "FeatureEmbedder",
     "InputSpec",
     "NetworkEmbedder",
     "Progress",
     "Source",
     "load_embedder",
     "prepare",
+    "raw_pixels",
     "write_model",
 ]

@@ -6,12 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from semelha.evaluation.evaluate import Evaluation, Protocol, evaluate
+    from semelha.evaluation.assess import evaluate
+    from semelha.evaluation.protocol import Protocol
+    from semelha.evaluation.result import Evaluation
     from semelha.evaluation.report import write_report
 
 __all__ = ["Evaluation", "Protocol", "evaluate", "write_report"]
 
-_HOMES = {"Evaluation": "evaluate", "Protocol": "evaluate", "evaluate": "evaluate", "write_report": "report"}
+_HOMES = {"Evaluation": "result", "Protocol": "protocol", "evaluate": "assess", "write_report": "report"}
 
 
 def __getattr__(name: str) -> Any:

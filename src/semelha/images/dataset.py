@@ -146,7 +146,7 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
 
 def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:
     """Pixels given as an array, checked: (h, w) or (h, w, 3) uint8 to (h, w, 3)."""
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.ndim == 3 and pixels.shape[2] != 3:
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise PictureError(
             f"{name} is an array {pixels.shape} of {pixels.dtype}: it must be (h, w) or (h, w, 3) of uint8"
         )

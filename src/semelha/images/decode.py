@@ -155,11 +155,11 @@ def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
     """Grey of more than 8 bits, to 8: 16-bit by its range; wider integers and floats by what they hold."""
     numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (0.0, 1.0)
-    if mode == "F" and 0 <= low and high <= 1:
+    if mode == "F" and low >= 0 and high <= 1:
         low, high = 0.0, 1.0
-    elif 0 <= low and high <= 65535 and mode != "F":
+    elif low >= 0 and high <= 65535 and mode != "F":
         low, high = 0.0, 65535.0
-    elif 0 <= low and high <= 255:
+    elif low >= 0 and high <= 255:
         low, high = 0.0, 255.0
     return np.rint((numbers - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Losses: small modules of (embeddings, labels). Masks and rows, never lists of triplets; memory O(batch²) at most."""
+"""Losses: small modules of (embeddings, labels). Masks and rows, no lists of triplets; memory O(batch²)."""
 
 from semelha.deep.losses.contrastive import Contrastive
 from semelha.deep.losses.infonce import NTXent, SupCon

@@ -13,8 +13,9 @@ from semelha.metrics import Euclidean, Metric
 class Contrastive(nn.Module):
     """Contrastive loss (Hadsell, Chopra & LeCun, CVPR 2006, equation 4, without the squares).
 
-    Mean over the positive pairs of [d − m₊]₊ plus mean over the negative pairs of [m₋ − d]₊, each over the pairs for
-    which it is not 0. Embeddings (batch, dim) of any length are put on the unit sphere here; labels (batch,) int64.
+    Mean over the positive pairs of [d − m₊]₊ plus mean over the negative pairs of [m₋ − d]₊, each over the
+    pairs for which it is not 0. Embeddings (batch, dim) of any length are put on the unit sphere here; labels
+    (batch,) int64.
 
     Parameters
     ----------

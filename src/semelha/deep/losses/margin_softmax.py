@@ -78,8 +78,8 @@ class ArcFace(Margin):
 class MarginSoftmax(nn.Module):
     """Softmax over scale · cos(embedding, proxy of the class), the right class with a margin.
 
-    Embeddings (batch, dim) of any length, and the proxies, are put on the unit sphere here; labels (batch,) int64 in
-    0..classes − 1.
+    Embeddings (batch, dim) of any length, and the proxies, are put on the unit sphere here; labels (batch,)
+    int64 in 0..classes − 1.
 
     Parameters
     ----------

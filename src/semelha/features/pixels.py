@@ -1,0 +1,48 @@
+"""Raw pixels: the baseline that whatever is learned must beat."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.images import fit
+
+
+class RawPixels:
+    """A picture as the list of its pixels.
+
+    Parameters
+    ----------
+    size : (height, width)
+    channels : {1, 3}
+    centered : bool
+        Cut to what differs from the background (the color of the corners) first, if anything does.
+    """
+
+    def __init__(
+        self, size: tuple[int, int] = (32, 32), *, channels: int = 1, centered: bool = False
+    ) -> None:
+        self.size = size
+        self.channels = channels
+        self.centered = centered
+        self.dim = size[0] * size[1] * channels
+
+    def __repr__(self) -> str:
+        return f"RawPixels({self.size}, channels={self.channels}, centered={self.centered})"
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(h, w, 3) uint8 → (dim,) float32 on the scale 0..1."""
+        cut = without_background(pixels) if self.centered else pixels
+        return fit(cut, self.size, channels=self.channels).reshape(-1).astype(np.float32) / 255
+
+
+def without_background(pixels: NDArray[np.uint8], *, tolerance: int = 48) -> NDArray[np.uint8]:
+    """The smallest box of all that differs from the background, where the four corners agree on one."""
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.int16)  # (4, 3)
+    if np.ptp(corners, axis=0).max() > tolerance:
+        return pixels
+    differs = (np.abs(pixels - np.median(corners, axis=0)) > tolerance).any(axis=2)
+    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+    if not len(rows):
+        return pixels
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
