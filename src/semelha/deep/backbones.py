@@ -20,8 +20,8 @@ Arguments = dict[str, Any]
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: (batch, channels, size, size) → features.
 
-    Where the model has a feature map it gives the map, (batch, features, h, w), to be pooled. Models of tokens,
-    and the few that cannot be had without their pooling, pool as they were designed to: (batch, features).
+    Where the model has a feature map it gives the map, (batch, features, h, w), to be pooled. Models of
+    tokens, and the few that cannot be had without pooling, pool as they were designed to: (batch, features).
 
     Attributes
     ----------

@@ -19,12 +19,12 @@ TOLERANCE = 1e-4
 
 
 def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> bytes:
-    """Export `module`, and compare what ONNX Runtime makes of it with what torch does, on batches of 1, 2 and 5.
+    """Export `module`, and compare what ONNX Runtime and torch make of batches of 1, 2 and 5 pictures.
 
     Parameters
     ----------
     module : nn.Module
-        From (n, channels, size, size) uint8 to (n, dim) float32 of length 1. On the processor; left as it was.
+        From (n, channels, size, size) uint8 to (n, dim) float32 of length 1; on the CPU. Left as it was.
     channels, size : int
     name : str
         What an error calls it.
@@ -70,7 +70,8 @@ def _export(module: nn.Module, channels: int, size: int) -> bytes:
         verbose=False,
     )
     assert program is not None
-    return program.model_proto.SerializeToString()
+    data: bytes = program.model_proto.SerializeToString()
+    return data
 
 
 def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> float:
@@ -103,7 +104,7 @@ def _silence() -> Iterator[None]:
 
 
 def _root_cause(error: BaseException) -> str:
-    """What went wrong at the bottom, where the operation is named: the exporter wraps it in advice on itself."""
+    """What went wrong at the bottom, where the operation is named: above it the exporter gives advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines()

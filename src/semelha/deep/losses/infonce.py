@@ -15,9 +15,9 @@ LOW = -1e30  # a score whose exponential is 0, and whose gradient is finite as t
 class SupCon(nn.Module):
     """Supervised contrastive loss (Khosla et al., NeurIPS 2020, equation 2).
 
-    For an anchor i with positives P(i): −1/|P(i)| Σ_p log( exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ) ), averaged
-    over the anchors that have a positive. Embeddings (batch, dim) of any length are put on the unit sphere
-    here; labels (batch,) int64.
+    For an anchor i with positives P(i): −1/|P(i)| Σ_p log( exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ) ),
+    averaged over the anchors that have a positive. Embeddings (batch, dim) of any length are put on the unit
+    sphere here; labels (batch,) int64.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class NTXent(nn.Module):
 
     For each positive pair (i, p): −log( exp(s_ip) / (exp(s_ip) + Σ_{n negative of i} exp(s_in)) ), s = z·z/τ,
     averaged over the pairs. The sum over the negatives is one per anchor, hence O(batch²) time and memory.
-    Embeddings (batch, dim) of any length are put on the unit sphere here; labels (batch,) int64, where two views
-    of one picture share one.
+    Embeddings (batch, dim) of any length are put on the unit sphere here; labels (batch,) int64, where two
+    views of one picture share one.
 
     Parameters
     ----------

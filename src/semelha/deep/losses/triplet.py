@@ -1,9 +1,9 @@
 """Triplet loss, over all triplets or those that a mining chooses.
 
-No triplet is ever formed. Where the hinge [d(a, p) − d(a, n) + margin]₊ is not 0 it is linear, so that its sum
-over the chosen triplets is Σ w(i, j) d(i, j) + margin · (their number), w(i, j) being the number of chosen
-triplets in which (i, j) is the positive pair, less the number in which it is the negative one. Sorting the rows
-of the distance matrix counts them: O(batch² log batch) time and O(batch²) memory; the triplets are O(batch³).
+No triplet is ever formed. Where the hinge [d(a, p) − d(a, n) + margin]₊ is not 0 it is linear, so that its
+sum over the chosen triplets is Σ w(i, j) d(i, j) + margin · (their number), w(i, j) being the number of them
+in which (i, j) is the positive pair, less the number in which it is the negative one. Sorting the rows of the
+distance matrix counts them: O(batch² log batch) time and O(batch²) memory, for batch³ triplets.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class All(Mining):
 
 @dataclass(frozen=True)
 class SemiHard(Mining):
-    """Those whose negative is farther from the anchor than the positive (Schroff et al., CVPR 2015, eq. 4)."""
+    """Those whose negative is farther away than the positive (Schroff et al., CVPR 2015, eq. 4)."""
 
     def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
         every = _within(margin, distance, positive, negative)
@@ -56,7 +56,7 @@ class Hard(Mining):
 
 @dataclass(frozen=True)
 class BatchHard(Mining):
-    """For each anchor that of its farthest positive and its nearest negative (Hermans et al., 2017, eq. 5)."""
+    """For each anchor its farthest positive and its nearest negative (Hermans et al., 2017, equation 5)."""
 
     def weights(self, distance: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
         farthest, p = torch.where(positive, distance, -torch.inf).max(dim=1)  # (batch,)
@@ -69,8 +69,8 @@ class BatchHard(Mining):
 class Triplet(nn.Module):
     """Triplet loss: mean of [d(a, p) − d(a, n) + margin]₊ over the chosen triplets for which it is not 0.
 
-    As Schroff et al. (CVPR 2015, equation 2), without the squares. Embeddings (batch, dim) of any length are put
-    on the unit sphere here; labels (batch,) int64.
+    As Schroff et al. (CVPR 2015, equation 3), without the squares. Embeddings (batch, dim) of any length are
+    put on the unit sphere here; labels (batch,) int64.
 
     Parameters
     ----------
