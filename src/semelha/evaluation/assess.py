@@ -14,7 +14,7 @@ from semelha.evaluation.measures import Retrieval, retrieval, verification
 from semelha.evaluation.protocol import Protocol, roles
 from semelha.evaluation.result import Evaluation, Result
 from semelha.evaluation.strangers import measure_open_set
-from semelha.images import Dataset
+from semelha.images import Dataset, readable
 from semelha.metrics import Metric
 
 Progress = Callable[[str, int, int], None]
@@ -37,7 +37,7 @@ def evaluate(
     ----------
     embedder : Embedder
     dataset : Dataset
-        Two classes or more. Every picture must decode: see `readable`.
+        Two classes or more. Pictures that cannot be decoded are left out and listed in the result's data set.
     protocol : Protocol
     baselines : mapping of str to Embedder, optional
         Measured on the same pictures.
@@ -53,6 +53,7 @@ def evaluate(
         There are fewer than two classes, or nothing to enroll or to probe with.
     """
     start = time.monotonic()
+    dataset = readable(dataset)
     if len(dataset.classes) < 2:
         raise DatasetError(
             f"{dataset.name} has {len(dataset.classes)} class: an evaluation needs two or more"

@@ -5,7 +5,7 @@ from semelha.images.decode import Box, Limits, decode
 from semelha.images.fit import content_hash, encode, fit
 from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
-from semelha.images.reading import read_all
+from semelha.images.reading import read_all, readable
 
 __all__ = [
     "TEST_SCRIPTS",
@@ -25,5 +25,6 @@ __all__ = [
     "read_dataset",
     "read_folder",
     "read_manifest",
+    "readable",
     "split_classes",
 ]

@@ -123,7 +123,8 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
     ----------
     dataset : Dataset
     fraction : float
-        Part of the classes that goes into the second data set, between 0 and 1; at least two classes stay on each side.
+        Part of the classes that goes into the second data set, between 0 and 1; at least two classes stay
+        on each side.
     seed : int
 
     Raises

@@ -21,7 +21,7 @@ def fit(
     mode: Fit = "pad",
     background: int = 255,
 ) -> NDArray[np.uint8]:
-    """The one preprocessing, in training and in use: grey or RGB, resized with anti-aliasing, padded to shape.
+    """The one preprocessing, in training and in use: grey or RGB, resized with anti-aliasing, padded.
 
     Parameters
     ----------
@@ -57,14 +57,14 @@ def fit(
 
 
 def content_hash(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 of shape and pixels, in hex: the same picture has the same name in any file format without loss."""
+    """SHA-256 of shape and pixels, in hex: the same for a picture in any file format without loss."""
     digest = hashlib.sha256(repr(pixels.shape).encode())
     digest.update(np.ascontiguousarray(pixels).tobytes())
     return digest.hexdigest()
 
 
 def encode(pixels: NDArray[np.uint8], *, max_side: int = 512, quality: int = 90) -> bytes:
-    """A small file of the picture, nothing of the original's metadata in it: WebP, lossless where that is smaller."""
+    """A small WebP file of the picture, without any metadata; lossless where that is smaller."""
     image = Image.fromarray(pixels)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     files = []

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+import unicodedata
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from semelha.errors import DatasetError, PictureError
@@ -23,17 +24,24 @@ def read_dataset(path: str | os.PathLike[str], *, limits: Limits = Limits(), che
 
 
 def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), check: bool = True) -> Dataset:
-    """Read `path/class/…/picture`: every folder in `path` is a class, and the pictures below it show that class.
+    """Read `path/class/…/picture`: every folder in `path` is a class, what lies below it shows that class.
 
-    Hidden files and folders are left alone. Files beside the class folders, and files in them that are no pictures, are
-    listed in the result's `skipped` (files beside pictures whose suffix is no picture's only if nothing else is there).
+    Whatever is found in a class folder and cannot be used is listed in the result's `skipped`, and so are
+    pictures that lie beside the class folders. Hidden files and folders are left alone.
 
     Parameters
     ----------
     path : path
     limits : Limits
     check : bool
-        Look at the header of every file now. A picture that is damaged further in is found when it is decoded.
+        Look at the header of every file now. A picture that is damaged further in is found when it is
+        decoded.
+
+    Returns
+    -------
+    Dataset
+        Pictures in the order of their names. It warns of labels that look alike and of classes that are left
+        without a picture.
 
     Raises
     ------
@@ -44,24 +52,26 @@ def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), chec
     if not root.is_dir():
         raise DatasetError(f"{root} is not a folder" if root.exists() else f"there is no folder {root}")
     try:
-        folders = sorted(
-            entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-        )
-        found = [
-            Picture(source=file, label=folder.name, name=file.relative_to(root).as_posix())
-            for folder in folders
-            for file in _files(folder)
-        ]
-        loose = [entry.name for entry in sorted(root.iterdir()) if entry.is_file() and _is_picture(entry)]
+        entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
     except OSError as error:
         raise DatasetError(f"{root} cannot be read: {error.strerror}") from error
-    skipped = [Skipped(name, "it lies beside the class folders, so it has no class") for name in loose]
+    found: list[Picture] = []
+    folders = [entry for entry in entries if entry.is_dir()]
+    loose = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
+    skipped = [
+        Skipped(_text(file.name), "it lies beside the class folders: it has no class") for file in loose
+    ]
+    for folder in folders:
+        for file in _files(folder, root, skipped):
+            name = _text(file.relative_to(root).as_posix())
+            found.append(Picture(source=file, label=_text(folder.name), name=name))
     if not found:
-        what = f"{len(loose)} pictures but no class folders" if loose else "no pictures in class folders"
+        what = "pictures but no class folders" if loose else "no pictures in class folders"
         raise DatasetError(
             f"{root} holds {what}: put the pictures of each class into a folder of its own, named after it"
         )
-    return _checked(root.resolve().name or str(root), found, skipped, limits, check)
+    labels = [_text(folder.name) for folder in folders]
+    return _checked(_text(root.resolve().name) or str(root), labels, found, skipped, limits, check)
 
 
 def read_manifest(
@@ -92,11 +102,14 @@ def read_manifest(
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
             found = list(_rows(csv.DictReader(opened), base, file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"the manifest {file} cannot be read: {error}") from error
+    except OSError as error:
+        raise DatasetError(f"the manifest {file} cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f"the manifest {file} is no CSV file in UTF-8: {error}") from error
     if not found:
         raise DatasetError(f"the manifest {file} names no picture")
-    return _checked(file.stem, found, [], limits, check)
+    labels = list(dict.fromkeys(picture.label for picture in found))
+    return _checked(file.stem, labels, found, [], limits, check)
 
 
 def _rows(reader: csv.DictReader[str], base: Path, file: Path) -> Iterator[Picture]:
@@ -104,19 +117,23 @@ def _rows(reader: csv.DictReader[str], base: Path, file: Path) -> Iterator[Pictu
     label = next((name for name in ("label", "class") if name in columns), None)
     if "path" not in columns or label is None:
         raise DatasetError(
-            f"the manifest {file} has the columns {', '.join(columns)}: it needs 'path' and 'label'"
+            f"the manifest {file} has the columns {', '.join(columns) or '(none)'}: "
+            "its first line must name 'path' and 'label', with commas between"
         )
     for row in reader:
-        name, thing = (row["path"] or "").strip(), (row[label] or "").strip()
-        if not name or not thing:
-            raise DatasetError(f"line {reader.line_num} of {file} has no {'path' if not name else label}")
+        cell = {
+            column: (row.get(column) or "").strip() for column in ("path", label, "group", "split", "box")
+        }
+        if not cell["path"] or not cell[label]:
+            missing = label if cell["path"] else "path"
+            raise DatasetError(f"line {reader.line_num} of {file} has no {missing}")
         yield Picture(
-            source=base / name,
-            label=thing,
-            name=name,
-            group=(row.get("group") or "").strip() or None,
-            split=(row.get("split") or "").strip() or None,
-            box=_box((row.get("box") or "").strip(), reader.line_num, file),
+            source=base / cell["path"],
+            label=cell[label],
+            name=cell["path"],
+            group=cell["group"] or None,
+            split=cell["split"] or None,
+            box=_box(cell["box"], reader.line_num, file),
         )
 
 
@@ -127,23 +144,31 @@ def _box(text: str, line: int, file: Path) -> Box | None:
         left, top, right, bottom = (int(part) for part in text.replace(",", " ").split())
     except ValueError as error:
         raise DatasetError(
-            f"line {line} of {file} has the box {text!r}: it is 'left top right bottom'"
+            f"line {line} of {file} has the box {text!r}: write left top right bottom, whole numbers"
         ) from error
     return left, top, right, bottom
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """Every file below `folder`, in the order of names; hidden ones are left alone, links to folders followed once."""
-    for parent, folders, files in os.walk(folder):
+def _files(folder: Path, root: Path, skipped: list[Skipped]) -> Iterator[Path]:
+    """Every file below `folder`, by name; hidden ones are left alone, links to folders are not followed."""
+
+    def unreadable(error: OSError) -> None:
+        name = Path(error.filename).relative_to(root).as_posix()
+        skipped.append(Skipped(_text(name), f"the folder cannot be read: {error.strerror}"))
+
+    for parent, folders, files in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
 
 
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES
+def _text(name: str) -> str:
+    """A file's name as text that can be stored: bytes of it that are no UTF-8 are marked as unknown."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _checked(name: str, found: list[Picture], skipped: list[Skipped], limits: Limits, check: bool) -> Dataset:
+def _checked(
+    name: str, labels: list[str], found: list[Picture], skipped: list[Skipped], limits: Limits, check: bool
+) -> Dataset:
     kept: list[Picture] = []
     for picture in found:
         try:
@@ -154,16 +179,25 @@ def _checked(name: str, found: list[Picture], skipped: list[Skipped], limits: Li
             skipped.append(Skipped(picture.name, str(error)))
     if not kept:
         raise DatasetError(
-            f"none of the {len(found)} files of {name} is a picture that can be used: {skipped[0].reason}"
+            f"none of the {len(found)} files of {name} is a picture that can be used: {skipped[-1].reason}"
         )
-    return Dataset(name, tuple(kept), tuple(skipped), tuple(_alike(kept)))
+    warnings = (*_alike(labels), *_without_pictures(labels, kept))
+    return Dataset(name, tuple(kept), tuple(skipped), warnings)
 
 
-def _alike(pictures: list[Picture]) -> Iterator[str]:
-    """A warning for labels that differ by case only: they are two classes, which is rarely meant."""
-    spellings: dict[str, set[str]] = defaultdict(set)
-    for picture in pictures:
-        spellings[picture.label.casefold()].add(picture.label)
-    for labels in spellings.values():
-        if len(labels) > 1:
-            yield f"labels that differ by case only are kept apart: {', '.join(sorted(labels))}"
+def _alike(labels: Iterable[str]) -> Iterator[str]:
+    """A warning for labels that look the same to a reader: they are two classes, which is rarely meant."""
+    spellings: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        spellings[unicodedata.normalize("NFC", label.casefold())].append(label)
+    for alike in spellings.values():
+        if len(alike) > 1:
+            yield f"labels that differ only by case or encoding are kept apart: {', '.join(sorted(alike))}"
+
+
+def _without_pictures(labels: Iterable[str], kept: list[Picture]) -> Iterator[str]:
+    with_pictures = {picture.label for picture in kept}
+    empty = [label for label in labels if label not in with_pictures]
+    if empty:
+        names = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
+        yield f"classes without a picture that can be used: {len(empty)} ({names})"

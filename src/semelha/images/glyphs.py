@@ -1,7 +1,7 @@
 """The built-in example set: characters as the typefaces that Matplotlib ships draw them.
 
-A class is a character and a picture of it is a typeface. Train on some scripts and recognize the characters of scripts
-never seen: many classes, few pictures of each, made in seconds, offline, and the same every time.
+A class is a character and a picture of it is a typeface. Train on some scripts and recognize the characters
+of scripts never seen: many classes, few pictures of each, made in seconds, offline, the same every time.
 """
 
 from __future__ import annotations
@@ -45,9 +45,15 @@ _NAMED = {
 def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: int = 4) -> Dataset:
     """Draw characters, black on white, centered by their ink, all at one font size.
 
-    Characters are letters, digits, punctuation and symbols; no combining marks, and no second code point for what is
-    the same character in another font. Two characters that the reference face draws alike are one class, and a
-    typeface that draws a character exactly as one before it adds no picture.
+    Characters are letters, digits, punctuation and symbols; no combining marks, and no second code point for
+    what is the same character in another font. Of characters that `REFERENCE_FACE` draws alike, whatever
+    their scripts, the first is a class and the others are left out: nothing of a script never seen has been
+    seen under another name. A typeface that draws a character exactly as one before it adds no picture.
+
+    With the 18 typefaces of Matplotlib 3.11 (DejaVu and STIXGeneral) there are 3,740 classes of 4 to 16
+    pictures, 32,731 in all. To train on, Symbols 1,124 (digits, punctuation, arrows, mathematics, small
+    alphabets), Latin 942, Greek 310, Cyrillic 246, Arabic 205, Braille 192, Lao 50; to test on, 671:
+    Canadian syllabics 394, Georgian 120, Armenian 86, Hebrew 71.
 
     Parameters
     ----------
@@ -74,23 +80,32 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
         raise UsageError(
             f"no script is called {', '.join(unknown)}: there are {', '.join(TRAIN_SCRIPTS + TEST_SCRIPTS)}"
         )
-    faces = {name: ImageFont.truetype(str(file), round(0.62 * size), layout_engine=ImageFont.Layout.BASIC)
-             for name, (file, _) in _faces().items()}  # fmt: skip
+    faces = {
+        name: ImageFont.truetype(str(file), round(0.62 * size), layout_engine=ImageFont.Layout.BASIC)
+        for name, (file, _) in _faces().items()
+    }
     pictures: list[Picture] = []
     drawn_before: set[bytes] = set()
     for code, names in sorted(_coverage().items()):
         script = script_of(code)
+        if script is None or len(names) < min_faces:
+            continue
+        first = _draw(chr(code), faces[names[0]], size)
+        if first is None or first.tobytes() in drawn_before:
+            continue
+        drawn_before.add(first.tobytes())
         if script not in wanted:
             continue
-        drawings = _drawings(code, names, faces, size)
-        if len(drawings) < min_faces or next(iter(drawings)) in drawn_before:
-            continue
-        drawn_before.add(next(iter(drawings)))
-        for pixels, face in drawings.items():
-            array = np.frombuffer(pixels, np.uint8).reshape(size, size)
-            pictures.append(
-                Picture(source=array, label=f"{script}/U+{code:04X}", name=f"{face}/U+{code:04X}")
-            )
+        drawings = {first.tobytes(): (names[0], first)}
+        for name in names[1:]:
+            pixels = _draw(chr(code), faces[name], size)
+            if pixels is not None:
+                drawings.setdefault(pixels.tobytes(), (name, pixels))
+        if len(drawings) >= min_faces:
+            pictures += [
+                Picture(source=pixels, label=f"{script}/U+{code:04X}", name=f"{name}/U+{code:04X}")
+                for name, pixels in drawings.values()
+            ]
     return Dataset(name="glyphs: " + ", ".join(wanted), pictures=tuple(pictures))
 
 
@@ -103,18 +118,6 @@ def script_of(code: int) -> str | None:
     ):
         return None
     return _NAMED.get(name.split(" ")[0], "Symbols") if name else None
-
-
-def _drawings(
-    code: int, names: list[str], faces: dict[str, ImageFont.FreeTypeFont], size: int
-) -> dict[bytes, str]:
-    """Different drawings of one character, each with the first typeface that draws it so."""
-    drawings: dict[bytes, str] = {}
-    for name in names:
-        pixels = _draw(chr(code), faces[name], size)
-        if pixels is not None:
-            drawings.setdefault(pixels.tobytes(), name)
-    return drawings
 
 
 def _draw(character: str, face: ImageFont.FreeTypeFont, size: int) -> NDArray[np.uint8] | None:

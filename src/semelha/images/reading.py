@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TypeVar
 
 from semelha.errors import PictureError
-from semelha.images.dataset import Picture
+from semelha.images.dataset import Dataset, Picture, Skipped
 
 Result = TypeVar("Result")
 
@@ -37,10 +37,33 @@ def read_all(
 
     workers = threads or os.cpu_count() or 1
     remaining = iter(pictures)
-    with ThreadPoolExecutor(workers) as pool:
+    pool = ThreadPoolExecutor(workers)
+    try:
         waiting: deque[Future[Result | PictureError]] = deque(
             pool.submit(attempt, picture) for picture in islice(remaining, 8 * workers)
         )
         while waiting:
             yield waiting.popleft().result()
             waiting.extend(pool.submit(attempt, picture) for picture in islice(remaining, 1))
+    finally:  # whoever stops reading early does not wait for what is still in line
+        pool.shutdown(cancel_futures=True)
+
+
+def readable(dataset: Dataset, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
+    """The pictures that decode; the others are among the result's `skipped`.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    progress : callable, optional
+        Called with (pictures done, pictures in all).
+    """
+    kept, skipped = [], []
+    for number, result in enumerate(read_all(dataset.pictures, lambda picture: picture.pixels().shape)):
+        if isinstance(result, PictureError):
+            skipped.append(Skipped(dataset.pictures[number].name, str(result)))
+        else:
+            kept.append(number)
+        if progress is not None:
+            progress(number + 1, len(dataset))
+    return dataset.select(kept).with_skipped(skipped)

@@ -1,0 +1,5 @@
+"""`semelha …`: strings become objects here and nowhere else."""
+
+from semelha.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,5 @@
+"""`python -m semelha.cli`."""
+
+from semelha.cli import main
+
+main()

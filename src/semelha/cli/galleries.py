@@ -1,0 +1,214 @@
+"""Commands about galleries: enroll, identify, verify, calibrate, subjects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.markup import escape
+from rich.table import Table
+from typer import Argument, Exit, Option, Typer, confirm
+
+from semelha.cli.models import read
+from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
+from semelha.errors import UsageError
+from semelha.gallery import Enrollment, Gallery
+from semelha.recognition import Identification
+from semelha.recognition.calibrate import needed
+
+GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
+
+subjects = Typer(no_args_is_help=True, help="List, rename or remove what is enrolled.")
+
+
+def enroll(
+    gallery: GalleryPath,
+    subject: Annotated[str | None, Argument(help="Name of the thing.")] = None,
+    pictures: Annotated[list[Path] | None, Argument(help="Pictures of it.")] = None,
+    folder: Annotated[
+        Path | None, Option("--from", help="Enroll every class of a folder or manifest.")
+    ] = None,
+    model: Annotated[Path | None, Option(help="Model of a gallery that is made now.")] = None,
+    keep_pictures: Annotated[
+        bool, Option(help="For a gallery made now: keep small copies of the pictures.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Add pictures of a thing, or of many; the gallery is made where there is none and a model is given.
+
+    Example: semelha enroll shop --model model granny-smith a.jpg b.jpg
+
+    Example: semelha enroll shop --from catalogue
+    """
+    if (folder is None) == (subject is None) or (subject is not None and not pictures):
+        raise UsageError("say what to enroll: NAME PICTURES…, or --from FOLDER")
+    dataset = None if folder is None else read(folder)
+    with _opened_or_made(gallery, model, keep_pictures) as opened:
+        if dataset is not None:
+            with progress_bars() as bar:
+                done = opened.enroll_dataset(dataset, progress=bar("enrolling"))
+        else:
+            done = [opened.enroll(subject or "", list(pictures or []))]
+        total = len(opened)
+    if json:
+        print_json({"enrolled": [vars(one) for one in done], "subjects": total})
+        return
+    _tell(done)
+    added = sum(one.added for one in done)
+    stdout.print(
+        f"{added} examples added to {len(done)} subjects; {total} subjects in [bold]{escape(str(gallery))}[/]"
+    )
+
+
+def identify(
+    gallery: GalleryPath,
+    pictures: Annotated[list[Path], Argument(help="Pictures of one thing each.")],
+    k: Annotated[int, Option("-k", help="Candidates to list.", min=1)] = 5,
+    json: Json = False,
+) -> None:
+    """Name what pictures show, or say that it is unknown.
+
+    Example: semelha identify shop new.jpg
+    """
+    with Gallery.open(gallery) as opened, progress_bars() as bar:
+        found = opened.identify_many(pictures, k=k, progress=bar("identifying"))
+    if json:
+        named = [{"picture": str(p), **one.to_json()} for p, one in zip(pictures, found, strict=True)]
+        print_json({"identifications": named})
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("picture", "decision", "subject", "distance", "p", "next candidates"):
+        table.add_column(column)
+    for picture, one in zip(pictures, found, strict=True):
+        table.add_row(escape(str(picture)), *_cells(one))
+    stdout.print(table)
+    for note in sorted({one.note for one in found}):
+        stdout.print(f"[dim]{escape(note)}[/]")
+
+
+def verify(
+    gallery: GalleryPath,
+    picture: Annotated[Path, Argument(help="A picture.")],
+    other: Annotated[Path | None, Argument(help="Another picture.")] = None,
+    subject: Annotated[str | None, Option(help="Compare with an enrolled subject instead.")] = None,
+    json: Json = False,
+) -> None:
+    """Do two pictures show the same thing, or does a picture show a subject?
+
+    Example: semelha verify shop new.jpg --subject granny-smith
+    """
+    if (other is None) == (subject is None):
+        raise UsageError("say what to compare with: another picture, or --subject NAME")
+    with Gallery.open(gallery) as opened:
+        found = opened.verify(picture, subject or other or "", subject=subject is not None)
+    if json:
+        print_json(found.to_json())
+        return
+    word = {True: "[green]the same[/]", False: "[yellow]not the same[/]", None: "not decided"}[found.same]
+    p_value = "" if found.p_value is None else f", p {found.p_value:.3f}"
+    stdout.print(f"{word}  (distance {found.distance:.3f}{p_value})\n[dim]{escape(found.note)}[/]")
+
+
+def calibrate(
+    gallery: GalleryPath,
+    fpir: Annotated[float, Option(help="Part of strangers that may be named as somebody enrolled.")] = 0.01,
+    strangers: Annotated[
+        Path | None, Option(help="Folder of things that are not enrolled, one folder each.")
+    ] = None,
+    seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
+    json: Json = False,
+) -> None:
+    """Let the gallery say "unknown", at a rate of false positives of your choice.
+
+    Example: semelha calibrate shop --fpir 0.01
+    """
+    with Gallery.open(gallery) as opened:
+        found = opened.calibrate(fpir, None if strangers is None else read(strangers), seed=seed)
+    least = needed(fpir, smallest=2 if found.kind == "subjects" else 1)
+    if json:
+        print_json(
+            {"kind": found.kind, "fpir": fpir, "n": found.n, "needed": least, "assumption": found.assumption}
+        )
+        return
+    stdout.print(f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed).")
+    stdout.print(f"[dim]{escape(found.assumption)}[/]")
+
+
+@subjects.command("list")
+def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
+    """List what is enrolled.
+
+    Example: semelha subjects list shop
+    """
+    with Gallery.open(gallery) as opened:
+        found = opened.subjects()
+    if json:
+        print_json({"subjects": [vars(one) for one in found]})
+        return
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("subject", "examples", "since"):
+        table.add_column(column, justify="right" if column == "examples" else "left")
+    for one in found:
+        table.add_row(escape(one.name), str(one.examples), one.created)
+    stdout.print(table)
+    stdout.print(f"[dim]{len(found)} subjects[/]")
+
+
+@subjects.command("rename")
+def rename_subject(
+    gallery: GalleryPath,
+    old: Annotated[str, Argument(help="Its name.")],
+    new: Annotated[str, Argument(help="The name it gets, which no subject has.")],
+) -> None:
+    """Give a subject another name.
+
+    Example: semelha subjects rename shop granny-smith "Granny Smith"
+    """
+    with Gallery.open(gallery) as opened:
+        opened.rename(old, new)
+    stdout.print(f"{escape(old)} is now [bold]{escape(new)}[/]")
+
+
+@subjects.command("remove")
+def remove_subject(
+    gallery: GalleryPath,
+    name: Annotated[str, Argument(help="Its name.")],
+    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a subject with its examples and pictures.
+
+    Example: semelha subjects remove shop granny-smith --yes
+    """
+    if not yes and not confirm(f"Remove {name} and its pictures for good?", err=True):
+        raise Exit(1)
+    with Gallery.open(gallery) as opened:
+        count = opened.remove(name)
+    stdout.print(f"[bold]{escape(name)}[/] removed with {count} examples")
+
+
+def _opened_or_made(path: Path, model: Path | None, keep_pictures: bool) -> Gallery:
+    if model is None or path.exists():
+        return Gallery.open(path)
+    return Gallery.create(path, model, keep_pictures=keep_pictures)
+
+
+def _cells(one: Identification) -> tuple[str, ...]:
+    color = {"known": "green", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
+    others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in one.candidates[1:4])
+    return (
+        f"[{color}]{one.decision}[/]",
+        "–" if one.subject is None else f"[bold]{escape(one.subject)}[/]",
+        "–" if one.distance is None else f"{one.distance:.3f}",
+        "–" if one.p_value is None else f"{one.p_value:.3f}",
+        others,
+    )
+
+
+def _tell(done: list[Enrollment]) -> None:
+    for one in done:
+        for warning in one.warnings:
+            stderr.print(f"[yellow]note:[/] {escape(warning)}")
+        for duplicate in one.duplicates:
+            stderr.print(
+                f"[yellow]note:[/] {escape(duplicate)} is an example of {escape(one.subject)} already"
+            )

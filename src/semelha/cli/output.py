@@ -1,0 +1,67 @@
+"""What commands print: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typer import Option
+
+stdout = Console()
+stderr = Console(stderr=True)
+
+Json = Annotated[bool, Option("--json", help="Print one JSON object for programs to read.")]
+
+
+def print_json(value: object) -> None:
+    """One JSON object on standard output, its numbers finite."""
+    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """Bars on standard error: gives a function from a title to a callback of (done, in all)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=stderr, transient=True) as bars:
+
+        def bar(title: str) -> Callable[[int, int], None]:
+            task = bars.add_task(title, total=None)
+
+            def advance(done: int, total: int) -> None:
+                bars.update(task, completed=done, total=total)
+
+            return advance
+
+        yield bar
+
+
+@contextmanager
+def training_bars() -> Iterator[tuple[Callable[[int, int], None], Callable[[Any], None]]]:
+    """Two bars on standard error: one for the pictures read, taking (done, in all), and one for the training, taking a
+    `Moment`: part done, images/s, loss, and R@1 on the classes held out."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f}%"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=stderr, transient=True) as bars:
+        reading = bars.add_task("reading pictures", total=None, figures="")
+        training = bars.add_task("training", total=None, figures="")
+
+        def read(done: int, total: int) -> None:
+            bars.update(reading, completed=done, total=total)
+
+        def watch(moment: Any) -> None:
+            validation = (
+                "" if moment.validation is None else f"  R@1 {moment.validation:.3f} (best {moment.best:.3f})"
+            )
+            figures = f"{moment.images_per_second:4.0f} images/s  loss {moment.loss:.3f}{validation}"
+            bars.update(training, completed=moment.done, total=1.0, figures=figures)
+
+        yield read, watch
