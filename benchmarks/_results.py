@@ -27,9 +27,7 @@ def write_section(title: str, body: str) -> None:
     text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else HEAD
     section = f"\n## {title}\n\n{_circumstances()}\n\n{body.strip()}\n"
     found = re.search(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", text, flags=re.DOTALL)
-    text = (
-        text[: found.start()] + section + text[found.end() :] if found else text.rstrip("\n") + "\n" + section
-    )
+    text = text[: found.start()] + section + text[found.end() :] if found else text.rstrip("\n") + "\n" + section
     partial = RESULTS.with_suffix(".partial")
     partial.write_text(text, encoding="utf-8")
     partial.replace(RESULTS)
@@ -40,7 +38,9 @@ def _circumstances() -> str:
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     when = datetime.now(UTC).strftime("%Y-%m-%d")
-    return f"{when}; {_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; `{command}`"
+    return (
+        f"{when}; {_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; `{command}`"
+    )
 
 
 def _processor() -> str:

@@ -21,10 +21,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from _results import table, write_section
 from numpy.typing import NDArray
 
 import semelha
+from _results import table, write_section
 from semelha.embedders import raw_pixels
 
 WAY = 20
@@ -41,9 +41,7 @@ PUBLISHED = [
 def main() -> None:
     arguments = parse()
     pictures = semelha.read_folder(arguments.data / "omniglot" / "open")
-    alphabets = sorted(
-        {alphabet_of(p.label) for p in pictures}, key=lambda n: hashlib.sha256(n.encode()).hexdigest()
-    )
+    alphabets = sorted({alphabet_of(p.label) for p in pictures}, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
     reported = alphabets[:10]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "twenty-alphabets"
@@ -73,8 +71,8 @@ def main() -> None:
     detail = ", ".join(f"{name} {100 * error:.1f}" for name, error in sorted(per_seed[0].items()))
     runs = RUNS_PER_ALPHABET * len(per_seed[0])
     body = (
-        f"{WAY}-way one-shot error within an unseen alphabet, in percent: {runs} runs over {len(per_seed[0])} alphabets "
-        f"of {WAY} characters or more; 95% interval over alphabets.\n\n"
+        f"{WAY}-way one-shot error within an unseen alphabet, in percent: {runs} runs over {len(per_seed[0])} "
+        f"alphabets of {WAY} characters or more; 95% interval over alphabets.\n\n"
         + table(["method", "error %", "95% interval", "training, minutes"], rows)
         + f"\n\nBy alphabet, first seed: {detail}."
     )
@@ -82,13 +80,9 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
-    parser.add_argument(
-        "--model", type=Path, default=Path("m-omniglot"), help="where the models go, or are found"
-    )
+    parser.add_argument("--model", type=Path, default=Path("m-omniglot"), help="where the models go, or are found")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
     if arguments.data is None:
@@ -118,9 +112,7 @@ def train(folder: Path, out: Path, seed: int) -> tuple[semelha.NetworkEmbedder, 
     return semelha.load_embedder(out), (time.monotonic() - start) / 60
 
 
-def one_shot(
-    embedder: object, pictures: semelha.Dataset, alphabets: list[str], *, seed: int
-) -> dict[str, float]:
+def one_shot(embedder: object, pictures: semelha.Dataset, alphabets: list[str], *, seed: int) -> dict[str, float]:
     """Mean error of each alphabet that has enough characters."""
     errors = {}
     for alphabet in alphabets:
@@ -131,9 +123,7 @@ def one_shot(
     return errors
 
 
-def runs(
-    vectors: NDArray[np.float32], chosen: list[semelha.Picture], metric: object, seed: int
-) -> Iterator[float]:
+def runs(vectors: NDArray[np.float32], chosen: list[semelha.Picture], metric: object, seed: int) -> Iterator[float]:
     at = {(p.label, p.name.rsplit("_", 1)[1]): i for i, p in enumerate(chosen)}  # (character, drawer)
     characters = sorted({label for label, _ in at})
     drawers = sorted({drawer for _, drawer in at})

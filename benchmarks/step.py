@@ -2,8 +2,8 @@
 
     python benchmarks/step.py [--steps 40] [--rounds 3]
 
-The default network on grey 48-pixel pictures, 128 a batch. One process, interleaved: (a) forward, backward and optimizer
-alone on a batch that lies ready, (b) our whole loop with cache, sampler, augmentation, loss, moving average and log,
+The default network on grey 48-pixel pictures, 128 a batch. One process, interleaved: (a) forward, backward and
+optimizer alone on a batch that lies ready, (b) our whole loop with cache, sampler, augmentation, loss, moving average and log,
 (c) a plain loop that reads the same pictures through `torch.utils.data.DataLoader` and augments with kornia.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path
 import kornia.augmentation as K
 import numpy as np
 import torch
-from _results import table, write_section
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import semelha
+from _results import table, write_section
 from semelha.deep import Augmentation, Network, Recipe, build
 from semelha.deep.loop import Part, fit
 from semelha.deep.losses import SupCon
@@ -33,9 +33,7 @@ BATCH, SIDE = 128, 48
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
@@ -76,9 +74,7 @@ def fresh() -> nn.Module:
 def network_alone(part: Part, steps: int) -> float:
     network, fabric = fresh(), default_fabric("cpu")
     network, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), lr=1e-3))
-    pixels = (
-        torch.from_numpy(part.pixels[:BATCH].copy()).float().contiguous(memory_format=torch.channels_last)
-    )
+    pixels = torch.from_numpy(part.pixels[:BATCH].copy()).float().contiguous(memory_format=torch.channels_last)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -115,9 +111,7 @@ def plain(part: Part, steps: int) -> float:
     network = fresh()
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     augment = nn.Sequential(
-        K.RandomAffine(
-            15, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=10, p=1.0, padding_mode="border"
-        ),
+        K.RandomAffine(15, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=10, p=1.0, padding_mode="border"),
         K.RandomElasticTransform(p=1.0),
     )
     loss_function = SupCon(temperature=0.05)

@@ -2,8 +2,8 @@
 
     python benchmarks/transfer.py DATA [--model demo/model]
 
-DATA holds `grocery/open`, `emoji/open`, `orl_faces/open`. Grocery: enrolled from its catalogue picture and from one or
-five photos of the official training part, probed with the official test part. Emoji: one drawing style left out in turn.
+DATA holds `grocery/open`, `emoji/open`, `orl_faces/open`. Grocery: enrolled from its catalogue picture and from one
+or five photos of the official training part, probed with the official test part. Emoji: one style left out in turn.
 Faces: leave one out. Each beside raw pixels. Open set: half of the classes enrolled, the rest strangers, three seeds.
 """
 
@@ -17,11 +17,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from _results import table, write_section
 
 import semelha
-from semelha.evaluation import Protocol, evaluate
+from _results import table, write_section
 from semelha.embedders import raw_pixels
+from semelha.evaluation import Protocol, evaluate
 
 SEEDS = (0, 1, 2)
 FPIR = 0.1
@@ -29,9 +29,7 @@ Case = tuple[str, semelha.Dataset, Callable[[semelha.Picture], bool] | None]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
     parser.add_argument("--model", type=Path, default=Path("demo/model"))
     arguments = parser.parse_args()
@@ -58,7 +56,7 @@ def main() -> None:
     body = (
         f"Model: {arguments.model.name}, trained on {model.card.training.get('data')} "
         f"({model.card.training.get('pictures')} pictures) and on none of these. "
-        f"Means over {len(SEEDS)} seeds, ± half the range; – : as many subjects as there are cannot support that rate.\n\n"
+        f"Means over {len(SEEDS)} seeds, ± half the range; – : that many subjects cannot support that rate.\n\n"
     )
     write_section("Pictures never trained on", body + table(columns, rows))
 

@@ -34,9 +34,7 @@ def test_flip_mirrors_some_and_leaves_the_others() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_everything_at_once_keeps_shape_range_and_repeats(channels: int) -> None:
-    everything = Augmentation(
-        elastic=0.03, flip=True, brightness=0.3, contrast=0.4, saturation=0.4, erase=0.5
-    )
+    everything = Augmentation(elastic=0.03, flip=True, brightness=0.3, contrast=0.4, saturation=0.4, erase=0.5)
     x = pictures(channels=channels)
     y = everything(x, seeded(1))
     assert y.shape == x.shape

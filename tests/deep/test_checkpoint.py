@@ -57,9 +57,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         Checkpoint.load(tmp_path / "c.pt", plan="a plan")
 
 
-def test_the_old_one_stays_when_the_new_one_cannot_be_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_old_one_stays_when_the_new_one_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint().save(tmp_path / "c.pt")
 
     def full(*_: object) -> None:

@@ -6,9 +6,7 @@ import pytest
 from semelha.deep.sampler import MPerClass
 
 
-def sampler(
-    counts: list[int], *, batch: int = 16, per_class: int = 2, turns: bool = False, seed: int = 0
-) -> MPerClass:
+def sampler(counts: list[int], *, batch: int = 16, per_class: int = 2, turns: bool = False, seed: int = 0) -> MPerClass:
     classes = np.repeat(np.arange(len(counts)), counts)
     shuffled = np.random.default_rng(1).permutation(classes)
     return MPerClass(shuffled, batch=batch, per_class=per_class, quarter_turns=turns, seed=seed)

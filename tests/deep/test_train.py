@@ -70,9 +70,7 @@ def test_the_graph_gives_what_the_network_gives(trained: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 1, 24, 24), np.uint8)
     import torch
 
-    np.testing.assert_allclose(
-        embed(network, pixels, torch.device("cpu")), model.embed_pixels(pixels), atol=1e-4
-    )
+    np.testing.assert_allclose(embed(network, pixels, torch.device("cpu")), model.embed_pixels(pixels), atol=1e-4)
 
 
 def test_the_log_is_json_lines_and_nothing_else_stays(trained: Path) -> None:
@@ -86,18 +84,14 @@ def test_the_log_is_json_lines_and_nothing_else_stays(trained: Path) -> None:
 def test_same_seed_same_model(trained: Path, data: Path, tmp_path: Path) -> None:
     again = train_network(semelha.read_folder(data), out=tmp_path / "again", network=SMALL, recipe=SHORT)
     pictures = sorted(data.rglob("*.png"))[:5]
-    np.testing.assert_allclose(
-        again.embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3
-    )
+    np.testing.assert_allclose(again.embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3)
 
 
 def test_it_learns(data: Path, tmp_path: Path) -> None:
     """Training pictures lie nearer to their own class than before training."""
     dataset = semelha.read_folder(data)
     model = train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=120))
-    losses = [
-        json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()
-    ]
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
     assert np.mean(losses[-3:]) < 0.8 * losses[0]
     assert model.card.results["r_at_1_on_held_out_classes"] >= 0
 
@@ -110,7 +104,8 @@ loop.CHECKPOINT_SECONDS = 0.0
 print("ready", flush=True)
 train_network(semelha.read_folder(sys.argv[1]), out=__import__("pathlib").Path(sys.argv[2]), resume=True,
     network=Network(channels=1, size=24, dim=16),
-    recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5), watch=lambda moment: (print(moment.step, flush=True), time.sleep(0.1)))
+    recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5),
+    watch=lambda moment: (print(moment.step, flush=True), time.sleep(0.1)))
 """
 
 
@@ -209,8 +204,7 @@ def test_ten_thousand_classes(tmp_path: Path) -> None:
     """A step with 10,000 classes fits in the memory and time of any other."""
     random_pixels = np.random.default_rng(0).integers(0, 256, (20_000, 8, 8), np.uint8)
     pictures = tuple(
-        semelha.Picture(source=pixels, label=f"{i // 2}", name=f"{i}")
-        for i, pixels in enumerate(random_pixels)
+        semelha.Picture(source=pixels, label=f"{i // 2}", name=f"{i}") for i, pixels in enumerate(random_pixels)
     )
     dataset = semelha.Dataset(name="many", pictures=pictures)
     model = train_network(

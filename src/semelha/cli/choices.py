@@ -62,9 +62,7 @@ def plan(
         "dim": dim,
         "pooling": None if pooling is None else pooling.value,
     }
-    network = replace(
-        choose_network(look), **{name: value for name, value in asked.items() if value is not None}
-    )
+    network = replace(choose_network(look), **{name: value for name, value in asked.items() if value is not None})
     recipe = choose_recipe(look, len(dataset.classes), len(dataset))
     if loss is not None:
         recipe = replace(recipe, loss=losses()[loss])

@@ -25,9 +25,9 @@ FPIR = 0.01
 
 
 def demo(
-    out: Annotated[
-        Path, Option(help="Folder for model, gallery and report; a demo that is there is replaced.")
-    ] = Path("demo"),
+    out: Annotated[Path, Option(help="Folder for model, gallery and report; a demo that is there is replaced.")] = Path(
+        "demo"
+    ),
     minutes: Annotated[float, Option(help="Time for the training proper.", min=0.05)] = 2.0,
     seed: Annotated[int, Option(help="Seed of every random draw.")] = 0,
     json: Json = False,
@@ -67,9 +67,7 @@ def demo(
 
     seconds = time.monotonic() - start
     if json:
-        print_json(
-            {**found.to_json(), "seconds": round(seconds, 1), "report": str(report), "examples": answers}
-        )
+        print_json({**found.to_json(), "seconds": round(seconds, 1), "report": str(report), "examples": answers})
         return
     stdout.print(figures(found))
     stdout.print("[bold]3[/] A gallery with half of them, that knows the others for strangers:")
@@ -90,7 +88,7 @@ def enrolled(picture: Picture) -> bool:
 
 
 def _use(folder: Path, model: NetworkEmbedder, test: Dataset, seed: int) -> list[dict[str, Any]]:
-    """Make a gallery of half of the characters, calibrate it, and ask it for six that it has and six that it has not."""
+    """Make a gallery of half of the characters, calibrate it, and ask for six that it has and six that it has not."""
     random = np.random.default_rng(seed)
     known = set(random.permutation(test.classes)[: len(test.classes) // 2].tolist())
     members = [i for i, picture in enumerate(test) if enrolled(picture) and picture.label in known]

@@ -76,9 +76,7 @@ def _version(package: str) -> str | None:
 
 def _processor() -> list[str]:
     try:
-        flags = (
-            Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
-        )
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
     except OSError:
         return []
     return [feature for feature in FEATURES if feature in flags]

@@ -25,13 +25,9 @@ def enroll(
     gallery: GalleryPath,
     subject: Annotated[str | None, Argument(help="Name of the thing.")] = None,
     pictures: Annotated[list[Path] | None, Argument(help="Pictures of it.")] = None,
-    folder: Annotated[
-        Path | None, Option("--from", help="Enroll every class of a folder or manifest.")
-    ] = None,
+    folder: Annotated[Path | None, Option("--from", help="Enroll every class of a folder or manifest.")] = None,
     model: Annotated[Path | None, Option(help="Model of a gallery that is made now.")] = None,
-    keep_pictures: Annotated[
-        bool, Option(help="For a gallery made now: keep small copies of the pictures.")
-    ] = True,
+    keep_pictures: Annotated[bool, Option(help="For a gallery made now: keep small copies of the pictures.")] = True,
     json: Json = False,
 ) -> None:
     """Add pictures of a thing, or of many; the gallery is made where there is none and a model is given.
@@ -55,9 +51,7 @@ def enroll(
         return
     _tell(done)
     added = sum(one.added for one in done)
-    stdout.print(
-        f"{added} examples added to {len(done)} subjects; {total} subjects in [bold]{escape(str(gallery))}[/]"
-    )
+    stdout.print(f"{added} examples added to {len(done)} subjects; {total} subjects in [bold]{escape(str(gallery))}[/]")
 
 
 def identify(
@@ -112,9 +106,7 @@ def verify(
 def calibrate(
     gallery: GalleryPath,
     fpir: Annotated[float, Option(help="Part of strangers that may be named as somebody enrolled.")] = 0.01,
-    strangers: Annotated[
-        Path | None, Option(help="Folder of things that are not enrolled, one folder each.")
-    ] = None,
+    strangers: Annotated[Path | None, Option(help="Folder of things that are not enrolled, one folder each.")] = None,
     seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
     json: Json = False,
 ) -> None:
@@ -126,9 +118,7 @@ def calibrate(
         found = opened.calibrate(fpir, None if strangers is None else read(strangers), seed=seed)
     least = needed(fpir, smallest=2 if found.kind == "subjects" else 1)
     if json:
-        print_json(
-            {"kind": found.kind, "fpir": fpir, "n": found.n, "needed": least, "assumption": found.assumption}
-        )
+        print_json({"kind": found.kind, "fpir": fpir, "n": found.n, "needed": least, "assumption": found.assumption})
         return
     stdout.print(f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed).")
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
@@ -209,6 +199,4 @@ def _tell(done: list[Enrollment]) -> None:
         for warning in one.warnings:
             stderr.print(f"[yellow]note:[/] {escape(warning)}")
         for duplicate in one.duplicates:
-            stderr.print(
-                f"[yellow]note:[/] {escape(duplicate)} is an example of {escape(one.subject)} already"
-            )
+            stderr.print(f"[yellow]note:[/] {escape(duplicate)} is an example of {escape(one.subject)} already")

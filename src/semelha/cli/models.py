@@ -29,20 +29,12 @@ def train(
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest.")],
     out: Annotated[Path, Option(help="Model folder to make.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    minutes: Annotated[
-        float | None, Option(help="Time for the training proper. [default: 16]", min=0.01)
-    ] = None,
-    steps: Annotated[
-        int | None, Option(help="Steps at most. [default: by the number of pictures]", min=1)
-    ] = None,
+    minutes: Annotated[float | None, Option(help="Time for the training proper. [default: 16]", min=0.01)] = None,
+    steps: Annotated[int | None, Option(help="Steps at most. [default: by the number of pictures]", min=1)] = None,
     seed: Seed = 0,
     backbone: Annotated[str | None, Option(help="'small', or a model of timm. [default: small]")] = None,
-    pretrained: Annotated[
-        str | None, Option(help="'yes' for timm's published weights, or a weight file.")
-    ] = None,
-    size: Annotated[
-        int | None, Option(help="Side of the input in pixels. [default: by the pictures]")
-    ] = None,
+    pretrained: Annotated[str | None, Option(help="'yes' for timm's published weights, or a weight file.")] = None,
+    size: Annotated[int | None, Option(help="Side of the input in pixels. [default: by the pictures]")] = None,
     channels: Annotated[int | None, Option(help="1: grey, 3: color. [default: by the pictures]")] = None,
     dim: Annotated[int | None, Option(help="Length of the embedding. [default: 128]")] = None,
     pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector.")] = None,
@@ -97,9 +89,7 @@ def embed(
     if out is not None:
         try:
             with out.open("wb") as file:
-                np.savez(
-                    file, vectors=vectors, names=np.array(names), fingerprint=np.array(embedder.fingerprint)
-                )
+                np.savez(file, vectors=vectors, names=np.array(names), fingerprint=np.array(embedder.fingerprint))
         except OSError as error:
             raise SemelhaError(f"{out} cannot be written: {error.strerror}") from error
     if json:
@@ -110,9 +100,7 @@ def embed(
 
 def evaluate(
     model: Annotated[Path, Argument(help="Model folder.")],
-    folder: Annotated[
-        Path, Argument(help="Folder of class folders, or a CSV manifest (its splits are honored).")
-    ],
+    folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest (its splits are honored).")],
     fpir: Annotated[float, Option(help="Rate of strangers named that is wanted.", min=0.0, max=1.0)] = 0.01,
     report: Annotated[Path | None, Option(help="HTML report to write.")] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
@@ -140,9 +128,7 @@ def evaluate(
     if report is not None:
         write_report(found, report, card=embedder.card)
     if json:
-        print_json(
-            {**found.to_json(), **{name: None for name in ("raw_pixels", "untrained") if name not in others}}
-        )
+        print_json({**found.to_json(), **{name: None for name in ("raw_pixels", "untrained") if name not in others}})
     else:
         stdout.print(figures(found))
         for note in found.notes:

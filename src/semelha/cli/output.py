@@ -58,9 +58,7 @@ def training_bars() -> Iterator[tuple[Callable[[int, int], None], Callable[[Any]
             bars.update(reading, completed=done, total=total)
 
         def watch(moment: Any) -> None:
-            validation = (
-                "" if moment.validation is None else f"  R@1 {moment.validation:.3f} (best {moment.best:.3f})"
-            )
+            validation = "" if moment.validation is None else f"  R@1 {moment.validation:.3f} (best {moment.best:.3f})"
             figures = f"{moment.images_per_second:4.0f} images/s  loss {moment.loss:.3f}{validation}"
             bars.update(training, completed=moment.done, total=1.0, figures=figures)
 

@@ -108,9 +108,7 @@ class Augmentation:
         wide, high = wide * self.erase * (coin < 0.5), high * self.erase
         columns = (torch.arange(width, device=x.device) + 0.5) / width  # (width,)
         rows = (torch.arange(height, device=x.device).view(-1, 1) + 0.5) / height  # (height, 1)
-        inside = ((columns - left).abs() < wide / 2) & (
-            (rows - top).abs() < high / 2
-        )  # (batch, 1, height, width)
+        inside = ((columns - left).abs() < wide / 2) & ((rows - top).abs() < high / 2)  # (batch, 1, height, width)
         return torch.where(inside, x.mean(dim=(1, 2, 3), keepdim=True), x)
 
 
@@ -122,9 +120,7 @@ def spread(rows: int, batch: int, like: Tensor, generator: torch.Generator) -> T
 def interpolation(side: int, like: Tensor, points: int = 6) -> Tensor:
     """(side, points): weights of a cubic interpolation from `points` to `side` places along one axis."""
     one = torch.eye(points, device=like.device).unsqueeze(1)  # (points, 1, points)
-    return (
-        F.interpolate(one.unsqueeze(2), (1, side), mode="bicubic", align_corners=False).view(points, side).T
-    )
+    return F.interpolate(one.unsqueeze(2), (1, side), mode="bicubic", align_corners=False).view(points, side).T
 
 
 def quarter_turns(pixels: Tensor, turns: Tensor) -> Tensor:

@@ -69,9 +69,7 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     try:
         model, arguments, features = _without_classifier(name, channels, size)
     except Exception as error:  # each family fails in its own way
-        raise BackboneError(
-            f"{name} does not take pictures of {size} × {size} pixels: {_reason(error)}"
-        ) from error
+        raise BackboneError(f"{name} does not take pictures of {size} × {size} pixels: {_reason(error)}") from error
     if isinstance(pretrained, str):
         model = _from_file(name, arguments, Path(pretrained))
     elif pretrained:
@@ -84,9 +82,7 @@ def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module,
     arguments: Arguments = {"num_classes": 0, "in_chans": channels, "img_size": size}
     try:
         model, found = _try(name, {**arguments, "global_pool": ""})
-        if (
-            found.ndim == 4 and found.shape[1] == model.head_hidden_size
-        ):  # tokens can lie in (batch, h, w, features)
+        if found.ndim == 4 and found.shape[1] == model.head_hidden_size:  # tokens can lie in (batch, h, w, features)
             return model, {**arguments, "global_pool": ""}, found.shape[1]
     except (AssertionError, TypeError, ValueError):
         pass  # it cannot be had without its pooling
@@ -141,9 +137,7 @@ def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
     model.pretrained_cfg = model.default_cfg = {}  # type: ignore[assignment]
     missing = [key for key in model.state_dict() if key not in state]
     if missing:  # timm would leave them random
-        raise BackboneError(
-            f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}"
-        )
+        raise BackboneError(f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}")
     return model
 
 

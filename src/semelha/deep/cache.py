@@ -63,9 +63,7 @@ def open_cache(
             index_file.unlink(missing_ok=True)
             _write(dataset, pixels_file, index_file, key, size, channels, progress)
         except OSError as error:
-            raise TrainingError(
-                f"the picture cache cannot be written to {folder}: {error.strerror}"
-            ) from error
+            raise TrainingError(f"the picture cache cannot be written to {folder}: {error.strerror}") from error
     index = json.loads(index_file.read_text())
     kept = dataset.select(index["kept"])
     skipped = tuple(Skipped(name, reason) for name, reason in index["skipped"])

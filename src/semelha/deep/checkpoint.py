@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -88,5 +88,5 @@ class Checkpoint:
 def describe(*parts: object) -> str:
     """One line that tells two plans apart."""
     return " | ".join(
-        str(asdict(part)) if hasattr(part, "__dataclass_fields__") else str(part) for part in parts
+        str(asdict(part) if is_dataclass(part) and not isinstance(part, type) else part) for part in parts
     )

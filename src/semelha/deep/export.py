@@ -46,15 +46,11 @@ def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> by
             data = _export(module, channels, size)
         apart = _difference(module, data, channels, size)
     except Exception as error:  # the exporter and the runtime raise many kinds
-        raise BackboneError(
-            f"{name} at {size} pixels cannot be exported to ONNX: {_root_cause(error)}"
-        ) from error
+        raise BackboneError(f"{name} at {size} pixels cannot be exported to ONNX: {_root_cause(error)}") from error
     finally:
         module.train(was)
     if not apart <= TOLERANCE:
-        raise BackboneError(
-            f"{name} at {size} pixels gives other vectors as ONNX than in torch (by {apart:.1e})"
-        )
+        raise BackboneError(f"{name} at {size} pixels gives other vectors as ONNX than in torch (by {apart:.1e})")
     return data
 
 

@@ -98,7 +98,7 @@ def fit(
         quarter_turns=recipe.quarter_turns,
         seed=seed,
     )
-    network = network.to(fabric.device, memory_format=torch.channels_last)
+    network = network.to(fabric.device).to(memory_format=torch.channels_last)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     loss_function = recipe.loss(sampler.targets, dim).to(fabric.device)
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
@@ -155,17 +155,18 @@ def fit(
                 log.write(json.dumps(moment.__dict__) + "\n")
                 log.flush()
             if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
-                state = (network, average, loss_function)
                 Checkpoint(
-                    plan,
-                    step,
-                    elapsed,
-                    uniform,
-                    *map(_copy, state),
-                    optimizer.state_dict(),
-                    means,
-                    best,
-                    best_score,
+                    plan=plan,
+                    step=step,
+                    elapsed=elapsed,
+                    uniform=uniform,
+                    network=_copy(network),
+                    average=_copy(average),
+                    loss=_copy(loss_function),
+                    optimizer=optimizer.state_dict(),
+                    means=means,
+                    best=best,
+                    best_score=best_score,
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
             watch(moment)
@@ -196,9 +197,7 @@ def _next_batch(
     return sampler.uniform(uniform), uniform + 1
 
 
-def _load(
-    batch: Batch, training: Part, recipe: Recipe, device: torch.device, seed: list[int]
-) -> tuple[Tensor, Tensor]:
+def _load(batch: Batch, training: Part, recipe: Recipe, device: torch.device, seed: list[int]) -> tuple[Tensor, Tensor]:
     """The batch on the device, turned and augmented: pixels (batch, channels, size, size), targets (batch,)."""
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)
     generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
@@ -208,7 +207,7 @@ def _load(
 
 def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
     """Move the mean of each class of the batch half of the way to its new one, and back onto the sphere."""
-    classes, where = targets.unique(return_inverse=True)
+    classes, where = torch.unique(targets, return_inverse=True)
     new = torch.zeros(len(classes), means.shape[1]).index_add_(0, where, embeddings)
     means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
 

@@ -99,7 +99,8 @@ class EmbeddingNet(nn.Module):
         if x.ndim == 4:
             x = self.pooling(x)  # (batch, features)
         with torch.autocast(x.device.type, enabled=False):
-            return self.metric(self.head(x.float()))  # (batch, dim)
+            embedding: Tensor = self.metric(self.head(x.float()))  # (batch, dim)
+        return embedding
 
 
 def build(network: Network, *, seed: int) -> EmbeddingNet:

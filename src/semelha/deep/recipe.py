@@ -70,9 +70,7 @@ class Recipe:
         if self.steps < 1 or self.minutes <= 0:
             raise UsageError("a training needs at least one step and some time: steps ≥ 1, minutes > 0")
         if self.per_class < 2 or self.batch < 2 * self.per_class:
-            raise UsageError(
-                "a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class"
-            )
+            raise UsageError("a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class")
 
 
 @dataclass(frozen=True)

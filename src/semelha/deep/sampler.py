@@ -69,9 +69,7 @@ class MPerClass:
         )
         return self._of(chosen, np.random.default_rng([self.seed, 2, number]))
 
-    def lookalikes(
-        self, number: int, means: NDArray[np.float32], *, seeds: int = 2, breadth: int = 4
-    ) -> Batch:
+    def lookalikes(self, number: int, means: NDArray[np.float32], *, seeds: int = 2, breadth: int = 4) -> Batch:
         """A batch of `seeds` random classes, each with classes drawn from its nearest ones.
 
         Parameters
@@ -85,9 +83,7 @@ class MPerClass:
         random = np.random.default_rng([self.seed, 3, number])
         each = max(1, self.classes_per_batch // seeds - 1)
         anchors = random.choice(self.targets, min(seeds, self.targets), replace=False)
-        near = np.argsort(-(means[anchors] @ means.T), axis=1)[
-            :, 1 : breadth * each + 1
-        ]  # (seeds, breadth × each)
+        near = np.argsort(-(means[anchors] @ means.T), axis=1)[:, 1 : breadth * each + 1]  # (seeds, breadth × each)
         drawn = [random.choice(row, min(each, len(row)), replace=False) for row in near]
         return self._of(np.unique(np.concatenate([anchors, *drawn])), random)
 

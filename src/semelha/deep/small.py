@@ -13,9 +13,7 @@ class Block(nn.Module):
         super().__init__()
         self.first = convolution(channels, width, 3, stride)
         self.second = convolution(width, width, 3, 1)
-        self.shortcut = (
-            nn.Identity() if channels == width and stride == 1 else convolution(channels, width, 1, stride)
-        )
+        self.shortcut = nn.Identity() if channels == width and stride == 1 else convolution(channels, width, 1, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(F.relu(self.first(x), inplace=True)) + self.shortcut(x), inplace=True)
@@ -29,17 +27,14 @@ class SmallBackbone(nn.Module):
         strides = (1,) + (2,) * (len(widths) - 1)
         inputs = (widths[0], *widths)
         self.stem = convolution(channels, widths[0], 5, 2)
-        self.blocks = nn.Sequential(
-            *(Block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=False))
-        )
+        self.blocks = nn.Sequential(*(Block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=False)))
         self.features = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(F.relu(self.stem(x), inplace=True))
+        out: Tensor = self.blocks(F.relu(self.stem(x), inplace=True))
+        return out
 
 
 def convolution(channels: int, width: int, kernel: int, stride: int) -> nn.Sequential:
     """A convolution without bias, and batch normalization."""
-    return nn.Sequential(
-        nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(width)
-    )
+    return nn.Sequential(nn.Conv2d(channels, width, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(width))

@@ -133,7 +133,7 @@ def publish(
     settings = {k: v for k, v in asdict(recipe).items() if k != "loss"}
     card = Card.draft(
         name=out.name,
-        input=InputSpec(height=size, width=size, channels=network.channels),
+        input=InputSpec(height=size, width=size, channels=1 if network.channels == 1 else 3),
         mean=[network.mean] * network.channels,
         std=[network.std] * network.channels,
         dim=network.dim,
@@ -155,9 +155,7 @@ def publish(
         content_hashes=sorted(set(cache.hashes)),
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
-    weights: dict[str, NDArray[np.float32]] = {
-        name: tensor.numpy() for name, tensor in built.state_dict().items()
-    }
+    weights: dict[str, NDArray[np.float32]] = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
     return write_model(out, card=card, onnx=onnx, weights=weights)
 
 
@@ -169,9 +167,7 @@ def _check(dataset: Dataset) -> None:
             "a training needs at least two, each a folder of pictures"
         )
     if max(dataset.counts().values()) < 2:
-        raise DatasetError(
-            f"every class of {dataset.name} has one picture: a training needs classes with two or more"
-        )
+        raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
 
 
 def _working_folder(out: Path, *, resume: bool) -> Path:
@@ -219,6 +215,6 @@ def default_fabric(accelerator: str) -> Fabric:
 
 def _computes_bf16(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     can = torch.cpu.get_capabilities()
     return device.type == "cpu" and bool(can.get("avx512_bf16") or can.get("amx_bf16"))

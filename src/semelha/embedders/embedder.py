@@ -162,7 +162,7 @@ def write_model(
 
 
 def prepare(pictures: Sequence[Source], spec: InputSpec) -> NDArray[np.uint8]:
-    """Decode and fit, in threads: (n, channels, height, width) uint8. Raises the `PictureError` of the first bad one."""
+    """Decode and fit, in threads: (n, channels, height, width) uint8. Raises the `PictureError` of the first bad."""
     sources = as_pictures(pictures)
     out = np.empty((len(sources), spec.channels, spec.height, spec.width), np.uint8)
     for number, result in enumerate(read_all(sources, lambda picture: fitted(picture.pixels(), spec))):
@@ -175,9 +175,7 @@ def prepare(pictures: Sequence[Source], spec: InputSpec) -> NDArray[np.uint8]:
 def fitted(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
     """What the graph takes of one picture: (h, w, 3) → (channels, height, width)."""
     size = (spec.height, spec.width)
-    return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(
-        2, 0, 1
-    )
+    return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(2, 0, 1)
 
 
 def as_pictures(sources: Sequence[Source]) -> list[Picture]:

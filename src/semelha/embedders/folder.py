@@ -1,4 +1,4 @@
-"""The model folder: `model.json`, `embedder.onnx`, `weights.safetensors`. Written whole or not at all, read with care."""
+"""The model folder: `model.json`, `embedder.onnx`, `weights.safetensors`. Written whole or not at all."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def read_card(folder: Path) -> Card:
     except (ValueError, KeyError, TypeError) as error:
         raise ModelAltered(f"{folder / CARD} is no model card") from error
     if not isinstance(version, int) or version > FORMAT:
-        raise ModelTooNew(
-            f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha"
-        )
+        raise ModelTooNew(f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha")
     try:
         card = Card.model_validate(content)
     except ValidationError as error:
@@ -85,9 +83,7 @@ def read_file(folder: Path, name: str, card: Card) -> bytes:
     """A file of the folder, checked against the card. Raises `ModelIncomplete` or `ModelAltered`."""
     data = _read(folder, name)
     if hashlib.sha256(data).hexdigest() != card.files.get(name):
-        raise ModelAltered(
-            f"{folder / name} is not the file that was written with this model: copy the folder again"
-        )
+        raise ModelAltered(f"{folder / name} is not the file that was written with this model: copy the folder again")
     return data
 
 
@@ -95,11 +91,7 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError as error:
-        what = (
-            f"{folder} is no model: it has no {name}"
-            if folder.is_dir()
-            else f"there is no model folder {folder}"
-        )
+        what = f"{folder} is no model: it has no {name}" if folder.is_dir() else f"there is no model folder {folder}"
         raise ModelIncomplete(what) from error
     except OSError as error:
         raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semelha.evaluation.assess import evaluate
     from semelha.evaluation.protocol import Protocol
-    from semelha.evaluation.result import Evaluation
     from semelha.evaluation.report import write_report
+    from semelha.evaluation.result import Evaluation
 
 __all__ = ["Evaluation", "Protocol", "evaluate", "write_report"]
 

@@ -55,9 +55,7 @@ def evaluate(
     start = time.monotonic()
     dataset = readable(dataset)
     if len(dataset.classes) < 2:
-        raise DatasetError(
-            f"{dataset.name} has {len(dataset.classes)} class: an evaluation needs two or more"
-        )
+        raise DatasetError(f"{dataset.name} has {len(dataset.classes)} class: an evaluation needs two or more")
     gallery, probes = roles(dataset, protocol)
     results = {}
     for name, each in {"": embedder, **(baselines or {})}.items():
@@ -81,9 +79,7 @@ def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
 
 
 def _notes(dataset: Dataset, gallery: NDArray[np.int64] | None, protocol: Protocol) -> tuple[str, ...]:
-    how = (
-        "each picture searches all others" if gallery is None else "each probe searches the enrolled pictures"
-    )
+    how = "each picture searches all others" if gallery is None else "each probe searches the enrolled pictures"
     among = "each picture searches all others" if protocol.map_among_all or gallery is None else how
     return (
         f"R@k: {how}.",
@@ -123,7 +119,5 @@ def _measure(
         retrieval=found,
         spread=spread,
         verification=verification(vectors, labels, metric=metric, groups=groups),
-        open_set=measure_open_set(
-            vectors, metric, labels, groups, gallery, probes, protocol.known, fpir, seed
-        ),
+        open_set=measure_open_set(vectors, metric, labels, groups, gallery, probes, protocol.known, fpir, seed),
     )

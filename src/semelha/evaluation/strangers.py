@@ -31,9 +31,7 @@ def measure_open_set(
     subjects = np.sort(random.permutation(len(names))[: max(1, round(known * len(names)))])
     places = np.arange(len(labels)) if gallery is None else gallery
     places = places[np.isin(classes[places], subjects)]
-    drawn = {
-        int(classes[i]): int(i) for i in random.permutation(places)
-    }  # one enrolled picture of each subject
+    drawn = {int(classes[i]): int(i) for i in random.permutation(places)}  # one enrolled picture of each subject
     enrolled = np.array(sorted(drawn.values()), np.int64) if gallery is None else places
     rest = np.setdiff1d(probes, enrolled)
     found = retrieval(
@@ -57,9 +55,7 @@ def measure_open_set(
             _own_nearest(vectors, metric, classes, groups, enrolled, [drawn[c] for c in order]), fpir
         )
     except CalibrationError as error:
-        return OpenSetResult(
-            hindsight, hindsight.fnir_at_fpir[fpir], fpir, None, None, len(order), str(error)
-        )
+        return OpenSetResult(hindsight, hindsight.fnir_at_fpir[fpir], fpir, None, None, len(order), str(error))
     place = np.full(len(names), -1)
     place[order] = np.arange(len(order))
     accepted = calibration.accepts(distances, np.where(nearest >= 0, place[classes[enrolled[nearest]]], -1))

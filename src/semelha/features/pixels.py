@@ -19,9 +19,7 @@ class RawPixels:
         Cut to what differs from the background (the color of the corners) first, if anything does.
     """
 
-    def __init__(
-        self, size: tuple[int, int] = (32, 32), *, channels: int = 1, centered: bool = False
-    ) -> None:
+    def __init__(self, size: tuple[int, int] = (32, 32), *, channels: int = 1, centered: bool = False) -> None:
         self.size = size
         self.channels = channels
         self.centered = centered
@@ -33,7 +31,7 @@ class RawPixels:
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(h, w, 3) uint8 → (dim,) float32 on the scale 0..1."""
         cut = without_background(pixels) if self.centered else pixels
-        return fit(cut, self.size, channels=self.channels).reshape(-1).astype(np.float32) / 255
+        return fit(cut, self.size, channels=self.channels).reshape(-1).astype(np.float32) / np.float32(255)
 
 
 def without_background(pixels: NDArray[np.uint8], *, tolerance: int = 48) -> NDArray[np.uint8]:

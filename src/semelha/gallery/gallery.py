@@ -62,8 +62,8 @@ class Enrollment:
 class Gallery:
     """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`.
 
-    Made by `Gallery.create` and `Gallery.open`; closes itself as a context manager. May be used from several threads, and
-    its folder by several processes.
+    Made by `Gallery.create` and `Gallery.open`; closes itself as a context manager. May be used from several threads,
+    and its folder by several processes.
     """
 
     def __init__(self, path: Path, model: NetworkEmbedder, store: Store, *, keep_pictures: bool) -> None:
@@ -115,9 +115,7 @@ class Gallery:
         except OSError as error:
             if partial is not None:
                 shutil.rmtree(partial, ignore_errors=True)
-            raise GalleryError(
-                f"the gallery cannot be made at {folder}: {error.strerror or error}"
-            ) from error
+            raise GalleryError(f"the gallery cannot be made at {folder}: {error.strerror or error}") from error
         return cls.open(folder)
 
     @classmethod
@@ -144,13 +142,11 @@ class Gallery:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise GalleryError(f"{folder / 'gallery.json'} is damaged: {error}") from error
         if not isinstance(version, int) or version > FORMAT:
-            raise GalleryTooNew(
-                f"{folder} has the format {version}, this semelha reads up to {FORMAT}: update semelha"
-            )
+            raise GalleryTooNew(f"{folder} has the format {version}, this semelha reads up to {FORMAT}: update semelha")
         model = load_embedder(folder / "model")
         if model.fingerprint != fingerprint:
             raise FingerprintMismatch(
-                f"{folder} holds vectors of the model {fingerprint[:12]}, and the model in it is {model.fingerprint[:12]}"
+                f"{folder} holds vectors of the model {fingerprint[:12]}, but has the model {model.fingerprint[:12]}"
             )
         if not (folder / "gallery.sqlite").is_file():
             raise GalleryError(f"{folder} has lost its gallery.sqlite: restore it from a copy")
@@ -234,7 +230,7 @@ class Gallery:
         """
         if fingerprint != self.model.fingerprint:
             raise FingerprintMismatch(
-                f"these vectors are of the model {fingerprint[:12]}, the gallery's are of {self.model.fingerprint[:12]}: "
+                f"these vectors are of the model {fingerprint[:12]}, not of the gallery's {self.model.fingerprint[:12]}: "
                 "embed the pictures with the gallery's model"
             )
         vectors = np.asarray(vectors, np.float32)
@@ -342,17 +338,13 @@ class Gallery:
         state = self._now()
         if strangers is not None:
             vectors = self._stranger_vectors(strangers, seed)
-            state = State(
-                state.generation, state.examples, state.vectors, state.index, plan, vectors, self.model
-            )
+            state = State(state.generation, state.examples, state.vectors, state.index, plan, vectors, self.model)
             calibration = state.calibrate(plan)
             self._store.set_strangers(vectors)
         else:
             left_out = len(state.subjects) - len(state.eligible)
             if left_out:
-                logger.warning(
-                    "%d subjects that the model was trained on do not stand in for strangers", left_out
-                )
+                logger.warning("%d subjects that the model was trained on do not stand in for strangers", left_out)
             calibration = state.calibrate(plan)
         self._store.set_meta("calibration", plan)
         return calibration
@@ -368,9 +360,7 @@ class Gallery:
                 self._state = State.read(self._store, self.model)
             return self._state
 
-    def _new_examples(
-        self, pictures: Sequence[Picture], *, left_out: list[str] | None = None
-    ) -> list[NewExample]:
+    def _new_examples(self, pictures: Sequence[Picture], *, left_out: list[str] | None = None) -> list[NewExample]:
         """Decode, embed and re-encode. Bad pictures raise, or are left out where a list for their errors is given."""
 
         def read(picture: Picture) -> tuple[NDArray[np.uint8], str, bytes | None]:

@@ -104,10 +104,7 @@ class State:
         members = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
         # Each draw hangs on the subject's name alone, so that others may come and go.
         drawn = np.array(
-            [
-                np.random.default_rng([seed, *name.encode()]).choice(members[number[name]])
-                for name in self.eligible
-            ],
+            [np.random.default_rng([seed, *name.encode()]).choice(members[number[name]]) for name in self.eligible],
             np.int64,
         )
         nearest = np.empty(len(drawn))

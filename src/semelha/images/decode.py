@@ -113,9 +113,7 @@ def _decoded(file: BinaryIO, length: int, name: str, limits: Limits) -> NDArray[
     except Image.DecompressionBombError as error:
         raise PictureTooLarge(f"{name} has too many pixels: {error}") from error
     except MemoryError as error:
-        raise PictureTooLarge(
-            f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory"
-        ) from error
+        raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
     except _DAMAGE as error:
         raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
 

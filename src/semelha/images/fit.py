@@ -50,9 +50,7 @@ def fit(
         image = image.resize(inner, Image.Resampling.LANCZOS, reducing_gap=3.0)
     out = np.full((height, width, channels), background, np.uint8)
     top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
-    out[top : top + inner[1], left : left + inner[0]] = np.asarray(image).reshape(
-        inner[1], inner[0], channels
-    )
+    out[top : top + inner[1], left : left + inner[0]] = np.asarray(image).reshape(inner[1], inner[0], channels)
     return out
 
 

@@ -58,9 +58,7 @@ def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), chec
     found: list[Picture] = []
     folders = [entry for entry in entries if entry.is_dir()]
     loose = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
-    skipped = [
-        Skipped(_text(file.name), "it lies beside the class folders: it has no class") for file in loose
-    ]
+    skipped = [Skipped(_text(file.name), "it lies beside the class folders: it has no class") for file in loose]
     for folder in folders:
         for file in _files(folder, root, skipped):
             name = _text(file.relative_to(root).as_posix())
@@ -121,9 +119,7 @@ def _rows(reader: csv.DictReader[str], base: Path, file: Path) -> Iterator[Pictu
             "its first line must name 'path' and 'label', with commas between"
         )
     for row in reader:
-        cell = {
-            column: (row.get(column) or "").strip() for column in ("path", label, "group", "split", "box")
-        }
+        cell = {column: (row.get(column) or "").strip() for column in ("path", label, "group", "split", "box")}
         if not cell["path"] or not cell[label]:
             missing = label if cell["path"] else "path"
             raise DatasetError(f"line {reader.line_num} of {file} has no {missing}")

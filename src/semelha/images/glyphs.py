@@ -113,9 +113,7 @@ def script_of(code: int) -> str | None:
     """The script that a code point counts to here, or None where it is left out."""
     character = chr(code)
     name = unicodedata.name(character, "")
-    if unicodedata.category(character)[0] not in "LNPS" or unicodedata.decomposition(character).startswith(
-        "<font>"
-    ):
+    if unicodedata.category(character)[0] not in "LNPS" or unicodedata.decomposition(character).startswith("<font>"):
         return None
     return _NAMED.get(name.split(" ")[0], "Symbols") if name else None
 

@@ -33,7 +33,7 @@ class Identification:
     Attributes
     ----------
     decision : {"known", "unknown", "uncalibrated"}
-        "uncalibrated": the gallery was not calibrated, so the nearest subject is named without deciding whether it is it.
+        "uncalibrated": the gallery was not calibrated, so the nearest subject is named without deciding.
     subject : str or None
         The nearest subject; None where unknown, or where nothing is enrolled.
     distance : float or None

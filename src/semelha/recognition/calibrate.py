@@ -1,7 +1,7 @@
 """From a wanted rate of false positives to a decision, by conformal prediction.
 
-A false positive is a stranger who is named as somebody enrolled (FPIR, ISO/IEC 19795-1). The p-value of a probe says how
-often a stranger comes at least as near as it did; it is known where its p-value is at most the rate. Under the stated
+A false positive is a stranger who is named as somebody enrolled (FPIR, ISO/IEC 19795-1). The p-value of a probe says
+how often a stranger comes at least as near as it did; it is known where its p-value is at most the rate. Under the stated
 assumption that holds in expectation for any distances whatever (Vovk, Gammerman & Shafer, 2005, chapter 2).
 """
 
@@ -34,8 +34,8 @@ class Calibration:
     fpir : float
         The rate that was asked for.
     scores : (n,) float64
-        Distance of each stranger to its nearest subject; or of each subject to its nearest other subject, in the order of
-        the subjects.
+        Distance of each stranger to its nearest subject; or of each subject to its nearest other subject, in the order
+        of the subjects.
     """
 
     kind: Literal["strangers", "subjects"]
@@ -60,8 +60,8 @@ class Calibration:
         distances : (probes,) float
             To the nearest subject.
         nearest : (probes,) int64
-            Which subject that is, as a place in `scores`, or −1 where it has no score there. Only for "subjects": had the
-            probe been enrolled, that subject would have had it as a neighbor. A subject without a score adds nothing.
+            Which subject that is, as a place in `scores`, or −1 where it has no score there. Only for "subjects": had
+            the probe been enrolled, that subject would have had it as a neighbor. A subject without a score adds nothing.
 
         Returns
         -------
@@ -129,9 +129,7 @@ def needed(fpir: float, *, smallest: int) -> int:
 
 def _check_rate(fpir: float) -> None:
     if not 0 < fpir < 1:
-        raise UsageError(
-            f"fpir is {fpir}: it lies between 0 and 1, such as 0.01 for one stranger in a hundred"
-        )
+        raise UsageError(f"fpir is {fpir}: it lies between 0 and 1, such as 0.01 for one stranger in a hundred")
 
 
 def _check_number(n: int, smallest: int, fpir: float, what: str, do: str) -> None:

@@ -51,9 +51,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > VERSION:
-        raise GalleryTooNew(
-            f"the gallery has the schema {version}, this semelha knows up to {VERSION}: update semelha"
-        )
+        raise GalleryTooNew(f"the gallery has the schema {version}, this semelha knows up to {VERSION}: update semelha")
     if version == VERSION:
         return
     if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:

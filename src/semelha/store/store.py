@@ -120,18 +120,14 @@ class Store:
                 if cursor.rowcount:
                     added.append(int(cursor.lastrowid or 0))
                     if example.picture is not None:
-                        self._db.execute(
-                            "INSERT INTO pictures VALUES (?, ?)", (cursor.lastrowid, example.picture)
-                        )
+                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (cursor.lastrowid, example.picture))
         return added
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples and pictures. Returns the number of examples."""
         with self._writing():
             number = self._subject(subject)
-            (count,) = self._db.execute(
-                "SELECT count(*) FROM examples WHERE subject_id = ?", (number,)
-            ).fetchone()
+            (count,) = self._db.execute("SELECT count(*) FROM examples WHERE subject_id = ?", (number,)).fetchone()
             self._db.execute("DELETE FROM subjects WHERE id = ?", (number,))
         return int(count)
 

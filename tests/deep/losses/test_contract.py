@@ -152,9 +152,7 @@ def test_unknown_arguments_are_refused(make: Make) -> None:
 def test_collapsed_embeddings_give_finite_gradients(make: Make, fill: float) -> None:
     """All vectors zero, or all the same: the roots and quotients of the distances stay finite."""
     for dtype in (torch.float32, torch.float64):
-        value, gradient = value_and_gradient(
-            make().to(dtype), torch.full((BATCH, DIM), fill, dtype=dtype), batch()[1]
-        )
+        value, gradient = value_and_gradient(make().to(dtype), torch.full((BATCH, DIM), fill, dtype=dtype), batch()[1])
         assert torch.isfinite(value)
         assert torch.isfinite(gradient).all()
         assert gradient.abs().max() < 1e3

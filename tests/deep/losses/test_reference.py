@@ -145,9 +145,9 @@ def test_supcon_of_one_class_is_the_formula_of_the_paper() -> None:
             positives = [j for j in others if labels[j] == labels[i]]
             if positives:
                 against = sum(torch.exp(z[i] @ z[a] / 0.1) for a in others)
-                total = total - sum(
-                    torch.log(torch.exp(z[i] @ z[p] / 0.1) / against) for p in positives
-                ) / len(positives)
+                total = total - sum(torch.log(torch.exp(z[i] @ z[p] / 0.1) / against) for p in positives) / len(
+                    positives
+                )
                 anchors += 1
         return total / anchors
 
@@ -199,9 +199,7 @@ def test_cross_entropy() -> None:
 
 @pytest.mark.parametrize("angle", [0.0, 1e-7, 1e-4, math.pi - 1e-4, math.pi])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_arcface_has_a_finite_gradient_where_the_arc_cosine_has_none(
-    angle: float, dtype: torch.dtype
-) -> None:
+def test_arcface_has_a_finite_gradient_where_the_arc_cosine_has_none(angle: float, dtype: torch.dtype) -> None:
     """An embedding on its proxy, or opposite it; theirs gives NaN there."""
     loss = MarginSoftmax(2, 2, margin=ArcFace()).to(dtype)
     loss.proxies.data = torch.eye(2, dtype=dtype)

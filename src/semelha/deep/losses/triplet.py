@@ -82,9 +82,7 @@ class Triplet(nn.Module):
         d; Euclidean where not given.
     """
 
-    def __init__(
-        self, *, margin: float = 0.2, mining: Mining | None = None, metric: Metric | None = None
-    ) -> None:
+    def __init__(self, *, margin: float = 0.2, mining: Mining | None = None, metric: Metric | None = None) -> None:
         super().__init__()
         if margin <= 0:
             raise UsageError(f"the margin of a triplet loss is {margin}: it must be above 0")
@@ -100,9 +98,7 @@ class Triplet(nn.Module):
         return ((weights * distance).sum() + self.margin * count) / count.clamp(min=1)
 
 
-def _within(
-    reach: float, distance: Tensor, positive: Tensor, negative: Tensor, *, ties: bool = False
-) -> Tensor:
+def _within(reach: float, distance: Tensor, positive: Tensor, negative: Tensor, *, ties: bool = False) -> Tensor:
     """w of the triplets with d(a, n) − reach < d(a, p), or ≤ with `ties`."""
     near, far = (distance - reach).contiguous(), distance.contiguous()
     negatives = torch.where(negative, near, torch.inf).sort(dim=1).values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,9 +32,9 @@ class OpenSet:
 
 
 def open_set(
-    mated_distances: NDArray[np.floating],  # type: ignore[type-arg]
+    mated_distances: NDArray[np.floating[Any]],
     mated_right: NDArray[np.bool_],
-    non_mated_distances: NDArray[np.floating],  # type: ignore[type-arg]
+    non_mated_distances: NDArray[np.floating[Any]],
     *,
     fpirs: Sequence[float] = (0.1, 0.01),
 ) -> OpenSet:
@@ -56,7 +57,5 @@ def open_set(
     accepted = np.searchsorted(right, thresholds, side="right")
     fnir = 1 - accepted / max(mated, 1)
     fpir = np.searchsorted(strangers, thresholds, side="right") / max(non_mated, 1)
-    at = {
-        rate: float(fnir[fpir <= rate].min()) if mated and rate * non_mated >= 1 else None for rate in fpirs
-    }
+    at = {rate: float(fnir[fpir <= rate].min()) if mated and rate * non_mated >= 1 else None for rate in fpirs}
     return OpenSet(fpir, fnir, at, mated, non_mated)

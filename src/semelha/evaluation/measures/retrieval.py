@@ -126,9 +126,7 @@ def _nearest(part: Block, deep: int) -> tuple[NDArray[np.int64], NDArray[np.floa
     return np.take_along_axis(chosen, order, axis=1), np.take_along_axis(picked, order, axis=1)
 
 
-def _of_r(
-    hits: NDArray[np.bool_], relevant: NDArray[np.int64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _of_r(hits: NDArray[np.bool_], relevant: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """R-precision and average precision at R of each query; NaN where R is 0."""
     within = np.arange(hits.shape[1])[None, :] < relevant[:, None]
     counted = hits & within

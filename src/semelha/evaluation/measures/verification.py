@@ -69,10 +69,7 @@ def verification(
 
     def pairs() -> Any:
         for part in blocks(vectors, labels, None, None, metric=metric, query_groups=groups, size=block):
-            later = (
-                np.arange(part.distances.shape[1])[None, :]
-                > part.start + np.arange(len(part.distances))[:, None]
-            )
+            later = np.arange(part.distances.shape[1])[None, :] > part.start + np.arange(len(part.distances))[:, None]
             counted = part.allowed & later
             yield part.distances[counted & part.same], part.distances[counted & ~part.same]
 

@@ -51,9 +51,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: 
 def _page(evaluation: Evaluation, card: Card | None) -> str:
     results = {"model": evaluation.result}
     results |= {NAMES.get(name, name): result for name, result in evaluation.baselines.items()}
-    title = (
-        f"How well {escape(card.name) if card else 'the model'} tells {escape(evaluation.dataset.name)} apart"
-    )
+    title = f"How well {escape(card.name) if card else 'the model'} tells {escape(evaluation.dataset.name)} apart"
     return _filled(
         "page.html",
         title=title,
@@ -61,9 +59,7 @@ def _page(evaluation: Evaluation, card: Card | None) -> str:
         lead=_lead(evaluation),
         headline=_headline(evaluation.result),
         table=_table(results),
-        notes="".join(
-            f"<li>{escape(note)}</li>" for note in (*evaluation.notes, _calibration_note(evaluation))
-        ),
+        notes="".join(f"<li>{escape(note)}</li>" for note in (*evaluation.notes, _calibration_note(evaluation))),
         roc=roc(results),
         det=det(results),
         worst=rows(evaluation, best=False, count=SHOWN),
@@ -79,9 +75,7 @@ def _filled(name: str, **parts: str) -> str:
     """The template with each `{{part}}` in its place; parts are not looked into again."""
     template = files(__package__).joinpath(name).read_text(encoding="utf-8")
     pieces = template.split("{{")
-    return pieces[0] + "".join(
-        parts[key] + rest for key, rest in (piece.split("}}", 1) for piece in pieces[1:])
-    )
+    return pieces[0] + "".join(parts[key] + rest for key, rest in (piece.split("}}", 1) for piece in pieces[1:]))
 
 
 def _lead(evaluation: Evaluation) -> str:

@@ -32,23 +32,17 @@ def rows(evaluation: Evaluation, *, best: bool, count: int) -> str:
     picked = (order[::-1] if best else order)[:: max(1, len(order) // (4 * count))][:count]
     if not len(picked):
         return f'<p class="note">There is no query that was {"right" if best else "wrong"}.</p>'
-    return (
-        '<div class="rows">' + "".join(_row(evaluation, pictures, int(query)) for query in picked) + "</div>"
-    )
+    return '<div class="rows">' + "".join(_row(evaluation, pictures, int(query)) for query in picked) + "</div>"
 
 
 def _row(evaluation: Evaluation, pictures: Sequence[Picture], query: int) -> str:
     found = evaluation.result.retrieval
     probe = pictures[evaluation.queries[query]]
     cells = [_figure(probe, "probe", "query")]
-    for place, distance in zip(
-        found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True
-    ):
+    for place, distance in zip(found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True):
         if place >= 0:
             picture = pictures[evaluation.references[place]]
-            cells.append(
-                _figure(picture, "right" if picture.label == probe.label else "wrong", f"{distance:.2f}")
-            )
+            cells.append(_figure(picture, "right" if picture.label == probe.label else "wrong", f"{distance:.2f}"))
     return f'<div class="row">{"".join(cells)}</div>'
 
 

@@ -27,9 +27,7 @@ def roc(results: Mapping[str, Result]) -> str:
         for color, (name, result) in zip(COLORS, results.items(), strict=False):
             found = result.verification
             axes.plot(*_thinned(found.far, found.tar), color=color, label=name)
-        lowest = min(
-            (1 / max(result.verification.non_mated, 10) for result in results.values()), default=1e-4
-        )
+        lowest = min((1 / max(result.verification.non_mated, 10) for result in results.values()), default=1e-4)
         axes.set(xscale="log", xlim=(max(lowest, 1e-6), 1), ylim=(0, 1.01))
         axes.set(xlabel="false acceptance rate (log)", ylabel="true acceptance rate")
         axes.legend(frameon=False, labelcolor=INK, loc="lower right")
@@ -44,14 +42,10 @@ def det(results: Mapping[str, Result]) -> str:
         strangers = max((result.open_set.hindsight.non_mated for result in results.values()), default=10)
         for color, (name, result) in zip(COLORS, results.items(), strict=False):
             found = result.open_set
-            axes.plot(
-                *_thinned(found.hindsight.fpir, found.hindsight.fnir), color=color, label=f"{name}, hindsight"
-            )
+            axes.plot(*_thinned(found.hindsight.fpir, found.hindsight.fnir), color=color, label=f"{name}, hindsight")
             if found.fpir_achieved is not None and found.fnir_achieved is not None:
                 at = max(found.fpir_achieved, 0.5 / max(strangers, 1))
-                axes.plot(
-                    [at], [found.fnir_achieved], "o", color=color, markersize=8, label=f"{name}, calibrated"
-                )
+                axes.plot([at], [found.fnir_achieved], "o", color=color, markersize=8, label=f"{name}, calibrated")
         target = next(iter(results.values())).open_set.fpir_target
         axes.axvline(target, color=FAINT, linestyle=":")
         axes.set(xscale="log", yscale="log", xlim=(0.5 / max(strangers, 1), 1), ylim=(0.005, 1.1))
@@ -64,9 +58,7 @@ def det(results: Mapping[str, Result]) -> str:
     return _svg(draw)
 
 
-def _thinned(
-    x: NDArray[np.float64], y: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """At most a few hundred points of a rising curve, spread over its log."""
     if len(x) <= POINTS:
         return x, y
@@ -76,9 +68,7 @@ def _thinned(
 
 
 def _svg(draw: Callable[[Axes], None]) -> str:
-    with matplotlib.rc_context(
-        {"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "semelha"}
-    ):
+    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "semelha"}):
         figure = Figure(figsize=(5.2, 3.9), layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.add_subplot()
@@ -91,7 +81,8 @@ def _svg(draw: Callable[[Axes], None]) -> str:
         axes.xaxis.label.set_color(INK)
         axes.yaxis.label.set_color(INK)
         file = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
+        FigureCanvasSVG(figure)
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)

@@ -1,0 +1,34 @@
+# Every target works as the first command on a fresh clone: the environment is made when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test check bench slow clean
+
+demo: $(READY)
+	$(BIN)/semelha demo
+
+test: $(READY)
+	$(BIN)/python -m pytest --cov=semelha --cov-report=term
+
+slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The real picture sets are named by SEMELHA_DATA; benchmarks of what is built in need none.
+bench: $(READY)
+	$(BIN)/pip install --quiet kornia
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable ".[train,dev]"
+	touch $@
+
+clean:
+	rm -rf .venv build dist demo

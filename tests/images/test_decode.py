@@ -1,0 +1,347 @@
+"""Decoding: the right pixels from every kind of file, and one clear error from what is no picture."""
+
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
+from semelha.images import Limits, decode
+from semelha.images.decode import check_header
+
+FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
+EXACT = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}}
+# What the camera did to the upright picture, for each value of the EXIF orientation.
+STORED_AS = {
+    1: lambda p: p,
+    2: lambda p: p[:, ::-1],
+    3: lambda p: p[::-1, ::-1],
+    4: lambda p: p[::-1],
+    5: lambda p: p.transpose(1, 0, 2),
+    6: lambda p: np.rot90(p, 1),
+    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda p: np.rot90(p, -1),
+}
+
+
+def file_of(image: Image.Image, format: str, **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, format, **options)
+    return file.getvalue()
+
+
+def noise(height: int = 40, width: int = 56, channels: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
+
+
+def quarters() -> np.ndarray:
+    """(32, 48, 3): four colors, so that every way to turn it gives another picture."""
+    pixels = np.zeros((32, 48, 3), np.uint8)
+    pixels[:16, :24], pixels[:16, 24:], pixels[16:, :24] = (200, 40, 40), (40, 160, 40), (40, 40, 200)
+    return pixels
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG file that promises `width` × `height` grey pixels and holds none of them."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+# --- the right pixels ---
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_gives_rgb(format: str, tmp_path: Path) -> None:
+    data = file_of(Image.fromarray(quarters()), format)
+    (tmp_path / "picture").write_bytes(data)
+    pixels = decode(data)
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels.astype(int) - quarters()).mean() < 3
+    assert np.array_equal(pixels, decode(tmp_path / "picture"))
+    assert np.array_equal(pixels, decode(str(tmp_path / "picture")))
+
+
+@pytest.mark.parametrize("format", EXACT)
+@pytest.mark.parametrize("orientation", STORED_AS)
+def test_all_orientations_give_the_same_pixels(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](noise())))
+    assert np.array_equal(decode(file_of(stored, format, exif=exif, **EXACT[format])), noise())
+
+
+@pytest.mark.parametrize("orientation", STORED_AS)
+def test_a_jpeg_is_turned_upright(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](quarters())))
+    pixels = decode(file_of(stored, "JPEG", exif=exif, quality=100, subsampling=0))
+    assert np.abs(pixels.astype(int) - quarters()).max() <= 4
+
+
+def test_a_box_is_in_pixels_of_the_upright_picture() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[6](noise())))
+    pixels = decode(file_of(stored, "PNG", exif=exif), box=(3, 5, 20, 11))
+    assert np.array_equal(pixels, noise()[5:11, 3:20])
+
+
+@pytest.mark.parametrize("format", ["JPEG", "TIFF"])
+def test_cmyk_is_not_inverted(format: str) -> None:
+    """JPEG files with four channels hold them inverted, as Adobe began to; TIFF files do not."""
+    cmyk = Image.fromarray(quarters()).convert("CMYK")
+    options = {"quality": 100, "subsampling": 0} if format == "JPEG" else {}
+    pixels = decode(file_of(cmyk, format, **options))
+    assert np.abs(pixels.astype(int) - quarters()).max() <= 4
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF", "BMP", "TIFF"])
+def test_a_palette_is_looked_up(format: str) -> None:
+    palette = Image.fromarray(quarters()).quantize(4)
+    assert np.array_equal(decode(file_of(palette, format)), np.asarray(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize("format", ["PNG", "GIF"])
+def test_a_transparent_palette_entry_is_white(format: str) -> None:
+    palette = Image.fromarray(quarters()).quantize(4)
+    transparent = palette.getpixel((0, 0))
+    pixels = decode(file_of(palette, format, transparency=transparent))
+    assert (pixels[:16, :24] == 255).all()
+    assert np.array_equal(pixels[16:], np.asarray(palette.convert("RGB"))[16:])
+
+
+def test_half_transparent_palette_entries_are_mixed_with_white() -> None:
+    palette = Image.new("P", (4, 4))
+    palette.putpalette([0, 0, 0])
+    assert np.abs(decode(file_of(palette, "PNG", transparency=bytes([128]))).astype(int) - 127).max() <= 1
+
+
+@pytest.mark.parametrize(("mode", "color"), [("RGBA", (10, 20, 30)), ("LA", (10, 10, 10))])
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "WEBP"])
+def test_alpha_lies_on_white(mode: str, color: tuple[int, int, int], format: str) -> None:
+    if (mode, format) == ("LA", "WEBP"):
+        pytest.skip("WebP has no grey")
+    image = Image.new("RGBA", (6, 4), (*color, 0))
+    image.paste((*color, 255), (2, 0, 4, 4))
+    image.paste((*color, 128), (4, 0, 6, 4))
+    pixels = decode(file_of(image.convert(mode), format, **EXACT[format])).astype(int)
+    assert (pixels[:, :2] == 255).all()
+    assert (pixels[:, 2:4] == color).all()
+    assert np.abs(pixels[:, 4:] - (np.array(color) + 255) / 2).max() <= 1
+
+
+def test_a_color_named_transparent_is_white() -> None:
+    image = Image.new("RGB", (2, 1), (1, 2, 3))
+    image.putpixel((1, 0), (9, 9, 9))
+    assert decode(file_of(image, "PNG", transparency=(1, 2, 3))).tolist() == [[[255] * 3, [9] * 3]]
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_grey_of_16_bits_is_scaled_not_clipped(format: str, mode: str) -> None:
+    values = np.array([[0, 257 * 7, 257 * 128, 65535]], "<u2" if mode == "I;16" else ">u2")
+    image = Image.frombytes(mode, (4, 1), values.tobytes())
+    if format == "PNG" and mode == "I;16B":
+        image = image.convert("I")  # PNG files are written from either
+    assert decode(file_of(image, format))[0, :, 0].tolist() == [0, 7, 128, 255]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 65535, 257 * 5], [0, 255, 5]),  # the range of 16 bits, as some writers store it
+        ([-100, 0, 100], [0, 128, 255]),  # no usual range: from least to most
+        ([0, 2**20, 2**21], [0, 128, 255]),
+    ],
+)
+def test_grey_of_32_bits(values: list[int], expected: list[int]) -> None:
+    image = Image.fromarray(np.array([values], np.int32))
+    assert decode(file_of(image, "TIFF"))[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 0.5, 1.0], [0, 128, 255]),
+        ([0.0, 0.2, 0.4], [0, 51, 102]),  # dark stays dark
+        ([0.0, 100.0, 255.0], [0, 100, 255]),
+        ([-1.0, 0.0, 1.0], [0, 128, 255]),
+        ([0.0, np.nan, 1.0], [0, 0, 255]),
+        ([7.0, 7.0, 7.0], [7, 7, 7]),
+    ],
+)
+def test_floating_point_grey(values: list[float], expected: list[int]) -> None:
+    image = Image.fromarray(np.array([values], np.float32))
+    assert decode(file_of(image, "TIFF"))[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "BMP"])
+def test_one_bit_is_black_and_white(format: str) -> None:
+    image = Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)).convert("1")
+    assert decode(file_of(image, format))[..., 1].tolist() == [[0, 255], [255, 0]]
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "TIFF"])
+def test_of_an_animation_the_first_frame(format: str) -> None:
+    first, second = (Image.new("RGB", (8, 8), color) for color in ((255, 0, 0), (0, 0, 255)))
+    options = {"lossless": True} if format == "WEBP" else {}
+    pixels = decode(file_of(first, format, save_all=True, append_images=[second], **options))
+    assert (pixels == (255, 0, 0)).all()
+
+
+# --- one clear error ---
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("part", [0.3, 0.7])
+def test_a_truncated_file(format: str, part: float) -> None:
+    data = file_of(Image.fromarray(noise(200, 200)), format)
+    with pytest.raises(TruncatedPicture, match="cut off or damaged"):
+        decode(data[: int(part * len(data))])
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x00" * 500, b"a list of things to buy\n", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"]
+)
+def test_what_is_no_picture(data: bytes) -> None:
+    with pytest.raises(NotAPicture, match="JPEG, PNG, WEBP, BMP, TIFF, GIF"):
+        decode(data)
+
+
+@pytest.mark.parametrize("format", ["PPM", "ICO", "TGA", "EPS", "PCX"])
+def test_formats_that_nobody_asked_for_are_not_opened(format: str) -> None:
+    """Every reader more is another that a stranger's file can attack."""
+    with pytest.raises(NotAPicture):
+        decode(file_of(Image.new("RGB", (20, 20)), format))
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with pytest.raises(NotAPicture, match=r"a\.png is empty"):
+        decode(tmp_path / "a.png")
+    with pytest.raises(NotAPicture):
+        decode(b"")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="No such file"):
+        decode(tmp_path / "nothing.png")
+    with pytest.raises(PictureError, match="no file"):
+        decode(tmp_path)
+    with pytest.raises(PictureError, match="cannot be read"):
+        decode("a\0b.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PictureError, match="no file"):
+        decode(tmp_path / "pipe.png")
+
+
+def test_bytes_are_counted_before_they_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "huge.png"
+    file.write_bytes(png_header(10, 10))
+    os.truncate(file, 2**36)  # 64 GiB that take no room: reading them would fill the memory
+    for read in (decode, check_header):
+        with pytest.raises(PictureTooLarge, match=r"68,719,476,736 bytes: the limit is 67,108,864"):
+            read(file)
+    data = file_of(Image.new("RGB", (4, 4)), "PNG")
+    assert decode(data, limits=Limits(max_bytes=len(data))).shape == (4, 4, 3)
+    with pytest.raises(PictureTooLarge):
+        decode(data, limits=Limits(max_bytes=len(data) - 1))
+
+
+def test_pixels_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
+    """The file holds no pixels: whoever decodes them first says that it is truncated."""
+    for width, height in ((10_001, 10_000), (60_000, 60_000)):  # above our limit; above Pillow's too
+        (tmp_path / "bomb.png").write_bytes(png_header(width, height))
+        for read in (decode, check_header):
+            with pytest.raises(PictureTooLarge, match="pixels"):
+                read(tmp_path / "bomb.png")
+    data = file_of(Image.new("RGB", (10, 10)), "PNG")
+    assert decode(data, limits=Limits(max_pixels=100)).shape == (10, 10, 3)
+    with pytest.raises(PictureTooLarge, match="10 × 10 pixels: the limit is 99"):
+        decode(data, limits=Limits(max_pixels=99))
+
+
+def test_pillows_own_limit_does_not_warn_below_ours() -> None:
+    with pytest.raises(TruncatedPicture):
+        decode(png_header(9_999, 9_999))
+
+
+def test_text_that_unpacks_to_more_than_it_may() -> None:
+    data = file_of(Image.new("L", (4, 4)), "PNG")
+    text = b"comment\0\0" + zlib.compress(bytes(200 * 2**20), 9)
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    with pytest.raises(PictureError):
+        decode(data[:33] + chunk + data[33:])
+
+
+@pytest.mark.parametrize("box", [(0, 0, 0, 5), (5, 0, 4, 5), (-1, 0, 5, 5), (0, 0, 57, 5), (0, 0, 5, 41)])
+def test_a_box_outside(box: tuple[int, int, int, int]) -> None:
+    with pytest.raises(PictureError, match="56 × 40 pixels"):
+        decode(file_of(Image.fromarray(noise()), "PNG"), box=box)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_damage_anywhere_is_a_picture_error(format: str) -> None:
+    """Whatever bytes are changed: pixels or a `PictureError`, and never another error or a warning."""
+    whole = file_of(Image.fromarray(noise(24, 24)).quantize(16), format) if format == "GIF" else (
+        file_of(Image.fromarray(noise(24, 24)), format)
+    )  # fmt: skip
+    chance = np.random.default_rng(0)
+    for _ in range(150):
+        data = np.frombuffer(whole, np.uint8).copy()
+        where = chance.integers(0, min(len(data), 400), chance.integers(1, 9))
+        data[where] = chance.integers(0, 256, len(where))
+        try:
+            assert decode(data.tobytes(), limits=Limits(max_pixels=10**6)).shape[2] == 3
+        except PictureError:
+            pass
+
+
+# --- damaged metadata, and threads ---
+
+
+def with_damaged_exif() -> bytes:
+    """A whole JPEG whose EXIF data break off; Pillow warns of it."""
+    return file_of(Image.new("RGB", (8, 8), (200, 200, 200)), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")
+
+
+def test_damaged_metadata_beside_whole_pixels_is_no_error() -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        Image.open(io.BytesIO(with_damaged_exif())).getexif()
+    assert heard, "Pillow says nothing of this damage: the test needs another"
+    assert decode(with_damaged_exif()).shape == (8, 8, 3)
+
+
+def test_threads_decode_alike_and_leave_the_filters_of_warnings_as_they_were() -> None:
+    files = [file_of(Image.fromarray(noise()), format) for format in FORMATS] + [with_damaged_exif()]
+    expected = [decode(data) for data in files]
+    before = list(warnings.filters)
+    wrong: list[object] = []
+
+    def work() -> None:
+        try:
+            for _ in range(10):
+                wrong.extend(i for i, data in enumerate(files) if not np.array_equal(decode(data), expected[i]))
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert list(warnings.filters) == before
