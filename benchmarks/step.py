@@ -3,8 +3,8 @@
     python benchmarks/step.py [--steps 40] [--rounds 3]
 
 The default network on grey 48-pixel pictures, 128 a batch. One process, interleaved: (a) forward, backward and
-optimizer alone on a batch that lies ready, (b) our whole loop with cache, sampler, augmentation, loss, moving average and log,
-(c) a plain loop that reads the same pictures through `torch.utils.data.DataLoader` and augments with kornia.
+optimizer alone on a batch that lies ready, (b) our whole loop with cache, sampler, augmentation, loss, moving average
+and log, (c) a plain loop that reads the same pictures through `torch.utils.data.DataLoader` and augments with kornia.
 """
 
 from __future__ import annotations

@@ -230,7 +230,7 @@ class Gallery:
         """
         if fingerprint != self.model.fingerprint:
             raise FingerprintMismatch(
-                f"these vectors are of the model {fingerprint[:12]}, not of the gallery's {self.model.fingerprint[:12]}: "
+                f"these vectors are of the model {fingerprint[:12]}, not of {self.model.fingerprint[:12]}: "
                 "embed the pictures with the gallery's model"
             )
         vectors = np.asarray(vectors, np.float32)

@@ -1,8 +1,8 @@
 """From a wanted rate of false positives to a decision, by conformal prediction.
 
 A false positive is a stranger who is named as somebody enrolled (FPIR, ISO/IEC 19795-1). The p-value of a probe says
-how often a stranger comes at least as near as it did; it is known where its p-value is at most the rate. Under the stated
-assumption that holds in expectation for any distances whatever (Vovk, Gammerman & Shafer, 2005, chapter 2).
+how often a stranger comes at least as near as it did; it is known where its p-value is at most the rate. Under the
+stated assumption that holds in expectation for any distances whatever (Vovk, Gammerman & Shafer, 2005, chapter 2).
 """
 
 from __future__ import annotations
@@ -61,7 +61,8 @@ class Calibration:
             To the nearest subject.
         nearest : (probes,) int64
             Which subject that is, as a place in `scores`, or −1 where it has no score there. Only for "subjects": had
-            the probe been enrolled, that subject would have had it as a neighbor. A subject without a score adds nothing.
+            the probe been enrolled, that subject would have had it as a neighbor. A subject without a
+            score adds nothing.
 
         Returns
         -------
