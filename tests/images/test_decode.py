@@ -1,5 +1,6 @@
 """Decoding: the right pixels from every kind of file, and one clear error from what is no picture."""
 
+import contextlib
 import io
 import os
 import struct
@@ -148,13 +149,10 @@ def test_a_color_named_transparent_is_white() -> None:
     assert decode(file_of(image, "PNG", transparency=(1, 2, 3))).tolist() == [[[255] * 3, [9] * 3]]
 
 
-@pytest.mark.parametrize("format", ["PNG", "TIFF"])
-@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+@pytest.mark.parametrize(("format", "mode"), [("PNG", "I;16"), ("TIFF", "I;16"), ("TIFF", "I;16B")])
 def test_grey_of_16_bits_is_scaled_not_clipped(format: str, mode: str) -> None:
     values = np.array([[0, 257 * 7, 257 * 128, 65535]], "<u2" if mode == "I;16" else ">u2")
     image = Image.frombytes(mode, (4, 1), values.tobytes())
-    if format == "PNG" and mode == "I;16B":
-        image = image.convert("I")  # PNG files are written from either
     assert decode(file_of(image, format))[0, :, 0].tolist() == [0, 7, 128, 255]
 
 
@@ -280,7 +278,7 @@ def test_pillows_own_limit_does_not_warn_below_ours() -> None:
 
 def test_text_that_unpacks_to_more_than_it_may() -> None:
     data = file_of(Image.new("L", (4, 4)), "PNG")
-    text = b"comment\0\0" + zlib.compress(bytes(200 * 2**20), 9)
+    text = b"comment\0\0" + zlib.compress(bytes(20 * 2**20))
     chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
     with pytest.raises(PictureError):
         decode(data[:33] + chunk + data[33:])
@@ -303,10 +301,8 @@ def test_damage_anywhere_is_a_picture_error(format: str) -> None:
         data = np.frombuffer(whole, np.uint8).copy()
         where = chance.integers(0, min(len(data), 400), chance.integers(1, 9))
         data[where] = chance.integers(0, 256, len(where))
-        try:
+        with contextlib.suppress(PictureError):
             assert decode(data.tobytes(), limits=Limits(max_pixels=10**6)).shape[2] == 3
-        except PictureError:
-            pass
 
 
 # --- damaged metadata, and threads ---

@@ -162,4 +162,4 @@ def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
     usual = (1.0, 255.0, 65535.0) if mode == "F" else (65535.0,)  # Pillow reads 16 bits as I;16 or as I
     if low >= 0:
         low, high = 0.0, next((most for most in usual if high <= most), high)
-    return np.rint((numbers - low) * (255 / max(high - low, 1e-12))).astype(np.uint8)
+    return np.rint((numbers - low) * 255 / max(high - low, 1e-12)).astype(np.uint8)
