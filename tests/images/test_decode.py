@@ -157,6 +157,20 @@ def test_grey_of_16_bits_is_scaled_not_clipped(format: str, mode: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "values", [np.array([[0, 65535]], np.uint16), np.array([[0, 1]], np.float32), np.array([[0, 255]], np.uint8)]
+)
+@pytest.mark.parametrize("turned", [1, 3])
+def test_a_tiff_file_may_count_from_white(values: np.ndarray, turned: int) -> None:
+    image = Image.fromarray(values)
+    black, white = (
+        decode(file_of(image, "TIFF", tiffinfo={262: photometric, 274: turned}))[0, :, 0] for photometric in (1, 0)
+    )
+    assert black.tolist() == ([0, 255] if turned == 1 else [255, 0])
+    # Pillow inverts when it writes 8 bits, and neither way when it writes more.
+    assert white.tolist() == (black if values.dtype == np.uint8 else 255 - black).tolist()
+
+
+@pytest.mark.parametrize(
     ("values", "expected"),
     [
         ([0, 65535, 257 * 5], [0, 255, 5]),  # the range of 16 bits, as some writers store it

@@ -11,6 +11,9 @@ from semelha.images import fit
 class RawPixels:
     """A picture as the list of its pixels.
 
+    On the scripts of `glyphs` that are kept for tests (the reference face enrolled, Euclidean distance, 32 × 32)
+    R@1 is .67, and .53 with `centered`: pictures that are centered already lose the size of the character.
+
     Parameters
     ----------
     size : (height, width)

@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
 from semelha.images.quiet import QuietPillow
@@ -24,6 +25,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels of the upright picture; right and bottom are outside."""
 
+_PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation
 _quiet = QuietPillow()
 # What Pillow's readers raise on damaged bytes, besides its own errors.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
@@ -109,7 +111,8 @@ def _decoded(file: BinaryIO, length: int, name: str, limits: Limits) -> NDArray[
     try:
         with _quiet:
             image.load()
-            return _to_rgb(_upright(image))
+            white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+            return _to_rgb(_upright(image), white_is_zero=white_is_zero)
     except Image.DecompressionBombError as error:
         raise PictureTooLarge(f"{name} has too many pixels: {error}") from error
     except MemoryError as error:
@@ -146,9 +149,12 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:
     if image.mode == "F" or image.mode.startswith("I"):
-        return np.repeat(_scaled(np.asarray(image), image.mode)[:, :, None], 3, axis=2)
+        grey = _scaled(np.asarray(image), image.mode)
+        if white_is_zero:  # Pillow sees to it in pictures of 8 bits and fewer only
+            grey = 255 - grey
+        return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -157,7 +163,8 @@ def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
 
 def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
     """Grey of more than 8 bits, to 8: by the narrowest usual range that holds the values, or by their own."""
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    with np.errstate(invalid="ignore"):  # a signaling NaN becomes a quiet one
+        numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())
     usual = (1.0, 255.0, 65535.0) if mode == "F" else (65535.0,)  # Pillow reads 16 bits as I;16 or as I
     if low >= 0:
