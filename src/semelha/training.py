@@ -62,6 +62,8 @@ def train(
         torch is not installed.
     DatasetError, TrainingError, BackboneError, PretrainedUnavailable
     """
+    # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from semelha.deep.train import train_network
     except ModuleNotFoundError as error:

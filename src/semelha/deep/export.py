@@ -71,19 +71,18 @@ def _export(module: nn.Module, channels: int, size: int) -> bytes:
 
 
 def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> float:
-    """The largest difference of any number of any vector."""
+    """The largest difference of any number of any vector; NaN where one is no number."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
-    largest = 0.0
+    largest = []
     for batch in (1, 2, 5):
         pixels = random.integers(0, 256, (batch, channels, size, size), np.uint8)
-        with torch.inference_mode():
-            expected = module(torch.from_numpy(pixels)).numpy()
         (found,) = session.run(None, {"pixels": pixels})
-        largest = max(largest, float(np.abs(found - expected).max()))
-    return largest
+        with torch.inference_mode():
+            largest.append((torch.from_numpy(found) - module(torch.from_numpy(pixels))).abs().max())
+    return float(torch.stack(largest).max())
 
 
 @contextmanager

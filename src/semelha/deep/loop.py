@@ -190,9 +190,8 @@ def embed(
 def _next_batch(
     sampler: MPerClass, step: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
 ) -> tuple[Batch, int]:
-    """A batch of look-alikes by chance once most classes were seen, otherwise the next that visits them in turn."""
-    known = uniform >= sampler.batches_per_epoch
-    if known and np.random.default_rng([seed, 4, step]).random() < recipe.lookalikes:
+    """A batch of look-alikes by chance once the network knows something, otherwise the next that visits all in turn."""
+    if uniform >= recipe.warmup_steps and np.random.default_rng([seed, 4, step]).random() < recipe.lookalikes:
         return sampler.lookalikes(step, means), uniform
     return sampler.uniform(uniform), uniform + 1
 

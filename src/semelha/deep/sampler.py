@@ -82,7 +82,8 @@ class MPerClass:
         """
         random = np.random.default_rng([self.seed, 3, number])
         each = max(1, self.classes_per_batch // seeds - 1)
-        anchors = random.choice(self.targets, min(seeds, self.targets), replace=False)
+        known = np.flatnonzero(means.any(axis=1))
+        anchors = random.choice(known, min(seeds, len(known)), replace=False)
         near = np.argsort(-(means[anchors] @ means.T), axis=1)[:, 1 : breadth * each + 1]  # (seeds, breadth × each)
         drawn = [random.choice(row, min(each, len(row)), replace=False) for row in near]
         return self._of(np.unique(np.concatenate([anchors, *drawn])), random)

@@ -51,7 +51,7 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: 
 def _page(evaluation: Evaluation, card: Card | None) -> str:
     results = {"model": evaluation.result}
     results |= {NAMES.get(name, name): result for name, result in evaluation.baselines.items()}
-    title = f"How well {escape(card.name) if card else 'the model'} tells {escape(evaluation.dataset.name)} apart"
+    title = f"How well {_quoted(card)} tells {escape(evaluation.dataset.name)} apart"
     return _filled(
         "page.html",
         title=title,
@@ -84,6 +84,10 @@ def _lead(evaluation: Evaluation) -> str:
         f"{len(data):,} pictures of {len(data.classes):,} classes; {len(evaluation.queries):,} probes against "
         f"{len(evaluation.references):,} pictures. Measured in {evaluation.seconds:.0f} s."
     )
+
+
+def _quoted(card: Card | None) -> str:
+    return f"“{escape(card.name)}”" if card else "the model"
 
 
 def _headline(result: Result) -> str:

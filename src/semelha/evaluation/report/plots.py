@@ -87,4 +87,6 @@ def _svg(draw: Callable[[Axes], None]) -> str:
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 class="plot" role="img"', svg, count=1)
-    return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
+    for color, name in {INK: "ink", FAINT: "faint", COLORS[0]: "right", COLORS[1]: "wrong"}.items():
+        svg = svg.replace(color, f"var(--{name})")
+    return svg
