@@ -11,6 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 import numpy as np
 import onnxruntime as ort
 import torch
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import nn
 
 from semelha.errors import BackboneError
@@ -66,7 +67,8 @@ def _export(module: nn.Module, channels: int, size: int) -> bytes:
         verbose=False,
     )
     assert program is not None
-    data: bytes = program.model_proto.SerializeToString()
+    ClearMetadataAndDocStringPass()(program.model)  # stack traces, with the paths of this machine
+    data: bytes = program.model_proto.SerializeToString(deterministic=True)
     return data
 
 
