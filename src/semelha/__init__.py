@@ -6,12 +6,10 @@ gallery.enroll("granny-smith", ["a.jpg", "b.jpg"])
 gallery.identify("new.jpg")
 """
 
+from typing import TYPE_CHECKING
+
+from semelha import errors
 from semelha._version import __version__
-from semelha.embedders import NetworkEmbedder, load_embedder
-from semelha.evaluation import Protocol, evaluate, write_report
-from semelha.gallery import Gallery
-from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
-from semelha.training import train
 
 __all__ = [
     "Dataset",
@@ -20,6 +18,7 @@ __all__ = [
     "Picture",
     "Protocol",
     "__version__",
+    "errors",
     "evaluate",
     "glyphs",
     "load_embedder",
@@ -28,3 +27,36 @@ __all__ = [
     "train",
     "write_report",
 ]
+
+if TYPE_CHECKING:
+    from semelha.embedders import NetworkEmbedder, load_embedder
+    from semelha.evaluation import Protocol, evaluate, write_report
+    from semelha.gallery import Gallery
+    from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
+    from semelha.training import train
+else:
+    # Each name brings its part of the house when it is first used, so that the rest costs nothing.
+    _HOMES = {
+        "Dataset": "images",
+        "Gallery": "gallery",
+        "NetworkEmbedder": "embedders",
+        "Picture": "images",
+        "Protocol": "evaluation",
+        "evaluate": "evaluation",
+        "glyphs": "images",
+        "load_embedder": "embedders",
+        "read_folder": "images",
+        "read_manifest": "images",
+        "train": "training",
+        "write_report": "evaluation",
+    }
+
+    def __getattr__(name):
+        from importlib import import_module
+
+        if name in _HOMES:
+            return getattr(import_module(f"semelha.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'semelha' has no attribute {name!r}")
+
+    def __dir__():
+        return __all__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -27,17 +28,18 @@ def doctor(json: Json = False) -> None:
 
     Example: semelha doctor
     """
+    device, broken = _device()
     facts = {
         "semelha": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": ", ".join(_processor()) or "no vector instructions known",
-        "cores": str(os.cpu_count()),
+        "processor": _processor(),
+        "threads": f"{_threads()} of {os.cpu_count()} cores",
         "ONNX Runtime": ", ".join(ort.get_available_providers()),
+        "training on": device,
         **{name: _version(name) or "missing" for name in (*BASE, *TRAIN)},
-        "training on": _device(),
     }
-    problems = _problems()
+    problems = [*broken, *_problems()]
     if json:
         print_json({"facts": facts, "problems": problems})
     else:
@@ -74,17 +76,29 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _processor() -> list[str]:
+def _threads() -> int:
+    """Processors that this process may use, which a container or a batch system can make fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _processor() -> str:
+    """Its name, and those of its features that make networks fast, where the system tells."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
-        return []
-    return [feature for feature in FEATURES if feature in flags]
+        return platform.processor() or "unknown"
+    lines = dict(re.findall(r"^(model name|flags)\s*: (.*)$", text, flags=re.MULTILINE))
+    features = [feature for feature in FEATURES if feature in lines.get("flags", "").split()]
+    return f"{lines.get('model name', platform.machine())} ({', '.join(features) or 'no avx2'})"
 
 
-def _device() -> str:
+def _device() -> tuple[str, list[str]]:
+    """What a training would run on, and what keeps it from running."""
     if find_spec("torch") is None:
-        return 'nothing: pip install "semelha[train]"'
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else "the processor"
+        return 'nothing: pip install "semelha[train]"', []
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        return "nothing", [f"torch does not load ({reason}): install it again"]
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else "the processor", []

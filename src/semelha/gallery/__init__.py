@@ -1,5 +1,6 @@
 """The one public object that composes embedder, store, index and recognition."""
 
-from semelha.gallery.gallery import Enrollment, Gallery
+from semelha.gallery.examples import Enrollment
+from semelha.gallery.gallery import Gallery
 
 __all__ = ["Enrollment", "Gallery"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -17,46 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import NetworkEmbedder, Progress, Source, load_embedder
-from semelha.embedders.embedder import as_pictures, fitted
-from semelha.errors import (
-    FingerprintMismatch,
-    GalleryError,
-    GalleryTooNew,
-    PictureError,
-    SubjectNotFound,
-    UsageError,
-)
+from semelha.embedders.embedder import as_pictures
+from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
+from semelha.gallery.examples import Enrollment, new_examples, one_of_each
+from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
 from semelha.gallery.state import State
-from semelha.images import Dataset, Picture, content_hash, encode, read_all
+from semelha.images import Dataset, Picture, content_hash
 from semelha.recognition import Calibration, Identification, Verification, decide
 from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import NewExample, Store, Subject
 
 logger = logging.getLogger(__name__)
-
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Enrollment:
-    """What an enrollment did.
-
-    Attributes
-    ----------
-    subject : str
-    added : int
-        New examples.
-    duplicates : tuple of str
-        Pictures that the subject had already.
-    warnings : tuple of str
-        Such as a picture that another subject has too.
-    """
-
-    subject: str
-    added: int
-    duplicates: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
 
 
 class Gallery:
@@ -98,25 +66,9 @@ class Gallery:
             The folder exists or cannot be written.
         ModelError
         """
-        folder = Path(path)
-        if folder.exists():
-            raise GalleryError(f"{folder} exists already: open it, or choose another place")
         embedder = model if isinstance(model, NetworkEmbedder) else load_embedder(model)
-        partial = None
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-            shutil.copytree(embedder.folder, partial / "model")
-            settings = {"format": FORMAT, "keep_pictures": keep_pictures, "fingerprint": embedder.fingerprint}
-            (partial / "gallery.json").write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-            Store(partial / "gallery.sqlite").close()
-            partial.chmod(0o755)
-            partial.rename(folder)
-        except OSError as error:
-            if partial is not None:
-                shutil.rmtree(partial, ignore_errors=True)
-            raise GalleryError(f"the gallery cannot be made at {folder}: {error.strerror or error}") from error
-        return cls.open(folder)
+        make_folder(Path(path), embedder, keep_pictures=keep_pictures)
+        return cls.open(path)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Gallery:
@@ -131,26 +83,13 @@ class Gallery:
         ModelError
         """
         folder = Path(path)
-        try:
-            settings = json.loads((folder / "gallery.json").read_text(encoding="utf-8"))
-            version, keep = settings["format"], bool(settings["keep_pictures"])
-            fingerprint = settings["fingerprint"]
-        except FileNotFoundError as error:
-            raise GalleryError(
-                f"{folder} is no gallery: make one with Gallery.create or `semelha enroll --model`"
-            ) from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise GalleryError(f"{folder / 'gallery.json'} is damaged: {error}") from error
-        if not isinstance(version, int) or version > FORMAT:
-            raise GalleryTooNew(f"{folder} has the format {version}, this semelha reads up to {FORMAT}: update semelha")
+        settings = read_settings(folder)
         model = load_embedder(folder / "model")
-        if model.fingerprint != fingerprint:
+        if model.fingerprint != settings.fingerprint:
             raise FingerprintMismatch(
-                f"{folder} holds vectors of the model {fingerprint[:12]}, but has the model {model.fingerprint[:12]}"
+                f"{folder} holds vectors of the model {settings.fingerprint[:12]}, but has {model.fingerprint[:12]}"
             )
-        if not (folder / "gallery.sqlite").is_file():
-            raise GalleryError(f"{folder} has lost its gallery.sqlite: restore it from a copy")
-        return cls(folder, model, Store(folder / "gallery.sqlite"), keep_pictures=keep)
+        return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures)
 
     def __enter__(self) -> Gallery:
         return self
@@ -193,7 +132,7 @@ class Gallery:
             pictures = [pictures]
         if not len(pictures):
             raise UsageError(f"there are no pictures of {name} to enroll")
-        return self._enroll(name, self._new_examples(as_pictures(pictures)))
+        return self._enroll(name, new_examples(as_pictures(pictures), self.model, self.keep_pictures))
 
     def enroll_dataset(self, dataset: Dataset, *, progress: Progress | None = None) -> list[Enrollment]:
         """Enroll every class of a data set under its label; each is on the disk before the next is begun.
@@ -206,7 +145,7 @@ class Gallery:
             by_label.setdefault(picture.label, []).append(picture)
         for label, pictures in by_label.items():
             warnings: list[str] = []
-            examples = self._new_examples(pictures, left_out=warnings)
+            examples = new_examples(pictures, self.model, self.keep_pictures, left_out=warnings)
             if examples:
                 found = self._enroll(checked(label), examples)
                 warnings = [*found.warnings, *warnings]
@@ -337,7 +276,7 @@ class Gallery:
         plan = {"kind": kind, "fpir": fpir, "seed": seed}
         state = self._now()
         if strangers is not None:
-            vectors = self._stranger_vectors(strangers, seed)
+            vectors = self.model.embed(one_of_each(strangers, state, seed))
             state = State(state.generation, state.examples, state.vectors, state.index, plan, vectors, self.model)
             calibration = state.calibrate(plan)
             self._store.set_strangers(vectors)
@@ -360,28 +299,6 @@ class Gallery:
                 self._state = State.read(self._store, self.model)
             return self._state
 
-    def _new_examples(self, pictures: Sequence[Picture], *, left_out: list[str] | None = None) -> list[NewExample]:
-        """Decode, embed and re-encode. Bad pictures raise, or are left out where a list for their errors is given."""
-
-        def read(picture: Picture) -> tuple[NDArray[np.uint8], str, bytes | None]:
-            pixels = picture.pixels()
-            kept = encode(pixels) if self.keep_pictures else None
-            return fitted(pixels, self.model.card.input), content_hash(pixels), kept
-
-        blocks, rest = [], []
-        for picture, result in zip(pictures, read_all(pictures, read), strict=True):
-            if isinstance(result, PictureError):
-                if left_out is None:
-                    raise result
-                left_out.append(str(result))
-            else:
-                blocks.append(result[0])
-                rest.append((result[1], picture.name, result[2]))
-        if not blocks:
-            return []
-        vectors = self.model.embed_pixels(np.stack(blocks))
-        return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
-
     def _enroll(self, name: str, examples: Sequence[NewExample]) -> Enrollment:
         warnings, duplicates, seen = [], [], set()
         known = {subject.name for subject in self._store.subjects()}
@@ -398,20 +315,3 @@ class Gallery:
             seen.add(example.content_hash)
         added = self._store.add(name, examples)
         return Enrollment(name, len(added), tuple(duplicates), tuple(warnings))
-
-    def _stranger_vectors(self, strangers: Dataset | Sequence[Source], seed: int) -> NDArray[np.float32]:
-        """One picture of each stranger, without those enrolled or trained on."""
-        state = self._now()
-        enrolled = {example.content_hash for example in state.examples}
-        trained = set(self.model.card.content_hashes)
-        pictures = list(strangers) if isinstance(strangers, Dataset) else as_pictures(strangers)
-        classes = {*self.model.card.classes, *state.subjects} if isinstance(strangers, Dataset) else set()
-        chosen: dict[str, Picture] = {}
-        for i in np.random.default_rng(seed).permutation(len(pictures)):
-            picture = pictures[i]
-            if picture.label not in classes and content_hash(picture.pixels()) not in enrolled | trained:
-                chosen.setdefault(picture.label or f"#{i}", picture)
-        left_out = len({picture.label or str(i) for i, picture in enumerate(pictures)}) - len(chosen)
-        if left_out:
-            logger.warning("%d strangers are enrolled, or the model was trained on them: left out", left_out)
-        return self.model.embed(list(chosen.values()))

@@ -1,0 +1,86 @@
+"""From pictures to examples that a store can keep, and to strangers that a calibration can use."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import NetworkEmbedder, Source
+from semelha.embedders.embedder import as_pictures, fitted
+from semelha.errors import PictureError
+from semelha.gallery.state import State
+from semelha.images import Dataset, Picture, content_hash, encode, read_all
+from semelha.store import NewExample
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Enrollment:
+    """What an enrollment did.
+
+    Attributes
+    ----------
+    subject : str
+    added : int
+        New examples.
+    duplicates : tuple of str
+        Pictures that the subject had already.
+    warnings : tuple of str
+        Such as a picture that another subject has too.
+    """
+
+    subject: str
+    added: int
+    duplicates: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def new_examples(
+    pictures: Sequence[Picture],
+    model: NetworkEmbedder,
+    keep_pictures: bool,
+    *,
+    left_out: list[str] | None = None,
+) -> list[NewExample]:
+    """Decode, embed and re-encode. Bad pictures raise, or are left out where a list for their errors is given."""
+
+    def read(picture: Picture) -> tuple[NDArray[np.uint8], str, bytes | None]:
+        pixels = picture.pixels()
+        kept = encode(pixels) if keep_pictures else None
+        return fitted(pixels, model.card.input), content_hash(pixels), kept
+
+    blocks, rest = [], []
+    for picture, result in zip(pictures, read_all(pictures, read), strict=True):
+        if isinstance(result, PictureError):
+            if left_out is None:
+                raise result
+            left_out.append(str(result))
+        else:
+            blocks.append(result[0])
+            rest.append((result[1], picture.name, result[2]))
+    if not blocks:
+        return []
+    vectors = model.embed_pixels(np.stack(blocks))
+    return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
+
+
+def one_of_each(strangers: Dataset | Sequence[Source], state: State, seed: int) -> list[Picture]:
+    """One picture of each stranger, without those enrolled or trained on; without labels each picture is a stranger."""
+    enrolled = {example.content_hash for example in state.examples}
+    trained = set(state.model.card.content_hashes)
+    pictures = list(strangers) if isinstance(strangers, Dataset) else as_pictures(strangers)
+    classes = {*state.model.card.classes, *state.subjects} if isinstance(strangers, Dataset) else set()
+    chosen: dict[str, Picture] = {}
+    for i in np.random.default_rng(seed).permutation(len(pictures)):
+        picture = pictures[i]
+        if picture.label not in classes and content_hash(picture.pixels()) not in enrolled | trained:
+            chosen.setdefault(picture.label or f"#{i}", picture)
+    left_out = len({picture.label or f"#{i}" for i, picture in enumerate(pictures)}) - len(chosen)
+    if left_out:
+        logger.warning("%d strangers are enrolled, or the model was trained on them: left out", left_out)
+    return list(chosen.values())

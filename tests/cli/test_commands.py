@@ -1,0 +1,161 @@
+"""The command line: help, the way through all commands, machine-readable answers, exit states, one-sentence errors."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.tiny_model import noise
+from typer.main import get_command
+
+from semelha.cli.app import app, main
+from semelha.embedders import NetworkEmbedder
+from semelha.images import glyphs
+
+COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "evaluate", "doctor"]
+SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main([str(argument) for argument in arguments])
+    output = capsys.readouterr()
+    return int(stopped.value.code or 0), output.out, output.err
+
+
+def answer(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    status, out, err = run(capsys, *arguments, "--json")
+    assert status == 0, err
+    return json.loads(out)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for label in range(4):
+        folder = tmp_path / "photos" / f"thing {label}"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            pixels = noise(label).astype(np.int16) + noise(100 + 10 * label + number) // 16
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.png")
+    return tmp_path / "photos"
+
+
+def test_every_command_there_is_is_tested() -> None:
+    assert sorted([*COMMANDS, "subjects"]) == sorted(get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS] + SUBCOMMANDS, ids=" ".join)
+def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, *command, "--help")
+    assert status == 0
+    assert f"Example: semelha {' '.join(command)}" in " ".join(out.replace("│", " ").split())
+
+
+def test_the_whole_way(tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop = tmp_path / "shop"
+    made = answer(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)
+    assert made["subjects"] == 4
+    one = photos / "thing 2" / "1.png"
+    again = answer(capsys, "enroll", shop, "thing 2", one)
+    assert again["enrolled"][0]["added"] == 0
+    assert len(again["enrolled"][0]["duplicates"]) == 1
+
+    found = answer(capsys, "identify", shop, one)["identifications"][0]
+    assert found["decision"] == "uncalibrated"
+    assert found["subject"] == "thing 2"
+    assert found["candidates"][0]["examples"][0]["distance"] < 1e-5
+
+    status, _, err = run(capsys, "calibrate", shop, "--fpir", "0.01")
+    assert status == 1
+    assert "needs 199 subjects and there are 4" in " ".join(err.split())
+    assert answer(capsys, "calibrate", shop, "--fpir", "0.4")["n"] == 4
+    assert answer(capsys, "identify", shop, one)["identifications"][0]["decision"] == "known"
+    assert answer(capsys, "verify", shop, one, "--subject", "thing 2")["same"] is True
+    assert answer(capsys, "verify", shop, one, one)["distance"] < 1e-5
+
+    assert run(capsys, "subjects", "rename", shop, "thing 2", "Ding Zwei")[0] == 0
+    assert run(capsys, "subjects", "remove", shop, "thing 3", "--yes")[0] == 0
+    names = [each["name"] for each in answer(capsys, "subjects", "list", shop)["subjects"]]
+    assert names == ["Ding Zwei", "thing 0", "thing 1"]
+
+
+def test_what_people_read(
+    tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop = tmp_path / "shop"
+    assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
+    for arguments, expected in [
+        (["identify", shop, photos / "thing 0" / "0.png"], "thing 0"),
+        (["subjects", "list", shop], "4 subjects"),
+        (["verify", shop, photos / "thing 0" / "0.png", photos / "thing 1" / "0.png"], "not decided"),
+        (["calibrate", shop, "--fpir", "0.5"], "Calibrated for FPIR 0.5"),
+    ]:
+        status, out, err = run(capsys, *arguments)
+        assert status == 0, err
+        assert expected in out
+
+
+def test_embed_writes_vectors(
+    tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = sorted(photos.rglob("*.png"))[:2]
+    assert run(capsys, "embed", tiny.folder, *pictures, "--out", tmp_path / "v.npz")[0] == 0
+    with np.load(tmp_path / "v.npz", allow_pickle=False) as saved:
+        np.testing.assert_allclose(saved["vectors"], tiny.embed(pictures), atol=1e-6)
+    assert len(answer(capsys, "embed", tiny.folder, *pictures)["vectors"]) == 2
+
+
+def test_evaluate_has_the_names_that_the_demo_has(
+    tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = tmp_path / "report.html"
+    found = answer(capsys, "evaluate", tiny.folder, photos, "--report", report, "--no-baselines")
+    names = {"r_at_1", "map_at_r", "fnir_at_fpir", "fpir_target", "fpir_achieved", "fnir_achieved"}
+    assert names | {"seconds", "raw_pixels", "untrained"} <= set(found)
+    assert found["r_at_1"] == 1
+    assert "<html" in report.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["identify", "nowhere", "a.png"], 1, "is no gallery"),
+        (["evaluate", "nowhere", "nothing"], 1, "no model folder"),
+        (["train", "nowhere", "--out", "m"], 1, "no folder nowhere"),
+        (["enroll", "shop"], 2, "say what to enroll"),
+        (["embed", "model", "a.png"], 2, "--out FILE.npz"),
+        (["train", "photos"], 2, "--out"),
+        (["identify", "shop", "a.png", "-k", "0"], 2, "-k"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_errors_are_one_sentence(
+    arguments: list[str], status: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found, out, err = run(capsys, *arguments)
+    assert found == status
+    assert out == ""
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(capsys, "doctor")["problems"] == []
+
+
+def test_train_from_the_command_line(tmp_path: Path) -> None:
+    """As its own process, the way that users run it; the model it leaves embeds."""
+    dataset = glyphs(["Lao"], size=32)
+    for picture in dataset:
+        file = tmp_path / "lao" / picture.label.split("/")[1] / f"{picture.name.split('/')[0]}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(picture.source)).save(file)
+    command = [sys.executable, "-m", "semelha.cli", "train", str(tmp_path / "lao"), "--out", str(tmp_path / "m")]
+    command += ["--steps", "3", "--size", "24", "--dim", "16", "--loss", "arcface", "--pooling", "gem", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["steps_taken"] == 3

@@ -1,0 +1,35 @@
+"""The README's Python runs as it stands there."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import semelha
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a small photo folder and a catalogue of enough things for a rate of 1%; only the time to train is cut."""
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for folder, scripts in (("photos", ["Lao"]), ("catalogue", ["Cyrillic"])):
+        for picture in semelha.glyphs(scripts, size=32):
+            file = tmp_path / folder / picture.label.replace("/", " ") / f"{picture.name.split('/')[0]}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.asarray(picture.source)).save(file)
+    apples = sorted((tmp_path / "photos").rglob("*.png"))[:3]
+    for name, apple in zip(("a.jpg", "b.jpg", "new.jpg"), apples, strict=True):
+        Image.open(apple).convert("RGB").save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    whole = semelha.train
+    monkeypatch.setattr(semelha, "train", lambda *a, **k: whole(*a, **k, minutes=0.05))
+    names: dict[str, object] = {}
+    exec(compile(code, str(README), "exec"), names)
+    gallery = names["gallery"]
+    assert isinstance(gallery, semelha.Gallery)
+    assert "granny-smith" in [subject.name for subject in gallery.subjects()]
+    assert gallery.identify("a.jpg").candidates[0].subject == "granny-smith"
+    gallery.close()
