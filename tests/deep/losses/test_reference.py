@@ -200,7 +200,7 @@ def test_cross_entropy() -> None:
 @pytest.mark.parametrize("angle", [0.0, 1e-7, 1e-4, math.pi - 1e-4, math.pi])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_arcface_has_a_finite_gradient_where_the_arc_cosine_has_none(angle: float, dtype: torch.dtype) -> None:
-    """An embedding on its proxy, or opposite it; theirs gives NaN there."""
+    """An embedding on its proxy, or opposite it."""
     loss = MarginSoftmax(2, 2, margin=ArcFace()).to(dtype)
     loss.proxies.data = torch.eye(2, dtype=dtype)
     x = torch.tensor([[math.cos(angle), math.sin(angle)]], dtype=dtype, requires_grad=True)
