@@ -1,6 +1,8 @@
 """The command line: help, the way through all commands, machine-readable answers, exit states, one-sentence errors."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +143,40 @@ def test_errors_are_one_sentence(
     assert out == ""
     assert said in " ".join(err.split())
     assert "Traceback" not in err
+
+
+def test_no_room_on_the_disk_is_one_sentence(
+    tiny: NetworkEmbedder, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An error of the system that nobody foresaw has no traceback either."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "vectors.npz")
+
+    monkeypatch.setattr(NetworkEmbedder, "embed", full)
+    status, _, err = run(capsys, "embed", tiny.folder, photos / "thing 0" / "0.png", "--json")
+    assert (status, err) == (1, "error: vectors.npz: No space left on device\n")
+
+
+def test_an_interrupted_training_says_how_to_go_on(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("semelha.cli.models.train_with_bars", interrupted)
+    status, out, err = run(capsys, "train", photos, "--out", tmp_path / "m")
+    assert (status, out) == (130, "")
+    assert "--resume" in err
+    assert "Traceback" not in err
+
+
+def test_errors_print_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no terminal shows them, progress bars leave no empty lines, and long lines stay whole."""
+    name = "a" * 200
+    _, _, err = run(capsys, "identify", name, "b.png")
+    assert err.startswith(f"error: {name} is no gallery")
+    assert err.count("\n") == 1
 
 
 def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:

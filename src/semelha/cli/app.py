@@ -44,9 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(str(error), 2)
     except SemelhaError as error:
         _fail(str(error), 1)
-    except BrokenPipeError:
+    except BrokenPipeError:  # such as `| head`: nobody reads the rest, so let nothing complain of it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that may not be written, wherever it was met
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}", 1)
     sys.exit(0)
 
 

@@ -22,12 +22,11 @@ from semelha.images import TEST_SCRIPTS, TRAIN_SCRIPTS, Dataset, Picture, glyphs
 
 FACE = "DejaVu Sans"
 FPIR = 0.01
+MARK = "README.txt"
 
 
 def demo(
-    out: Annotated[Path, Option(help="Folder for model, gallery and report; a demo that is there is replaced.")] = Path(
-        "demo"
-    ),
+    out: Annotated[Path, Option(help="Folder to make; a demo that is there is replaced.")] = Path("demo"),
     minutes: Annotated[float, Option(help="Time for the training proper.", min=0.05)] = 2.0,
     seed: Annotated[int, Option(help="Seed of every random draw.")] = 0,
     json: Json = False,
@@ -39,10 +38,8 @@ def demo(
     start = time.monotonic()
     _clear(out)
     with stderr.status("drawing characters"):
-        training, test = (
-            glyphs(TRAIN_SCRIPTS),
-            replace(glyphs(TEST_SCRIPTS), name="characters of scripts never seen"),
-        )
+        training = glyphs(TRAIN_SCRIPTS)
+        test = replace(glyphs(TEST_SCRIPTS), name="characters of scripts never seen")
     _say(json, f"[bold]1[/] Learning from {len(training):,} pictures of {len(training.classes):,} characters: "
                f"{', '.join(TRAIN_SCRIPTS)}.")  # fmt: skip
     model = train_with_bars(training, out=out / "model", minutes=minutes, seed=seed)
@@ -113,12 +110,14 @@ def _use(folder: Path, model: NetworkEmbedder, test: Dataset, seed: int) -> list
 
 
 def _clear(out: Path) -> None:
-    """Remove a former demo, and nothing else."""
-    if out.exists() and not (out / "report.html").exists() and any(out.iterdir()):
+    """Make the folder, without what a former demo left there. Other people's folders are not touched."""
+    if out.exists() and not (out / MARK).exists() and any(out.iterdir()):
         raise UsageError(f"{out} holds something else than a demo: choose another --out")
     for name in ("model", "gallery", "model.training"):
         shutil.rmtree(out / name, ignore_errors=True)
     (out / "report.html").unlink(missing_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MARK).write_text("Made by `semelha demo`, which replaces it when it runs again.\n", encoding="utf-8")
 
 
 def _say(json: bool, text: str) -> None:

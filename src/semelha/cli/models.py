@@ -29,16 +29,19 @@ def train(
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest.")],
     out: Annotated[Path, Option(help="Model folder to make.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    minutes: Annotated[float | None, Option(help="Time for the training proper. [default: 16]", min=0.01)] = None,
-    steps: Annotated[int | None, Option(help="Steps at most. [default: by the number of pictures]", min=1)] = None,
+    minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="16", min=0.01)] = None,
+    steps: Annotated[int | None, Option(help="Steps at most.", show_default="by the number of pictures", min=1)] = None,
     seed: Seed = 0,
-    backbone: Annotated[str | None, Option(help="'small', or a model of timm. [default: small]")] = None,
+    backbone: Annotated[str | None, Option(help="'small', or a model of timm.", show_default="small")] = None,
     pretrained: Annotated[str | None, Option(help="'yes' for timm's published weights, or a weight file.")] = None,
-    size: Annotated[int | None, Option(help="Side of the input in pixels. [default: by the pictures]")] = None,
-    channels: Annotated[int | None, Option(help="1: grey, 3: color. [default: by the pictures]")] = None,
-    dim: Annotated[int | None, Option(help="Length of the embedding. [default: 128]")] = None,
+    size: Annotated[int | None, Option(help="Side of the input in pixels.", show_default="by the pictures")] = None,
+    channels: Annotated[int | None, Option(help="1: grey, 3: color.", show_default="by the pictures")] = None,
+    dim: Annotated[int | None, Option(help="Length of the embedding.", show_default="128")] = None,
     pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector.")] = None,
-    loss: Annotated[Loss | None, Option(help="What is minimized. [default: supcon at scale 20]")] = None,
+    loss: Annotated[
+        Loss | None,
+        Option(help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon at scale 20"),
+    ] = None,
     device: Annotated[str, Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Json = False,
 ) -> None:
@@ -49,16 +52,20 @@ def train(
     dataset = read(folder)
     network, recipe = plan(dataset, seed, backbone, pretrained, size, channels, dim, pooling, loss, steps)
     start = time.monotonic()
-    model = train_with_bars(
-        dataset,
-        out=out,
-        network=network,
-        recipe=recipe,
-        minutes=minutes,
-        seed=seed,
-        resume=resume,
-        accelerator=device,
-    )
+    try:
+        model = train_with_bars(
+            dataset,
+            out=out,
+            network=network,
+            recipe=recipe,
+            minutes=minutes,
+            seed=seed,
+            resume=resume,
+            accelerator=device,
+        )
+    except KeyboardInterrupt:
+        stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
+        raise
     card = model.card
     score = card.results.get("r_at_1_on_held_out_classes")
     if json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
@@ -11,8 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer import Option
 
-stdout = Console()
-stderr = Console(stderr=True)
+NO_TERMINAL = 10_000
+"""Columns where nobody has a window to wrap lines for, so that a file or a pipe gets them whole."""
+
+stdout = Console(width=None if sys.stdout.isatty() else NO_TERMINAL)
+stderr = Console(stderr=True, width=None if sys.stderr.isatty() else NO_TERMINAL)
 
 Json = Annotated[bool, Option("--json", help="Print one JSON object for programs to read.")]
 
@@ -26,7 +30,7 @@ def print_json(value: object) -> None:
 def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
     """Bars on standard error: gives a function from a title to a callback of (done, in all)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=stderr, transient=True) as bars:
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
 
         def bar(title: str) -> Callable[[int, int], None]:
             task = bars.add_task(title, total=None)
@@ -50,7 +54,7 @@ def training_bars() -> Iterator[tuple[Callable[[int, int], None], Callable[[Any]
         TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=stderr, transient=True) as bars:
+    with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
         reading = bars.add_task("reading pictures", total=None, figures="")
         training = bars.add_task("training", total=None, figures="")
 
