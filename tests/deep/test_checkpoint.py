@@ -1,11 +1,16 @@
 """A checkpoint: comes back as it was, is refused when it is not ours, and never stands half written."""
 
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
-from semelha.deep.checkpoint import Checkpoint
+from semelha.deep import Augmentation, Network, Recipe
+from semelha.deep.checkpoint import Checkpoint, describe
+from semelha.deep.recipe import pairs_in_batch
 from semelha.errors import TrainingError
 
 
@@ -67,3 +72,32 @@ def test_the_old_one_stays_when_the_new_one_cannot_be_written(tmp_path: Path, mo
     with pytest.raises(TrainingError, match="No space left"):
         checkpoint(step=8).save(tmp_path / "c.pt")
     assert Checkpoint.load(tmp_path / "c.pt", plan="a plan").step == 7
+
+
+PLAN = """
+from functools import partial
+from semelha.deep import Network, Recipe
+from semelha.deep.checkpoint import describe
+from semelha.deep.losses import SupCon
+def own(classes, dim): ...
+print(describe(Network(), Recipe(), 3, "hash"), describe(Recipe(loss=own)), describe(Recipe(loss=partial(own, dim=3))))
+"""
+
+
+def test_a_plan_reads_the_same_in_every_process() -> None:
+    """A function's repr has its address: with that in the plan, no killed training could ever go on."""
+    first, second = (subprocess.run([sys.executable, "-c", PLAN], check=True, capture_output=True).stdout for _ in "12")
+    assert first == second
+    assert b" at 0x" not in first
+
+
+def test_plans_that_differ_read_differently() -> None:
+    plans = [
+        describe(Network(), Recipe()),
+        describe(Network(), Recipe(batch=64)),
+        describe(Network(), Recipe(loss=lambda classes, dim: torch.nn.Identity())),
+        describe(Network(), Recipe(augmentation=Augmentation(flip=True))),
+        describe(Network(dim=64), Recipe()),
+        describe(Network(), Recipe(loss=partial(pairs_in_batch, dim=3))),
+    ]
+    assert len(set(plans)) == len(plans)

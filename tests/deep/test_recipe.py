@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from semelha.deep.network import Network
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
 from semelha.errors import UsageError
 from semelha.images import Dataset, Picture
@@ -35,21 +36,27 @@ def test_looks(pixels: np.ndarray, grey: bool, drawn: bool) -> None:
     assert (look.grey, look.drawn) == (grey, drawn)
     network = choose_network(look)
     assert network.channels == (1 if grey else 3)
-    recipe = choose_recipe(look, 100, 1000)
+    recipe = choose_recipe(look, Network(), 100, 1000)
     assert recipe.quarter_turns == (grey and drawn)
     assert recipe.augmentation.flip == (not drawn)
 
 
 def test_few_pictures_make_a_short_training() -> None:
     look = look_at(dataset([strokes()] * 6), seed=0)
-    assert choose_recipe(look, 10, 40).steps == 300
-    assert choose_recipe(look, 1000, 20_000).steps == Recipe().steps
+    assert choose_recipe(look, Network(), 10, 40).steps == 300
+    assert choose_recipe(look, Network(), 1000, 40_000).steps == Recipe().steps
 
 
 def test_few_classes_fill_the_batch_with_more_of_each() -> None:
     look = look_at(dataset([photo(3)] * 6), seed=0)
-    assert choose_recipe(look, 16, 400).per_class == 8
-    assert choose_recipe(look, 1000, 4000).per_class == 2
+    assert choose_recipe(look, Network(), 16, 400).per_class == 8
+    assert choose_recipe(look, Network(), 1000, 4000).per_class == 2
+
+
+def test_only_the_small_network_begins_with_coarse_pictures() -> None:
+    look = look_at(dataset([photo(3)] * 6), seed=0)
+    assert choose_recipe(look, Network(), 16, 400).coarse > 0
+    assert choose_recipe(look, Network(backbone="resnet18"), 16, 400).coarse == 0
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"minutes": 0}, {"per_class": 1}, {"batch": 3}])

@@ -63,7 +63,7 @@ def plan(
         "pooling": None if pooling is None else pooling.value,
     }
     network = replace(choose_network(look), **{name: value for name, value in asked.items() if value is not None})
-    recipe = choose_recipe(look, len(dataset.classes), len(dataset))
+    recipe = choose_recipe(look, network, len(dataset.classes), len(dataset))
     if loss is not None:
         recipe = replace(recipe, loss=losses()[loss])
     return network, recipe if steps is None else replace(recipe, steps=steps)

@@ -29,7 +29,7 @@ def train(
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest.")],
     out: Annotated[Path, Option(help="Model folder to make.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="16", min=0.01)] = None,
+    minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="18", min=0.01)] = None,
     steps: Annotated[int | None, Option(help="Steps at most.", show_default="by the number of pictures", min=1)] = None,
     seed: Seed = 0,
     backbone: Annotated[str | None, Option(help="'small', or a model of timm.", show_default="small")] = None,

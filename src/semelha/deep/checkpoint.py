@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from functools import partial
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -53,14 +55,14 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write to a temporary file, sync, rename: the old checkpoint stays until the new one is whole."""
-        partial = path.with_suffix(".partial")
+        unfinished = path.with_suffix(".partial")
         state = {field.name: getattr(self, field.name) for field in fields(self)}
         try:
-            with partial.open("wb") as file:
+            with unfinished.open("wb") as file:
                 torch.save(state, file)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(path)
+            unfinished.replace(path)
         except (OSError, RuntimeError) as error:
             raise TrainingError(f"the checkpoint cannot be written to {path}: {error}") from error
 
@@ -86,7 +88,18 @@ class Checkpoint:
 
 
 def describe(*parts: object) -> str:
-    """One line that tells two plans apart."""
-    return " | ".join(
-        str(asdict(part) if is_dataclass(part) and not isinstance(part, type) else part) for part in parts
-    )
+    """One line that tells two plans apart, and is the same in every process."""
+    return " | ".join(map(_described, parts))
+
+
+def _described(part: object) -> str:
+    if is_dataclass(part) and not isinstance(part, type):
+        return (
+            f"{type(part).__name__}({', '.join(f'{f.name}={_described(getattr(part, f.name))}' for f in fields(part))})"
+        )
+    if isinstance(part, partial):
+        return f"partial({_described(part.func)}, {part.args}, {part.keywords})"
+    # The repr of a function has its address, which is another in every process; lambdas share a name, not a line.
+    if isinstance(part, FunctionType):
+        return f"{part.__module__}.{part.__qualname__}:{part.__code__.co_firstlineno}"
+    return f"{part.__module__}.{part.__qualname__}" if isinstance(part, type) else repr(part)

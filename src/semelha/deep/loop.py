@@ -127,7 +127,7 @@ def fit(
                 group["lr"] = group["pace"] * _schedule(step, done, recipe)
 
             batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
-            pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step])
+            pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step], coarse=done < recipe.coarse)
             embeddings = forward(pixels)  # (batch, dim)
             loss = loss_function(embeddings, targets)
             optimizer.zero_grad(set_to_none=True)
@@ -196,11 +196,15 @@ def _next_batch(
     return sampler.uniform(uniform), uniform + 1
 
 
-def _load(batch: Batch, training: Part, recipe: Recipe, device: torch.device, seed: list[int]) -> tuple[Tensor, Tensor]:
-    """The batch on the device, turned and augmented: pixels (batch, channels, size, size), targets (batch,)."""
+def _load(
+    batch: Batch, training: Part, recipe: Recipe, device: torch.device, seed: list[int], *, coarse: bool
+) -> tuple[Tensor, Tensor]:
+    """The batch on the device, turned and augmented: pixels (batch, channels, side, side), targets (batch,)."""
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)
     generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     pixels = recipe.augmentation(quarter_turns(raw, torch.from_numpy(batch.turns).to(device)), generator)
+    if coarse:
+        pixels = F.interpolate(pixels, scale_factor=2 / 3, mode="bilinear", antialias=True)
     return pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(batch.targets).to(device)
 
 

@@ -10,7 +10,7 @@ from torch import nn
 
 from semelha.deep.augment import Augmentation
 from semelha.deep.losses import SupCon
-from semelha.deep.network import Network
+from semelha.deep.network import SMALL, Network
 from semelha.errors import PictureError, UsageError
 from semelha.images import Dataset
 
@@ -44,6 +44,9 @@ class Recipe:
         Let each class, turned by 90, 180 and 270 degrees, be three more classes.
     learning_rate, weight_decay, warmup_steps, clip : float
         AdamW; linear warm-up, then a cosine to zero; largest norm of a gradient.
+    coarse : float
+        Part of the training, from its beginning, that sees the pictures at two thirds of their side: more of them in
+        the same time. For networks that take any size.
     averaging : float
         Decay of the exponential moving average of the weights, which is what is kept.
     validation : float
@@ -52,8 +55,8 @@ class Recipe:
     """
 
     loss: LossFactory = pairs_in_batch
-    steps: int = 4000
-    minutes: float = 16.0
+    steps: int = 8000
+    minutes: float = 18.0
     batch: int = 128
     per_class: int = 2
     lookalikes: float = 0.5
@@ -62,6 +65,7 @@ class Recipe:
     weight_decay: float = 0.05
     warmup_steps: int = 100
     clip: float = 5.0
+    coarse: float = 0.0
     averaging: float = 0.995
     validation: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -104,11 +108,12 @@ def choose_network(look: Look) -> Network:
     return Network(channels=1 if look.grey else 3, size=48 if look.drawn and look.grey else 64)
 
 
-def choose_recipe(look: Look, classes: int, pictures: int) -> Recipe:
+def choose_recipe(look: Look, network: Network, classes: int, pictures: int) -> Recipe:
     """The default recipe.
 
     Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
-    Few pictures make a short training: about 60 passes, between 300 steps and the default.
+    Few pictures make a short training: about 60 passes, between 300 steps and the default. Our small network begins
+    with coarse pictures.
     """
     recipe = Recipe()
     if look.drawn:
@@ -121,6 +126,7 @@ def choose_recipe(look: Look, classes: int, pictures: int) -> Recipe:
         recipe,
         augmentation=augmentation,
         quarter_turns=turns,
+        coarse=0.6 if network.backbone == SMALL else 0.0,
         steps=int(np.clip(passes, 300, recipe.steps)),
         per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),
     )

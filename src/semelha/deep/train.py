@@ -76,7 +76,7 @@ def train_network(
     _check(dataset)
     look = look_at(dataset, seed=seed)
     network = network or choose_network(look)
-    recipe = recipe or choose_recipe(look, len(dataset.classes), len(dataset))
+    recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
     folder = _working_folder(out, resume=resume)

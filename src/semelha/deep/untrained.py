@@ -36,7 +36,7 @@ class TorchEmbedder:
         """(n, dim) float32, as `NetworkEmbedder.embed`."""
         out = [np.empty((0, self.dim), np.float32)]
         for start in range(0, len(pictures), batch_size):
-            block = prepare(pictures[start : start + batch_size], self.card.input)
+            block = prepare(pictures[start : start + batch_size], self.card.input, first=start)
             out.append(embed(self.module, block, torch.device("cpu"), batch=batch_size))
             if progress is not None:
                 progress(min(start + batch_size, len(pictures)), len(pictures))

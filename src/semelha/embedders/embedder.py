@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from semelha.embedders.card import Card, InputSpec
+from semelha.embedders.card import Card
 from semelha.embedders.folder import GRAPH, WEIGHTS, read_card, read_file, write_folder
-from semelha.errors import ModelAltered, PictureError
-from semelha.images import Picture, as_rgb, decode, fit, read_all
+from semelha.embedders.graph import Graph
+from semelha.embedders.sources import Source, prepare
+from semelha.errors import UsageError
 from semelha.metrics import Metric, metric_from_card
-
-Source = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Picture
-"""A picture: a file, its bytes, its pixels, or a `Picture`."""
 
 Progress = Callable[[int, int], None]
 """Called with (done, in all)."""
@@ -54,14 +51,13 @@ class NetworkEmbedder:
         Name of its vector space.
     """
 
-    def __init__(self, folder: Path, card: Card, session: ort.InferenceSession) -> None:
+    def __init__(self, folder: Path, card: Card, graph: Graph) -> None:
         self.folder = folder
         self.card = card
         self.dim = card.dim
         self.metric = metric_from_card(card.metric)
         self.fingerprint = card.fingerprint
-        self._session = session
-        self._input = session.get_inputs()[0].name
+        self._graph = graph
 
     def __repr__(self) -> str:
         return f"NetworkEmbedder({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
@@ -90,17 +86,22 @@ class NetworkEmbedder:
         """
         out = [np.empty((0, self.dim), np.float32)]
         for start in range(0, len(pictures), batch_size):
-            out.append(self.embed_pixels(prepare(pictures[start : start + batch_size], self.card.input)))
+            out.append(self.embed_pixels(prepare(pictures[start : start + batch_size], self.card.input, first=start)))
             if progress is not None:
                 progress(min(start + batch_size, len(pictures)), len(pictures))
         return np.concatenate(out)
 
     def embed_pixels(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed pictures that are fitted already: (n, channels, height, width) uint8 → (n, dim) float32."""
+        spec = self.card.input
+        shape = (spec.channels, spec.height, spec.width)
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
+            raise UsageError(
+                f"the model takes (n, {', '.join(map(str, shape))}) uint8, not {pixels.shape} {pixels.dtype}"
+            )
         if not len(pixels):
             return np.empty((0, self.dim), np.float32)
-        vectors: NDArray[np.float32] = self._session.run(None, {self._input: pixels})[0]
-        return vectors
+        return self._graph(pixels)
 
 
 def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -> NetworkEmbedder:
@@ -125,23 +126,13 @@ def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -
     card = read_card(folder)
     graph = read_file(folder, GRAPH, card)
     read_file(folder, WEIGHTS, card)
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    try:
-        # From bytes, a graph has no folder from which it could read external data.
-        session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises many kinds, none of them public
-        raise ModelAltered(f"{folder / GRAPH} is no graph that ONNX Runtime can run: {error}") from error
-    _check(session, card, folder)
-    return NetworkEmbedder(folder, card, session)
+    return NetworkEmbedder(folder, card, Graph(graph, card, name=str(folder / GRAPH), threads=threads))
 
 
 def write_model(
     folder: str | os.PathLike[str], *, card: Card, onnx: bytes, weights: Mapping[str, NDArray[Any]]
 ) -> NetworkEmbedder:
-    """Write a model folder, whole or not at all, and load it.
+    """Write a model folder, whole or not at all.
 
     Parameters
     ----------
@@ -155,56 +146,11 @@ def write_model(
 
     Raises
     ------
+    ModelAltered
+        The graph is not what the card says.
     ModelError
+        `folder` exists, or cannot be written.
     """
-    write_folder(Path(folder), card=card, onnx=onnx, weights=weights)
-    return load_embedder(folder)
-
-
-def prepare(pictures: Sequence[Source], spec: InputSpec) -> NDArray[np.uint8]:
-    """Decode and fit, in threads: (n, channels, height, width) uint8. Raises the `PictureError` of the first bad."""
-    sources = as_pictures(pictures)
-    out = np.empty((len(sources), spec.channels, spec.height, spec.width), np.uint8)
-    for number, result in enumerate(read_all(sources, lambda picture: fitted(picture.pixels(), spec))):
-        if isinstance(result, PictureError):
-            raise result
-        out[number] = result
-    return out
-
-
-def fitted(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    """What the graph takes of one picture: (h, w, 3) → (channels, height, width)."""
-    size = (spec.height, spec.width)
-    return fit(pixels, size, channels=spec.channels, mode=spec.fit, background=spec.background).transpose(2, 0, 1)
-
-
-def as_pictures(sources: Sequence[Source]) -> list[Picture]:
-    """Whatever pictures were given as, without decoding files. Bytes are decoded. Raises `PictureError`."""
-    return [_picture(source, number) for number, source in enumerate(sources)]
-
-
-def _picture(source: Source, number: int) -> Picture:
-    if isinstance(source, Picture):
-        return source
-    if isinstance(source, bytes):
-        return Picture(source=decode(source), label="", name=f"picture {number}")
-    if isinstance(source, np.ndarray):
-        return Picture(source=as_rgb(source), label="", name=f"picture {number}")
-    return Picture(source=Path(source), label="", name=os.fspath(source))
-
-
-def _check(session: ort.InferenceSession, card: Card, folder: Path) -> None:
-    """The graph takes and gives what the card says, by running it once."""
-    spec = card.input
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or len(session.get_outputs()) != 1 or inputs[0].type != "tensor(uint8)":
-        raise ModelAltered(f"{folder / GRAPH} does not take one uint8 array and give one")
-    try:
-        blank = np.zeros((2, spec.channels, spec.height, spec.width), np.uint8)
-        (vectors,) = session.run(None, {inputs[0].name: blank})
-    except Exception as error:  # as above
-        raise ModelAltered(f"{folder / GRAPH} cannot embed a blank picture: {error}") from error
-    if vectors.shape != (2, card.dim) or vectors.dtype != np.float32:
-        raise ModelAltered(
-            f"{folder / GRAPH} gives {vectors.dtype} {vectors.shape[1:]}, its card says {card.dim} floats"
-        )
+    graph = Graph(onnx, card, name=f"the graph for {folder}")
+    sealed = write_folder(Path(folder), card=card, onnx=onnx, weights=weights)
+    return NetworkEmbedder(Path(folder), sealed, graph)

@@ -22,8 +22,8 @@ from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNe
 CARD, GRAPH, WEIGHTS = "model.json", "embedder.onnx", "weights.safetensors"
 
 
-def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str, NDArray[Any]]) -> None:
-    """Write a model folder under another name, sync it, and rename it into place.
+def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str, NDArray[Any]]) -> Card:
+    """Write a model folder under another name, sync it, and rename it into place. Returns its card as written.
 
     Raises
     ------
@@ -51,6 +51,7 @@ def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str,
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
         raise ModelError(f"the model cannot be written to {folder}: {error.strerror or error}") from error
+    return sealed
 
 
 def read_card(folder: Path) -> Card:
@@ -63,10 +64,10 @@ def read_card(folder: Path) -> Card:
     data = _read(folder, CARD)
     try:
         content = json.loads(data)
-        version = content["format"]
+        version = int(content["format"])
     except (ValueError, KeyError, TypeError) as error:
         raise ModelAltered(f"{folder / CARD} is no model card") from error
-    if not isinstance(version, int) or version > FORMAT:
+    if version > FORMAT:
         raise ModelTooNew(f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha")
     try:
         card = Card.model_validate(content)
@@ -76,6 +77,8 @@ def read_card(folder: Path) -> Card:
         raise ModelAltered(f"{folder / CARD} is damaged: {where}: {problem['msg']}") from error
     if card.own_checksum() != card.checksum:
         raise ModelAltered(f"{folder / CARD} was altered: its checksum is another")
+    if card.sealed(card.files).fingerprint != card.fingerprint:
+        raise ModelAltered(f"{folder / CARD} was altered: its fingerprint is of another vector space")
     return card
 
 

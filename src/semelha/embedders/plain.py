@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders.embedder import Source, as_pictures
+from semelha.embedders.sources import Source, as_pictures
 from semelha.errors import PictureError
 from semelha.features import RawPixels
 from semelha.images import read_all

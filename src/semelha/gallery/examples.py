@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import NetworkEmbedder, Source
-from semelha.embedders.embedder import as_pictures, fitted
+from semelha.embedders import NetworkEmbedder, Source, as_pictures, fitted
 from semelha.errors import PictureError
 from semelha.gallery.state import State
 from semelha.images import Dataset, Picture, content_hash, encode, read_all

@@ -12,8 +12,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import NetworkEmbedder, Progress, Source, load_embedder
-from semelha.embedders.embedder import as_pictures
+from semelha.embedders import NetworkEmbedder, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
 from semelha.gallery.examples import Enrollment, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings

@@ -1,0 +1,107 @@
+"""The report: one file that asks for nothing, shows foreign text as text, and says how thresholds were chosen."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from tests.evaluation.made import Known, dataset
+
+from semelha.embedders import NetworkEmbedder, raw_pixels
+from semelha.errors import SemelhaError
+from semelha.evaluation import evaluate, write_report
+from semelha.images import Skipped
+
+VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
+
+
+class Page(HTMLParser):
+    """Tags, their attributes, the text; and that every tag is closed."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text = ""
+        self.feed(html)
+        assert not self.open, f"not closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def html(tiny: NetworkEmbedder, tmp_path_factory: pytest.TempPathFactory) -> str:
+    data = dataset(name="<script>alert(1)</script>")
+    data = replace(data, skipped=(Skipped("<i>odd</i>.png", "no picture & no text"),))
+    found = evaluate(Known(), data, baselines={"raw_pixels": raw_pixels()})
+    card = tiny.card.model_copy(update={"name": "<img src=x onerror=alert(2)>", "training": {"data": "</pre><p>"}})
+    return write_report(found, tmp_path_factory.mktemp("r") / "deep" / "report.html", card=card).read_text("utf-8")
+
+
+def test_it_asks_for_nothing_outside(html: str) -> None:
+    page = Page(html)
+    for name, value in page.attributes:
+        if name in ("src", "href", "xlink:href", "srcset", "data", "poster"):
+            assert value.startswith(("data:", "#")), f"{name}={value[:60]}"
+    assert not {"script", "link", "iframe", "object", "base"} & set(page.tags)
+    assert "@import" not in html
+    assert not re.findall(r"url\((?!['\"]?(?:#|data:))", html)
+
+
+def test_what_came_from_outside_is_text(html: str) -> None:
+    page = Page(html)
+    assert "alert(1)" in page.text
+    assert "<img src=x onerror" in page.text
+    assert "<i>odd</i>.png" in page.text
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+
+
+def test_it_shows_figures_curves_pictures_and_card(html: str) -> None:
+    page = Page(html)
+    for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 files left out", "The model's card", "1,200 pictures"):
+        assert expected in page.text
+    assert page.tags.count("svg") == 2
+    assert page.tags.count("img") >= 16
+
+
+def test_every_open_set_figure_says_how_its_threshold_was_chosen(html: str) -> None:
+    tiles = re.findall(r"<div><dt>(.*?)</dt><dd>.*?</dd><p>(.*?)</p></div>", html)
+    rows = re.findall(r'<th scope="row">(.*?)</th>', html)
+    said = [f"{name} {what}" for name, what in tiles] + rows
+    open_set = [text for text in said if "FNIR" in text or "FPIR" in text]
+    assert len(open_set) == 6
+    assert all("hindsight" in text or "calibrated" in text for text in open_set)
+
+
+def test_braces_in_foreign_text_are_no_parts_of_the_template(tmp_path: Path) -> None:
+    found = evaluate(Known(), dataset(classes=10, name="{{card}} {{nothing}}"))
+    assert "{{nothing}}" in write_report(found, tmp_path / "r.html").read_text("utf-8")
+
+
+def test_without_calibration_it_says_why(tmp_path: Path) -> None:
+    found = evaluate(Known(), dataset(classes=10))
+    text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
+    assert "Not calibrated, so no achieved rates" in text
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SemelhaError, match="cannot be written"):
+        write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "file" / "report.html")

@@ -1,0 +1,120 @@
+"""Protocols: who is enrolled and who probes, the open set, baselines, and what cannot be evaluated."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.evaluation.made import Known, dataset
+
+from semelha.embedders import raw_pixels
+from semelha.errors import DatasetError
+from semelha.evaluation import Protocol, evaluate
+from semelha.evaluation.measures import retrieval
+from semelha.images import Dataset, Picture
+
+NAMES = {"r_at_1", "map_at_r", "fnir_at_fpir", "fpir_target", "fpir_achieved", "fnir_achieved"}
+
+
+def test_each_picture_searches_all_others_where_nothing_is_said() -> None:
+    data = dataset()
+    found = evaluate(Known(), data)
+    expected = retrieval(Known().embed(data.pictures), data.labels, metric=Known().metric)
+    assert found.result.retrieval.r_at == expected.r_at
+    assert found.result.to_json()["map_at_r"] == expected.map_at_r
+    assert len(found.queries) == len(found.references) == 1200
+
+
+@pytest.mark.parametrize("pair", [("gallery", "query"), ("train", "test")])
+def test_splits_say_who_is_enrolled(pair: tuple[str, str]) -> None:
+    data = dataset(split=[pair[0], pair[1], "else"].__getitem__)
+    found = evaluate(Known(), data)
+    assert {data.pictures[i].split for i in found.references} == {pair[0]}
+    assert {data.pictures[i].split for i in found.queries} == {pair[1]}
+
+
+def test_a_protocol_says_who_is_enrolled() -> None:
+    data = dataset()
+    found = evaluate(Known(), data, protocol=Protocol(enroll=lambda picture: picture.name.endswith("/0")))
+    assert (len(found.references), len(found.queries)) == (400, 800)
+
+
+def test_map_among_all_is_that_of_leaving_one_out() -> None:
+    data, first = dataset(), lambda picture: picture.name.endswith("/0")
+    alone = evaluate(Known(), data).result
+    both = evaluate(Known(), data, protocol=Protocol(enroll=first, map_among_all=True)).result
+    assert both.to_json()["map_at_r"] == alone.to_json()["map_at_r"]
+    assert both.retrieval.r_at[1] != alone.retrieval.r_at[1]
+
+
+def test_the_calibrated_rate_holds_on_average() -> None:
+    """The guarantee is over galleries: twenty of them, 250 subjects each, strangers at 5%."""
+    rates = []
+    for seed in range(20):
+        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed).result.open_set
+        assert open_set.enrolled == 250
+        assert open_set.fpir_achieved is not None
+        rates.append(open_set.fpir_achieved)
+    error = np.std(rates) / np.sqrt(len(rates))
+    assert np.mean(rates) <= 0.05 + 2 * error
+
+
+def test_known_and_strangers_do_not_mix() -> None:
+    found = evaluate(Known(), dataset(classes=100), protocol=Protocol(known=0.3), fpir=0.1).result.open_set
+    assert found.enrolled == 30
+    assert (found.hindsight.mated, found.hindsight.non_mated) == (30 * 2, 70 * 3)
+
+
+def test_too_few_subjects_for_the_rate_is_said_and_not_measured() -> None:
+    found = evaluate(Known(), dataset(classes=20), fpir=0.01).result
+    assert found.to_json()["fpir_achieved"] is None
+    assert "enroll" in found.open_set.note
+
+
+def test_groups_never_match_within() -> None:
+    """Every picture's own class lies in its group, so nothing can be found."""
+    data = dataset(classes=10)
+    grouped = Dataset("grouped", tuple(replace(picture, group=picture.label) for picture in data))
+    found = evaluate(Known(), grouped, fpir=0.5).result
+    assert not found.retrieval.used.any()
+    assert found.to_json()["r_at_1"] is None
+
+
+def test_figures_have_one_set_of_names_and_are_json() -> None:
+    found = evaluate(Known(), dataset(), baselines={"raw_pixels": raw_pixels()})
+    content = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert set(content) >= NAMES
+    assert set(content["raw_pixels"]) >= NAMES
+    assert {"pictures", "classes", "skipped", "probes", "seconds"} <= set(content)
+
+
+def test_the_seed_draws_the_classes() -> None:
+    one, same, other = (evaluate(Known(), dataset(), seed=seed).to_json() for seed in (0, 0, 1))
+    for content in (one, same, other):
+        content.pop("seconds")
+    assert one == same
+    assert one["fnir_at_fpir"] != other["fnir_at_fpir"] or one["fpir_achieved"] != other["fpir_achieved"]
+
+
+def test_a_bad_picture_is_left_out_and_listed(tmp_path: object) -> None:
+    data = dataset(classes=10)
+    bad = Picture(np.zeros((2, 2), np.float32), "0", name="bad")  # type: ignore[arg-type]
+    found = evaluate(Known(), Dataset("some", (*data.pictures, bad)))
+    assert [one.name for one in found.dataset.skipped] == ["bad"]
+    assert found.to_json()["pictures"] == 30
+
+
+def test_progress_is_told_for_each_embedder() -> None:
+    told: list[tuple[str, int, int]] = []
+    evaluate(Known(), dataset(classes=10), baselines={"pixels": raw_pixels()}, progress=lambda *now: told.append(now))
+    assert ("model", 30, 30) in told
+    assert ("pixels", 30, 30) in told
+
+
+def test_what_cannot_be_evaluated() -> None:
+    with pytest.raises(DatasetError, match="needs two or more"):
+        evaluate(Known(), dataset(classes=1))
+    with pytest.raises(DatasetError, match="0 pictures are enrolled"):
+        evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: False))
+    with pytest.raises(DatasetError, match="0 probe"):
+        evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: True))
