@@ -39,14 +39,14 @@ class Pooling(StrEnum):
 def plan(
     dataset: Dataset,
     seed: int,
-    backbone: str | None,
-    pretrained: str | None,
-    size: int | None,
-    channels: int | None,
-    dim: int | None,
-    pooling: Pooling | None,
-    loss: Loss | None,
-    steps: int | None,
+    backbone: str | None = None,
+    pretrained: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    dim: int | None = None,
+    pooling: Pooling | None = None,
+    loss: Loss | None = None,
+    steps: int | None = None,
 ) -> tuple[Network, Recipe]:
     """What was asked for, and for the rest what the pictures ask for."""
     try:

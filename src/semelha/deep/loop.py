@@ -27,7 +27,7 @@ from semelha.evaluation.measures import retrieval
 from semelha.metrics import Cosine
 
 CHECKPOINT_SECONDS = 30.0
-VALIDATIONS = 20
+VALIDATIONS = 20  # in the whole of a training; its first half, which is never the best, goes without
 LOG_STEPS = 10
 
 
@@ -143,7 +143,7 @@ def fit(
             value = float(loss.detach())
             if not math.isfinite(value):
                 raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
-            if validation is not None and (done >= 1 or int(done * VALIDATIONS) > int(was * VALIDATIONS)):
+            if validation is not None and _due(was, done):
                 score = _validate(average.module, validation, fabric.device)
                 if score >= best_score:
                     best, best_score = _copy(average.module), score
@@ -218,6 +218,11 @@ def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
 def _validate(network: nn.Module, validation: Part, device: torch.device) -> float:
     embeddings = embed(network, validation.read(np.arange(len(validation.rows))), device)
     return float(retrieval(embeddings, validation.classes, metric=Cosine(), ks=(1,)).r_at[1])
+
+
+def _due(was: float, done: float) -> bool:
+    """Is it time for a validation?"""
+    return done >= 1 or (done >= 0.5 and int(done * VALIDATIONS) > int(was * VALIDATIONS))
 
 
 def _done(step: int, elapsed: float, recipe: Recipe) -> float:
