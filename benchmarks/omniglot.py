@@ -101,11 +101,12 @@ def link_classes(source: Path, target: Path, *, leave_out: list[str]) -> None:
             (target / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
 
 
-def train(folder: Path, out: Path, seed: int) -> tuple[semelha.NetworkEmbedder, float | None]:
-    """The model of that seed and the minutes that its command took, or None where it was there already."""
+def train(folder: Path, out: Path, seed: int) -> tuple[semelha.NetworkEmbedder, float]:
+    """The model of that seed and the minutes of its command; of the training alone where it was there already."""
     out = out.with_name(f"{out.name}-seed{seed}") if seed else out
     if out.exists():
-        return semelha.load_embedder(out), None
+        model = semelha.load_embedder(out)
+        return model, model.card.training["seconds"] / 60
     command = [sys.executable, "-m", "semelha.cli", "train", str(folder), "--out", str(out)]
     start = time.monotonic()
     subprocess.run(command + (["--seed", str(seed)] if seed else []), check=True)

@@ -7,8 +7,13 @@ import pytest
 from PIL import Image
 
 from semelha.deep.cache import open_cache
+from semelha.embedders import InputSpec
 from semelha.errors import TrainingError
 from semelha.images import Dataset, content_hash, fit, read_folder
+
+
+def spec(size: int, channels: int = 1) -> InputSpec:
+    return InputSpec(height=size, width=size, channels=channels)
 
 
 def folder_of(path: Path, count: int = 3) -> Dataset:
@@ -24,7 +29,7 @@ def folder_of(path: Path, count: int = 3) -> Dataset:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_holds_the_fitted_pictures_in_order(tmp_path: Path, channels: int) -> None:
     dataset = folder_of(tmp_path / "data")
-    cache = open_cache(dataset, tmp_path, size=16, channels=channels)
+    cache = open_cache(dataset, tmp_path, spec(16, channels))
     assert cache.pixels.shape == (6, channels, 16, 16)
     for i, picture in enumerate(dataset):
         expected = fit(picture.pixels(), (16, 16), channels=channels).transpose(2, 0, 1)
@@ -32,30 +37,37 @@ def test_holds_the_fitted_pictures_in_order(tmp_path: Path, channels: int) -> No
         assert cache.hashes[i] == content_hash(picture.pixels())
 
 
+def test_another_way_to_fit_is_another_cache(tmp_path: Path) -> None:
+    dataset = folder_of(tmp_path / "data")
+    padded = np.array(open_cache(dataset, tmp_path, spec(16)).pixels)
+    stretched = open_cache(dataset, tmp_path, spec(16).model_copy(update={"fit": "stretch"})).pixels
+    assert not np.array_equal(padded, stretched)
+
+
 def test_is_used_again_and_made_anew_when_a_picture_changed(tmp_path: Path) -> None:
     dataset = folder_of(tmp_path / "data")
-    open_cache(dataset, tmp_path, size=16, channels=1)
+    open_cache(dataset, tmp_path, spec(16, 1))
     made = (tmp_path / "pixels.u8").stat().st_mtime_ns
-    open_cache(dataset, tmp_path, size=16, channels=1)
+    open_cache(dataset, tmp_path, spec(16, 1))
     assert (tmp_path / "pixels.u8").stat().st_mtime_ns == made
     Image.new("RGB", (9, 9)).save(tmp_path / "data" / "a" / "0.png")
-    again = open_cache(dataset, tmp_path, size=16, channels=1)
+    again = open_cache(dataset, tmp_path, spec(16, 1))
     assert again.pixels[0].max() < 255
-    assert open_cache(dataset, tmp_path, size=8, channels=1).pixels.shape[2] == 8
+    assert open_cache(dataset, tmp_path, spec(8, 1)).pixels.shape[2] == 8
 
 
 def test_an_index_that_was_cut_off_is_made_anew(tmp_path: Path) -> None:
     dataset = folder_of(tmp_path / "data")
-    open_cache(dataset, tmp_path, size=16, channels=1)
+    open_cache(dataset, tmp_path, spec(16, 1))
     (tmp_path / "pixels.json").write_text('{"key": "')
-    assert len(open_cache(dataset, tmp_path, size=16, channels=1).pixels) == 6
+    assert len(open_cache(dataset, tmp_path, spec(16, 1)).pixels) == 6
 
 
 def test_bad_pictures_are_left_out_and_listed(tmp_path: Path) -> None:
     dataset = folder_of(tmp_path / "data")
     file = tmp_path / "data" / "a" / "1.png"
     file.write_bytes(file.read_bytes()[:100])
-    cache = open_cache(dataset, tmp_path, size=16, channels=1)
+    cache = open_cache(dataset, tmp_path, spec(16, 1))
     assert len(cache.pixels) == len(cache.dataset) == len(cache.hashes) == 5
     assert [Path(skipped.name).name for skipped in cache.dataset.skipped] == ["1.png"]
 
@@ -68,4 +80,4 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(TrainingError, match="No space left"):
-        open_cache(dataset, tmp_path, size=16, channels=1)
+        open_cache(dataset, tmp_path, spec(16, 1))

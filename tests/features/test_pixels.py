@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from semelha.features import RawPixels
-from semelha.features.pixels import without_background
 from semelha.images import TEST_SCRIPTS, glyphs
 
 
@@ -34,15 +33,6 @@ def test_centered_forgets_where_the_thing_is() -> None:
     centered, whole = RawPixels(centered=True), RawPixels()
     assert np.array_equal(centered(square_at(2, 3)), centered(square_at(25, 20)))
     assert not np.array_equal(whole(square_at(2, 3)), whole(square_at(25, 20)))
-
-
-def test_the_background_is_cut_where_the_corners_agree_on_one() -> None:
-    pixels = np.full((20, 30, 3), (10, 200, 10), np.uint8)
-    pixels[4:9, 6:16] = 255
-    assert without_background(pixels).shape == (5, 10, 3)
-    assert without_background(np.full((20, 30, 3), 7, np.uint8)).shape == (20, 30, 3)
-    pixels[0, 0] = 255
-    assert without_background(pixels).shape == (20, 30, 3)
 
 
 @pytest.mark.parametrize(("centered", "least", "most"), [(True, 0.50, 0.56), (False, 0.64, 0.70)])

@@ -13,7 +13,7 @@ def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@pytest.mark.parametrize("mode", ["pad", "stretch"])
+@pytest.mark.parametrize("mode", ["pad", "stretch", "ink"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 9), (32, 48), (300, 200)])
 def test_the_shape_that_was_asked_for(shape: tuple[int, int], channels: int, mode: str) -> None:

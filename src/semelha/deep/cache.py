@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.embedders import InputSpec, fitted
 from semelha.errors import PictureError, TrainingError
-from semelha.images import Dataset, Picture, Skipped, content_hash, fit, read_all
+from semelha.images import Dataset, Picture, Skipped, content_hash, read_all
 
 Progress = Callable[[int, int], None]
 
@@ -27,7 +28,7 @@ class PixelCache:
 
     Attributes
     ----------
-    pixels : (pictures, channels, size, size) uint8, memory-mapped, read-only
+    pixels : (pictures, channels, height, width) uint8, memory-mapped, read-only
     hashes : tuple of str
         Content hash of each decoded picture, before fitting.
     dataset : Dataset
@@ -44,9 +45,7 @@ class PixelCache:
         return float(some.mean() / 255), max(float(some.std() / 255), 1e-3)
 
 
-def open_cache(
-    dataset: Dataset, folder: Path, *, size: int, channels: int, progress: Progress | None = None
-) -> PixelCache:
+def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Progress | None = None) -> PixelCache:
     """The cache of `dataset` in `folder`: opened where it is there and complete, otherwise made.
 
     Pictures that cannot be decoded are left out and listed in the `skipped` of the cache's data set.
@@ -57,20 +56,21 @@ def open_cache(
         The folder cannot be written, or has no room.
     """
     pixels_file, index_file = folder / "pixels.u8", folder / "pixels.json"
-    key = _key(dataset, size, channels)
+    key = _key(dataset, spec)
     if not _complete(index_file, key):
         try:
             index_file.unlink(missing_ok=True)
-            _write(dataset, pixels_file, index_file, key, size, channels, progress)
+            _write(dataset, pixels_file, index_file, key, spec, progress)
         except OSError as error:
             raise TrainingError(f"the picture cache cannot be written to {folder}: {error.strerror}") from error
     index = json.loads(index_file.read_text())
     kept = dataset.select(index["kept"])
     skipped = tuple(Skipped(name, reason) for name, reason in index["skipped"])
+    shape = (spec.channels, spec.height, spec.width)
     pixels: NDArray[np.uint8] = (
-        np.memmap(pixels_file, np.uint8, "r", shape=(len(kept), channels, size, size))
+        np.memmap(pixels_file, np.uint8, "r", shape=(len(kept), *shape))
         if len(kept)
-        else np.empty((0, channels, size, size), np.uint8)
+        else np.empty((0, *shape), np.uint8)
     )
     return PixelCache(pixels, tuple(index["hashes"]), kept.with_skipped(skipped))
 
@@ -89,13 +89,12 @@ def _write(
     pixels_file: Path,
     index_file: Path,
     key: str,
-    size: int,
-    channels: int,
+    spec: InputSpec,
     progress: Progress | None,
 ) -> None:
     def prepared(picture: Picture) -> tuple[NDArray[np.uint8], str]:
         pixels = picture.pixels()
-        return fit(pixels, (size, size), channels=channels), content_hash(pixels)
+        return fitted(pixels, spec), content_hash(pixels)
 
     kept: list[int] = []
     hashes: list[str] = []
@@ -106,7 +105,7 @@ def _write(
                 skipped.append((dataset.pictures[i].name, str(result)))
             else:
                 pixels, digest = result
-                file.write(np.ascontiguousarray(pixels.transpose(2, 0, 1)).tobytes())
+                file.write(pixels.tobytes())
                 kept.append(i)
                 hashes.append(digest)
             if progress is not None:
@@ -119,9 +118,9 @@ def _write(
     partial.replace(index_file)
 
 
-def _key(dataset: Dataset, size: int, channels: int) -> str:
+def _key(dataset: Dataset, spec: InputSpec) -> str:
     """What the cache depends on: a file that was changed has another time or size."""
-    digest = hashlib.sha256(f"{size}/{channels}".encode())
+    digest = hashlib.sha256(spec.model_dump_json().encode())
     for picture in dataset:
         digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode())
         if isinstance(picture.source, Path):

@@ -6,7 +6,7 @@ A `Network` says what to build, in words and numbers that a model card can hold;
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,9 @@ from semelha.deep.backbones import timm_backbone
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.pooling import Average, GeM
 from semelha.deep.small import SmallBackbone
+from semelha.embedders import InputSpec
 from semelha.errors import UsageError
+from semelha.images import Fit
 from semelha.metrics import Cosine
 
 SMALL = "small"
@@ -33,6 +35,8 @@ class Network:
         Grey or RGB.
     size : int
         Side of the square input, in pixels.
+    fit : {"pad", "stretch", "ink"}
+        How a picture becomes that square (`semelha.images.fit`).
     dim : int
         Length of the embedding.
     pooling : {"average", "gem"}
@@ -46,6 +50,7 @@ class Network:
     backbone: str = SMALL
     channels: int = 1
     size: int = 48
+    fit: Fit = "pad"
     dim: int = 128
     pooling: Literal["average", "gem"] = "average"
     pretrained: bool | str = False
@@ -57,10 +62,17 @@ class Network:
             raise UsageError(f"channels is {self.channels}: it is 1 (grey) or 3 (RGB)")
         if not 8 <= self.size <= 2048:
             raise UsageError(f"size is {self.size}: it lies between 8 and 2048 pixels")
+        if self.fit not in get_args(Fit):
+            raise UsageError(f"fit is {self.fit!r}: it is one of {', '.join(get_args(Fit))}")
         if not 2 <= self.dim <= 8192:
             raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
         if self.pooling not in ("average", "gem"):
             raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
+
+    def input_spec(self) -> InputSpec:
+        """What it takes."""
+        channels: Literal[1, 3] = 1 if self.channels == 1 else 3
+        return InputSpec(height=self.size, width=self.size, channels=channels, fit=self.fit)
 
     def as_card(self) -> dict[str, object]:
         """Every argument, as a model card keeps it."""

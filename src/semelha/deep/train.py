@@ -20,7 +20,7 @@ from semelha.deep.export import export_onnx
 from semelha.deep.loop import Part, Trained, Watch, fit
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
-from semelha.embedders import Card, InputSpec, NetworkEmbedder, write_model
+from semelha.embedders import Card, NetworkEmbedder, write_model
 from semelha.errors import DatasetError, TrainingError
 from semelha.images import Dataset, split_classes
 
@@ -86,7 +86,7 @@ def train_network(
         export_onnx(
             built, channels=network.channels, size=network.size, name=network.backbone
         )  # refused now, not after
-    cache = open_cache(dataset, folder, size=network.size, channels=network.channels, progress=watch_reading)
+    cache = open_cache(dataset, folder, network.input_spec(), progress=watch_reading)
     for skipped in cache.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
     _check(cache.dataset)
@@ -133,7 +133,7 @@ def publish(
     settings = {k: v for k, v in asdict(recipe).items() if k != "loss"}
     card = Card.draft(
         name=out.name,
-        input=InputSpec(height=size, width=size, channels=1 if network.channels == 1 else 3),
+        input=network.input_spec(),
         mean=[network.mean] * network.channels,
         std=[network.std] * network.channels,
         dim=network.dim,

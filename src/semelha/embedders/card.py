@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from semelha._version import __version__
+from semelha.images import Fit
 
 FORMAT = 1
 
@@ -22,7 +23,7 @@ class InputSpec(BaseModel):
     height: int = Field(ge=1, le=4096)
     width: int = Field(ge=1, le=4096)
     channels: Literal[1, 3]
-    fit: Literal["pad", "stretch"] = "pad"
+    fit: Fit = "pad"
     background: int = Field(default=255, ge=0, le=255)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.images import fit
+from semelha.images import fit, without_background
 
 
 class RawPixels:
@@ -35,15 +35,3 @@ class RawPixels:
         """(h, w, 3) uint8 → (dim,) float32 on the scale 0..1."""
         cut = without_background(pixels) if self.centered else pixels
         return fit(cut, self.size, channels=self.channels).reshape(-1).astype(np.float32) / np.float32(255)
-
-
-def without_background(pixels: NDArray[np.uint8], *, tolerance: int = 48) -> NDArray[np.uint8]:
-    """The smallest box of all that differs from the background, where the four corners agree on one."""
-    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.int16)  # (4, 3)
-    if np.ptp(corners, axis=0).max() > tolerance:
-        return pixels
-    differs = (np.abs(pixels - np.median(corners, axis=0)) > tolerance).any(axis=2)
-    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
-    if not len(rows):
-        return pixels
-    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

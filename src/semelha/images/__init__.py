@@ -2,9 +2,10 @@
 
 from semelha.images.dataset import Dataset, Picture, Skipped, as_rgb, split_classes
 from semelha.images.decode import Box, Limits, decode
-from semelha.images.fit import content_hash, encode, fit
+from semelha.images.fit import Fit, content_hash, encode, fit
 from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
+from semelha.images.ink import without_background
 from semelha.images.reading import read_all, readable
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "TRAIN_SCRIPTS",
     "Box",
     "Dataset",
+    "Fit",
     "Limits",
     "Picture",
     "Skipped",
@@ -27,4 +29,5 @@ __all__ = [
     "read_manifest",
     "readable",
     "split_classes",
+    "without_background",
 ]

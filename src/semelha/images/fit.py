@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Fit = Literal["pad", "stretch"]
+from semelha.images.ink import draw_closer
+
+Fit = Literal["pad", "stretch", "ink"]
 
 
 def fit(
@@ -30,14 +32,15 @@ def fit(
         Of the result.
     channels : {1, 3}
         1: luma of ITU-R 601.
-    mode : {"pad", "stretch"}
-        Keep the proportions and fill up with `background`, or not.
+    mode : {"pad", "stretch", "ink"}
+        Keep the proportions and fill up with `background`, or not; or not, after going closer to what is drawn
+        (`draw_closer`).
 
     Returns
     -------
     (height, width, channels) uint8
     """
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(draw_closer(pixels) if mode == "ink" else pixels)
     if channels == 1:
         image = image.convert("L")
     height, width = size
