@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.index.neighbors import Neighbors, Vectors
-from semelha.metrics import Metric
+from semelha.metrics import MappedMetric, Metric
 
 SPARE = 16  # candidates beyond k that are ranked again in float64
 
 
 class LinearIndex:
     """Exact search by comparing with every vector: FAISS flat on the metric's maps, then ranked again in float64.
+
+    A metric without maps is scanned as `metric.nearest` does; `stats` says so.
 
     Parameters
     ----------
@@ -34,9 +36,12 @@ class LinearIndex:
         if len(ids) != len(vectors) or len(np.unique(ids)) != len(ids):
             raise ValueError("an index needs one vector for each id, and every id once")
         order = np.argsort(ids, kind="stable")  # equal distances then come in the order of ids
+        rows = np.ascontiguousarray(vectors, np.float32)[order]
+        if len(ids):
+            self.metric.check(rows, "what is stored")
         self._ids = np.asarray(ids, np.int64)[order]
-        self._vectors = np.ascontiguousarray(vectors, np.float32)[order]
-        self._flat = self._flat_index(self._vectors) if len(ids) else None
+        self._vectors = rows
+        self._flat = self._flat_index(rows) if len(ids) else None
 
     def add(self, ids: NDArray[np.int64], vectors: Vectors) -> None:
         """Hold these too."""
@@ -61,32 +66,44 @@ class LinearIndex:
             return part.search(queries, k)
         ids = np.full((len(queries), k), -1, np.int64)
         distances = np.full((len(queries), k), np.inf)
-        if self._flat is None or not len(queries):
+        if not len(self) or not len(queries):
             return Neighbors(ids, distances)
-        wide = min(k + SPARE, len(self))
-        mapped = np.ascontiguousarray(self.metric.query_map(np.asarray(queries, np.float32)), np.float32)
-        _, rows = self._flat.search(mapped, wide)
-        exact = self._exact(np.asarray(queries, np.float64), rows)  # (queries, wide)
-        order = np.lexsort((rows, exact), axis=1)[:, :k]
-        width = order.shape[1]
-        ids[:, :width] = self._ids[np.take_along_axis(rows, order, axis=1)]
-        distances[:, :width] = np.take_along_axis(exact, order, axis=1)
+        width = min(k, len(self))
+        rows, exact = self._nearest(np.asarray(queries), width)  # (queries, width)
+        ids[:, :width] = self._ids[rows]
+        distances[:, :width] = exact
         return Neighbors(ids, distances)
 
     def stats(self) -> dict[str, object]:
-        """Kind, number of vectors, bytes held."""
-        return {"kind": "linear", "vectors": len(self), "bytes": 2 * self._vectors.nbytes}
+        """Kind, how it searches (`Metric.search`), number of vectors, bytes held."""
+        mapped = self._flat.ntotal * self._flat.d * 4 if self._flat is not None else 0
+        size = self._vectors.nbytes + mapped
+        return {"kind": "linear", "search": self.metric.search, "vectors": len(self), "bytes": size}
 
-    def _flat_index(self, vectors: NDArray[np.float32]) -> faiss.Index:
+    def _flat_index(self, vectors: NDArray[np.float32]) -> faiss.Index | None:
+        if not isinstance(self.metric, MappedMetric):
+            return None
         mapped = np.ascontiguousarray(self.metric.stored_map(vectors), np.float32)
         kind = faiss.IndexFlatIP if self.metric.product == "ip" else faiss.IndexFlatL2
         flat = kind(mapped.shape[1])
         flat.add(mapped)
         return flat
 
+    def _nearest(self, queries: Vectors, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Rows and distances of the k nearest, ties by row: each (queries, k)."""
+        exact = np.asarray(queries, np.float64)
+        if self._flat is None or not isinstance(self.metric, MappedMetric):
+            return self.metric.nearest(exact, self._vectors.astype(np.float64), k)
+        self.metric.check(exact, "the queries")
+        mapped = np.ascontiguousarray(self.metric.query_map(np.asarray(queries, np.float32)), np.float32)
+        _, rows = self._flat.search(mapped, min(k + SPARE, len(self)))
+        distances = self._exact(exact, rows)  # (queries, k + SPARE)
+        order = np.lexsort((rows, distances), axis=1)[:, :k]
+        return np.take_along_axis(rows, order, axis=1), np.take_along_axis(distances, order, axis=1)
+
     def _exact(self, queries: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Distances in float64 to the candidates of each query."""
         repeated = np.repeat(queries, rows.shape[1], axis=0)
         stored = self._vectors[rows.ravel()].astype(np.float64)
-        found: NDArray[np.float64] = self.metric.between(repeated, stored)
+        found: NDArray[np.float64] = self.metric.between(repeated, stored, check=False)
         return found.reshape(rows.shape)

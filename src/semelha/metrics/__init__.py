@@ -1,7 +1,63 @@
-"""Similarity functions: two maps and a link, so that one index serves them all."""
+"""Similarity functions: two maps and a link where there are such, so that one index serves them all."""
 
-from semelha.metrics.base import Metric
-from semelha.metrics.euclidean import Cosine, Euclidean
-from semelha.metrics.named import metric_from_card
+from semelha.metrics.base import Metric, Nearest
+from semelha.metrics.checks import smoothed
+from semelha.metrics.divergences import (
+    ChiSquare,
+    Jeffreys,
+    JensenShannon,
+    JensenShannonDistance,
+    KullbackLeibler,
+    ReverseKullbackLeibler,
+)
+from semelha.metrics.euclidean import Cosine, Euclidean, SquaredEuclidean
+from semelha.metrics.gaussians import (
+    GaussianBhattacharyya,
+    GaussianKullbackLeibler,
+    GaussianMatusita,
+    pack_gaussians,
+    unpack_gaussians,
+)
+from semelha.metrics.histograms import (
+    Bhattacharyya,
+    Hellinger,
+    Matusita,
+    SquaredHellinger,
+    SquaredMatusita,
+    bhattacharyya_coefficient,
+)
+from semelha.metrics.mahalanobis import Mahalanobis
+from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.named import METRICS, metric_from_card
+from semelha.metrics.scanned import ScannedMetric
 
-__all__ = ["Cosine", "Euclidean", "Metric", "metric_from_card"]
+__all__ = [
+    "METRICS",
+    "Bhattacharyya",
+    "ChiSquare",
+    "Cosine",
+    "Euclidean",
+    "GaussianBhattacharyya",
+    "GaussianKullbackLeibler",
+    "GaussianMatusita",
+    "Hellinger",
+    "Jeffreys",
+    "JensenShannon",
+    "JensenShannonDistance",
+    "KullbackLeibler",
+    "Mahalanobis",
+    "MappedMetric",
+    "Matusita",
+    "Metric",
+    "Nearest",
+    "ReverseKullbackLeibler",
+    "ScannedMetric",
+    "SquaredEuclidean",
+    "SquaredHellinger",
+    "SquaredMatusita",
+    "bhattacharyya_coefficient",
+    "metric_from_card",
+    "pack_gaussians",
+    "smoothed",
+    "unpack_gaussians",
+]

@@ -1,0 +1,62 @@
+"""A metric with maps: f(q, s) = link(φ(q) ⊙ ψ(s)), with ⊙ the squared Euclidean distance or the inner product.
+
+So one index serves them all, at the speed of matrix products. What hangs on one side alone, as Σ q ln q of a divergence,
+is one more coordinate of that side's map, 1 in the other's: the link is a function of a single number.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar, Literal
+
+from array_api_compat import array_namespace
+
+from semelha.metrics.base import Array, Metric
+from semelha.metrics.safe import positive_part
+from semelha.metrics.search import filtered
+
+
+class MappedMetric(Metric):
+    """Two maps and a link.
+
+    Attributes
+    ----------
+    product : {"l2sq", "ip"}
+        ⊙: squared Euclidean distance (smaller is nearer) or inner product (larger is nearer).
+    """
+
+    product: ClassVar[Literal["l2sq", "ip"]]
+    exact_map = True
+    search = "maps"
+
+    @abstractmethod
+    def query_map(self, q: Array) -> Array:
+        """φ: (n, d) → (n, m). Where it takes a logarithm, `UsageError` for a row that is not above 0."""
+
+    @abstractmethod
+    def stored_map(self, s: Array) -> Array:
+        """ψ: (n, d) → (n, m). Where it takes a logarithm, `UsageError` for a row that is not above 0."""
+
+    @abstractmethod
+    def link(self, x: Array) -> Array:
+        """Distances from values of ⊙, of any shape."""
+
+    def _all(self, q: Array, s: Array) -> Array:
+        return self.link(self._products(self.query_map(q), self.stored_map(s)))
+
+    def _each(self, q: Array, s: Array) -> Array:
+        xp = array_namespace(q, s)
+        a, b = self.query_map(q), self.stored_map(s)
+        return self.link(xp.sum(a * b, axis=1) if self.product == "ip" else xp.sum((a - b) ** 2, axis=1))
+
+    def _products(self, a: Array, b: Array) -> Array:
+        """Every a ⊙ b: (n, m), (k, m) → (n, k)."""
+        xp = array_namespace(a, b)
+        inner = a @ xp.matrix_transpose(b)
+        if self.product == "ip":
+            return inner
+        squares = xp.sum(a * a, axis=1)[:, None] + xp.sum(b * b, axis=1)[None, :]
+        return positive_part(squares - 2 * inner)
+
+    def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        return filtered(self, q, s, k, self._each)
