@@ -1,9 +1,83 @@
-"""The last layer maps to where the plain product is the metric."""
+"""The last layer maps to where the plain product is the metric, and what the metric is made of is learned."""
 
+import copy
+import io
+
+import numpy as np
+import pytest
 import torch
+from tests.metrics.made import EVERY, rows
 
 from semelha.deep.metric_layer import MetricLayer
-from semelha.metrics import Cosine, Euclidean
+from semelha.errors import UsageError
+from semelha.metrics import Cosine, Euclidean, Mahalanobis, MappedMetric, Matusita, Metric
+
+every_metric = pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
+
+
+@every_metric
+def test_the_products_of_the_outputs_are_the_metric(metric: Metric) -> None:
+    """Or, without maps, the layer hands on its input."""
+    layer = MetricLayer(metric).double()
+    q, s = torch.tensor(rows(metric, 4)), torch.tensor(rows(metric, 3, seed=1))
+    a, b = layer(q), layer.stored(s)
+    expected = torch.tensor(metric.pairwise(q.numpy(), s.numpy()))
+    torch.testing.assert_close(layer.distances(q, s), expected)
+    if isinstance(metric, MappedMetric):
+        product = a @ b.T if metric.product == "ip" else (a[:, None] - b[None]).square().sum(dim=2)
+        torch.testing.assert_close(metric.link(product), expected)
+    else:
+        assert a is q
+        assert b is s
+
+
+@every_metric
+def test_gradient_is_the_derivative(metric: Metric) -> None:
+    layer = MetricLayer(metric).double()
+    x = torch.tensor(rows(metric, 3), requires_grad=True)
+    y = torch.tensor(rows(metric, 2, seed=1), requires_grad=True)
+    parameters = tuple(layer.parameters())
+    assert len(parameters) == len(metric.arrays())
+    assert torch.autograd.gradcheck(
+        lambda q, s, *_: (layer(q), layer.stored(s), layer.distances(q, s)), (x, y, *parameters)
+    )
+
+
+def test_a_step_changes_l_and_pulls_together() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(6, 4)
+    layer = MetricLayer(Mahalanobis(M=np.eye(4)))
+    assert layer.L.dtype == torch.float32
+    before, optimizer = layer.L.detach().clone(), torch.optim.SGD(layer.parameters(), lr=0.01)
+    losses = []
+    for _ in range(3):
+        loss = layer.distances(x[:3], x[3:]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[0] > losses[1] > losses[2]
+    assert not torch.equal(layer.L, before)
+    found = layer.found
+    np.testing.assert_array_equal(found.arrays()["L"], layer.L.detach().numpy())
+    np.testing.assert_allclose(found.pairwise(x.numpy(), x.numpy()), layer.distances(x, x).detach(), atol=2e-3)
+
+
+def test_the_metric_that_was_given_is_left_alone() -> None:
+    L = torch.eye(3, dtype=torch.float64)
+    metric = Mahalanobis(L=L)
+    layer = MetricLayer(metric)
+    with torch.no_grad():
+        layer.L.mul_(2)
+    assert torch.equal(L, torch.eye(3, dtype=torch.float64))
+    assert metric.L is L
+    twin = copy.deepcopy(layer)
+    assert twin.L is not layer.L
+    file = io.BytesIO()
+    torch.save(layer.state_dict(), file)
+    file.seek(0)
+    twin.load_state_dict(torch.load(file, weights_only=True))
+    assert list(twin.state_dict()) == ["L"]
 
 
 def test_cosine_gives_unit_vectors() -> None:
@@ -11,9 +85,10 @@ def test_cosine_gives_unit_vectors() -> None:
     torch.testing.assert_close(MetricLayer(Cosine())(x), torch.nn.functional.normalize(x))
 
 
-def test_cosine_is_safe_for_zeros() -> None:
+@pytest.mark.parametrize("metric", [Cosine(), Matusita(), Mahalanobis(L=np.eye(5))], ids=lambda metric: metric.name)
+def test_is_safe_for_zeros(metric: Metric) -> None:
     x = torch.zeros(2, 5, requires_grad=True)
-    value = MetricLayer(Cosine())(x)
+    value = MetricLayer(metric)(x)
     value.sum().backward()
     assert (value == 0).all()
     assert torch.isfinite(x.grad).all()
@@ -24,6 +99,14 @@ def test_euclidean_leaves_vectors_alone() -> None:
     assert torch.equal(MetricLayer(Euclidean())(x), x)
 
 
-def test_gradient_is_the_derivative() -> None:
-    x = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(MetricLayer(Cosine()), x)
+@pytest.mark.parametrize("metric", [Cosine(), Matusita(), Mahalanobis(L=np.eye(5))], ids=lambda metric: metric.name)
+def test_can_be_exported(metric: Metric) -> None:
+    """No map without a logarithm looks at its values."""
+    x = torch.rand(3, 5)
+    layer = MetricLayer(metric)
+    torch.testing.assert_close(torch.export.export(layer, (x,)).module()(x), layer(x))
+
+
+def test_what_the_metric_cannot_take_is_an_error() -> None:
+    with pytest.raises(UsageError, match="sums to"):
+        MetricLayer(Matusita()).distances(torch.ones(2, 5), torch.ones(2, 5))

@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
+from tests.metrics.made import EVERY, rows
 
+from semelha.errors import UsageError
 from semelha.index import Index, LinearIndex
-from semelha.metrics import Cosine, Euclidean, Metric
+from semelha.metrics import Metric
 
 INDEXES = [LinearIndex]
-METRICS = [Euclidean(), Cosine()]
 random = np.random.default_rng(0)
 
 
-@pytest.fixture(params=[(i, m) for i in INDEXES for m in METRICS], ids=lambda p: f"{p[0].__name__}-{p[1].name}")
+@pytest.fixture(params=[(i, m) for i in INDEXES for m in EVERY], ids=lambda p: f"{p[0].__name__}-{p[1].name}")
 def made(request: pytest.FixtureRequest) -> tuple[Index, Metric]:
     kind, metric = request.param
     return kind(metric), metric
@@ -22,7 +23,7 @@ def test_agrees_with_a_plain_sort_as_vectors_come_and_go(made: tuple[Index, Metr
     held: dict[int, np.ndarray] = {}
     for turn in range(30):
         new = [i for i in random.choice(1000, 20, replace=False).tolist() if i not in held]
-        vectors = random.normal(size=(len(new), 12)).astype(np.float32)
+        vectors = rows(metric, len(new), seed=turn).astype(np.float32)
         index.add(np.array(new, np.int64), vectors)
         held.update(zip(new, vectors, strict=True))
         gone = random.choice(sorted(held), 5, replace=False)
@@ -30,10 +31,13 @@ def test_agrees_with_a_plain_sort_as_vectors_come_and_go(made: tuple[Index, Metr
         for i in gone.tolist():
             del held[i]
         assert len(index) == len(held)
-        queries = random.normal(size=(3, 12)).astype(np.float32)
+        queries = rows(metric, 3, seed=1000 + turn).astype(np.float32)
         k = int(random.integers(1, 40))
         ids = np.array(sorted(held))
-        expected = metric.pairwise(queries.astype(float), np.stack([held[i] for i in ids.tolist()]).astype(float))
+        stored = np.stack([held[i] for i in ids.tolist()]).astype(float)
+        expected = np.stack(
+            [metric.between(np.repeat(q[None], len(ids), axis=0), stored) for q in queries.astype(float)]
+        )
         found = index.search(queries, k)
         order = np.lexsort((np.broadcast_to(ids, expected.shape), expected), axis=1)[:, :k]
         width = min(k, len(ids))
@@ -44,24 +48,43 @@ def test_agrees_with_a_plain_sort_as_vectors_come_and_go(made: tuple[Index, Metr
 
 
 def test_ties_go_to_the_lower_id(made: tuple[Index, Metric]) -> None:
-    index, _ = made
-    index.build(np.array([5, 3, 9, 1]), np.ones((4, 2), np.float32))
-    assert index.search(np.ones((1, 2)), 3).ids.tolist() == [[1, 3, 5]]
+    index, metric = made
+    same = np.repeat(rows(metric, 1).astype(np.float32), 100, axis=0)
+    index.build(np.array([5, 3, 9, 1]), same[:4])
+    assert index.search(same[:1], 3).ids.tolist() == [[1, 3, 5]]
+    index.build(np.arange(100)[::-1].copy(), same)  # more than are ranked again
+    assert index.search(same[:1], 3).ids.tolist() == [[0, 1, 2]]
 
 
 def test_within_searches_only_there(made: tuple[Index, Metric]) -> None:
-    index, _ = made
-    vectors = random.normal(size=(50, 4)).astype(np.float32)
+    index, metric = made
+    vectors = rows(metric, 50).astype(np.float32)
     index.build(np.arange(50), vectors)
     found = index.search(vectors[:5], 3, within=np.array([10, 20, 30, 40]))
     assert set(found.ids.ravel().tolist()) <= {10, 20, 30, 40}
 
 
 def test_empty_and_wrong(made: tuple[Index, Metric]) -> None:
-    index, _ = made
-    assert index.search(np.ones((2, 3)), 2).ids.tolist() == [[-1, -1], [-1, -1]]
-    index.build(np.array([1]), np.ones((1, 3), np.float32))
+    index, metric = made
+    x = rows(metric, 2).astype(np.float32)
+    assert index.search(x, 2).ids.tolist() == [[-1, -1], [-1, -1]]
+    index.build(np.array([1]), x[:1])
     with pytest.raises(KeyError):
         index.remove(np.array([2]))
     with pytest.raises(ValueError, match="once"):
-        index.add(np.array([1]), np.ones((1, 3), np.float32))
+        index.add(np.array([1]), x[:1])
+    bad = x.copy()
+    bad[1, 0] = np.nan
+    with pytest.raises(UsageError, match="row 1 of what is stored"):
+        index.build(np.array([1, 2]), bad)
+    with pytest.raises(UsageError, match="row 1 of the"):
+        index.search(bad, 1)
+    assert len(index) == 1
+
+
+def test_says_how_it_searches(made: tuple[Index, Metric]) -> None:
+    index, metric = made
+    index.build(np.arange(4), rows(metric, 4).astype(np.float32))
+    stats = index.stats()  # type: ignore[attr-defined]
+    assert stats["search"] == metric.search
+    assert (stats["search"] == "maps") == metric.exact_map

@@ -27,6 +27,7 @@ class LinearIndex:
         self._ids = np.empty(0, np.int64)
         self._vectors = np.empty((0, 0), np.float32)
         self._flat: faiss.Index | None = None
+        self._longest = 0.0  # length of the longest mapped vector
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -87,6 +88,7 @@ class LinearIndex:
         kind = faiss.IndexFlatIP if self.metric.product == "ip" else faiss.IndexFlatL2
         flat = kind(mapped.shape[1])
         flat.add(mapped)
+        self._longest = float(np.linalg.norm(mapped, axis=1).max())
         return flat
 
     def _nearest(self, queries: Vectors, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -96,10 +98,32 @@ class LinearIndex:
             return self.metric.nearest(exact, self._vectors.astype(np.float64), k)
         self.metric.check(exact, "the queries")
         mapped = np.ascontiguousarray(self.metric.query_map(np.asarray(queries, np.float32)), np.float32)
-        _, rows = self._flat.search(mapped, min(k + SPARE, len(self)))
+        products, rows = self._flat.search(mapped, min(k + SPARE, len(self)))
         distances = self._exact(exact, rows)  # (queries, k + SPARE)
         order = np.lexsort((rows, distances), axis=1)[:, :k]
-        return np.take_along_axis(rows, order, axis=1), np.take_along_axis(distances, order, axis=1)
+        rows, distances = np.take_along_axis(rows, order, axis=1), np.take_along_axis(distances, order, axis=1)
+        doubt = self._doubt(mapped, products, k)
+        if doubt.any():
+            stored = self._vectors.astype(np.float64)
+            rows[doubt], distances[doubt] = self.metric.nearest(exact[doubt], stored, k)
+        return rows, distances
+
+    def _doubt(self, mapped: NDArray[np.float32], products: NDArray[np.float32], k: int) -> NDArray[np.bool_]:
+        """Where a row beyond the candidates may belong to the k nearest: (queries,).
+
+        The worst candidate is then no farther from the k-th than rounding, as where many vectors are the same.
+        """
+        if self._flat is None or products.shape[1] == len(self):
+            return np.zeros(len(products), bool)
+        lengths = np.linalg.norm(mapped, axis=1)
+        scale = (
+            lengths * self._longest
+            if self._flat.metric_type == faiss.METRIC_INNER_PRODUCT
+            else 2 * (lengths**2 + self._longest**2)
+        )
+        rounding = 2 * scale * (mapped.shape[1] + 8) * np.finfo(np.float32).eps / 2
+        doubt: NDArray[np.bool_] = np.abs(products[:, -1] - products[:, k - 1]) <= rounding
+        return doubt
 
     def _exact(self, queries: NDArray[np.float64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Distances in float64 to the candidates of each query."""

@@ -1,7 +1,7 @@
 """Distances between Gaussians, each a row of its mean and its covariance.
 
-A Gaussian over d numbers is one row: the d of its mean, then the lower triangle of its covariance row by row, d (d + 3) / 2 in
-all. `pack_gaussians` and `unpack_gaussians` go there and back. Rows are stored and searched like any other vectors.
+A Gaussian over d numbers is one row of d (d + 3) / 2: its mean, then the lower triangle of its covariance row by row.
+`pack_gaussians` and `unpack_gaussians` go there and back. Rows are stored and searched like any other vectors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A metric with maps: f(q, s) = link(φ(q) ⊙ ψ(s)), with ⊙ the squared Euclidean distance or the inner product.
 
-So one index serves them all, at the speed of matrix products. What hangs on one side alone, as Σ q ln q of a divergence,
-is one more coordinate of that side's map, 1 in the other's: the link is a function of a single number.
+So one index serves them all, at the speed of matrix products. What hangs on one side alone, such as the Σ q ln q of
+a divergence, is one more coordinate of that side's map, 1 in the other's: the link is a function of a single number.
 """
 
 from __future__ import annotations

@@ -33,13 +33,11 @@ class ScannedMetric(Metric):
             return q @ xp.matrix_transpose(s)
         wide = min(s.shape[0], max(1, BLOCK // max(1, s.shape[1])))
         high = max(1, BLOCK // (wide * max(1, s.shape[1])))
-        parts = [
-            xp.concat(
-                [self._pairs(q[i : i + high, None], s[None, j : j + wide]) for j in range(0, s.shape[0], wide)], 1
-            )
-            for i in range(0, q.shape[0], high)
-        ]
-        return xp.concat(parts, axis=0)
+        lines = []
+        for i in range(0, q.shape[0], high):
+            line = [self._pairs(q[i : i + high, None], s[None, j : j + wide]) for j in range(0, s.shape[0], wide)]
+            lines.append(xp.concat(line, axis=1))
+        return xp.concat(lines, axis=0)
 
     def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
         return scanned(q, s, k, self._all, self._each)
