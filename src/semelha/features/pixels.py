@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.features.base import Features, flag, limited, one_of, pair
 from semelha.images import fit, without_background
 
 
-class RawPixels:
-    """A picture as the list of its pixels.
+class RawPixels(Features):
+    """A picture as the list of its pixels, on the scale 0..1.
 
     On the scripts of `glyphs` that are kept for tests (the reference face enrolled, Euclidean distance, 32 × 32)
     R@1 is .67, and .53 with `centered`: pictures that are centered already lose the size of the character.
@@ -20,18 +23,30 @@ class RawPixels:
     channels : {1, 3}
     centered : bool
         Cut to what differs from the background (the color of the corners) first, if anything does.
+
+    Raises
+    ------
+    UsageError
+        An argument that cannot be right.
     """
 
+    name = "pixels"
+
     def __init__(self, size: tuple[int, int] = (32, 32), *, channels: int = 1, centered: bool = False) -> None:
-        self.size = size
-        self.channels = channels
-        self.centered = centered
-        self.dim = size[0] * size[1] * channels
+        self.size = pair("size", size, 1, 1024)
+        self.channels = one_of("channels", channels, (1, 3))
+        self.centered = flag("centered", centered)
+        self.dim = limited(self.size[0] * self.size[1] * self.channels)
 
     def __repr__(self) -> str:
         return f"RawPixels({self.size}, channels={self.channels}, centered={self.centered})"
 
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(h, w, 3) uint8 → (dim,) float32 on the scale 0..1."""
-        cut = without_background(pixels) if self.centered else pixels
-        return fit(cut, self.size, channels=self.channels).reshape(-1).astype(np.float32) / np.float32(255)
+    def arguments(self) -> dict[str, Any]:
+        return {"size": list(self.size), "channels": self.channels, "centered": self.centered}
+
+    def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        out = np.empty((len(pixels), self.dim), np.float32)
+        for number, picture in enumerate(pixels):
+            cut = without_background(picture) if self.centered else picture
+            out[number] = fit(cut, self.size, channels=self.channels).reshape(-1)
+        return out / np.float32(255)

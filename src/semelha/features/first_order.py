@@ -1,0 +1,196 @@
+"""First-order statistics: what the distribution of intensities tells, and not where they are.
+
+The pixels are whole levels from 0 to 255, so that the 256 counts hold all that any of these statistics needs: each is a
+function of them, and the pictures are read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import UsageError
+from semelha.features.base import Features, limited, number, one_of, pair
+from semelha.features.color import CHANNELS, COLORS, Color, channels_of
+from semelha.features.counts import counts_in_cells
+
+STATISTICS = (
+    "energy",
+    "total-energy",
+    "entropy",
+    "minimum",
+    "10th-percentile",
+    "90th-percentile",
+    "maximum",
+    "mean",
+    "median",
+    "interquartile-range",
+    "range",
+    "mean-absolute-deviation",
+    "robust-mean-absolute-deviation",
+    "root-mean-squared",
+    "standard-deviation",
+    "skewness",
+    "kurtosis",
+    "variance",
+    "uniformity",
+    "smoothness",
+    "third-moment",
+)
+"""The 19 of PyRadiomics in its order, then two of Gonzalez & Woods."""
+
+_LEVELS = np.arange(256.0)
+
+
+class FirstOrder(Features):
+    """The 19 first-order statistics of PyRadiomics, relative smoothness and third moment, per channel and cell.
+
+    Definitions of PyRadiomics (van Griethuysen et al., Cancer Research 77, 2017; its page "Radiomic Features", First
+    Order Features) without a shift: over N pixels X, energy Σ X²; total energy, that times the area of a pixel; entropy
+    −Σ p log₂ p and uniformity Σ p² of bins of `bin_width` from 0; percentiles interpolated linearly; mean absolute
+    deviation from the mean, and the robust one among the pixels within the 10th and 90th percentile, both included;
+    standard deviation and variance over N; skewness μ₃ / σ³ and kurtosis μ₄ / σ⁴, 3 for a normal distribution. A flat
+    cell has skewness and kurtosis 0. The robust deviation is 0 where no pixel is within the percentiles.
+
+    Of Gonzalez & Woods (Digital Image Processing, 3rd edition, section 11.3.3): smoothness R = 1 − 1 / (1 + σ²) with σ²
+    over 255², and the third moment μ₃ over 255², as in their table 11.2.
+
+    The statistics differ in scale by orders of magnitude: standardize them before a distance is taken.
+
+    Parameters
+    ----------
+    color : {"grey", "rgb", "hsv", "lab"}
+        Channels, each on 0..255: see `channels_of`.
+    grid : (rows, columns)
+        Cells of the picture; (1, 1) is the whole.
+    bin_width : float
+        Of entropy and uniformity, above 0; PyRadiomics' 25 where not given.
+    pixel_area : float
+        For total energy.
+    statistics : sequence of str, optional
+        Some of `STATISTICS`, in that order; all where not given.
+
+    Raises
+    ------
+    UsageError
+        An argument that cannot be right.
+    """
+
+    name = "first-order"
+
+    def __init__(
+        self,
+        color: Color = "grey",
+        *,
+        grid: tuple[int, int] = (1, 1),
+        bin_width: float = 25.0,
+        pixel_area: float = 1.0,
+        statistics: Sequence[str] | None = None,
+    ) -> None:
+        self.color: Color = one_of("color", color, COLORS)
+        self.grid = pair("grid", grid, 1, 64)
+        self.bin_width = number("bin_width", bin_width, 1e-3, 256)
+        self.pixel_area = number("pixel_area", pixel_area, 0, 1e12)
+        chosen = STATISTICS if statistics is None else statistics
+        if not isinstance(chosen, list | tuple) or not chosen:
+            raise UsageError("statistics must be a list of some of semelha.features.STATISTICS")
+        self.statistics = tuple(one_of("a statistic", one, STATISTICS) for one in chosen)
+        if len(set(self.statistics)) < len(self.statistics):
+            raise UsageError("a statistic is named twice")
+        self.dim = limited(self.grid[0] * self.grid[1] * len(CHANNELS[self.color]) * len(self.statistics))
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "color": self.color,
+            "grid": list(self.grid),
+            "bin_width": self.bin_width,
+            "pixel_area": self.pixel_area,
+            "statistics": list(self.statistics),
+        }
+
+    @property
+    def columns(self) -> list[str]:
+        """What each number of a vector is: "row,column/channel/statistic", cells counted from 0."""
+        return [
+            f"{y},{x}/{channel}/{statistic}"
+            for y in range(self.grid[0])
+            for x in range(self.grid[1])
+            for channel in CHANNELS[self.color]
+            for statistic in self.statistics
+        ]
+
+    def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        counts = counts_in_cells(channels_of(pixels, self.color), 256, self.grid)  # (n, cells, channels, 256)
+        found = statistics_of(counts, bin_width=self.bin_width, pixel_area=self.pixel_area)
+        chosen = np.stack([found[name] for name in self.statistics], axis=-1)  # (n, cells, channels, statistics)
+        return chosen.reshape(len(pixels), self.dim).astype(np.float32)
+
+
+def statistics_of(
+    counts: NDArray[np.int64], *, bin_width: float = 25.0, pixel_area: float = 1.0
+) -> dict[str, NDArray[np.float64]]:
+    """Each of `STATISTICS` from how often each level occurs: (…, 256) → (…). Every row has a pixel."""
+    total = counts.sum(axis=-1)  # (…)
+    p = counts / total[..., None]
+    energy = counts @ _LEVELS**2
+    mean = p @ _LEVELS
+    away = _LEVELS - mean[..., None]  # (…, 256)
+    second, third, fourth = ((p * away**power).sum(axis=-1) for power in (2, 3, 4))
+    flat = second == 0
+    spread = np.where(flat, 1.0, second)
+
+    first = np.searchsorted(np.floor(_LEVELS / bin_width), np.unique(np.floor(_LEVELS / bin_width)))
+    bins = np.add.reduceat(p, first, axis=-1)
+
+    below = counts.cumsum(axis=-1)
+    tenth, quarter, median, three_quarters, ninetieth = (
+        _percentile(below, total, percent) for percent in (10, 25, 50, 75, 90)
+    )
+    some = counts > 0
+    least = np.argmax(some, axis=-1).astype(float)
+    most = 255.0 - np.argmax(some[..., ::-1], axis=-1)
+
+    middle = np.where((tenth[..., None] <= _LEVELS) & (ninetieth[..., None] >= _LEVELS), counts, 0)
+    held = np.maximum(middle.sum(axis=-1), 1)
+    its_mean = middle @ _LEVELS / held
+    robust = (middle * np.abs(_LEVELS - its_mean[..., None])).sum(axis=-1) / held
+
+    return {
+        "energy": energy,
+        "total-energy": energy * pixel_area,
+        "entropy": -(bins * np.log2(np.where(bins > 0, bins, 1.0))).sum(axis=-1) + 0.0,
+        "minimum": least,
+        "10th-percentile": tenth,
+        "90th-percentile": ninetieth,
+        "maximum": most,
+        "mean": mean,
+        "median": median,
+        "interquartile-range": three_quarters - quarter,
+        "range": most - least,
+        "mean-absolute-deviation": (p * np.abs(away)).sum(axis=-1),
+        "robust-mean-absolute-deviation": robust,
+        "root-mean-squared": np.sqrt(energy / total),
+        "standard-deviation": np.sqrt(second),
+        "skewness": np.where(flat, 0.0, third / spread**1.5),
+        "kurtosis": np.where(flat, 0.0, fourth / spread**2),
+        "variance": second,
+        "uniformity": (bins**2).sum(axis=-1),
+        "smoothness": 1 - 1 / (1 + second / 255**2),
+        "third-moment": third / 255**2,
+    }
+
+
+def _percentile(below: NDArray[np.int64], total: NDArray[np.int64], percent: float) -> NDArray[np.float64]:
+    """Between the two pixels around it, linearly, as `numpy.percentile`: (…, 256), (…) → (…).
+
+    `below` has how many pixels are at each level or lower.
+    """
+    place = (total - 1) * (percent / 100)
+    low = np.floor(place)
+    lower = (below <= low[..., None]).sum(axis=-1)
+    upper = (below <= np.minimum(low + 1, total - 1)[..., None]).sum(axis=-1)
+    found: NDArray[np.float64] = lower + (upper - lower) * (place - low)
+    return found

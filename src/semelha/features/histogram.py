@@ -1,0 +1,84 @@
+"""Histograms of intensity and color: on the simplex, so that every metric of histograms takes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import UsageError
+from semelha.features.base import Features, flag, limited, number, one_of, pair, whole
+from semelha.features.color import CHANNELS, COLORS, Color, channels_of
+from semelha.features.counts import counts_in_cells
+
+
+class Histogram(Features):
+    """How often each intensity or color occurs: numbers above 0 that sum to 1.
+
+    Swain & Ballard (Color indexing, IJCV 7, 1991). A row is one histogram over all bins of all channels and cells,
+    smoothed: (count + α) / (sum of counts + α · bins).
+
+    Parameters
+    ----------
+    color : {"grey", "rgb", "hsv", "lab"}
+        See `channels_of`.
+    bins : int
+        Of each channel, of equal width: 2 to 256.
+    joint : bool
+        One histogram of all channels together, bins³ of them, instead of one of each channel beside the other.
+    grid : (rows, columns)
+        Cells, each with its own bins.
+    alpha : float
+        α; 0 leaves bins empty, which some divergences do not take.
+
+    Raises
+    ------
+    UsageError
+        An argument that cannot be right, or more than 65,536 bins in all.
+    """
+
+    name = "histogram"
+
+    def __init__(
+        self,
+        color: Color = "rgb",
+        *,
+        bins: int = 16,
+        joint: bool = False,
+        grid: tuple[int, int] = (1, 1),
+        alpha: float = 1.0,
+    ) -> None:
+        self.color: Color = one_of("color", color, COLORS)
+        self.bins = whole("bins", bins, 2, 256)
+        self.joint = flag("joint", joint)
+        self.grid = pair("grid", grid, 1, 64)
+        self.alpha = number("alpha", alpha, 0, 1e6)
+        if self.joint and color == "grey":
+            raise UsageError("grey has one channel: a joint histogram needs several")
+        channels = len(CHANNELS[self.color])
+        self.levels = self.bins**channels if self.joint else self.bins
+        self.dim = limited(self.grid[0] * self.grid[1] * self.levels * (1 if self.joint else channels))
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "color": self.color,
+            "bins": self.bins,
+            "joint": self.joint,
+            "grid": list(self.grid),
+            "alpha": self.alpha,
+        }
+
+    def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        channels = channels_of(pixels, self.color)
+        bin_of = np.arange(256) * self.bins // 256  # of each level
+        if self.joint:
+            weights = self.bins ** np.arange(channels.shape[3])[::-1]
+            codes = sum(((bin_of * weight)[channels[..., i]] for i, weight in enumerate(weights)), start=np.int64(0))
+            counts = counts_in_cells(np.asarray(codes)[..., None], self.levels, self.grid)
+        else:
+            first = np.searchsorted(bin_of, np.arange(self.bins))
+            counts = np.add.reduceat(counts_in_cells(channels, 256, self.grid), first, axis=3)
+        raised = counts.reshape(len(pixels), self.dim) + self.alpha
+        histograms: NDArray[np.float32] = (raised / raised.sum(axis=1, keepdims=True)).astype(np.float32)
+        return histograms

@@ -1,0 +1,39 @@
+"""From what a model card says to an extractor."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from semelha.errors import ModelError, UsageError
+from semelha.features.base import Features
+from semelha.features.first_order import FirstOrder
+from semelha.features.histogram import Histogram
+from semelha.features.hog import HOG
+from semelha.features.pixels import RawPixels
+
+FEATURES: dict[str, type[Features]] = {kind.name: kind for kind in (FirstOrder, Histogram, HOG, RawPixels)}
+"""Every extractor by the name that a card has for it."""
+
+
+def features_from_card(name: object, arguments: object) -> Features:
+    """The extractor of a name and its arguments, as `Features.name` and `Features.arguments()` gave them.
+
+    Raises
+    ------
+    ModelError
+        The name is unknown, or an argument is unknown or cannot be right.
+    """
+    if not isinstance(name, str) or name not in FEATURES:
+        raise ModelError(f"the model has the features {str(name)[:60]!r}: known are {', '.join(sorted(FEATURES))}")
+    if not isinstance(arguments, Mapping):
+        raise ModelError(f"the features {name} of the model have no arguments by name")
+    kind = FEATURES[name]
+    known = list(inspect.signature(kind).parameters)
+    unknown = sorted(str(argument)[:60] for argument in arguments if argument not in known)
+    if unknown:
+        raise ModelError(f"the features {name} take no {', '.join(unknown)}: they take {', '.join(known)}")
+    try:
+        return kind(**arguments)
+    except UsageError as error:
+        raise ModelError(f"the features {name} of the model cannot be made: {error}") from None
