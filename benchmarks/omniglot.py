@@ -101,7 +101,7 @@ def link_classes(source: Path, target: Path, *, leave_out: list[str]) -> None:
             (target / folder.name).symlink_to(folder.resolve(), target_is_directory=True)
 
 
-def train(folder: Path, out: Path, seed: int) -> tuple[semelha.NetworkEmbedder, float]:
+def train(folder: Path, out: Path, seed: int) -> tuple[semelha.Model, float]:
     """The model of that seed and the minutes of its command; of the training alone where it was there already."""
     out = out.with_name(f"{out.name}-seed{seed}") if seed else out
     if out.exists():

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from semelha.embedders import Card, InputSpec, NetworkEmbedder, write_model
+from semelha.embedders import Card, InputSpec, Model, write_model
 
 
 def tiny_model(
@@ -18,7 +18,7 @@ def tiny_model(
     channels: int = 1,
     classes: tuple[str, ...] = (),
     content_hashes: tuple[str, ...] = (),
-) -> NetworkEmbedder:
+) -> Model:
     """Write the model to `folder` and load it."""
     weights = np.random.default_rng(seed).normal(size=(channels * size * size, dim)).astype(np.float32)
     card = Card.draft(

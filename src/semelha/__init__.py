@@ -14,7 +14,7 @@ from semelha._version import __version__
 __all__ = [
     "Dataset",
     "Gallery",
-    "NetworkEmbedder",
+    "Model",
     "Picture",
     "Protocol",
     "__version__",
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from semelha.embedders import NetworkEmbedder, load_embedder
+    from semelha.embedders import Model, load_embedder
     from semelha.evaluation import Protocol, evaluate, write_report
     from semelha.gallery import Gallery
     from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
@@ -39,7 +39,7 @@ else:
     _HOMES = {
         "Dataset": "images",
         "Gallery": "gallery",
-        "NetworkEmbedder": "embedders",
+        "Model": "embedders",
         "Picture": "images",
         "Protocol": "evaluation",
         "evaluate": "evaluation",

@@ -12,7 +12,7 @@ from semelha.images import Dataset, read_dataset
 
 if TYPE_CHECKING:
     from semelha.deep import Moment, Network, Recipe
-    from semelha.embedders import NetworkEmbedder
+    from semelha.embedders import Model
 
 
 def train(
@@ -27,7 +27,7 @@ def train(
     accelerator: str = "auto",
     watch: Callable[[Moment], None] | None = None,
     watch_reading: Callable[[int, int], None] | None = None,
-) -> NetworkEmbedder:
+) -> Model:
     """Learn an embedding in which pictures of one class lie near each other, and write it as a model folder.
 
     Parameters
@@ -53,7 +53,7 @@ def train(
 
     Returns
     -------
-    NetworkEmbedder
+    Model
         The model, loaded from `out`.
 
     Raises

@@ -15,7 +15,7 @@ from tests.tiny_model import noise
 from typer.main import get_command
 
 from semelha.cli.app import app, main
-from semelha.embedders import NetworkEmbedder
+from semelha.embedders import Model
 from semelha.images import glyphs
 
 COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "evaluate", "doctor"]
@@ -57,7 +57,7 @@ def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[s
     assert f"Example: semelha {' '.join(command)}" in " ".join(out.replace("│", " ").split())
 
 
-def test_the_whole_way(tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_whole_way(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = tmp_path / "shop"
     made = answer(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)
     assert made["subjects"] == 4
@@ -86,7 +86,7 @@ def test_the_whole_way(tiny: NetworkEmbedder, photos: Path, tmp_path: Path, caps
 
 
 def test_what_people_read(
-    tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shop = tmp_path / "shop"
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
@@ -102,7 +102,7 @@ def test_what_people_read(
 
 
 def test_embed_writes_vectors(
-    tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pictures = sorted(photos.rglob("*.png"))[:2]
     assert run(capsys, "embed", tiny.folder, *pictures, "--out", tmp_path / "v.npz")[0] == 0
@@ -112,7 +112,7 @@ def test_embed_writes_vectors(
 
 
 def test_evaluate_has_the_names_that_the_demo_has(
-    tiny: NetworkEmbedder, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     report = tmp_path / "report.html"
     found = answer(capsys, "evaluate", tiny.folder, photos, "--report", report, "--no-baselines")
@@ -146,14 +146,14 @@ def test_errors_are_one_sentence(
 
 
 def test_no_room_on_the_disk_is_one_sentence(
-    tiny: NetworkEmbedder, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny: Model, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An error of the system that nobody foresaw has no traceback either."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "vectors.npz")
 
-    monkeypatch.setattr(NetworkEmbedder, "embed", full)
+    monkeypatch.setattr(Model, "embed", full)
     status, _, err = run(capsys, "embed", tiny.folder, photos / "thing 0" / "0.png", "--json")
     assert (status, err) == (1, "error: vectors.npz: No space left on device\n")
 

@@ -70,7 +70,7 @@ def test_the_graph_gives_what_the_network_gives(trained: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (7, 1, 24, 24), np.uint8)
     import torch
 
-    np.testing.assert_allclose(embed(network, pixels, torch.device("cpu")), model.embed_pixels(pixels), atol=1e-4)
+    np.testing.assert_allclose(embed(network, pixels, torch.device("cpu")), model.embed_prepared(pixels), atol=1e-4)
 
 
 def test_the_log_is_json_lines_and_nothing_else_stays(trained: Path) -> None:

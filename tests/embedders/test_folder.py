@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from safetensors.numpy import load_file
 from tests.tiny_model import projection, tiny_model
 
-from semelha.embedders import Card, NetworkEmbedder, load_embedder, write_model
+from semelha.embedders import Card, Model, load_embedder, write_model
 from semelha.embedders.folder import read_card
 from semelha.embedders.graph import EXTERNAL_DATA
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
@@ -23,7 +23,7 @@ FILES = ["model.json", "embedder.onnx", "weights.safetensors"]
 
 
 @pytest.fixture
-def folder(tiny: NetworkEmbedder, tmp_path: Path) -> Path:
+def folder(tiny: Model, tmp_path: Path) -> Path:
     """A copy to damage."""
     return Path(shutil.copytree(tiny.folder, tmp_path / "model"))
 
@@ -44,7 +44,7 @@ def replace_graph(folder: Path, graph: bytes) -> None:
     (folder / "model.json").write_text(sealed.model_dump_json(), encoding="utf-8")
 
 
-def test_it_holds_card_graph_and_weights(tiny: NetworkEmbedder) -> None:
+def test_it_holds_card_graph_and_weights(tiny: Model) -> None:
     assert sorted(path.name for path in tiny.folder.iterdir()) == sorted(FILES)
     assert load_file(tiny.folder / "weights.safetensors")["w"].shape == (256, 8)
     card = json.loads((tiny.folder / "model.json").read_text(encoding="utf-8"))
@@ -52,7 +52,7 @@ def test_it_holds_card_graph_and_weights(tiny: NetworkEmbedder) -> None:
         assert hashlib.sha256((tiny.folder / name).read_bytes()).hexdigest() == digest
 
 
-def test_written_and_loaded_it_is_the_same(tiny: NetworkEmbedder) -> None:
+def test_written_and_loaded_it_is_the_same(tiny: Model) -> None:
     again = load_embedder(str(tiny.folder), threads=1)
     assert again.card == tiny.card
     assert (again.dim, again.fingerprint, again.metric.name) == (8, tiny.fingerprint, "cosine")
@@ -124,7 +124,7 @@ def test_the_fingerprint_is_of_the_space_alone(tmp_path: Path) -> None:
     assert len({first.fingerprint, *(each.fingerprint for each in others)}) == 5
 
 
-def test_the_fingerprint_knows_the_preprocessing(tiny: NetworkEmbedder) -> None:
+def test_the_fingerprint_knows_the_preprocessing(tiny: Model) -> None:
     files = tiny.card.files
     for changes in ({"fit": "stretch"}, {"background": 0}):
         card = tiny.card.model_copy(update={"input": tiny.card.input.model_copy(update=changes)})
@@ -225,14 +225,17 @@ def test_external_data_hides_in_no_longer_spelling() -> None:
     assert not EXTERNAL_DATA.search(b"the relocation of a location")
 
 
-def test_a_graph_that_does_not_fit_is_not_written(tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_a_graph_that_does_not_fit_is_not_written(tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(ModelAltered, match="the graph for"):
         write_model(tmp_path / "model", card=tiny.card, onnx=b"no graph", weights={})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_writing_returns_the_model_at_work(tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_writing_returns_the_model_at_work(tiny: Model, tmp_path: Path) -> None:
     graph = (tiny.folder / "embedder.onnx").read_bytes()
-    model = write_model(tmp_path / "deep" / "copy", card=tiny.card, onnx=graph, weights={"w": np.zeros(3)})
+    weights = load_file(tiny.folder / "weights.safetensors")
+    model = write_model(tmp_path / "deep" / "copy", card=tiny.card, onnx=graph, weights=weights)
     assert model.fingerprint == tiny.fingerprint
+    other = write_model(tmp_path / "other", card=tiny.card, onnx=graph, weights={"w": 2 * weights["w"]})
+    assert other.fingerprint != tiny.fingerprint
     assert model.folder == tmp_path / "deep" / "copy"

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from tests.tiny_model import noise, tiny_model
 
-from semelha.embedders import NetworkEmbedder
+from semelha.embedders import Model
 from semelha.errors import (
     CalibrationError,
     FingerprintMismatch,
@@ -25,7 +25,7 @@ from semelha.images import Dataset, Picture, content_hash
 
 
 @pytest.fixture
-def gallery(tiny: NetworkEmbedder, tmp_path: Path) -> Gallery:
+def gallery(tiny: Model, tmp_path: Path) -> Gallery:
     return Gallery.create(tmp_path / "gallery", tiny)
 
 
@@ -62,7 +62,7 @@ def test_the_same_picture_is_one_example_of_a_subject_and_warns_under_another(ga
     assert "a" in other.warnings[0]
 
 
-def test_a_small_copy_is_kept_unless_told_not_to(gallery: Gallery, tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_a_small_copy_is_kept_unless_told_not_to(gallery: Gallery, tiny: Model, tmp_path: Path) -> None:
     gallery.enroll("a", noise(1))
     example = gallery.identify(noise(1)).candidates[0].examples[0].example
     assert (gallery.picture(example) or b"")[:4] == b"RIFF"
@@ -129,7 +129,7 @@ def test_a_swapped_model_is_refused(gallery: Gallery, tmp_path: Path) -> None:
         Gallery.open(gallery.path)
 
 
-def test_folders_that_are_no_gallery(gallery: Gallery, tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_folders_that_are_no_gallery(gallery: Gallery, tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="no gallery"):
         Gallery.open(tmp_path)
     with pytest.raises(GalleryError, match="exists already"):

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from semelha.embedders import NetworkEmbedder
+from semelha.embedders import Model
 from semelha.gallery import Gallery
 
 ENROLL = """
@@ -25,7 +25,7 @@ while True:
 """
 
 
-def test_killed_ten_times_at_random_moments(tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_killed_ten_times_at_random_moments(tiny: Model, tmp_path: Path) -> None:
     Gallery.create(tmp_path / "gallery", tiny).close()
     chance = random.Random(0)
     acknowledged: set[int] = set()

@@ -15,7 +15,7 @@ from typer import Option
 from semelha.cli.choices import plan
 from semelha.cli.models import baselines_of, figures, train_with_bars
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
-from semelha.embedders import NetworkEmbedder
+from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.evaluation import Protocol, evaluate, write_report
 from semelha.gallery import Gallery
@@ -97,7 +97,7 @@ def enrolled(picture: Picture) -> bool:
     return picture.name.startswith(f"{FACE}/")
 
 
-def _use(folder: Path, model: NetworkEmbedder, test: Dataset, seed: int) -> list[dict[str, Any]]:
+def _use(folder: Path, model: Model, test: Dataset, seed: int) -> list[dict[str, Any]]:
     """Make a gallery of half of the characters, calibrate it, and ask for six that it has and six that it has not."""
     random = np.random.default_rng(seed)
     known = set(random.permutation(test.classes)[: len(test.classes) // 2].tolist())

@@ -16,7 +16,7 @@ from typer import Argument, Option
 import semelha
 from semelha.cli.choices import Loss, Pooling, plan
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, training_bars
-from semelha.embedders import Embedder, NetworkEmbedder, load_embedder, raw_pixels
+from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
 from semelha.evaluation import Evaluation, write_report
 from semelha.evaluation import evaluate as run_evaluation
@@ -156,24 +156,24 @@ def read(folder: Path) -> Dataset:
     return dataset
 
 
-def train_with_bars(dataset: Dataset, **arguments: Any) -> NetworkEmbedder:
+def train_with_bars(dataset: Dataset, **arguments: Any) -> Model:
     """`semelha.train`, with a bar for reading the pictures and one for the training."""
     with training_bars() as (reading, watch):
         return semelha.train(dataset, watch=watch, watch_reading=reading, **arguments)
 
 
-def baselines_of(model: NetworkEmbedder) -> tuple[dict[str, Embedder], tuple[str, ...]]:
+def baselines_of(model: Model) -> tuple[dict[str, Embedder], tuple[str, ...]]:
     """Raw pixels and the untrained network, and what to say where torch is missing for the latter."""
     others: dict[str, Embedder] = {"raw_pixels": raw_pixels()}
     try:
         from semelha.deep import untrained
     except ModuleNotFoundError:
         return others, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
-    others["untrained"] = untrained(model.card)
-    return others, ()
+    blank = untrained(model.card)
+    return others if blank is None else {**others, "untrained": blank}, ()
 
 
-def seen_before(model: NetworkEmbedder, dataset: Dataset) -> tuple[str, ...]:
+def seen_before(model: Model, dataset: Dataset) -> tuple[str, ...]:
     """A warning where the model was trained on what it is measured on."""
     seen = set(model.card.classes) & set(dataset.classes)
     if not seen:

@@ -20,7 +20,7 @@ from semelha.deep.export import export_onnx
 from semelha.deep.loop import Part, Trained, Watch, fit
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
-from semelha.embedders import Card, NetworkEmbedder, write_model
+from semelha.embedders import Card, Model, write_model
 from semelha.errors import DatasetError, TrainingError
 from semelha.images import Dataset, split_classes
 
@@ -41,7 +41,7 @@ def train_network(
     accelerator: str = "auto",
     watch: Watch | None = None,
     watch_reading: Callable[[int, int], None] | None = None,
-) -> NetworkEmbedder:
+) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
 
     While it goes on, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; at the end the
@@ -125,7 +125,7 @@ def publish(
     trained: Trained,
     recipe: Recipe,
     seed: int,
-) -> NetworkEmbedder:
+) -> Model:
     """Write the model folder: the graph for use anywhere, the weights for training on, the card for people."""
     built.eval()
     size = network.size

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,39 +12,38 @@ from numpy.typing import NDArray
 
 from semelha.deep.loop import embed
 from semelha.deep.network import Network, build
-from semelha.embedders import Card, Source, prepare
+from semelha.embedders import Card, InputSpec, Progress, Source, embed_all, fitted
 from semelha.metrics import Cosine, Metric
 
 
 class TorchEmbedder:
     """A torch network at work, with the face of an embedder (pictures in, vectors out)."""
 
-    def __init__(self, network: Network, module: torch.nn.Module, card: Card, fingerprint: str) -> None:
-        self.network = network
+    def __init__(self, network: Network, module: torch.nn.Module, spec: InputSpec, fingerprint: str) -> None:
         self.module = module
-        self.card = card
+        self.spec = spec
         self.dim = network.dim
         self.metric: Metric = Cosine()
         self.fingerprint = fingerprint
 
     def embed(
-        self,
-        pictures: Sequence[Source],
-        *,
-        batch_size: int = 256,
-        progress: Callable[[int, int], None] | None = None,
+        self, pictures: Sequence[Source], *, batch_size: int = 256, progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """(n, dim) float32, as `NetworkEmbedder.embed`."""
-        out = [np.empty((0, self.dim), np.float32)]
-        for start in range(0, len(pictures), batch_size):
-            block = prepare(pictures[start : start + batch_size], self.card.input, first=start)
-            out.append(embed(self.module, block, torch.device("cpu"), batch=batch_size))
-            if progress is not None:
-                progress(min(start + batch_size, len(pictures)), len(pictures))
-        return np.concatenate(out)
+        """(n, dim) float32, as `Model.embed`."""
+        return embed_all(self, pictures, self.dim, batch_size=batch_size, progress=progress)
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """One picture, fitted to the input."""
+        return fitted(pixels, self.spec)
+
+    def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
+        """(n, channels, height, width) uint8 → (n, dim)."""
+        return embed(self.module, prepared, torch.device("cpu"), batch=len(prepared))
 
 
-def untrained(card: Card, *, seed: int = 0) -> TorchEmbedder:
-    """The network of `card`, with random weights drawn from `seed`."""
+def untrained(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
+    """The network of `card`, with random weights drawn from `seed`; None for a model that has no network."""
+    if card.input is None:
+        return None
     network = replace(Network(**card.network), pretrained=False)
-    return TorchEmbedder(network, build(network, seed=seed), card, f"untrained-{seed}-{card.fingerprint}")
+    return TorchEmbedder(network, build(network, seed=seed), card.input, f"untrained-{seed}-{card.fingerprint}")

@@ -1,22 +1,33 @@
 """A trained model at work, no torch needed; reads and writes the model folder and its card."""
 
-from semelha.embedders.card import Card, InputSpec
-from semelha.embedders.embedder import Embedder, NetworkEmbedder, Progress, load_embedder, write_model
+from semelha.embedders.card import Card, FeatureSpec, InputSpec
+from semelha.embedders.embed import Embedder, Progress, embed_all
+from semelha.embedders.extractors import Extractor, FeatureExtractor
+from semelha.embedders.folder import GRAPH, WEIGHTS, read_file, read_tensors
+from semelha.embedders.model import METRIC, Model, load_embedder, write_model
 from semelha.embedders.plain import FeatureEmbedder, raw_pixels
-from semelha.embedders.sources import Source, as_pictures, fitted, prepare
+from semelha.embedders.sources import Source, as_pictures, fitted
 
 __all__ = [
+    "GRAPH",
+    "METRIC",
+    "WEIGHTS",
     "Card",
     "Embedder",
+    "Extractor",
     "FeatureEmbedder",
+    "FeatureExtractor",
+    "FeatureSpec",
     "InputSpec",
-    "NetworkEmbedder",
+    "Model",
     "Progress",
     "Source",
     "as_pictures",
+    "embed_all",
     "fitted",
     "load_embedder",
-    "prepare",
     "raw_pixels",
+    "read_file",
+    "read_tensors",
     "write_model",
 ]

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semelha._version import __version__
 from semelha.images import Fit
@@ -27,9 +27,20 @@ class InputSpec(BaseModel):
     background: int = Field(default=255, ge=0, le=255)
 
 
+class FeatureSpec(BaseModel):
+    """An extractor with nothing learned: its name, version and arguments (`semelha.features`)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    version: int
+    arguments: dict[str, Any]
+
+
 class Card(BaseModel):
     """Everything about a model that is not its weights.
 
+    A model with a graph has `input`, `mean`, `std` and `network`; one of features that are not learned has `features`.
     `fingerprint` names the vector space: vectors of two models that differ in it are never compared.
     `files` has the SHA-256 of each file of the folder, and `checksum` that of the card itself.
     """
@@ -40,12 +51,13 @@ class Card(BaseModel):
     name: str
     created: str
     semelha: str
-    input: InputSpec
-    mean: list[float]
-    std: list[float]
+    input: InputSpec | None = None
+    features: FeatureSpec | None = None
+    mean: list[float] = []
+    std: list[float] = []
     dim: int = Field(ge=1, le=65536)
     metric: dict[str, Any]
-    network: dict[str, Any]
+    network: dict[str, Any] = {}
     training: dict[str, Any]
     classes: list[str]
     content_hashes: list[str]
@@ -54,21 +66,28 @@ class Card(BaseModel):
     files: dict[str, str] = {}
     checksum: str = ""
 
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Card:
+        if (self.input is None) == (self.features is None):
+            raise ValueError("a model has either a graph with its input, or features")
+        return self
+
     @classmethod
     def draft(
         cls,
         *,
         name: str,
-        input: InputSpec,
-        mean: list[float],
-        std: list[float],
         dim: int,
         metric: dict[str, Any],
-        network: dict[str, Any],
         training: dict[str, Any],
         classes: list[str],
         content_hashes: list[str],
         results: dict[str, Any],
+        input: InputSpec | None = None,
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        network: dict[str, Any] | None = None,
+        features: FeatureSpec | None = None,
     ) -> Card:
         """A card of now, without fingerprint, files and checksum: `write_model` adds them."""
         return cls(
@@ -76,11 +95,12 @@ class Card(BaseModel):
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             semelha=__version__,
             input=input,
-            mean=mean,
-            std=std,
+            features=features,
+            mean=mean or [],
+            std=std or [],
             dim=dim,
             metric=metric,
-            network=network,
+            network=network or {},
             training=training,
             classes=classes,
             content_hashes=content_hashes,
@@ -89,7 +109,8 @@ class Card(BaseModel):
 
     def sealed(self, files: dict[str, str]) -> Card:
         """The same card with the checksums of the files, the fingerprint and its own checksum."""
-        space = [files["embedder.onnx"], self.input.model_dump(), self.dim, self.metric]
+        extractor = self.input or self.features
+        space = [files, extractor.model_dump() if extractor else None, self.dim, self.metric]
         fingerprint = _digest(space)
         card = self.model_copy(update={"files": files, "fingerprint": fingerprint, "checksum": ""})
         return card.model_copy(update={"checksum": card.own_checksum()})

@@ -1,4 +1,4 @@
-"""The model folder: `model.json`, `embedder.onnx`, `weights.safetensors`. Written whole or not at all."""
+"""The model folder: `model.json`, `weights.safetensors`, a network's `embedder.onnx`. Written whole or not at all."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
-from safetensors.numpy import save
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from semelha.embedders.card import FORMAT, Card
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
@@ -22,7 +23,7 @@ from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNe
 CARD, GRAPH, WEIGHTS = "model.json", "embedder.onnx", "weights.safetensors"
 
 
-def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str, NDArray[Any]]) -> Card:
+def write_folder(folder: Path, *, card: Card, onnx: bytes | None, weights: Mapping[str, NDArray[Any]]) -> Card:
     """Write a model folder under another name, sync it, and rename it into place. Returns its card as written.
 
     Raises
@@ -32,10 +33,9 @@ def write_folder(folder: Path, *, card: Card, onnx: bytes, weights: Mapping[str,
     """
     if folder.exists():
         raise ModelError(f"{folder} exists already: choose another place for the model, or remove it")
-    contents = {
-        GRAPH: onnx,
-        WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()}),
-    }
+    contents = {WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()})}
+    if onnx is not None:
+        contents[GRAPH] = onnx
     sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[CARD] = (sealed.model_dump_json(indent=1) + "\n").encode()
     partial: str | None = None
@@ -88,6 +88,15 @@ def read_file(folder: Path, name: str, card: Card) -> bytes:
     if hashlib.sha256(data).hexdigest() != card.files.get(name):
         raise ModelAltered(f"{folder / name} is not the file that was written with this model: copy the folder again")
     return data
+
+
+def read_tensors(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
+    """The tensors of a safetensors file that was read. Raises `ModelAltered`."""
+    try:
+        tensors: dict[str, NDArray[Any]] = load(data)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelAltered(f"{path} holds no weights that can be read: {error}") from error
+    return tensors
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -58,6 +58,8 @@ class Graph:
     def _check(self, card: Card, name: str) -> None:
         """Run it once."""
         spec, inputs = card.input, self._session.get_inputs()
+        if spec is None:
+            raise ModelAltered(f"the card of {name} does not say what it takes")
         if len(inputs) != 1 or len(self._session.get_outputs()) != 1 or inputs[0].type != "tensor(uint8)":
             raise ModelAltered(f"{name} does not take one uint8 array and give one")
         try:

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders.sources import Source, as_pictures
-from semelha.errors import PictureError
-from semelha.features import RawPixels
-from semelha.images import read_all
+from semelha.embedders.embed import Progress, embed_all
+from semelha.embedders.extractors import FeatureExtractor
+from semelha.embedders.sources import Source
+from semelha.features import Features, RawPixels
 from semelha.metrics import Euclidean, Metric
-
-
-class Features(Protocol):
-    """What makes a vector (dim,) of the pixels (h, w, 3) of one picture."""
-
-    dim: int
-
-    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]: ...
 
 
 class FeatureEmbedder:
@@ -42,22 +33,11 @@ class FeatureEmbedder:
         self.fingerprint = hashlib.sha256(f"{features!r}/{self.metric.name}".encode()).hexdigest()
 
     def embed(
-        self,
-        pictures: Sequence[Source],
-        *,
-        batch_size: int = 64,
-        progress: Callable[[int, int], None] | None = None,
+        self, pictures: Sequence[Source], *, batch_size: int = 64, progress: Progress | None = None
     ) -> NDArray[np.float32]:
         """(n, dim) float32. Raises `PictureError`."""
-        sources = as_pictures(pictures)
-        out = np.empty((len(sources), self.dim), np.float32)
-        for number, result in enumerate(read_all(sources, lambda picture: self.features(picture.pixels()))):
-            if isinstance(result, PictureError):
-                raise result
-            out[number] = result
-            if progress is not None and ((number + 1) % batch_size == 0 or number + 1 == len(sources)):
-                progress(number + 1, len(sources))
-        return out
+        extractor = FeatureExtractor(self.features)
+        return embed_all(extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
 
 
 def raw_pixels() -> FeatureEmbedder:

@@ -1,4 +1,4 @@
-"""Pictures in: from whatever they were given as to what a graph takes."""
+"""Pictures in, whatever they were given as."""
 
 from __future__ import annotations
 
@@ -11,25 +11,10 @@ from numpy.typing import NDArray
 
 from semelha.embedders.card import InputSpec
 from semelha.errors import PictureError, UsageError
-from semelha.images import Picture, as_rgb, decode, fit, read_all
+from semelha.images import Picture, as_rgb, decode, fit
 
 Source = str | os.PathLike[str] | bytes | NDArray[np.uint8] | Picture
 """A picture: a file, its bytes, its pixels, or a `Picture`."""
-
-
-def prepare(pictures: Sequence[Source], spec: InputSpec, *, first: int = 0) -> NDArray[np.uint8]:
-    """Decode and fit, in threads: (n, channels, height, width) uint8.
-
-    Raises the `PictureError` of the first that cannot be used, which names it; where it has no name, by its number,
-    counted from `first`.
-    """
-    sources = as_pictures(pictures, first=first)
-    out = np.empty((len(sources), spec.channels, spec.height, spec.width), np.uint8)
-    for number, result in enumerate(read_all(sources, lambda picture: fitted(picture.pixels(), spec))):
-        if isinstance(result, PictureError):
-            raise result
-        out[number] = result
-    return out
 
 
 def fitted(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
@@ -39,7 +24,11 @@ def fitted(pixels: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
 
 
 def as_pictures(sources: Sequence[Source], *, first: int = 0) -> list[Picture]:
-    """Whatever pictures were given as, without decoding files. Bytes are decoded. Raises as `prepare` does."""
+    """Whatever pictures were given as, without decoding files. Bytes are decoded.
+
+    Raises the `PictureError` of the first that cannot be used; where it has no name, by its number, counted from
+    `first`.
+    """
     if isinstance(sources, str | bytes):  # sequences too, but of letters
         raise UsageError("pictures are given as a list, one picture too: [picture]")
     return [_picture(source, f"picture {number}") for number, source in enumerate(sources, start=first)]

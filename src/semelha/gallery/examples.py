@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import NetworkEmbedder, Source, as_pictures, fitted
+from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import PictureError
 from semelha.gallery.state import State
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
@@ -41,17 +42,17 @@ class Enrollment:
 
 def new_examples(
     pictures: Sequence[Picture],
-    model: NetworkEmbedder,
+    model: Model,
     keep_pictures: bool,
     *,
     left_out: list[str] | None = None,
 ) -> list[NewExample]:
     """Decode, embed and re-encode. Bad pictures raise, or are left out where a list for their errors is given."""
 
-    def read(picture: Picture) -> tuple[NDArray[np.uint8], str, bytes | None]:
+    def read(picture: Picture) -> tuple[NDArray[Any], str, bytes | None]:
         pixels = picture.pixels()
         kept = encode(pixels) if keep_pictures else None
-        return fitted(pixels, model.card.input), content_hash(pixels), kept
+        return model.prepare(pixels), content_hash(pixels), kept
 
     blocks, rest = [], []
     for picture, result in zip(pictures, read_all(pictures, read), strict=True):
@@ -64,7 +65,7 @@ def new_examples(
             rest.append((result[1], picture.name, result[2]))
     if not blocks:
         return []
-    vectors = model.embed_pixels(np.stack(blocks))
+    vectors = model.embed_prepared(np.stack(blocks))
     return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
 
 

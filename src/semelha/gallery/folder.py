@@ -8,7 +8,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from semelha.embedders import NetworkEmbedder
+from semelha.embedders import Model
 from semelha.errors import GalleryError, GalleryTooNew
 from semelha.store import Store
 
@@ -26,7 +26,7 @@ class Settings:
     fingerprint: str
 
 
-def make_folder(folder: Path, model: NetworkEmbedder, *, keep_pictures: bool) -> None:
+def make_folder(folder: Path, model: Model, *, keep_pictures: bool) -> None:
     """Make an empty gallery, whole or not at all. Raises `GalleryError` where it exists or cannot be written."""
     if folder.exists():
         raise GalleryError(f"{folder} exists already: open it, or choose another place")

@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import NetworkEmbedder, Progress, Source, as_pictures, load_embedder
+from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
 from semelha.gallery.examples import Enrollment, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
@@ -33,7 +33,7 @@ class Gallery:
     and its folder by several processes.
     """
 
-    def __init__(self, path: Path, model: NetworkEmbedder, store: Store, *, keep_pictures: bool) -> None:
+    def __init__(self, path: Path, model: Model, store: Store, *, keep_pictures: bool) -> None:
         self.path = path
         self.model = model
         self.keep_pictures = keep_pictures
@@ -45,7 +45,7 @@ class Gallery:
     def create(
         cls,
         path: str | os.PathLike[str],
-        model: NetworkEmbedder | str | os.PathLike[str],
+        model: Model | str | os.PathLike[str],
         *,
         keep_pictures: bool = True,
     ) -> Gallery:
@@ -55,7 +55,7 @@ class Gallery:
         ----------
         path : path
             Must not exist.
-        model : NetworkEmbedder or path
+        model : Model or path
         keep_pictures : bool
             Keep a small re-encoded copy of every enrolled picture.
 
@@ -65,7 +65,7 @@ class Gallery:
             The folder exists or cannot be written.
         ModelError
         """
-        embedder = model if isinstance(model, NetworkEmbedder) else load_embedder(model)
+        embedder = model if isinstance(model, Model) else load_embedder(model)
         make_folder(Path(path), embedder, keep_pictures=keep_pictures)
         return cls.open(path)
 

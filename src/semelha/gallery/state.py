@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import NetworkEmbedder
+from semelha.embedders import Model
 from semelha.errors import CalibrationError
 from semelha.index import LinearIndex
 from semelha.recognition import Calibration, Candidate, full_conformal, rank_subjects, split_conformal
@@ -28,10 +28,10 @@ class State:
     index: LinearIndex
     plan: dict[str, Any] | None
     strangers: NDArray[np.float32]
-    model: NetworkEmbedder
+    model: Model
 
     @classmethod
-    def read(cls, store: Store, model: NetworkEmbedder) -> State:
+    def read(cls, store: Store, model: Model) -> State:
         """Read everything, again if the store changed meanwhile."""
         while True:
             generation = store.generation()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.evaluation.made import Known, dataset
 
-from semelha.embedders import NetworkEmbedder, raw_pixels
+from semelha.embedders import Model, raw_pixels
 from semelha.errors import SemelhaError
 from semelha.evaluation import evaluate, write_report
 from semelha.images import Skipped
@@ -47,7 +47,7 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def html(tiny: NetworkEmbedder, tmp_path_factory: pytest.TempPathFactory) -> str:
+def html(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> str:
     data = dataset(name="<script>alert(1)</script>")
     data = replace(data, skipped=(Skipped("<i>odd</i>.png", "no picture & no text"),))
     found = evaluate(Known(), data, baselines={"raw_pixels": raw_pixels()})

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from tests.tiny_model import noise
 
-from semelha.embedders import FeatureEmbedder, NetworkEmbedder, raw_pixels
+from semelha.embedders import FeatureEmbedder, Model, raw_pixels
 from semelha.errors import PictureError, UsageError
 from semelha.features import RawPixels
 from semelha.images import Picture
@@ -23,7 +23,7 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def test_a_file_its_bytes_its_pixels_and_a_picture_are_one(tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_a_file_its_bytes_its_pixels_and_a_picture_are_one(tiny: Model, tmp_path: Path) -> None:
     pixels = noise(0)
     file = tmp_path / "ü.png"
     file.write_bytes(png(pixels))
@@ -33,35 +33,35 @@ def test_a_file_its_bytes_its_pixels_and_a_picture_are_one(tiny: NetworkEmbedder
     np.testing.assert_array_equal(vectors, np.broadcast_to(vectors[0], vectors.shape))
 
 
-def test_a_vector_does_not_depend_on_its_company(tiny: NetworkEmbedder) -> None:
+def test_a_vector_does_not_depend_on_its_company(tiny: Model) -> None:
     pictures = [noise(i, side=10 + i) for i in range(23)]
     together = tiny.embed(pictures)
     np.testing.assert_allclose(tiny.embed(pictures, batch_size=5), together, atol=1e-6)
     np.testing.assert_allclose(tiny.embed(pictures[7:8]), together[7:8], atol=1e-6)
 
 
-def test_the_vectors_are_those_of_the_definition(tiny: NetworkEmbedder) -> None:
+def test_the_vectors_are_those_of_the_definition(tiny: Model) -> None:
     from safetensors.numpy import load_file
 
     weights = load_file(tiny.folder / "weights.safetensors")["w"]
     pixels = np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), np.uint8)
     product = (pixels.reshape(4, -1).astype(np.float64) - 200.5) @ weights
     expected = product / np.linalg.norm(product, axis=1, keepdims=True)
-    np.testing.assert_allclose(tiny.embed_pixels(pixels), expected, atol=1e-4)
+    np.testing.assert_allclose(tiny.embed_prepared(pixels), expected, atol=1e-4)
 
 
-def test_nothing_in_nothing_out(tiny: NetworkEmbedder) -> None:
+def test_nothing_in_nothing_out(tiny: Model) -> None:
     assert tiny.embed([]).shape == (0, 8)
     assert raw_pixels().embed([]).shape == (0, 1024)
 
 
-def test_progress_counts_pictures(tiny: NetworkEmbedder) -> None:
+def test_progress_counts_pictures(tiny: Model) -> None:
     told: list[tuple[int, int]] = []
     tiny.embed([noise(i) for i in range(10)], batch_size=4, progress=lambda done, total: told.append((done, total)))
     assert told == [(4, 10), (8, 10), (10, 10)]
 
 
-def test_a_bad_picture_is_named(tiny: NetworkEmbedder, tmp_path: Path) -> None:
+def test_a_bad_picture_is_named(tiny: Model, tmp_path: Path) -> None:
     (tmp_path / "letter.png").write_text("Dear all,")
     with pytest.raises(PictureError, match=r"letter\.png"):
         tiny.embed([noise(0), tmp_path / "letter.png"])
@@ -71,19 +71,19 @@ def test_a_bad_picture_is_named(tiny: NetworkEmbedder, tmp_path: Path) -> None:
         raw_pixels().embed([tmp_path / "nowhere.png"])
 
 
-def test_one_picture_that_is_no_list_is_said(tiny: NetworkEmbedder) -> None:
+def test_one_picture_that_is_no_list_is_said(tiny: Model) -> None:
     with pytest.raises(UsageError, match="as a list"):
         tiny.embed("a.jpg")
 
 
-def test_pixels_of_another_shape_are_refused(tiny: NetworkEmbedder) -> None:
+def test_pixels_of_another_shape_are_refused(tiny: Model) -> None:
     for wrong in (
         np.zeros((2, 1, 16, 17), np.uint8),
         np.zeros((2, 1, 16, 16), np.float32),
         np.zeros((16, 16), np.uint8),
     ):
         with pytest.raises(UsageError, match="the model takes"):
-            tiny.embed_pixels(wrong)
+            tiny.embed_prepared(wrong)
 
 
 def test_features_with_the_face_of_an_embedder() -> None:
@@ -94,7 +94,7 @@ def test_features_with_the_face_of_an_embedder() -> None:
     assert embedder.fingerprint != raw_pixels().fingerprint
 
 
-def test_it_works_without_torch(tiny: NetworkEmbedder) -> None:
+def test_it_works_without_torch(tiny: Model) -> None:
     """The base install has none: the import is made to fail."""
     program = f"""
 import sys

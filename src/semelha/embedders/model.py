@@ -1,0 +1,168 @@
+"""A model folder at work: pictures to vectors, and the metric that compares them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders.card import Card
+from semelha.embedders.embed import Progress, embed_all
+from semelha.embedders.extractors import Extractor, GraphExtractor, features_of
+from semelha.embedders.folder import GRAPH, WEIGHTS, read_card, read_file, read_tensors, write_folder
+from semelha.embedders.graph import Graph
+from semelha.embedders.sources import Source
+from semelha.metrics import Metric, metric_from_card
+
+METRIC = "metric."
+"""What the names of the metric's own tensors begin with, among the weights."""
+
+
+class Model:
+    """A trained model at work: a network, or features and a learned metric. Needs no torch.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it was loaded from.
+    card : Card
+    dim : int
+        Length of a vector.
+    metric : Metric
+        The distance in which its vectors are compared.
+    fingerprint : str
+        Name of its vector space.
+    """
+
+    def __init__(self, folder: Path, card: Card, extractor: Extractor, metric: Metric) -> None:
+        self.folder = folder
+        self.card = card
+        self.dim = card.dim
+        self.metric = metric
+        self.fingerprint = card.fingerprint
+        self._extractor = extractor
+
+    def __repr__(self) -> str:
+        return f"Model({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
+
+    def embed(
+        self, pictures: Sequence[Source], *, batch_size: int = 64, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Embed pictures.
+
+        Parameters
+        ----------
+        pictures : sequence of path, bytes, (h, w[, 3]) uint8 or Picture
+        batch_size : int
+            Pictures decoded and run at a time.
+        progress : callable, optional
+            Called with (pictures done, pictures in all).
+
+        Returns
+        -------
+        (n, dim) float32
+
+        Raises
+        ------
+        PictureError
+            A picture cannot be used; the message names it.
+        """
+        return embed_all(self._extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """What `embed_prepared` takes of one picture (h, w, 3) uint8. Runs in threads."""
+        return self._extractor.prepare(pixels)
+
+    def embed_prepared(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
+        """Embed pictures that went through `prepare`: (n, …) → (n, dim) float32.
+
+        For a network these are pictures fitted to its input, (n, channels, height, width) uint8.
+
+        Raises
+        ------
+        UsageError
+            They did not.
+        """
+        if not len(prepared):
+            return np.empty((0, self.dim), np.float32)
+        return self._extractor.vectors(prepared)
+
+
+def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
+    """Load a model folder.
+
+    Parameters
+    ----------
+    path : path
+    threads : int, optional
+        For ONNX Runtime; its own choice if not given.
+
+    Raises
+    ------
+    ModelIncomplete
+        A file is missing.
+    ModelAltered
+        A file is not the one that was written.
+    ModelTooNew
+        Written by a newer semelha.
+    """
+    folder = Path(path)
+    card = read_card(folder)
+    graph = read_file(folder, GRAPH, card) if card.input is not None else None
+    tensors = read_tensors(read_file(folder, WEIGHTS, card), folder / WEIGHTS)
+    return _model(folder, card, graph, tensors, name=str(folder), threads=threads)
+
+
+def write_model(
+    folder: str | os.PathLike[str], *, card: Card, weights: Mapping[str, NDArray[Any]], onnx: bytes | None = None
+) -> Model:
+    """Write a model folder, whole or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Must not exist.
+    card : Card
+        As `Card.draft` makes it.
+    weights : mapping of str to array
+        Those of the network, and the arrays of the metric, their names behind "metric.".
+    onnx : bytes, optional
+        A graph from (n, channels, height, width) uint8 to (n, dim) float32, without external data. None for a model
+        of features.
+
+    Raises
+    ------
+    ModelAltered
+        The graph or the metric is not what the card says.
+    ModelError
+        `folder` exists, or cannot be written.
+    """
+    model = _model(Path(folder), card, onnx, weights, name=f"the graph for {folder}", threads=None)
+    model.card = write_folder(Path(folder), card=card, onnx=onnx, weights=weights)
+    model.fingerprint = model.card.fingerprint
+    return model
+
+
+def _model(
+    folder: Path,
+    card: Card,
+    onnx: bytes | None,
+    tensors: Mapping[str, NDArray[Any]],
+    *,
+    name: str,
+    threads: int | None,
+) -> Model:
+    """Put together and checked: what makes the vectors, and what compares them."""
+    extractor: Extractor = (
+        features_of(card, name=str(folder))
+        if onnx is None
+        else GraphExtractor(Graph(onnx, card, name=name, threads=threads), card)
+    )
+    arrays = {key.removeprefix(METRIC): value for key, value in tensors.items() if key.startswith(METRIC)}
+    metric = metric_from_card(card.metric, arrays)
+    metric.pairwise(*[np.eye(1, card.dim, dtype=np.float32)] * 2)  # it takes vectors of that length
+    return Model(folder, card, extractor, metric)
