@@ -68,3 +68,21 @@ def test_cards_that_are_wrong(arrays: dict[str, np.ndarray] | None) -> None:
 def test_names_that_are_wrong(spec: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="known are"):
         metric_from_card(spec)
+
+
+def test_weights_of_one_library_serve_rows_of_the_other() -> None:
+    torch = pytest.importorskip("torch")
+    L, x = random.normal(size=(2, 3)), random.normal(size=(4, 3))
+    weight = torch.tensor(L, requires_grad=True)
+    expected = Mahalanobis(L=L).pairwise(x, x)
+    np.testing.assert_allclose(Mahalanobis(L=weight).pairwise(x, x), expected)
+    np.testing.assert_allclose(Mahalanobis(L=L).pairwise(torch.tensor(x), torch.tensor(x)), expected)
+
+
+def test_a_matrix_that_makes_numbers_too_large_is_an_error() -> None:
+    x = random.normal(size=(3, 2))
+    large = Mahalanobis(L=1e200 * np.eye(2))
+    for compare in (large.pairwise, large.between, lambda q, s: large.nearest(q, s, 1)):
+        with pytest.raises(UsageError, match="too large"):
+            compare(x, x)
+    assert np.isfinite(Mahalanobis(L=1e100 * np.eye(2)).pairwise(x, x)).all()
