@@ -13,6 +13,8 @@ from semelha.linear.pairs import draw_pairs, laplacian, squared_distances
 from semelha.linear.span import Matrix
 from semelha.linear.tuples import PairLearner
 
+BESIDE = 1e-3
+
 
 class ITML(PairLearner):
     """The matrix nearest to a prior, in the LogDet divergence, that puts same pairs near and different pairs far.
@@ -87,12 +89,16 @@ class ITML(PairLearner):
         start, inverse = self._prior(x.shape[1])
 
         def value(l: Matrix) -> tuple[float, Matrix]:  # noqa: E741
+            sign, log_det = np.linalg.slogdet(l)
+            if sign == 0:  # a step of the line search right onto the wall; one beside it knows the way back
+                l = l + BESIDE * np.abs(start).max() * np.eye(len(l))  # noqa: E741
+                log_det = np.linalg.slogdet(l)[1]
             d = squared_distances(x @ l.T, left, right)
             broken = np.where(same, d > bound, d < bound)
             d, b = np.maximum(d[broken], 1e-300), bound[broken]
             pull = laplacian(pairs[broken], self.gamma * (1 / b - 1 / d), len(x))
             slope = l @ inverse
-            divergence = float((slope * l).sum()) - 2 * float(np.linalg.slogdet(l)[1])
+            divergence = float((slope * l).sum()) - 2 * float(log_det)
             cost = self.gamma * float((d / b - np.log(d / b) - 1).sum())
             return divergence + cost, 2 * (slope + (l @ (x.T @ (pull @ x))) - np.linalg.inv(l).T)
 
