@@ -2,6 +2,7 @@
 
     SemelhaError
     ├── UsageError                   an argument that cannot be right
+    │   └── VectorsError             vectors, labels or pairs that nothing can be learned from
     ├── PictureError                 a picture that cannot be used
     │   ├── NotAPicture              the bytes are no picture in a known format
     │   ├── TruncatedPicture         the file ends before the picture does, or is damaged
@@ -34,6 +35,10 @@ class SemelhaError(Exception):
 
 class UsageError(SemelhaError):
     """An argument that cannot be right."""
+
+
+class VectorsError(UsageError, ValueError):
+    """Vectors, labels or pairs that nothing can be learned from. A `ValueError` too, as scikit-learn's tools expect."""
 
 
 class PictureError(SemelhaError):

@@ -1,0 +1,33 @@
+"""Learns a distance from vectors and labels, pairs or triplets, without a network: scikit-learn estimators.
+
+All but `BoostedSimilarity` and `SignedRankSVM` are a `LinearLearner`: they learn a Mahalanobis matrix.
+"""
+
+from semelha.linear.boosted import BoostedSimilarity
+from semelha.linear.boostmetric import BoostMetric
+from semelha.linear.discriminant import LDA, LFDA
+from semelha.linear.itml import ITML
+from semelha.linear.lmnn import LMNN
+from semelha.linear.moments import GMML, KISSME, XQDA
+from semelha.linear.nca import NCA
+from semelha.linear.ncmml import NCMML
+from semelha.linear.ranksvm import RankSVM, SignedRankSVM
+from semelha.linear.whitening import RCA, PCAWhitening
+
+__all__ = [
+    "GMML",
+    "ITML",
+    "KISSME",
+    "LDA",
+    "LFDA",
+    "LMNN",
+    "NCA",
+    "NCMML",
+    "RCA",
+    "XQDA",
+    "BoostMetric",
+    "BoostedSimilarity",
+    "PCAWhitening",
+    "RankSVM",
+    "SignedRankSVM",
+]

@@ -1,0 +1,94 @@
+"""What part of the space the examples span, and what to do where a covariance cannot be inverted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+from sklearn.utils.extmath import randomized_svd
+
+Matrix = NDArray[np.float64]
+
+WIDE = 2048  # dimensions up to which d × d matrices are made: 34 MB each
+EPS = 10 * float(np.finfo(np.float64).eps)
+
+
+class RankDeficiencyWarning(UserWarning):
+    """The examples do not determine everything that was asked for; the message names what was done about it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Span:
+    """A subspace in which something is learned.
+
+    Attributes
+    ----------
+    axes : (r, d) float64, or None
+        Orthonormal rows; None is the whole space.
+    center : (d,) float64
+        The mean of the examples, which was taken away from them.
+    """
+
+    axes: Matrix | None
+    center: Matrix
+
+    def into(self, x: Matrix) -> Matrix:
+        """(n, d) → (n, r)."""
+        return x if self.axes is None else x @ self.axes.T
+
+    def back(self, components: Matrix) -> Matrix:
+        """A map of the subspace, (k, r), as a map of the whole space, (k, d)."""
+        return components if self.axes is None else components @ self.axes
+
+
+def find_axes(x: Matrix, *, narrow: bool, notes: list[str]) -> Matrix | None:
+    """The axes to learn in, from centered examples (n, d).
+
+    The whole space where d ≤ `WIDE`, unless `narrow` asks for no more dimensions than the examples span. Otherwise
+    their principal subspace, of at most `WIDE` dimensions; found from the smaller of the d × d and n × n products, so
+    that d may be large. Adds to `notes` what was done.
+    """
+    n, d = x.shape
+    if d <= WIDE and not narrow:
+        return None
+    if min(n, d) > WIDE:
+        _, _, axes = randomized_svd(x, WIDE, random_state=0)
+        notes.append(f"the first {WIDE} of {d} principal components were used")
+        return np.asarray(axes, np.float64)
+    values, vectors = eigh(x.T @ x if d <= n else x @ x.T)
+    kept = values > values[-1] * max(n, d) * EPS
+    rank = int(kept.sum())
+    if rank == d:
+        return None
+    notes.append(f"the {n} examples span {rank} of {d} dimensions, so their principal subspace was used")
+    found = vectors[:, kept][:, ::-1].T  # (rank, d or n), the largest variance first
+    if d > n:
+        found = (found @ x) / np.sqrt(values[kept][::-1, None])
+    return np.ascontiguousarray(found)
+
+
+def invertible(matrix: Matrix, name: str, *, ridge: float, notes: list[str]) -> Matrix:
+    """The symmetric (d, d) matrix if it is positive definite, else with `ridge` times its mean eigenvalue added.
+
+    Adds to `notes` what was done. A matrix of zeros becomes `ridge` times the identity.
+    """
+    values = np.linalg.eigvalsh(matrix)
+    rank = int((values > values[-1] * len(values) * EPS).sum()) if values[-1] > 0 else 0
+    if rank == len(matrix):
+        return matrix
+    mean = float(np.trace(matrix)) / len(matrix)
+    notes.append(f"the {name} has rank {rank} of {len(matrix)}, so {ridge:g} of its mean variance was added to each")
+    return matrix + ridge * (mean if mean > 0 else 1.0) * np.eye(len(matrix))
+
+
+def root(matrix: Matrix, rank: int | None = None) -> Matrix:
+    """L (k, d) with LᵀL the symmetric (d, d) matrix, its negative eigenvalues taken as zero; the largest come first.
+
+    Rows of eigenvalue zero are left out, but one row at least stays. `rank` limits k.
+    """
+    values, vectors = eigh(matrix)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    kept = max(1, min(int((values > max(values[0], 0.0) * len(values) * EPS).sum()), rank or len(values)))
+    return np.ascontiguousarray(np.sqrt(np.clip(values[:kept], 0, None))[:, None] * vectors[:, :kept].T)
