@@ -85,9 +85,7 @@ def test_the_whole_way(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest
     assert names == ["Ding Zwei", "thing 0", "thing 1"]
 
 
-def test_what_people_read(
-    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_people_read(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = tmp_path / "shop"
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
     for arguments, expected in [
@@ -101,9 +99,7 @@ def test_what_people_read(
         assert expected in out
 
 
-def test_embed_writes_vectors(
-    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_embed_writes_vectors(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pictures = sorted(photos.rglob("*.png"))[:2]
     assert run(capsys, "embed", tiny.folder, *pictures, "--out", tmp_path / "v.npz")[0] == 0
     with np.load(tmp_path / "v.npz", allow_pickle=False) as saved:

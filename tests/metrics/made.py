@@ -2,11 +2,15 @@
 
 import numpy as np
 
-from semelha.metrics import METRICS, Mahalanobis, Metric, pack_gaussians
+from semelha.metrics import METRICS, Agreement, Mahalanobis, Metric, pack_gaussians
 
 DIM = 5
 L = np.random.default_rng(7).normal(size=(4, DIM))
-EVERY: list[Metric] = [kind(L=L) if kind is Mahalanobis else kind() for kind in METRICS.values()]
+MADE = {
+    Mahalanobis: lambda: Mahalanobis(L=L),
+    Agreement: lambda: Agreement(features=[0, 3, 3, 1], thresholds=[0.1, -0.6, 0.4, 0.3], weights=[0.5, 1.5, 0.2, 1.0]),
+}
+EVERY: list[Metric] = [MADE.get(kind, kind)() for kind in METRICS.values()]
 HISTOGRAMS = [metric for metric in EVERY if metric.domain == "histograms"]
 
 

@@ -36,6 +36,34 @@ class Pooling(StrEnum):
     gem = "gem"
 
 
+class Method(StrEnum):
+    """The learners without a network, by name."""
+
+    pca = "pca-whitening"
+    lda = "lda"
+    rca = "rca"
+    lfda = "lfda"
+    kissme = "kissme"
+    xqda = "xqda"
+    gmml = "gmml"
+    itml = "itml"
+    nca = "nca"
+    lmnn = "lmnn"
+    ncmml = "ncmml"
+    boostmetric = "boostmetric"
+    ranksvm = "ranksvm"
+    boosted = "boosted-similarity"
+
+
+class FeatureName(StrEnum):
+    """The features by name."""
+
+    first_order = "first-order"
+    histogram = "histogram"
+    hog = "hog"
+    pixels = "pixels"
+
+
 def plan(
     dataset: Dataset,
     seed: int,

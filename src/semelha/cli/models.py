@@ -14,12 +14,13 @@ from rich.table import Table
 from typer import Argument, Option
 
 import semelha
-from semelha.cli.choices import Loss, Pooling, plan
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, training_bars
+from semelha.cli.choices import FeatureName, Loss, Method, Pooling, plan
+from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
 from semelha.evaluation import Evaluation, write_report
 from semelha.evaluation import evaluate as run_evaluation
+from semelha.features import FEATURES
 from semelha.images import Dataset, read_dataset
 
 Seed = Annotated[int, Option(help="Seed of every random draw.")]
@@ -42,37 +43,63 @@ def train(
         Loss | None,
         Option(help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon at scale 20"),
     ] = None,
+    method: Annotated[
+        Method | None,
+        Option(help=f"Learn a distance without a network: {', '.join(Method)}.", metavar="NAME"),
+    ] = None,
+    features: Annotated[FeatureName | None, Option(help="What the method learns on.", show_default="hog")] = None,
+    on: Annotated[Path | None, Option(help="Model on whose vectors the method learns instead.")] = None,
     device: Annotated[str, Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Learn an embedding from pictures in folders, one folder a class.
+    """Learn an embedding from pictures in folders, one folder a class; or a distance between features.
 
     Example: semelha train photos --out model
+
+    Example: semelha train photos --out model --method gmml --features hog
     """
+    of_network = [resume or None, minutes, steps, backbone, pretrained, size, channels, dim, pooling, loss]
+    if method is not None and any(value is not None for value in of_network):
+        raise UsageError("--method learns without a network: leave out --resume, --minutes, --loss and the network")
+    if method is None and (features is not None or on is not None):
+        raise UsageError("--features and --on say what a method learns on: add --method, such as --method gmml")
     dataset = read(folder)
-    network, recipe = plan(dataset, seed, backbone, pretrained, size, channels, dim, pooling, loss, steps)
     start = time.monotonic()
-    try:
-        model = train_with_bars(
-            dataset,
-            out=out,
-            network=network,
-            recipe=recipe,
-            minutes=minutes,
-            seed=seed,
-            resume=resume,
-            accelerator=device,
-        )
-    except KeyboardInterrupt:
-        stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
-        raise
+    if method is not None:
+        chosen = None if features is None else FEATURES[features]()
+        with progress_bars() as bar, told_warnings():
+            model = semelha.train(
+                dataset,
+                out=out,
+                method=method.value,
+                features=chosen,
+                on=on,
+                seed=seed,
+                watch_reading=bar("reading"),
+            )
+    else:
+        network, recipe = plan(dataset, seed, backbone, pretrained, size, channels, dim, pooling, loss, steps)
+        try:
+            model = train_with_bars(
+                dataset,
+                out=out,
+                network=network,
+                recipe=recipe,
+                minutes=minutes,
+                seed=seed,
+                resume=resume,
+                accelerator=device,
+            )
+        except KeyboardInterrupt:
+            stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
+            raise
     card = model.card
     score = card.results.get("r_at_1_on_held_out_classes")
     if json:
         print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})
         return
     stdout.print(f"[bold]{escape(str(out))}[/] learned from {card.training['pictures']:,} pictures of "
-                 f"{len(card.classes):,} classes in {card.training['seconds'] / 60:.1f} minutes"
+                 f"{len(dataset.classes):,} classes in {card.training['seconds'] / 60:.1f} minutes"
                  + ("." if score is None else f"; R@1 {score:.3f} on classes held out."))  # fmt: skip
     stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer import Option
 
@@ -41,6 +43,16 @@ def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
             return advance
 
         yield bar
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """What is warned of inside is told on standard error, once each."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        stderr.print(f"[yellow]note:[/] {escape(text)}")
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from semelha.deep.loop import Part, Trained, Watch, fit
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
 from semelha.embedders import Card, Model, write_model
-from semelha.errors import DatasetError, TrainingError
-from semelha.images import Dataset, split_classes
+from semelha.errors import TrainingError
+from semelha.images import Dataset, check_for_training, split_classes
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def train_network(
     """
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
-    _check(dataset)
+    check_for_training(dataset)
     look = look_at(dataset, seed=seed)
     network = network or choose_network(look)
     recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
@@ -89,7 +89,7 @@ def train_network(
     cache = open_cache(dataset, folder, network.input_spec(), progress=watch_reading)
     for skipped in cache.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
-    _check(cache.dataset)
+    check_for_training(cache.dataset)
     if not network.pretrained:
         mean, std = cache.statistics()
         network = replace(network, mean=round(mean, 4), std=round(std, 4))
@@ -157,17 +157,6 @@ def publish(
     )
     weights: dict[str, NDArray[np.float32]] = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
     return write_model(out, card=card, onnx=onnx, weights=weights)
-
-
-def _check(dataset: Dataset) -> None:
-    classes = len(dataset.classes)
-    if classes < 2:
-        raise DatasetError(
-            f"{dataset.name} has {classes} class{'es' if classes != 1 else ''} with pictures that can be read: "
-            "a training needs at least two, each a folder of pictures"
-        )
-    if max(dataset.counts().values()) < 2:
-        raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
 
 
 def _working_folder(out: Path, *, resume: bool) -> Path:

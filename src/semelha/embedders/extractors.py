@@ -62,17 +62,13 @@ class FeatureExtractor:
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """Raises `UsageError` where these are not such vectors."""
         if prepared.dtype != np.float32 or prepared.shape[1:] != (self.features.dim,):
-            raise UsageError(
-                f"the model takes (n, {self.features.dim}) float32, not {prepared.shape} {prepared.dtype}"
-            )
+            raise UsageError(f"the model takes (n, {self.features.dim}) float32, not {prepared.shape} {prepared.dtype}")
         return prepared
 
     @property
     def spec(self) -> FeatureSpec:
         """What a card says of it."""
-        return FeatureSpec(
-            name=self.features.name, version=self.features.version, arguments=self.features.arguments()
-        )
+        return FeatureSpec(name=self.features.name, version=self.features.version, arguments=self.features.arguments())
 
 
 def features_of(card: Card, *, name: str) -> FeatureExtractor:

@@ -36,6 +36,8 @@ class Model:
         The distance in which its vectors are compared.
     fingerprint : str
         Name of its vector space.
+    extractor : Extractor
+        What makes the vectors.
     """
 
     def __init__(self, folder: Path, card: Card, extractor: Extractor, metric: Metric) -> None:
@@ -44,7 +46,7 @@ class Model:
         self.dim = card.dim
         self.metric = metric
         self.fingerprint = card.fingerprint
-        self._extractor = extractor
+        self.extractor = extractor
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
@@ -71,11 +73,11 @@ class Model:
         PictureError
             A picture cannot be used; the message names it.
         """
-        return embed_all(self._extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
+        return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """What `embed_prepared` takes of one picture (h, w, 3) uint8. Runs in threads."""
-        return self._extractor.prepare(pixels)
+        return self.extractor.prepare(pixels)
 
     def embed_prepared(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """Embed pictures that went through `prepare`: (n, …) → (n, dim) float32.
@@ -89,7 +91,7 @@ class Model:
         """
         if not len(prepared):
             return np.empty((0, self.dim), np.float32)
-        return self._extractor.vectors(prepared)
+        return self.extractor.vectors(prepared)
 
 
 def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:

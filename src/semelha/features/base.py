@@ -26,10 +26,13 @@ class Features(ABC):
         Numbers of a vector.
     version : int
         Raised when the same picture would give other numbers: vectors of two versions must not meet.
+    one_unit : bool
+        Its numbers are of one kind, so that their scales mean something; else each is to be scaled by itself.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
+    one_unit: ClassVar[bool] = True
     dim: int
 
     def __repr__(self) -> str:

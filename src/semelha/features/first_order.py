@@ -82,6 +82,7 @@ class FirstOrder(Features):
     """
 
     name = "first-order"
+    one_unit = False
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Files in: safe decoding, folders and manifests, the built-in example set."""
 
-from semelha.images.dataset import Dataset, Picture, Skipped, as_rgb, split_classes
+from semelha.images.dataset import Dataset, Picture, Skipped, as_rgb, check_for_training, split_classes
 from semelha.images.decode import Box, Limits, decode
 from semelha.images.fit import Fit, content_hash, encode, fit
 from semelha.images.folder import read_dataset, read_folder, read_manifest
@@ -18,6 +18,7 @@ __all__ = [
     "Picture",
     "Skipped",
     "as_rgb",
+    "check_for_training",
     "content_hash",
     "decode",
     "encode",

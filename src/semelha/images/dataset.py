@@ -145,6 +145,18 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
     )
 
 
+def check_for_training(dataset: Dataset) -> None:
+    """Nothing, or `DatasetError` where there is nothing to learn from: under two classes, or one picture in each."""
+    classes = len(dataset.classes)
+    if classes < 2:
+        raise DatasetError(
+            f"{dataset.name} has {classes} class{'es' if classes != 1 else ''} with pictures that can be read: "
+            "a training needs at least two, each a folder of pictures"
+        )
+    if max(dataset.counts().values()) < 2:
+        raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
+
+
 def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:
     """Pixels given as an array, checked: (h, w) or (h, w, 3) uint8 to (h, w, 3)."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):

@@ -9,9 +9,11 @@ from semelha.linear.discriminant import LDA, LFDA
 from semelha.linear.itml import ITML
 from semelha.linear.lmnn import LMNN
 from semelha.linear.moments import GMML, KISSME, XQDA
+from semelha.linear.named import METHODS, learner_named
 from semelha.linear.nca import NCA
 from semelha.linear.ncmml import NCMML
 from semelha.linear.ranksvm import RankSVM, SignedRankSVM
+from semelha.linear.train import learned_metric, train_linear
 from semelha.linear.whitening import RCA, PCAWhitening
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "LDA",
     "LFDA",
     "LMNN",
+    "METHODS",
     "NCA",
     "NCMML",
     "RCA",
@@ -30,4 +33,7 @@ __all__ = [
     "PCAWhitening",
     "RankSVM",
     "SignedRankSVM",
+    "learned_metric",
+    "learner_named",
+    "train_linear",
 ]

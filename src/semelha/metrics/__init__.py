@@ -1,5 +1,6 @@
 """Similarity functions: two maps and a link where there are such, so that one index serves them all."""
 
+from semelha.metrics.agreement import Agreement
 from semelha.metrics.base import Metric, Nearest
 from semelha.metrics.checks import smoothed
 from semelha.metrics.divergences import (
@@ -33,6 +34,7 @@ from semelha.metrics.scanned import ScannedMetric
 
 __all__ = [
     "METRICS",
+    "Agreement",
     "Bhattacharyya",
     "ChiSquare",
     "Cosine",

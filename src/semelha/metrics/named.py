@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from semelha.errors import ModelError, UsageError
+from semelha.metrics.agreement import Agreement
 from semelha.metrics.base import Metric
 from semelha.metrics.divergences import (
     ChiSquare,
@@ -27,6 +28,7 @@ METRICS: dict[str, type[Metric]] = {
         SquaredEuclidean,
         Cosine,
         Mahalanobis,
+        Agreement,
         Matusita,
         SquaredMatusita,
         Hellinger,

@@ -1,0 +1,220 @@
+"""A linear training from data set to model folder: vectors, a learner, a metric."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+
+from semelha.embedders import (
+    GRAPH,
+    METRIC,
+    WEIGHTS,
+    Card,
+    Extractor,
+    FeatureExtractor,
+    Model,
+    read_file,
+    read_tensors,
+    write_model,
+)
+from semelha.errors import PictureError, TrainingError, UsageError
+from semelha.evaluation.measures import retrieval
+from semelha.features import Features
+from semelha.images import Dataset, Picture, Skipped, check_for_training, content_hash, read_all, split_classes
+from semelha.linear.base import LinearLearner, Transformer
+from semelha.linear.boosted import BoostedSimilarity
+from semelha.linear.named import METHODS
+from semelha.linear.whitening import PCAWhitening
+from semelha.metrics import Agreement, Mahalanobis, Metric
+
+logger = logging.getLogger(__name__)
+
+AXES = 128
+"""Principal axes in which a Mahalanobis matrix is learned, at most."""
+BATCH = 256
+HELD_OUT = 0.2
+
+
+def train_linear(
+    dataset: Dataset,
+    *,
+    out: Path,
+    method: Transformer,
+    on: Features | Model,
+    seed: int = 0,
+    watch_reading: Callable[[int, int], None] | None = None,
+) -> Model:
+    """Learn a metric for features, or for the vectors of a trained model, and write both as the model folder `out`.
+
+    The vectors are scaled (each number by itself where they are of different kinds, such as statistics; otherwise all
+    alike), and a Mahalanobis matrix is learned in their first `AXES` principal axes. Both become part of the metric,
+    so that a gallery keeps the vectors as they are. With ten classes or more the card has the R@1 of a fit without a
+    fifth of the classes, on these; the model itself has learned from all.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        At least two classes, one of them with two pictures or more.
+    out : Path
+        Where the model goes; must not exist yet.
+    method : a learner of `semelha.linear`
+        Is fitted here.
+    on : Features or Model
+    seed : int
+        Draws the classes of that figure; a learner has a seed of its own.
+    watch_reading : callable, optional
+        Called with (pictures read, pictures in all).
+
+    Raises
+    ------
+    DatasetError, TrainingError, VectorsError
+    """
+    if out.exists():
+        raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
+    check_for_training(dataset)
+    start = time.monotonic()
+    extractor: Extractor = on.extractor if isinstance(on, Model) else FeatureExtractor(on)
+    read = _read(dataset, extractor, watch_reading)
+    for skipped in read.dataset.skipped:
+        logger.warning("left out %s: %s", skipped.name, skipped.reason)
+    check_for_training(read.dataset)
+    own_scales = isinstance(extractor, FeatureExtractor) and not extractor.features.one_unit
+    score = _score(read, method, own_scales=own_scales, seed=seed)
+    metric = learned_metric(read.vectors, read.dataset.labels, method, own_scales=own_scales)
+    card = _card(out.name, on, read, method, metric, seed=seed, score=score, seconds=time.monotonic() - start)
+    graph, weights = _taken_over(on)
+    weights |= {METRIC + name: np.asarray(array, np.float64) for name, array in metric.arrays().items()}
+    return write_model(out, card=card, onnx=graph, weights=weights)
+
+
+def learned_metric(
+    vectors: NDArray[np.float32], labels: NDArray[np.str_], method: Transformer, *, own_scales: bool
+) -> Metric:
+    """The metric that a learner finds for vectors (n, d) as they are, with labels (n,): scaling and axes included."""
+    x = vectors.astype(np.float64)
+    spread = x.std(axis=0) if own_scales else np.full(x.shape[1], x.std())
+    scale = 1 / np.where(spread > 1e-9 * np.abs(x).max(initial=1e-300), spread, np.inf)
+    if isinstance(method, BoostedSimilarity):
+        method.fit(x, labels)
+        if method.axes_ is not None:
+            raise UsageError(f"boosted similarity takes at most 2048 features, and there are {x.shape[1]}: take fewer")
+        return Agreement(features=method.features_, thresholds=method.thresholds_, weights=method.alphas_)
+    if not isinstance(method, LinearLearner):
+        raise UsageError(f"{type(method).__name__} learns no metric that an index can serve")
+    scaled = (x - x.mean(axis=0)) * scale
+    axes = _axes(scaled)
+    method.fit(scaled @ axes.T, labels)
+    return Mahalanobis(L=method.components_ @ axes * scale)
+
+
+def _axes(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The first principal axes of centered rows (n, d), orthonormal: (at most `AXES`, d)."""
+    if min(x.shape) <= AXES and x.shape[1] <= AXES:
+        return np.eye(x.shape[1])
+    components = PCAWhitening(n_components=AXES).fit(x).components_
+    return np.asarray(components / np.linalg.norm(components, axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """Vectors (n, d), content hash of each picture, and the pictures that could be read."""
+
+    vectors: NDArray[np.float32]
+    hashes: tuple[str, ...]
+    dataset: Dataset
+
+
+def _read(dataset: Dataset, extractor: Extractor, watch: Callable[[int, int], None] | None) -> _Read:
+    def both(picture: Picture) -> tuple[NDArray[Any], str]:
+        pixels = picture.pixels()
+        return extractor.prepare(pixels), content_hash(pixels)
+
+    kept: list[int] = []
+    hashes: list[str] = []
+    skipped: list[Skipped] = []
+    waiting: list[NDArray[Any]] = []
+    blocks: list[NDArray[np.float32]] = []
+    for number, result in enumerate(read_all(dataset.pictures, both)):
+        if isinstance(result, PictureError):
+            skipped.append(Skipped(dataset.pictures[number].name, str(result)))
+        else:
+            kept.append(number)
+            waiting.append(result[0])
+            hashes.append(result[1])
+        if len(waiting) == BATCH:
+            blocks.append(extractor.vectors(np.stack(waiting)))
+            waiting = []
+        if watch is not None:
+            watch(number + 1, len(dataset))
+    if waiting:
+        blocks.append(extractor.vectors(np.stack(waiting)))
+    vectors = np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
+    return _Read(vectors, tuple(hashes), dataset.select(kept).with_skipped(skipped))
+
+
+def _score(read: _Read, method: Transformer, *, own_scales: bool, seed: int) -> float | None:
+    """R@1 on a fifth of the classes, of a metric learned from the others; None below ten classes of two pictures."""
+    paired = [name for name, count in read.dataset.counts().items() if count > 1]
+    if len(paired) < 10:
+        return None
+    held = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT, seed=seed)[1].classes)
+    labels = read.dataset.labels
+    if len(np.unique(labels[held])) == held.sum() or len(np.unique(labels[~held])) == (~held).sum():
+        return None
+    metric = learned_metric(read.vectors[~held], labels[~held], method, own_scales=own_scales)
+    classes = np.unique(labels[held], return_inverse=True)[1]
+    return float(retrieval(read.vectors[held], classes, metric=metric, ks=(1,)).r_at[1])
+
+
+def _card(
+    name: str, on: Features | Model, read: _Read, method: Transformer, metric: Metric, *, seed: int,
+    score: float | None, seconds: float,
+) -> Card:  # fmt: skip
+    base = on.card if isinstance(on, Model) else None
+    training: dict[str, Any] = {
+        "method": next(title for title, kind in METHODS.items() if type(method) is kind),
+        "arguments": {key: value for key, value in method.get_params().items() if _is_plain(value)},
+        "seed": seed,
+        "data": read.dataset.name,
+        "pictures": len(read.dataset),
+        "skipped": len(read.dataset.skipped),
+        "seconds": round(seconds, 1),
+        "scikit-learn": sklearn.__version__,
+    }
+    if base is not None:
+        training["on"] = {"name": base.name, "fingerprint": base.fingerprint, "training": base.training}
+    return Card.draft(
+        name=name,
+        input=base.input if base else None,
+        features=base.features if base else FeatureExtractor(on).spec if isinstance(on, Features) else None,
+        mean=base.mean if base else None,
+        std=base.std if base else None,
+        network=base.network if base else None,
+        dim=read.vectors.shape[1],
+        metric={"name": metric.name, **metric.parameters()},
+        training=training,
+        classes=sorted({*read.dataset.classes, *(base.classes if base else ())}),
+        content_hashes=sorted({*read.hashes, *(base.content_hashes if base else ())}),
+        results={} if score is None else {"r_at_1_on_held_out_classes": round(score, 4)},
+    )
+
+
+def _taken_over(on: Features | Model) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
+    """The graph and the weights of the model below, without its metric."""
+    if not isinstance(on, Model):
+        return None, {}
+    tensors = read_tensors(read_file(on.folder, WEIGHTS, on.card), on.folder / WEIGHTS)
+    graph = read_file(on.folder, GRAPH, on.card) if on.card.input is not None else None
+    return graph, {name: array for name, array in tensors.items() if not name.startswith(METRIC)}
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
