@@ -30,7 +30,7 @@ def features_from_card(name: object, arguments: object) -> Features:
         raise ModelError(f"the features {name} of the model have no arguments by name")
     kind = FEATURES[name]
     known = list(inspect.signature(kind).parameters)
-    unknown = sorted(str(argument)[:60] for argument in arguments if argument not in known)
+    unknown = sorted(repr(argument)[:60] for argument in arguments if argument not in known)
     if unknown:
         raise ModelError(f"the features {name} take no {', '.join(unknown)}: they take {', '.join(known)}")
     try:

@@ -11,7 +11,7 @@ from semelha.metrics.base import Array, Metric, Search
 from semelha.metrics.mapped import MappedMetric
 from semelha.metrics.search import filtered, scanned
 
-BLOCK = 1 << 17  # numbers of a block of pairs: what stays in a core's cache
+BLOCK = 1 << 16  # numbers of a block of pairs: what stays in a core's cache
 
 
 class ScannedMetric(Metric):
@@ -62,4 +62,4 @@ class BoundedMetric(ScannedMetric):
     stretch: ClassVar[float]
 
     def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
-        return filtered(self.bound, q, s, k, self._each, self.stretch)
+        return filtered(self.bound, q, s, k, self._each, stretch=self.stretch, every=self._all)

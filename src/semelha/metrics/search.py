@@ -19,9 +19,19 @@ if TYPE_CHECKING:
 BLOCK = 1 << 21  # numbers of a block of products
 PAIRS = 1 << 16  # numbers of a block of pairs that are ranked again
 GROUPS = 512
+MANY = 0.3  # part of all rows beyond which it is quicker to compute them all than to gather them
 
 
-def filtered(metric: MappedMetric, q: Array, s: Array, k: int, each: Each, stretch: float = 1.0) -> tuple[Array, Array]:
+def filtered(
+    metric: MappedMetric,
+    q: Array,
+    s: Array,
+    k: int,
+    each: Each,
+    *,
+    stretch: float = 1.0,
+    every: Each | None = None,
+) -> tuple[Array, Array]:
     """The k nearest by `each` among those that the products of `metric` leave over.
 
     Parameters
@@ -32,6 +42,8 @@ def filtered(metric: MappedMetric, q: Array, s: Array, k: int, each: Each, stret
     stretch : float
         How many times farther by `metric`, whose product is then "l2sq", one of the k nearest can be than the k-th
         nearest by it.
+    every : callable, optional
+        `pairwise` of what `each` computes: does the work where the products leave many over.
     """
     xp = array_namespace(q, s)
     a, b = _as_inner_products(xp, metric.query_map(q), metric.stored_map(s), metric.product)
@@ -51,7 +63,11 @@ def filtered(metric: MappedMetric, q: Array, s: Array, k: int, each: Each, stret
         least = stretch * kth + (1 - stretch) / 2 * squares[rows] - slack
         # Rounded to float32, the limit must not come out above what it was.
         limit = xp.astype(least - rounding * xp.abs(least), products.dtype)
-        parts.append(_ranked(xp, products >= limit[:, None], q[rows], s, k, each))
+        wanted = products >= limit[:, None]
+        if every is not None and int(xp.count_nonzero(wanted)) > MANY * products.shape[0] * s.shape[0]:
+            parts.append(scanned(q[rows], s, k, every, each))
+        else:
+            parts.append(_ranked(xp, wanted, q[rows], s, k, each))
     return _joined(xp, parts, q, k)
 
 
