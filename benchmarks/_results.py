@@ -13,7 +13,17 @@ from pathlib import Path
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 HEAD = "# Results\n\nWritten by the scripts of this folder (`make bench`); no figure here is typed by hand.\n"
-PACKAGES = ("torch", "timm", "onnxruntime", "numpy", "faiss-cpu", "kornia", "pytorch-metric-learning")
+PACKAGES = (
+    "torch",
+    "timm",
+    "onnxruntime",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "faiss-cpu",
+    "kornia",
+    "pytorch-metric-learning",
+)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
