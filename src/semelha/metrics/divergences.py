@@ -112,7 +112,7 @@ class ReverseKullbackLeibler(_Relative):
 class Jeffreys(_Relative):
     """KL(q‖s) + KL(s‖q) = Σ (qᵢ − sᵢ) ln(qᵢ / sᵢ), the sum, not its half. Symmetric; no triangle inequality.
 
-    Jeffreys (Proceedings of the Royal Society A 186, 1946, equation 1).
+    Jeffreys (Proceedings of the Royal Society A 186, 1946).
     """
 
     name = "jeffreys"
@@ -131,8 +131,8 @@ class Jeffreys(_Relative):
 class JensenShannon(BoundedMetric):
     """½ KL(q‖m) + ½ KL(s‖m) with m = (q + s) / 2, from 0 to ln 2. Symmetric; its root is a metric.
 
-    Lin (IEEE Transactions on Information Theory 37, 1991, equation 4.1, both weights ½). It lies between ln 2 / 2 and
-    ½ of Σ (√qᵢ − √sᵢ)², bin by bin (Topsøe, IEEE Transactions on Information Theory 46, 2000): that bounds the search.
+    Lin (IEEE Transactions on Information Theory 37, 1991, equation 4.1, both weights ½). Bin by bin it lies between
+    ln 2 / 2 (where one is empty) and ½ (where they are equal) of (√qᵢ − √sᵢ)²: that bounds the search.
     """
 
     name = "jensen-shannon"
@@ -164,7 +164,7 @@ class JensenShannonDistance(BoundedMetric):
 class ChiSquare(BoundedMetric):
     """½ Σ (qᵢ − sᵢ)² / (qᵢ + sᵢ), from 0 to 1; 0 / 0 is 0. Symmetric; the triangle inequality does not hold.
 
-    The form of vision (Puzicha et al., CVPR 1997; Zhang et al., IJCV 73, 2007, equation 2).
+    The form of vision (Puzicha et al., CVPR 1997; Zhang et al., IJCV 73, 2007).
     scikit-learn's `additive_chi2_kernel` is −2 times it, OpenCV's HISTCMP_CHISQR_ALT 4 times. It lies between ½ and 1
     of Σ (√qᵢ − √sᵢ)², since qᵢ + sᵢ ≤ (√qᵢ + √sᵢ)² ≤ 2 (qᵢ + sᵢ): that bounds the search.
     """

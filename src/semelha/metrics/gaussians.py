@@ -85,7 +85,7 @@ class _Gaussian(Metric):
 class GaussianKullbackLeibler(_Gaussian, MappedMetric):
     """KL(q‖s) = ½ [tr Σₛ⁻¹Σ_q + (μ_q − μₛ)ᵀ Σₛ⁻¹ (μ_q − μₛ) − d + ln det Σₛ / det Σ_q]. Not symmetric.
 
-    Kullback (Information Theory and Statistics, 1959, chapter 9, equation 1.2). The maps are the mean of the sufficient
+    Kullback (Information Theory and Statistics, 1959, chapter 9). The maps are the mean of the sufficient
     statistics of q, (μ_q, Σ_q + μ_q μ_qᵀ), and the natural parameters of s, (Σₛ⁻¹ μₛ, −½ Σₛ⁻¹).
     """
 
@@ -136,7 +136,7 @@ class _GaussianScan(_Gaussian, ScannedMetric):
 class GaussianBhattacharyya(_GaussianScan):
     """−ln ∫ √(q s), the Bhattacharyya distance D_B of two Gaussians. Symmetric; no triangle inequality.
 
-    Kailath (IEEE Transactions on Communication Technology 15, 1967, equation 18 in one dimension); Fukunaga
+    Kailath (IEEE Transactions on Communication Technology 15, 1967); Fukunaga
     (Introduction to Statistical Pattern Recognition, 1990, equation 3.152). Where all covariances are one Σ it is ⅛ of
     the squared `Mahalanobis(M=Σ⁻¹)` of the means, which has maps; in general it has none.
     """

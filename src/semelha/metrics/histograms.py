@@ -32,7 +32,7 @@ class _Roots(MappedMetric):
 class Matusita(_Roots):
     """‖√q − √s‖₂ = √(2 − 2 BC), from 0 to √2, with the root. A metric.
 
-    Matusita (Annals of Mathematical Statistics 26, 1955, equation 3). Some authors leave out the root.
+    Matusita (Annals of Mathematical Statistics 26, 1955). Some authors leave out the root.
     """
 
     name = "matusita"
@@ -74,7 +74,7 @@ class Bhattacharyya(_Roots):
     """−ln BC, from 0 to infinity where no bin is shared. Symmetric; the triangle inequality does not hold.
 
     Bhattacharyya (Bulletin of the Calcutta Mathematical Society 35, 1943); Kailath (IEEE Transactions on Communication
-    Technology 15, 1967, equation 5).
+    Technology 15, 1967).
     """
 
     name = "bhattacharyya"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from semelha.errors import UsageError
 from semelha.metrics import Cosine, Metric
 
 
@@ -27,6 +28,8 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
 
 def distances(embeddings: Tensor, metric: Metric) -> Tensor:
     """`metric` between all embeddings of a batch, put on the sphere: (batch, dim) → (batch, batch)."""
+    if metric.domain != "vectors":
+        raise UsageError(f"the loss compares vectors on the sphere, and the metric {metric.name} takes {metric.domain}")
     z = unit(embeddings)
     with torch.autocast(z.device.type, enabled=False):
         found: Tensor = metric.pairwise(z, z, check=False)  # NaN is for the training to notice
