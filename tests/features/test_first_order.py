@@ -54,6 +54,35 @@ def test_agrees_with_the_definitions(size: int, levels: int, bin_width: float) -
         assert found[name] == pytest.approx(expected, rel=1e-9, abs=1e-9), name
 
 
+def test_agrees_with_pyradiomics() -> None:
+    """What PyRadiomics 3.1.4 gave for these pixels, with its settings untouched."""
+    y, x = np.mgrid[:31, :17]
+    picture = np.repeat(((7 * x + 13 * y + x * y % 11 * x) % 251).astype(np.uint8)[..., None], 3, axis=2)
+    theirs = {
+        "energy": 11013689.0,
+        "total-energy": 11013689.0,
+        "entropy": 3.3289419748979023,
+        "minimum": 0.0,
+        "10th-percentile": 29.6,
+        "90th-percentile": 221.0,
+        "maximum": 250.0,
+        "mean": 126.54459203036053,
+        "median": 126.0,
+        "interquartile-range": 118.0,
+        "range": 250.0,
+        "mean-absolute-deviation": 60.11918812943553,
+        "robust-mean-absolute-deviation": 47.53655578266436,
+        "root-mean-squared": 144.56431304858964,
+        "standard-deviation": 69.89497002703585,
+        "skewness": -0.027212005517973478,
+        "kurtosis": 1.8666062218207335,
+        "variance": 4885.3068350802405,
+        "uniformity": 0.10053325363933907,
+    }
+    assert tuple(theirs) == STATISTICS[:19]
+    np.testing.assert_allclose(FirstOrder(statistics=list(theirs))(picture), list(theirs.values()), rtol=1e-6)
+
+
 def test_cells_and_channels_are_where_the_columns_say() -> None:
     picture = random.integers(0, 256, (40, 61, 3), np.uint8)
     features = FirstOrder("rgb", grid=(2, 3))

@@ -42,6 +42,8 @@ STATISTICS = (
 )
 """The 19 of PyRadiomics in its order, then two of Gonzalez & Woods."""
 
+BLOCK = 256  # cells of which statistics are computed at a time: what stays in a core's cache
+
 _LEVELS = np.arange(256.0)
 
 
@@ -123,10 +125,15 @@ class FirstOrder(Features):
         ]
 
     def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        counts = counts_in_cells(channels_of(pixels, self.color), 256, self.grid)  # (n, cells, channels, 256)
-        found = statistics_of(counts, bin_width=self.bin_width, pixel_area=self.pixel_area)
-        chosen = np.stack([found[name] for name in self.statistics], axis=-1)  # (n, cells, channels, statistics)
-        return chosen.reshape(len(pixels), self.dim).astype(np.float32)
+        out = np.empty((len(pixels), self.dim), np.float32)
+        step = max(1, BLOCK // (self.grid[0] * self.grid[1] * len(CHANNELS[self.color])))
+        for start in range(0, len(pixels), step):
+            part = channels_of(pixels[start : start + step], self.color)
+            counts = counts_in_cells(part, 256, self.grid)  # (n, cells, channels, 256)
+            found = statistics_of(counts, bin_width=self.bin_width, pixel_area=self.pixel_area)
+            chosen = np.stack([found[name] for name in self.statistics], axis=-1)  # (n, cells, channels, statistics)
+            out[start : start + step] = chosen.reshape(len(part), self.dim)
+        return out
 
 
 def statistics_of(
