@@ -68,3 +68,12 @@ def test_cards_that_are_wrong(arrays: dict[str, np.ndarray] | None) -> None:
 def test_names_that_are_wrong(spec: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="known are"):
         metric_from_card(spec)
+
+
+def test_weights_of_one_library_serve_rows_of_the_other() -> None:
+    torch = pytest.importorskip("torch")
+    L, x = random.normal(size=(2, 3)), random.normal(size=(4, 3))
+    weight = torch.tensor(L, requires_grad=True)
+    expected = Mahalanobis(L=L).pairwise(x, x)
+    np.testing.assert_allclose(Mahalanobis(L=weight).pairwise(x, x), expected)
+    np.testing.assert_allclose(Mahalanobis(L=L).pairwise(torch.tensor(x), torch.tensor(x)), expected)

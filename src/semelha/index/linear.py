@@ -10,6 +10,7 @@ from semelha.index.neighbors import Neighbors, Vectors
 from semelha.metrics import MappedMetric, Metric
 
 SPARE = 16  # candidates beyond k that are ranked again in float64
+BLOCK = 1 << 14  # vectors that are mapped at a time, in float64: a logarithm or an inverse loses digits
 
 
 class LinearIndex:
@@ -84,11 +85,14 @@ class LinearIndex:
     def _flat_index(self, vectors: NDArray[np.float32]) -> faiss.Index | None:
         if not isinstance(self.metric, MappedMetric):
             return None
-        mapped = np.ascontiguousarray(self.metric.stored_map(vectors), np.float32)
-        kind = faiss.IndexFlatIP if self.metric.product == "ip" else faiss.IndexFlatL2
-        flat = kind(mapped.shape[1])
-        flat.add(mapped)
-        self._longest = float(np.linalg.norm(mapped, axis=1).max())
+        flat, self._longest = None, 0.0
+        for start in range(0, len(vectors), BLOCK):
+            mapped = _single(self.metric.stored_map(vectors[start : start + BLOCK].astype(np.float64)))
+            if flat is None:
+                kind = faiss.IndexFlatIP if self.metric.product == "ip" else faiss.IndexFlatL2
+                flat = kind(mapped.shape[1])
+            flat.add(mapped)
+            self._longest = max(self._longest, float(np.linalg.norm(mapped, axis=1).max()))
         return flat
 
     def _nearest(self, queries: Vectors, k: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -97,7 +101,7 @@ class LinearIndex:
         if self._flat is None or not isinstance(self.metric, MappedMetric):
             return self.metric.nearest(exact, self._vectors.astype(np.float64), k)
         self.metric.check(exact, "the queries")
-        mapped = np.ascontiguousarray(self.metric.query_map(np.asarray(queries, np.float32)), np.float32)
+        mapped = _single(self.metric.query_map(exact))
         products, rows = self._flat.search(mapped, min(k + SPARE, len(self)))
         distances = self._exact(exact, rows)  # (queries, k + SPARE)
         order = np.lexsort((rows, distances), axis=1)[:, :k]
@@ -131,3 +135,8 @@ class LinearIndex:
         stored = self._vectors[rows.ravel()].astype(np.float64)
         found: NDArray[np.float64] = self.metric.between(repeated, stored, check=False)
         return found.reshape(rows.shape)
+
+
+def _single(mapped: NDArray[np.float64]) -> NDArray[np.float32]:
+    """As FAISS takes them."""
+    return np.ascontiguousarray(mapped, np.float32)

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from semelha.deep import losses
+from semelha.errors import UsageError
+from semelha.metrics import Matusita
 
 CLASSES, DIM, BATCH = 5, 6, 24
 PUBLIC = [getattr(losses, name) for name in losses.__all__]
@@ -224,3 +226,11 @@ def test_memory_grows_with_the_square_of_the_batch(make: Make) -> None:
         value_and_gradient(loss, embeddings, labels)
     assert largest.numbers <= size**2
     assert kept <= 30 * size**2
+
+
+@pytest.mark.parametrize("loss", [losses.Triplet, losses.Contrastive])
+def test_a_metric_of_histograms_is_an_error(loss: Callable[..., nn.Module]) -> None:
+    """Points of the sphere are none."""
+    embeddings, labels = batch()
+    with pytest.raises(UsageError, match="takes histograms"):
+        loss(metric=Matusita())(embeddings, labels)
