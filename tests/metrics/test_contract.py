@@ -172,6 +172,15 @@ class TestEveryMetric:
                 with pytest.raises(UsageError, match=r"row 2 of the (first|second) array"):
                     compare(*pair)
 
+    def test_tensors_with_a_gradient_have_the_same_errors(self, metric: Metric) -> None:
+        torch = pytest.importorskip("torch")
+        good = torch.tensor(rows(metric, 4), requires_grad=True)
+        for value in (np.nan, -np.inf):
+            bad = rows(metric, 4)
+            bad[2, 1] = value
+            with pytest.raises(UsageError, match="row 2 of the second array"):
+                metric.pairwise(good, torch.tensor(bad, requires_grad=True))
+
     @pytest.mark.parametrize("size", [1e-300, 1e30, 1e160, 1e300])
     def test_numbers_too_large_or_small_are_right_or_an_error(self, metric: Metric, size: float) -> None:
         if metric.domain == "histograms":

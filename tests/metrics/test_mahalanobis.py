@@ -77,3 +77,12 @@ def test_weights_of_one_library_serve_rows_of_the_other() -> None:
     expected = Mahalanobis(L=L).pairwise(x, x)
     np.testing.assert_allclose(Mahalanobis(L=weight).pairwise(x, x), expected)
     np.testing.assert_allclose(Mahalanobis(L=L).pairwise(torch.tensor(x), torch.tensor(x)), expected)
+
+
+def test_a_matrix_that_makes_numbers_too_large_is_an_error() -> None:
+    x = random.normal(size=(3, 2))
+    large = Mahalanobis(L=1e200 * np.eye(2))
+    for compare in (large.pairwise, large.between, lambda q, s: large.nearest(q, s, 1)):
+        with pytest.raises(UsageError, match="too large"):
+            compare(x, x)
+    assert np.isfinite(Mahalanobis(L=1e100 * np.eye(2)).pairwise(x, x)).all()

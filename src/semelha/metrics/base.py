@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 from array_api_compat import array_namespace
 
 from semelha.errors import UsageError
-from semelha.metrics.checks import as_rows, check_distances, check_finite, check_histograms
+from semelha.metrics.checks import as_rows, check_distances, check_finite, check_histograms, plain
 
 Array = Any
 """An array of NumPy, torch or another library of the array API."""
@@ -136,8 +136,10 @@ class Metric(ABC):
         if not 1 <= k <= s.shape[0]:
             raise UsageError(f"k is {k}: it must be within 1 and the {s.shape[0]} rows to search")
         xp = array_namespace(q, s)
-        q, s = (xp.astype(x.detach() if hasattr(x, "detach") else x, xp.float64) for x in (q, s))
-        return Nearest(*self._search(q, s, k))
+        q, s = (xp.astype(plain(x), xp.float64) for x in (q, s))
+        positions, distances = self._search(q, s, k)
+        check_distances(distances)
+        return Nearest(positions, distances)
 
     def ready(self, q: Array, s: Array, check: bool = True) -> tuple[Array, Array]:
         """Both as floating-point rows of one precision, looked at unless `check` is False. Raises `UsageError`."""

@@ -30,22 +30,32 @@ def as_rows(q: Any, s: Any) -> tuple[Any, Any]:
     return q, (q if same else s)
 
 
+def plain(x: Any) -> Any:
+    """The values alone: a tensor without its gradient."""
+    return x.detach() if hasattr(x, "detach") else x
+
+
+def squarable(x: Any) -> float:
+    """The largest number of which a row may be squared and summed, in the precision of x."""
+    return float((float(array_namespace(x).finfo(x.dtype).max) / (16 * max(1, x.shape[1]))) ** 0.5)
+
+
 def check_finite(x: Any, what: str) -> None:
     """Raises `UsageError` where a number is NaN, infinite, or so large that squares of rows would be infinite."""
-    xp = array_namespace(x)
-    most = (float(xp.finfo(x.dtype).max) / (16 * max(1, x.shape[1]))) ** 0.5
-    right = xp.abs(x) <= most  # False for NaN
-    if not bool(xp.all(right)):
-        row, column = _first(xp, ~right)
-        value = float(x[row, column])
-        finite = float("-inf") < value < float("inf")
-        must = f"its square is too large for {x.dtype}; scale the numbers down" if finite else "all must be finite"
-        raise UsageError(f"row {row} of {what} has {value:g} at column {column}: {must}")
+    xp, x = array_namespace(x), plain(x)
+    most = squarable(x)
+    if 0 in x.shape or (float(xp.max(x)) <= most and float(xp.min(x)) >= -most):  # False for NaN
+        return
+    row, column = _first(xp, ~(xp.abs(x) <= most))
+    value = float(x[row, column])
+    finite = float("-inf") < value < float("inf")
+    must = f"its square is too large for {x.dtype}; scale the numbers down" if finite else "all must be finite"
+    raise UsageError(f"row {row} of {what} has {value:g} at column {column}: {must}")
 
 
 def check_distances(x: Any) -> None:
     """Raises `UsageError` where a distance came out as no number: the last line against a silent NaN."""
-    xp = array_namespace(x)
+    xp, x = array_namespace(x), plain(x)
     if bool(xp.isnan(xp.sum(x))):  # distances are not below 0, so that infinite ones do not cancel
         place = int(xp.argmax(xp.reshape(xp.astype(xp.isnan(x), xp.int8), (-1,))))
         raise UsageError(f"distance number {place} cannot be told in {x.dtype}: scale the numbers down")
@@ -53,7 +63,7 @@ def check_distances(x: Any) -> None:
 
 def check_histograms(x: Any, what: str) -> None:
     """Raises `UsageError` where a row is no histogram: a number not finite or below 0, or a sum that is not 1."""
-    xp = array_namespace(x)
+    xp, x = array_namespace(x), plain(x)
     if x.shape[0] == 0:
         return
     if x.shape[1] == 0:
@@ -79,7 +89,7 @@ def check_histograms(x: Any, what: str) -> None:
 
 def check_positive(x: Any, what: str) -> None:
     """Raises `UsageError` where a number that goes under a logarithm is not above 0."""
-    xp = array_namespace(x)
+    xp, x = array_namespace(x), plain(x)
     wrong = ~(x > 0)
     if bool(xp.any(wrong)):
         row, column = _first(xp, wrong)
@@ -108,7 +118,9 @@ def smoothed(counts: Any, alpha: float = 1.0) -> Any:
     negative = counts < 0
     if bool(xp.any(negative)):
         row, column = _first(xp, negative)
-        raise UsageError(f"row {row} of the counts has {float(counts[row, column]):g} at column {column}, below 0")
+        raise UsageError(
+            f"row {row} of the counts has {float(plain(counts)[row, column]):g} at column {column}, below 0"
+        )
     raised = counts + alpha
     sums = xp.sum(raised, axis=1, keepdims=True)
     if not bool(xp.all(sums > 0)):

@@ -14,7 +14,7 @@ from array_api_compat import array_namespace, device
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array, Metric
-from semelha.metrics.checks import check_finite
+from semelha.metrics.checks import check_finite, plain
 from semelha.metrics.mapped import MappedMetric
 from semelha.metrics.safe import positive_part, root
 from semelha.metrics.scanned import ScannedMetric
@@ -63,7 +63,7 @@ class _Gaussian(Metric):
 
     def check(self, x: Array, what: str = "the array") -> None:
         check_finite(x, what)
-        _, covariances = unpack_gaussians(x.detach() if hasattr(x, "detach") else x)
+        _, covariances = unpack_gaussians(plain(x))
         xp = array_namespace(x)
         if not x.shape[0]:
             return

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array
+from semelha.metrics.checks import plain, squarable
 from semelha.metrics.mapped import MappedMetric
 from semelha.metrics.safe import like, root
 
@@ -58,6 +59,9 @@ class Mahalanobis(MappedMetric):
         if x.shape[1] != self.L.shape[1]:
             raise UsageError(f"the rows of {what} have {x.shape[1]} numbers, and L takes {self.L.shape[1]}")
         super().check(x, what)
+        most = squarable(x)
+        if 0 not in x.shape and _largest(x) > most / (_largest(self.L) * x.shape[1] + 1):
+            raise UsageError(f"L makes of {what} numbers too large for {x.dtype}: scale either down")
 
     def query_map(self, q: Array) -> Array:
         return q @ array_namespace(q).matrix_transpose(like(q, self.L))
@@ -67,6 +71,10 @@ class Mahalanobis(MappedMetric):
 
     def link(self, x: Array) -> Array:
         return root(x)
+
+
+def _largest(x: Array) -> float:
+    return float(array_namespace(x).max(abs(plain(x))))
 
 
 def root_of(M: Any) -> NDArray[np.float64]:

@@ -41,6 +41,6 @@ def like(x: Any, value: Any) -> Any:
     try:
         array_namespace(x, value)
     except TypeError:  # of another library, such as NumPy's weights beside a tensor
-        value = value.detach().cpu() if hasattr(value, "detach") else value
+        value = value.detach().cpu() if hasattr(value, "detach") else value  # NumPy cannot hold a gradient
         return xp.asarray(value, dtype=x.dtype, device=device(x))
     return value if value.dtype == x.dtype else xp.astype(value, x.dtype)
