@@ -56,6 +56,19 @@ def test_ties_go_to_the_lower_id(made: tuple[Index, Metric]) -> None:
     assert index.search(same[:1], 3).ids.tolist() == [[0, 1, 2]]
 
 
+def test_exact_where_float32_products_are_all_the_same(made: tuple[Index, Metric]) -> None:
+    """A crowd around one row, more than are ranked again, beside others; its order is in the last digits."""
+    index, metric = made
+    one = np.repeat(rows(metric, 1), 200, axis=0) * (1 + 1e-5 * random.random((200, rows(metric, 1).shape[1])))
+    if metric.domain == "histograms":
+        one /= one.sum(axis=1, keepdims=True)
+    stored = np.concatenate([one, rows(metric, 100, seed=1)]).astype(np.float32)
+    index.build(np.arange(300), stored)
+    queries = stored[:40].astype(float)
+    expected = np.stack([metric.between(np.repeat(q[None], 300, axis=0), stored.astype(float)) for q in queries])
+    assert np.array_equal(index.search(queries, 5).ids, np.argsort(expected, axis=1, kind="stable")[:, :5])
+
+
 def test_within_searches_only_there(made: tuple[Index, Metric]) -> None:
     index, metric = made
     vectors = rows(metric, 50).astype(np.float32)

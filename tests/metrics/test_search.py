@@ -23,6 +23,15 @@ def test_vectors_far_from_the_origin(metric: Metric, offset: float, spread: floa
     np.testing.assert_array_equal(metric.nearest(q, s, 5).positions, sorted_plainly(metric, q, s, 5))
 
 
+@pytest.mark.parametrize("metric", [Euclidean(), Cosine(), KullbackLeibler(), Matusita(), JensenShannon()], ids=repr)
+def test_crowds_that_float32_cannot_tell_apart(metric: Metric) -> None:
+    """Around each of a few places, whose spread keeps centering and scaling from helping."""
+    places = random.dirichlet(np.ones(8), 20)
+    s = np.repeat(places, 200, axis=0) * (1 + 1e-5 * random.random((4000, 8)))
+    s = random.permutation(s / s.sum(axis=1, keepdims=True))
+    np.testing.assert_array_equal(metric.nearest(s[:6], s, 9).positions, sorted_plainly(metric, s[:6], s, 9))
+
+
 def test_queries_far_from_everything() -> None:
     s, q = random.normal(size=(3000, 4)), 1e9 * random.normal(size=(4, 4))
     np.testing.assert_array_equal(Euclidean().nearest(q, s, 3).positions, sorted_plainly(Euclidean(), q, s, 3))
