@@ -205,7 +205,8 @@ def set_b(peers: str, folds: list[int]) -> None:
     write_section(
         "Linear learners, set B",
         "10,000 examples of 64 features, five folds; settings as they come. *best* chooses learner and settings "
-        "inside each training fold, and its seconds include that. The peers' NCA is scikit-learn's, the rest metric-learn's.\n\n"
+        "inside each training fold, and its seconds include that. The peers' NCA is scikit-learn's, the rest "
+        "metric-learn's.\n\n"
         + table(["learner", "CPU seconds a fold, median", "longest", "MB over imports", "3-NN"], rows),
     )
 

@@ -21,8 +21,8 @@ class NCA(LinearLearner):
     """Raises the probability that an example's stochastic nearest neighbor is of its own class.
 
     pᵢⱼ ∝ exp(−‖Lxᵢ − Lxⱼ‖²), j ≠ i, and pᵢ is the sum of pᵢⱼ over the class of i. Adam on mini-batches of anchors i
-    among mini-batches of candidates j, in float32; the start is the principal axes at a quarter of the scale that is best
-    for a part of the examples.
+    among mini-batches of candidates j, in float32; the start is the principal axes at a quarter of the scale that
+    is best for a part of the examples.
 
     Parameters
     ----------
