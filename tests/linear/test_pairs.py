@@ -38,6 +38,7 @@ def outer(x: Any, pairs: Any, weights: Any) -> Any:
     return sum(w * np.outer(x[i] - x[j], x[i] - x[j]) for (i, j), w in zip(pairs, weights, strict=True))
 
 
+@settings(max_examples=20, deadline=None)
 @given(labelings)
 def test_triplets_are_what_they_say(y: Any) -> None:
     a, p, n = draw_triplets(y, 200, rng()).T
@@ -56,6 +57,7 @@ def test_triplets_are_drawn_evenly() -> None:
         assert count == pytest.approx(100_000 / 5 / expected[y[anchor]], rel=0.1)
 
 
+@settings(max_examples=20, deadline=None)
 @given(labelings)
 def test_pairs_are_what_they_say_and_come_once(y: Any) -> None:
     pairs, same = draw_pairs(y, 100, rng())
@@ -107,7 +109,7 @@ def test_fewer_near_triplets_are_those_of_some_anchors() -> None:
     assert some < everything
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(labelings, st.integers(0, 1000))
 def test_sums_of_outer_products(y: Any, seed: int) -> None:
     x = np.random.default_rng(seed).normal(size=(len(y), 3))

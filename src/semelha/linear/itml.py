@@ -102,7 +102,7 @@ class ITML(PairLearner):
             cost = self.gamma * float((d / b - np.log(d / b) - 1).sum())
             return divergence + cost, 2 * (slope + (l @ (x.T @ (pull @ x))) - np.linalg.inv(l).T)
 
-        components, self.n_iter_ = lbfgs(value, start, steps=self.max_iter, tol=1e-12)
+        components, self.n_iter_ = lbfgs(value, start, steps=self.max_iter, tol=1e-10)
         return components
 
     def _bounds(self, x: Matrix) -> tuple[float, float]:
