@@ -2,7 +2,7 @@
 
     python benchmarks/step.py [--steps 40] [--rounds 3]
 
-The default network on grey 48-pixel pictures, 128 a batch. One process, interleaved: (a) forward, backward and
+The default network on grey 48-pixel pictures, 256 a batch. One process, interleaved: (a) forward, backward and
 optimizer alone on a batch that lies ready, (b) our whole loop with cache, sampler, augmentation, loss, moving average
 and log, (c) a plain loop that reads the same pictures through `torch.utils.data.DataLoader` and augments with kornia.
 """
@@ -29,7 +29,7 @@ from semelha.deep.losses import SupCon
 from semelha.deep.train import default_fabric
 from semelha.images import fit as fit_picture
 
-BATCH, SIDE = 128, 48
+BATCH, SIDE = 256, 48
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from semelha.deep import Augmentation, Network, Recipe
 from semelha.deep.checkpoint import Checkpoint, describe
-from semelha.deep.recipe import pairs_in_batch
+from semelha.deep.recipe import pairs_and_proxies
 from semelha.errors import TrainingError
 
 
@@ -98,6 +98,6 @@ def test_plans_that_differ_read_differently() -> None:
         describe(Network(), Recipe(loss=lambda classes, dim: torch.nn.Identity())),
         describe(Network(), Recipe(augmentation=Augmentation(flip=True))),
         describe(Network(dim=64), Recipe()),
-        describe(Network(), Recipe(loss=partial(pairs_in_batch, dim=3))),
+        describe(Network(), Recipe(loss=partial(pairs_and_proxies, dim=3))),
     ]
     assert len(set(plans)) == len(plans)

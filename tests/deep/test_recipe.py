@@ -49,8 +49,14 @@ def test_few_pictures_make_a_short_training() -> None:
 
 def test_few_classes_fill_the_batch_with_more_of_each() -> None:
     look = look_at(dataset([photo(3)] * 6), seed=0)
-    assert choose_recipe(look, Network(), 16, 400).per_class == 8
+    assert choose_recipe(look, Network(), 32, 400).per_class == 8
     assert choose_recipe(look, Network(), 1000, 4000).per_class == 2
+
+
+def test_of_many_classes_a_smaller_part_is_held_out() -> None:
+    look = look_at(dataset([photo(3)] * 6), seed=0)
+    few, many = choose_recipe(look, Network(), 16, 400), choose_recipe(look, Network(), 1000, 4000)
+    assert few.validation > many.validation > 0
 
 
 def test_only_the_small_network_begins_with_coarse_pictures() -> None:

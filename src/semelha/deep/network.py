@@ -51,7 +51,7 @@ class Network:
     channels: int = 1
     size: int = 48
     fit: Fit = "pad"
-    dim: int = 128
+    dim: int = 256
     pooling: Literal["average", "gem"] = "average"
     pretrained: bool | str = False
     mean: float = 0.5

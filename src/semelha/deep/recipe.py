@@ -9,18 +9,24 @@ import numpy as np
 from torch import nn
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.losses import SupCon
+from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, Together
 from semelha.deep.network import SMALL, Network
 from semelha.errors import PictureError, UsageError
 from semelha.images import Dataset
+
+MANY = 400
+"""Classes from which on a twentieth of them is enough to choose the best weights by."""
 
 LossFactory = Callable[[int, int], nn.Module]
 """(classes, dim) → a loss of (embeddings, labels)."""
 
 
-def pairs_in_batch(classes: int, dim: int) -> nn.Module:
-    """Two pictures of a class against everything else in the batch, at scale 20."""
-    return SupCon(temperature=0.05)
+def pairs_and_proxies(classes: int, dim: int) -> nn.Module:
+    """Two pictures of a class against everything else in the batch, and each against a proxy of every class.
+
+    Both at scale 20. The batch tells apart what looks alike now, the proxies every class from all others.
+    """
+    return Together(SupCon(temperature=0.05), MarginSoftmax(classes, dim, margin=NoMargin(), scale=20.0))
 
 
 @dataclass(frozen=True)
@@ -54,14 +60,14 @@ class Recipe:
     augmentation : Augmentation
     """
 
-    loss: LossFactory = pairs_in_batch
+    loss: LossFactory = pairs_and_proxies
     steps: int = 8000
     minutes: float = 18.0
-    batch: int = 128
+    batch: int = 256
     per_class: int = 2
     lookalikes: float = 0.5
     quarter_turns: bool = False
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
     clip: float = 5.0
@@ -132,5 +138,6 @@ def choose_recipe(look: Look, network: Network, classes: int, pictures: int) -> 
         quarter_turns=turns,
         coarse=0.6 if network.backbone == SMALL else 0.0,
         steps=int(np.clip(passes, 300, recipe.steps)),
+        validation=0.1 if classes < MANY else 0.05,
         per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),
     )

@@ -1,7 +1,6 @@
-"""A small residual network for small pictures: four blocks, 0.7 million weights.
+"""A small residual network for small pictures: four blocks, 1.2 million weights.
 
-Its first layers are narrow. Few minutes on a processor are few pictures seen, and at the same time a network of twice
-the width, which sees half as many, names more of them wrong.
+Whole multiples of 32 channels are what a processor with bfloat16 multiplies best.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ class Block(nn.Module):
 class SmallBackbone(nn.Module):
     """(batch, channels, h, w) → (batch, features, h/16, w/16)."""
 
-    def __init__(self, channels: int, widths: tuple[int, ...] = (16, 32, 96, 192)) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...] = (32, 64, 128, 256)) -> None:
         super().__init__()
         strides = (1,) + (2,) * (len(widths) - 1)
         inputs = (widths[0], *widths)

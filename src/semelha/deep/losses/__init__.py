@@ -3,6 +3,7 @@
 from semelha.deep.losses.contrastive import Contrastive
 from semelha.deep.losses.infonce import NTXent, SupCon
 from semelha.deep.losses.margin_softmax import ArcFace, CosFace, CrossEntropy, Margin, MarginSoftmax, NoMargin
+from semelha.deep.losses.together import Together
 from semelha.deep.losses.triplet import All, BatchHard, Hard, Mining, SemiHard, Triplet
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "NoMargin",
     "SemiHard",
     "SupCon",
+    "Together",
     "Triplet",
 ]
