@@ -217,6 +217,10 @@ dataset = semelha.Dataset("things", tuple(
     semelha.Picture(source=picture // (1 + turn), label=f"{n}", name=f"{n}-{turn}")
     for n, picture in enumerate(pictures) for turn in range(2)))
 assert 0 <= semelha.evaluate(model, dataset).to_json()["r_at_1"] <= 1
+import warnings
+warnings.simplefilter("ignore")
+linear = semelha.train(dataset, out=f"{folder}/linear", method="gmml")
+assert semelha.load_embedder(f"{folder}/linear").embed(pictures).shape == (4, linear.dim)
 try:
     semelha.train(dataset, out=f"{folder}/new")
 except semelha.errors.MissingExtra as error:
@@ -225,7 +229,7 @@ except semelha.errors.MissingExtra as error:
 
 
 def test_everything_but_training_works_without_torch(tmp_path: Path) -> None:
-    """Load, embed, enroll, calibrate, identify, evaluate; and training says what to install."""
+    """Load, embed, enroll, calibrate, identify, evaluate, learn a metric; a network's training says what to install."""
     import numpy as np
 
     tiny_model(tmp_path / "model")

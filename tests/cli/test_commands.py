@@ -179,6 +179,41 @@ def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str])
     assert answer(capsys, "doctor")["problems"] == []
 
 
+def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model"
+    found = answer(capsys, "train", photos, "--out", model, "--method", "gmml", "--features", "pixels")
+    assert (found["method"], found["pictures"]) == ("gmml", 12)
+    status, out, err = run(capsys, "train", photos, "--out", tmp_path / "again", "--method", "lda", "--on", model)
+    assert status == 0
+    assert "12 pictures of 4 classes" in out
+    assert "note:" in err  # twelve examples do not span a thousand dimensions
+    assert 0 <= answer(capsys, "evaluate", tmp_path / "again", photos)["r_at_1"] <= 1
+    status, out, err = run(capsys, "enroll", tmp_path / "gallery", "--model", model, "--from", photos)
+    assert status == 0
+    found = answer(capsys, "identify", tmp_path / "gallery", photos / "thing 2" / "1.png")
+    assert found["identifications"][0]["candidates"][0]["subject"] == "thing 2"
+
+
+@pytest.mark.parametrize(
+    "words", [["--method", "gmml", "--minutes", "1"], ["--features", "hog"], ["--method", "magic"], ["--on", "x"]]
+)
+def test_words_of_two_trainings_do_not_mix(
+    words: list[str], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, err = run(capsys, "train", photos, "--out", tmp_path / "model", *words)
+    assert (status, out) == (2, "")
+    assert "method" in err
+
+
+def test_names_are_those_of_the_library() -> None:
+    from semelha.cli.choices import FeatureName, Method
+    from semelha.features import FEATURES
+    from semelha.linear import METHODS
+
+    assert {method.value for method in Method} == set(METHODS)
+    assert {name.value for name in FeatureName} == set(FEATURES)
+
+
 def test_train_from_the_command_line(tmp_path: Path) -> None:
     """As its own process, the way that users run it; the model it leaves embeds."""
     dataset = glyphs(["Lao"], size=32)

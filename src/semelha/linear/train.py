@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
 from semelha.embedders import (
     GRAPH,
@@ -32,7 +34,6 @@ from semelha.images import Dataset, Picture, Skipped, check_for_training, conten
 from semelha.linear.base import LinearLearner, Transformer
 from semelha.linear.boosted import BoostedSimilarity
 from semelha.linear.named import METHODS
-from semelha.linear.whitening import PCAWhitening
 from semelha.metrics import Agreement, Mahalanobis, Metric
 
 logger = logging.getLogger(__name__)
@@ -117,10 +118,11 @@ def learned_metric(
 
 def _axes(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """The first principal axes of centered rows (n, d), orthonormal: (at most `AXES`, d)."""
-    if min(x.shape) <= AXES and x.shape[1] <= AXES:
+    if x.shape[1] <= AXES:
         return np.eye(x.shape[1])
-    components = PCAWhitening(n_components=AXES).fit(x).components_
-    return np.asarray(components / np.linalg.norm(components, axis=1, keepdims=True))
+    found = PCA(min(AXES, len(x) - 1), random_state=0).fit(x)
+    kept = found.explained_variance_ > 1e-12 * found.explained_variance_[0]
+    return np.asarray(found.components_[kept])
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,7 +171,9 @@ def _score(read: _Read, method: Transformer, *, own_scales: bool, seed: int) -> 
     labels = read.dataset.labels
     if len(np.unique(labels[held])) == held.sum() or len(np.unique(labels[~held])) == (~held).sum():
         return None
-    metric = learned_metric(read.vectors[~held], labels[~held], method, own_scales=own_scales)
+    with warnings.catch_warnings():  # what there is to warn of, the fit on all classes tells
+        warnings.simplefilter("ignore")
+        metric = learned_metric(read.vectors[~held], labels[~held], method, own_scales=own_scales)
     classes = np.unique(labels[held], return_inverse=True)[1]
     return float(retrieval(read.vectors[held], classes, metric=metric, ks=(1,)).r_at[1])
 

@@ -65,8 +65,10 @@ class Agreement(MappedMetric):
     def query_map(self, q: Array) -> Array:
         xp = array_namespace(q)
         places = xp.astype(like(q, self.features), xp.int64)
-        below = xp.take(q, places, axis=1) <= like(q, self.thresholds)  # (n, t)
-        return xp.where(below, xp.ones_like(q[:1, :1]), -xp.ones_like(q[:1, :1])) * like(q, self.weights) ** 0.5
+        taken = xp.take(q, places, axis=1)  # (n, t)
+        one = xp.ones_like(taken)
+        sides = xp.where(taken <= like(q, self.thresholds), one, -one) + 0 * taken  # which has a gradient, of 0
+        return sides * like(q, self.weights) ** 0.5
 
     def stored_map(self, s: Array) -> Array:
         return self.query_map(s)

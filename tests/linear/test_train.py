@@ -1,0 +1,188 @@
+"""A linear model is a model: learned from pictures, written, loaded without torch, and at work in a gallery."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.tiny_model import noise
+
+import semelha
+from semelha.embedders import Model
+from semelha.errors import DatasetError, ModelAltered, ModelError, ModelTooNew, TrainingError, UsageError
+from semelha.features import HOG, FirstOrder, Histogram, RawPixels
+from semelha.images import Dataset, Picture
+from semelha.linear import GMML, METHODS, BoostedSimilarity, SignedRankSVM, learned_metric, learner_named
+from semelha.metrics import Agreement, Mahalanobis
+
+pytestmark = pytest.mark.filterwarnings("ignore::semelha.linear.span.RankDeficiencyWarning")
+SMALL = RawPixels((6, 6))
+# Of twelve. Whitening knows no classes; thresholds of single pixels are at the mercy of the light.
+LEAST = {"pca-whitening": 0.15, "boosted-similarity": 0.3}
+
+
+def things(classes: int = 12, each: int = 4) -> Dataset:
+    """Pictures of one pattern a class, each a little different, over disturbances that say nothing."""
+    random = np.random.default_rng(0)
+    pictures = []
+    for label in range(classes):
+        pattern = random.integers(40, 200, (12, 12, 3))
+        for number in range(each):
+            pixels = pattern + random.normal(0, 4, (12, 12, 3)) + random.normal(0, 15)
+            pixels = np.clip(pixels, 0, 255).astype(np.uint8)
+            pictures.append(Picture(source=pixels, label=f"thing {label}", name=f"{label}/{number}"))
+    return Dataset("things", tuple(pictures))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_makes_a_model_that_recognizes(method: str, tmp_path: Path) -> None:
+    dataset = things(each=6)
+    model = semelha.train(dataset, out=tmp_path / "model", method=method, features=SMALL)
+    assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["model.json", "weights.safetensors"]
+    back = semelha.load_embedder(tmp_path / "model")
+    assert back.fingerprint == model.fingerprint
+    assert back.card.training["method"] == method
+    vectors = back.embed(list(dataset)[:5])
+    np.testing.assert_array_equal(vectors, SMALL.batch(np.stack([p.pixels() for p in list(dataset)[:5]])))
+    np.testing.assert_allclose(
+        back.metric.pairwise(vectors, vectors), model.metric.pairwise(vectors, vectors), atol=1e-5
+    )
+    with semelha.Gallery.create(tmp_path / "gallery", back) as gallery:
+        for start in range(0, len(dataset), 6):
+            gallery.enroll(dataset.pictures[start].label, list(dataset.pictures[start : start + 2]))
+        found = gallery.identify_many(list(dataset.pictures[2::6]))
+        right = [one.candidates[0].subject == p.label for one, p in zip(found, dataset.pictures[2::6], strict=True)]
+    assert np.mean(right) >= LEAST.get(method, 0.75)
+
+
+def test_the_metric_is_what_the_learner_learned_on_scaled_vectors() -> None:
+    random = np.random.default_rng(1)
+    vectors = (random.normal(size=(80, 5)) * [1, 1e3, 1e-3, 1, 0] + 7).astype(np.float32)
+    labels = np.repeat(np.arange(20), 4).astype(str)
+    learner = GMML()
+    metric = learned_metric(vectors, labels, learner, own_scales=True)
+    assert isinstance(metric, Mahalanobis)
+    scaled = (vectors - vectors.mean(axis=0, dtype=np.float64)) / np.where(
+        vectors.std(axis=0) > 0, vectors.std(axis=0), 1
+    )
+    pairs = random.integers(0, 80, (50, 2))
+    expected = learner.pair_distance(scaled, pairs)
+    found = metric.between(vectors[pairs[:, 0]].astype(np.float64), vectors[pairs[:, 1]].astype(np.float64))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_agreement_is_the_distance_of_boosted_similarity() -> None:
+    random = np.random.default_rng(2)
+    vectors = random.normal(size=(60, 4)).astype(np.float32)
+    learner = BoostedSimilarity(n_rounds=20)
+    metric = learned_metric(vectors, np.repeat(np.arange(10), 6).astype(str), learner, own_scales=False)
+    assert isinstance(metric, Agreement)
+    z = learner.transform(vectors.astype(np.float64))
+    expected = ((z[:30] - z[30:]) ** 2).sum(axis=1) / 4
+    np.testing.assert_allclose(metric.between(vectors[:30], vectors[30:]), expected, atol=1e-6)
+
+
+def test_more_dimensions_than_axes_and_examples(tmp_path: Path) -> None:
+    model = semelha.train(things(), out=tmp_path / "model", method=GMML(), features=HOG())
+    assert (model.dim, model.metric.arrays()["L"].shape[1]) == (HOG().dim, HOG().dim)
+    assert model.metric.arrays()["L"].shape[0] <= 47
+    assert 0 <= model.card.results["r_at_1_on_held_out_classes"] <= 1
+
+
+def test_on_a_network_it_keeps_the_graph_and_changes_the_metric(tiny: Model, tmp_path: Path) -> None:
+    model = semelha.train(things(), out=tmp_path / "model", method="lda", on=tiny.folder)
+    graph = (tmp_path / "model" / "embedder.onnx").read_bytes()
+    assert graph == (tiny.folder / "embedder.onnx").read_bytes()
+    pictures = [noise(0), noise(1)]
+    np.testing.assert_array_equal(model.embed(pictures), tiny.embed(pictures))
+    assert (tiny.metric.name, model.metric.name) == ("cosine", "mahalanobis")
+    assert model.fingerprint != tiny.fingerprint
+    assert model.card.training["on"]["fingerprint"] == tiny.fingerprint
+    again = semelha.train(things(), out=tmp_path / "again", method="gmml", on=model)
+    assert again.metric.arrays()["L"].shape[1] == tiny.dim
+
+
+def test_bad_pictures_are_left_out_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    bad = Picture(source=tmp_path / "bad.png", label="thing 0", name="bad.png")
+    dataset = Dataset("things", (*things(4).pictures, bad))
+    card = semelha.train(dataset, out=tmp_path / "model", method="gmml", features=SMALL).card
+    assert (card.training["pictures"], card.training["skipped"]) == (16, 1)
+    assert len(card.content_hashes) == 16
+
+
+def test_what_cannot_be_learned_from_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="has 1 class "):
+        semelha.train(things(1), out=tmp_path / "m", method="gmml")
+    with pytest.raises(DatasetError, match="one picture"):
+        semelha.train(things(4, each=1), out=tmp_path / "m", method="gmml")
+    (tmp_path / "there").mkdir()
+    with pytest.raises(TrainingError, match="exists already"):
+        semelha.train(things(), out=tmp_path / "there", method="gmml")
+    assert not (tmp_path / "m").exists()
+
+
+def test_words_that_do_not_go_together_are_refused(tiny: Model, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    with pytest.raises(UsageError, match="no method is called 'magic'"):
+        semelha.train(things(), out=out, method="magic")
+    with pytest.raises(UsageError, match="for networks"):
+        semelha.train(things(), out=out, method="gmml", minutes=3)
+    with pytest.raises(UsageError, match="need a method"):
+        semelha.train(things(), out=out, features=HOG())
+    with pytest.raises(UsageError, match="one of the two"):
+        semelha.train(things(), out=out, method="gmml", features=HOG(), on=tiny)
+    with pytest.raises(UsageError, match="no metric that an index can serve"):
+        semelha.train(things(), out=out, method=SignedRankSVM(), features=SMALL)
+
+
+def test_seeds_are_handed_on() -> None:
+    assert learner_named("nca", seed=3).random_state == 3
+    assert type(learner_named("gmml", seed=3)) is GMML
+
+
+def test_a_folder_that_was_altered_is_refused(tmp_path: Path) -> None:
+    model = semelha.train(things(), out=tmp_path / "model", method="gmml", features=FirstOrder())
+    weights = tmp_path / "model" / "weights.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(ModelAltered, match="is not the file"):
+        semelha.load_embedder(tmp_path / "model")
+    assert model.dim == FirstOrder().dim
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        ({"version": 99}, ModelTooNew, "version 99"),
+        ({"version": 0}, ModelError, "version 0"),
+        ({"name": "magic"}, ModelError, "magic"),
+        ({"arguments": {"size": [4, 4], "channels": 1, "centered": False}}, ModelAltered, "16 numbers"),
+        ({"arguments": {"wings": 2}}, ModelError, "wings"),
+    ],
+)
+def test_a_card_of_other_features_is_refused(
+    change: dict[str, object], kind: type[Exception], words: str, tmp_path: Path
+) -> None:
+    model = semelha.train(things(), out=tmp_path / "model", method="gmml", features=SMALL)
+    assert model.card.features is not None
+    card = model.card.model_copy(update={"features": model.card.features.model_copy(update=change)})
+    (tmp_path / "model" / "model.json").write_text(card.sealed(card.files).model_dump_json())
+    with pytest.raises(kind, match=words):
+        semelha.load_embedder(tmp_path / "model")
+
+
+def test_a_card_has_a_graph_or_features(tiny: Model, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny.folder, tmp_path / "model")
+    content = json.loads((folder / "model.json").read_text())
+    content["features"] = {"name": "pixels", "version": 1, "arguments": {}}
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(ModelAltered, match="either a graph"):
+        semelha.load_embedder(folder)
+
+
+def test_histograms_serve_too(tmp_path: Path) -> None:
+    model = semelha.train(things(), out=tmp_path / "model", method="ranksvm", features=Histogram())
+    assert model.embed([noise(0)]).shape == (1, Histogram().dim)
