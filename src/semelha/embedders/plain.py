@@ -30,7 +30,9 @@ class FeatureEmbedder:
         self.features = features
         self.metric: Metric = metric or Euclidean()
         self.dim = features.dim
-        self.fingerprint = hashlib.sha256(f"{features!r}/{self.metric.name}".encode()).hexdigest()
+        space = f"{features!r}/{features.version}/{self.metric.name}/{self.metric.parameters()}"
+        arrays = b"".join(np.ascontiguousarray(array).tobytes() for array in self.metric.arrays().values())
+        self.fingerprint = hashlib.sha256(space.encode() + arrays).hexdigest()
 
     def embed(
         self, pictures: Sequence[Source], *, batch_size: int = 64, progress: Progress | None = None
