@@ -80,7 +80,10 @@ def grocery(data: Path) -> Iterator[Case]:
     photos = semelha.read_folder(folder / "images")
     pictures = [replace(p, split=split[f"images/{p.name}"]) for p in photos]
     tests = [p for p in pictures if p.split == "test"]
-    icons = [replace(p, split="iconic") for p in semelha.read_folder(folder / "iconic")]
+    icons = [
+        semelha.Picture(source=file, label=file.stem, name=f"iconic/{file.name}", split="iconic")
+        for file in sorted((folder / "iconic").glob("*.jpg"))
+    ]
     yield "grocery, catalogue picture", joined("grocery", icons, tests), lambda p: p.split == "iconic"
     for shots in (1, 5):
         taken = first_of_each([p for p in pictures if p.split == "train"], shots)

@@ -9,7 +9,8 @@ import numpy as np
 import semelha.linear
 from semelha.linear.base import Learner
 
-EVERY: list[type[Learner]] = [getattr(semelha.linear, name) for name in semelha.linear.__all__]
+PUBLIC = [getattr(semelha.linear, name) for name in semelha.linear.__all__]
+EVERY: list[type[Learner]] = [kind for kind in PUBLIC if isinstance(kind, type) and issubclass(kind, Learner)]
 
 
 def clusters(seed: int = 0, *, n: int = 90, d: int = 6, classes: int = 3, spread: float = 1.0) -> tuple[Any, Any]:
