@@ -6,9 +6,14 @@ from semelha.metrics import METRICS, Agreement, Mahalanobis, Metric, pack_gaussi
 
 DIM = 5
 L = np.random.default_rng(7).normal(size=(4, DIM))
+THRESHOLDS = [(0, 0.1, 0.5), (3, -0.6, 1.5), (3, 0.4, 0.2), (1, 0.3, 1.0)]  # of a feature, with a weight
 MADE = {
     Mahalanobis: lambda: Mahalanobis(L=L),
-    Agreement: lambda: Agreement(features=[0, 3, 3, 1], thresholds=[0.1, -0.6, 0.4, 0.3], weights=[0.5, 1.5, 0.2, 1.0]),
+    Agreement: lambda: Agreement(
+        features=[feature for feature, _, _ in THRESHOLDS],
+        thresholds=[threshold for _, threshold, _ in THRESHOLDS],
+        weights=[weight for _, _, weight in THRESHOLDS],
+    ),
 }
 EVERY: list[Metric] = [MADE.get(kind, kind)() for kind in METRICS.values()]
 HISTOGRAMS = [metric for metric in EVERY if metric.domain == "histograms"]

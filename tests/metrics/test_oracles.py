@@ -9,7 +9,7 @@ from scipy.spatial.distance import cdist, jensenshannon, mahalanobis
 from scipy.special import rel_entr
 from scipy.stats import entropy, multivariate_normal
 from sklearn.metrics.pairwise import additive_chi2_kernel
-from tests.metrics.made import EVERY, HISTOGRAMS, L, rows, with_zeros
+from tests.metrics.made import EVERY, HISTOGRAMS, THRESHOLDS, L, rows, with_zeros
 
 from semelha.metrics import METRICS, Mahalanobis, Metric, bhattacharyya_coefficient, pack_gaussians, unpack_gaussians
 
@@ -40,6 +40,7 @@ OF_VECTORS: dict[str, Pair] = {
     "squared-euclidean": lambda p, q: float(cdist(p[None], q[None], "sqeuclidean")[0, 0]),
     "cosine": lambda p, q: float(cdist(p[None], q[None], "cosine")[0, 0]),
     "mahalanobis": lambda p, q: float(mahalanobis(p, q, L.T @ L)),
+    "agreement": lambda p, q: math.fsum(w for f, t, w in THRESHOLDS if (p[f] <= t) != (q[f] <= t)),
 }
 
 

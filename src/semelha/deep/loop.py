@@ -100,7 +100,9 @@ def fit(
     )
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
-    loss_function = recipe.loss(sampler.targets, dim).to(fabric.device)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # which the proxies of a loss are drawn from
+        loss_function = recipe.loss(sampler.targets, dim).to(fabric.device)
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
     optimizer = _optimizer(network, loss_function, recipe)
     means = torch.zeros(sampler.targets, dim)

@@ -64,7 +64,7 @@ class Agreement(MappedMetric):
 
     def query_map(self, q: Array) -> Array:
         xp = array_namespace(q)
-        places = xp.astype(like(q, self.features), xp.int64)
+        places = xp.astype(xp.round(like(q, self.features)), xp.int64)
         taken = xp.take(q, places, axis=1)  # (n, t)
         one = xp.ones_like(taken)
         sides = xp.where(taken <= like(q, self.thresholds), one, -one) + 0 * taken  # which has a gradient, of 0
