@@ -37,11 +37,11 @@ def train(
     pretrained: Annotated[str | None, Option(help="'yes' for timm's published weights, or a weight file.")] = None,
     size: Annotated[int | None, Option(help="Side of the input in pixels.", show_default="by the pictures")] = None,
     channels: Annotated[int | None, Option(help="1: grey, 3: color.", show_default="by the pictures")] = None,
-    dim: Annotated[int | None, Option(help="Length of the embedding.", show_default="128")] = None,
+    dim: Annotated[int | None, Option(help="Length of the embedding.", show_default="256")] = None,
     pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector.")] = None,
     loss: Annotated[
         Loss | None,
-        Option(help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon at scale 20"),
+        Option(help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon + normalized-softmax"),
     ] = None,
     method: Annotated[
         Method | None,
