@@ -41,7 +41,9 @@ def train(
     pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector.")] = None,
     loss: Annotated[
         Loss | None,
-        Option(help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon + normalized-softmax"),
+        Option(
+            help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon + normalized-softmax"
+        ),
     ] = None,
     method: Annotated[
         Method | None,
