@@ -137,6 +137,19 @@ def test_words_that_do_not_go_together_are_refused(tiny: Model, tmp_path: Path) 
         semelha.train(things(), out=out, method=SignedRankSVM(), features=SMALL)
 
 
+class Nothing(GMML):
+    """A learner that finds all directions worthless, as RankSVM may."""
+
+    def _learn(self, x: np.ndarray, labels: np.ndarray, notes: list[str]) -> np.ndarray:
+        return np.zeros((1, x.shape[1]))
+
+
+def test_a_metric_that_tells_nothing_apart_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="found nothing"):
+        semelha.train(things(4), out=tmp_path / "m", method=Nothing(), features=SMALL)
+    assert not (tmp_path / "m").exists()
+
+
 def test_seeds_are_handed_on() -> None:
     assert learner_named("nca", seed=3).random_state == 3
     assert type(learner_named("gmml", seed=3)) is GMML

@@ -90,6 +90,11 @@ def train_linear(
     own_scales = isinstance(extractor, FeatureExtractor) and not extractor.features.one_unit
     score = _score(read, method, own_scales=own_scales, seed=seed)
     metric = learned_metric(read.vectors, read.dataset.labels, method, own_scales=own_scales)
+    if not any(np.any(array) for array in metric.arrays().values()):
+        raise TrainingError(
+            f"{type(method).__name__} found nothing by which pictures of one class are alike: take other features, or "
+            "another method"
+        )
     card = _card(out.name, on, read, method, metric, seed=seed, score=score, seconds=time.monotonic() - start)
     graph, weights = _taken_over(on)
     weights |= {METRIC + name: np.asarray(array, np.float64) for name, array in metric.arrays().items()}
@@ -184,7 +189,7 @@ def _card(
 ) -> Card:  # fmt: skip
     base = on.card if isinstance(on, Model) else None
     training: dict[str, Any] = {
-        "method": next(title for title, kind in METHODS.items() if type(method) is kind),
+        "method": next((title for title, kind in METHODS.items() if type(method) is kind), type(method).__name__),
         "arguments": {key: value for key, value in method.get_params().items() if _is_plain(value)},
         "seed": seed,
         "data": read.dataset.name,
