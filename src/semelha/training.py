@@ -78,11 +78,13 @@ def train(
         Settings of a network together with a method, or features without one.
     DatasetError, TrainingError, VectorsError, BackboneError, PretrainedUnavailable
     """
-    pictures = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
     if method is not None:
-        if network is not None or recipe is not None or minutes is not None or resume or watch is not None:
-            raise UsageError("network, recipe, minutes, resume and watch are for networks: a method takes none of them")
-        return _train_linear(pictures, Path(out), method, features, on, seed, watch_reading)
+        of_network = (network, recipe, minutes, resume or None, watch, None if accelerator == "auto" else accelerator)
+        if any(value is not None for value in of_network):
+            raise UsageError(
+                "network, recipe, minutes, resume, accelerator and watch are for networks: a method takes none of them"
+            )
+        return _train_linear(_pictures(dataset), Path(out), method, features, on, seed, watch_reading)
     if features is not None or on is not None:
         raise UsageError('features, and a model to learn on, need a method, such as method="gmml"')
     # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
@@ -94,7 +96,7 @@ def train(
             raise
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     return train_network(
-        pictures,
+        _pictures(dataset),
         out=Path(out),
         network=network,
         recipe=recipe,
@@ -105,6 +107,10 @@ def train(
         watch=watch,
         watch_reading=watch_reading,
     )
+
+
+def _pictures(dataset: Dataset | str | os.PathLike[str]) -> Dataset:
+    return dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
 
 
 def _train_linear(

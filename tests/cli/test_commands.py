@@ -195,7 +195,14 @@ def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    "words", [["--method", "gmml", "--minutes", "1"], ["--features", "hog"], ["--method", "magic"], ["--on", "x"]]
+    "words",
+    [
+        ["--method", "gmml", "--minutes", "1"],
+        ["--method", "gmml", "--device", "cuda"],
+        ["--features", "hog"],
+        ["--method", "magic"],
+        ["--on", "x"],
+    ],
 )
 def test_words_of_two_trainings_do_not_mix(
     words: list[str], photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -9,7 +9,7 @@ import pytest
 from tests.tiny_model import noise
 
 import semelha
-from semelha.embedders import Model
+from semelha.embedders import METRIC, Model, write_model
 from semelha.errors import DatasetError, ModelAltered, ModelError, ModelTooNew, TrainingError, UsageError
 from semelha.features import HOG, FirstOrder, Histogram, RawPixels
 from semelha.images import Dataset, Picture
@@ -129,6 +129,8 @@ def test_words_that_do_not_go_together_are_refused(tiny: Model, tmp_path: Path) 
         semelha.train(things(), out=out, method="magic")
     with pytest.raises(UsageError, match="for networks"):
         semelha.train(things(), out=out, method="gmml", minutes=3)
+    with pytest.raises(UsageError, match="for networks"):
+        semelha.train(things(), out=out, method="gmml", accelerator="cuda")
     with pytest.raises(UsageError, match="need a method"):
         semelha.train(things(), out=out, features=HOG())
     with pytest.raises(UsageError, match="one of the two"):
@@ -185,6 +187,14 @@ def test_a_card_of_other_features_is_refused(
     (tmp_path / "model" / "model.json").write_text(card.sealed(card.files).model_dump_json())
     with pytest.raises(kind, match=words):
         semelha.load_embedder(tmp_path / "model")
+
+
+def test_a_metric_of_other_vectors_is_refused(tmp_path: Path) -> None:
+    model = semelha.train(things(), out=tmp_path / "model", method="gmml", features=SMALL)
+    weights = {METRIC + "L": np.eye(SMALL.dim + 1)}
+    with pytest.raises(ModelAltered, match="does not take vectors of 36 numbers"):
+        write_model(tmp_path / "other", card=model.card, weights=weights)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_card_has_a_graph_or_features(tiny: Model, tmp_path: Path) -> None:

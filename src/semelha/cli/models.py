@@ -61,8 +61,11 @@ def train(
     Example: semelha train photos --out model --method gmml --features hog
     """
     of_network = [resume or None, minutes, steps, backbone, pretrained, size, channels, dim, pooling, loss]
+    of_network += [None if device == "auto" else device]
     if method is not None and any(value is not None for value in of_network):
-        raise UsageError("--method learns without a network: leave out --resume, --minutes, --loss and the network")
+        raise UsageError(
+            "--method learns without a network: leave out --resume, --minutes, --loss, --device and the network"
+        )
     if method is None and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add --method, such as --method gmml")
     dataset = read(folder)

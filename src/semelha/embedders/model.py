@@ -16,6 +16,7 @@ from semelha.embedders.extractors import Extractor, GraphExtractor, features_of
 from semelha.embedders.folder import GRAPH, WEIGHTS, read_card, read_file, read_tensors, write_folder
 from semelha.embedders.graph import Graph
 from semelha.embedders.sources import Source
+from semelha.errors import ModelAltered, UsageError
 from semelha.metrics import Metric, metric_from_card
 
 METRIC = "metric."
@@ -166,5 +167,9 @@ def _model(
     )
     arrays = {key.removeprefix(METRIC): value for key, value in tensors.items() if key.startswith(METRIC)}
     metric = metric_from_card(card.metric, arrays)
-    metric.pairwise(*[np.eye(1, card.dim, dtype=np.float32)] * 2)  # it takes vectors of that length
+    one = np.eye(1, card.dim, dtype=np.float32)
+    try:
+        metric.between(one, one)
+    except UsageError as error:
+        raise ModelAltered(f"the metric of {folder} does not take vectors of {card.dim} numbers: {error}") from error
     return Model(folder, card, extractor, metric)
