@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from semelha.deep import Moment, Network, Recipe
     from semelha.embedders import Model
     from semelha.features import Features
-    from semelha.linear.base import Transformer
+    from semelha.linear import BoostedSimilarity
+    from semelha.linear.base import LinearLearner
 
 
 def train(
     dataset: Dataset | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str],
-    method: Transformer | str | None = None,
+    method: LinearLearner | BoostedSimilarity | str | None = None,
     features: Features | None = None,
     on: Model | str | os.PathLike[str] | None = None,
     network: Network | None = None,
@@ -116,7 +117,7 @@ def _pictures(dataset: Dataset | str | os.PathLike[str]) -> Dataset:
 def _train_linear(
     pictures: Dataset,
     out: Path,
-    method: Transformer | str,
+    method: LinearLearner | BoostedSimilarity | str,
     features: Features | None,
     on: Model | str | os.PathLike[str] | None,
     seed: int,

@@ -3,15 +3,12 @@
 from semelha.embedders.card import Card, FeatureSpec, InputSpec
 from semelha.embedders.embed import Embedder, Progress, embed_all
 from semelha.embedders.extractors import Extractor, FeatureExtractor
-from semelha.embedders.folder import GRAPH, WEIGHTS, read_file, read_tensors
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
 from semelha.embedders.plain import FeatureEmbedder, raw_pixels
 from semelha.embedders.sources import Source, as_pictures, fitted
 
 __all__ = [
-    "GRAPH",
     "METRIC",
-    "WEIGHTS",
     "Card",
     "Embedder",
     "Extractor",
@@ -27,7 +24,5 @@ __all__ = [
     "fitted",
     "load_embedder",
     "raw_pixels",
-    "read_file",
-    "read_tensors",
     "write_model",
 ]

@@ -94,6 +94,15 @@ class Model:
             return np.empty((0, self.dim), np.float32)
         return self.extractor.vectors(prepared)
 
+    def parts(self) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
+        """Its graph (None for features), and its tensors without the metric's: what another model is built of.
+
+        Raises `ModelError` where its folder is not what it was.
+        """
+        tensors = read_tensors(read_file(self.folder, WEIGHTS, self.card), self.folder / WEIGHTS)
+        graph = read_file(self.folder, GRAPH, self.card) if self.card.input is not None else None
+        return graph, {name: array for name, array in tensors.items() if not name.startswith(METRIC)}
+
 
 def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
     """Load a model folder.

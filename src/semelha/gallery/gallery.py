@@ -282,7 +282,7 @@ class Gallery:
         else:
             left_out = len(state.subjects) - len(state.eligible)
             if left_out:
-                logger.warning("%d subjects that the model was trained on do not stand in for strangers", left_out)
+                logger.warning("left out as strangers, for the model was trained on them: %d subjects", left_out)
             calibration = state.calibrate(plan)
         self._store.set_meta("calibration", plan)
         return calibration

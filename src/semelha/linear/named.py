@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 
 from semelha.errors import UsageError
-from semelha.linear.base import Transformer
+from semelha.linear.base import LinearLearner
 from semelha.linear.boosted import BoostedSimilarity
 from semelha.linear.boostmetric import BoostMetric
 from semelha.linear.discriminant import LDA, LFDA
@@ -17,7 +17,7 @@ from semelha.linear.ncmml import NCMML
 from semelha.linear.ranksvm import RankSVM
 from semelha.linear.whitening import RCA, PCAWhitening
 
-METHODS: dict[str, type[Transformer]] = {
+METHODS: dict[str, type[LinearLearner | BoostedSimilarity]] = {
     "pca-whitening": PCAWhitening,
     "lda": LDA,
     "rca": RCA,
@@ -36,7 +36,7 @@ METHODS: dict[str, type[Transformer]] = {
 """Every learner whose distance an index can serve."""
 
 
-def learner_named(name: str, *, seed: int = 0) -> Transformer:
+def learner_named(name: str, *, seed: int = 0) -> LinearLearner | BoostedSimilarity:
     """The learner with its default settings. Raises `UsageError` where there is none of that name."""
     if name not in METHODS:
         raise UsageError(f"no method is called {name!r}: there are {', '.join(METHODS)}")

@@ -17,7 +17,32 @@ from semelha.linear.tuples import TripletLearner
 HELD = 1 << 24  # numbers of the triplets' features: 64 MB
 
 
-class RankSVM(LinearLearner, TripletLearner):
+class _Ranker(TripletLearner):
+    """What both have: settings, and triplets of near examples."""
+
+    narrow = False
+
+    def __init__(
+        self,
+        *,
+        C: float = 1000.0,
+        n_neighbors: int = 3,
+        max_triplets: int = 100_000,
+        max_iter: int = 100,
+        random_state: int | np.random.RandomState | None = 0,
+    ) -> None:
+        self.C = C
+        self.n_neighbors = n_neighbors
+        self.max_triplets = max_triplets
+        self.max_iter = max_iter
+        self.random_state = random_state
+
+    def _near_triplets(self, x: Matrix, labels: Labels) -> Tuples:
+        most = max(1, min(self.max_triplets, HELD // x.shape[1]))
+        return near_triplets(x, labels, self.n_neighbors, most, check_random_state(self.random_state))
+
+
+class RankSVM(LinearLearner, _Ranker):
     """A weight of 0 or more for each feature, so that squared differences order triplets: M is diagonal.
 
     min over w ≥ 0 of ½ ‖w‖² + C · mean [1 − w·δ]₊²,  δ = (xₐ − xₙ)² − (xₐ − xₚ)², by L-BFGS-B. Features of weight 0 are
@@ -48,26 +73,8 @@ class RankSVM(LinearLearner, TripletLearner):
     and Joachims, "Learning a distance metric from relative comparisons", NIPS 2003.
     """
 
-    narrow = False
-
-    def __init__(
-        self,
-        *,
-        C: float = 1000.0,
-        n_neighbors: int = 3,
-        max_triplets: int = 100_000,
-        max_iter: int = 100,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        self.C = C
-        self.n_neighbors = n_neighbors
-        self.max_triplets = max_triplets
-        self.max_iter = max_iter
-        self.random_state = random_state
-
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
-        triplets = _triplets(self, x, labels)
-        return self._rank(x, triplets, notes)
+        return self._rank(x, self._near_triplets(x, labels), notes)
 
     def _keep_triplets(self, x: Matrix, triplets: Tuples, span: Span, notes: list[str]) -> None:
         self._set(self._rank(x, triplets, notes), span)
@@ -85,7 +92,7 @@ class RankSVM(LinearLearner, TripletLearner):
         return components
 
 
-class SignedRankSVM(TripletLearner):
+class SignedRankSVM(_Ranker):
     """Prosser's ranker: a weight of either sign for each |xⱼ − x′ⱼ|, to order again what a metric has found.
 
     min over w of ½ ‖w‖² + C · mean [1 − w·δ]₊²,  δ = |xₐ − xₙ| − |xₐ − xₚ|. The value w·|x − x′| ranks; with
@@ -107,23 +114,6 @@ class SignedRankSVM(TripletLearner):
     ----------
     Prosser, Zheng, Gong and Xiang, "Person re-identification by support vector ranking", BMVC 2010, equation 4.
     """
-
-    narrow = False
-
-    def __init__(
-        self,
-        *,
-        C: float = 1000.0,
-        n_neighbors: int = 3,
-        max_triplets: int = 100_000,
-        max_iter: int = 100,
-        random_state: int | np.random.RandomState | None = 0,
-    ) -> None:
-        self.C = C
-        self.n_neighbors = n_neighbors
-        self.max_triplets = max_triplets
-        self.max_iter = max_iter
-        self.random_state = random_state
 
     def pair_distance(self, X: ArrayLike, pairs: ArrayLike) -> NDArray[np.float64]:
         """w·|x − x′| of each pair: pairs (m, 2) of rows of X → (m,). Smaller is more alike; may be negative."""
@@ -154,7 +144,7 @@ class SignedRankSVM(TripletLearner):
         return ordered
 
     def _keep(self, x: Matrix, labels: Labels, span: Span, notes: list[str]) -> None:
-        self._keep_triplets(x, _triplets(self, x, labels), span, notes)
+        self._keep_triplets(x, self._near_triplets(x, labels), span, notes)
 
     def _keep_triplets(self, x: Matrix, triplets: Tuples, span: Span, notes: list[str]) -> None:
         scale = np.sqrt(x.var(axis=0).mean())
@@ -179,11 +169,6 @@ def order(deltas: Single, cost: float, steps: int, *, positive: bool) -> tuple[N
         return float(w @ w) / 2 + cost * loss, w - 2 * cost / len(deltas) * (short @ deltas).astype(np.float64)
 
     return lbfgs(value, ones, steps=steps, tol=1e-7, positive=positive)
-
-
-def _triplets(learner: RankSVM | SignedRankSVM, x: Matrix, labels: Labels) -> Tuples:
-    most = max(1, min(learner.max_triplets, HELD // x.shape[1]))
-    return near_triplets(x, labels, learner.n_neighbors, most, check_random_state(learner.random_state))
 
 
 def _differences(x: Single, triplets: Tuples) -> tuple[Single, Single]:

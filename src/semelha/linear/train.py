@@ -15,25 +15,15 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from semelha.embedders import (
-    GRAPH,
-    METRIC,
-    WEIGHTS,
-    Card,
-    Extractor,
-    FeatureExtractor,
-    Model,
-    read_file,
-    read_tensors,
-    write_model,
-)
+from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, write_model
 from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.evaluation.measures import retrieval
 from semelha.features import Features
 from semelha.images import Dataset, Picture, Skipped, check_for_training, content_hash, read_all, split_classes
-from semelha.linear.base import LinearLearner, Transformer
+from semelha.linear.base import LinearLearner
 from semelha.linear.boosted import BoostedSimilarity
 from semelha.linear.named import METHODS
+from semelha.linear.span import WIDE
 from semelha.metrics import Agreement, Mahalanobis, Metric
 
 logger = logging.getLogger(__name__)
@@ -48,7 +38,7 @@ def train_linear(
     dataset: Dataset,
     *,
     out: Path,
-    method: Transformer,
+    method: LinearLearner | BoostedSimilarity,
     on: Features | Model,
     seed: int = 0,
     watch_reading: Callable[[int, int], None] | None = None,
@@ -81,6 +71,8 @@ def train_linear(
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     check_for_training(dataset)
+    if not isinstance(method, LinearLearner | BoostedSimilarity):
+        raise UsageError(f"{type(method).__name__} learns no metric that an index can serve")
     start = time.monotonic()
     extractor: Extractor = on.extractor if isinstance(on, Model) else FeatureExtractor(on)
     read = _read(dataset, extractor, watch_reading)
@@ -96,25 +88,27 @@ def train_linear(
             "another method"
         )
     card = _card(out.name, on, read, method, metric, seed=seed, score=score, seconds=time.monotonic() - start)
-    graph, weights = _taken_over(on)
+    graph, weights = on.parts() if isinstance(on, Model) else (None, {})
     weights |= {METRIC + name: np.asarray(array, np.float64) for name, array in metric.arrays().items()}
     return write_model(out, card=card, onnx=graph, weights=weights)
 
 
 def learned_metric(
-    vectors: NDArray[np.float32], labels: NDArray[np.str_], method: Transformer, *, own_scales: bool
+    vectors: NDArray[np.float32],
+    labels: NDArray[np.str_],
+    method: LinearLearner | BoostedSimilarity,
+    *,
+    own_scales: bool,
 ) -> Metric:
     """The metric that a learner finds for vectors (n, d) as they are, with labels (n,): scaling and axes included."""
     x = vectors.astype(np.float64)
+    if isinstance(method, BoostedSimilarity):
+        if x.shape[1] > WIDE:
+            raise UsageError(f"boosted similarity takes at most {WIDE} features, and these are {x.shape[1]}")
+        method.fit(x, labels)
+        return Agreement(features=method.features_, thresholds=method.thresholds_, weights=method.alphas_)
     spread = x.std(axis=0) if own_scales else np.full(x.shape[1], x.std())
     scale = 1 / np.where(spread > 1e-9 * np.abs(x).max(initial=1e-300), spread, np.inf)
-    if isinstance(method, BoostedSimilarity):
-        method.fit(x, labels)
-        if method.axes_ is not None:
-            raise UsageError(f"boosted similarity takes at most 2048 features, and there are {x.shape[1]}: take fewer")
-        return Agreement(features=method.features_, thresholds=method.thresholds_, weights=method.alphas_)
-    if not isinstance(method, LinearLearner):
-        raise UsageError(f"{type(method).__name__} learns no metric that an index can serve")
     scaled = (x - x.mean(axis=0)) * scale
     axes = _axes(scaled)
     method.fit(scaled @ axes.T, labels)
@@ -167,7 +161,7 @@ def _read(dataset: Dataset, extractor: Extractor, watch: Callable[[int, int], No
     return _Read(vectors, tuple(hashes), dataset.select(kept).with_skipped(skipped))
 
 
-def _score(read: _Read, method: Transformer, *, own_scales: bool, seed: int) -> float | None:
+def _score(read: _Read, method: LinearLearner | BoostedSimilarity, *, own_scales: bool, seed: int) -> float | None:
     """R@1 on a fifth of the classes, of a metric learned from the others; None below ten classes of two pictures."""
     paired = [name for name, count in read.dataset.counts().items() if count > 1]
     if len(paired) < 10:
@@ -184,9 +178,16 @@ def _score(read: _Read, method: Transformer, *, own_scales: bool, seed: int) -> 
 
 
 def _card(
-    name: str, on: Features | Model, read: _Read, method: Transformer, metric: Metric, *, seed: int,
-    score: float | None, seconds: float,
-) -> Card:  # fmt: skip
+    name: str,
+    on: Features | Model,
+    read: _Read,
+    method: LinearLearner | BoostedSimilarity,
+    metric: Metric,
+    *,
+    seed: int,
+    score: float | None,
+    seconds: float,
+) -> Card:
     base = on.card if isinstance(on, Model) else None
     training: dict[str, Any] = {
         "method": next((title for title, kind in METHODS.items() if type(method) is kind), type(method).__name__),
@@ -214,15 +215,6 @@ def _card(
         content_hashes=sorted({*read.hashes, *(base.content_hashes if base else ())}),
         results={} if score is None else {"r_at_1_on_held_out_classes": round(score, 4)},
     )
-
-
-def _taken_over(on: Features | Model) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
-    """The graph and the weights of the model below, without its metric."""
-    if not isinstance(on, Model):
-        return None, {}
-    tensors = read_tensors(read_file(on.folder, WEIGHTS, on.card), on.folder / WEIGHTS)
-    graph = read_file(on.folder, GRAPH, on.card) if on.card.input is not None else None
-    return graph, {name: array for name, array in tensors.items() if not name.startswith(METRIC)}
 
 
 def _is_plain(value: object) -> bool:
