@@ -54,15 +54,17 @@ def certain(
         keys, found = candidates(queries, reach)
         if hidden is not None:
             found[hidden.mask[found]] = -1
-        ids[lacking], distances[lacking] = rows.ranked(queries, found, k)
+        ranked = rows.ranked(queries, found, reach)
+        ids[lacking], distances[lacking] = ranked[0][:, :k], ranked[1][:, :k]
         if reach == len(rows):
             return ids, distances
         if hidden is None:
-            kth, few = keys[:, k - 1], np.zeros(len(keys), bool)
+            kth, worst = keys[:, k - 1], ranked[1][:, -1]
         else:
-            number = np.cumsum(found >= 0, axis=1)
-            kth, few = keys[np.arange(len(keys)), np.argmax(number >= k, axis=1)], number[:, -1] < k
-        doubt = (np.abs(keys[:, -1] - kth) <= rounding(queries, kth)) | few
+            lines, number = np.arange(len(keys)), np.cumsum(found >= 0, axis=1)
+            kth, worst = keys[lines, np.argmax(number >= k, axis=1)], ranked[1][lines, number[:, -1] - 1]
+        # Another row may be as near by its key, or have the same distance; or those that are hidden left too few.
+        doubt = (np.abs(keys[:, -1] - kth) <= rounding(queries, kth)) | (worst <= distances[lacking, k - 1])
         if not doubt.any():
             return ids, distances
         lacking, queries = lacking[doubt], queries.only(doubt)
