@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.flat import Flat
+from semelha.index.graph import walk
 from semelha.index.promise import Measured, check_recall, distances, held_back, ladder, tuned
 from semelha.index.ranking import K, likely
 from semelha.index.rows import Found, Hidden, Rows
@@ -59,11 +60,8 @@ class Cells:
 
         def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
             probes = min(self.index.nlist, ceil(times * self.depth.depth))
-            found: NDArray[np.int64]
-            _, found = self.index.search(
-                self.screen.queries(some), reach, params=faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-            )
-            return found
+            parameters = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+            return walk(self.index, self.screen.queries(some), reach, parameters)
 
         ordered = 10 * k if not self.screen.ordered else k
         return likely(rows, queries, k, hidden, candidates, reach=ordered if self.quantize == "f32" else 2 * ordered)

@@ -51,8 +51,9 @@ class Flat:
             return scan(some.mapped, mapped, reach, product)
 
         def rounding(some: Queries, kth: Keys) -> Keys:
-            lengths = np.linalg.norm(some.mapped, axis=1)
-            scale = lengths * self._longest if product == "ip" else 2 * (lengths**2 + self._longest**2)
+            squares = np.einsum("qm,qm->q", some.mapped, some.mapped)
+            longest = self._longest
+            scale = np.sqrt(squares) * longest if product == "ip" else 2 * (squares + longest**2)
             worst: Keys = scale * (some.mapped.shape[1] + 8) * np.finfo(np.float32).eps
             return worst
 

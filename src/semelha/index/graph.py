@@ -64,21 +64,28 @@ class Graph:
         self.screen = screen
         self.depth = depth
         self._views = views
+        self._plain: dict[int, Any] = {}
 
     def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
         """About the k nearest of the rows that it was made of."""
 
         def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
-            parameters = faiss.SearchParametersHNSW(efSearch=ceil(times * self.depth.depth), sel=selector)
-            found: NDArray[np.int64]
-            _, found = self.index.search(self.screen.queries(some), reach, params=parameters)
-            return found
+            return walk(self.index, self.screen.queries(some), reach, self._parameters(times, selector))
 
         return likely(rows, queries, k, hidden, candidates, reach=self._reach(k))
 
     def at(self, depth: Measured) -> Graph:
         """The same graph, searched as deep."""
         return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views)
+
+    def _parameters(self, times: float, selector: Any) -> Any:
+        """What FAISS calls them; those of a plain search are made once."""
+        depth = ceil(times * self.depth.depth)
+        if selector is not None:
+            return faiss.SearchParametersHNSW(efSearch=depth, sel=selector)
+        if depth not in self._plain:
+            self._plain[depth] = faiss.SearchParametersHNSW(efSearch=depth)
+        return self._plain[depth]
 
     def _reach(self, k: int) -> int:
         """How many candidates are ranked: more where the graph sees rounded rows, all where it has another order."""
@@ -150,6 +157,18 @@ class Graph:
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
         return {"quantize": self.quantize, "links": self.links, **self.depth.card()}
+
+
+def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:
+    """Rows of the k nearest that a search of FAISS finds: (q, m) → (q, k), −1 for none."""
+    queries = np.ascontiguousarray(queries, np.float32)
+    if queries.shape[1] != index.d:
+        raise ValueError(f"{queries.shape[1]} numbers are compared with {index.d}")
+    products = np.empty((len(queries), k), np.float32)
+    rows = np.empty((len(queries), k), np.int64)
+    out = faiss.swig_ptr(products), faiss.swig_ptr(rows)
+    index.search_c(len(queries), faiss.swig_ptr(queries), k, *out, parameters)
+    return rows
 
 
 def empty_graph(m: int, links: int, quantize: str) -> faiss.IndexHNSW:

@@ -74,7 +74,7 @@ def held_back(rows: Rows, seed: int) -> tuple[Rows, int]:
 def distances(queries: Queries, nearest: Callable[[Queries], Found]) -> NDArray[np.float64]:
     """Distances of what a search finds (q, k), block by block."""
     starts = range(0, len(queries), BLOCK)
-    return np.concatenate([nearest(queries.part(start, start + BLOCK))[1] for start in starts])
+    return np.concatenate([nearest(queries.part(slice(start, start + BLOCK)))[1] for start in starts])
 
 
 def measured(found: NDArray[np.float64], true: NDArray[np.float64], depth: int) -> Measured:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semelha.index.rows import Found, Hidden, Rows, nothing
 from semelha.index.space import Queries
 
-SPARE = 16  # candidates beyond k that are ranked again in float64
+SPARE = 4  # candidates beyond k that are ranked again in float64
 WIDEST = 1024  # candidates that are tried before everything is scanned in float64
 
 K = 10
@@ -48,30 +48,46 @@ def certain(
         return nothing(len(queries), k)
     k = min(k, shown)
     reach = min(len(rows), (k + SPARE) * len(rows) // shown)
-    ids, distances = nothing(len(queries), k)
+    ids, distances, doubt = _attempt(rows, queries, k, reach, hidden, candidates, rounding)
+    if not doubt.any():
+        return ids, distances
     lacking = np.arange(len(queries))
-    while True:
-        keys, found = candidates(queries, reach)
-        if hidden is not None:
-            found[hidden.mask[found]] = -1
-        ranked = rows.ranked(queries, found, reach)
-        ids[lacking], distances[lacking] = ranked[0][:, :k], ranked[1][:, :k]
-        if reach == len(rows):
-            return ids, distances
-        if hidden is None:
-            kth, worst = keys[:, k - 1], ranked[1][:, -1]
-        else:
-            lines, number = np.arange(len(keys)), np.cumsum(found >= 0, axis=1)
-            kth, worst = keys[lines, np.argmax(number >= k, axis=1)], ranked[1][lines, number[:, -1] - 1]
-        # Another row may be as near by its key, or have the same distance; or those that are hidden left too few.
-        doubt = (np.abs(keys[:, -1] - kth) <= rounding(queries, kth)) | (worst <= distances[lacking, k - 1])
-        if not doubt.any():
-            return ids, distances
+    while doubt.any():
         lacking, queries = lacking[doubt], queries.only(doubt)
         if reach >= WIDEST:
             ids[lacking], distances[lacking] = rows.scanned(queries, k, hidden)
-            return ids, distances
+            break
         reach = min(len(rows), 8 * reach)
+        better = _attempt(rows, queries, k, reach, hidden, candidates, rounding)
+        ids[lacking], distances[lacking], doubt = better
+    return ids, distances
+
+
+def _attempt(
+    rows: Rows,
+    queries: Queries,
+    k: int,
+    reach: int,
+    hidden: Hidden | None,
+    candidates: Callable[[Queries, int], tuple[Keys, NDArray[np.int64]]],
+    rounding: Callable[[Queries, Keys], Keys],
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+    """The k nearest of `reach` candidates, (q, k) twice, and where another row may belong to them: (q,)."""
+    keys, found = candidates(queries, reach)
+    if hidden is not None:
+        found[hidden.mask[found]] = -1
+    ids, distances = rows.ranked(queries, found, reach)
+    nearest = distances[:, :k]
+    if reach == len(rows):
+        return ids[:, :k], nearest, np.zeros(len(queries), bool)
+    if hidden is None:
+        kth, worst = keys[:, k - 1], distances[:, -1]
+    else:
+        lines, number = np.arange(len(keys)), np.cumsum(found >= 0, axis=1)
+        kth, worst = keys[lines, np.argmax(number >= k, axis=1)], distances[lines, number[:, -1] - 1]
+    # Another row may be as near by its key, or have the same distance; or those that are hidden left too few.
+    doubt = (np.abs(keys[:, -1] - kth) <= rounding(queries, kth)) | (worst <= nearest[:, -1])
+    return ids[:, :k], nearest, doubt
 
 
 def likely(

@@ -12,6 +12,7 @@ from semelha.index.space import Queries, Space
 
 PAIRS = 1 << 16  # numbers of a block of pairs that are ranked: what stays in a core's cache
 BLOCK = 1 << 23  # numbers of a block of rows that are scanned, in float64
+LAST = np.iinfo(np.int64).max  # an id behind all others, for a neighbor that is none
 
 Found = tuple[NDArray[np.int64], NDArray[np.float64]]
 """Ids and distances, (queries, k): nearest first, ties by id; −1 and infinity where there are fewer."""
@@ -96,22 +97,23 @@ class Rows:
         """The k nearest of each query's candidates, (q, c) rows or −1 for none, by `between` in float64."""
         step = max(1, PAIRS // max(1, rows.shape[1] * self.vectors.shape[1]))
         if len(rows) <= step:
-            return self._ranked(queries.exact, rows, k)
+            return self._ranked(queries, rows, k)
         ids = np.empty((len(rows), min(k, rows.shape[1])), np.int64)
         distances = np.empty(ids.shape)
         for start in range(0, len(rows), step):
             part = slice(start, start + step)
-            ids[part], distances[part] = self._ranked(queries.exact[part], rows[part], k)
+            ids[part], distances[part] = self._ranked(queries.part(part), rows[part], k)
         return ids, distances
 
-    def _ranked(self, queries: NDArray[np.float64], rows: NDArray[np.int64], k: int) -> Found:
+    def _ranked(self, queries: Queries, rows: NDArray[np.int64], k: int) -> Found:
         flat = rows.ravel()
         stored = self.vectors[flat].astype(np.float64)
-        distances = self.space.metric.between(np.repeat(queries, rows.shape[1], axis=0), stored, check=False)
+        distances = queries.each(rows.shape[1], stored)
         ids = self.ids[flat]
         none = flat < 0
         if none.any():
-            distances[none], ids[none] = np.inf, np.iinfo(np.int64).max
+            distances[none], ids[none] = np.inf, LAST
+            return without_last(*nearest(ids.reshape(rows.shape), distances.reshape(rows.shape), k))
         return nearest(ids.reshape(rows.shape), distances.reshape(rows.shape), k)
 
     def scanned(self, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
@@ -138,10 +140,15 @@ def nothing(queries: int, k: int) -> Found:
 def nearest(ids: NDArray[np.int64], distances: NDArray[np.float64], k: int) -> Found:
     """The k nearest of what was found, (q, c) in any order."""
     order = np.lexsort((ids, distances), axis=1)[:, :k]
+    if len(ids) == 1:
+        return ids[:, order[0]], distances[:, order[0]]
     lines = np.arange(len(ids))[:, None]
-    ids, distances = ids[lines, order], distances[lines, order]
-    if len(ids) and ids.max() == np.iinfo(np.int64).max:
-        ids[ids == np.iinfo(np.int64).max] = -1
+    return ids[lines, order], distances[lines, order]
+
+
+def without_last(ids: NDArray[np.int64], distances: NDArray[np.float64]) -> Found:
+    """−1 for `LAST`."""
+    ids[ids == LAST] = -1
     return ids, distances
 
 
@@ -150,7 +157,6 @@ def joined(parts: list[Found], queries: int, k: int) -> Found:
     if len(parts) == 1 and parts[0][0].shape[1] == k:
         return parts[0]
     lacking = max(0, k - sum(ids.shape[1] for ids, _ in parts))
-    last = np.iinfo(np.int64).max
-    ids = [np.where(part < 0, last, part) for part, _ in parts] + [np.full((queries, lacking), last)]
+    ids = [np.where(part < 0, LAST, part) for part, _ in parts] + [np.full((queries, lacking), LAST)]
     distances = [part for _, part in parts] + [np.full((queries, lacking), np.inf)]
-    return nearest(np.concatenate(ids, axis=1), np.concatenate(distances, axis=1), k)
+    return without_last(*nearest(np.concatenate(ids, axis=1), np.concatenate(distances, axis=1), k))

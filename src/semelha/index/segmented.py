@@ -25,7 +25,7 @@ from semelha.index.segment import delta
 from semelha.index.snapshot import Part, Snapshot
 from semelha.index.space import Space
 from semelha.index.structure import Maker
-from semelha.index.threads import Threads, limited
+from semelha.index.threads import Taken, Threads
 from semelha.metrics import Metric
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class SegmentedIndex:
         """
         rows = self._rows(ids, vectors)
         with self._merging:
-            with limited(self._threads.count):
+            with Taken(self._threads.count):
                 parts = [made(rows, self.maker)] if len(rows) else []
             with self._writing:
                 self._put(parts)
@@ -145,7 +145,7 @@ class SegmentedIndex:
             before = self._to_merge(whole)
             if not before:
                 return False
-            with limited(max(1, self._threads.count // 2)):
+            with Taken(max(1, self._threads.count // 2)):
                 new = merged(before, self.maker, self._go_on)
             with self._writing:
                 chosen = {id(part.segment) for part in before}

@@ -103,9 +103,22 @@ class Queries:
         """√q: (q, d)."""
         return _single(np.sqrt(self.exact))
 
-    def part(self, start: int, stop: int) -> Queries:
-        """Those from `start` to before `stop`."""
-        return Queries(self.space, self.exact[start:stop])
+    def each(self, repeats: int, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distances to the rows of `stored`, so many for each query, one query after the other."""
+        metric = self.space.metric
+        distances: NDArray[np.float64]
+        if isinstance(metric, MappedMetric) and metric.each_by_maps:
+            distances = metric.each_mapped(self.precise.repeat(repeats, axis=0), stored)
+        else:
+            distances = metric.each(self.exact.repeat(repeats, axis=0), stored)
+        return distances
+
+    def part(self, which: slice) -> Queries:
+        """Some of them, one after the other; what is mapped stays mapped."""
+        some = Queries(self.space, self.exact[which])
+        if "precise" in self.__dict__:
+            some.__dict__["precise"] = self.precise[which]
+        return some
 
     def only(self, which: NDArray[np.bool_]) -> Queries:
         """Some of them."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import faiss
 
@@ -35,29 +34,39 @@ class Threads:
         self._free = self.count
         self._turn = threading.Condition(threading.Lock())
 
-    @contextmanager
-    def taken(self, queries: int) -> Iterator[int]:
-        """As many of the free threads as the queries are worth, one at least."""
+    def taken(self, queries: int) -> Taken:
+        """A context with as many of the free threads as the queries are worth, one at least."""
         with self._turn:
             while not self._free:
                 self._turn.wait()
-            taken = max(1, min(self._free, queries // SHARE))
-            self._free -= taken
-        try:
-            with limited(taken):
-                yield taken
-        finally:
-            with self._turn:
-                self._free += taken
-                self._turn.notify()
+            count = max(1, min(self._free, queries // SHARE))
+            self._free -= count
+        return Taken(count, self._give_back)
+
+    def _give_back(self, count: int) -> None:
+        with self._turn:
+            self._free += count
+            self._turn.notify()
 
 
-@contextmanager
-def limited(count: int) -> Iterator[None]:
-    """FAISS takes that many threads for what the calling thread asks of it."""
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(count)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)
+class Taken:
+    """A context in which FAISS takes `count` threads for what the calling thread asks of it.
+
+    Parameters
+    ----------
+    count : int
+    done : callable, optional
+        Told the count at the end.
+    """
+
+    def __init__(self, count: int, done: Callable[[int], None] = lambda count: None) -> None:
+        self._count = count
+        self._done = done
+
+    def __enter__(self) -> None:
+        self._before = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(self._count)
+
+    def __exit__(self, *error: object) -> None:
+        faiss.omp_set_num_threads(self._before)
+        self._done(self._count)

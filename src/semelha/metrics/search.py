@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from array_api_compat import array_namespace, device, is_numpy_namespace
+from array_api_compat import device, is_numpy_namespace
+
+from semelha.metrics.namespace import array_namespace
 
 if TYPE_CHECKING:
     from semelha.metrics.base import Array, Each
