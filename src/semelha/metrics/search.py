@@ -99,7 +99,9 @@ def _as_inner_products(xp: Any, a: Array, b: Array, product: str) -> tuple[Array
         return a, b / xp.clip(longest, min=tiny)
     middle = xp.mean(b, axis=0)
     a, b = a - middle, b - middle
-    farthest = max(tiny, 1e-15 * float(xp.sqrt(xp.max(xp.sum(a * a, axis=1)))))  # where all of b is one point
+    farthest = tiny  # where all of b is one point
+    if a.shape[0]:
+        farthest = max(tiny, 1e-15 * float(xp.sqrt(xp.max(xp.sum(a * a, axis=1)))))
     scale = xp.clip(xp.sqrt(xp.max(xp.sum(b * b, axis=1))), min=farthest)
     a, b = a / scale, b / scale
     b = xp.concat([b, -xp.sum(b * b, axis=1, keepdims=True) / 2], axis=1)
