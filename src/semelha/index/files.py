@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError
 from semelha.index.archive import checksum, read_archive, write_archive
+from semelha.index.cells import Cells
+from semelha.index.graph import Graph
+from semelha.index.promise import Measured
 from semelha.index.rows import Hidden, Rows
 from semelha.index.segment import FORMAT, SUFFIX, Mark, SegmentFile, delta, read_segment, write_segment
 from semelha.index.snapshot import Part, Snapshot
@@ -46,6 +49,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
         raise IndexFileError(f"{folder} cannot be made: {error.strerror or error}") from error
     parts: list[Part] = []
     files: list[SegmentFile] = []
+    depths: list[dict[str, Any] | None] = []  # an audit may have changed what the file of a segment says
     arrays: dict[str, NDArray[Any]] = {}
     for part in snapshot.parts:
         if part.segment.state == "open":
@@ -59,6 +63,8 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
         if part.removed is not None:
             arrays[f"removed {len(files)}"] = np.flatnonzero(part.removed.mask)
         files.append(file)
+        structure = part.segment.structure
+        depths.append(structure.depth.card() if isinstance(structure, Graph | Cells) else None)
         parts.append(replace(part, segment=replace(part.segment, file=file)))
     content = {
         "format": FORMAT,
@@ -67,7 +73,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
         "maker": settings(maker),
         "generation": generation,
         "count": len(snapshot),
-        "segments": [[file.name, file.checksum] for file in files],
+        "segments": [[file.name, file.checksum, depth] for file, depth in zip(files, depths, strict=True)],
     }
     write_archive(folder / MANIFEST, content, arrays)
     _clear(folder, {file.name for file in files})
@@ -123,11 +129,13 @@ def _loaded(
         raise IndexFileError(f"{path} is of another kind of index, or of one with other settings")
     try:
         parts = []
-        for number, (name, wanted) in enumerate(content["segments"]):
+        for number, (name, wanted, depth) in enumerate(content["segments"]):
             if Path(name).name != name or not name.endswith(SUFFIX):
                 raise ValueError(f"{name} is no name of a segment")
             file = SegmentFile(folder, name, wanted)
             segment = read_segment(file, empty.space, mark, empty.threads.count)
+            if isinstance(segment.structure, Graph | Cells):
+                segment = replace(segment, structure=segment.structure.at(Measured.restored(depth)))
             parts.append(Part(segment, _removed(arrays.get(f"removed {number}"), len(segment.rows))))
         if "ids" in arrays:
             rows = Rows(empty.space, arrays["ids"].copy(), arrays["vectors"].copy())

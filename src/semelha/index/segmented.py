@@ -12,11 +12,13 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.index.audit import audited
 from semelha.index.files import load_snapshot, mark_of, save_snapshot
 from semelha.index.merging import caught_up, due, grown, made, merged
 from semelha.index.neighbors import Neighbors, Vectors
@@ -146,6 +148,7 @@ class SegmentedIndex:
             if not before:
                 return False
             with Taken(max(1, self._threads.count // 2)):
+                self._audit(before)
                 new = merged(before, self.maker, self._go_on)
             with self._writing:
                 chosen = {id(part.segment) for part in before}
@@ -153,6 +156,23 @@ class SegmentedIndex:
                 new = None if new is None else caught_up(new, before, self._now.parts)
                 self._put([*([] if new is None else [new]), *others])
         return True
+
+    def _audit(self, merging: list[Part]) -> None:
+        """Look for what waits to be merged in the segments that stay as they are."""
+        newer = [part.held() for part in merging if part.segment.state == "waiting"]
+        chosen = {id(part.segment) for part in merging}
+        if not newer:
+            return
+        for part in self._now.parts:
+            if id(part.segment) not in chosen and part.segment.state == "made":
+                new = audited(part, reduce(Rows.joined, newer), self.maker.recall)
+                with self._writing:
+                    self._put(
+                        [
+                            caught_up(new, [part], self._now.parts) if now.segment is part.segment else now
+                            for now in self._now.parts
+                        ]
+                    )
 
     def save(self, folder: str | os.PathLike[str], *, generation: int = 0, fingerprint: str = "") -> None:
         """Make a folder hold what is held now; durable when this returns. Only segments not yet there are written.

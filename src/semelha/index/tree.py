@@ -102,6 +102,8 @@ class TreeMaker:
     tree: Literal["kd", "ball"] = "kd"
     leaf: int = 40
 
+    recall: ClassVar[float] = 1.0
+
     def check(self, space: Space) -> None:
         """Raises `UsageError` for a metric that it cannot search."""
         if not isinstance(space.metric, MappedMetric):
