@@ -45,8 +45,8 @@ class GraphMaker:
 
     recall: float = 0.99
     quantize: Quantize = "f32"
-    links: int = 16
-    effort: int = 100
+    links: int = 24
+    effort: int = 64
     seed: int = 0
 
     def __post_init__(self) -> None:
