@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import copy
+
 import faiss
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +77,10 @@ class LinearIndex:
         ids[:, :width] = self._ids[rows]
         distances[:, :width] = exact
         return Neighbors(ids, distances)
+
+    def snapshot(self) -> LinearIndex:
+        """What is held now, whatever is added or removed later."""
+        return copy(self)  # `build` makes its arrays anew
 
     def stats(self) -> dict[str, object]:
         """Kind, how it searches (`Metric.search`), number of vectors, bytes held."""
