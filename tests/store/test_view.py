@@ -132,8 +132,7 @@ def test_what_changed_is_found_without_reading_the_rest(store: Store) -> None:
         view._db.set_trace_callback(None)
         plans = [" ".join(row[3] for row in view._db.execute(f"EXPLAIN QUERY PLAN {query}")) for query in asked]
     assert len(plans) == 5
-    assert not [plan for plan in plans if "SCAN" in plan], plans
-    assert not [plan for plan, query in zip(plans, asked, strict=True) if "vector" in query and "B-TREE" in plan]
+    assert not [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan]
 
 
 def test_names_that_differ_by_case_alone(store: Store) -> None:

@@ -113,7 +113,7 @@ def _moved(view: View, index: LinearIndex, scores: Scores, vectors: Vectors, gon
         for start in range(0, len(vectors), BLOCK // FIRST):
             rows = slice(start, start + BLOCK // FIRST)
             found = newcomers.search(vectors[rows], 1)
-            nearer = (found.distances[:, 0] < distances[rows]) | (nearest[rows] < 0)
+            nearer = found.distances[:, 0] < distances[rows]
             nearest[rows] = np.where(nearer, found.ids[:, 0], nearest[rows])
             distances[rows] = np.where(nearer, found.distances[:, 0], distances[rows])
     return replace(scores, nearest=nearest, distances=distances)

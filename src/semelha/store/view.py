@@ -80,7 +80,7 @@ class View:
 
     def names(self, since: int = 0) -> dict[int, str]:
         """Name of each subject, by its number, that is new or has new examples or another name since a change."""
-        return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY id", (since,)))
+        return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY change, id", (since,)))
 
     # Examples.
 
@@ -130,7 +130,7 @@ class View:
 
         Change 0 comes before every example.
         """
-        # A later example has a higher number, so this is the order of the numbers; by id alone SQLite would scan them all.
+        # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
             "SELECT id, vector FROM examples WHERE change > ? ORDER BY change, id",
             (change,),
