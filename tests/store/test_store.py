@@ -115,7 +115,7 @@ def test_scores_are_kept_for_the_plan_that_is_in_force_and_never_older_ones(tmp_
     store.close()
 
 
-def test_removing_a_subject_removes_its_pictures(tmp_path: Path) -> None:
+def test_removing_a_subject_removes_its_vectors_and_pictures(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.sqlite")
     (number,) = store.add("a", [example(1, b"picture")])
     with store.reading() as view:
@@ -123,6 +123,7 @@ def test_removing_a_subject_removes_its_pictures(tmp_path: Path) -> None:
     assert store.remove("a") == 1
     with store.reading() as view:
         assert view.picture(number) is None
+        assert view.vectors([number]) == {}
     store.close()
     with pytest.raises(GalleryError, match="closed"), store.reading():
         pass

@@ -133,6 +133,7 @@ def test_what_changed_is_found_without_reading_the_rest(store: Store) -> None:
         plans = [" ".join(row[3] for row in view._db.execute(f"EXPLAIN QUERY PLAN {query}")) for query in asked]
     assert len(plans) == 5
     assert not [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan]
+    assert "COVERING INDEX examples_by_change" in plans[1]
 
 
 def test_names_that_differ_by_case_alone(store: Store) -> None:
@@ -151,8 +152,11 @@ def test_nothing_is_written_through_a_view(store: Store) -> None:
 
 def test_damaged_vectors_are_said(store: Store) -> None:
     store.add("a", [example(1), example(2)])
-    store._db.execute("UPDATE examples SET vector = x'00000000' WHERE id = 2")
+    store._db.execute("UPDATE vectors SET data = x'00000000' WHERE example_id = 2")
     with store.reading() as view, pytest.raises(GalleryError, match="different lengths"):
+        view.added_since(0)
+    store._db.execute("DELETE FROM vectors WHERE example_id = 2")
+    with store.reading() as view, pytest.raises(GalleryError, match="1 of its examples have no vector"):
         view.added_since(0)
 
 

@@ -87,27 +87,21 @@ class Store:
             )
             number = self._subject(subject)
             for example in examples:
-                row = (
-                    number,
-                    example.vector.astype("<f4").tobytes(),
-                    example.content_hash,
-                    example.source,
-                    now,
-                    change,
-                )
                 cursor = self._db.execute(
-                    "INSERT OR IGNORE INTO examples (subject_id, vector, content_hash, source, created, change)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    row,
+                    "INSERT OR IGNORE INTO examples (subject_id, content_hash, source, created, change)"
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (number, example.content_hash, example.source, now, change),
                 )
                 if cursor.rowcount:
-                    added.append(int(cursor.lastrowid or 0))
+                    new = int(cursor.lastrowid or 0)
+                    self._db.execute("INSERT INTO vectors VALUES (?, ?)", (new, example.vector.astype("<f4").tobytes()))
                     if example.picture is not None:
-                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (cursor.lastrowid, example.picture))
+                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (new, example.picture))
+                    added.append(new)
         return added
 
     def remove(self, subject: str) -> int:
-        """Remove a subject with its examples and pictures. Returns the number of examples."""
+        """Remove a subject with its examples, their vectors and pictures. Returns the number of examples."""
         with self._changing() as change:
             number = self._subject(subject)
             logged = self._db.execute(

@@ -106,14 +106,14 @@ class View:
 
     def vectors(self, ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """Vector (d,) of each of these examples."""
-        query = "SELECT examples.id, vector FROM json_each(?) AS wanted JOIN examples ON examples.id = wanted.value"
+        query = "SELECT example_id, data FROM json_each(?) AS wanted JOIN vectors ON example_id = wanted.value"
         return {example: _vector(blob) for example, blob in self._among(query, ids)}
 
     def vectors_of(self, subject: str) -> NDArray[np.float32]:
         """(examples, d) of a subject, by its name; none where nobody is called so."""
         return self._stacked(
-            "SELECT examples.id, vector FROM examples JOIN subjects ON subjects.id = subject_id WHERE name = ?"
-            " ORDER BY examples.id",
+            "SELECT example_id, data FROM subjects JOIN examples ON subject_id = subjects.id"
+            " JOIN vectors ON example_id = examples.id WHERE name = ? ORDER BY example_id",
             (subject,),
             "SELECT count(*) FROM examples JOIN subjects ON subjects.id = subject_id WHERE name = ?",
         )[1]
@@ -132,7 +132,7 @@ class View:
         """
         # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
-            "SELECT id, vector FROM examples WHERE change > ? ORDER BY change, id",
+            "SELECT id, data FROM examples JOIN vectors ON example_id = id WHERE change > ? ORDER BY change, id",
             (change,),
             "SELECT count(*) FROM examples WHERE change > ?",
         )
@@ -197,6 +197,8 @@ class View:
                 if {len(blob) for blob in blobs} != {4 * vectors.shape[1]}:
                     raise GalleryError(f"the gallery {self._path} is damaged: its vectors are of different lengths")
                 vectors[part] = _vector(b"".join(blobs)).reshape(len(rows), -1)
+        if done != total:
+            raise GalleryError(f"the gallery {self._path} is damaged: {total - done} of its examples have no vector")
         return ids, vectors
 
 
