@@ -1,6 +1,8 @@
 """The store: transactions, numbered changes, damage."""
 
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.store import NewExample, Plan, Scores, Store
+from semelha.store.store import PATIENCE
 
 
 def scores(change: int) -> Scores:
@@ -112,6 +115,43 @@ def test_scores_are_kept_for_the_plan_that_is_in_force_and_never_older_ones(tmp_
     with store.reading() as view:
         assert view.plan() == Plan("strangers", 0.1, 0, 3)
         assert view.strangers().tolist() == [[1, 1], [1, 1]]
+    store.close()
+
+
+def test_the_log_does_not_grow_without_end_where_views_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.store.store.LONG_LOG", 1 << 17)
+    store, stop = Store(tmp_path / "s.sqlite"), threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            with store.reading() as view:
+                view.subjects()
+                time.sleep(0.002)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    sizes = []
+    for number in range(100):
+        store.add(f"s{number}", [example(number, b"x" * 10_000)])
+        sizes.append((tmp_path / "s.sqlite-wal").stat().st_size)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(sizes)[-10] < 1 << 18
+    store.close()
+
+
+def test_a_view_that_stays_does_not_hold_up_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.store.store.LONG_LOG", 1 << 18)
+    store = Store(tmp_path / "s.sqlite")
+    with store.reading() as view:
+        started = time.perf_counter()
+        for number in range(30):
+            store.add(f"s{number}", [example(number, b"x" * 10_000)])
+        assert time.perf_counter() - started < 10 * PATIENCE / 1000
+        assert view.subject_count() == 0
+    assert store.remove("s1") == 1
     store.close()
 
 

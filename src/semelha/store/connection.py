@@ -9,10 +9,12 @@ from pathlib import Path
 
 from semelha.errors import GalleryError
 
+TIMEOUT = 30  # seconds that a writer waits for another
+
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection whose transactions are begun and ended by hand, used by one thread at a time."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from semelha.errors import GalleryError, GalleryTooNew
 VERSION = 3
 
 # Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
-# are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do: the
-# names of neighbors are looked up in narrow rows, which stay in memory where a million vectors do not.
+# are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
+# the names of neighbors are looked up in narrow rows, which stay in memory where a million vectors do not.
 _FROM_NOTHING = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE subjects (

@@ -7,6 +7,7 @@ view reads on a connection of its own, from a snapshot that no writer disturbs o
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,11 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import SubjectExists, SubjectNotFound
-from semelha.store.connection import connect, saying
+from semelha.store.connection import TIMEOUT, connect, saying
 from semelha.store.readers import Readers
 from semelha.store.records import NewExample, Plan, Scores
 from semelha.store.schema import migrate
 from semelha.store.view import View
+
+logger = logging.getLogger(__name__)
+
+LONG_LOG = 16 << 20  # bytes
+PATIENCE = 200  # milliseconds that the emptying of the log waits for a view to end
 
 
 class Store:
@@ -46,6 +52,8 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
+        self._log = path.with_name(f"{path.name}-wal")
+        self._too_long = LONG_LOG
         with saying(path, "opened"):
             self._db = connect(path)
         try:
@@ -194,3 +202,23 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Fold a write-ahead log that has grown long into the database. Views that begin meanwhile do not disturb it.
+
+        SQLite does so by itself only where no view is of an earlier change. Where views overlap there always is one,
+        and the log would grow without end.
+        """
+        try:
+            if self._log.stat().st_size < self._too_long:
+                return
+            try:
+                self._db.execute(f"PRAGMA busy_timeout = {PATIENCE}")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
+            # A view that stays for long is not waited for at every write.
+            self._too_long = self._log.stat().st_size + LONG_LOG
+        except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
+            logger.warning("the log of %s cannot be emptied, which is tried again: %s", self.path, error)
