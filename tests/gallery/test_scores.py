@@ -11,7 +11,7 @@ from tests.tiny_model import tiny_model
 from semelha.embedders import Model
 from semelha.errors import CalibrationError
 from semelha.gallery.scores import of_strangers, of_subjects, rule_of
-from semelha.index import LinearIndex
+from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Cosine, JensenShannon, KullbackLeibler, Metric
 from semelha.store import NewExample, Scores, Store, View
 
@@ -36,10 +36,10 @@ def examples(metric: Metric, numbers: list[int]) -> list[NewExample]:
     return [NewExample(v, f"hash of {n}", str(n), None) for v, n in zip(vectors, numbers, strict=True)]
 
 
-def index_of(view: View, metric: Metric) -> LinearIndex:
+def index_of(view: View, metric: Metric) -> Snapshot:
     index = LinearIndex(metric)
     index.build(*view.added_since(0))
-    return index
+    return index.snapshot()
 
 
 def plain(view: View, metric: Metric, seed: int) -> dict[str, float]:

@@ -12,7 +12,7 @@ import pytest
 from semelha.embedders import Model
 from semelha.errors import GalleryError
 from semelha.gallery import Gallery, state
-from semelha.index import LinearIndex
+from semelha.index import LinearIndex, Snapshot
 from semelha.store import Store, View
 
 
@@ -131,7 +131,7 @@ def test_a_calibrated_gallery_opens_with_its_scores(
     calibration = gallery.calibration
     assert calibration is not None
     gallery.close()
-    monkeypatch.setattr(LinearIndex, "search", None)
+    monkeypatch.setattr(Snapshot, "search", None)
     monkeypatch.setattr(Store, "keep_scores", None)
     for _ in range(2):
         with Gallery.open(gallery.path) as again:
@@ -180,7 +180,7 @@ def test_a_new_rate_needs_no_new_scores(gallery: Gallery, monkeypatch: pytest.Mo
         enroll(gallery, f"s{number}", number)
     first = gallery.calibrate(0.2)
     assert nearest(gallery, 1) == "s1"
-    monkeypatch.setattr(LinearIndex, "search", None)
+    monkeypatch.setattr(Snapshot, "search", None)
     second = gallery.calibrate(0.3)
     assert second.scores.tolist() == first.scores.tolist()
     with pytest.raises(TypeError):

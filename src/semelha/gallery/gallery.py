@@ -100,7 +100,7 @@ class Gallery:
 
     def close(self) -> None:
         """Let go of the database."""
-        self._memory.keep_scores()
+        self._memory.close()
         self._store.close()
 
     def __len__(self) -> int:

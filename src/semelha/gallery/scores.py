@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
-from semelha.index import LinearIndex
+from semelha.index import LinearIndex, Snapshot
 from semelha.recognition import Calibration, full_conformal, split_conformal
 from semelha.store import Scores, View
 
@@ -46,13 +46,13 @@ def rule_of(kind: Literal["strangers", "subjects"], fpir: float, scores: Scores,
     return Rule(calibration, {name: place for place, (name, _) in enumerate(named)})
 
 
-def of_subjects(view: View, index: LinearIndex, model: Model, seed: int, earlier: Scores | None) -> Scores:
+def of_subjects(view: View, index: Snapshot, model: Model, seed: int, earlier: Scores | None) -> Scores:
     """Scores of the subjects, each in turn the stranger, at the moment of a view.
 
     Parameters
     ----------
     view : View
-    index : LinearIndex
+    index : Snapshot
         Of the same moment.
     model : Model
     seed : int
@@ -78,7 +78,7 @@ def of_subjects(view: View, index: LinearIndex, model: Model, seed: int, earlier
     )
 
 
-def of_strangers(view: View, index: LinearIndex, strangers: Vectors, earlier: Scores | None) -> Scores:
+def of_strangers(view: View, index: Snapshot, strangers: Vectors, earlier: Scores | None) -> Scores:
     """Scores of the strangers (n, d) that were given, as `of_subjects`."""
     if earlier is not None and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
@@ -99,7 +99,7 @@ def _drawn(view: View, model: Model, seed: int, subjects: dict[int, str]) -> tup
     return np.array(list(drawn), np.int64), np.array(list(drawn.values()), np.int64)
 
 
-def _moved(view: View, index: LinearIndex, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:
+def _moved(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:
     """Scores where others came, none of them of a subject that has a score here, or are `gone`."""
     if not len(scores):
         return scores
@@ -108,7 +108,7 @@ def _moved(view: View, index: LinearIndex, scores: Scores, vectors: Vectors, gon
     nearest[lost], distances[lost] = _nearest_others(view, index, scores.subjects[lost], vectors[lost])
     ids, added = view.added_since(scores.change)
     if len(ids):
-        newcomers = LinearIndex(index.metric)
+        newcomers = LinearIndex(index.space.metric, background=False)
         newcomers.build(ids, added)
         for start in range(0, len(vectors), BLOCK // FIRST):
             rows = slice(start, start + BLOCK // FIRST)
@@ -120,7 +120,7 @@ def _moved(view: View, index: LinearIndex, scores: Scores, vectors: Vectors, gon
 
 
 def _nearest_others(
-    view: View, index: LinearIndex, subjects: Numbers, vectors: Vectors
+    view: View, index: Snapshot, subjects: Numbers, vectors: Vectors
 ) -> tuple[Numbers, NDArray[np.float64]]:
     """Of each row the nearest example of another subject, and its distance; −1 and infinity where there is none."""
     nearest, distances = np.full(len(vectors), -1), np.full(len(vectors), np.inf)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
 from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
-from semelha.index import LinearIndex
+from semelha.index import LinearIndex, Snapshot
 from semelha.recognition import Candidate, rank_subjects
 from semelha.store import Plan, Scores, Store, View
 
@@ -29,8 +29,8 @@ class Held:
     ----------
     change : int
         0 where nothing was read yet.
-    index : LinearIndex
-        Of its examples; nobody changes it any more.
+    index : Snapshot
+        Of its examples.
     plan : Plan or None
     scores : Scores or None
         Of the plan, at this change or an earlier one.
@@ -41,7 +41,7 @@ class Held:
     """
 
     change: int
-    index: LinearIndex
+    index: Snapshot
     plan: Plan | None = None
     scores: Scores | None = None
     ruled: bool = False
@@ -61,7 +61,7 @@ class State:
         return self.held.rule
 
     @property
-    def index(self) -> LinearIndex:
+    def index(self) -> Snapshot:
         """Of the examples."""
         return self.held.index
 
@@ -110,8 +110,9 @@ class Memory:
         with self._store.reading() as view:
             yield State(view, self._brought_to(view, ruled))
 
-    def keep_scores(self) -> None:
+    def close(self) -> None:
         """Leave the scores in the store, so that the next who opens the gallery need not work them out."""
+        self._index.close()
         held = self._held
         if held.plan is None or held.scores is None or held.scores.change <= self._kept:
             return
@@ -148,7 +149,8 @@ class Memory:
             else:
                 self._index.build(*view.added_since(0))
         except BaseException:
-            self._held = Held(0, LinearIndex(self._model.metric))  # the index may be half of each: read all anew
+            # The index may be half of each: next time everything is read anew.
+            self._held = Held(0, LinearIndex(self._model.metric).snapshot())
             raise
         plan, scores = view.plan(), held.scores
         if plan is not None and plan != held.plan:
