@@ -19,7 +19,7 @@ class LinearIndex(SegmentedIndex):
     """Exact: every vector is compared. The right choice up to some tens of thousands of vectors.
 
     FAISS scans the metric's maps in float32, and what it leaves over is ranked in float64. A metric without exact maps
-    is scanned as `Metric.nearest` does; `stats` says so.
+    is scanned as `Metric.nearest` does, with the threads that NumPy takes; `stats` says so.
 
     Parameters
     ----------
