@@ -89,6 +89,11 @@ class Snapshot:
         """Nothing but the few vectors that no segment is made of yet."""
         return all(part.segment.state == "open" for part in self.parts)
 
+    @property
+    def saved(self) -> bool:
+        """Every segment is on the disk."""
+        return all(part.segment.file is not None or part.segment.state == "open" for part in self.parts)
+
     def some(self, count: int) -> dict[int, NDArray[np.float32]]:
         """Vectors by id: `count` spread over each segment, and the last id of each."""
         chosen = {}
