@@ -18,7 +18,7 @@ from semelha.cli.app import app, main
 from semelha.embedders import Model
 from semelha.images import glyphs
 
-COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "evaluate", "doctor"]
+COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "index", "evaluate", "doctor"]
 SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
 
 

@@ -18,7 +18,7 @@ from semelha.gallery.examples import Enrollment, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
 from semelha.gallery.scores import of_strangers, of_subjects, rule_of
-from semelha.gallery.segments import Segments
+from semelha.gallery.segments import RECALL, Segments
 from semelha.gallery.state import Memory
 from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
@@ -67,8 +67,10 @@ class Gallery:
         model : Model or path
         keep_pictures : bool
             Keep a small re-encoded copy of every enrolled picture.
-        recall, threads
-            As for `open`.
+        recall : float, optional
+            As for `open`, here and whenever none is given there; by default 0.99.
+        threads : int, optional
+            As for `open`, here.
 
         Raises
         ------
@@ -80,8 +82,8 @@ class Gallery:
         """
         embedder = model if isinstance(model, Model) else load_embedder(model)
         Segments(Path(path), embedder, recall, threads).empty()
-        make_folder(Path(path), embedder, keep_pictures=keep_pictures)
-        return cls.open(path, recall=recall, threads=threads)
+        make_folder(Path(path), embedder, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
+        return cls.open(path, threads=threads)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None) -> Gallery:
@@ -92,8 +94,8 @@ class Gallery:
         path : path
         recall : float, optional
             Part of the ten nearest examples that a search finds at least, on average, where it is large and does not
-            compare with all; 1 for all always, which takes longer. By default what its index was made for, at first
-            0.99. Another recall than that makes the index anew.
+            compare with all; 1 for all always, which takes longer. By default what its index was made for, or else the
+            gallery. Another recall than that makes the index anew, for this and for all that open it later.
         threads : int, optional
             That search and merge at a time, for all callers together; by default one for each processor.
 
@@ -114,7 +116,7 @@ class Gallery:
             raise FingerprintMismatch(
                 f"{folder} holds vectors of the model {settings.fingerprint[:12]}, but has {model.fingerprint[:12]}"
             )
-        segments = Segments(folder, model, recall, threads)
+        segments = Segments(folder, model, recall, threads, settings.recall)
         segments.empty()
         return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures, segments=segments)
 

@@ -73,23 +73,31 @@ class Segments:
     gallery : Path
     model : Model
     recall : float, optional
-        That the index keeps, 1 for all neighbors always; by default what the one on the disk was made for, or 0.99.
+        That the index keeps, 1 for all neighbors always; by default what the one on the disk was made for.
     threads : int, optional
+    otherwise : float
+        The recall where none is given, and no index is on the disk.
     """
 
     gallery: Path
     model: Model
     recall: float | None = None
     threads: int | None = None
+    otherwise: float = RECALL
 
     @property
     def folder(self) -> Path:
         """Of the files of the segments."""
         return self.gallery / "index"
 
+    @property
+    def exist(self) -> bool:
+        """Whether there is an index on the disk, be it of use or not."""
+        return (self.folder / MANIFEST).exists()
+
     def empty(self) -> AutoIndex:
         """An index of nothing. Raises `UsageError` for a recall or a number of threads that cannot be."""
-        recall = self.recall if self.recall is not None else recall_on_disk(self.folder) or RECALL
+        recall = self.recall if self.recall is not None else recall_on_disk(self.folder) or self.otherwise
         return AutoIndex(self.model.metric, recall=recall, threads=self.threads, background=False)
 
     def opened(self, view: View) -> Followed:
@@ -98,7 +106,7 @@ class Segments:
             return self.loaded(view)
         except IndexFileError as error:
             # The log is trimmed when an index is saved: before, there is none to be missed.
-            refused = view.trimmed > 0 or (self.folder / MANIFEST).exists()
+            refused = view.trimmed > 0 or self.exist
             if refused:
                 logger.warning("the index is made anew from the vectors: %s", error)
         return replace(self.read(view), generation=self.generation() or 0, refused=refused)

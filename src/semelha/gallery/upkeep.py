@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 
 from semelha.errors import GalleryError, IndexFileError
 from semelha.gallery.segments import Segments
@@ -100,9 +101,14 @@ class Upkeep:
     def _round(self) -> None:
         """Take over what another process has saved, merge what is left to merge, save."""
         self._take_over()
-        while self._memory.merge() and not self._stop.is_set():
-            pass
+        self._merge()
         self._save()
+
+    def _merge(self) -> None:
+        while not self._stop.is_set():
+            if not self._memory.merge():
+                return
+        raise Stopped
 
     def _take_over(self) -> None:
         generation = self._segments.generation()
@@ -119,14 +125,16 @@ class Upkeep:
     def _rebuild(self) -> None:
         with self._store.reading() as view:
             followed = self._segments.read(view)
-        followed.index.merge(whole=True)
+            followed = replace(followed, generation=self._segments.generation() or 0, refused=self._segments.exist)
+        if not followed.index.snapshot().small:
+            followed.index.merge(whole=True)
         self._memory.adopt(followed)
 
     def _save(self) -> None:
         """Save, unless everything is on the disk, or so little that it is read from the database as quickly."""
         followed, snapshot = self._memory.merged()
         generation = self._segments.generation()
-        unneeded = snapshot.small and generation is None
+        unneeded = snapshot.small and not self._segments.exist
         done = generation == followed.change == followed.generation and snapshot.saved
         if not followed.change or ((unneeded or done) and not followed.refused):
             return
