@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +33,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 
 @pytest.fixture
-def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gallery:
+def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
     monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
     monkeypatch.setattr("semelha.index.auto.GRAPH", GRAPH)
     monkeypatch.setattr("semelha.gallery.upkeep.PATIENCE", 0.05)
-    return Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1)
+    made = Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1)
+    yield made
+    made.close()
 
 
 @pytest.fixture
