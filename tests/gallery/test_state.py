@@ -12,7 +12,7 @@ import pytest
 from semelha.embedders import Model
 from semelha.errors import GalleryError
 from semelha.gallery import Gallery, state
-from semelha.index import LinearIndex, Snapshot
+from semelha.index import AutoIndex, Snapshot
 from semelha.store import Store, View
 
 
@@ -101,11 +101,11 @@ def test_an_index_that_failed_halfway_is_made_anew(gallery: Gallery, monkeypatch
     gallery.remove("a")
     enroll(gallery, "c", 3)
 
-    def full(index: LinearIndex, ids: np.ndarray, vectors: np.ndarray) -> None:
+    def full(index: AutoIndex, ids: np.ndarray, vectors: np.ndarray) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(LinearIndex, "add", full)
+        patch.setattr(AutoIndex, "add", full)
         with pytest.raises(MemoryError):
             nearest(gallery, 3)
     assert nearest(gallery, 3) == "c"

@@ -18,7 +18,9 @@ from semelha.gallery.examples import Enrollment, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
 from semelha.gallery.scores import of_strangers, of_subjects, rule_of
+from semelha.gallery.segments import RECALL, Segments
 from semelha.gallery.state import Memory
+from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
 from semelha.recognition import Calibration, Identification, Verification, decide
 from semelha.recognition.identify import UNCALIBRATED
@@ -28,18 +30,23 @@ logger = logging.getLogger(__name__)
 
 
 class Gallery:
-    """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`.
+    """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`, `index/`.
 
     Made by `Gallery.create` and `Gallery.open`; closes itself as a context manager. May be used from several threads,
     and its folder by several processes.
     """
 
-    def __init__(self, path: Path, model: Model, store: Store, *, keep_pictures: bool) -> None:
+    def __init__(
+        self, path: Path, model: Model, store: Store, *, keep_pictures: bool, segments: Segments | None = None
+    ) -> None:
         self.path = path
         self.model = model
         self.keep_pictures = keep_pictures
         self._store = store
-        self._memory = Memory(store, model)
+        segments = segments or Segments(path, model)
+        self._memory = Memory(store, model, segments)
+        self._upkeep = Upkeep(self._memory, store, segments)
+        self._memory.on_upkeep = self._upkeep.soon
 
     @classmethod
     def create(
@@ -48,6 +55,8 @@ class Gallery:
         model: Model | str | os.PathLike[str],
         *,
         keep_pictures: bool = True,
+        recall: float | None = None,
+        threads: int | None = None,
     ) -> Gallery:
         """Make an empty gallery with a copy of the model.
 
@@ -58,20 +67,37 @@ class Gallery:
         model : Model or path
         keep_pictures : bool
             Keep a small re-encoded copy of every enrolled picture.
+        recall : float, optional
+            As for `open`, here and whenever none is given there; by default 0.99.
+        threads : int, optional
+            As for `open`, here.
 
         Raises
         ------
         GalleryError
             The folder exists or cannot be written.
         ModelError
+        UsageError
+            There is no such recall or number of threads.
         """
         embedder = model if isinstance(model, Model) else load_embedder(model)
-        make_folder(Path(path), embedder, keep_pictures=keep_pictures)
-        return cls.open(path)
+        Segments(Path(path), embedder, recall, threads).empty()
+        make_folder(Path(path), embedder, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
+        return cls.open(path, threads=threads)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Gallery:
+    def open(cls, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None) -> Gallery:
         """Open a gallery.
+
+        Parameters
+        ----------
+        path : path
+        recall : float, optional
+            Part of the ten nearest examples that a search finds at least, on average, where it is large and does not
+            compare with all; 1 for all always, which takes longer. By default what its index was made for, or else the
+            gallery. Another recall than that makes the index anew, for this and for all that open it later.
+        threads : int, optional
+            That search and merge at a time, for all callers together; by default one for each processor.
 
         Raises
         ------
@@ -80,6 +106,8 @@ class Gallery:
         FingerprintMismatch
             The model in it is not the one it was made with.
         ModelError
+        UsageError
+            There is no such recall or number of threads.
         """
         folder = Path(path)
         settings = read_settings(folder)
@@ -88,7 +116,9 @@ class Gallery:
             raise FingerprintMismatch(
                 f"{folder} holds vectors of the model {settings.fingerprint[:12]}, but has {model.fingerprint[:12]}"
             )
-        return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures)
+        segments = Segments(folder, model, recall, threads, settings.recall)
+        segments.empty()
+        return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures, segments=segments)
 
     def __enter__(self) -> Gallery:
         return self
@@ -99,8 +129,9 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database."""
-        self._memory.close()
+        """Let go of the database; a merge in the background is ended, and done another time."""
+        self._upkeep.close()
+        self._memory.keep_scores()
         self._store.close()
 
     def __len__(self) -> int:
@@ -300,6 +331,35 @@ class Gallery:
         """The rule in force; None where none was asked for, or too few subjects are left for its rate."""
         with self._memory.now() as state:
             return state.rule.calibration if state.rule else None
+
+    def settle(self, *, rebuild: bool = False) -> None:
+        """Bring the index up to date on the disk, and wait until it is: then the gallery opens at once.
+
+        It is merged and saved in the background anyway, while the gallery is open; call this at the end of a program
+        that has enrolled much. A gallery of a few thousand examples has no index on the disk and needs none.
+
+        Parameters
+        ----------
+        rebuild : bool
+            Make it anew from the vectors, all of it in one segment.
+
+        Raises
+        ------
+        IndexFileError
+            It cannot be written.
+        GalleryError
+            The database cannot be read, or the gallery was closed meanwhile.
+        """
+        self._upkeep.settle(rebuild=rebuild)
+
+    def index_stats(self) -> dict[str, object]:
+        """How the examples are searched: `AutoIndex.stats`, with the recall that is wanted and the change on the disk.
+
+        Of each segment: its kind and why it is of it, vectors, bytes, and where it is approximate the recall that was
+        measured. Its state is "made", "waiting" to be merged, or "open" for the few that are added.
+        """
+        with self._memory.now(ruled=False) as state:
+            return {**self._memory.stats(), "change": state.view.change}
 
     def _enroll(self, name: str, examples: Sequence[NewExample]) -> Enrollment:
         warnings, duplicates, seen = [], [], set()

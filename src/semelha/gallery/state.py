@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
 from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
-from semelha.index import LinearIndex, Snapshot
+from semelha.gallery.segments import Followed, Segments
+from semelha.index import Snapshot
+from semelha.index.segmented import Stopped
 from semelha.recognition import Candidate, rank_subjects
 from semelha.store import Plan, Scores, Store, View
 
@@ -94,15 +96,24 @@ class Memory:
     ----------
     store : Store
     model : Model
+    segments : Segments
+        Where the index is kept.
+
+    Attributes
+    ----------
+    on_upkeep : callable
+        Called when there is something to merge or to save. Must return at once.
     """
 
-    def __init__(self, store: Store, model: Model) -> None:
+    def __init__(self, store: Store, model: Model, segments: Segments) -> None:
         self._store = store
         self._model = model
-        self._index = LinearIndex(model.metric)
-        self._held = Held(0, self._index.snapshot())
+        self._segments = segments
+        self._followed = Followed(segments.empty())
+        self._held = Held(0, self._followed.index.snapshot())
         self._kept = 0  # change of the scores that the store has
         self._lock = threading.Lock()
+        self.on_upkeep: Callable[[], None] = lambda: None
 
     @contextmanager
     def now(self, *, ruled: bool = True) -> Iterator[State]:
@@ -110,9 +121,63 @@ class Memory:
         with self._store.reading() as view:
             yield State(view, self._brought_to(view, ruled))
 
-    def close(self) -> None:
+    @property
+    def followed(self) -> Followed:
+        """The index, and how far it has come."""
+        return self._followed
+
+    @property
+    def wants_upkeep(self) -> bool:
+        """There is something to merge, or to replace on the disk."""
+        return self._followed.index.wants_merge or self._followed.refused
+
+    def stats(self) -> dict[str, object]:
+        """What there is to say of the index, and of what is kept of it."""
+        index = self._followed.index
+        return {
+            **index.stats(),
+            "recall": index.maker.recall,
+            "on_disk": self._segments.generation(),
+            "wants_merge": index.wants_merge,
+        }
+
+    def merge(self) -> bool:
+        """Merge segments, as `AutoIndex.merge`; True also where the index was given up meanwhile for another."""
+        index = self._followed.index
+        try:
+            return index.merge()
+        except Stopped:
+            if index is self._followed.index:
+                raise
+            return True
+
+    def merged(self) -> tuple[Followed, Snapshot]:
+        """The index and what it holds at its change. From now on that is searched."""
+        with self._lock:
+            if self._followed.change:
+                self._held = replace(self._held, index=self._followed.index.snapshot())
+            return self._followed, self._held.index
+
+    def saved(self, saved: Followed) -> None:
+        """Remember that the index is on the disk, as it was."""
+        with self._lock:
+            if self._followed.index is saved.index:
+                self._followed = replace(self._followed, generation=saved.change, refused=False)
+
+    def adopt(self, other: Followed) -> None:
+        """Go on with another index of this database."""
+        with self._lock, self._store.reading() as view:
+            other = other.to(view)
+            self._followed.index.close()
+            self._followed = other
+            self._held = self._at(view)
+
+    def stop_merging(self) -> None:
+        """End a merge that goes on."""
+        self._followed.index.close()
+
+    def keep_scores(self) -> None:
         """Leave the scores in the store, so that the next who opens the gallery need not work them out."""
-        self._index.close()
         held = self._held
         if held.plan is None or held.scores is None or held.scores.change <= self._kept:
             return
@@ -131,32 +196,37 @@ class Memory:
             if self._held.change > view.change:
                 view.renew()
             if self._held.change < view.change:
-                self._held = self._followed(view)
+                self._follow(view)
+                if self.wants_upkeep:
+                    self.on_upkeep()
             if ruled and not self._held.ruled:
                 self._held = self._ruled(view)
             return self._held
 
-    def _followed(self, view: View) -> Held:
-        held = self._held
+    def _follow(self, view: View) -> None:
         try:
-            if held.change and view.reaches(held.change):
-                gone = view.removed_since(held.change)
-                ids, vectors = view.added_since(held.change)
-                if len(gone):
-                    self._index.remove(gone)
-                if len(ids):
-                    self._index.add(ids, vectors)
+            if self._followed.change and view.reaches(self._followed.change):
+                self._followed = self._followed.to(view)
             else:
-                self._index.build(*view.added_since(0))
+                self._followed.index.close()
+                self._followed = self._segments.opened(view)
         except BaseException:
-            # The index may be half of each: next time everything is read anew.
-            self._held = Held(0, LinearIndex(self._model.metric).snapshot())
+            # The index may be half of each: next time it is opened anew.
+            self._followed = Followed(self._segments.empty())
+            self._held = Held(0, self._followed.index.snapshot())
             raise
+        self._held = self._at(view)
+
+    def _at(self, view: View) -> Held:
+        """What is in memory of the moment of a view that the index was brought to."""
+        held = self._held
+        if held.change == view.change:
+            return replace(held, index=self._followed.index.snapshot())
         plan, scores = view.plan(), held.scores
         if plan is not None and plan != held.plan:
             scores = view.scores()
             self._kept = scores.change if scores is not None else 0
-        return Held(view.change, self._index.snapshot(), plan, scores)
+        return Held(view.change, self._followed.index.snapshot(), plan, scores)
 
     def _ruled(self, view: View) -> Held:
         held = self._held

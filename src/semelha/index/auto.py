@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from semelha.errors import UsageError
 from semelha.index.flat import FlatMaker
@@ -11,7 +11,7 @@ from semelha.index.graph import Quantize
 from semelha.index.graph_maker import GraphMaker
 from semelha.index.rows import Rows
 from semelha.index.space import Space
-from semelha.index.structure import Maker, Structure
+from semelha.index.structure import Structure
 from semelha.index.tree import TreeMaker
 from semelha.metrics.mapped import MappedMetric
 
@@ -26,7 +26,7 @@ TREE_DIMENSION = 8
 class Choice:
     """What makes a segment, and why."""
 
-    maker: Maker
+    maker: FlatMaker | TreeMaker | GraphMaker
     why: str
 
 
@@ -54,7 +54,7 @@ class AutoMaker:
     def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Structure]:
         """The rows in the order that the structure wants, and the structure."""
         choice = choose(rows.space, len(rows), rows.vectors.shape[1], self.recall, self.seed)
-        return choice.maker.make(rows, stop)
+        return replace(choice.maker, why=choice.why).make(rows, stop)
 
 
 def choose(space: Space, n: int, dimension: int, recall: float, seed: int = 0) -> Choice:

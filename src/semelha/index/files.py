@@ -107,6 +107,15 @@ def generation_on_disk(folder: Path) -> int | None:
         return None
 
 
+def recall_on_disk(folder: Path) -> float | None:
+    """That the snapshot in a folder was made to keep; None where there is none that can be read."""
+    try:
+        recall = float(read_archive(folder / MANIFEST)[0]["maker"]["recall"])
+    except (IndexFileError, KeyError, TypeError, ValueError):
+        return None
+    return recall if 0 < recall <= 1 else None
+
+
 def settings(maker: Maker) -> dict[str, Any]:
     """What a manifest says of the kind of index."""
     return {"kind": type(maker).__name__, **asdict(maker)}  # type: ignore[call-overload]

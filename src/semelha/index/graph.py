@@ -45,6 +45,8 @@ class Graph:
         efSearch, and the recall that it gave.
     views : tuple
         Arrays that `index` looks into.
+    why : str
+        Why a graph was chosen.
     """
 
     kind: ClassVar[str] = "hnsw"
@@ -57,7 +59,10 @@ class Graph:
         screen: Screen,
         depth: Measured,
         views: tuple[Any, ...] = (),
+        *,
+        why: str = "",
     ) -> None:
+        self.why = why
         self.index = index
         self.links = links
         self.quantize = quantize
@@ -76,7 +81,7 @@ class Graph:
 
     def at(self, depth: Measured) -> Graph:
         """The same graph, searched as deep."""
-        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views)
+        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views, why=self.why)
 
     def _parameters(self, times: float, selector: Any) -> Any:
         """What FAISS calls them; those of a plain search are made once."""
@@ -107,6 +112,7 @@ class Graph:
             "dimension": self.index.d,
             "screen": self.screen.card(),
             "depth": self.depth.card(),
+            "why": self.why,
         }
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
@@ -152,11 +158,13 @@ class Graph:
         faiss.copy_array_to_vector(_offsets(levels, links), hnsw.offsets)
         hnsw.entry_point, hnsw.max_level = card["entry"], int(levels.max()) - 1
         screen = Screen.restored(card["screen"], rows.space)
-        return cls(index, links, quantize, screen, Measured.restored(card["depth"]), (codes, neighbors))
+        depth, why = Measured.restored(card["depth"]), str(card["why"])
+        return cls(index, links, quantize, screen, depth, (codes, neighbors), why=why)
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
-        return {"quantize": self.quantize, "links": self.links, **self.depth.card()}
+        why = {"why": self.why} if self.why else {}
+        return {"quantize": self.quantize, "links": self.links, **self.depth.card(), **why}
 
 
 def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:

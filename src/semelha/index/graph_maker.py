@@ -41,6 +41,8 @@ class GraphMaker:
         efConstruction.
     seed : int
         Of the draw of those vectors.
+    why : str
+        Why a graph was chosen.
     """
 
     recall: float = 0.99
@@ -48,6 +50,7 @@ class GraphMaker:
     links: int = 24
     effort: int = 64
     seed: int = 0
+    why: str = ""
 
     def __post_init__(self) -> None:
         check_recall(self.recall)
@@ -85,7 +88,7 @@ class GraphMaker:
         _add(index, compared[head:], stop)
         if compared is rows.vectors and self.quantize == "f32":
             share(index, compared)
-        return rows, Graph(index, self.links, self.quantize, screen, depth, (compared,))
+        return rows, Graph(index, self.links, self.quantize, screen, depth, (compared,), why=self.why)
 
 
 def _add(index: faiss.IndexHNSW, rows: NDArray[np.float32], stop: Callable[[], None]) -> None:

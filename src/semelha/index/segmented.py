@@ -174,7 +174,14 @@ class SegmentedIndex:
                         ]
                     )
 
-    def save(self, folder: str | os.PathLike[str], *, generation: int = 0, fingerprint: str = "") -> None:
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        generation: int = 0,
+        fingerprint: str = "",
+        snapshot: Snapshot | None = None,
+    ) -> None:
         """Make a folder hold what is held now; durable when this returns. Only segments not yet there are written.
 
         Parameters
@@ -185,6 +192,8 @@ class SegmentedIndex:
             What `load` returns.
         fingerprint : str
             Of the model that made the vectors.
+        snapshot : Snapshot, optional
+            Of this index, to be saved instead: what was held at the generation, however much was written since.
 
         Raises
         ------
@@ -192,7 +201,7 @@ class SegmentedIndex:
             It cannot be written; the folder holds what it held.
         """
         with self._merging:
-            now, mark = self._now, mark_of(self.metric, fingerprint)
+            now, mark = self._now if snapshot is None else snapshot, mark_of(self.metric, fingerprint)
             saved = save_snapshot(now, Path(folder), mark, self.maker, generation)
             files = {id(a.segment): b.segment.file for a, b in zip(now.parts, saved.parts, strict=True)}
             with self._writing:

@@ -146,7 +146,12 @@ class View:
 
     def reaches(self, change: int) -> bool:
         """Whether the log of removed examples goes back to a change."""
-        return change >= int(self._meta("trimmed"))
+        return change >= self.trimmed
+
+    @property
+    def trimmed(self) -> int:
+        """The change up to which the log of removed examples was trimmed; 0 where it never was."""
+        return int(self._meta("trimmed"))
 
     # Calibration.
 
