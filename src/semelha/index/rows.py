@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,6 +131,26 @@ class Rows:
                 places, distances = self.space.metric.nearest(queries.exact, stored, min(k, len(chosen)))
                 parts.append((self.ids[chosen[places]], distances))
         return joined(parts, len(queries), k)
+
+
+def check_ids(rows: Rows) -> None:
+    """Raises `ValueError` where an id is there twice, below 0, or `LAST`."""
+    ids = rows.ids if rows.order is None else rows.ids[rows.order]
+    if len(ids) and ((ids[1:] == ids[:-1]).any() or ids[0] < 0 or ids[-1] == LAST):
+        raise ValueError("an index needs every id once, and none below 0 or above 2**63 - 2")
+
+
+def check_order(rows: Rows) -> None:
+    """Raises `ValueError` where they are not in the order of ids."""
+    if rows.order is not None:
+        raise ValueError("its rows are not in the order of ids")
+
+
+def check_numbers(numbers: NDArray[np.floating[Any]]) -> None:
+    """Raises `ValueError` for NaN."""
+    plain = numbers.reshape(-1)
+    if any(np.isnan(plain[start : start + BLOCK]).any() for start in range(0, len(plain), BLOCK)):
+        raise ValueError("it holds what is no number")
 
 
 def nothing(queries: int, k: int) -> Found:
