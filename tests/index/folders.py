@@ -65,6 +65,29 @@ def loaded(folder: Path, kind: str = "linear") -> SegmentedIndex:
     return index
 
 
+def segments(folder: Path) -> list[Path]:
+    """The files of its segments."""
+    return sorted(folder.glob("*.segment"))
+
+
+def rewritten(path: Path, data: bytes) -> None:
+    """Another file under the name: one that is mapped is never shortened."""
+    path.unlink()
+    path.write_bytes(data)
+
+
+def refused(folder: Path, kind: str = "linear") -> bool:
+    """Nothing is loaded, the error names the folder, and what was held is held."""
+    index = empty(kind)
+    index.build(np.arange(9), VECTORS[:9])
+    before = answers(index)
+    try:
+        index.load(folder, fingerprint=FINGERPRINT)
+    except IndexFileError as error:
+        return str(folder) in str(error) and answers(index) == before
+    return False
+
+
 def save_killed(folder: Path) -> None:
     """Kill a save at each of its steps, and print which index the folder then has and what else is in it.
 

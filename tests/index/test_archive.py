@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.index.folders import rewritten
 from tests.index.steps import Steps, full
 
 from semelha.errors import IndexFileError
@@ -28,12 +29,6 @@ def same(arrays: dict[str, np.ndarray]) -> bool:
     return arrays.keys() == ARRAYS.keys() and all(
         np.array_equal(arrays[name], array) and arrays[name].dtype == array.dtype for name, array in ARRAYS.items()
     )
-
-
-def rewritten(path: Path, data: bytes) -> None:
-    """Another file under the name: one that is mapped is never shortened."""
-    path.unlink()
-    path.write_bytes(data)
 
 
 def test_reads_what_was_written(tmp_path: Path) -> None:
