@@ -199,7 +199,7 @@ def _named(folder: Path) -> set[str] | None:
     if not (folder / MANIFEST).exists():
         return set()
     try:
-        return {str(name) for name, _ in read_archive(folder / MANIFEST)[0]["segments"]}
+        return {str(name) for name, *_ in read_archive(folder / MANIFEST)[0]["segments"]}
     except (IndexFileError, KeyError, TypeError, ValueError):
         return None
 
