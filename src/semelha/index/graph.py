@@ -26,7 +26,7 @@ QUANTIZERS = {"f16": faiss.ScalarQuantizer.QT_fp16, "8bit": faiss.ScalarQuantize
 MOST_LEVELS = 32
 DEEPEST = 4096
 UNOWNED = faiss.MaybeOwnedVectorUInt8()  # its owner, nobody, is that of what is only looked at
-STEP = 100  # rows that are scanned in the time of one step of depth, about
+STEP = 200  # rows that are scanned in the time of one step of depth, about
 
 
 class Graph:

@@ -1,6 +1,8 @@
 """What an approximate structure compares: rows whose Euclidean neighbors are those of the metric, or among them.
 
 - `maps`: ψ and φ themselves, where ⊙ is the squared Euclidean distance, or the inner product and all ψ have one length.
+Rows of which a quantizer is to hold numbers are filled up with zeros to a multiple of eight: FAISS is slow with others.
+
 - `roots`: √p of histograms. They are of length 1, and their distance is Matusita's, which bounds or resembles every
   divergence: the nearest by Kullback–Leibler are among the nearest by it, so that all that is found is ranked again.
   (Its own maps, q and ln s, lead a walk astray: the ln s are of all lengths.)

@@ -122,6 +122,12 @@ class Snapshot:
         if asked.exact.shape[1] != dimension:
             raise UsageError(f"the queries have {asked.exact.shape[1]} numbers, and what is stored has {dimension}")
         wanted = None if within is None else np.asarray(within, np.int64)
-        with self.threads.taken(len(asked)):
-            found = [part.nearest(asked, k, wanted) for part in self.parts]
-        return Neighbors(*joined(found, len(asked), k))
+
+        def search(which: slice) -> Found:
+            some = asked if which == slice(0, len(asked)) else asked.part(which)
+            return joined([part.nearest(some, k, wanted) for part in self.parts], len(some), k)
+
+        found = self.threads.share(len(asked), search)
+        if len(found) == 1:
+            return Neighbors(*found[0])
+        return Neighbors(np.concatenate([ids for ids, _ in found]), np.concatenate([lengths for _, lengths in found]))

@@ -111,13 +111,19 @@ class Queries:
         return self._roots
 
     def each(self, repeats: int, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances to the rows of `stored`, so many for each query, one query after the other."""
+        """Distances to the rows of `stored`, so many for each query, one query after the other: (q, repeats)."""
         metric = self.space.metric
         distances: NDArray[np.float64]
         if isinstance(metric, MappedMetric) and metric.each_by_maps:
-            distances = metric.each_mapped(self.precise.repeat(repeats, axis=0), stored)
+            distances = metric.among(self.precise, stored)
         else:
-            distances = metric.each(self.exact.repeat(repeats, axis=0), stored)
+            distances = metric.each(self.exact.repeat(repeats, axis=0), stored).reshape(len(self), repeats)
+        return distances
+
+    def roughly_each(self, repeats: int, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same in float32."""
+        asked = _single(self.exact).repeat(repeats, axis=0)
+        distances: NDArray[np.float32] = self.space.metric.each(asked, stored).reshape(len(self), repeats)
         return distances
 
     def part(self, which: slice | NDArray[np.bool_]) -> Queries:
