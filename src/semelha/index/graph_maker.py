@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.flat import Flat
-from semelha.index.graph import QUANTIZERS, Graph, Quantize, empty_graph, share
-from semelha.index.promise import Measured, check_recall, distances, held_back, tuned
+from semelha.index.graph import MOST_LINKS, QUANTIZERS, Graph, Quantize, empty_graph, share
+from semelha.index.promise import Measured, check_recall, check_seed, distances, held_back, tuned
 from semelha.index.ranking import K
 from semelha.index.rows import Rows
 from semelha.index.screen import screened
@@ -51,9 +51,10 @@ class GraphMaker:
 
     def __post_init__(self) -> None:
         check_recall(self.recall)
+        check_seed(self.seed)
         if self.quantize not in ("f32", *QUANTIZERS):
             raise UsageError(f"quantize is {self.quantize!r}: it is f32, f16 or 8bit")
-        if not 2 <= self.links <= 512 or self.effort < 1:
+        if not 2 <= self.links <= MOST_LINKS or self.effort < 1:
             raise UsageError("links lie between 2 and 512, and the effort is 1 or more")
 
     def check(self, space: Space) -> None:

@@ -18,10 +18,13 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.index.card import number
+from semelha.index.rows import Rows
 from semelha.index.space import Queries, Space
 from semelha.metrics import Bhattacharyya, Matusita, SquaredMatusita
 
 By = Literal["maps", "roots", "lifted"]
+LONGEST = float(np.finfo(np.float32).max)
 CLOSE = 1e-6  # what rounding to float32 leaves
 ORDERED = (Matusita, SquaredMatusita, Bhattacharyya)  # of the metrics of histograms: by roots their order is the same
 
@@ -60,12 +63,18 @@ class Screen:
         return {"by": self.by, "ordered": self.ordered, "length": self.length}
 
     @classmethod
-    def restored(cls, card: Mapping[str, Any], space: Space) -> Self:
+    def restored(cls, card: Mapping[str, Any], rows: Rows) -> Self:
         """As `card` kept it. Raises `ValueError` or `KeyError` where that cannot be."""
-        screen = cls(card["by"], bool(card["ordered"]), float(card["length"]))
-        if screen.by not in fitting(space) or screen.ordered != is_ordered(space) or not 0 < screen.length < np.inf:
+        by, ordered, length = card["by"], card["ordered"], number(card, "length", 0, LONGEST)
+        if by not in fitting(rows.space) or ordered is not is_ordered(rows.space) or not length:
             raise ValueError("the rows are not compared as this metric asks for")
-        return screen
+        return cls(by, ordered, length)
+
+    def width(self, rows: Rows) -> int:
+        """m', the length of what is compared of these rows."""
+        one = rows.vectors[:1]
+        width: int = (one if self.by == "roots" else rows.space.stored(one)).shape[1]
+        return width + (self.by == "lifted")
 
 
 def fitting(space: Space) -> tuple[By, ...]:
