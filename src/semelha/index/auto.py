@@ -10,6 +10,7 @@ from semelha.errors import UsageError
 from semelha.index.flat import FlatMaker
 from semelha.index.graph import Quantize
 from semelha.index.graph_maker import GraphMaker
+from semelha.index.promise import check_seed
 from semelha.index.rows import Rows
 from semelha.index.space import Space
 from semelha.index.structure import Structure
@@ -47,6 +48,7 @@ class AutoMaker:
     def __post_init__(self) -> None:
         if not 0 < self.recall <= 1:
             raise UsageError(f"recall is {self.recall}: it lies above 0, and 1 asks for all neighbors always")
+        check_seed(self.seed)
 
     def check(self, space: Space) -> None:
         """Every metric can be served."""

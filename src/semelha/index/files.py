@@ -157,7 +157,9 @@ def _loaded(
             file = SegmentFile(folder, name, wanted, mark)
             segment = read_segment(file, empty.space, empty.threads.count)
             if isinstance(segment.structure, Graph | Cells):
-                segment = replace(segment, structure=segment.structure.at(Measured.restored(depth)))
+                segment = replace(
+                    segment, structure=segment.structure.at(Measured.restored(depth, segment.structure.deepest))
+                )
             parts.append(Part(segment, _removed(arrays.get(f"removed {number}"), len(segment.rows))))
         if "ids" in arrays:
             own = {name: arrays[name].copy() for name in ("ids", "vectors")}

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Vectors = NDArray[np.floating[Any]]
+LARGEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +27,14 @@ class Neighbors:
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
+
+
+def whole_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    """Ids as they are compared. Raises `ValueError` for what names none: fractions, or a mask."""
+    numbers = np.asarray(ids)
+    if numbers.size and (numbers.dtype.kind not in "iu" or (numbers.dtype.kind == "u" and numbers.max() > LARGEST)):
+        raise ValueError(f"ids are whole numbers below 2**63, not {numbers.dtype}")
+    return numbers.astype(np.int64, copy=False)
 
 
 class Index(Protocol):

@@ -74,13 +74,15 @@ def _attempt(
     rounding: Callable[[Queries, Keys], Keys],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
     """The k nearest of `reach` candidates, (q, k) twice, and where another row may belong to them: (q,)."""
+    if reach == len(rows):
+        shown = np.arange(len(rows)) if hidden is None else np.flatnonzero(~hidden.mask)
+        found = np.broadcast_to(shown, (len(queries), len(shown)))
+        return *rows.ranked(queries, found, k), np.zeros(len(queries), bool)
     keys, found = candidates(queries, reach)
     if hidden is not None:
         found[hidden.mask[found]] = -1
     ids, distances = rows.ranked(queries, found, reach)
     nearest = distances[:, :k]
-    if reach == len(rows):
-        return ids[:, :k], nearest, np.zeros(len(queries), bool)
     if hidden is None:
         kth, worst = keys[:, k - 1], distances[:, -1]
     else:

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from semelha.index.audit import audited
 from semelha.index.files import load_snapshot, mark_of, save_snapshot
 from semelha.index.merging import caught_up, due, grown, made, merged
-from semelha.index.neighbors import Neighbors, Vectors
-from semelha.index.rows import Rows
+from semelha.index.neighbors import Neighbors, Vectors, whole_ids
+from semelha.index.rows import Rows, check_ids
 from semelha.index.segment import delta
 from semelha.index.snapshot import Part, Snapshot
 from semelha.index.space import Space
@@ -121,7 +121,7 @@ class SegmentedIndex:
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Let go of these. `KeyError` for an id that is not held; then nothing is removed."""
-        ids = np.unique(np.asarray(ids, np.int64))
+        ids = np.unique(whole_ids(ids))
         with self._writing:
             found, parts = np.zeros(len(ids), bool), []
             for part in self._now.parts:
@@ -257,17 +257,17 @@ class SegmentedIndex:
         self.wait()
 
     def _rows(self, ids: NDArray[np.int64], vectors: Vectors) -> Rows:
-        numbers = np.array(ids, np.int64)
-        rows = np.array(vectors, np.float32, order="C")
+        numbers = whole_ids(ids).copy()
+        with np.errstate(over="ignore"):  # the metric refuses what became infinite
+            rows = np.array(vectors, np.float32, order="C")
         if rows.ndim != 2 or numbers.shape != (len(rows),):
             raise ValueError("an index needs one vector for each id")
         order = np.argsort(numbers, kind="stable")
-        numbers, rows = numbers[order], rows[order]
-        if (numbers[1:] == numbers[:-1]).any() or (len(numbers) and numbers[0] < 0):
-            raise ValueError("an index needs every id once, and none below 0")
+        ordered = Rows(self._now.space, numbers[order], rows[order])
+        check_ids(ordered)
         if len(rows):
-            self.metric.check(rows, "what is stored")
-        return Rows(self._now.space, numbers, rows)
+            self.metric.check(ordered.vectors, "what is stored")
+        return ordered
 
     def _put(self, parts: Iterable[Part]) -> None:
         """From now on this is what is held."""

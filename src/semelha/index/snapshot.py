@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.flat import Flat
-from semelha.index.neighbors import Neighbors, Vectors
+from semelha.index.neighbors import Neighbors, Vectors, whole_ids
 from semelha.index.rows import Found, Hidden, Rows, joined, nothing
 from semelha.index.segment import Segment
 from semelha.index.space import Queries, Space
@@ -112,6 +112,8 @@ class Snapshot:
         ------
         UsageError
             A query that the metric cannot take, of another length than what is stored, or k is below 1.
+        ValueError
+            `within` holds no ids.
         """
         if k < 1:
             raise UsageError(f"k is {k}: at least one neighbor is asked for")
@@ -121,7 +123,7 @@ class Snapshot:
         dimension = self.parts[0].segment.rows.vectors.shape[1]
         if asked.exact.shape[1] != dimension:
             raise UsageError(f"the queries have {asked.exact.shape[1]} numbers, and what is stored has {dimension}")
-        wanted = None if within is None else np.asarray(within, np.int64)
+        wanted = None if within is None else whole_ids(within)
 
         def search(which: slice) -> Found:
             some = asked if which == slice(0, len(asked)) else asked.part(which)

@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.errors import UsageError
 from semelha.index.neighbors import Vectors
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
@@ -64,6 +65,8 @@ class Space:
     def queries(self, vectors: Vectors) -> Queries:
         """Queries (q, d), looked at. Raises `UsageError` for a row that the metric cannot take."""
         exact = np.asarray(vectors, np.float64)
+        if exact.ndim != 2:
+            raise UsageError(f"queries are rows, (n, d), and these have the shape {exact.shape}")
         self.metric.check(exact, "the queries")
         return Queries(self, exact)
 
@@ -137,5 +140,6 @@ def _changes_nothing(maps: MappedMetric, vectors: NDArray[np.float32]) -> bool:
 
 
 def _single(mapped: NDArray[np.float64]) -> NDArray[np.float32]:
-    """As FAISS takes them."""
-    return np.ascontiguousarray(mapped, np.float32)
+    """As FAISS takes them; infinite where float32 ends, so that a search leaves the order to float64."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(mapped, np.float32)

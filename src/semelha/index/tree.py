@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.neighbors import BallTree, KDTree
 
 from semelha.errors import UsageError
+from semelha.index.card import whole_number
 from semelha.index.ranking import Keys, certain
-from semelha.index.rows import Found, Hidden, Rows
+from semelha.index.rows import Found, Hidden, Rows, check_order
 from semelha.index.space import Queries, Space
 from semelha.metrics.mapped import MappedMetric
 
@@ -82,9 +83,10 @@ class Tree:
     @classmethod
     def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """As `card` kept it. Raises `ValueError` where that cannot be."""
-        if card["tree"] not in TREES or type(card["leaf"]) is not int or card["leaf"] < 1:
+        if card["tree"] not in TREES:
             raise ValueError("there is no such tree")
-        return cls(rows, card["tree"], card["leaf"], why=str(card["why"]))
+        check_order(rows)
+        return cls(rows, card["tree"], whole_number(card, "leaf", 1), why=str(card["why"]))
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
@@ -109,6 +111,10 @@ class TreeMaker:
     why: str = ""
 
     recall: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.tree not in TREES or self.leaf < 1:
+            raise UsageError(f"tree is {self.tree!r}, leaf {self.leaf}: a tree is kd or ball, and a leaf 1 row or more")
 
     def check(self, space: Space) -> None:
         """Raises `UsageError` for a metric that it cannot search."""
