@@ -29,7 +29,7 @@ MEMORY = 8 << 30  # bytes beyond which a lie about a size is told by a lack of m
 KINDS: dict[str, tuple[Make, Metric]] = {
     "linear": (partial(LinearIndex, background=False), Cosine()),
     "tree": (partial(TreeIndex, background=False), Euclidean()),
-    "cells": (partial(CellIndex, cells=12, background=False), Euclidean()),
+    "cells": (partial(CellIndex, cells=12, background=False), Cosine()),
     "cells-8bit": (partial(CellIndex, cells=12, quantize="8bit", background=False), Cosine()),
     "hnsw": (partial(HNSWIndex, background=False), Euclidean()),
     "hnsw-8bit": (partial(HNSWIndex, quantize="8bit", background=False), Cosine()),
