@@ -1,5 +1,6 @@
 """The database is the truth: whatever happened to the files of an index, answers are the same, and a line says so."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from tests.gallery.made import DELTA, GRAPH, enroll, index_files, nearest
 from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
-from semelha.errors import UsageError
+from semelha.errors import GalleryError, UsageError
 from semelha.gallery import Gallery
 
 COPY = "gallery.sqlite"
@@ -190,3 +191,18 @@ def test_a_recall_that_cannot_be_makes_no_gallery(
     Gallery.create(tmp_path / "gallery", model).close()
     with pytest.raises(UsageError, match=said):
         Gallery.open(tmp_path / "gallery", recall=recall, threads=threads)
+
+
+def test_the_recall_of_a_gallery_is_kept_before_there_is_an_index(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "gallery"
+    Gallery.create(path, model, recall=0.8).close()
+    with Gallery.open(path) as opened:
+        assert opened.index_stats()["recall"] == 0.8
+    settings = json.loads((path / "gallery.json").read_text())
+    (path / "gallery.json").write_text(json.dumps({**settings, "recall": 7}))
+    with pytest.raises(GalleryError, match="damaged: there is no recall of 7"):
+        Gallery.open(path)
+    del settings["recall"]  # as galleries were before
+    (path / "gallery.json").write_text(json.dumps(settings))
+    with Gallery.open(path) as opened:
+        assert opened.index_stats()["recall"] == 0.99

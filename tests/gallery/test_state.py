@@ -206,8 +206,16 @@ class Truth:
         return tuple(name for _, name in sorted(near)[:3])
 
 
-def test_answers_are_right_for_a_moment_between_call_and_return(gallery: Gallery) -> None:
-    """One thread writes, by one object or another as two processes would; four read, by both."""
+@pytest.mark.parametrize("delta", [4096, 10])
+def test_answers_are_right_for_a_moment_between_call_and_return(
+    gallery: Gallery, delta: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread writes, by one object or another as two processes would; four read, by both.
+
+    With small segments both merge and save all the while, and load what the other saved.
+    """
+    monkeypatch.setattr("semelha.index.segment.DELTA", delta)
+    monkeypatch.setattr("semelha.gallery.upkeep.PATIENCE", 0.01)
     truth, stop = Truth(), threading.Event()
     other = Gallery.open(gallery.path)
     wrong: list[str] = []

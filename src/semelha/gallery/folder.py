@@ -68,6 +68,8 @@ def read_settings(folder: Path) -> Settings:
             str(content["fingerprint"]),
             float(content.get("recall", RECALL)),  # not there before there were indexes on the disk
         )
+        if not 0 < settings.recall <= 1:
+            raise ValueError(f"there is no recall of {settings.recall}")
     except FileNotFoundError as error:
         raise GalleryError(
             f"{folder} is no gallery: make one with Gallery.create, or `semelha enroll --model`"
