@@ -65,7 +65,7 @@ class Forger:
         lie(*(manifest if of_manifest else said))
         own = write_archive(self.segment, *said)
         if not of_manifest:
-            manifest[0]["segments"] = [[self.segment.name, own]]
+            manifest[0]["segments"] = [[self.segment.name, own, *manifest[0]["segments"][0][2:]]]
         write_archive(self.folder / MANIFEST, *manifest)
         index = self.make(self.metric)
         try:

@@ -29,7 +29,7 @@ def test_every_choice_says_why(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("semelha.index.auto.GRAPH", 600)
-    monkeypatch.setattr("semelha.index.auto.TREE", 600)
+    monkeypatch.setattr("semelha.index.auto.TREE", 6)
     rows = np.random.default_rng(0).dirichlet(np.ones(dimension), n).astype(np.float32)
     index, again = (AutoIndex(metric, recall=recall, background=False) for _ in range(2))
     index.build(np.arange(n), rows)
