@@ -47,8 +47,8 @@ class GraphMaker:
 
     recall: float = 0.99
     quantize: Quantize = "f32"
-    links: int = 24
-    effort: int = 64
+    links: int = 16
+    effort: int = 150
     seed: int = 0
     why: str = ""
 

@@ -13,7 +13,6 @@ from semelha.index.rows import Found, Hidden, Rows, nothing
 from semelha.index.space import Queries
 
 SPARE = 4  # candidates beyond k that are ranked again in float64
-MANY = 4  # times as many candidates as are wanted: they are then told apart in float32 first
 WIDEST = 1024  # candidates that are tried before everything is scanned in float64
 
 K = 10
@@ -123,8 +122,8 @@ def likely(
     reach = min(shown, max(k, reach))
     selector = faiss.IDSelectorBitmap(hidden.shown) if hidden else None
     found = candidates(queries, reach, max(k, K) / K * len(rows) / shown, selector)
-    if reach > MANY * k:
-        found = rows.narrowed(queries, found, 2 * k)
+    if reach > 2 * k:
+        found = rows.narrowed(queries, found, k + k // 2)
     ids, distances = rows.ranked(queries, found, k)
     lost = ids[:, -1] < 0  # the search ended in a part that has too few
     if lost.any():
