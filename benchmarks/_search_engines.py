@@ -23,7 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from _search_data import K, Vectors
 
-LINKS, EFFORT = 16, 100  # M, efConstruction
+LINKS, EFFORT = 16, 150  # M, efConstruction
 SAMPLE = 64  # vectors a cell that centroids are learned from
 DEEPEST = 4096
 

@@ -59,7 +59,7 @@ class MappedMetric(Metric):
         return self.link(inner(difference, difference))
 
     def _each(self, q: Array, s: Array) -> Array:
-        return self.among(self.query_map(q), s)[:, 0]
+        return array_namespace(q, s).reshape(self.among(self.query_map(q), s), (q.shape[0],))
 
     def _products(self, a: Array, b: Array) -> Array:
         """Every a ⊙ b: (n, m), (k, m) → (n, k)."""
