@@ -16,14 +16,14 @@ from _results import table
 from _search_data import DIMENSION, Data, clustered, clusters
 from _search_measure import child, slug, source_of_index
 from _search_ours import MADE, PROMISED, AnyIndex
-from semelha.index import AutoIndex
 from semelha.index.auto import choose
 from semelha.index.space import Space
 from semelha.metrics import Euclidean
 
 PICTURE = Path(__file__).with_name("search-curve.svg")
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
-KINDS = ("LinearIndex", "CellIndex f32", "CellIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit", "AutoIndex")
+KINDS = ("LinearIndex", "CellIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit")
+LEAST_8BIT = 100_000  # vectors from which on it is worth rounding them
 COLUMNS = [
     "kind",
     "vectors",
@@ -72,7 +72,7 @@ class Point:
 
     def row(self) -> list[object]:
         asked, grown = self.asked, self.grown
-        searched = grown.kind + (f" ({grown.why})" if grown.why and self.kind != "AutoIndex" else "")
+        searched = grown.kind + (f" ({grown.why})" if grown.why else "")
         times = [f"{1e6 * seconds:,.0f}" for seconds in (asked.single, asked.batch)]
         sizes = [f"{size / 1e6:,.0f}" for size in (asked.resident, grown.peak)]
         first = f"{1000 * asked.first:,.0f}"
@@ -80,8 +80,6 @@ class Point:
 
 
 def index_of(kind: str, threads: int) -> AnyIndex:
-    if kind == "AutoIndex":
-        return AutoIndex(Euclidean(), recall=PROMISED, threads=threads, background=False)
     return MADE[kind][1](Euclidean(), threads)
 
 
@@ -96,7 +94,7 @@ def curve(cache: Path, sizes: Sequence[int], queries: int, threads: int, most_f3
     for n in sizes:
         data = Data(f"curve-{n}", np.asarray(stored[:n]), asked)
         for kind in KINDS:
-            if kind != "HNSWIndex f32" or n <= most_f32:
+            if n <= most_f32 if kind.endswith("f32") else n >= LEAST_8BIT or kind == "LinearIndex":
                 points.append(point(kind, data, cache, vectors, threads))
                 print(*points[-1].row(), flush=True)
     lines = choices(max(sizes))
@@ -159,8 +157,6 @@ def draw(points: Sequence[Point], lines: Sequence[tuple[int, str]]) -> None:
         of_kind = [one for one in points if one.kind == kind]
         sizes = [one.n for one in of_kind]
         style = {"color": f"C{number}", "marker": "o", "markersize": 3, "linewidth": 1.3}
-        if kind == "AutoIndex":  # broad and pale, since it lies on what it chose
-            style |= {"color": "black", "alpha": 0.2, "linewidth": 6}
         left.plot(sizes, [1000 * one.asked.single for one in of_kind], label=kind, **style)
         left.plot(sizes, [1000 * one.asked.batch for one in of_kind], **{**style, "linestyle": ":"})
         right.plot(sizes, [one.asked.resident / 1e6 for one in of_kind], label=kind, **style)

@@ -141,11 +141,11 @@ class Memory:
             "wants_merge": index.wants_merge,
         }
 
-    def merge(self) -> bool:
+    def merge(self, *, hurry: bool = False) -> bool:
         """Merge segments, as `AutoIndex.merge`; True also where the index was given up meanwhile for another."""
         index = self._followed.index
         try:
-            return index.merge()
+            return index.merge(hurry=hurry)
         except Stopped:
             if index is self._followed.index:
                 raise

@@ -59,7 +59,7 @@ class Upkeep:
                     self._rebuild()
                 with self._memory.now(ruled=False):
                     pass
-                self._round()
+                self._round(hurry=True)
         except Stopped as error:
             raise GalleryError("the gallery was closed before its index was merged") from error
 
@@ -98,15 +98,15 @@ class Upkeep:
             self._worker = None  # under the lock: who comes later starts another
             return False
 
-    def _round(self) -> None:
+    def _round(self, *, hurry: bool = False) -> None:
         """Take over what another process has saved, merge what is left to merge, save."""
         self._take_over()
-        self._merge()
+        self._merge(hurry)
         self._save()
 
-    def _merge(self) -> None:
+    def _merge(self, hurry: bool) -> None:
         while not self._stop.is_set():
-            if not self._memory.merge():
+            if not self._memory.merge(hurry=hurry):
                 return
         raise Stopped
 
@@ -127,7 +127,7 @@ class Upkeep:
             followed = self._segments.read(view)
             followed = replace(followed, generation=self._segments.generation() or 0, refused=self._segments.exist)
         if not followed.index.snapshot().small:
-            followed.index.merge(whole=True)
+            followed.index.merge(whole=True, hurry=True)
         self._memory.adopt(followed)
 
     def _save(self) -> None:

@@ -138,16 +138,16 @@ class SegmentedIndex:
         """There is something for `merge` to do."""
         return bool(due(self._now.parts))
 
-    def merge(self, *, whole: bool = False) -> bool:
+    def merge(self, *, whole: bool = False, hurry: bool = False) -> bool:
         """Merge what waits with the segments about its size, or everything into one. True where there was something.
 
-        Others search and write meanwhile: it takes half of the threads, one at least.
+        Others search and write meanwhile: it takes half of the threads, one at least; in a hurry all.
         """
         with self._merging:
             before = self._to_merge(whole)
             if not before:
                 return False
-            with Taken(max(1, self._threads.count // 2)):
+            with Taken(self._threads.count if hurry else max(1, self._threads.count // 2)):
                 self._audit(before)
                 new = merged(before, self.maker, self._go_on)
             with self._writing:

@@ -9,7 +9,6 @@ from array_api_compat import device
 
 from semelha.metrics.namespace import array_namespace
 
-
 SMALL = 1e-30
 """Numbers between it and 1 can be divided by each other, in float32 too."""
 
