@@ -48,7 +48,8 @@ def squarable(x: Any) -> float:
 
 def check_finite(x: Any, what: str) -> None:
     """Raises `UsageError` where a number is NaN, infinite, or so large that squares of rows would be infinite."""
-    if type(x) is np.ndarray and np.vdot(x, x) < PLAINLY:
+    # Not by BLAS, whose threads go on waiting for more, at full speed, beside those that search.
+    if type(x) is np.ndarray and np.einsum("ij,ij->", x, x) < PLAINLY:
         return
     xp, x = array_namespace(x), plain(x)
     most = squarable(x)
