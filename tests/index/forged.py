@@ -29,7 +29,7 @@ MEMORY = 8 << 30  # bytes beyond which a lie about a size is told by a lack of m
 KINDS: dict[str, tuple[Make, Metric]] = {
     "linear": (partial(LinearIndex, background=False), Cosine()),
     "tree": (partial(TreeIndex, background=False), Euclidean()),
-    "cells": (partial(CellIndex, cells=12, background=False), Euclidean()),
+    "cells": (partial(CellIndex, cells=12, background=False), Cosine()),
     "cells-8bit": (partial(CellIndex, cells=12, quantize="8bit", background=False), Cosine()),
     "hnsw": (partial(HNSWIndex, background=False), Euclidean()),
     "hnsw-8bit": (partial(HNSWIndex, quantize="8bit", background=False), Cosine()),
@@ -65,7 +65,7 @@ class Forger:
         lie(*(manifest if of_manifest else said))
         own = write_archive(self.segment, *said)
         if not of_manifest:
-            manifest[0]["segments"] = [[self.segment.name, own]]
+            manifest[0]["segments"] = [[self.segment.name, own, *manifest[0]["segments"][0][2:]]]
         write_archive(self.folder / MANIFEST, *manifest)
         index = self.make(self.metric)
         try:

@@ -71,6 +71,11 @@ class Cells:
         """The same cells, more or fewer of them probed."""
         return Cells(self.index, self.quantize, self.screen, depth)
 
+    @property
+    def deepest(self) -> int:
+        """All cells."""
+        return int(self.index.nlist)
+
     def depths(self) -> list[int]:
         """From one cell to all."""
         return ladder(1, self.index.nlist)
@@ -90,7 +95,10 @@ class Cells:
         sizes = np.array([lists.list_size(cell) for cell in range(self.index.nlist)])
         codes = [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
         centroids = faiss.downcast_index(self.index.quantizer).reconstruct_n(0, self.index.nlist)
-        arrays = {"sizes": sizes, "centroids": centroids, "codes": np.concatenate(codes)}
+        arrays = {"sizes": sizes, "centroids": centroids}
+        held = np.concatenate(codes)
+        if not np.array_equal(held, rows.vectors.reshape(-1).view(np.uint8)):
+            arrays["codes"] = held
         if self.quantize == "8bit":
             arrays["ranges"] = faiss.vector_to_array(self.index.sq.trained)
         return arrays
@@ -98,7 +106,8 @@ class Cells:
     @classmethod
     def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """As `card` and `arrays` kept it. Raises `ValueError` or `KeyError` where they do not go together."""
-        sizes, centroids, codes = arrays["sizes"], arrays["centroids"], arrays["codes"]
+        sizes, centroids = arrays["sizes"], arrays["centroids"]
+        codes = arrays.get("codes", rows.vectors.reshape(-1).view(np.uint8))
         screen = Screen.restored(card["screen"], rows)
         m = whole_number(card, "dimension", 1)
         if m != screen.width(rows):
@@ -112,7 +121,8 @@ class Cells:
         index = empty_cells(centroids, card["quantize"])
         if codes.dtype != np.uint8 or codes.shape != (len(rows) * index.code_size,):
             raise ValueError("the rows in the cells are not those of the vectors")
-        check_codes(codes, card["quantize"])
+        if "codes" in arrays:
+            check_codes(codes, card["quantize"])
         if card["quantize"] == "8bit":
             faiss.copy_array_to_vector(checked_ranges(arrays["ranges"], m), index.sq.trained)
         index.is_trained = True
@@ -188,7 +198,7 @@ class CellMaker:
             rows = rows.sorted()
             return rows, Flat(rows, why=f"fewer than {LEAST} vectors")
         rows, head = held_back(rows, self.seed)
-        screen, compared = screened(rows.space, rows.vectors)
+        screen, compared = screened(rows.space, rows.vectors, even=self.quantize != "f32")
         index = self._trained(compared[:head])
         stop()
         index.add(compared[:head])
@@ -221,7 +231,10 @@ def in_order(rows: Rows, cells: Cells) -> tuple[Rows, Cells]:
     order = np.concatenate(
         [faiss.rev_swig_ptr(lists.get_ids(cell), n).copy() for cell, n in enumerate(sizes.tolist()) if n]
     )
-    codes = cells.arrays(rows)["codes"]
+    size = cells.index.code_size
+    codes = np.concatenate(
+        [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
+    )
     cells.index.invlists.reset()
     fill(cells.index, sizes, codes)
     return rows.take(order), cells

@@ -19,6 +19,9 @@ from numpy.typing import NDArray
 from semelha.errors import IndexFileError, UsageError
 from semelha.index.archive import checksum, read_archive, write_archive
 from semelha.index.card import whole_number
+from semelha.index.cells import Cells
+from semelha.index.graph import Graph
+from semelha.index.promise import Measured
 from semelha.index.rows import Hidden
 from semelha.index.segment import FORMAT, SUFFIX, Mark, SegmentFile, checked_rows, delta, read_segment, write_segment
 from semelha.index.snapshot import Part, Snapshot
@@ -59,6 +62,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
 def _saved(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, generation: int) -> Snapshot:
     parts: list[Part] = []
     files: list[SegmentFile] = []
+    depths: list[dict[str, Any] | None] = []  # an audit may have changed what the file of a segment says
     arrays: dict[str, NDArray[Any]] = {}
     for part in snapshot.parts:
         if part.segment.state == "open":
@@ -72,6 +76,8 @@ def _saved(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, generatio
         if part.removed is not None:
             arrays[f"removed {len(files)}"] = np.flatnonzero(part.removed.mask)
         files.append(file)
+        structure = part.segment.structure
+        depths.append(structure.depth.card() if isinstance(structure, Graph | Cells) else None)
         parts.append(replace(part, segment=replace(part.segment, file=file)))
     content = {
         "format": FORMAT,
@@ -80,7 +86,7 @@ def _saved(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, generatio
         "maker": settings(maker),
         "generation": generation,
         "count": len(snapshot),
-        "segments": [[file.name, file.checksum] for file in files],
+        "segments": [[file.name, file.checksum, depth] for file, depth in zip(files, depths, strict=True)],
     }
     write_archive(folder / MANIFEST, content, arrays)
     _clear(folder, {file.name for file in files})
@@ -114,6 +120,15 @@ def generation_on_disk(folder: Path) -> int | None:
         return None
 
 
+def recall_on_disk(folder: Path) -> float | None:
+    """That the snapshot in a folder was made to keep; None where there is none that can be read."""
+    try:
+        recall = float(read_archive(folder / MANIFEST)[0]["maker"]["recall"])
+    except (IndexFileError, KeyError, TypeError, ValueError):
+        return None
+    return recall if 0 < recall <= 1 else None
+
+
 def settings(maker: Maker) -> dict[str, Any]:
     """What a manifest says of the kind of index."""
     return {"kind": type(maker).__name__, **asdict(maker)}  # type: ignore[call-overload]
@@ -136,11 +151,15 @@ def _loaded(
         raise IndexFileError(f"{path} is of another kind of index, or of one with other settings")
     try:
         parts = []
-        for number, (name, wanted) in enumerate(content["segments"]):
+        for number, (name, wanted, depth) in enumerate(content["segments"]):
             if Path(name).name != name or not name.endswith(SUFFIX):
                 raise ValueError(f"{name} is no name of a segment")
             file = SegmentFile(folder, name, wanted, mark)
             segment = read_segment(file, empty.space, empty.threads.count)
+            if isinstance(segment.structure, Graph | Cells):
+                segment = replace(
+                    segment, structure=segment.structure.at(Measured.restored(depth, segment.structure.deepest))
+                )
             parts.append(Part(segment, _removed(arrays.get(f"removed {number}"), len(segment.rows))))
         if "ids" in arrays:
             own = {name: arrays[name].copy() for name in ("ids", "vectors")}
@@ -182,7 +201,7 @@ def _named(folder: Path) -> set[str] | None:
     if not (folder / MANIFEST).exists():
         return set()
     try:
-        return {str(name) for name, _ in read_archive(folder / MANIFEST)[0]["segments"]}
+        return {str(name) for name, *_ in read_archive(folder / MANIFEST)[0]["segments"]}
     except (IndexFileError, KeyError, TypeError, ValueError):
         return None
 

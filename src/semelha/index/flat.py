@@ -98,6 +98,8 @@ class FlatMaker:
 
     why: str = ""
 
+    recall: ClassVar[float] = 1.0
+
     def check(self, space: Space) -> None:
         """Every metric can be scanned."""
 

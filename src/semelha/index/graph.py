@@ -27,7 +27,7 @@ QUANTIZERS = {"f16": faiss.ScalarQuantizer.QT_fp16, "8bit": faiss.ScalarQuantize
 MOST_LINKS = 512
 DEEPEST = 4096
 UNOWNED = faiss.MaybeOwnedVectorUInt8()  # its owner, nobody, is that of what is only looked at
-STEP = 100  # rows that are scanned in the time of one step of depth, about
+STEP = 200  # rows that are scanned in the time of one step of depth, about
 
 
 class Graph:
@@ -46,6 +46,8 @@ class Graph:
         efSearch, and the recall that it gave.
     views : tuple
         Arrays that `index` looks into.
+    why : str
+        Why a graph was chosen.
     """
 
     kind: ClassVar[str] = "hnsw"
@@ -58,7 +60,10 @@ class Graph:
         screen: Screen,
         depth: Measured,
         views: tuple[Any, ...] = (),
+        *,
+        why: str = "",
     ) -> None:
+        self.why = why
         self.index = index
         self.links = links
         self.quantize = quantize
@@ -77,7 +82,7 @@ class Graph:
 
     def at(self, depth: Measured) -> Graph:
         """The same graph, searched as deep."""
-        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views)
+        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views, why=self.why)
 
     def _parameters(self, times: float, selector: Any) -> Any:
         """What FAISS calls them; those of a plain search are made once."""
@@ -94,6 +99,11 @@ class Graph:
             return max(k, self.depth.depth * k // K)
         return k if self.quantize == "f32" else 2 * k
 
+    @property
+    def deepest(self) -> int:
+        """The most that is ever tried."""
+        return DEEPEST
+
     def depths(self) -> list[int]:
         """From what ten neighbors need to where a scan would be quicker."""
         return ladder(K, max(2 * K, min(DEEPEST, self.index.ntotal // STEP)))
@@ -108,6 +118,7 @@ class Graph:
             "dimension": self.index.d,
             "screen": self.screen.card(),
             "depth": self.depth.card(),
+            "why": self.why,
         }
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
@@ -156,11 +167,12 @@ class Graph:
         faiss.copy_array_to_vector(_offsets(levels, links), hnsw.offsets)
         hnsw.entry_point, hnsw.max_level = entry, int(levels.max()) - 1
         depth = Measured.restored(card["depth"], DEEPEST)
-        return cls(index, links, quantize, screen, depth, (codes, neighbors))
+        return cls(index, links, quantize, screen, depth, (codes, neighbors), why=str(card["why"]))
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
-        return {"quantize": self.quantize, "links": self.links, **self.depth.card()}
+        why = {"why": self.why} if self.why else {}
+        return {"quantize": self.quantize, "links": self.links, **self.depth.card(), **why}
 
 
 def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -53,6 +54,18 @@ class Index(Protocol):
 
     def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
         """The k nearest of each query (queries, d), among all or among the ids `within`."""
+        ...
+
+    def save(self, folder: str | os.PathLike[str], *, generation: int = 0, fingerprint: str = "") -> None:
+        """Make a folder hold what is held now. `IndexFileError` where it cannot be written."""
+        ...
+
+    def load(self, folder: str | os.PathLike[str], *, fingerprint: str = "") -> int:
+        """Hold what was saved in a folder; its generation. `IndexFileError` for all that is not as it was saved."""
+        ...
+
+    def stats(self) -> dict[str, object]:
+        """What it holds, and how."""
         ...
 
     def __len__(self) -> int: ...

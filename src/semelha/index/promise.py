@@ -45,6 +45,10 @@ class Measured:
         """Surely enough."""
         return self.recall - SURE * self.error >= recall
 
+    def may_keep(self, recall: float) -> bool:
+        """Not surely too little."""
+        return self.recall + SURE * self.error >= recall
+
     def card(self) -> dict[str, Any]:
         """What to keep of it."""
         return asdict(self)
@@ -127,17 +131,34 @@ class Approximate(Protocol):
         """The same, searched as deep."""
         ...
 
+    @property
+    def deepest(self) -> int: ...
+
     def depths(self) -> list[int]:
         """Depths that are worth a try, ascending."""
         ...
 
 
-def measure(structure: Approximate, rows: Rows, queries: Queries, true: NDArray[np.float64], depth: int) -> Measured:
+def measure(
+    structure: Approximate,
+    rows: Rows,
+    queries: Queries,
+    true: NDArray[np.float64],
+    depth: int,
+    hidden: Hidden | None = None,
+) -> Measured:
     """The recall of a structure over `rows` at a depth, from the distances of the true neighbors (q, k)."""
     deep = structure.at(Measured(depth, 0.0, 0.0, 0))
-    return measured(distances(queries, lambda some: deep.nearest(rows, some, true.shape[1])), true, depth)
+    return measured(distances(queries, lambda some: deep.nearest(rows, some, true.shape[1], hidden)), true, depth)
 
 
-def tuned(structure: Approximate, rows: Rows, queries: Queries, true: NDArray[np.float64], recall: float) -> Measured:
+def tuned(
+    structure: Approximate,
+    rows: Rows,
+    queries: Queries,
+    true: NDArray[np.float64],
+    recall: float,
+    hidden: Hidden | None = None,
+) -> Measured:
     """The least depth that keeps the recall on the queries, or the deepest there is."""
-    return least_depth(lambda depth: measure(structure, rows, queries, true, depth), structure.depths(), recall)
+    return least_depth(lambda depth: measure(structure, rows, queries, true, depth, hidden), structure.depths(), recall)

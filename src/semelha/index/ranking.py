@@ -53,7 +53,7 @@ def certain(
         return ids, distances
     lacking = np.arange(len(queries))
     while doubt.any():
-        lacking, queries = lacking[doubt], queries.only(doubt)
+        lacking, queries = lacking[doubt], queries.part(doubt)
         if reach >= WIDEST:
             ids[lacking], distances[lacking] = rows.scanned(queries, k, hidden)
             break
@@ -122,8 +122,10 @@ def likely(
     reach = min(shown, max(k, reach))
     selector = faiss.IDSelectorBitmap(hidden.shown) if hidden else None
     found = candidates(queries, reach, max(k, K) / K * len(rows) / shown, selector)
+    if reach > 2 * k:
+        found = rows.narrowed(queries, found, k + k // 2)
     ids, distances = rows.ranked(queries, found, k)
     lost = ids[:, -1] < 0  # the search ended in a part that has too few
     if lost.any():
-        ids[lost], distances[lost] = rows.scanned(queries.only(lost), k, hidden)
+        ids[lost], distances[lost] = rows.scanned(queries.part(lost), k, hidden)
     return ids, distances

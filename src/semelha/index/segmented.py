@@ -13,11 +13,13 @@ import threading
 import weakref
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.index.audit import audited
 from semelha.index.files import load_snapshot, mark_of, save_snapshot
 from semelha.index.merging import caught_up, due, grown, made, merged
 from semelha.index.neighbors import Neighbors, Vectors, whole_ids
@@ -139,16 +141,17 @@ class SegmentedIndex:
         """There is something for `merge` to do."""
         return bool(due(self._now.parts))
 
-    def merge(self, *, whole: bool = False) -> bool:
+    def merge(self, *, whole: bool = False, hurry: bool = False) -> bool:
         """Merge what waits with the segments about its size, or everything into one. True where there was something.
 
-        Others search and write meanwhile: it takes half of the threads, one at least.
+        Others search and write meanwhile: it takes half of the threads, one at least; in a hurry all.
         """
         with self._merging:
             before = self._to_merge(whole)
             if not before:
                 return False
-            with Taken(max(1, self._threads.count // 2)):
+            with Taken(self._threads.count if hurry else max(1, self._threads.count // 2)):
+                self._audit(before)
                 new = merged(before, self.maker, self._go_on)
             with self._writing:
                 chosen = {id(part.segment) for part in before}
@@ -157,7 +160,31 @@ class SegmentedIndex:
                 self._put([*([] if new is None else [new]), *others])
         return True
 
-    def save(self, folder: str | os.PathLike[str], *, generation: int = 0, fingerprint: str = "") -> None:
+    def _audit(self, merging: list[Part]) -> None:
+        """Look for what waits to be merged in the segments that stay as they are."""
+        newer = [part.held() for part in merging if part.segment.state == "waiting"]
+        chosen = {id(part.segment) for part in merging}
+        if not newer:
+            return
+        for part in self._now.parts:
+            if id(part.segment) not in chosen and part.segment.state == "made":
+                new = audited(part, reduce(Rows.joined, newer), self.maker.recall)
+                with self._writing:
+                    self._put(
+                        [
+                            caught_up(new, [part], self._now.parts) if now.segment is part.segment else now
+                            for now in self._now.parts
+                        ]
+                    )
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        generation: int = 0,
+        fingerprint: str = "",
+        snapshot: Snapshot | None = None,
+    ) -> None:
         """Make a folder hold what is held now; durable when this returns. Only segments not yet there are written.
 
         Parameters
@@ -168,6 +195,8 @@ class SegmentedIndex:
             What `load` returns.
         fingerprint : str
             Of the model that made the vectors.
+        snapshot : Snapshot, optional
+            Of this index, to be saved instead: what was held at the generation, however much was written since.
 
         Raises
         ------
@@ -175,7 +204,7 @@ class SegmentedIndex:
             It cannot be written; the folder holds what it held.
         """
         with self._merging:
-            now, mark = self._now, mark_of(self.metric, fingerprint)
+            now, mark = self._now if snapshot is None else snapshot, mark_of(self.metric, fingerprint)
             saved = save_snapshot(now, Path(folder), mark, self.maker, generation)
             files = {id(a.segment): b.segment.file for a, b in zip(now.parts, saved.parts, strict=True)}
             with self._writing:

@@ -84,6 +84,27 @@ class Snapshot:
     def __len__(self) -> int:
         return self.count
 
+    @property
+    def small(self) -> bool:
+        """Nothing but the few vectors that no segment is made of yet."""
+        return all(part.segment.state == "open" for part in self.parts)
+
+    @property
+    def saved(self) -> bool:
+        """Every segment is on the disk."""
+        return all(part.segment.file is not None or part.segment.state == "open" for part in self.parts)
+
+    def some(self, count: int) -> dict[int, NDArray[np.float32]]:
+        """Vectors by id: `count` spread over each segment, and the last id of each."""
+        chosen = {}
+        for part in self.parts:
+            rows = part.segment.rows
+            held = np.arange(len(rows)) if part.removed is None else np.flatnonzero(~part.removed.mask)
+            spread = held[np.linspace(0, len(held) - 1, count).astype(np.int64)].tolist()
+            last = int(held[rows.ids[held].argmax()])
+            chosen.update({int(rows.ids[row]): rows.vectors[row] for row in (*spread, last)})
+        return chosen
+
     def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
         """The k nearest of each query, among all or among the ids `within`: (queries, d) → (queries, k).
 
@@ -103,6 +124,12 @@ class Snapshot:
         if asked.exact.shape[1] != dimension:
             raise UsageError(f"the queries have {asked.exact.shape[1]} numbers, and what is stored has {dimension}")
         wanted = None if within is None else whole_ids(within)
-        with self.threads.taken(len(asked)):
-            found = [part.nearest(asked, k, wanted) for part in self.parts]
-        return Neighbors(*joined(found, len(asked), k))
+
+        def search(which: slice) -> Found:
+            some = asked if which == slice(0, len(asked)) else asked.part(which)
+            return joined([part.nearest(some, k, wanted) for part in self.parts], len(some), k)
+
+        found = self.threads.share(len(asked), search)
+        if len(found) == 1:
+            return Neighbors(*found[0])
+        return Neighbors(np.concatenate([ids for ids, _ in found]), np.concatenate([lengths for _, lengths in found]))

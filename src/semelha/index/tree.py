@@ -37,11 +37,14 @@ class Tree:
     tree : {"kd", "ball"}
     leaf : int
         Rows of a leaf.
+    why : str
+        Why a tree was chosen.
     """
 
     kind: ClassVar[str] = "tree"
 
-    def __init__(self, rows: Rows, tree: str, leaf: int) -> None:
+    def __init__(self, rows: Rows, tree: str, leaf: int, *, why: str = "") -> None:
+        self.why = why
         self.tree = tree
         self.leaf = leaf
         mapped = rows.space.stored_precisely(rows.vectors)
@@ -71,7 +74,7 @@ class Tree:
 
     def card(self) -> dict[str, Any]:
         """What to keep of it."""
-        return {"tree": self.tree, "leaf": self.leaf}
+        return {"tree": self.tree, "leaf": self.leaf, "why": self.why}
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
         """Nothing: it is grown again."""
@@ -83,11 +86,11 @@ class Tree:
         if card["tree"] not in TREES:
             raise ValueError("there is no such tree")
         check_order(rows)
-        return cls(rows, card["tree"], whole_number(card, "leaf", 1))
+        return cls(rows, card["tree"], whole_number(card, "leaf", 1), why=str(card["why"]))
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
-        return {"tree": self.tree, "bytes in memory": self._bytes}
+        return {"tree": self.tree, "bytes in memory": self._bytes, **({"why": self.why} if self.why else {})}
 
 
 @dataclass(frozen=True)
@@ -99,10 +102,15 @@ class TreeMaker:
     tree : {"kd", "ball"}
     leaf : int
         Rows of a leaf.
+    why : str
+        Why a tree was chosen.
     """
 
     tree: Literal["kd", "ball"] = "kd"
     leaf: int = 40
+    why: str = ""
+
+    recall: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
         if self.tree not in TREES or self.leaf < 1:
@@ -116,4 +124,4 @@ class TreeMaker:
     def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Tree]:
         """The rows in the order that the structure wants, and the structure."""
         rows = rows.sorted()
-        return rows, Tree(rows, self.tree, self.leaf)
+        return rows, Tree(rows, self.tree, self.leaf, why=self.why)
