@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -21,7 +21,7 @@ from semelha.metrics import Euclidean
 VECTORS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
 
 BUSY = """
-import json, os, sys, threading
+import json, os, sys, threading, time
 import numpy as np
 from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler
@@ -34,6 +34,7 @@ def spent():
     return {task: int(file.read().split()[0]) for task, file in tasks.items()}
 
 def busy(call):
+    time.sleep(0.1)  # threads of OpenMP go on for a moment after their work
     before = spent()
     call()
     times = sorted(now - before.get(task, 0) for task, now in spent().items())
@@ -96,20 +97,21 @@ def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     with ThreadPoolExecutor(8) as pool:
         for caller in [pool.submit(search) for _ in range(8)]:
             caller.result(timeout=60)
-    assert len(most) == 160
+    assert len(most) >= 160
     assert max(most) == 3
 
 
 def test_threads_that_are_given_back_serve_all_who_wait() -> None:
     threads, met = Threads(2), threading.Barrier(2)
-
-    def waiting() -> None:
-        with threads.taken(1):
-            met.wait(timeout=10)  # only where both are let in
+    waiting: list[Future[list[object]]] = []
 
     with ThreadPoolExecutor(2) as pool:
-        with threads.taken(1000):
-            both = [pool.submit(waiting) for _ in range(2)]
-            time.sleep(0.1)
-        for one in both:
+
+        def work(part: slice) -> None:
+            if part.start == 0:
+                waiting.extend(pool.submit(threads.share, 1, lambda _: met.wait(timeout=10)) for _ in range(2))
+                time.sleep(0.1)
+
+        threads.share(1000, work)
+        for one in waiting:  # only where both are let in
             one.result()
