@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import TypeVar
 
@@ -55,7 +55,11 @@ class Threads:
             size = -(-n // count)
             first, *others = [slice(start, min(start + size, n)) for start in range(0, n, size)]
             waiting = [self._pool.submit(_alone, work, part) for part in others]
-            return [_alone(work, first), *(one.result() for one in waiting)]
+            try:
+                done = _alone(work, first)
+            finally:
+                wait(waiting)  # before their threads are given back
+            return [done, *(one.result() for one in waiting)]
         finally:
             self._give_back(count)
 
