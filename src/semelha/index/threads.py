@@ -43,6 +43,7 @@ class Threads:
             raise UsageError(f"threads is {count}: it is 1 or more")
         self.count = count or processors()
         self._free = self.count
+        self._waiting = 0
         self._turn = threading.Condition(threading.Lock())
 
     def share(self, n: int, work: Callable[[slice], T]) -> list[T]:
@@ -70,7 +71,9 @@ class Threads:
     def _take(self, n: int) -> int:
         with self._turn:
             while not self._free:
+                self._waiting += 1
                 self._turn.wait()
+                self._waiting -= 1
             count = max(1, min(self._free, n // SHARE))
             self._free -= count
             return count
@@ -78,7 +81,8 @@ class Threads:
     def _give_back(self, count: int) -> None:
         with self._turn:
             self._free += count
-            self._turn.notify(count)
+            if self._waiting:
+                self._turn.notify(count)
 
 
 class Taken:
@@ -89,10 +93,12 @@ class Taken:
 
     def __enter__(self) -> None:
         self._before = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(self._count)
+        if self._before != self._count:
+            faiss.omp_set_num_threads(self._count)
 
     def __exit__(self, *error: object) -> None:
-        faiss.omp_set_num_threads(self._before)
+        if self._before != self._count:
+            faiss.omp_set_num_threads(self._before)
 
 
 def _alone(work: Callable[[slice], T], part: slice) -> T:
