@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -12,17 +11,13 @@ from typing import TypeVar
 import faiss
 
 from semelha.errors import UsageError
+from semelha.processors import processors
 
 SHARE = 16  # queries that are worth a thread of their own
 BLAS = 800  # numbers of queries for each thread, from which on matrix products are quicker than distances one by one
 NEVER_BLAS = 128_000  # what FAISS 1.15 takes for that: batches of hundreds of queries are then ten times slower
 
 T = TypeVar("T")
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if faiss.cvar.distance_compute_blas_threshold == NEVER_BLAS:

@@ -8,8 +8,11 @@ all the others are ranked again. Nothing is lost to rounding, and equal distance
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from array_api_compat import device, is_numpy_namespace
 
 from semelha.metrics.namespace import array_namespace
@@ -18,9 +21,11 @@ if TYPE_CHECKING:
     from semelha.metrics.base import Array, Each
     from semelha.metrics.mapped import MappedMetric
 
-BLOCK = 1 << 21  # numbers of a block of products
-PAIRS = 1 << 16  # numbers of a block of pairs that are ranked again
 GROUPS = 512
+SAMPLE = 8  # tiles that the first limit is taken from
+ROOM = 1 << 23  # products that a block of rows has, all of which may be left over
+BLOCK = 1 << 21  # numbers of a block of distances
+PAIRS = 1 << 18  # numbers of a block of pairs that are ranked again
 MANY = 0.3  # part of all rows beyond which it is quicker to compute them all than to gather them
 
 
@@ -55,22 +60,53 @@ def filtered(
     squares = xp.sum(a[:, :-1] ** 2, axis=1) / lengths if stretch != 1 else xp.zeros_like(lengths)
     a, transposed = xp.astype(a / lengths[:, None], quick), xp.matrix_transpose(xp.astype(b, quick))
     slack = (stretch + 1) * 1.2 * rounding  # rows of a are of length 1, those of b no longer than 1.12
+
+    def least(kth: Array, rows: slice) -> Array:
+        """What a product must reach, if the k-th largest is `kth`: (high,)."""
+        kth = xp.astype(kth, xp.float64)
+        # In squared distances, x = ‖a‖² − 2 ⟨a, b⟩, this is x ≤ stretch · x_k.
+        limit = stretch * kth + (1 - stretch) / 2 * squares[rows] - slack
+        # Rounded to float32, the limit must not come out above what it was.
+        return xp.astype(limit - rounding * xp.abs(limit), quick)
+
     parts = []
-    high = max(1, BLOCK // s.shape[0])
+    high = max(1, min(GROUPS, ROOM // s.shape[0]))
     for start in range(0, q.shape[0], high):
         rows = slice(start, start + high)
-        products = a[rows] @ transposed  # (high, m)
-        kth = xp.astype(_kth_largest(xp, products, k), xp.float64)
-        # In squared distances, x = ‖a‖² − 2 ⟨a, b⟩, this is x ≤ stretch · x_k.
-        least = stretch * kth + (1 - stretch) / 2 * squares[rows] - slack
-        # Rounded to float32, the limit must not come out above what it was.
-        limit = xp.astype(least - rounding * xp.abs(least), products.dtype)
-        wanted = products >= limit[:, None]
-        if every is not None and int(xp.count_nonzero(wanted)) > MANY * products.shape[0] * s.shape[0]:
+        wanted = _left_over(xp, a[rows], transposed, k, partial(least, rows=rows))
+        if every is not None and wanted[0].shape[0] > MANY * a[rows].shape[0] * s.shape[0]:
             parts.append(scanned(q[rows], s, k, every, each))
         else:
-            parts.append(_ranked(xp, wanted, q[rows], s, k, each))
+            parts.append(_ranked(xp, *wanted, q[rows], s, k, each))
     return _joined(xp, parts, q, k)
+
+
+def _left_over(xp: Any, a: Array, transposed: Array, k: int, least: Callable[[Array], Array]) -> tuple[Array, Array]:
+    """Rows and positions of the products that are large enough, k or more in each row; ascending by row, then position.
+
+    The products are made in tiles that stay in a core's cache. Some of them, spread over all, give a first limit; what
+    reaches it is kept, and sifted by the limit that all of them give.
+    """
+    m = transposed.shape[1]
+    wide = min(m, max(GROUPS, 8 * k))
+    tiles = [slice(start, min(start + wide, m)) for start in range(0, m, wide)]
+    even = m // wide  # tiles of full width
+    sample = {number: a @ transposed[:, tiles[number]] for number in range(0, even, max(1, even // SAMPLE))}
+    best = reduce(xp.maximum, sample.values())  # of each column of the tiles, the largest: (n, wide)
+    first = least(_kth_largest(xp, best, k))
+    found = []
+    for number, tile in enumerate(tiles):
+        products = sample[number] if number in sample else a @ transposed[:, tile]
+        if number < even:
+            best = xp.maximum(best, products)
+        places = xp.nonzero(xp.reshape(products >= first[:, None], (-1,)))[0]
+        width = products.shape[1]
+        found.append((places // width, tile.start + places % width, xp.take(xp.reshape(products, (-1,)), places)))
+    rows, positions, values = (xp.concat(parts) for parts in zip(*found, strict=True))
+    wanted = xp.nonzero(values >= xp.take(least(_kth_largest(xp, best, k)), rows))[0]
+    rows, positions = xp.take(rows, wanted), xp.take(positions, wanted)
+    order = xp.argsort(rows, stable=True)
+    return xp.take(rows, order), xp.take(positions, order)
 
 
 def scanned(q: Array, s: Array, k: int, every: Each, each: Each) -> tuple[Array, Array]:
@@ -83,7 +119,8 @@ def scanned(q: Array, s: Array, k: int, every: Each, each: Each) -> tuple[Array,
         distances = every(q[rows], s)  # (high, m)
         kth = -_kth_largest(xp, -distances, k)
         slack = xp.where(xp.isfinite(kth), 1e-9 * (1 + xp.abs(kth)), xp.zeros_like(kth))
-        parts.append(_ranked(xp, distances <= (kth + slack)[:, None], q[rows], s, k, each))
+        near, positions = xp.nonzero(distances <= (kth + slack)[:, None])
+        parts.append(_ranked(xp, near, positions, q[rows], s, k, each))
     return _joined(xp, parts, q, k)
 
 
@@ -118,18 +155,17 @@ def _kth_largest(xp: Any, x: Array, k: int) -> Array:
     if m >= 4 * groups:
         deep = m // groups
         x = xp.max(xp.reshape(x[:, : deep * groups], (n, deep, groups)), axis=1)
-    return xp.sort(x, axis=1)[:, x.shape[1] - k]
+    place = x.shape[1] - k
+    return np.partition(x, place, axis=1)[:, place] if is_numpy_namespace(xp) else xp.sort(x, axis=1)[:, place]
 
 
-def _ranked(xp: Any, wanted: Array, q: Array, s: Array, k: int, each: Each) -> tuple[Array, Array]:
-    """The k nearest of each row of q among the wanted, k or more of s: (n, m) bool → (n, k) positions, distances."""
-    n, m = wanted.shape
-    places = xp.nonzero(xp.reshape(wanted, (-1,)))[0]
-    rows, positions = places // m, places % m  # ascending: ties stay in the order of positions
+def _ranked(xp: Any, rows: Array, positions: Array, q: Array, s: Array, k: int, each: Each) -> tuple[Array, Array]:
+    """The k nearest of each row of q among its positions of s, k or more, ascending: (n, k) positions, distances."""
+    n = q.shape[0]
     step = max(1, PAIRS // max(1, q.shape[1]))
     found = [
         each(xp.take(q, rows[i : i + step], axis=0), xp.take(s, positions[i : i + step], axis=0))
-        for i in range(0, places.shape[0], step)
+        for i in range(0, rows.shape[0], step)
     ]
     distances = xp.concat(found)
     order = xp.argsort(distances, stable=True)

@@ -54,10 +54,10 @@ def blocks(
     target_groups = query_groups if among else reference_groups
     if not len(queries) == len(query_labels) or not len(targets) == len(target_labels):
         raise ValueError("there must be one label for each vector")
-    codes, target_codes = _codes(query_labels, target_labels)
+    label, target_label = codes(query_labels, target_labels)
     group, target_group = (None, None)
     if query_groups is not None and target_groups is not None:
-        group, target_group = _codes(query_groups, target_groups)
+        group, target_group = codes(query_groups, target_groups)
     for start in range(0, len(queries), size):
         rows = slice(start, start + size)
         distances = np.asarray(metric.pairwise(queries[rows], targets), np.float32)
@@ -67,11 +67,11 @@ def blocks(
             allowed[here, start + here] = False
         if group is not None and target_group is not None:
             allowed &= (group[rows, None] != target_group[None, :]) | (group[rows, None] < 0)
-        same = (codes[rows, None] == target_codes[None, :]) & allowed
+        same = (label[rows, None] == target_label[None, :]) & allowed
         yield Block(start, distances, allowed, same)
 
 
-def _codes(first: Labels, second: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def codes(first: Labels, second: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Equal numbers for equal values; −1 for None, which is equal to nothing."""
     numbers: dict[Any, int] = {None: -1}
     both = [*np.asarray(first).tolist(), *np.asarray(second).tolist()]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from semelha.evaluation.measures.blocks import Block, Groups, Labels, blocks
+from semelha.evaluation.measures.among import Among
+from semelha.evaluation.measures.blocks import Groups, Labels
 from semelha.metrics import Metric
+from semelha.processors import processors
+
+FOUND = 1 << 22  # neighbors that are looked at at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +60,12 @@ def retrieval(
     query_groups: Groups = None,
     reference_groups: Groups = None,
     ks: Sequence[int] = (1, 5, 10),
-    block: int = 1024,
+    block: int | None = None,
 ) -> Retrieval:
     """Search each query among the references, or among the other queries where none are given.
 
-    Ties go to the lower number. Pictures of one group never match. Memory is O(block · references).
+    Ranked in float64; ties go to the lower number. Pictures of one group never match. Memory is that of the vectors, of
+    what is found, and of some blocks.
 
     Parameters
     ----------
@@ -68,8 +75,8 @@ def retrieval(
     query_groups, reference_groups : (n,), (m,), optional
         None in them belongs to no group.
     ks : sequence of int
-    block : int
-        Queries at a time.
+    block : int, optional
+        Queries at a time; by default what some megabytes hold.
 
     Raises
     ------
@@ -77,30 +84,31 @@ def retrieval(
         Vectors and labels differ in number.
     """
     kept = max(ks)
-    n = len(queries)
+    among = Among.of(queries, query_labels, references, reference_labels, query_groups, reference_groups)
+    relevant = among.relevant()  # (queries,) R of each
+    deep = min(max(kept, int(relevant.max(initial=1))), len(among.vectors))
+    reach = min(deep + int(among.hidden().max(initial=0)), len(among.vectors))
+    n, width = len(queries), min(kept, deep)
     nearest, distances = np.full((n, kept), -1, np.int64), np.full((n, kept), np.inf, np.float32)
     first = np.full(n, np.iinfo(np.int64).max)  # rank of the first of the class, from 0
     precision, average = np.full(n, np.nan), np.full(n, np.nan)
-    for part in blocks(
-        queries,
-        query_labels,
-        references,
-        reference_labels,
-        metric=metric,
-        query_groups=query_groups,
-        reference_groups=reference_groups,
-        size=block,
-    ):
-        rows = slice(part.start, part.start + len(part.distances))
-        relevant = part.same.sum(axis=1)  # (queries,) R of each
-        order, ordered = _nearest(part, max(kept, int(relevant.max(initial=1))))
-        hits = np.take_along_axis(part.same, order, axis=1)  # (queries, deep)
-        width = min(kept, order.shape[1])
-        nearest[rows, :width] = np.where(np.isfinite(ordered), order, -1)[:, :width]
-        distances[rows, :width] = ordered[:, :width]
+
+    def measure(start: int) -> None:
+        rows = np.arange(start, min(start + size, n))
+        places, away = metric.nearest(queries[rows], among.vectors, reach)
+        allowed = among.allowed(rows, places)
+        order = np.argsort(~allowed, axis=1, kind="stable")[:, :deep]  # those not allowed behind the others
+        places, away, allowed = (np.take_along_axis(each, order, axis=1) for each in (places, away, allowed))
+        hits = allowed & among.same(rows, places)  # (queries, deep)
+        nearest[rows, :width] = np.where(allowed, places, -1)[:, :width]
+        distances[rows, :width] = np.where(allowed, away, np.inf)[:, :width]
         first[rows] = np.where(hits.any(axis=1), hits.argmax(axis=1), first[rows])
-        precision[rows], average[rows] = _of_r(hits, relevant)
-    used = ~np.isnan(precision)
+        precision[rows], average[rows] = _of_r(hits, relevant[rows])
+
+    size = block or max(1, min(-(-n // processors()), FOUND // max(1, reach)))
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(processors()) as pool:
+        list(pool.map(measure, range(0, n if reach else 0, size)))
+    used = relevant > 0
     some = bool(used.any())
     return Retrieval(
         r_at={k: float(np.mean(first[used] < k)) if some else float("nan") for k in ks},
@@ -111,19 +119,6 @@ def retrieval(
         distances=distances,
         average_precision=average,
     )
-
-
-def _nearest(part: Block, deep: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The `deep` nearest references of each query and their distances, infinite for those not allowed."""
-    values = np.where(part.allowed, part.distances, np.float32(np.inf))
-    deep = min(deep, values.shape[1])
-    if deep < values.shape[1]:
-        chosen = np.sort(np.argpartition(values, deep - 1, axis=1)[:, :deep], axis=1)
-    else:
-        chosen = np.broadcast_to(np.arange(deep), values.shape)
-    picked = np.take_along_axis(values, chosen, axis=1)
-    order = np.argsort(picked, axis=1, kind="stable")
-    return np.take_along_axis(chosen, order, axis=1), np.take_along_axis(picked, order, axis=1)
 
 
 def _of_r(hits: NDArray[np.bool_], relevant: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
