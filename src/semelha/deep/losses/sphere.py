@@ -1,10 +1,11 @@
-"""Embeddings on the unit sphere, in float32 or better whatever the network computes in."""
+"""Embeddings where a metric takes them, in float32 or better whatever the network computes in."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, Metric
 
@@ -26,11 +27,42 @@ def cosines(a: Tensor, b: Tensor) -> Tensor:
         return a @ b.T
 
 
-def distances(embeddings: Tensor, metric: Metric) -> Tensor:
-    """`metric` between all embeddings of a batch, put on the sphere: (batch, dim) → (batch, batch)."""
+def placed(x: Tensor, metric: Metric) -> Tensor:
+    """`x` on the unit sphere for a metric of vectors; as it is, and looked at, for one of histograms: (n, dim).
+
+    Raises
+    ------
+    UsageError
+        Rows that are not what the metric takes.
+    """
+    if metric.domain == "vectors":
+        return unit(x)
+    x = at_least_float32(x)
+    try:
+        metric.check(x, "the embeddings")
+    except UsageError as error:
+        raise UsageError(f"the metric {metric.name} takes {metric.domain}: {error}") from None
+    return x
+
+
+def of_vectors(metric: Metric | MetricLayer) -> Metric:
+    """The metric with its arrays as they are now. Raises `UsageError` where it is not one of vectors."""
+    metric = now(metric)
     if metric.domain != "vectors":
-        raise UsageError(f"the loss compares vectors on the sphere, and the metric {metric.name} takes {metric.domain}")
-    z = unit(embeddings)
-    with torch.autocast(z.device.type, enabled=False):
-        found: Tensor = metric.pairwise(z, z, check=False)  # NaN is for the training to notice
+        raise UsageError(f"a class has a point of the sphere here, and the metric {metric.name} takes {metric.domain}")
+    return metric
+
+
+def now(metric: Metric | MetricLayer) -> Metric:
+    """The metric, with the arrays of its layer as they are now."""
+    return metric.metric if isinstance(metric, MetricLayer) else metric
+
+
+def distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer) -> Tensor:
+    """`metric` between all anchors and references: (n, dim), (m, dim) → (n, m). Raises `UsageError` as `placed`."""
+    metric = now(metric)
+    with torch.autocast(anchors.device.type, enabled=False):
+        q = placed(anchors, metric)
+        s = q if references is anchors else placed(references, metric)
+        found: Tensor = metric.pairwise(q, s, check=False)  # NaN is for the training to notice
     return found

@@ -1,0 +1,53 @@
+"""Triplets counted without forming any: in how many of them each pair stands, by sorting the positives of an anchor.
+
+Row by row the positives are sorted, each negative is placed among them (`searchsorted`), and a running sum of how many
+were placed where tells each positive the number of negatives within its reach: O(batch² log batch) time for batch³
+triplets, and O(batch²) memory.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from semelha.deep.losses.pairs import Pairs
+
+ROWS = 256  # anchors at a time: what is made on the way is that much smaller than a matrix of all pairs
+
+
+def slots(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The columns of each row under the mask, side by side: (n, m) bool → (n, most) int64, and which are there, bool.
+
+    `most` is the largest number in a row. What is not there has the place 0.
+    """
+    count = mask.sum(dim=1)  # (n,)
+    most = int(count.max()) if len(mask) else 0
+    row, column = mask.nonzero(as_tuple=True)
+    slot = torch.arange(len(row), device=mask.device) - (count.cumsum(0) - count)[row]
+    places = torch.zeros(len(mask), most, dtype=torch.int64, device=mask.device)
+    places[row, slot] = column
+    return places, torch.arange(most, device=mask.device) < count[:, None]
+
+
+@torch.no_grad()
+def triplets_within(reach: float, pairs: Pairs, *, ties: bool = False) -> Tensor:
+    """How often each pair is the positive of a triplet with d(a, n) − reach < d(a, p), less how often its negative.
+
+    (anchors, references), whole numbers in the precision of the distances. With `ties`, ≤ instead of <.
+    """
+    of_all = (pairs.distance.detach(), pairs.positive, pairs.negative)
+    blocks = zip(*(torch.split(each, ROWS) for each in of_all), strict=True)
+    return torch.cat([_within(reach, *block, ties=ties) for block in blocks])
+
+
+def _within(reach: float, distance: Tensor, positive: Tensor, negative: Tensor, *, ties: bool) -> Tensor:
+    places, there = slots(positive)  # (n, most)
+    most = places.shape[1]
+    far, order = torch.where(there, distance.gather(1, places), -torch.inf).sort(dim=1)
+    near = distance - reach
+    behind = torch.searchsorted(far, near, right=not ties)  # positives too near for each d(a, n): (n, m)
+    first = torch.zeros(len(far), most + 1, dtype=distance.dtype, device=distance.device)
+    first.scatter_add_(1, behind, negative.to(distance.dtype))  # negatives by the first positive that reaches them
+    as_positive = torch.where(far > -torch.inf, first.cumsum(dim=1)[:, :most], 0.0)
+    weights = torch.where(negative, behind - most, 0).to(distance.dtype)
+    return weights.scatter_add_(1, places.gather(1, order), as_positive)

@@ -1,0 +1,66 @@
+"""Margin loss: a boundary that positives should lie within and negatives beyond."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semelha.deep.losses.mining import DistanceWeighted, Mining
+from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.metric_layer import MetricLayer
+from semelha.metrics import Euclidean, Metric
+
+
+class MarginLoss(PairLoss):
+    """Margin loss (Wu et al., ICCV 2017, equation 5), with their distance-weighted negatives.
+
+    Sum of [d_ap − β + α]₊ + [β − d_an + α]₊ over the triplets (a, p, n) of the chosen pairs, divided by the number of
+    these brackets that are not 0; plus ν · β where β is learned. As each bracket has but one pair, the sum over
+    triplets is one over pairs, each as often as its anchor has partners for it: O(batch²).
+
+    Parameters
+    ----------
+    margin : float
+        α.
+    beta : float
+        The boundary, or where it begins.
+    classes : int, optional
+        Learn a β for each class.
+    nu : float
+        ν, with which a learned β is kept small.
+    metric : Metric or MetricLayer, optional
+        Euclidean where not given.
+    mining : Mining, optional
+        `DistanceWeighted()` where not given.
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: float = 0.2,
+        beta: float = 1.2,
+        classes: int | None = None,
+        nu: float = 0.0,
+        metric: Metric | MetricLayer | None = None,
+        mining: Mining | None = None,
+    ) -> None:
+        super().__init__()
+        self.margin = margin
+        self.nu = nu
+        self.beta = beta if classes is None else nn.Parameter(torch.full((classes,), beta))
+        self.metric = metric or Euclidean()
+        self.mining = mining or DistanceWeighted()
+
+    def of(self, pairs: Pairs) -> Tensor:
+        pairs = self.mining.pairs(pairs)
+        beta = self.beta[pairs.labels][:, None] if isinstance(self.beta, Tensor) else self.beta
+        apart = F.relu(pairs.distance - beta + self.margin) * pairs.positive  # (anchors, references)
+        close = F.relu(beta - pairs.distance + self.margin) * pairs.negative
+        negatives = pairs.negative.sum(dim=1)  # (anchors,)
+        positives = pairs.positive.sum(dim=1)
+        total = (apart.sum(dim=1) * negatives + close.sum(dim=1) * positives).sum()
+        count = ((apart > 0).sum(dim=1) * negatives + (close > 0).sum(dim=1) * positives).sum()
+        if isinstance(beta, Tensor):
+            total = total + self.nu * (beta[:, 0] * positives * negatives).sum()
+        return total / count.clamp(min=1)

@@ -1,0 +1,138 @@
+"""A learned point, or a few, for each class: ProxyNCA++, Proxy-Anchor, SoftTriple.
+
+Embeddings (batch, dim) of any length, and the proxies, are put on the unit sphere; labels (batch,) int64 in
+0..classes − 1. With as many classes as there are, memory is O(batch · classes).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semelha.deep.losses.masks import log_sum_where
+from semelha.deep.losses.sphere import cosines, distances, of_vectors, unit
+from semelha.deep.metric_layer import MetricLayer
+from semelha.metrics import Cosine, Euclidean, Metric, SquaredEuclidean
+
+
+class ProxyNCA(nn.Module):
+    """ProxyNCA++ (Teh, DeVries & Taylor, ECCV 2020, equation 5): −log( exp(−d(x, p_y)/τ) / Σ_c exp(−d(x, p_c)/τ) ).
+
+    The proxy of the class stands in the sum, too, unlike in ProxyNCA (Movshovitz-Attias et al., ICCV 2017).
+
+    Parameters
+    ----------
+    classes, dim : int
+    temperature : float
+        τ.
+    metric : Metric or MetricLayer, optional
+        Of vectors; squared Euclidean where not given.
+    """
+
+    def __init__(
+        self, classes: int, dim: int, *, temperature: float = 1 / 9, metric: Metric | MetricLayer | None = None
+    ) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(classes, dim))
+        self.temperature = temperature
+        self.metric = metric or SquaredEuclidean()
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        away = distances(embeddings, self.proxies, of_vectors(self.metric))  # (batch, classes)
+        return F.cross_entropy(away / -self.temperature, labels)
+
+
+class ProxyAnchor(nn.Module):
+    """Proxy-Anchor (Kim et al., CVPR 2020, equation 4): the proxies are the anchors, the batch their company.
+
+    Mean over the proxies of classes in the batch of log(1 + Σ₊ exp(α(d − 1 + δ))), plus mean over all proxies of
+    log(1 + Σ₋ exp(α(1 − d + δ))); with the cosine distance that is the paper's.
+
+    Parameters
+    ----------
+    classes, dim : int
+    margin : float
+        δ.
+    scale : float
+        α.
+    metric : Metric or MetricLayer, optional
+        Of vectors; cosine where not given.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        dim: int,
+        *,
+        margin: float = 0.1,
+        scale: float = 32.0,
+        metric: Metric | MetricLayer | None = None,
+    ) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(classes, dim))
+        self.margin = margin
+        self.scale = scale
+        self.metric = metric or Cosine()
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        beyond = distances(embeddings, self.proxies, of_vectors(self.metric)) - 1  # (batch, classes)
+        positive = labels[:, None] == torch.arange(beyond.shape[1], device=labels.device)
+        apart = F.softplus(log_sum_where(self.scale * (beyond + self.margin), positive, dim=0))  # (classes,)
+        close = F.softplus(log_sum_where(self.scale * (self.margin - beyond), ~positive, dim=0))
+        return apart.sum() / positive.any(dim=0).sum() + close.mean()
+
+
+class SoftTriple(nn.Module):
+    """SoftTriple (Qian et al., ICCV 2019, equations 8 and 9): several centers a class, a softmax among them.
+
+    The similarity to a class is Σ_k softmax(s_k / γ) s_k over the cosines s_k to its centers; softmax cross-entropy of
+    λ times these, less δ for the right class. Plus τ/(C K (K − 1)) times the sum of the distances between centers of a
+    class, which makes those one that are not needed.
+
+    Parameters
+    ----------
+    classes, dim : int
+    centers : int
+        K, of each class.
+    scale : float
+        λ.
+    gamma : float
+        γ.
+    margin : float
+        δ.
+    merging : float
+        τ.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        dim: int,
+        *,
+        centers: int = 10,
+        scale: float = 20.0,
+        gamma: float = 0.1,
+        margin: float = 0.01,
+        merging: float = 0.2,
+    ) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(classes, centers, dim))
+        self.scale = scale
+        self.gamma = gamma
+        self.margin = margin
+        self.merging = merging
+
+    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+        classes, centers, dim = self.proxies.shape
+        proxies = unit(self.proxies)  # (classes, centers, dim)
+        cosine = cosines(unit(embeddings), proxies.view(-1, dim)).view(-1, classes, centers)
+        similarity = (F.softmax(cosine / self.gamma, dim=2) * cosine).sum(dim=2)  # (batch, classes)
+        right = F.one_hot(labels, classes)
+        loss = F.cross_entropy(self.scale * (similarity - self.margin * right), labels)
+        if not self.merging or centers == 1:
+            return loss
+        first, second = torch.triu_indices(centers, centers, 1, device=proxies.device)
+        one, other = proxies[:, first].reshape(-1, dim), proxies[:, second].reshape(-1, dim)
+        apart: Tensor = Euclidean().between(one, other, check=False)
+        return loss + self.merging * apart.sum() / (classes * centers * (centers - 1))
