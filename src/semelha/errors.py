@@ -17,6 +17,7 @@
     │   ├── SubjectNotFound          no subject has that name
     │   ├── SubjectExists            a subject has that name already
     │   └── GalleryTooNew            written by a newer semelha
+    ├── IndexFileError               a file of an index that cannot be written, or is missing, damaged, stale or foreign
     ├── CalibrationError             the data cannot support the rate that was asked for
     ├── TrainingError                training cannot start or go on
     │   ├── BackboneError            a backbone that cannot be built or exported
@@ -95,6 +96,10 @@ class SubjectExists(GalleryError):
 
 class GalleryTooNew(GalleryError):
     """The gallery was written by a newer semelha."""
+
+
+class IndexFileError(SemelhaError):
+    """A file of an index cannot be written, or is missing, damaged, stale or foreign: build the index again."""
 
 
 class CalibrationError(SemelhaError):

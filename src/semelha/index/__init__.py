@@ -1,6 +1,7 @@
-"""Nearest neighbors. One contract; today the exact linear scan."""
+"""Nearest neighbors under every metric: linear scan, space partitioning by trees and cells, and HNSW. One contract."""
 
-from semelha.index.linear import LinearIndex
+from semelha.index.kinds import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
 from semelha.index.neighbors import Index, Neighbors
+from semelha.index.snapshot import Snapshot
 
-__all__ = ["Index", "LinearIndex", "Neighbors"]
+__all__ = ["AutoIndex", "CellIndex", "HNSWIndex", "Index", "LinearIndex", "Neighbors", "Snapshot", "TreeIndex"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import like
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
-from array_api_compat import array_namespace
-
 from semelha.errors import UsageError
 from semelha.metrics.checks import as_rows, check_distances, check_finite, check_histograms, plain
+from semelha.metrics.namespace import array_namespace
 
 Array = Any
 """An array of NumPy, torch or another library of the array API."""
@@ -120,6 +119,10 @@ class Metric(ABC):
         if check:
             check_distances(found)
         return found
+
+    def each(self, q: Array, s: Array) -> Array:
+        """`between` of rows that are known to be right, and of one type: nothing is looked at."""
+        return self._each(q, s)
 
     def nearest(self, q: Array, s: Array, k: int) -> Nearest:
         """The k nearest s of each q, exactly: (n, d), (m, d) → positions and distances, each (n, k).

@@ -10,12 +10,11 @@ from abc import abstractmethod
 from math import log as ln
 from typing import ClassVar
 
-from array_api_compat import array_namespace
-
 from semelha.metrics.base import Array
 from semelha.metrics.checks import check_positive
 from semelha.metrics.histograms import SquaredMatusita
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import log, positive_part, relative_entropy, root
 from semelha.metrics.scanned import BoundedMetric
 
@@ -66,6 +65,8 @@ class _Relative(MappedMetric):
         for bins in lost:
             distances = xp.where(bins > 0, xp.full_like(distances, float("inf")), distances)
         return distances
+
+    each_by_maps = False
 
     def _each(self, q: Array, s: Array) -> Array:
         xp = array_namespace(q, s)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace
+from typing import Any
+
+import numpy as np
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import positive_part, root
 
 
@@ -56,7 +59,10 @@ class Cosine(MappedMetric):
     def check(self, x: Array, what: str = "the array") -> None:
         super().check(x, what)
         xp = array_namespace(x)
-        lost = (xp.sum(x * x, axis=1) < xp.finfo(x.dtype).smallest_normal) & xp.any(x != 0, axis=1)
+        small = _squares(xp, x) < xp.finfo(x.dtype).smallest_normal
+        if not bool(xp.any(small)):
+            return
+        lost = small & xp.any(x != 0, axis=1)
         if bool(xp.any(lost)):
             row = int(xp.argmax(xp.astype(lost, xp.int8)))
             raise UsageError(
@@ -65,8 +71,10 @@ class Cosine(MappedMetric):
 
     def query_map(self, q: Array) -> Array:
         xp = array_namespace(q)
-        squares = xp.sum(q * q, axis=-1, keepdims=True)
+        squares = _squares(xp, q)[..., None]
         positive = squares > 0
+        if type(q) is np.ndarray and positive.all():
+            return q / np.sqrt(squares)
         return q / xp.sqrt(xp.where(positive, squares, xp.ones_like(squares)))
 
     def stored_map(self, s: Array) -> Array:
@@ -74,3 +82,8 @@ class Cosine(MappedMetric):
 
     def link(self, x: Array) -> Array:
         return positive_part(1 - x)
+
+
+def _squares(xp: Any, x: Array) -> Array:
+    """‖x‖² of each row."""
+    return np.einsum("...i,...i->...", x, x) if type(x) is np.ndarray else xp.sum(x * x, axis=-1)

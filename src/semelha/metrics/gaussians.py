@@ -10,12 +10,13 @@ from math import isqrt
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array, Metric
 from semelha.metrics.checks import check_finite, plain
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import positive_part, root
 from semelha.metrics.scanned import ScannedMetric
 
@@ -113,6 +114,8 @@ class GaussianKullbackLeibler(_Gaussian, MappedMetric):
 
     def link(self, x: Array) -> Array:
         return positive_part(-x)
+
+    each_by_maps = False
 
     def _each(self, q: Array, s: Array) -> Array:
         xp = array_namespace(q, s)

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from array_api_compat import array_namespace
-
 from semelha.metrics.base import Array
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import positive_part, root
 
 

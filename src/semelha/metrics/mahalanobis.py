@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array
+from array_api_compat import is_numpy_array
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array
 from semelha.metrics.checks import plain, squarable
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import like, root
 
 ASYMMETRY = 1e-8  # of the largest number of M: what products in another order leave behind

@@ -9,9 +9,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar, Literal
 
-from array_api_compat import array_namespace
-
 from semelha.metrics.base import Array, Metric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.safe import positive_part
 from semelha.metrics.search import filtered
 
@@ -23,11 +22,14 @@ class MappedMetric(Metric):
     ----------
     product : {"l2sq", "ip"}
         ⊙: squared Euclidean distance (smaller is nearer) or inner product (larger is nearer).
+    each_by_maps : bool
+        `between` goes by the maps too, and not by a formula that is right where they are not.
     """
 
     product: ClassVar[Literal["l2sq", "ip"]]
     exact_map = True
     search = "maps"
+    each_by_maps: ClassVar[bool] = True
 
     @abstractmethod
     def query_map(self, q: Array) -> Array:
@@ -44,10 +46,14 @@ class MappedMetric(Metric):
     def _all(self, q: Array, s: Array) -> Array:
         return self.link(self._products(self.query_map(q), self.stored_map(s)))
 
-    def _each(self, q: Array, s: Array) -> Array:
-        xp = array_namespace(q, s)
-        a, b = self.query_map(q), self.stored_map(s)
+    def each_mapped(self, a: Array, s: Array) -> Array:
+        """`each`, where φ of the queries is known and `each_by_maps` holds."""
+        xp = array_namespace(a, s)
+        b = self.stored_map(s)
         return self.link(xp.sum(a * b, axis=1) if self.product == "ip" else xp.sum((a - b) ** 2, axis=1))
+
+    def _each(self, q: Array, s: Array) -> Array:
+        return self.each_mapped(self.query_map(q), s)
 
     def _products(self, a: Array, b: Array) -> Array:
         """Every a ⊙ b: (n, m), (k, m) → (n, k)."""

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from array_api_compat import array_namespace, device
+import numpy as np
+from array_api_compat import device
+
+from semelha.metrics.namespace import array_namespace
 
 
 def root(x: Any) -> Any:
     """√x; 0, with a gradient of 0, where x is 0 or below; NaN stays NaN."""
+    if type(x) is np.ndarray:
+        return np.sqrt(np.maximum(x, 0))
     xp = array_namespace(x)
     positive = x > 0
     return xp.where(positive, xp.sqrt(xp.where(positive, x, xp.ones_like(x))), 0 * x)
@@ -32,7 +37,7 @@ def relative_entropy(p: Any, q: Any) -> Any:
 
 def positive_part(x: Any) -> Any:
     """x, or 0 where rounding has left it below."""
-    return array_namespace(x).clip(x, min=0)
+    return np.maximum(x, 0) if type(x) is np.ndarray else array_namespace(x).clip(x, min=0)
 
 
 def like(x: Any, value: Any) -> Any:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
-from array_api_compat import array_namespace
-
 from semelha.metrics.base import Array, Metric, Search
 from semelha.metrics.mapped import MappedMetric
+from semelha.metrics.namespace import array_namespace
 from semelha.metrics.search import filtered, scanned
 
 BLOCK = 1 << 16  # numbers of a block of pairs: what stays in a core's cache

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from array_api_compat import array_namespace, device, is_numpy_namespace
+from array_api_compat import device, is_numpy_namespace
+
+from semelha.metrics.namespace import array_namespace
 
 if TYPE_CHECKING:
     from semelha.metrics.base import Array, Each
@@ -97,7 +99,10 @@ def _as_inner_products(xp: Any, a: Array, b: Array, product: str) -> tuple[Array
         return a, b / xp.clip(longest, min=tiny)
     middle = xp.mean(b, axis=0)
     a, b = a - middle, b - middle
-    scale = xp.clip(xp.sqrt(xp.max(xp.sum(b * b, axis=1))), min=tiny)
+    farthest = tiny  # where all of b is one point
+    if a.shape[0]:
+        farthest = max(tiny, 1e-15 * float(xp.sqrt(xp.max(xp.sum(a * a, axis=1)))))
+    scale = xp.clip(xp.sqrt(xp.max(xp.sum(b * b, axis=1))), min=farthest)
     a, b = a / scale, b / scale
     b = xp.concat([b, -xp.sum(b * b, axis=1, keepdims=True) / 2], axis=1)
     return xp.concat([a, xp.ones_like(a[:, :1])], axis=1), b

@@ -1,0 +1,187 @@
+"""Arrays in one file that is whole or refused: what an index keeps on the disk.
+
+    magic │ length of the header │ checksum │ header: JSON │ array │ array │ …
+
+The header says what the caller had to say, where each array stands, and has a checksum for every block of four
+megabytes. All of it is verified before anything is used, on several threads; then the arrays are views of the mapped
+file. A file comes into being by writing another, syncing it, giving it the name, and syncing the folder: who is killed
+in between, or has a full disk, still has the old one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from semelha.errors import IndexFileError
+
+MAGIC = b"semelha arrays 1\n"
+PREFIX = len(MAGIC) + 16  # magic, length, checksum
+BLOCK = 1 << 22
+ALIGN = 64
+TYPES = ("<i8", "<u8", "<i4", "<f4", "|u1")
+MOST_HEADER = 1 << 24
+SEED = 0
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def write_archive(path: Path, content: Mapping[str, Any], arrays: Arrays) -> str:
+    """Write `content`, which JSON can hold, and the arrays; durable when this returns. Returns the header's checksum.
+
+    Raises
+    ------
+    IndexFileError
+        There is no room, or no right to write; what had the name before is untouched.
+    """
+    bodies = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    table, end = {}, 0
+    for name, body in bodies.items():
+        start = _aligned(end)
+        table[name] = {
+            "type": body.dtype.str,
+            "shape": list(body.shape),
+            "start": start,
+            "blocks": [checksum(block) for block in _blocks(_bytes(body))],
+        }
+        end = start + body.nbytes
+    header = json.dumps({"content": dict(content), "arrays": table, "bytes": end}).encode()
+    prefix = MAGIC + len(header).to_bytes(8, "little")
+    own = checksum(prefix + header)
+    _write_durably(path, _pieces(prefix + bytes.fromhex(own) + header, table, bodies))
+    return own
+
+
+def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
+    """The content, the arrays as views of the mapped file, and the header's checksum.
+
+    Raises
+    ------
+    IndexFileError
+        The file is missing, is not such a file, or is not as it was written.
+    """
+    try:
+        whole = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+    except OSError as error:
+        raise IndexFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise IndexFileError(f"{path} cannot be mapped: {error}") from error
+    content, table, start, end, own = _header(path, whole)
+    if len(whole) != start + end:
+        raise IndexFileError(f"{path} has {len(whole)} bytes and must have {start + end}: it was cut off or added to")
+    bodies = {name: _body(path, name, spec, whole[start:]) for name, spec in table.items()}
+    _verify(path, table, bodies, threads)
+    views = {name: body.view(table[name]["type"]).reshape(table[name]["shape"]) for name, body in bodies.items()}
+    return content, views, own
+
+
+def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[str, Any], int, int, str]:
+    """Content, table of arrays, where they start, how many bytes they have, checksum."""
+    prefix = whole[:PREFIX].tobytes()
+    if len(prefix) < PREFIX or not prefix.startswith(MAGIC):
+        raise IndexFileError(f"{path} is not a file of an index, or of another version")
+    length = int.from_bytes(prefix[len(MAGIC) : len(MAGIC) + 8], "little")
+    header = whole[PREFIX : PREFIX + min(length, MOST_HEADER)].tobytes()
+    own = checksum(prefix[: len(MAGIC) + 8] + header)
+    if own != prefix[-8:].hex():
+        raise IndexFileError(f"{path} is damaged: its header is not as it was written")
+    try:
+        read = json.loads(header)
+        content, table, end = read["content"], read["arrays"], int(read["bytes"])
+        if not isinstance(content, dict) or not isinstance(table, dict) or end < 0:
+            raise TypeError("of another form")
+    except (ValueError, KeyError, TypeError) as error:
+        raise IndexFileError(f"{path} is damaged: its header cannot be understood ({error})") from error
+    return content, table, _aligned(PREFIX + length), end, own
+
+
+def _body(path: Path, name: str, spec: Any, space: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes of an array, after a look at what the header says of it."""
+    try:
+        kind, shape, start, blocks = spec["type"], spec["shape"], spec["start"], spec["blocks"]
+        sound = (
+            kind in TYPES
+            and all(type(n) is int and n >= 0 for n in (*shape, start))
+            and isinstance(blocks, list)
+            and start % ALIGN == 0
+        )
+        size = np.dtype(kind).itemsize * math.prod(shape) if sound else -1
+    except (KeyError, TypeError) as error:
+        raise IndexFileError(f"{path} is damaged: its array {name} is not described") from error
+    if size < 0 or start + size > len(space) or len(blocks) != -(-size // BLOCK):
+        raise IndexFileError(f"{path} is damaged: its array {name} cannot be where the header says")
+    return space[start : start + size]
+
+
+def _verify(path: Path, table: Mapping[str, Any], bodies: Mapping[str, NDArray[np.uint8]], threads: int) -> None:
+    pairs = [
+        (block.data, wanted)
+        for name, body in bodies.items()
+        for block, wanted in zip(_blocks(body), table[name]["blocks"], strict=True)
+    ]
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        right = pool.map(lambda pair: checksum(pair[0]) == pair[1], pairs)
+        if not all(right):
+            raise IndexFileError(f"{path} is damaged: a block of it is not as it was written")
+
+
+def _pieces(head: bytes, table: Mapping[str, Any], bodies: Arrays) -> Iterable[memoryview]:
+    """Everything in the order in which it stands in the file, with zeros between."""
+    start = _aligned(len(head))
+    yield memoryview(head.ljust(start, b"\0"))
+    ends = [0, *(table[name]["start"] + body.nbytes for name, body in bodies.items())]
+    for (end, _), (name, body) in zip(pairwise(ends), bodies.items(), strict=True):
+        yield memoryview(bytes(table[name]["start"] - end))
+        yield from (block.data for block in _blocks(_bytes(body)))
+
+
+def _write_durably(path: Path, pieces: Iterable[memoryview]) -> None:
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        with open(partial, "xb") as file:
+            for piece in pieces:
+                file.write(piece)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise IndexFileError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names given in a folder survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _blocks(body: NDArray[np.uint8]) -> Iterable[NDArray[np.uint8]]:
+    return (body[start : start + BLOCK] for start in range(0, len(body), BLOCK))
+
+
+def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+    return array.reshape(-1).view(np.uint8)
+
+
+def checksum(data: Any) -> str:
+    """XXH3 of bytes or of a contiguous array, 64 bits in hexadecimal: against accidents, not against malice."""
+    return xxhash.xxh3_64_hexdigest(data, SEED)
+
+
+def _aligned(position: int) -> int:
+    return -(-position // ALIGN) * ALIGN

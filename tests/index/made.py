@@ -1,0 +1,52 @@
+"""Every kind of index on every metric that it serves, and what a plain sort in float64 finds."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+from tests.metrics.made import EVERY
+
+from semelha.errors import UsageError
+from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
+from semelha.index.segmented import SegmentedIndex
+from semelha.metrics import Metric
+
+Make = Callable[[Metric], SegmentedIndex]
+
+EXACT: dict[str, Make] = {
+    "linear": partial(LinearIndex, background=False),
+    "kd": partial(TreeIndex, background=False),
+    "ball": partial(TreeIndex, tree="ball", leaf=5, background=False),
+}
+APPROXIMATE: dict[str, Make] = {
+    "cells": partial(CellIndex, background=False),
+    "cells-8bit": partial(CellIndex, quantize="8bit", background=False),
+    "hnsw": partial(HNSWIndex, background=False),
+    "hnsw-f16": partial(HNSWIndex, quantize="f16", background=False),
+    "hnsw-8bit": partial(HNSWIndex, quantize="8bit", background=False),
+}
+INDEXES: dict[str, Make] = {**EXACT, **APPROXIMATE, "auto": partial(AutoIndex, background=False)}
+
+
+def served(make: Make, metric: Metric) -> bool:
+    """The kind of index can search under the metric."""
+    try:
+        make(metric)
+    except UsageError:
+        return False
+    return True
+
+
+def pairs(kinds: dict[str, Make]) -> list[tuple[str, Metric]]:
+    """Names of kinds with the metrics that they serve."""
+    return [(name, metric) for name, make in kinds.items() for metric in EVERY if served(make, metric)]
+
+
+def sorted_plainly(
+    metric: Metric, queries: np.ndarray, ids: np.ndarray, vectors: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and distances of the k nearest, ties by id, each (queries, up to k)."""
+    stored = vectors.astype(float)
+    distances = np.stack([metric.between(np.repeat(q[None], len(ids), axis=0), stored) for q in queries.astype(float)])
+    order = np.lexsort((np.broadcast_to(ids, distances.shape), distances), axis=1)[:, :k]
+    return ids[order], np.take_along_axis(distances, order, 1)
