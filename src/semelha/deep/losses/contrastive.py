@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
+import torch
 from torch import Tensor
 
-from semelha.deep.losses.masks import mean_of_active
+from semelha.deep.losses.masks import weighted
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -44,6 +44,11 @@ class Contrastive(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        apart = F.relu(pairs.distance - self.positive_margin) * pairs.positive
-        close = F.relu(self.negative_margin - pairs.distance) * pairs.negative
-        return mean_of_active(apart) + mean_of_active(close)
+        distance = pairs.distance.detach()
+        apart = pairs.positive & (distance > self.positive_margin)
+        close = pairs.negative & (distance < self.negative_margin)
+        parts, nears = apart.sum().to(distance.dtype), close.sum().to(distance.dtype)
+        # Where it is not 0, a hinge is linear: the sum of all of them is one of distances with weights.
+        weights = torch.where(apart, 1 / parts, 0.0).sub_(torch.where(close, 1 / nears, 0.0))
+        margins = self.negative_margin * nears.clamp(max=1) - self.positive_margin * parts.clamp(max=1)
+        return weighted(weights, pairs.distance) + margins

@@ -10,23 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from semelha.deep.losses.masks import slots
 from semelha.deep.losses.pairs import Pairs
 
 ROWS = 256  # anchors at a time: what is made on the way is that much smaller than a matrix of all pairs
-
-
-def slots(mask: Tensor) -> tuple[Tensor, Tensor]:
-    """The columns of each row under the mask, side by side: (n, m) bool → (n, most) int64, and which are there, bool.
-
-    `most` is the largest number in a row. What is not there has the place 0.
-    """
-    count = mask.sum(dim=1)  # (n,)
-    most = int(count.max()) if len(mask) else 0
-    row, column = mask.nonzero(as_tuple=True)
-    slot = torch.arange(len(row), device=mask.device) - (count.cumsum(0) - count)[row]
-    places = torch.zeros(len(mask), most, dtype=torch.int64, device=mask.device)
-    places[row, slot] = column
-    return places, torch.arange(most, device=mask.device) < count[:, None]
 
 
 @torch.no_grad()

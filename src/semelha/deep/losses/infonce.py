@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.masks import log_sum_where, mean_where
+from semelha.deep.losses.blocks import log_sum_where
+from semelha.deep.losses.masks import few, mean_where
 from semelha.deep.losses.mining import All, Mining
-from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.pairs import PairLoss, Pairs, References, positives_and_negatives
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Metric
 
@@ -45,11 +46,11 @@ class SupCon(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        scores = pairs.distance / -self.temperature  # (anchors, references)
-        against = log_sum_where(scores, pairs.positive | pairs.negative)  # (anchors,)
-        count = pairs.positive.sum(dim=1)  # (anchors,)
-        mean_score = torch.where(pairs.positive, scores, 0.0).sum(dim=1) / count.clamp(min=1)
-        return mean_where(against - mean_score, count > 0)
+        against = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (anchors,)
+        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        count = there.sum(dim=1)  # (anchors,)
+        mean_away = torch.where(there, away, 0.0).sum(dim=1) / count.clamp(min=1)
+        return mean_where(against + mean_away / self.temperature, count > 0)
 
 
 class NTXent(PairLoss):
@@ -79,10 +80,9 @@ class NTXent(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        scores = pairs.distance / -self.temperature  # (anchors, references)
-        against = log_sum_where(scores, pairs.negative)  # (anchors,)
-        row, column = pairs.positive.nonzero(as_tuple=True)
-        return F.softplus(against[row] - scores[row, column]).sum() / max(len(row), 1)
+        against = log_sum_where(pairs.distance, pairs.negative, -1 / self.temperature)  # (anchors,)
+        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        return mean_where(F.softplus(against[:, None] + away / self.temperature), there)
 
 
 class InfoNCE(PairLoss):
@@ -112,10 +112,10 @@ class InfoNCE(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        scores = pairs.distance / -self.temperature  # (anchors, references)
-        ours, theirs = log_sum_where(scores, pairs.positive), log_sum_where(scores, pairs.negative)  # (anchors,)
-        some = pairs.positive.any(dim=1)
-        return mean_where(F.softplus(torch.where(some, theirs - ours, 0.0)), some)
+        everything = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (anchors,)
+        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        own = log_sum_where(away, there, -1 / self.temperature)
+        return mean_where(everything - own, there.any(dim=1))
 
 
 class NPair(PairLoss):
@@ -143,13 +143,21 @@ class NPair(PairLoss):
         self.metric = metric or Cosine()
         self.mining = mining or All()
 
+    def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
+        """As every loss of pairs: of the first of each class against the first positives of all."""
+        if references is None:
+            references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
+        positive, _ = positives_and_negatives(labels, references)
+        anchors = positive.any(dim=1).nonzero()[:, 0]
+        _, of_class = torch.unique(labels[anchors], return_inverse=True)
+        first = torch.full((int(of_class.max()) + 1 if len(anchors) else 0,), len(labels), device=labels.device)
+        rows = first.scatter_reduce(0, of_class, anchors, "amin")  # (classes,)
+        columns = positive[rows].to(torch.int8).argmax(dim=1)  # (classes,)
+        stand_ins = References(references.embeddings[columns], references.labels[columns])
+        return super().forward(embeddings[rows], labels[rows], stand_ins)
+
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        anchors = pairs.positive.any(dim=1).nonzero()[:, 0]
-        _, of_class = torch.unique(pairs.labels[anchors], return_inverse=True)
-        first = torch.full((int(of_class.max()) + 1 if len(anchors) else 0,), len(pairs.labels), device=anchors.device)
-        rows = first.scatter_reduce(0, of_class, anchors, "amin")  # (classes,)
-        columns = pairs.positive[rows].to(torch.int8).argmax(dim=1)  # the first positive of each
-        scores = pairs.distance[rows][:, columns] / -self.temperature  # (classes, classes)
-        counts = pairs.negative[rows][:, columns] | torch.eye(len(rows), dtype=torch.bool, device=rows.device)
-        return (log_sum_where(scores, counts) - scores.diagonal()).sum() / max(len(rows), 1)
+        against = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (classes,)
+        away = pairs.distance.diagonal()
+        return (against + away / self.temperature).sum() / max(len(away), 1)

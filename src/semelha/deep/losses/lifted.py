@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.masks import log_sum_where, mean_where
+from semelha.deep.losses.blocks import log_sum_where
+from semelha.deep.losses.masks import few, mean_where
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -39,11 +40,10 @@ class LiftedStructure(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        near = self.margin - pairs.distance  # (anchors, references)
-        of_anchor = log_sum_where(near, pairs.negative, dim=1)  # (anchors,)
-        of_reference = log_sum_where(near, pairs.negative, dim=0)  # (references,)
+        of_anchor = log_sum_where(pairs.distance, pairs.negative, -1)  # (anchors,)
+        of_reference = log_sum_where(pairs.distance.T, pairs.negative.T, -1)  # (references,)
         row, column = pairs.positive.nonzero(as_tuple=True)
-        against = torch.logaddexp(of_anchor[row], of_reference[column])
+        against = torch.logaddexp(of_anchor[row], of_reference[column]) + self.margin
         lifted = F.relu(against + pairs.distance[row, column]).square() / 2
         return lifted.sum() / max(len(row), 1)
 
@@ -74,6 +74,6 @@ class GeneralizedLifted(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        far = log_sum_where(pairs.distance, pairs.positive)  # (anchors,)
-        near = log_sum_where(self.margin - pairs.distance, pairs.negative)
+        far = log_sum_where(*few(pairs.distance, pairs.positive))  # (anchors,)
+        near = log_sum_where(pairs.distance, pairs.negative, -1) + self.margin
         return mean_where(F.relu(far + near), pairs.positive.any(dim=1) & pairs.negative.any(dim=1))

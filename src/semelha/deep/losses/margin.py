@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semelha.deep.losses.masks import weighted
 from semelha.deep.losses.mining import DistanceWeighted, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -54,13 +54,18 @@ class MarginLoss(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        beta = self.beta[pairs.labels][:, None] if isinstance(self.beta, Tensor) else self.beta
-        apart = F.relu(pairs.distance - beta + self.margin) * pairs.positive  # (anchors, references)
-        close = F.relu(beta - pairs.distance + self.margin) * pairs.negative
-        negatives = pairs.negative.sum(dim=1)  # (anchors,)
-        positives = pairs.positive.sum(dim=1)
-        total = (apart.sum(dim=1) * negatives + close.sum(dim=1) * positives).sum()
-        count = ((apart > 0).sum(dim=1) * negatives + (close > 0).sum(dim=1) * positives).sum()
+        beta = self.beta[pairs.labels][:, None] if isinstance(self.beta, Tensor) else self.beta  # (anchors, 1)
+        distance = pairs.distance.detach()
+        apart = pairs.positive & (distance > beta - self.margin)  # (anchors, references)
+        close = pairs.negative & (distance < beta + self.margin)
+        negatives = pairs.negative.sum(dim=1, keepdim=True).to(distance.dtype)  # (anchors, 1)
+        positives = pairs.positive.sum(dim=1, keepdim=True).to(distance.dtype)
+        # Where it is not 0, a bracket is linear: the sum of all of them is one of distances with weights.
+        weights = torch.where(apart, negatives, 0.0).sub_(torch.where(close, positives, 0.0))
+        beyond = apart.sum(dim=1, keepdim=True) * negatives
+        within = close.sum(dim=1, keepdim=True) * positives
+        count = (beyond + within).sum()
+        total = weighted(weights, pairs.distance) + (beta * (within - beyond)).sum() + self.margin * count
         if isinstance(beta, Tensor):
-            total = total + self.nu * (beta[:, 0] * positives * negatives).sum()
+            total = total + self.nu * (beta * positives * negatives).sum()
         return total / count.clamp(min=1)

@@ -19,11 +19,29 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     return sum_where(values, mask) / mask.sum().clamp(min=1)
 
 
-def mean_of_active(values: Tensor) -> Tensor:
-    """Mean of the values above 0, none being below, a scalar; 0 where all are 0."""
-    return values.sum() / (values > 0).sum().clamp(min=1)
+def weighted(weights: Tensor, distance: Tensor) -> Tensor:
+    """Σ w d, a scalar: what a sum of hinges is where their being active is known."""
+    return torch.dot(weights.reshape(-1), distance.reshape(-1))
 
 
-def log_sum_where(scores: Tensor, mask: Tensor, dim: int = 1) -> Tensor:
-    """Log of the sum of the exponentials under the mask: (n, m) → (n,), about `LOW` where a row has none."""
-    return torch.where(mask, scores, LOW).logsumexp(dim)
+def slots(mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The columns of each row under the mask, side by side: (n, m) bool → (n, most) int64, and which are there, bool.
+
+    `most` is the largest number in a row. What is not there has the place 0.
+    """
+    count = mask.sum(dim=1)  # (n,)
+    most = int(count.max()) if len(mask) else 0
+    row, column = mask.nonzero(as_tuple=True)
+    slot = torch.arange(len(row), device=mask.device) - (count.cumsum(0) - count)[row]
+    places = torch.zeros(len(mask), most, dtype=torch.int64, device=mask.device)
+    places[row, slot] = column
+    return places, torch.arange(most, device=mask.device) < count[:, None]
+
+
+def few(distance: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """The distances of each row under the mask, side by side, and which are there, bool: (n, m) → (n, most) both.
+
+    For a mask that has few in each row, as that of the positives.
+    """
+    places, there = slots(mask)
+    return distance.gather(1, places), there

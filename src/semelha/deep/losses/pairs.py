@@ -105,8 +105,14 @@ def compared(embeddings: Tensor, labels: Tensor, references: References | None, 
         own = torch.arange(len(labels), device=labels.device)
         references = References(embeddings, labels, own)
     distance = distances(embeddings, references.embeddings, metric)
-    same = labels[:, None] == references.labels  # (anchors, references)
+    positive, negative = positives_and_negatives(labels, references)
+    return Pairs(distance, positive, negative, labels, references.labels, embeddings.shape[1])
+
+
+def positives_and_negatives(labels: Tensor, references: References) -> tuple[Tensor, Tensor]:
+    """(anchors, references) bool: pairs of one class without an anchor and itself, and pairs of two classes."""
+    same = labels[:, None] == references.labels
     negative = ~same
     if references.own is not None:
         same[torch.arange(len(labels), device=labels.device), references.own] = False
-    return Pairs(distance, same, negative, labels, references.labels, embeddings.shape[1])
+    return same, negative

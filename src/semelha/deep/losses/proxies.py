@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semelha.deep.losses.masks import log_sum_where
+from semelha.deep.losses.blocks import log_sum_where
 from semelha.deep.losses.sphere import cosines, distances, of_vectors, unit
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Euclidean, Metric, SquaredEuclidean
@@ -76,11 +76,11 @@ class ProxyAnchor(nn.Module):
         self.metric = metric or Cosine()
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        beyond = distances(embeddings, self.proxies, of_vectors(self.metric)) - 1  # (batch, classes)
-        positive = labels[:, None] == torch.arange(beyond.shape[1], device=labels.device)
-        apart = F.softplus(log_sum_where(self.scale * (beyond + self.margin), positive, dim=0))  # (classes,)
-        close = F.softplus(log_sum_where(self.scale * (self.margin - beyond), ~positive, dim=0))
-        return apart.sum() / positive.any(dim=0).sum() + close.mean()
+        away = distances(self.proxies, embeddings, of_vectors(self.metric))  # (classes, batch)
+        positive = torch.arange(len(away), device=labels.device)[:, None] == labels
+        apart = log_sum_where(away, positive, self.scale) + self.scale * (self.margin - 1)  # (classes,)
+        close = log_sum_where(away, ~positive, -self.scale) + self.scale * (self.margin + 1)
+        return F.softplus(apart).sum() / positive.any(dim=1).sum() + F.softplus(close).mean()
 
 
 class SoftTriple(nn.Module):

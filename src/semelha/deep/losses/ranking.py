@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from semelha.deep.losses.counting import slots
-from semelha.deep.losses.masks import mean_where
+from semelha.deep.losses.blocks import by_rows
+from semelha.deep.losses.masks import mean_where, slots
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -48,17 +48,21 @@ class FastAP(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        place = (pairs.distance * (self.bins / self.most)).clamp(0, self.bins)  # (anchors, references)
+        count = pairs.positive.sum(dim=1)  # (anchors,)
+        precision = by_rows(self._precision, pairs.distance, pairs.positive, pairs.negative)  # (anchors,)
+        return mean_where(1 - precision / count.clamp(min=1), count > 0)
+
+    def _precision(self, distance: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
+        """Σ h⁺ H⁺ / H over the bins: (rows, references) → (rows,)."""
+        place = (distance * (self.bins / self.most)).clamp(0, self.bins)
         below = place.detach().floor().clamp(max=self.bins - 1)
         share = place - below  # of the upper of its two bins
         below = below.long()
-        positives = self._histogram(share, below, pairs.positive)  # (anchors, bins + 1)
-        everything = positives + self._histogram(share, below, pairs.negative)
+        positives = self._histogram(share, below, positive)  # (rows, bins + 1)
+        everything = positives + self._histogram(share, below, negative)
         gained = positives * positives.cumsum(dim=1)
         there = gained > 0
-        precision = torch.where(there, gained / torch.where(there, everything.cumsum(dim=1), 1.0), 0.0).sum(dim=1)
-        count = pairs.positive.sum(dim=1)  # (anchors,)
-        return mean_where(1 - precision / count.clamp(min=1), count > 0)
+        return torch.where(there, gained / torch.where(there, everything.cumsum(dim=1), 1.0), 0.0).sum(dim=1)
 
     def _histogram(self, share: Tensor, below: Tensor, mask: Tensor) -> Tensor:
         empty = share.new_zeros(len(share), self.bins + 1)

@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.masks import log_sum_where, mean_where
+from semelha.deep.losses.blocks import by_rows, log_sum_where
+from semelha.deep.losses.masks import few, mean_where
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -48,10 +49,9 @@ class MultiSimilarity(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        beyond = pairs.distance - self.base  # (anchors, references)
-        apart = F.softplus(log_sum_where(self.alpha * beyond, pairs.positive)) / self.alpha  # (anchors,)
-        close = F.softplus(log_sum_where(-self.beta * beyond, pairs.negative)) / self.beta
-        return (apart + close).sum() / max(len(apart), 1)
+        apart = log_sum_where(*few(pairs.distance, pairs.positive), self.alpha) - self.alpha * self.base  # (anchors,)
+        close = log_sum_where(pairs.distance, pairs.negative, -self.beta) + self.beta * self.base
+        return (F.softplus(apart) / self.alpha + F.softplus(close) / self.beta).sum() / max(len(apart), 1)
 
 
 class Circle(PairLoss):
@@ -88,8 +88,13 @@ class Circle(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        distance, held, m = pairs.distance, pairs.distance.detach(), self.m  # (anchors, references)
-        apart = log_sum_where(self.gamma * F.relu(held + m) * (distance - m), pairs.positive)  # (anchors,)
-        close = log_sum_where(self.gamma * F.relu(1 + m - held) * (1 - m - distance), pairs.negative)
-        both = pairs.positive.any(dim=1) & pairs.negative.any(dim=1)
+        both = pairs.positive.any(dim=1) & pairs.negative.any(dim=1)  # (anchors,)
+        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        apart = log_sum_where(self.gamma * F.relu(away.detach() + self.m) * (away - self.m), there)  # (anchors,)
+        close = by_rows(self._close, pairs.distance, pairs.negative)  # (anchors,)
         return mean_where(F.softplus(torch.where(both, apart + close, 0.0)), both)
+
+    def _close(self, distance: Tensor, negative: Tensor) -> Tensor:
+        """Log of the sum over the negatives: (rows, references) → (rows,)."""
+        weight = self.gamma * F.relu(1 + self.m - distance.detach())
+        return log_sum_where(weight * (1 - self.m - distance), negative)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from semelha.deep.losses.blocks import in_blocks, linked
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
-from semelha.metrics import Cosine, Metric
+from semelha.metrics import Cosine, MappedMetric, Metric
+
+NUMBERS = 1 << 22  # made at a time, by a metric that compares pair by pair
 
 
 def at_least_float32(x: Tensor) -> Tensor:
@@ -64,5 +69,8 @@ def distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer)
     with torch.autocast(anchors.device.type, enabled=False):
         q = placed(anchors, metric)
         s = q if references is anchors else placed(references, metric)
-        found: Tensor = metric.pairwise(q, s, check=False)  # NaN is for the training to notice
-    return found
+        if isinstance(metric, MappedMetric) and metric.each_by_maps:  # which may be learned
+            return linked(metric, metric.query_map(q), metric.stored_map(s))
+        # NaN is for the training to notice. A metric without maps makes (rows, references, dim) numbers.
+        rows = 64 if metric.exact_map else max(1, NUMBERS // max(1, s.numel()))
+        return in_blocks(partial(metric.pairwise, check=False), q, s, rows)

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from semelha.deep.losses.counting import slots
+from semelha.deep.losses.masks import slots, weighted
 from semelha.deep.losses.mining import Mining, SemiHard
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -77,4 +77,4 @@ class Triplet(PairLoss):
 def mean_hinge(weights: Tensor, pairs: Pairs, margin: float) -> Tensor:
     """Mean over the counted triplets of d(a, p) − d(a, n) + margin; 0 where there are none. Weights as by `Mining`."""
     count = torch.where(pairs.positive, weights, 0).sum()
-    return ((weights * pairs.distance).sum() + margin * count) / count.clamp(min=1)
+    return (weighted(weights, pairs.distance) + margin * count) / count.clamp(min=1)
