@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,9 @@ from semelha.errors import UsageError
 from semelha.metrics import METRICS, Mahalanobis, Metric
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from semelha.deep.losses import Mining, PairLoss
     from semelha.deep.metric_layer import MetricLayer
+    from semelha.deep.recipe import LossFactory
 
 
 class Loss(StrEnum):
@@ -122,7 +121,7 @@ class ChosenLoss:
         """Where the embeddings lie that its distance takes."""
         return "sphere" if self.metric is None or METRICS[self.metric].domain == "vectors" else "simplex"
 
-    def __call__(self, pictures: NDArray[np.int64], dim: int) -> nn.Module:
+    def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
         """The loss, from the pictures of each class and the length of an embedding."""
         if self.loss not in pair_losses():
             return class_losses()[self.loss](pictures, dim)
@@ -161,7 +160,7 @@ def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
     }
 
 
-def class_losses() -> dict[Loss, Callable[[NDArray[np.int64], int], nn.Module]]:
+def class_losses() -> dict[Loss, LossFactory]:
     """The losses that know the classes: makers from the pictures of each class and the length of an embedding."""
     from semelha.deep import losses as L
 
