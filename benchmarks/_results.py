@@ -23,6 +23,9 @@ PACKAGES = (
     "faiss-cpu",
     "kornia",
     "pytorch-metric-learning",
+    "usearch",
+    "voyager",
+    "hnswlib",
 )
 
 
@@ -45,7 +48,7 @@ def write_section(title: str, body: str) -> None:
 
 
 def _circumstances() -> str:
-    versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := _version(name)))
+    versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := version_of(name)))
     command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     return (
@@ -61,7 +64,7 @@ def _processor() -> str:
     return found[1].strip() if found else platform.processor() or platform.machine()
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:

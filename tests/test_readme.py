@@ -1,4 +1,4 @@
-"""The README's Python runs as it stands there."""
+"""The Python of the README and of the docs runs as it stands there."""
 
 import re
 from pathlib import Path
@@ -33,3 +33,10 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     assert "granny-smith" in [subject.name for subject in gallery.subjects()]
     assert gallery.identify("a.jpg").candidates[0].subject == "granny-smith"
     gallery.close()
+
+
+def test_the_python_of_the_docs_on_search_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (README.parent / "docs" / "search.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, "search.md", "exec"), {})
+    assert capsys.readouterr().out.strip() == code.rsplit("# ")[-1].strip()

@@ -16,9 +16,11 @@ from typer.main import get_command
 
 from semelha.cli.app import app, main
 from semelha.embedders import Model
+from semelha.errors import IndexFileError
+from semelha.gallery import Gallery
 from semelha.images import glyphs
 
-COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "evaluate", "doctor"]
+COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "index", "evaluate", "doctor"]
 SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
 
 
@@ -83,6 +85,42 @@ def test_the_whole_way(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest
     assert run(capsys, "subjects", "remove", shop, "thing 3", "--yes")[0] == 0
     names = [each["name"] for each in answer(capsys, "subjects", "list", shop)["subjects"]]
     assert names == ["Ding Zwei", "thing 0", "thing 1"]
+
+
+def test_the_index_of_a_gallery(
+    tiny: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("semelha.index.segment.DELTA", 5)
+    shop = tmp_path / "shop"
+    assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
+    assert (shop / "index" / "manifest").exists(), "enrolling many settles the index"
+    found = answer(capsys, "index", shop)
+    assert found["vectors"] == 12
+    assert found["recall"] == 0.99
+    assert found["on_disk"] == found["change"]
+    (segment,) = found["segments"]
+    assert (segment["kind"], segment["state"], segment["vectors"]) == ("linear", "made", 12)
+    assert "a scan takes no longer" in segment["why"]
+    assert answer(capsys, "index", shop, "--rebuild", "--recall", "1")["segments"][0]["why"].startswith("all neighbors")
+    status, out, err = run(capsys, "index", shop)
+    assert status == 0, err
+    assert "all neighbors are wanted" in out
+    assert "12 vectors" in out
+    assert "on the disk; recall wanted 1" in out
+    assert run(capsys, "index", shop, "--recall", "1.5")[0] == 2
+
+
+def test_enrolled_is_enrolled_also_where_the_index_cannot_be_saved(
+    tiny: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(gallery: Gallery, *, rebuild: bool = False) -> None:
+        raise IndexFileError("manifest cannot be written: no space left")
+
+    monkeypatch.setattr(Gallery, "settle", full)
+    status, out, err = run(capsys, "enroll", tmp_path / "shop", "--model", tiny.folder, "--from", photos)
+    assert status == 0
+    assert "12 examples added" in out
+    assert "note: the index is not saved: manifest cannot be written" in err
 
 
 def test_what_people_read(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,6 +120,13 @@ def test_vectors_of_another_model_are_refused(gallery: Gallery, tmp_path: Path) 
     assert gallery.identify(noise(1)).subject == "a"
 
 
+def test_vectors_that_are_none_are_refused(gallery: Gallery) -> None:
+    for vectors in (np.empty((0, 8)), np.full((1, 8), np.nan), np.ones((1, 7))):
+        with pytest.raises(UsageError):
+            gallery.enroll_vectors("a", vectors, ["1"] * len(vectors), fingerprint=gallery.model.fingerprint)
+    assert gallery.subjects() == []
+
+
 def test_a_swapped_model_is_refused(gallery: Gallery, tmp_path: Path) -> None:
     tiny_model(tmp_path / "other", seed=5)
     gallery.close()

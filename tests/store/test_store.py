@@ -1,62 +1,30 @@
-"""The store: transactions, versions, damage."""
+"""The store: transactions, numbered changes, damage."""
 
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semelha.errors import GalleryError, GalleryTooNew
-from semelha.store import NewExample, Store
-from semelha.store.schema import VERSION
+from semelha.errors import GalleryError, SubjectNotFound
+from semelha.store import NewExample, Plan, Scores, Store
+from semelha.store.store import PATIENCE
 
-VERSION_1 = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE subjects (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL) STRICT;
-CREATE TABLE examples (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    subject_id INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
-    vector BLOB NOT NULL, content_hash TEXT NOT NULL, created TEXT NOT NULL,
-    UNIQUE (subject_id, content_hash)
-) STRICT;
-CREATE INDEX examples_by_content ON examples (content_hash);
-CREATE TABLE pictures (
-    example_id INTEGER PRIMARY KEY REFERENCES examples (id) ON DELETE CASCADE, data BLOB NOT NULL
-) STRICT;
-INSERT INTO subjects VALUES (1, 'old', '2026-01-01T00:00:00+00:00');
-INSERT INTO examples VALUES (7, 1, x'0000803f00000040', 'hash', '2026-01-01T00:00:00+00:00');
-INSERT INTO pictures VALUES (7, x'01');
-PRAGMA user_version = 1;
-"""
+
+def scores(change: int) -> Scores:
+    one, two, three = (np.array([number]) for number in (1, 2, 3))
+    return Scores(change, one, two, three, np.array([0.1]))
+
+
+def change_of(store: Store) -> int:
+    with store.reading() as view:
+        return view.change
 
 
 def example(number: int, picture: bytes | None = None) -> NewExample:
     return NewExample(np.array([number, 0.5], np.float32), f"hash {number}", f"{number}.png", picture)
-
-
-def test_a_version_1_database_becomes_one_of_today(tmp_path: Path) -> None:
-    database = sqlite3.connect(tmp_path / "s.sqlite")
-    database.executescript(VERSION_1)
-    database.close()
-    store = Store(tmp_path / "s.sqlite")
-    examples, vectors = store.examples()
-    assert [(e.id, e.subject, e.source, e.content_hash) for e in examples] == [(7, "old", "", "hash")]
-    assert vectors.tolist() == [[1.0, 2.0]]
-    assert store.picture(7) == b"\x01"
-    assert store.strangers().size == 0
-    store.add("old", [example(1)])
-    store.close()
-    database = sqlite3.connect(tmp_path / "s.sqlite")
-    assert database.execute("PRAGMA user_version").fetchone() == (VERSION,)
-    database.close()
-
-
-def test_a_newer_database_is_refused(tmp_path: Path) -> None:
-    database = sqlite3.connect(tmp_path / "s.sqlite")
-    database.execute(f"PRAGMA user_version = {VERSION + 1}")
-    database.close()
-    with pytest.raises(GalleryTooNew):
-        Store(tmp_path / "s.sqlite")
 
 
 def test_files_that_are_no_store(tmp_path: Path) -> None:
@@ -79,7 +47,9 @@ def test_a_full_disk_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
     store._db.execute(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(GalleryError, match="full"):
         store.add("b", [example(2, b"x" * 100_000)])
-    assert [subject.name for subject in store.subjects()] == ["a"]
+    with store.reading() as view:
+        assert [subject.name for subject in view.subjects()] == ["a"]
+        assert view.change == 2
     store.close()
 
 
@@ -91,25 +61,111 @@ def test_a_read_only_file_is_said(tmp_path: Path) -> None:
     store.close()
 
 
-def test_generation_changes_with_every_change_by_anyone(tmp_path: Path) -> None:
+def test_every_write_is_one_change_whoever_makes_it(tmp_path: Path) -> None:
     one, other = Store(tmp_path / "s.sqlite"), Store(tmp_path / "s.sqlite")
-    first = one.generation()
-    assert one.generation() == first
-    other.add("a", [example(1)])
-    second = one.generation()
-    assert second != first
+    assert change_of(one) == 1
+    other.add("a", [example(1), example(2)])
+    assert change_of(one) == 2
     one.rename("a", "b")
-    assert one.generation() != second
+    assert change_of(other) == 3
+    other.remove("b")
+    assert change_of(one) == 4
+    one.set_plan("subjects", 0.1, 0, scores(4))
+    assert change_of(other) == 5
+    with pytest.raises(SubjectNotFound):
+        one.remove("nobody")
+    assert change_of(one) == 5, "what failed is none"
     one.close()
     other.close()
 
 
-def test_removing_a_subject_removes_its_pictures(tmp_path: Path) -> None:
+def test_what_is_derived_is_no_change(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.sqlite")
+    store.set_plan("subjects", 0.1, 0, scores(1))
+    with store.reading() as view:
+        plan = view.plan()
+    assert plan is not None
+    store.keep_scores(plan, scores(2))
+    store.trim(1)
+    assert change_of(store) == 2
+    store.close()
+
+
+def test_scores_are_kept_for_the_plan_that_is_in_force_and_never_older_ones(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s.sqlite")
+
+    def kept() -> int:
+        with store.reading() as view:
+            found = view.scores()
+        assert found is not None
+        assert (found.subjects.tolist(), found.examples.tolist(), found.nearest.tolist()) == ([1], [2], [3])
+        assert found.distances.tolist() == [0.1]
+        return found.change
+
+    store.set_plan("subjects", 0.1, 0, scores(1))
+    with store.reading() as view:
+        first = view.plan()
+    assert first is not None
+    for change, expected in [(5, 5), (4, 5), (6, 6)]:
+        store.keep_scores(first, scores(change))
+        assert kept() == expected
+    store.set_plan("strangers", 0.1, 0, scores(3), np.ones((2, 2), np.float32))
+    store.keep_scores(first, scores(9))
+    assert kept() == 3
+    with store.reading() as view:
+        assert view.plan() == Plan("strangers", 0.1, 0, 3)
+        assert view.strangers().tolist() == [[1, 1], [1, 1]]
+    store.close()
+
+
+def test_the_log_does_not_grow_without_end_where_views_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.store.store.LONG_LOG", 1 << 17)
+    store, stop = Store(tmp_path / "s.sqlite"), threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            with store.reading() as view:
+                view.subjects()
+                time.sleep(0.002)
+
+    threads = [threading.Thread(target=read) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    sizes = []
+    for number in range(100):
+        store.add(f"s{number}", [example(number, b"x" * 10_000)])
+        sizes.append((tmp_path / "s.sqlite-wal").stat().st_size)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(sizes)[-10] < 1 << 18
+    store.close()
+
+
+def test_a_view_that_stays_does_not_hold_up_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.store.store.LONG_LOG", 1 << 18)
+    store = Store(tmp_path / "s.sqlite")
+    with store.reading() as view:
+        started = time.perf_counter()
+        for number in range(30):
+            store.add(f"s{number}", [example(number, b"x" * 10_000)])
+        assert time.perf_counter() - started < 10 * PATIENCE / 1000
+        assert view.subject_count() == 0
+    assert store.remove("s1") == 1
+    store.close()
+
+
+def test_removing_a_subject_removes_its_vectors_and_pictures(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.sqlite")
     (number,) = store.add("a", [example(1, b"picture")])
-    assert store.picture(number) == b"picture"
+    with store.reading() as view:
+        assert view.picture(number) == b"picture"
     assert store.remove("a") == 1
-    assert store.picture(number) is None
+    with store.reading() as view:
+        assert view.picture(number) is None
+        assert view.vectors([number]) == {}
     store.close()
+    with pytest.raises(GalleryError, match="closed"), store.reading():
+        pass
     with pytest.raises(GalleryError, match="closed"):
-        store.subjects()
+        store.add("a", [example(1)])

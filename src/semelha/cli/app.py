@@ -11,7 +11,7 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import demo, doctor, galleries, models
+from semelha.cli import demo, doctor, galleries, indexes, models
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -31,6 +31,7 @@ app.command("identify")(galleries.identify)
 app.command("verify")(galleries.verify)
 app.add_typer(galleries.subjects, name="subjects")
 app.command("calibrate")(galleries.calibrate)
+app.command("index")(indexes.index)
 app.command("evaluate")(models.evaluate)
 app.command("doctor")(doctor.doctor)
 

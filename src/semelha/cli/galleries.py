@@ -11,7 +11,7 @@ from typer import Argument, Exit, Option, Typer, confirm
 
 from semelha.cli.models import read
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
-from semelha.errors import UsageError
+from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Enrollment, Gallery
 from semelha.recognition import Identification
 from semelha.recognition.calibrate import needed
@@ -43,6 +43,8 @@ def enroll(
         if dataset is not None:
             with progress_bars() as bar:
                 done = opened.enroll_dataset(dataset, progress=bar("enrolling"))
+                bar("bringing the index up to date")
+                _settle(opened)
         else:
             done = [opened.enroll(subject or "", list(pictures or []))]
         total = len(opened)
@@ -180,6 +182,13 @@ def _opened_or_made(path: Path, model: Path | None, keep_pictures: bool) -> Gall
     if model is None or path.exists():
         return Gallery.open(path)
     return Gallery.create(path, model, keep_pictures=keep_pictures)
+
+
+def _settle(gallery: Gallery) -> None:
+    try:
+        gallery.settle()
+    except IndexFileError as error:  # everything is enrolled; the next who opens the gallery tries again
+        stderr.print(f"[yellow]note:[/] the index is not saved: {escape(str(error))}")
 
 
 def _cells(one: Identification) -> tuple[str, ...]:

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import PictureError
-from semelha.gallery.state import State
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
-from semelha.store import NewExample
+from semelha.store import NewExample, View
 
 logger = logging.getLogger(__name__)
 
@@ -69,17 +68,23 @@ def new_examples(
     return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
 
 
-def one_of_each(strangers: Dataset | Sequence[Source], state: State, seed: int) -> list[Picture]:
+def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:
     """One picture of each stranger, without those enrolled or trained on; without labels each picture is a stranger."""
-    enrolled = {example.content_hash for example in state.examples}
-    trained = set(state.model.card.content_hashes)
+    trained = set(model.card.content_hashes)
     pictures = list(strangers) if isinstance(strangers, Dataset) else as_pictures(strangers)
-    classes = {*state.model.card.classes, *state.subjects} if isinstance(strangers, Dataset) else set()
+    classes = set(model.card.classes) if isinstance(strangers, Dataset) else set()
+
+    def strange(picture: Picture) -> bool:
+        if picture.label in classes or (isinstance(strangers, Dataset) and view.has_subject(picture.label)):
+            return False
+        content = content_hash(picture.pixels())
+        return content not in trained and not view.subjects_with(content)
+
     chosen: dict[str, Picture] = {}
     for i in np.random.default_rng(seed).permutation(len(pictures)):
-        picture = pictures[i]
-        if picture.label not in classes and content_hash(picture.pixels()) not in enrolled | trained:
-            chosen.setdefault(picture.label or f"#{i}", picture)
+        stranger = pictures[i].label or f"#{i}"
+        if stranger not in chosen and strange(pictures[i]):
+            chosen[stranger] = pictures[i]
     left_out = len({picture.label or f"#{i}" for i, picture in enumerate(pictures)}) - len(chosen)
     if left_out:
         logger.warning("%d strangers are enrolled, or the model was trained on them: left out", left_out)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,10 @@ from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
 from semelha.gallery.examples import Enrollment, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
-from semelha.gallery.state import State
+from semelha.gallery.scores import of_strangers, of_subjects, rule_of
+from semelha.gallery.segments import RECALL, Segments
+from semelha.gallery.state import Memory
+from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
 from semelha.recognition import Calibration, Identification, Verification, decide
 from semelha.recognition.identify import UNCALIBRATED
@@ -27,19 +30,23 @@ logger = logging.getLogger(__name__)
 
 
 class Gallery:
-    """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`.
+    """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`, `index/`.
 
     Made by `Gallery.create` and `Gallery.open`; closes itself as a context manager. May be used from several threads,
     and its folder by several processes.
     """
 
-    def __init__(self, path: Path, model: Model, store: Store, *, keep_pictures: bool) -> None:
+    def __init__(
+        self, path: Path, model: Model, store: Store, *, keep_pictures: bool, segments: Segments | None = None
+    ) -> None:
         self.path = path
         self.model = model
         self.keep_pictures = keep_pictures
         self._store = store
-        self._state: State | None = None
-        self._lock = threading.Lock()
+        segments = segments or Segments(path, model)
+        self._memory = Memory(store, model, segments)
+        self._upkeep = Upkeep(self._memory, store, segments)
+        self._memory.on_upkeep = self._upkeep.soon
 
     @classmethod
     def create(
@@ -48,6 +55,8 @@ class Gallery:
         model: Model | str | os.PathLike[str],
         *,
         keep_pictures: bool = True,
+        recall: float | None = None,
+        threads: int | None = None,
     ) -> Gallery:
         """Make an empty gallery with a copy of the model.
 
@@ -58,20 +67,37 @@ class Gallery:
         model : Model or path
         keep_pictures : bool
             Keep a small re-encoded copy of every enrolled picture.
+        recall : float, optional
+            As for `open`, here and whenever none is given there; by default 0.99.
+        threads : int, optional
+            As for `open`, here.
 
         Raises
         ------
         GalleryError
             The folder exists or cannot be written.
         ModelError
+        UsageError
+            There is no such recall or number of threads.
         """
         embedder = model if isinstance(model, Model) else load_embedder(model)
-        make_folder(Path(path), embedder, keep_pictures=keep_pictures)
-        return cls.open(path)
+        Segments(Path(path), embedder, recall, threads).empty()
+        make_folder(Path(path), embedder, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
+        return cls.open(path, threads=threads)
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str]) -> Gallery:
+    def open(cls, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None) -> Gallery:
         """Open a gallery.
+
+        Parameters
+        ----------
+        path : path
+        recall : float, optional
+            Part of the ten nearest examples that a search finds at least, on average, where it is large and does not
+            compare with all; 1 for all always, which takes longer. By default what its index was made for, or else the
+            gallery. Another recall than that makes the index anew, for this and for all that open it later.
+        threads : int, optional
+            That search and merge at a time, for all callers together; by default one for each processor.
 
         Raises
         ------
@@ -80,6 +106,8 @@ class Gallery:
         FingerprintMismatch
             The model in it is not the one it was made with.
         ModelError
+        UsageError
+            There is no such recall or number of threads.
         """
         folder = Path(path)
         settings = read_settings(folder)
@@ -88,7 +116,9 @@ class Gallery:
             raise FingerprintMismatch(
                 f"{folder} holds vectors of the model {settings.fingerprint[:12]}, but has {model.fingerprint[:12]}"
             )
-        return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures)
+        segments = Segments(folder, model, recall, threads, settings.recall)
+        segments.empty()
+        return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures, segments=segments)
 
     def __enter__(self) -> Gallery:
         return self
@@ -99,15 +129,19 @@ class Gallery:
         self.close()
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Let go of the database; a merge in the background is ended, and done another time."""
+        self._upkeep.close()
+        self._memory.keep_scores()
         self._store.close()
 
     def __len__(self) -> int:
-        return len(self._now().subjects)
+        with self._store.reading() as view:
+            return view.subject_count()
 
     def subjects(self) -> list[Subject]:
         """Every subject, by name."""
-        return self._store.subjects()
+        with self._store.reading() as view:
+            return view.subjects()
 
     def enroll(self, subject: str, pictures: Source | Sequence[Source]) -> Enrollment:
         """Add pictures to a subject, all or none. They are on the disk when this returns.
@@ -165,6 +199,8 @@ class Gallery:
         ------
         FingerprintMismatch
             They are of another model.
+        UsageError
+            There are none, or they are no vectors that the model's metric can take.
         """
         if fingerprint != self.model.fingerprint:
             raise FingerprintMismatch(
@@ -174,6 +210,9 @@ class Gallery:
         vectors = np.asarray(vectors, np.float32)
         if vectors.shape != (len(sources), self.model.dim) or not np.isfinite(vectors).all():
             raise UsageError(f"there must be {len(sources)} vectors of {self.model.dim} finite numbers")
+        if not len(vectors):
+            raise UsageError(f"there are no vectors of {subject} to enroll")
+        self.model.metric.check(vectors, "the vectors")
         pairs = zip(vectors, sources, strict=True)
         return self._enroll(
             checked(subject), [NewExample(v, content_hash(v.view(np.uint8)), s, None) for v, s in pairs]
@@ -189,7 +228,8 @@ class Gallery:
 
     def picture(self, example: int) -> bytes | None:
         """The small copy kept of an example, as a WebP file."""
-        return self._store.picture(example)
+        with self._store.reading() as view:
+            return view.picture(example)
 
     def identify(self, picture: Source, *, k: int = 5) -> Identification:
         """Name what a picture shows, or say that it is unknown.
@@ -212,8 +252,9 @@ class Gallery:
         """`identify` for vectors (n, dim) of the gallery's own model."""
         if k < 1:
             raise UsageError(f"k is {k}: at least one candidate is listed")
-        state = self._now()
-        return [decide(one, state.calibration, state.place) for one in state.candidates(vectors, k)]
+        with self._memory.now() as state:
+            calibration, place = (state.rule.calibration, state.rule.place) if state.rule else (None, {})
+            return [decide(one, calibration, place) for one in state.candidates(vectors, k)]
 
     def verify(self, picture: Source, against: str | Source, *, subject: bool = False) -> Verification:
         """Do two pictures show the same thing, or does a picture show a subject?
@@ -230,24 +271,20 @@ class Gallery:
         The rate of the calibration is that of a search of the whole gallery. A single comparison is easier to pass by
         chance only for as many subjects as there are, so here it errs on the safe side.
         """
-        state = self._now()
-        if subject:
-            name = str(against)
-            rows = [i for i, example in enumerate(state.examples) if example.subject == name]
-            if not rows:
+        name = str(against) if subject else None
+        embedded = self.model.embed([picture] if subject else [picture, against])
+        with self._memory.now() as state:
+            stored = embedded[1:] if name is None else state.view.vectors_of(name)
+            if not len(stored):
                 raise SubjectNotFound(f"no subject is called {name!r}")
-            probe, stored = self.model.embed([picture]), state.vectors[rows]
-        else:
-            both = self.model.embed([picture, against])
-            name, probe, stored = None, both[:1], both[1:]
-        pairs = self.model.metric.pairwise(probe.astype(np.float64), stored.astype(np.float64))
+            rule = state.rule
+        pairs = self.model.metric.pairwise(embedded[:1].astype(np.float64), stored.astype(np.float64))
         distance = float(pairs.min())
-        if state.calibration is None:
+        if rule is None:
             return Verification(None, distance, None, name, UNCALIBRATED)
-        nearest = np.array([state.place.get(name, -1) if name else -1])
-        p_value = float(state.calibration.p_values(np.array([distance]), nearest)[0])
-        same = p_value <= state.calibration.fpir
-        return Verification(same, distance, p_value, name, state.calibration.assumption)
+        nearest = np.array([rule.place.get(name, -1) if name else -1])
+        p_value = float(rule.calibration.p_values(np.array([distance]), nearest)[0])
+        return Verification(p_value <= rule.calibration.fpir, distance, p_value, name, rule.calibration.assumption)
 
     def calibrate(
         self, fpir: float = 0.01, strangers: Dataset | Sequence[Source] | None = None, *, seed: int = 0
@@ -271,46 +308,71 @@ class Gallery:
         CalibrationError
             There are too few strangers or subjects for the rate; the message says how many are missing.
         """
-        kind = "subjects" if strangers is None else "strangers"
-        plan = {"kind": kind, "fpir": fpir, "seed": seed}
-        state = self._now()
+        kind: Literal["strangers", "subjects"] = "subjects" if strangers is None else "strangers"
+        vectors = None
         if strangers is not None:
-            vectors = self.model.embed(one_of_each(strangers, state, seed))
-            state = State(state.generation, state.examples, state.vectors, state.index, plan, vectors, self.model)
-            calibration = state.calibrate(plan)
-            self._store.set_strangers(vectors)
-        else:
-            left_out = len(state.subjects) - len(state.eligible)
-            if left_out:
-                logger.warning("left out as strangers, for the model was trained on them: %d subjects", left_out)
-            calibration = state.calibrate(plan)
-        self._store.set_meta("calibration", plan)
-        return calibration
+            with self._store.reading() as view:
+                pictures = one_of_each(strangers, view, self.model, seed)
+            vectors = self.model.embed(pictures)
+        with self._memory.now(ruled=False) as state:
+            if vectors is not None:
+                scores = of_strangers(state.view, state.index, vectors, None)
+            else:
+                scores = of_subjects(state.view, state.index, self.model, seed, state.scores_of_subjects(seed))
+                left_out = state.view.subject_count() - len(scores)
+                if left_out:
+                    logger.warning("left out as strangers, for the model was trained on them: %d subjects", left_out)
+            rule = rule_of(kind, fpir, scores, state.view.names())
+        self._store.set_plan(kind, fpir, seed, scores, vectors)
+        return rule.calibration
 
     @property
     def calibration(self) -> Calibration | None:
         """The rule in force; None where none was asked for, or too few subjects are left for its rate."""
-        return self._now().calibration
+        with self._memory.now() as state:
+            return state.rule.calibration if state.rule else None
 
-    def _now(self) -> State:
-        with self._lock:
-            if self._state is None or self._state.generation != self._store.generation():
-                self._state = State.read(self._store, self.model)
-            return self._state
+    def settle(self, *, rebuild: bool = False) -> None:
+        """Bring the index up to date on the disk, and wait until it is: then the gallery opens at once.
+
+        It is merged and saved in the background anyway, while the gallery is open; call this at the end of a program
+        that has enrolled much. A gallery of a few thousand examples has no index on the disk and needs none.
+
+        Parameters
+        ----------
+        rebuild : bool
+            Make it anew from the vectors, all of it in one segment.
+
+        Raises
+        ------
+        IndexFileError
+            It cannot be written.
+        GalleryError
+            The database cannot be read, or the gallery was closed meanwhile.
+        """
+        self._upkeep.settle(rebuild=rebuild)
+
+    def index_stats(self) -> dict[str, object]:
+        """How the examples are searched: `AutoIndex.stats`, with the recall that is wanted and the change on the disk.
+
+        Of each segment: its kind and why it is of it, vectors, bytes, and where it is approximate the recall that was
+        measured. Its state is "made", "waiting" to be merged, or "open" for the few that are added.
+        """
+        with self._memory.now(ruled=False) as state:
+            return {**self._memory.stats(), "change": state.view.change}
 
     def _enroll(self, name: str, examples: Sequence[NewExample]) -> Enrollment:
         warnings, duplicates, seen = [], [], set()
-        known = {subject.name for subject in self._store.subjects()}
-        if name not in known:
-            alike = [other for other in known if other.casefold() == name.casefold()]
-            warnings += [f"{name} is another subject than {other}" for other in alike]
-        for example in examples:
-            owners = self._store.subjects_with(example.content_hash)
-            if name in owners or example.content_hash in seen:
-                duplicates.append(example.source)
-            others = [owner for owner in owners if owner != name]
-            if others:
-                warnings.append(f"{example.source} is an example of {', '.join(others)} too")
-            seen.add(example.content_hash)
+        with self._store.reading() as view:
+            if not view.has_subject(name):
+                warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
+            for example in examples:
+                owners = view.subjects_with(example.content_hash)
+                if name in owners or example.content_hash in seen:
+                    duplicates.append(example.source)
+                others = [owner for owner in owners if owner != name]
+                if others:
+                    warnings.append(f"{example.source} is an example of {', '.join(others)} too")
+                seen.add(example.content_hash)
         added = self._store.add(name, examples)
         return Enrollment(name, len(added), tuple(duplicates), tuple(warnings))

@@ -1,118 +1,243 @@
-"""What a gallery keeps in memory: an index of its examples and the calibration that goes with them."""
+"""What a gallery keeps in memory, and the one moment that a question is answered of."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
-from semelha.errors import CalibrationError
-from semelha.index import LinearIndex
-from semelha.recognition import Calibration, Candidate, full_conformal, rank_subjects, split_conformal
-from semelha.store import Example, Store
+from semelha.errors import CalibrationError, GalleryError
+from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
+from semelha.gallery.segments import Followed, Segments
+from semelha.index import Snapshot
+from semelha.index.segmented import Stopped
+from semelha.recognition import Candidate, rank_subjects
+from semelha.store import Plan, Scores, Store, View
 
-BLOCK = 512
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """What is in memory of one change.
+
+    Attributes
+    ----------
+    change : int
+        0 where nothing was read yet.
+    index : Snapshot
+        Of its examples.
+    plan : Plan or None
+    scores : Scores or None
+        Of the plan, at this change or an earlier one.
+    ruled : bool
+        Whether the rule of this change was worked out.
+    rule : Rule or None
+        That of the plan, where there is one and the scores support its rate.
+    """
+
+    change: int
+    index: Snapshot
+    plan: Plan | None = None
+    scores: Scores | None = None
+    ruled: bool = False
+    rule: Rule | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """A consistent view of one generation of the store."""
+    """A gallery at one moment: what is in memory of it, and a view of everything else."""
 
-    generation: tuple[int, int]
-    examples: list[Example]
-    vectors: NDArray[np.float32]
-    index: LinearIndex
-    plan: dict[str, Any] | None
-    strangers: NDArray[np.float32]
-    model: Model
+    view: View
+    held: Held
 
-    @classmethod
-    def read(cls, store: Store, model: Model) -> State:
-        """Read everything, again if the store changed meanwhile."""
-        while True:
-            generation = store.generation()
-            examples, vectors = store.examples()
-            plan, strangers = store.meta("calibration"), store.strangers()
-            if store.generation() == generation:
-                break
-        index = LinearIndex(model.metric)
-        index.build(np.array([example.id for example in examples], np.int64), vectors)
-        return cls(generation, examples, vectors, index, plan, strangers, model)
+    @property
+    def rule(self) -> Rule | None:
+        """How the gallery says "unknown"; None where it was never asked to, or no longer supports the rate."""
+        return self.held.rule
 
-    @cached_property
-    def of(self) -> dict[int, tuple[str, str]]:
-        """Subject and source of each example."""
-        return {example.id: (example.subject, example.source) for example in self.examples}
+    @property
+    def index(self) -> Snapshot:
+        """Of the examples."""
+        return self.held.index
 
-    @cached_property
-    def subjects(self) -> list[str]:
-        """Every subject, by name."""
-        return sorted({example.subject for example in self.examples})
+    def scores_of_subjects(self, seed: int) -> Scores | None:
+        """Scores of the subjects, drawn with a seed, that are known of this change or an earlier one."""
+        plan = self.held.plan
+        return self.held.scores if plan is not None and (plan.kind, plan.seed) == ("subjects", seed) else None
 
     def candidates(self, vectors: NDArray[np.float32], k: int) -> list[tuple[Candidate, ...]]:
         """The k nearest subjects of each probe (probes, d)."""
-        wanted, deep = min(k, len(self.subjects)), min(len(self.index), max(4 * k, 32))
-        while True:
-            found = self.index.search(vectors, deep) if deep else None
-            if found is None:
-                return [() for _ in vectors]
-            ranked = [
-                rank_subjects(ids, distances, self.of, k)
-                for ids, distances in zip(found.ids, found.distances, strict=True)
-            ]
-            if deep >= len(self.index) or all(len(one) >= wanted for one in ranked):
-                return ranked
+        ranked: list[tuple[Candidate, ...]] = [()] * len(vectors)
+        pending, deep = np.arange(len(vectors)), min(len(self.index), max(4 * k, 32))
+        while len(pending) and deep:
+            found = self.index.search(vectors[pending], deep)
+            of = self.view.owners(set(found.ids.ravel().tolist()))
+            for row, ids, distances in zip(pending.tolist(), found.ids, found.distances, strict=True):
+                ranked[row] = rank_subjects(ids, distances, of, k)
+            if deep == len(self.index) or min(len(one) for one in ranked) >= k:
+                break
+            wanted = min(k, self.view.subject_count())
+            pending = np.array([row for row in pending.tolist() if len(ranked[row]) < wanted], np.int64)
             deep = min(len(self.index), 4 * deep)
+        return ranked
 
-    @cached_property
-    def calibration(self) -> Calibration | None:
-        """As it was asked for, on what is enrolled now; None where that was never, or no longer supports the rate."""
+
+class Memory:
+    """Follows the store: index and scores of the calibration are brought up to the moment that is asked about.
+
+    Parameters
+    ----------
+    store : Store
+    model : Model
+    segments : Segments
+        Where the index is kept.
+
+    Attributes
+    ----------
+    on_upkeep : callable
+        Called when there is something to merge or to save. Must return at once.
+    """
+
+    def __init__(self, store: Store, model: Model, segments: Segments) -> None:
+        self._store = store
+        self._model = model
+        self._segments = segments
+        self._followed = Followed(segments.empty())
+        self._held = Held(0, self._followed.index.snapshot())
+        self._kept = 0  # change of the scores that the store has
+        self._lock = threading.Lock()
+        self.on_upkeep: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def now(self, *, ruled: bool = True) -> Iterator[State]:
+        """The gallery at a moment after the call, until the block ends; its rule only where it is to be `ruled`."""
+        with self._store.reading() as view:
+            yield State(view, self._brought_to(view, ruled))
+
+    @property
+    def followed(self) -> Followed:
+        """The index, and how far it has come."""
+        return self._followed
+
+    @property
+    def wants_upkeep(self) -> bool:
+        """There is something to merge, or to replace on the disk."""
+        return self._followed.index.wants_merge or self._followed.refused
+
+    def stats(self) -> dict[str, object]:
+        """What there is to say of the index, and of what is kept of it."""
+        index = self._followed.index
+        return {
+            **index.stats(),
+            "recall": index.maker.recall,
+            "on_disk": self._segments.generation(),
+            "wants_merge": index.wants_merge,
+        }
+
+    def merge(self, *, hurry: bool = False) -> bool:
+        """Merge segments, as `AutoIndex.merge`; True also where the index was given up meanwhile for another."""
+        index = self._followed.index
         try:
-            return None if self.plan is None else self.calibrate(self.plan)
+            return index.merge(hurry=hurry)
+        except Stopped:
+            if index is self._followed.index:
+                raise
+            return True
+
+    def merged(self) -> tuple[Followed, Snapshot]:
+        """The index and what it holds at its change. From now on that is searched."""
+        with self._lock:
+            if self._followed.change:
+                self._held = replace(self._held, index=self._followed.index.snapshot())
+            return self._followed, self._held.index
+
+    def saved(self, saved: Followed) -> None:
+        """Remember that the index is on the disk, as it was."""
+        with self._lock:
+            if self._followed.index is saved.index:
+                self._followed = replace(self._followed, generation=saved.change, refused=False)
+
+    def adopt(self, other: Followed) -> None:
+        """Go on with another index of this database."""
+        with self._lock, self._store.reading() as view:
+            other = other.to(view)
+            self._followed.index.close()
+            self._followed = other
+            self._held = self._at(view)
+
+    def stop_merging(self) -> None:
+        """End a merge that goes on."""
+        self._followed.index.close()
+
+    def keep_scores(self) -> None:
+        """Leave the scores in the store, so that the next who opens the gallery need not work them out."""
+        held = self._held
+        if held.plan is None or held.scores is None or held.scores.change <= self._kept:
+            return
+        try:
+            self._store.keep_scores(held.plan, held.scores)
+        except GalleryError as error:
+            logger.warning("the scores of the calibration are not kept and will be worked out again: %s", error)
+        self._kept = held.scores.change
+
+    def _brought_to(self, view: View, ruled: bool) -> Held:
+        """What is in memory of the moment of the view, which is made a later one where the memory is ahead of it."""
+        held = self._held
+        if held.change == view.change and (held.ruled or not ruled):
+            return held
+        with self._lock:
+            if self._held.change > view.change:
+                view.renew()
+            if self._held.change < view.change:
+                self._follow(view)
+                if self.wants_upkeep:
+                    self.on_upkeep()
+            if ruled and not self._held.ruled:
+                self._held = self._ruled(view)
+            return self._held
+
+    def _follow(self, view: View) -> None:
+        try:
+            if self._followed.change and view.reaches(self._followed.change):
+                self._followed = self._followed.to(view)
+            else:
+                self._followed.index.close()
+                self._followed = self._segments.opened(view)
+        except BaseException:
+            # The index may be half of each: next time it is opened anew.
+            self._followed = Followed(self._segments.empty())
+            self._held = Held(0, self._followed.index.snapshot())
+            raise
+        self._held = self._at(view)
+
+    def _at(self, view: View) -> Held:
+        """What is in memory of the moment of a view that the index was brought to."""
+        held = self._held
+        if held.change == view.change:
+            return replace(held, index=self._followed.index.snapshot())
+        plan, scores = view.plan(), held.scores
+        if plan is not None and plan != held.plan:
+            scores = view.scores()
+            self._kept = scores.change if scores is not None else 0
+        return Held(view.change, self._followed.index.snapshot(), plan, scores)
+
+    def _ruled(self, view: View) -> Held:
+        held = self._held
+        if held.plan is None:
+            return replace(held, ruled=True)
+        if held.plan.kind == "subjects":
+            scores = of_subjects(view, held.index, self._model, held.plan.seed, held.scores)
+        else:
+            scores = of_strangers(view, held.index, view.strangers(), held.scores)
+        try:
+            rule = rule_of(held.plan.kind, held.plan.fpir, scores, view.names())
         except CalibrationError:
-            return None
-
-    @cached_property
-    def place(self) -> dict[str, int]:
-        """The place of each subject in the calibration's scores."""
-        return {name: i for i, name in enumerate(self.eligible)}
-
-    @cached_property
-    def eligible(self) -> list[str]:
-        """Subjects that the model was not trained on: only they can stand in for strangers."""
-        classes, hashes = set(self.model.card.classes), set(self.model.card.content_hashes)
-        trained = {e.subject for e in self.examples if e.subject in classes or e.content_hash in hashes}
-        return [name for name in self.subjects if name not in trained]
-
-    def calibrate(self, plan: dict[str, Any]) -> Calibration:
-        """Calibrate by a plan of kind, rate and seed. Raises `CalibrationError`."""
-        if plan["kind"] == "strangers":
-            distances = [one[0].distance for one in self.candidates(self.strangers, 1) if one]
-            return split_conformal(np.array(distances), plan["fpir"])
-        return full_conformal(self._own_nearest(plan["seed"]), plan["fpir"])
-
-    def _own_nearest(self, seed: int) -> NDArray[np.float64]:
-        """Distance of one example of each eligible subject to the nearest example of any other subject."""
-        if len(self.subjects) < 2:
-            return np.empty(0)
-        number = {name: i for i, name in enumerate(self.subjects)}
-        owner = np.array([number[example.subject] for example in self.examples])
-        members = np.split(np.argsort(owner, kind="stable"), np.cumsum(np.bincount(owner))[:-1])
-        # Each draw hangs on the subject's name alone, so that others may come and go.
-        drawn = np.array(
-            [np.random.default_rng([seed, *name.encode()]).choice(members[number[name]]) for name in self.eligible],
-            np.int64,
-        )
-        nearest = np.empty(len(drawn))
-        for start in range(0, len(drawn), BLOCK):
-            rows = drawn[start : start + BLOCK]
-            distances = self.model.metric.pairwise(
-                self.vectors[rows].astype(np.float64), self.vectors.astype(np.float64)
-            )
-            distances[owner[rows, None] == owner[None, :]] = np.inf
-            nearest[start : start + BLOCK] = distances.min(axis=1)
-        return nearest
+            rule = None
+        return replace(held, scores=scores, ruled=True, rule=rule)

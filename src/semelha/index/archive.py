@@ -10,6 +10,7 @@ in between, or has a full disk, still has the old one.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -32,6 +33,7 @@ BLOCK = 1 << 22
 ALIGN = 64
 TYPES = ("<i8", "<u8", "<i4", "<f4", "|u1")
 MOST_HEADER = 1 << 24
+MOST = 1 << 40  # rows, numbers of a row, or bytes
 SEED = 0
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -72,7 +74,7 @@ def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[
         The file is missing, is not such a file, or is not as it was written.
     """
     try:
-        whole = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.empty(0, np.uint8)
+        whole = np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
     except OSError as error:
         raise IndexFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
@@ -80,7 +82,7 @@ def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[
     content, table, start, end, own = _header(path, whole)
     if len(whole) != start + end:
         raise IndexFileError(f"{path} has {len(whole)} bytes and must have {start + end}: it was cut off or added to")
-    bodies = {name: _body(path, name, spec, whole[start:]) for name, spec in table.items()}
+    bodies = _bodies(path, table, whole[start:])
     _verify(path, table, bodies, threads)
     views = {name: body.view(table[name]["type"]).reshape(table[name]["shape"]) for name, body in bodies.items()}
     return content, views, own
@@ -98,30 +100,41 @@ def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[
         raise IndexFileError(f"{path} is damaged: its header is not as it was written")
     try:
         read = json.loads(header)
-        content, table, end = read["content"], read["arrays"], int(read["bytes"])
-        if not isinstance(content, dict) or not isinstance(table, dict) or end < 0:
+        content, table, end = read["content"], read["arrays"], read["bytes"]
+        if not isinstance(content, dict) or not isinstance(table, dict) or type(end) is not int or not 0 <= end <= MOST:
             raise TypeError("of another form")
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise IndexFileError(f"{path} is damaged: its header cannot be understood ({error})") from error
     return content, table, _aligned(PREFIX + length), end, own
 
 
-def _body(path: Path, name: str, spec: Any, space: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The bytes of an array, after a look at what the header says of it."""
+def _bodies(path: Path, table: Mapping[str, Any], space: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
+    """The bytes of each array, after a look at what the header says of it: they stand one behind the other."""
+    bodies, end = {}, 0
+    for name, spec in table.items():
+        start = _aligned(end)
+        size = _size(path, name, spec)
+        if spec["start"] != start or start + size > len(space) or len(spec["blocks"]) != -(-size // BLOCK):
+            raise IndexFileError(f"{path} is damaged: its array {name} cannot be where the header says")
+        end = start + size
+        bodies[name] = space[start:end]
+    if end != len(space):
+        raise IndexFileError(f"{path} is damaged: it has more bytes than arrays")
+    return bodies
+
+
+def _size(path: Path, name: str, spec: Mapping[str, Any]) -> int:
+    """Bytes of an array of one dimension or two."""
     try:
-        kind, shape, start, blocks = spec["type"], spec["shape"], spec["start"], spec["blocks"]
-        sound = (
-            kind in TYPES
-            and all(type(n) is int and n >= 0 for n in (*shape, start))
-            and isinstance(blocks, list)
-            and start % ALIGN == 0
-        )
-        size = np.dtype(kind).itemsize * math.prod(shape) if sound else -1
+        kind, shape, blocks = spec["type"], spec["shape"], spec["blocks"]
+        if kind not in TYPES or not isinstance(shape, list) or not isinstance(blocks, list) or len(shape) not in (1, 2):
+            raise TypeError("of another form")
+        if not all(type(n) is int and 0 <= n <= MOST for n in shape) or type(spec["start"]) is not int:
+            raise TypeError("of another form")
     except (KeyError, TypeError) as error:
         raise IndexFileError(f"{path} is damaged: its array {name} is not described") from error
-    if size < 0 or start + size > len(space) or len(blocks) != -(-size // BLOCK):
-        raise IndexFileError(f"{path} is damaged: its array {name} cannot be where the header says")
-    return space[start : start + size]
+    size: int = np.dtype(kind).itemsize * math.prod(shape)
+    return size
 
 
 def _verify(path: Path, table: Mapping[str, Any], bodies: Mapping[str, NDArray[np.uint8]], threads: int) -> None:
@@ -157,7 +170,8 @@ def _write_durably(path: Path, pieces: Iterable[memoryview]) -> None:
         os.replace(partial, path)
         sync_folder(path.parent)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise IndexFileError(f"{path} cannot be written: {error.strerror or error}") from error
 
 

@@ -17,9 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
+from semelha.index.card import whole_number
 from semelha.index.flat import Flat
-from semelha.index.graph import walk
-from semelha.index.promise import Measured, check_recall, distances, held_back, ladder, tuned
+from semelha.index.graph import check_codes, checked_ranges, walk
+from semelha.index.promise import Measured, check_recall, check_seed, distances, held_back, ladder, tuned
 from semelha.index.ranking import K, likely
 from semelha.index.rows import Found, Hidden, Rows
 from semelha.index.screen import Screen, screened
@@ -70,6 +71,11 @@ class Cells:
         """The same cells, more or fewer of them probed."""
         return Cells(self.index, self.quantize, self.screen, depth)
 
+    @property
+    def deepest(self) -> int:
+        """All cells."""
+        return int(self.index.nlist)
+
     def depths(self) -> list[int]:
         """From one cell to all."""
         return ladder(1, self.index.nlist)
@@ -89,7 +95,10 @@ class Cells:
         sizes = np.array([lists.list_size(cell) for cell in range(self.index.nlist)])
         codes = [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
         centroids = faiss.downcast_index(self.index.quantizer).reconstruct_n(0, self.index.nlist)
-        arrays = {"sizes": sizes, "centroids": centroids, "codes": np.concatenate(codes)}
+        arrays = {"sizes": sizes, "centroids": centroids}
+        held = np.concatenate(codes)
+        if not np.array_equal(held, rows.vectors.reshape(-1).view(np.uint8)):
+            arrays["codes"] = held
         if self.quantize == "8bit":
             arrays["ranges"] = faiss.vector_to_array(self.index.sq.trained)
         return arrays
@@ -97,23 +106,28 @@ class Cells:
     @classmethod
     def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """As `card` and `arrays` kept it. Raises `ValueError` or `KeyError` where they do not go together."""
-        sizes, centroids, codes, m = arrays["sizes"], arrays["centroids"], arrays["codes"], card["dimension"]
+        sizes, centroids = arrays["sizes"], arrays["centroids"]
+        codes = arrays.get("codes", rows.vectors.reshape(-1).view(np.uint8))
+        screen = Screen.restored(card["screen"], rows)
+        m = whole_number(card, "dimension", 1)
+        if m != screen.width(rows):
+            raise ValueError("the cells compare rows of another length")
         if centroids.dtype != np.float32 or centroids.shape != (len(sizes), m) or not np.isfinite(centroids).all():
             raise ValueError("the centroids of the cells are damaged")
-        if sizes.dtype != np.int64 or sizes.ndim != 1 or sizes.min() < 0 or sizes.sum() != len(rows):
+        if sizes.dtype != np.int64 or sizes.ndim != 1 or sizes.min() < 0 or sizes.max() > len(rows):
+            raise ValueError("the cells do not hold the rows that there are")
+        if sizes.sum() != len(rows):
             raise ValueError("the cells do not hold the rows that there are")
         index = empty_cells(centroids, card["quantize"])
         if codes.dtype != np.uint8 or codes.shape != (len(rows) * index.code_size,):
             raise ValueError("the rows in the cells are not those of the vectors")
+        if "codes" in arrays:
+            check_codes(codes, card["quantize"])
         if card["quantize"] == "8bit":
-            ranges = arrays["ranges"]
-            if ranges.dtype != np.float32 or ranges.shape != (2 * m,) or not np.isfinite(ranges).all():
-                raise ValueError("the ranges of the numbers are damaged")
-            faiss.copy_array_to_vector(np.ascontiguousarray(ranges), index.sq.trained)
+            faiss.copy_array_to_vector(checked_ranges(arrays["ranges"], m), index.sq.trained)
         index.is_trained = True
         fill(index, sizes, codes)
-        screen = Screen.restored(card["screen"], rows.space)
-        return cls(index, card["quantize"], screen, Measured.restored(card["depth"]))
+        return cls(index, card["quantize"], screen, Measured.restored(card["depth"], len(sizes)))
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
@@ -167,6 +181,7 @@ class CellMaker:
 
     def __post_init__(self) -> None:
         check_recall(self.recall)
+        check_seed(self.seed)
         if self.quantize not in ("f32", "8bit"):
             raise UsageError(f"quantize is {self.quantize!r}: cells hold rows as f32 or 8bit")
         if self.cells is not None and self.cells < 1:
@@ -183,7 +198,7 @@ class CellMaker:
             rows = rows.sorted()
             return rows, Flat(rows, why=f"fewer than {LEAST} vectors")
         rows, head = held_back(rows, self.seed)
-        screen, compared = screened(rows.space, rows.vectors)
+        screen, compared = screened(rows.space, rows.vectors, even=self.quantize != "f32")
         index = self._trained(compared[:head])
         stop()
         index.add(compared[:head])
@@ -216,7 +231,10 @@ def in_order(rows: Rows, cells: Cells) -> tuple[Rows, Cells]:
     order = np.concatenate(
         [faiss.rev_swig_ptr(lists.get_ids(cell), n).copy() for cell, n in enumerate(sizes.tolist()) if n]
     )
-    codes = cells.arrays(rows)["codes"]
+    size = cells.index.code_size
+    codes = np.concatenate(
+        [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
+    )
     cells.index.invlists.reset()
     fill(cells.index, sizes, codes)
     return rows.take(order), cells

@@ -7,7 +7,8 @@ name are cleared away.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import IndexFileError
+from semelha.errors import IndexFileError, UsageError
 from semelha.index.archive import checksum, read_archive, write_archive
-from semelha.index.rows import Hidden, Rows
-from semelha.index.segment import FORMAT, SUFFIX, Mark, SegmentFile, delta, read_segment, write_segment
+from semelha.index.card import whole_number
+from semelha.index.cells import Cells
+from semelha.index.graph import Graph
+from semelha.index.promise import Measured
+from semelha.index.rows import Hidden
+from semelha.index.segment import FORMAT, SUFFIX, Mark, SegmentFile, checked_rows, delta, read_segment, write_segment
 from semelha.index.snapshot import Part, Snapshot
 from semelha.index.structure import Maker
 from semelha.metrics import Metric
 
 MANIFEST = "manifest"
+GENERATIONS = (-(1 << 63), (1 << 63) - 1)
+
+logger = logging.getLogger(__name__)
 
 
 def mark_of(metric: Metric, fingerprint: str) -> Mark:
@@ -44,8 +52,17 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise IndexFileError(f"{folder} cannot be made: {error.strerror or error}") from error
+    try:
+        return _saved(snapshot, folder, mark, maker, generation)
+    except IndexFileError:
+        _clear(folder, _named(folder))  # what was written for nothing takes the room that is lacking
+        raise
+
+
+def _saved(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, generation: int) -> Snapshot:
     parts: list[Part] = []
     files: list[SegmentFile] = []
+    depths: list[dict[str, Any] | None] = []  # an audit may have changed what the file of a segment says
     arrays: dict[str, NDArray[Any]] = {}
     for part in snapshot.parts:
         if part.segment.state == "open":
@@ -54,11 +71,13 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
             parts.append(part)
             continue
         file = part.segment.file
-        if file is None or file.folder != folder:
+        if file is None or not file.serves(folder, mark):
             file = write_segment(part.segment, folder, mark, generation)
         if part.removed is not None:
             arrays[f"removed {len(files)}"] = np.flatnonzero(part.removed.mask)
         files.append(file)
+        structure = part.segment.structure
+        depths.append(structure.depth.card() if isinstance(structure, Graph | Cells) else None)
         parts.append(replace(part, segment=replace(part.segment, file=file)))
     content = {
         "format": FORMAT,
@@ -67,7 +86,7 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
         "maker": settings(maker),
         "generation": generation,
         "count": len(snapshot),
-        "segments": [[file.name, file.checksum] for file in files],
+        "segments": [[file.name, file.checksum, depth] for file, depth in zip(files, depths, strict=True)],
     }
     write_archive(folder / MANIFEST, content, arrays)
     _clear(folder, {file.name for file in files})
@@ -82,23 +101,32 @@ def load_snapshot(folder: Path, empty: Snapshot, mark: Mark, maker: Maker) -> tu
     IndexFileError
         Something is missing, damaged, or of another model, metric, format or kind of index.
     """
-    content, arrays, first = read_archive(folder / MANIFEST)
-    try:
-        return _loaded(folder, content, arrays, empty, mark, maker)
-    except IndexFileError:
-        # Another process may have saved meanwhile, and cleared away what this manifest names.
-        content, arrays, again = read_archive(folder / MANIFEST)
-        if again == first:
-            raise
-        return _loaded(folder, content, arrays, empty, mark, maker)
+    before = ""
+    while True:
+        content, arrays, now = read_archive(folder / MANIFEST)
+        try:
+            return _loaded(folder, content, arrays, empty, mark, maker)
+        except IndexFileError:
+            if now == before:
+                raise
+        before = now  # another process may have saved meanwhile, and cleared away what this manifest names
 
 
 def generation_on_disk(folder: Path) -> int | None:
     """Of the snapshot that a folder holds; None where there is none that can be read."""
     try:
-        return int(read_archive(folder / MANIFEST)[0]["generation"])
+        return whole_number(read_archive(folder / MANIFEST)[0], "generation", *GENERATIONS)
+    except (IndexFileError, KeyError, ValueError):
+        return None
+
+
+def recall_on_disk(folder: Path) -> float | None:
+    """That the snapshot in a folder was made to keep; None where there is none that can be read."""
+    try:
+        recall = float(read_archive(folder / MANIFEST)[0]["maker"]["recall"])
     except (IndexFileError, KeyError, TypeError, ValueError):
         return None
+    return recall if 0 < recall <= 1 else None
 
 
 def settings(maker: Maker) -> dict[str, Any]:
@@ -116,29 +144,46 @@ def _loaded(
 ) -> tuple[Snapshot, int]:
     path = folder / MANIFEST
     if content.get("format") != FORMAT:
-        raise IndexFileError(f"{path} has the format {content.get('format')}, this semelha reads {FORMAT}")
+        raise IndexFileError(f"{path} has not the format {FORMAT}, which this semelha reads")
     if (content.get("metric"), content.get("fingerprint")) != (mark.metric, mark.fingerprint):
         raise IndexFileError(f"{path} is of another model or metric")
     if content.get("maker") != settings(maker):
         raise IndexFileError(f"{path} is of another kind of index, or of one with other settings")
     try:
         parts = []
-        for number, (name, wanted) in enumerate(content["segments"]):
+        for number, (name, wanted, depth) in enumerate(content["segments"]):
             if Path(name).name != name or not name.endswith(SUFFIX):
                 raise ValueError(f"{name} is no name of a segment")
-            file = SegmentFile(folder, name, wanted)
-            segment = read_segment(file, empty.space, mark, empty.threads.count)
+            file = SegmentFile(folder, name, wanted, mark)
+            segment = read_segment(file, empty.space, empty.threads.count)
+            if isinstance(segment.structure, Graph | Cells):
+                segment = replace(
+                    segment, structure=segment.structure.at(Measured.restored(depth, segment.structure.deepest))
+                )
             parts.append(Part(segment, _removed(arrays.get(f"removed {number}"), len(segment.rows))))
         if "ids" in arrays:
-            rows = Rows(empty.space, arrays["ids"].copy(), arrays["vectors"].copy())
-            parts.append(Part(delta(rows)))
+            own = {name: arrays[name].copy() for name in ("ids", "vectors")}
+            parts.append(Part(delta(checked_rows(empty.space, own).sorted())))
         snapshot = replace(empty, parts=tuple(part for part in parts if len(part)))
-        generation = content["generation"]
-        if len(snapshot) != content["count"] or type(generation) is not int:
+        _check_together(snapshot.parts)
+        if whole_number(content, "count") != len(snapshot):
             raise ValueError("it does not hold as many vectors as it says")
-    except (KeyError, TypeError, ValueError) as error:
+        generation = whole_number(content, "generation", *GENERATIONS)
+    except (KeyError, TypeError, ValueError, UsageError) as error:
         raise IndexFileError(f"{path} cannot be used: {error}") from error
     return snapshot, generation
+
+
+def _check_together(parts: Sequence[Part]) -> None:
+    """Raises `ValueError` where an id is in two parts, or they hold vectors of different lengths."""
+    if len({part.segment.rows.vectors.shape[1] for part in parts}) > 1:
+        raise ValueError("its segments hold vectors of different lengths")
+    if len(parts) < 2:
+        return  # a segment by itself has been looked at
+    removed = [slice(None) if part.removed is None else ~part.removed.mask for part in parts]
+    ids = np.sort(np.concatenate([part.segment.rows.ids[rows] for part, rows in zip(parts, removed, strict=True)]))
+    if (ids[1:] == ids[:-1]).any():
+        raise ValueError("an id is there twice")
 
 
 def _removed(rows: NDArray[Any] | None, n: int) -> Hidden | None:
@@ -151,7 +196,23 @@ def _removed(rows: NDArray[Any] | None, n: int) -> Hidden | None:
     return Hidden(mask)
 
 
-def _clear(folder: Path, kept: set[str]) -> None:
-    for path in folder.iterdir():
-        if path.name not in kept and (path.suffix == ".partial" or path.name.endswith(SUFFIX)):
-            path.unlink(missing_ok=True)
+def _named(folder: Path) -> set[str] | None:
+    """The segments that the manifest of a folder names; None where that cannot be told."""
+    if not (folder / MANIFEST).exists():
+        return set()
+    try:
+        return {str(name) for name, *_ in read_archive(folder / MANIFEST)[0]["segments"]}
+    except (IndexFileError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _clear(folder: Path, kept: set[str] | None) -> None:
+    """Remove what is not kept of the files that saving makes; it can wait where it does not go now."""
+    if kept is None:
+        return
+    try:
+        for path in folder.iterdir():
+            if path.name not in kept and (path.suffix == ".partial" or path.name.endswith(SUFFIX)):
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.warning("%s keeps files that are of no more use: %s", folder, error.strerror or error)

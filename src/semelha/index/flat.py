@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.index.ranking import Keys, certain
-from semelha.index.rows import Found, Hidden, Rows
+from semelha.index.rows import Found, Hidden, Rows, check_numbers, check_order
 from semelha.index.space import Queries, Space
 from semelha.metrics.mapped import MappedMetric
 
@@ -70,10 +70,16 @@ class Flat:
     @classmethod
     def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """As `card` and `arrays` kept it. Raises `ValueError` where they do not go together."""
-        mapped = arrays.get("mapped")
-        if mapped is not None and (mapped.dtype != np.float32 or mapped.ndim != 2 or len(mapped) != len(rows)):
-            raise ValueError("the mapped rows are not those of the vectors")
-        return cls(rows, mapped, why=str(card["why"]))
+        mapped, why = arrays.get("mapped"), card["why"]
+        check_order(rows)
+        if mapped is not None:
+            shape = (len(rows), rows.space.stored(rows.vectors[:1]).shape[1])
+            if mapped.dtype != np.float32 or mapped.shape != shape:
+                raise ValueError("the mapped rows are not those of the vectors")
+            check_numbers(mapped)
+        if not isinstance(why, str):
+            raise ValueError("it does not say why")
+        return cls(rows, mapped, why=why)
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
@@ -91,6 +97,8 @@ class FlatMaker:
     """
 
     why: str = ""
+
+    recall: ClassVar[float] = 1.0
 
     def check(self, space: Space) -> None:
         """Every metric can be scanned."""

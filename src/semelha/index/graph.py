@@ -15,18 +15,19 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.index.card import whole_number
 from semelha.index.promise import Measured, ladder
 from semelha.index.ranking import K, likely
-from semelha.index.rows import Found, Hidden, Rows
+from semelha.index.rows import Found, Hidden, Rows, check_numbers
 from semelha.index.screen import Screen
 from semelha.index.space import Queries
 
 Quantize = Literal["f32", "f16", "8bit"]
 QUANTIZERS = {"f16": faiss.ScalarQuantizer.QT_fp16, "8bit": faiss.ScalarQuantizer.QT_8bit}
-MOST_LEVELS = 32
+MOST_LINKS = 512
 DEEPEST = 4096
 UNOWNED = faiss.MaybeOwnedVectorUInt8()  # its owner, nobody, is that of what is only looked at
-STEP = 100  # rows that are scanned in the time of one step of depth, about
+STEP = 200  # rows that are scanned in the time of one step of depth, about
 
 
 class Graph:
@@ -45,6 +46,8 @@ class Graph:
         efSearch, and the recall that it gave.
     views : tuple
         Arrays that `index` looks into.
+    why : str
+        Why a graph was chosen.
     """
 
     kind: ClassVar[str] = "hnsw"
@@ -57,7 +60,10 @@ class Graph:
         screen: Screen,
         depth: Measured,
         views: tuple[Any, ...] = (),
+        *,
+        why: str = "",
     ) -> None:
+        self.why = why
         self.index = index
         self.links = links
         self.quantize = quantize
@@ -76,11 +82,11 @@ class Graph:
 
     def at(self, depth: Measured) -> Graph:
         """The same graph, searched as deep."""
-        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views)
+        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views, why=self.why)
 
     def _parameters(self, times: float, selector: Any) -> Any:
         """What FAISS calls them; those of a plain search are made once."""
-        depth = ceil(times * self.depth.depth)
+        depth = min(ceil(times * self.depth.depth), self.index.ntotal)
         if selector is not None:
             return faiss.SearchParametersHNSW(efSearch=depth, sel=selector)
         if depth not in self._plain:
@@ -92,6 +98,11 @@ class Graph:
         if not self.screen.ordered:
             return max(k, self.depth.depth * k // K)
         return k if self.quantize == "f32" else 2 * k
+
+    @property
+    def deepest(self) -> int:
+        """The most that is ever tried."""
+        return DEEPEST
 
     def depths(self) -> list[int]:
         """From what ten neighbors need to where a scan would be quicker."""
@@ -107,6 +118,7 @@ class Graph:
             "dimension": self.index.d,
             "screen": self.screen.card(),
             "depth": self.depth.card(),
+            "why": self.why,
         }
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
@@ -126,21 +138,24 @@ class Graph:
     @classmethod
     def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """As `card` and `arrays` kept it. Raises `ValueError` or `KeyError` where they do not go together."""
-        links, quantize, m = card["links"], card["quantize"], card["dimension"]
-        if type(links) is not int or not 2 <= links <= 512 or type(m) is not int or m < 1:
-            raise ValueError("there is no such graph")
+        links, quantize = whole_number(card, "links", 2, MOST_LINKS), card["quantize"]
+        screen = Screen.restored(card["screen"], rows)
+        m = whole_number(card, "dimension", 1)
+        if m != screen.width(rows):
+            raise ValueError("the graph compares rows of another length")
         index = empty_graph(m, links, quantize)
         codes = arrays["codes"] if "codes" in arrays else rows.vectors.reshape(-1).view(np.uint8)
-        levels, neighbors = arrays["levels"].astype(np.int32), arrays["neighbors"]
         storage = faiss.downcast_index(index.storage)
-        _check_graph(len(rows), links, levels, neighbors, card["entry"])
+        _check_levels(len(rows), arrays["levels"], index.hnsw.cum_nneighbor_per_level.size() - 1)
+        levels, neighbors = arrays["levels"].astype(np.int32), arrays["neighbors"]
+        entry = whole_number(card, "entry", 0, len(rows) - 1)
+        _check_graph(links, levels, neighbors, entry)
         if codes.dtype != np.uint8 or codes.shape != (len(rows) * storage.code_size,):
             raise ValueError("the rows of the graph are not those of the vectors")
+        if "codes" in arrays:
+            check_codes(codes, quantize)
         if quantize == "8bit":
-            ranges = arrays["ranges"]
-            if ranges.dtype != np.float32 or ranges.shape != (2 * m,) or not np.isfinite(ranges).all():
-                raise ValueError("the ranges of the numbers are damaged")
-            faiss.copy_array_to_vector(ranges, storage.sq.trained)
+            faiss.copy_array_to_vector(checked_ranges(arrays["ranges"], m), storage.sq.trained)
         share(index, codes)
         storage.is_trained = index.is_trained = True
         storage.ntotal = index.ntotal = len(rows)
@@ -150,13 +165,14 @@ class Graph:
         )
         faiss.copy_array_to_vector(levels, hnsw.levels)
         faiss.copy_array_to_vector(_offsets(levels, links), hnsw.offsets)
-        hnsw.entry_point, hnsw.max_level = card["entry"], int(levels.max()) - 1
-        screen = Screen.restored(card["screen"], rows.space)
-        return cls(index, links, quantize, screen, Measured.restored(card["depth"]), (codes, neighbors))
+        hnsw.entry_point, hnsw.max_level = entry, int(levels.max()) - 1
+        depth = Measured.restored(card["depth"], DEEPEST)
+        return cls(index, links, quantize, screen, depth, (codes, neighbors), why=str(card["why"]))
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
-        return {"quantize": self.quantize, "links": self.links, **self.depth.card()}
+        why = {"why": self.why} if self.why else {}
+        return {"quantize": self.quantize, "links": self.links, **self.depth.card(), **why}
 
 
 def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:
@@ -187,16 +203,33 @@ def share(index: faiss.IndexHNSW, rows: NDArray[Any]) -> None:
     storage.codes = faiss.MaybeOwnedVectorUInt8.create_view(faiss.swig_ptr(codes), codes.size, UNOWNED.owner)
 
 
-def _check_graph(n: int, links: int, levels: NDArray[np.int32], neighbors: NDArray[Any], entry: Any) -> None:
-    """Raises `ValueError` where a walk through the graph could leave it."""
-    if levels.shape != (n,) or not n or levels.min() < 1 or levels.max() > MOST_LEVELS:
+def checked_ranges(ranges: NDArray[Any], m: int) -> NDArray[np.float32]:
+    """Least numbers and widths of m columns in 8 bits. Raises `ValueError` where they are none."""
+    if ranges.dtype != np.float32 or ranges.shape != (2 * m,) or not np.isfinite(ranges).all():
+        raise ValueError("the ranges of the numbers are damaged")
+    return ranges
+
+
+def _check_levels(n: int, levels: NDArray[Any], most: int) -> None:
+    """Raises `ValueError` where they are not how many layers, of `most`, each of n rows is in."""
+    if levels.dtype != np.uint8 or levels.shape != (n,) or levels.min() < 1 or levels.max() > most:
         raise ValueError("the layers of the graph are damaged")
+
+
+def check_codes(codes: NDArray[np.uint8], quantize: str) -> None:
+    """Raises `ValueError` for a row with what is no number: who compares with it may walk anywhere."""
+    if quantize != "8bit":
+        check_numbers(codes.view(np.float32 if quantize == "f32" else np.float16))
+
+
+def _check_graph(links: int, levels: NDArray[np.int32], neighbors: NDArray[Any], entry: int) -> None:
+    """Raises `ValueError` where a walk through the graph could leave it."""
     offsets = _offsets(levels, links)
     if neighbors.dtype != np.int32 or neighbors.shape != (int(offsets[-1]),):
         raise ValueError("the graph has not the size that its layers ask for")
-    if neighbors.min() < -1 or neighbors.max() >= n:
+    if neighbors.min() < -1 or neighbors.max() >= len(levels):
         raise ValueError("the graph names rows that are not there")
-    if type(entry) is not int or not 0 <= entry < n or levels[entry] != levels.max():
+    if levels[entry] != levels.max():
         raise ValueError("the graph has no entry")
     for layer in range(1, int(levels.max())):
         members = np.flatnonzero(levels > layer)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.flat import Flat
-from semelha.index.graph import QUANTIZERS, Graph, Quantize, empty_graph, share
-from semelha.index.promise import Measured, check_recall, distances, held_back, tuned
+from semelha.index.graph import MOST_LINKS, QUANTIZERS, Graph, Quantize, empty_graph, share
+from semelha.index.promise import Measured, check_recall, check_seed, distances, held_back, tuned
 from semelha.index.ranking import K
 from semelha.index.rows import Rows
 from semelha.index.screen import screened
@@ -41,19 +41,23 @@ class GraphMaker:
         efConstruction.
     seed : int
         Of the draw of those vectors.
+    why : str
+        Why a graph was chosen.
     """
 
     recall: float = 0.99
     quantize: Quantize = "f32"
     links: int = 16
-    effort: int = 100
+    effort: int = 150
     seed: int = 0
+    why: str = ""
 
     def __post_init__(self) -> None:
         check_recall(self.recall)
+        check_seed(self.seed)
         if self.quantize not in ("f32", *QUANTIZERS):
             raise UsageError(f"quantize is {self.quantize!r}: it is f32, f16 or 8bit")
-        if not 2 <= self.links <= 512 or self.effort < 1:
+        if not 2 <= self.links <= MOST_LINKS or self.effort < 1:
             raise UsageError("links lie between 2 and 512, and the effort is 1 or more")
 
     def check(self, space: Space) -> None:
@@ -67,7 +71,7 @@ class GraphMaker:
             rows = rows.sorted()
             return rows, Flat(rows, why=f"fewer than {LEAST} vectors")
         rows, head = held_back(rows, self.seed)
-        screen, compared = screened(rows.space, rows.vectors)
+        screen, compared = screened(rows.space, rows.vectors, even=self.quantize != "f32")
         index = empty_graph(compared.shape[1], self.links, self.quantize)
         index.hnsw.efConstruction = self.effort
         index.train(compared[:: max(1, len(compared) // SAMPLE)])
@@ -83,9 +87,11 @@ class GraphMaker:
             logger.warning("exact search among %d vectors: %s", len(rows), why)
             return rows, Flat(rows, why=why)
         _add(index, compared[head:], stop)
-        if compared is rows.vectors and self.quantize == "f32":
+        shared = compared is rows.vectors and self.quantize == "f32"
+        if shared:
             share(index, compared)
-        return rows, Graph(index, self.links, self.quantize, screen, depth, (compared,))
+        views = (compared,) if shared else ()
+        return rows, Graph(index, self.links, self.quantize, screen, depth, views, why=self.why)
 
 
 def _add(index: faiss.IndexHNSW, rows: NDArray[np.float32], stop: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ class LinearIndex(SegmentedIndex):
     """Exact: every vector is compared. The right choice up to some tens of thousands of vectors.
 
     FAISS scans the metric's maps in float32, and what it leaves over is ranked in float64. A metric without exact maps
-    is scanned as `Metric.nearest` does; `stats` says so.
+    is scanned as `Metric.nearest` does, with the threads that NumPy takes; `stats` says so.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class HNSWIndex(SegmentedIndex):
         recall: float = 0.99,
         quantize: Quantize = "f32",
         links: int = 16,
-        effort: int = 100,
+        effort: int = 150,
         seed: int = 0,
         threads: int | None = None,
         background: bool = True,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Vectors = NDArray[np.floating[Any]]
+LARGEST = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +27,14 @@ class Neighbors:
 
     ids: NDArray[np.int64]
     distances: NDArray[np.float64]
+
+
+def whole_ids(ids: ArrayLike) -> NDArray[np.int64]:
+    """Ids as they are compared. Raises `ValueError` for what names none: fractions, or a mask."""
+    numbers = np.asarray(ids)
+    if numbers.size and (numbers.dtype.kind not in "iu" or (numbers.dtype.kind == "u" and numbers.max() > LARGEST)):
+        raise ValueError(f"ids are whole numbers below 2**63, not {numbers.dtype}")
+    return numbers.astype(np.int64, copy=False)
 
 
 class Index(Protocol):
@@ -44,6 +54,18 @@ class Index(Protocol):
 
     def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
         """The k nearest of each query (queries, d), among all or among the ids `within`."""
+        ...
+
+    def save(self, folder: str | os.PathLike[str], *, generation: int = 0, fingerprint: str = "") -> None:
+        """Make a folder hold what is held now. `IndexFileError` where it cannot be written."""
+        ...
+
+    def load(self, folder: str | os.PathLike[str], *, fingerprint: str = "") -> int:
+        """Hold what was saved in a folder; its generation. `IndexFileError` for all that is not as it was saved."""
+        ...
+
+    def stats(self) -> dict[str, object]:
+        """What it holds, and how."""
         ...
 
     def __len__(self) -> int: ...

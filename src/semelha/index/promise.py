@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
+from semelha.index.card import MOST, number, whole_number
 from semelha.index.rows import Found, Hidden, Rows
 from semelha.index.space import Queries
 
@@ -44,23 +45,31 @@ class Measured:
         """Surely enough."""
         return self.recall - SURE * self.error >= recall
 
+    def may_keep(self, recall: float) -> bool:
+        """Not surely too little."""
+        return self.recall + SURE * self.error >= recall
+
     def card(self) -> dict[str, Any]:
         """What to keep of it."""
         return asdict(self)
 
     @classmethod
-    def restored(cls, card: Mapping[str, Any]) -> Self:
+    def restored(cls, card: Mapping[str, Any], deepest: int) -> Self:
         """As `card` kept it. Raises `ValueError` or `KeyError` where that cannot be."""
-        depth, queries = card["depth"], card["queries"]
-        if type(depth) is not int or type(queries) is not int or not 0 < depth < 1 << 31:
-            raise ValueError("there is no such depth")
-        return cls(depth, float(card["recall"]), float(card["error"]), queries)
+        depth, queries = whole_number(card, "depth", 1, deepest), whole_number(card, "queries")
+        return cls(depth, number(card, "recall", 0, 1), number(card, "error", 0, 1), queries)
 
 
 def check_recall(recall: float) -> None:
     """Raises `UsageError` for what an approximate search cannot promise."""
     if not 0 < recall < 1:
         raise UsageError(f"recall is {recall}: it lies between 0 and 1; for all neighbors always, take LinearIndex")
+
+
+def check_seed(seed: int) -> None:
+    """Raises `UsageError` for what draws nothing."""
+    if not 0 <= seed <= MOST:
+        raise UsageError(f"seed is {seed}: it lies between 0 and {MOST}")
 
 
 def held_back(rows: Rows, seed: int) -> tuple[Rows, int]:
@@ -122,17 +131,34 @@ class Approximate(Protocol):
         """The same, searched as deep."""
         ...
 
+    @property
+    def deepest(self) -> int: ...
+
     def depths(self) -> list[int]:
         """Depths that are worth a try, ascending."""
         ...
 
 
-def measure(structure: Approximate, rows: Rows, queries: Queries, true: NDArray[np.float64], depth: int) -> Measured:
+def measure(
+    structure: Approximate,
+    rows: Rows,
+    queries: Queries,
+    true: NDArray[np.float64],
+    depth: int,
+    hidden: Hidden | None = None,
+) -> Measured:
     """The recall of a structure over `rows` at a depth, from the distances of the true neighbors (q, k)."""
     deep = structure.at(Measured(depth, 0.0, 0.0, 0))
-    return measured(distances(queries, lambda some: deep.nearest(rows, some, true.shape[1])), true, depth)
+    return measured(distances(queries, lambda some: deep.nearest(rows, some, true.shape[1], hidden)), true, depth)
 
 
-def tuned(structure: Approximate, rows: Rows, queries: Queries, true: NDArray[np.float64], recall: float) -> Measured:
+def tuned(
+    structure: Approximate,
+    rows: Rows,
+    queries: Queries,
+    true: NDArray[np.float64],
+    recall: float,
+    hidden: Hidden | None = None,
+) -> Measured:
     """The least depth that keeps the recall on the queries, or the deepest there is."""
-    return least_depth(lambda depth: measure(structure, rows, queries, true, depth), structure.depths(), recall)
+    return least_depth(lambda depth: measure(structure, rows, queries, true, depth, hidden), structure.depths(), recall)

@@ -53,7 +53,7 @@ def certain(
         return ids, distances
     lacking = np.arange(len(queries))
     while doubt.any():
-        lacking, queries = lacking[doubt], queries.only(doubt)
+        lacking, queries = lacking[doubt], queries.part(doubt)
         if reach >= WIDEST:
             ids[lacking], distances[lacking] = rows.scanned(queries, k, hidden)
             break
@@ -73,13 +73,15 @@ def _attempt(
     rounding: Callable[[Queries, Keys], Keys],
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
     """The k nearest of `reach` candidates, (q, k) twice, and where another row may belong to them: (q,)."""
+    if reach == len(rows):
+        shown = np.arange(len(rows)) if hidden is None else np.flatnonzero(~hidden.mask)
+        found = np.broadcast_to(shown, (len(queries), len(shown)))
+        return *rows.ranked(queries, found, k), np.zeros(len(queries), bool)
     keys, found = candidates(queries, reach)
     if hidden is not None:
         found[hidden.mask[found]] = -1
     ids, distances = rows.ranked(queries, found, reach)
     nearest = distances[:, :k]
-    if reach == len(rows):
-        return ids[:, :k], nearest, np.zeros(len(queries), bool)
     if hidden is None:
         kth, worst = keys[:, k - 1], distances[:, -1]
     else:
@@ -120,8 +122,10 @@ def likely(
     reach = min(shown, max(k, reach))
     selector = faiss.IDSelectorBitmap(hidden.shown) if hidden else None
     found = candidates(queries, reach, max(k, K) / K * len(rows) / shown, selector)
+    if reach > 2 * k:
+        found = rows.narrowed(queries, found, k + k // 2)
     ids, distances = rows.ranked(queries, found, k)
     lost = ids[:, -1] < 0  # the search ended in a part that has too few
     if lost.any():
-        ids[lost], distances[lost] = rows.scanned(queries.only(lost), k, hidden)
+        ids[lost], distances[lost] = rows.scanned(queries.part(lost), k, hidden)
     return ids, distances

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,15 +107,26 @@ class Rows:
         return ids, distances
 
     def _ranked(self, queries: Queries, rows: NDArray[np.int64], k: int) -> Found:
-        flat = rows.ravel()
-        stored = self.vectors[flat].astype(np.float64)
+        stored = self.vectors[rows.ravel()].astype(np.float64)
         distances = queries.each(rows.shape[1], stored)
-        ids = self.ids[flat]
-        none = flat < 0
+        ids = self.ids[rows]
+        none = rows < 0
         if none.any():
             distances[none], ids[none] = np.inf, LAST
-            return without_last(*nearest(ids.reshape(rows.shape), distances.reshape(rows.shape), k))
-        return nearest(ids.reshape(rows.shape), distances.reshape(rows.shape), k)
+            return without_last(*nearest(ids, distances, k))
+        return nearest(ids, distances, k)
+
+    def narrowed(self, queries: Queries, rows: NDArray[np.int64], keep: int) -> NDArray[np.int64]:
+        """About the `keep` nearest of each query's candidates, by distances in float32: (q, c) → (q, keep)."""
+        step = max(1, PAIRS // max(1, rows.shape[1] * self.vectors.shape[1]))
+        kept = np.empty((len(rows), keep), np.int64)
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            part = slice(start, start + len(some))
+            distances = queries.part(part).roughly_each(some.shape[1], self.vectors[some.ravel()])
+            distances[some < 0] = np.inf
+            kept[part] = np.take_along_axis(some, np.argpartition(distances, keep - 1, axis=1)[:, :keep], axis=1)
+        return kept
 
     def scanned(self, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
         """The k nearest by `Metric.nearest` on everything, block by block."""
@@ -130,6 +142,26 @@ class Rows:
                 places, distances = self.space.metric.nearest(queries.exact, stored, min(k, len(chosen)))
                 parts.append((self.ids[chosen[places]], distances))
         return joined(parts, len(queries), k)
+
+
+def check_ids(rows: Rows) -> None:
+    """Raises `ValueError` where an id is there twice, below 0, or `LAST`."""
+    ids = rows.ids if rows.order is None else rows.ids[rows.order]
+    if len(ids) and ((ids[1:] == ids[:-1]).any() or ids[0] < 0 or ids[-1] == LAST):
+        raise ValueError("an index needs every id once, and none below 0 or above 2**63 - 2")
+
+
+def check_order(rows: Rows) -> None:
+    """Raises `ValueError` where they are not in the order of ids."""
+    if rows.order is not None:
+        raise ValueError("its rows are not in the order of ids")
+
+
+def check_numbers(numbers: NDArray[np.floating[Any]]) -> None:
+    """Raises `ValueError` for NaN."""
+    plain = numbers.reshape(-1)
+    if any(np.isnan(plain[start : start + BLOCK]).any() for start in range(0, len(plain), BLOCK)):
+        raise ValueError("it holds what is no number")
 
 
 def nothing(queries: int, k: int) -> Found:

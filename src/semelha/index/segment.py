@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError, SemelhaError
 from semelha.index.archive import read_archive, write_archive
+from semelha.index.card import whole_number
 from semelha.index.flat import Flat
-from semelha.index.rows import Found, Hidden, Rows
+from semelha.index.rows import Found, Hidden, Rows, check_ids
 from semelha.index.space import Queries, Space
 from semelha.index.structure import STRUCTURES, Structure
 
@@ -45,11 +47,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class SegmentFile:
-    """Where a segment is kept: a name in a folder, and the checksum of its header."""
+    """Where a segment is kept: a name in a folder, the checksum of its header, and whose vectors it says to hold."""
 
     folder: Path
     name: str
     checksum: str
+    mark: Mark
+
+    def serves(self, folder: Path, mark: Mark) -> bool:
+        """It need not be written to the folder again."""
+        return (self.folder, self.mark) == (folder, mark) and (folder / self.name).exists()
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,21 +112,23 @@ def write_segment(segment: Segment, folder: Path, mark: Mark, generation: int) -
     }
     arrays: dict[str, NDArray[Any]] = {"ids": segment.rows.ids, "vectors": segment.rows.vectors}
     own = {OWN + key: array for key, array in segment.structure.arrays(segment.rows).items()}
-    return SegmentFile(folder, name, write_archive(folder / name, content, {**arrays, **own}))
+    return SegmentFile(folder, name, write_archive(folder / name, content, {**arrays, **own}), mark)
 
 
-def read_segment(file: SegmentFile, space: Space, mark: Mark, threads: int) -> Segment:
+def read_segment(file: SegmentFile, space: Space, threads: int) -> Segment:
     """A segment as it was written. Raises `IndexFileError` where it is damaged, foreign or not the one meant."""
     path = file.folder / file.name
     content, arrays, checksum = read_archive(path, threads=threads)
     if checksum != file.checksum:
         raise IndexFileError(f"{path} is another file than the index was saved with")
     if content.get("format") != FORMAT:
-        raise IndexFileError(f"{path} has the format {content.get('format')}, this semelha reads {FORMAT}")
-    if (content.get("metric"), content.get("fingerprint")) != (mark.metric, mark.fingerprint):
+        raise IndexFileError(f"{path} has not the format {FORMAT}, which this semelha reads")
+    if (content.get("metric"), content.get("fingerprint")) != (file.mark.metric, file.mark.fingerprint):
         raise IndexFileError(f"{path} holds vectors of another model or metric")
     try:
-        rows = _rows(space, arrays, content["count"])
+        rows = checked_rows(space, arrays)
+        if whole_number(content, "count") != len(rows):
+            raise ValueError("it does not hold as many vectors as it says")
         own = {name.removeprefix(OWN): array for name, array in arrays.items() if name.startswith(OWN)}
         structure = STRUCTURES[content["kind"]].restored(rows, content["structure"], own)
         if content["state"] not in ("waiting", "made"):
@@ -129,13 +138,14 @@ def read_segment(file: SegmentFile, space: Space, mark: Mark, threads: int) -> S
         raise IndexFileError(f"{path} cannot be used: {error}") from error
 
 
-def _rows(space: Space, arrays: dict[str, NDArray[Any]], count: Any) -> Rows:
+def checked_rows(space: Space, arrays: Mapping[str, NDArray[Any]]) -> Rows:
+    """The rows of a file. Raises `ValueError`, `KeyError` or `UsageError` where an index could not hold them."""
     ids, vectors = arrays["ids"], arrays["vectors"]
     if ids.dtype != np.int64 or ids.ndim != 1 or vectors.dtype != np.float32 or vectors.ndim != 2:
         raise ValueError("ids and vectors are of another form")
-    if not len(ids) == len(vectors) == count:
+    if len(ids) != len(vectors) or not len(ids):
         raise ValueError("there is not one vector for each id")
+    space.metric.check(vectors, "its vectors")
     rows = Rows(space, ids, vectors)
-    if rows.order is not None and (np.diff(ids[rows.order]) == 0).any():
-        raise ValueError("an id is there twice")
+    check_ids(rows)
     return rows

@@ -12,15 +12,17 @@ import os
 import threading
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.index.audit import audited
 from semelha.index.files import load_snapshot, mark_of, save_snapshot
 from semelha.index.merging import caught_up, due, grown, made, merged
-from semelha.index.neighbors import Neighbors, Vectors
-from semelha.index.rows import Rows
+from semelha.index.neighbors import Neighbors, Vectors, whole_ids
+from semelha.index.rows import Rows, check_ids
 from semelha.index.segment import delta
 from semelha.index.snapshot import Part, Snapshot
 from semelha.index.space import Space
@@ -119,7 +121,7 @@ class SegmentedIndex:
 
     def remove(self, ids: NDArray[np.int64]) -> None:
         """Let go of these. `KeyError` for an id that is not held; then nothing is removed."""
-        ids = np.unique(np.asarray(ids, np.int64))
+        ids = np.unique(whole_ids(ids))
         with self._writing:
             found, parts = np.zeros(len(ids), bool), []
             for part in self._now.parts:
@@ -136,16 +138,17 @@ class SegmentedIndex:
         """There is something for `merge` to do."""
         return bool(due(self._now.parts))
 
-    def merge(self, *, whole: bool = False) -> bool:
+    def merge(self, *, whole: bool = False, hurry: bool = False) -> bool:
         """Merge what waits with the segments about its size, or everything into one. True where there was something.
 
-        Others search and write meanwhile: it takes half of the threads, one at least.
+        Others search and write meanwhile: it takes half of the threads, one at least; in a hurry all.
         """
         with self._merging:
             before = self._to_merge(whole)
             if not before:
                 return False
-            with Taken(max(1, self._threads.count // 2)):
+            with Taken(self._threads.count if hurry else max(1, self._threads.count // 2)):
+                self._audit(before)
                 new = merged(before, self.maker, self._go_on)
             with self._writing:
                 chosen = {id(part.segment) for part in before}
@@ -154,7 +157,31 @@ class SegmentedIndex:
                 self._put([*([] if new is None else [new]), *others])
         return True
 
-    def save(self, folder: str | os.PathLike[str], *, generation: int = 0, fingerprint: str = "") -> None:
+    def _audit(self, merging: list[Part]) -> None:
+        """Look for what waits to be merged in the segments that stay as they are."""
+        newer = [part.held() for part in merging if part.segment.state == "waiting"]
+        chosen = {id(part.segment) for part in merging}
+        if not newer:
+            return
+        for part in self._now.parts:
+            if id(part.segment) not in chosen and part.segment.state == "made":
+                new = audited(part, reduce(Rows.joined, newer), self.maker.recall)
+                with self._writing:
+                    self._put(
+                        [
+                            caught_up(new, [part], self._now.parts) if now.segment is part.segment else now
+                            for now in self._now.parts
+                        ]
+                    )
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        generation: int = 0,
+        fingerprint: str = "",
+        snapshot: Snapshot | None = None,
+    ) -> None:
         """Make a folder hold what is held now; durable when this returns. Only segments not yet there are written.
 
         Parameters
@@ -165,6 +192,8 @@ class SegmentedIndex:
             What `load` returns.
         fingerprint : str
             Of the model that made the vectors.
+        snapshot : Snapshot, optional
+            Of this index, to be saved instead: what was held at the generation, however much was written since.
 
         Raises
         ------
@@ -172,7 +201,7 @@ class SegmentedIndex:
             It cannot be written; the folder holds what it held.
         """
         with self._merging:
-            now, mark = self._now, mark_of(self.metric, fingerprint)
+            now, mark = self._now if snapshot is None else snapshot, mark_of(self.metric, fingerprint)
             saved = save_snapshot(now, Path(folder), mark, self.maker, generation)
             files = {id(a.segment): b.segment.file for a, b in zip(now.parts, saved.parts, strict=True)}
             with self._writing:
@@ -228,17 +257,17 @@ class SegmentedIndex:
         self.wait()
 
     def _rows(self, ids: NDArray[np.int64], vectors: Vectors) -> Rows:
-        numbers = np.array(ids, np.int64)
-        rows = np.array(vectors, np.float32, order="C")
+        numbers = whole_ids(ids).copy()
+        with np.errstate(over="ignore"):  # the metric refuses what became infinite
+            rows = np.array(vectors, np.float32, order="C")
         if rows.ndim != 2 or numbers.shape != (len(rows),):
             raise ValueError("an index needs one vector for each id")
         order = np.argsort(numbers, kind="stable")
-        numbers, rows = numbers[order], rows[order]
-        if (numbers[1:] == numbers[:-1]).any() or (len(numbers) and numbers[0] < 0):
-            raise ValueError("an index needs every id once, and none below 0")
+        ordered = Rows(self._now.space, numbers[order], rows[order])
+        check_ids(ordered)
         if len(rows):
-            self.metric.check(rows, "what is stored")
-        return Rows(self._now.space, numbers, rows)
+            self.metric.check(ordered.vectors, "what is stored")
+        return ordered
 
     def _put(self, parts: Iterable[Part]) -> None:
         """From now on this is what is held."""

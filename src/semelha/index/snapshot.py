@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.flat import Flat
-from semelha.index.neighbors import Neighbors, Vectors
+from semelha.index.neighbors import Neighbors, Vectors, whole_ids
 from semelha.index.rows import Found, Hidden, Rows, joined, nothing
 from semelha.index.segment import Segment
 from semelha.index.space import Queries, Space
@@ -84,6 +84,27 @@ class Snapshot:
     def __len__(self) -> int:
         return self.count
 
+    @property
+    def small(self) -> bool:
+        """Nothing but the few vectors that no segment is made of yet."""
+        return all(part.segment.state == "open" for part in self.parts)
+
+    @property
+    def saved(self) -> bool:
+        """Every segment is on the disk."""
+        return all(part.segment.file is not None or part.segment.state == "open" for part in self.parts)
+
+    def some(self, count: int) -> dict[int, NDArray[np.float32]]:
+        """Vectors by id: `count` spread over each segment, and the last id of each."""
+        chosen = {}
+        for part in self.parts:
+            rows = part.segment.rows
+            held = np.arange(len(rows)) if part.removed is None else np.flatnonzero(~part.removed.mask)
+            spread = held[np.linspace(0, len(held) - 1, count).astype(np.int64)].tolist()
+            last = int(held[rows.ids[held].argmax()])
+            chosen.update({int(rows.ids[row]): rows.vectors[row] for row in (*spread, last)})
+        return chosen
+
     def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
         """The k nearest of each query, among all or among the ids `within`: (queries, d) → (queries, k).
 
@@ -91,6 +112,8 @@ class Snapshot:
         ------
         UsageError
             A query that the metric cannot take, of another length than what is stored, or k is below 1.
+        ValueError
+            `within` holds no ids.
         """
         if k < 1:
             raise UsageError(f"k is {k}: at least one neighbor is asked for")
@@ -100,7 +123,13 @@ class Snapshot:
         dimension = self.parts[0].segment.rows.vectors.shape[1]
         if asked.exact.shape[1] != dimension:
             raise UsageError(f"the queries have {asked.exact.shape[1]} numbers, and what is stored has {dimension}")
-        wanted = None if within is None else np.asarray(within, np.int64)
-        with self.threads.taken(len(asked)):
-            found = [part.nearest(asked, k, wanted) for part in self.parts]
-        return Neighbors(*joined(found, len(asked), k))
+        wanted = None if within is None else whole_ids(within)
+
+        def search(which: slice) -> Found:
+            some = asked if which == slice(0, len(asked)) else asked.part(which)
+            return joined([part.nearest(some, k, wanted) for part in self.parts], len(some), k)
+
+        found = self.threads.share(len(asked), search)
+        if len(found) == 1:
+            return Neighbors(*found[0])
+        return Neighbors(np.concatenate([ids for ids, _ in found]), np.concatenate([lengths for _, lengths in found]))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.errors import UsageError
 from semelha.index.neighbors import Vectors
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
@@ -41,15 +40,17 @@ class Space:
     @property
     def product(self) -> Literal["l2sq", "ip"]:
         """⊙ of the maps."""
+        return self.require_maps().product
+
+    def require_maps(self) -> MappedMetric:
+        """The maps, which the caller knows to be there."""
         if self.maps is None:
             raise TypeError(f"{self.metric.name} has no maps")
-        return self.maps.product
+        return self.maps
 
     def stored(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """ψ of what is stored, (n, d) → (n, m); the very same array where ψ changes nothing."""
-        if self.maps is None:
-            raise TypeError(f"{self.metric.name} has no maps")
-        if _changes_nothing(self.maps, vectors):
+        if _changes_nothing(self.require_maps(), vectors):
             return vectors
         step = max(1, BLOCK // max(1, vectors.shape[1]))
         starts = range(0, max(1, len(vectors)), step)
@@ -58,71 +59,79 @@ class Space:
 
     def stored_precisely(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         """ψ of what is stored, in float64."""
-        if self.maps is None:
-            raise TypeError(f"{self.metric.name} has no maps")
-        mapped: NDArray[np.float64] = self.maps.stored_map(vectors.astype(np.float64))
+        mapped: NDArray[np.float64] = self.require_maps().stored_map(vectors.astype(np.float64))
         return mapped
 
     def queries(self, vectors: Vectors) -> Queries:
         """Queries (q, d), looked at. Raises `UsageError` for a row that the metric cannot take."""
         exact = np.asarray(vectors, np.float64)
+        if exact.ndim != 2:
+            raise UsageError(f"queries are rows, (n, d), and these have the shape {exact.shape}")
         self.metric.check(exact, "the queries")
         return Queries(self, exact)
 
 
-@dataclass(frozen=True, eq=False)
 class Queries:
     """Queries of one search, mapped once for all the parts that are searched.
 
-    Attributes
+    Parameters
     ----------
+    space : Space
     exact : (q, d) float64
+    precise : (q, m) float64, optional
+        φ of them, where it is known.
     """
 
-    space: Space
-    exact: NDArray[np.float64]
+    def __init__(self, space: Space, exact: NDArray[np.float64], precise: NDArray[np.float64] | None = None) -> None:
+        self.space = space
+        self.exact = exact
+        self._precise = precise
+        self._mapped: NDArray[np.float32] | None = None
+        self._roots: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.exact)
 
-    @cached_property
-    def mapped(self) -> NDArray[np.float32]:
-        """φ in float32: (q, m)."""
-        return _single(self.precise)
-
-    @cached_property
+    @property
     def precise(self) -> NDArray[np.float64]:
         """φ: (q, m)."""
-        if self.space.maps is None:
-            raise TypeError(f"{self.space.metric.name} has no maps")
-        mapped: NDArray[np.float64] = self.space.maps.query_map(self.exact)
-        return mapped
+        if self._precise is None:
+            self._precise = self.space.require_maps().query_map(self.exact)
+        return self._precise
 
-    @cached_property
+    @property
+    def mapped(self) -> NDArray[np.float32]:
+        """φ in float32: (q, m)."""
+        if self._mapped is None:
+            self._mapped = _single(self.precise)
+        return self._mapped
+
+    @property
     def roots(self) -> NDArray[np.float32]:
         """√q: (q, d)."""
-        return _single(np.sqrt(self.exact))
+        if self._roots is None:
+            self._roots = _single(np.sqrt(self.exact))
+        return self._roots
 
     def each(self, repeats: int, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances to the rows of `stored`, so many for each query, one query after the other."""
+        """Distances to the rows of `stored`, so many for each query, one query after the other: (q, repeats)."""
         metric = self.space.metric
         distances: NDArray[np.float64]
         if isinstance(metric, MappedMetric) and metric.each_by_maps:
-            distances = metric.each_mapped(self.precise.repeat(repeats, axis=0), stored)
+            distances = metric.among(self.precise, stored)
         else:
-            distances = metric.each(self.exact.repeat(repeats, axis=0), stored)
+            distances = metric.each(self.exact.repeat(repeats, axis=0), stored).reshape(len(self), repeats)
         return distances
 
-    def part(self, which: slice) -> Queries:
-        """Some of them, one after the other; what is mapped stays mapped."""
-        some = Queries(self.space, self.exact[which])
-        if "precise" in self.__dict__:
-            some.__dict__["precise"] = self.precise[which]
-        return some
+    def roughly_each(self, repeats: int, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same in float32."""
+        asked = _single(self.exact).repeat(repeats, axis=0)
+        distances: NDArray[np.float32] = self.space.metric.each(asked, stored).reshape(len(self), repeats)
+        return distances
 
-    def only(self, which: NDArray[np.bool_]) -> Queries:
-        """Some of them."""
-        return Queries(self.space, self.exact[which])
+    def part(self, which: slice | NDArray[np.bool_]) -> Queries:
+        """Some of them; what is mapped stays mapped."""
+        return Queries(self.space, self.exact[which], None if self._precise is None else self._precise[which])
 
 
 def _changes_nothing(maps: MappedMetric, vectors: NDArray[np.float32]) -> bool:
@@ -131,5 +140,6 @@ def _changes_nothing(maps: MappedMetric, vectors: NDArray[np.float32]) -> bool:
 
 
 def _single(mapped: NDArray[np.float64]) -> NDArray[np.float32]:
-    """As FAISS takes them."""
-    return np.ascontiguousarray(mapped, np.float32)
+    """As FAISS takes them; infinite where float32 ends, so that a search leaves the order to float64."""
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(mapped, np.float32)

@@ -38,7 +38,16 @@ class Structure(Protocol):
 
 
 class Maker(Protocol):
-    """Settings of a structure, from which it is made; a frozen dataclass."""
+    """Settings of a structure, from which it is made; a frozen dataclass.
+
+    Attributes
+    ----------
+    recall : float
+        That it promises; 1 where it is exact.
+    """
+
+    @property
+    def recall(self) -> float: ...
 
     def check(self, space: Space) -> None:
         """Raises `UsageError` for a metric that the structure cannot search."""

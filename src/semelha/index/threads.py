@@ -5,17 +5,28 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import TypeVar
 
 import faiss
 
 from semelha.errors import UsageError
 
-SHARE = 8  # queries that are worth a thread of their own
+SHARE = 16  # queries that are worth a thread of their own
+BLAS = 800  # numbers of queries for each thread, from which on matrix products are quicker than distances one by one
+NEVER_BLAS = 128_000  # what FAISS 1.15 takes for that: batches of hundreds of queries are then ten times slower
+
+T = TypeVar("T")
 
 
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+if faiss.cvar.distance_compute_blas_threshold == NEVER_BLAS:
+    faiss.cvar.distance_compute_blas_threshold = BLAS * processors()
 
 
 class Threads:
@@ -34,14 +45,31 @@ class Threads:
         self._free = self.count
         self._turn = threading.Condition(threading.Lock())
 
-    def taken(self, queries: int) -> Taken:
-        """A context with as many of the free threads as the queries are worth, one at least."""
+    def share(self, n: int, work: Callable[[slice], T]) -> list[T]:
+        """`work` on parts of n queries, each on a thread of its own, as many as are free and worth it."""
+        count = self._take(n)
+        try:
+            if count == 1:
+                with Taken(1):
+                    return [work(slice(0, n))]
+            size = -(-n // count)
+            first, *others = [slice(start, min(start + size, n)) for start in range(0, n, size)]
+            waiting = [self._pool.submit(_alone, work, part) for part in others]
+            return [_alone(work, first), *(one.result() for one in waiting)]
+        finally:
+            self._give_back(count)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self.count, thread_name_prefix="semelha-search")
+
+    def _take(self, n: int) -> int:
         with self._turn:
             while not self._free:
                 self._turn.wait()
-            count = max(1, min(self._free, queries // SHARE))
+            count = max(1, min(self._free, n // SHARE))
             self._free -= count
-        return Taken(count, self._give_back)
+            return count
 
     def _give_back(self, count: int) -> None:
         with self._turn:
@@ -50,18 +78,10 @@ class Threads:
 
 
 class Taken:
-    """A context in which FAISS takes `count` threads for what the calling thread asks of it.
+    """A context in which FAISS takes `count` threads for what the calling thread asks of it."""
 
-    Parameters
-    ----------
-    count : int
-    done : callable, optional
-        Told the count at the end.
-    """
-
-    def __init__(self, count: int, done: Callable[[int], None] = lambda count: None) -> None:
+    def __init__(self, count: int) -> None:
         self._count = count
-        self._done = done
 
     def __enter__(self) -> None:
         self._before = faiss.omp_get_max_threads()
@@ -69,4 +89,8 @@ class Taken:
 
     def __exit__(self, *error: object) -> None:
         faiss.omp_set_num_threads(self._before)
-        self._done(self._count)
+
+
+def _alone(work: Callable[[slice], T], part: slice) -> T:
+    with Taken(1):
+        return work(part)

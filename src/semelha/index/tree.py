@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.neighbors import BallTree, KDTree
 
 from semelha.errors import UsageError
+from semelha.index.card import whole_number
 from semelha.index.ranking import Keys, certain
-from semelha.index.rows import Found, Hidden, Rows
+from semelha.index.rows import Found, Hidden, Rows, check_order
 from semelha.index.space import Queries, Space
 from semelha.metrics.mapped import MappedMetric
 
@@ -36,11 +37,14 @@ class Tree:
     tree : {"kd", "ball"}
     leaf : int
         Rows of a leaf.
+    why : str
+        Why a tree was chosen.
     """
 
     kind: ClassVar[str] = "tree"
 
-    def __init__(self, rows: Rows, tree: str, leaf: int) -> None:
+    def __init__(self, rows: Rows, tree: str, leaf: int, *, why: str = "") -> None:
+        self.why = why
         self.tree = tree
         self.leaf = leaf
         mapped = rows.space.stored_precisely(rows.vectors)
@@ -70,7 +74,7 @@ class Tree:
 
     def card(self) -> dict[str, Any]:
         """What to keep of it."""
-        return {"tree": self.tree, "leaf": self.leaf}
+        return {"tree": self.tree, "leaf": self.leaf, "why": self.why}
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
         """Nothing: it is grown again."""
@@ -79,13 +83,14 @@ class Tree:
     @classmethod
     def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """As `card` kept it. Raises `ValueError` where that cannot be."""
-        if card["tree"] not in TREES or type(card["leaf"]) is not int or card["leaf"] < 1:
+        if card["tree"] not in TREES:
             raise ValueError("there is no such tree")
-        return cls(rows, card["tree"], card["leaf"])
+        check_order(rows)
+        return cls(rows, card["tree"], whole_number(card, "leaf", 1), why=str(card["why"]))
 
     def stats(self) -> dict[str, object]:
         """What there is to say of it."""
-        return {"tree": self.tree, "bytes in memory": self._bytes}
+        return {"tree": self.tree, "bytes in memory": self._bytes, **({"why": self.why} if self.why else {})}
 
 
 @dataclass(frozen=True)
@@ -97,10 +102,19 @@ class TreeMaker:
     tree : {"kd", "ball"}
     leaf : int
         Rows of a leaf.
+    why : str
+        Why a tree was chosen.
     """
 
     tree: Literal["kd", "ball"] = "kd"
     leaf: int = 40
+    why: str = ""
+
+    recall: ClassVar[float] = 1.0
+
+    def __post_init__(self) -> None:
+        if self.tree not in TREES or self.leaf < 1:
+            raise UsageError(f"tree is {self.tree!r}, leaf {self.leaf}: a tree is kd or ball, and a leaf 1 row or more")
 
     def check(self, space: Space) -> None:
         """Raises `UsageError` for a metric that it cannot search."""
@@ -110,4 +124,4 @@ class TreeMaker:
     def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Tree]:
         """The rows in the order that the structure wants, and the structure."""
         rows = rows.sorted()
-        return rows, Tree(rows, self.tree, self.leaf)
+        return rows, Tree(rows, self.tree, self.leaf, why=self.why)

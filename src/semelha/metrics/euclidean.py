@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from semelha.errors import UsageError
 from semelha.metrics.base import Array
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.namespace import array_namespace
+from semelha.metrics.namespace import array_namespace, inner
 from semelha.metrics.safe import positive_part, root
 
 
@@ -59,7 +57,7 @@ class Cosine(MappedMetric):
     def check(self, x: Array, what: str = "the array") -> None:
         super().check(x, what)
         xp = array_namespace(x)
-        small = _squares(xp, x) < xp.finfo(x.dtype).smallest_normal
+        small = inner(x, x) < xp.finfo(x.dtype).smallest_normal
         if not bool(xp.any(small)):
             return
         lost = small & xp.any(x != 0, axis=1)
@@ -71,7 +69,7 @@ class Cosine(MappedMetric):
 
     def query_map(self, q: Array) -> Array:
         xp = array_namespace(q)
-        squares = _squares(xp, q)[..., None]
+        squares = inner(q, q)[..., None]
         positive = squares > 0
         if type(q) is np.ndarray and positive.all():
             return q / np.sqrt(squares)
@@ -82,8 +80,3 @@ class Cosine(MappedMetric):
 
     def link(self, x: Array) -> Array:
         return positive_part(1 - x)
-
-
-def _squares(xp: Any, x: Array) -> Array:
-    """‖x‖² of each row."""
-    return np.einsum("...i,...i->...", x, x) if type(x) is np.ndarray else xp.sum(x * x, axis=-1)

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from typing import ClassVar, Literal
 
 from semelha.metrics.base import Array, Metric
-from semelha.metrics.namespace import array_namespace
+from semelha.metrics.namespace import array_namespace, inner
 from semelha.metrics.safe import positive_part
 from semelha.metrics.search import filtered
 
@@ -46,14 +46,20 @@ class MappedMetric(Metric):
     def _all(self, q: Array, s: Array) -> Array:
         return self.link(self._products(self.query_map(q), self.stored_map(s)))
 
-    def each_mapped(self, a: Array, s: Array) -> Array:
-        """`each`, where φ of the queries is known and `each_by_maps` holds."""
-        xp = array_namespace(a, s)
-        b = self.stored_map(s)
-        return self.link(xp.sum(a * b, axis=1) if self.product == "ip" else xp.sum((a - b) ** 2, axis=1))
+    def among(self, a: Array, s: Array) -> Array:
+        """Distances of each query, whose φ is known, to c rows of its own: (q, m), (q · c, d) → (q, c).
+
+        The numbers of `each`, where `each_by_maps` holds.
+        """
+        q, m = a.shape
+        b = array_namespace(a, s).reshape(self.stored_map(s), (q, s.shape[0] // max(1, q), m))
+        if self.product == "ip":
+            return self.link(inner(a[:, None, :], b))
+        difference = a[:, None, :] - b
+        return self.link(inner(difference, difference))
 
     def _each(self, q: Array, s: Array) -> Array:
-        return self.each_mapped(self.query_map(q), s)
+        return array_namespace(q, s).reshape(self.among(self.query_map(q), s), (q.shape[0],))
 
     def _products(self, a: Array, b: Array) -> Array:
         """Every a ⊙ b: (n, m), (k, m) → (n, k)."""

@@ -15,3 +15,10 @@ def array_namespace(*arrays: Any) -> Any:
         if type(array) is not np.ndarray:
             return array_api_compat.array_namespace(*arrays)
     return of_numpy
+
+
+def inner(a: Any, b: Any) -> Any:
+    """Inner products of rows that are broadcast: (…, m), (…, m) → (…)."""
+    if type(a) is np.ndarray and type(b) is np.ndarray:
+        return np.einsum("...i,...i->...", a, b)
+    return array_namespace(a, b).sum(a * b, axis=-1)

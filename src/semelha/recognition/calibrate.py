@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -69,7 +70,7 @@ class Calibration:
         (probes,) float64
             (1 + #{i: aᵢ ≤ a}) / (n + 1) from strangers; (1 + #{i: aᵢ ≤ a} + [a_nn > a]) / (n + 1) from subjects.
         """
-        nearer = np.searchsorted(np.sort(self.scores), distances, side="right")
+        nearer = np.searchsorted(self._ascending, distances, side="right")
         if self.kind == "subjects":
             if nearest is None:
                 raise UsageError("p-values from subjects need to know which subject is nearest")
@@ -77,6 +78,10 @@ class Calibration:
             nearer = nearer + (own > distances)
         p: NDArray[np.float64] = (1 + nearer) / (self.n + 1)
         return p
+
+    @cached_property
+    def _ascending(self) -> NDArray[np.float64]:
+        return np.sort(self.scores)
 
     def accepts(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """(probes,) bool: known."""

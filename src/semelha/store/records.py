@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +18,6 @@ class Subject:
     created: str
 
 
-@dataclass(frozen=True)
-class Example:
-    """An enrolled picture: its number, its subject, where it came from, its content hash."""
-
-    id: int
-    subject: str
-    source: str
-    content_hash: str
-
-
 @dataclass(frozen=True, eq=False)
 class NewExample:
     """A picture to enroll: vector (d,) float32, content hash, where it came from, and the file to keep or None."""
@@ -35,3 +26,40 @@ class NewExample:
     content_hash: str
     source: str
     picture: bytes | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The wish to say "unknown": what stands in for strangers, the rate, the seed of the draws, since which change."""
+
+    kind: Literal["strangers", "subjects"]
+    fpir: float
+    seed: int
+    change: int
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """How far what stands in for strangers is from everybody else, at one change of the gallery.
+
+    Attributes
+    ----------
+    change : int
+    subjects : (n,) int64
+        Number of the subject that stands in; 0 for a stranger that was given.
+    examples : (n,) int64
+        The example drawn of that subject, or the place of the given stranger.
+    nearest : (n,) int64
+        The nearest example of any other subject; −1 where there is none.
+    distances : (n,) float64
+        To that example; infinite beside −1.
+    """
+
+    change: int
+    subjects: NDArray[np.int64]
+    examples: NDArray[np.int64]
+    nearest: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.subjects)

@@ -6,9 +6,11 @@ import sqlite3
 
 from semelha.errors import GalleryError, GalleryTooNew
 
-VERSION = 2
+VERSION = 3
 
-# Version 1 did not keep where an example came from.
+# Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
+# are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
+# the names of neighbors are looked up in narrow rows, which stay in memory where a million vectors do not.
 _FROM_NOTHING = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE subjects (
@@ -36,6 +38,36 @@ _STEPS = {
 ALTER TABLE examples ADD COLUMN source TEXT NOT NULL DEFAULT '';
 CREATE TABLE strangers (id INTEGER PRIMARY KEY, vector BLOB NOT NULL) STRICT;
 """,
+    2: """
+INSERT INTO meta VALUES ('change', '1'), ('trimmed', '0');
+UPDATE meta SET value = json_set(value, '$.change', 1) WHERE key = 'calibration';
+ALTER TABLE subjects ADD COLUMN change INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE subjects ADD COLUMN folded TEXT NOT NULL DEFAULT '';
+UPDATE subjects SET folded = casefold(name);
+CREATE INDEX subjects_by_change ON subjects (change);
+CREATE INDEX subjects_by_folded ON subjects (folded);
+ALTER TABLE examples ADD COLUMN change INTEGER NOT NULL DEFAULT 1;
+CREATE INDEX examples_by_change ON examples (change);
+CREATE TABLE vectors (
+    example_id INTEGER PRIMARY KEY REFERENCES examples (id) ON DELETE CASCADE,
+    data BLOB NOT NULL
+) STRICT;
+INSERT INTO vectors SELECT id, vector FROM examples ORDER BY id;
+ALTER TABLE examples DROP COLUMN vector;
+CREATE TABLE removed (
+    change INTEGER NOT NULL,
+    example INTEGER NOT NULL,
+    added INTEGER NOT NULL,
+    PRIMARY KEY (change, example)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE scores (
+    change INTEGER NOT NULL,
+    subjects BLOB NOT NULL,
+    examples BLOB NOT NULL,
+    nearest BLOB NOT NULL,
+    distances BLOB NOT NULL
+) STRICT;
+""",
 }
 
 
@@ -49,16 +81,12 @@ def migrate(connection: sqlite3.Connection) -> None:
     GalleryError
         It is no database of ours.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > VERSION:
-        raise GalleryTooNew(f"the gallery has the schema {version}, this semelha knows up to {VERSION}: update semelha")
-    if version == VERSION:
+    if _version(connection) == VERSION:
         return
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        raise GalleryError("the database is not one of a gallery")
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in range(version, VERSION):
+        for step in range(_version(connection), VERSION):  # read again: another process may have been first
             for statement in _STEPS[step].split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
@@ -68,3 +96,12 @@ def migrate(connection: sqlite3.Connection) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise GalleryTooNew(f"the gallery has the schema {version}, this semelha knows up to {VERSION}: update semelha")
+    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise GalleryError("the database is not one of a gallery")
+    return version

@@ -1,29 +1,42 @@
 """The database of a gallery: the truth about what is enrolled.
 
-One connection under one lock, in WAL mode with full synchronization: what was acknowledged is on the disk.
+In WAL mode with full synchronization: what was acknowledged is on the disk. One connection writes, under a lock; each
+view reads on a connection of its own, from a snapshot that no writer disturbs or waits for.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
-from semelha.store.records import Example, NewExample, Subject
+from semelha.errors import SubjectExists, SubjectNotFound
+from semelha.store.connection import TIMEOUT, connect, saying
+from semelha.store.readers import Readers
+from semelha.store.records import NewExample, Plan, Scores
 from semelha.store.schema import migrate
+from semelha.store.view import View
+
+logger = logging.getLogger(__name__)
+
+LONG_LOG = 16 << 20  # bytes
+PATIENCE = 200  # milliseconds that the emptying of the log waits for a view to end
 
 
 class Store:
-    """Subjects and their examples in one SQLite file.
+    """Subjects and their examples in one SQLite file: what is written here is read through a view.
+
+    Every write is one change: all of it or on any error none, with a number that is one more than that of the change
+    before, whichever process made that.
 
     Parameters
     ----------
@@ -39,11 +52,12 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.RLock()
-        self._writes = 0
-        with self._saying("opened"):
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=30)
+        self._log = path.with_name(f"{path.name}-wal")
+        self._too_long = LONG_LOG
+        with saying(path, "opened"):
+            self._db = connect(path)
         try:
-            with self._saying("opened"):
+            with saying(path, "opened"):
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA foreign_keys = ON")
@@ -51,45 +65,17 @@ class Store:
         except BaseException:
             self._db.close()
             raise
+        self._readers = Readers(path)
 
     def close(self) -> None:
         """Let go of the file."""
+        self._readers.close()
         with self._lock:
             self._db.close()
 
-    def generation(self) -> tuple[int, int]:
-        """Changes when anything does, by this object or by another process."""
-        with self._lock, self._saying("read"):
-            return self._writes, int(self._db.execute("PRAGMA data_version").fetchone()[0])
-
-    def subjects(self) -> list[Subject]:
-        """Every subject, by name."""
-        rows = self._rows(
-            "SELECT name, (SELECT count(*) FROM examples WHERE subject_id = subjects.id), created"
-            " FROM subjects ORDER BY name"
-        )
-        return [Subject(*row) for row in rows]
-
-    def examples(self) -> tuple[list[Example], NDArray[np.float32]]:
-        """Every example by its number, and their vectors (examples, d)."""
-        rows = self._rows(
-            "SELECT examples.id, name, source, content_hash, vector FROM examples"
-            " JOIN subjects ON subjects.id = subject_id ORDER BY examples.id"
-        )
-        return [Example(*row[:4]) for row in rows], _stacked([row[4] for row in rows])
-
-    def picture(self, example: int) -> bytes | None:
-        """The file kept of an example."""
-        rows = self._rows("SELECT data FROM pictures WHERE example_id = ?", (example,))
-        return rows[0][0] if rows else None
-
-    def subjects_with(self, content_hash: str) -> list[str]:
-        """Names of the subjects that have that very picture."""
-        rows = self._rows(
-            "SELECT name FROM examples JOIN subjects ON subjects.id = subject_id WHERE content_hash = ? ORDER BY name",
-            (content_hash,),
-        )
-        return [name for (name,) in rows]
+    def reading(self) -> AbstractContextManager[View]:
+        """`with store.reading() as view`: all that it answers is of one moment."""
+        return self._readers.view()
 
     def add(self, subject: str, examples: Sequence[NewExample]) -> list[int]:
         """Add examples to a subject, new or old, all or none; on the disk when this returns.
@@ -101,67 +87,95 @@ class Store:
         """
         now = datetime.now(UTC).isoformat(timespec="seconds")
         added = []
-        with self._writing():
-            self._db.execute("INSERT OR IGNORE INTO subjects (name, created) VALUES (?, ?)", (subject, now))
+        with self._changing() as change:
+            self._db.execute(
+                "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (name) DO UPDATE SET change = excluded.change",
+                (subject, subject.casefold(), now, change),
+            )
             number = self._subject(subject)
             for example in examples:
-                row = (
-                    number,
-                    example.vector.astype("<f4").tobytes(),
-                    example.content_hash,
-                    example.source,
-                    now,
-                )
                 cursor = self._db.execute(
-                    "INSERT OR IGNORE INTO examples (subject_id, vector, content_hash, source, created)"
+                    "INSERT OR IGNORE INTO examples (subject_id, content_hash, source, created, change)"
                     " VALUES (?, ?, ?, ?, ?)",
-                    row,
+                    (number, example.content_hash, example.source, now, change),
                 )
                 if cursor.rowcount:
-                    added.append(int(cursor.lastrowid or 0))
+                    new = int(cursor.lastrowid or 0)
+                    self._db.execute("INSERT INTO vectors VALUES (?, ?)", (new, example.vector.astype("<f4").tobytes()))
                     if example.picture is not None:
-                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (cursor.lastrowid, example.picture))
+                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (new, example.picture))
+                    added.append(new)
         return added
 
     def remove(self, subject: str) -> int:
-        """Remove a subject with its examples and pictures. Returns the number of examples."""
-        with self._writing():
+        """Remove a subject with its examples, their vectors and pictures. Returns the number of examples."""
+        with self._changing() as change:
             number = self._subject(subject)
-            (count,) = self._db.execute("SELECT count(*) FROM examples WHERE subject_id = ?", (number,)).fetchone()
+            logged = self._db.execute(
+                "INSERT INTO removed (change, example, added) SELECT ?, id, change FROM examples WHERE subject_id = ?",
+                (change, number),
+            )
             self._db.execute("DELETE FROM subjects WHERE id = ?", (number,))
-        return int(count)
+        return logged.rowcount
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name, which no subject may have."""
-        with self._writing():
+        with self._changing() as change:
             number = self._subject(old)
             try:
-                self._db.execute("UPDATE subjects SET name = ? WHERE id = ?", (new, number))
+                self._db.execute(
+                    "UPDATE subjects SET name = ?, folded = ?, change = ? WHERE id = ?",
+                    (new, new.casefold(), change, number),
+                )
             except sqlite3.IntegrityError as error:
                 raise SubjectExists(
                     f"a subject is called {new!r} already: remove it first, or choose another"
                 ) from error
 
-    def set_strangers(self, vectors: NDArray[np.float32]) -> None:
-        """Keep these, and only these, as vectors (n, d) of things that are not enrolled."""
-        with self._writing():
+    def set_plan(
+        self,
+        kind: Literal["strangers", "subjects"],
+        fpir: float,
+        seed: int,
+        scores: Scores,
+        strangers: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Let the gallery say "unknown" from now on, with its scores and the strangers (n, d) that they are of."""
+        with self._changing() as change:
+            plan = {"kind": kind, "fpir": fpir, "seed": seed, "change": change}
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (json.dumps(plan),))
             self._db.execute("DELETE FROM strangers")
-            rows = [(vector.astype("<f4").tobytes(),) for vector in vectors]
+            rows = [(vector.astype("<f4").tobytes(),) for vector in ([] if strangers is None else strangers)]
             self._db.executemany("INSERT INTO strangers (vector) VALUES (?)", rows)
+            self._replace_scores(scores)
 
-    def strangers(self) -> NDArray[np.float32]:
-        """(n, d)."""
-        return _stacked([row[0] for row in self._rows("SELECT vector FROM strangers ORDER BY id")])
-
-    def set_meta(self, key: str, value: object) -> None:
-        """Keep a value that JSON can hold under a name."""
+    def keep_scores(self, plan: Plan, scores: Scores) -> None:
+        """Keep scores of the plan, unless there is another plan now or later scores of this one. No change: derived."""
         with self._writing():
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, json.dumps(value)))
+            (current,) = self._db.execute(
+                "SELECT json_extract(value, '$.change') FROM meta WHERE key = 'calibration'"
+            ).fetchone()
+            later = self._db.execute("SELECT 1 FROM scores WHERE change >= ?", (scores.change,)).fetchone()
+            if current == plan.change and not later:
+                self._replace_scores(scores)
 
-    def meta(self, key: str) -> Any:
-        """The value under a name, or None."""
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return json.loads(rows[0][0]) if rows else None
+    def trim(self, change: int) -> None:
+        """Forget which examples were removed up to a change. Who remembers an earlier one reads everything anew."""
+        with self._writing():
+            self._db.execute("DELETE FROM removed WHERE change <= ?", (change,))
+            self._db.execute(
+                "UPDATE meta SET value = ? WHERE key = 'trimmed' AND CAST(value AS INTEGER) < ?", (str(change), change)
+            )
+
+    def _replace_scores(self, scores: Scores) -> None:
+        numbers = (scores.subjects, scores.examples, scores.nearest)
+        blobs = [array.astype("<i8").tobytes() for array in numbers]
+        self._db.execute("DELETE FROM scores")
+        self._db.execute(
+            "INSERT INTO scores VALUES (?, ?, ?, ?, ?)",
+            (scores.change, *blobs, scores.distances.astype("<f8").tobytes()),
+        )
 
     def _subject(self, name: str) -> int:
         row = self._db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
@@ -169,35 +183,42 @@ class Store:
             raise SubjectNotFound(f"no subject is called {name!r}")
         return int(row[0])
 
-    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
-        with self._lock, self._saying("read"):
-            return self._db.execute(query, values).fetchall()
+    @contextmanager
+    def _changing(self) -> Iterator[int]:
+        """A write that is a change: gives its number."""
+        with self._writing():
+            self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
+            yield int(self._db.execute("SELECT value FROM meta WHERE key = 'change'").fetchone()[0])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction: all of it, or on any error none."""
-        with self._lock, self._saying("written"):
+        with self._lock, saying(self.path, "written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
-                self._writes += 1
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            self._empty_log()
 
-    @contextmanager
-    def _saying(self, what: str) -> Iterator[None]:
+    def _empty_log(self) -> None:
+        """Fold a write-ahead log that has grown long into the database. Views that begin meanwhile do not disturb it.
+
+        SQLite does so by itself only where no view is of an earlier change. Where views overlap there always is one,
+        and the log would grow without end.
+        """
         try:
-            yield
-        except sqlite3.ProgrammingError as error:
-            raise GalleryError(f"the gallery {self.path.parent} is closed") from error
-        except sqlite3.Error as error:
-            raise GalleryError(f"the gallery {self.path} cannot be {what}: {error}") from error
-
-
-def _stacked(blobs: list[bytes]) -> NDArray[np.float32]:
-    if not blobs:
-        return np.empty((0, 0), np.float32)
-    return np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), -1).astype(np.float32)
+            if self._log.stat().st_size < self._too_long:
+                return
+            try:
+                self._db.execute(f"PRAGMA busy_timeout = {PATIENCE}")
+                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            finally:
+                self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
+            # A view that stays for long is not waited for at every write.
+            self._too_long = self._log.stat().st_size + LONG_LOG
+        except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
+            logger.warning("the log of %s cannot be emptied, which is tried again: %s", self.path, error)

@@ -1,0 +1,173 @@
+"""Time and memory from a thousand vectors to millions, each kind and size in fresh processes; the picture of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from _results import table
+from _search_data import DIMENSION, Data, clustered, clusters
+from _search_measure import child, slug, source_of_index
+from _search_ours import MADE, PROMISED, AnyIndex
+from semelha.index.auto import choose
+from semelha.index.space import Space
+from semelha.metrics import Euclidean
+
+PICTURE = Path(__file__).with_name("search-curve.svg")
+SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
+KINDS = ("LinearIndex", "CellIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit")
+LEAST_8BIT = 100_000  # vectors from which on it is worth rounding them
+COLUMNS = [
+    "kind",
+    "vectors",
+    "searched by",
+    "recall@10",
+    "µs a query, alone",
+    "µs a query, batch",
+    "build, s",
+    "first answer, ms",
+    "MB resident",
+    "MB peak of the build",
+]
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A build: seconds, bytes of its peak over the vectors handed in, and what it became."""
+
+    seconds: float
+    peak: int
+    kind: str
+    why: str
+    promised: float | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Searches of an index that was opened: seconds, bytes that it holds, ids of the neighbors."""
+
+    first: float
+    single: float
+    batch: float
+    resident: int
+    ids: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One kind at one size."""
+
+    kind: str
+    n: int
+    grown: Grown
+    asked: Asked
+    recall: float
+
+    def row(self) -> list[object]:
+        asked, grown = self.asked, self.grown
+        searched = grown.kind + (f" ({grown.why})" if grown.why else "")
+        times = [f"{1e6 * seconds:,.0f}" for seconds in (asked.single, asked.batch)]
+        sizes = [f"{size / 1e6:,.0f}" for size in (asked.resident, grown.peak)]
+        first = f"{1000 * asked.first:,.0f}"
+        return [self.kind, f"{self.n:,}", searched, self.recall, *times, f"{grown.seconds:,.1f}", first, *sizes]
+
+
+def index_of(kind: str, threads: int) -> AnyIndex:
+    return MADE[kind][1](Euclidean(), threads)
+
+
+def curve(cache: Path, sizes: Sequence[int], queries: int, threads: int, most_f32: int) -> str:
+    """The table and the picture, which is drawn beside it."""
+    vectors = cache / f"curve-{max(sizes)}.npy"
+    if not vectors.exists():
+        np.save(vectors, clustered(1, max(sizes)))
+    stored = np.load(vectors, mmap_mode="r")
+    asked = clusters(1, queries).queries
+    points = []
+    for n in sizes:
+        data = Data(f"curve-{n}", np.asarray(stored[:n]), asked)
+        for kind in KINDS:
+            if n <= most_f32 if kind.endswith("f32") else n >= LEAST_8BIT or kind == "LinearIndex":
+                points.append(point(kind, data, cache, vectors, threads))
+                print(*points[-1].row(), flush=True)
+    lines = choices(max(sizes))
+    draw(points, lines)
+    words = "; ".join(f"from {n:,} on by {what}" for n, what in lines)
+    return (
+        f"Clustered unit vectors of {DIMENSION} numbers, Euclidean, promised recall {PROMISED}; built with {threads} "
+        "threads, searched with one. Each line comes from two fresh processes: one builds and saves (peak over imports "
+        "and the vectors that it was handed), one opens the files (page cache warm), answers, and says what is "
+        f"resident over imports, mapped files included. Alone: median of queries one by one; batch: {queries:,} "
+        f"queries at once, fewer where they take long. `AutoIndex`: {words}. HNSW with float32 up to {most_f32:,}.\n\n"
+        f"![time and memory by number of vectors]({PICTURE.name})\n\n"
+        + table(COLUMNS, [one.row() for one in sorted(points, key=lambda p: (KINDS.index(p.kind), p.n))])
+    )
+
+
+def point(kind: str, data: Data, cache: Path, vectors: Path, threads: int) -> Point:
+    """Measured, or read where the very same was measured before."""
+    n, folder = len(data.stored), cache / data.name / slug(kind)
+    note = folder / "measured.json"
+    made_with = {"threads": threads, "queries": len(data.queries), "source": source_of_index()}
+    if note.exists() and (found := json.loads(note.read_text()))["with"] == made_with:
+        grown, asked = Grown(**found["grown"]), Asked(**found["asked"])
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+        (folder / "files").mkdir(parents=True)
+        queries = cache / f"curve-queries-{len(data.queries)}.npy"
+        np.save(queries, data.queries)
+        grown = Grown(**child("grow", kind, str(vectors), str(n), str(folder / "files"), str(threads)))
+        asked = Asked(**child("ask", kind, str(folder / "files"), str(queries), "1"))
+        shutil.rmtree(folder / "files")  # gigabytes that a rerun does not need
+        note.write_text(json.dumps({"with": made_with, "grown": asdict(grown), "asked": asdict(asked)}))
+    return Point(kind, n, grown, asked, data.recall(np.array(asked.ids)))
+
+
+def choices(most: int) -> list[tuple[int, str]]:
+    """Where `AutoIndex` changes its choice: the first number of vectors, and what searches them from there on."""
+
+    def choice(n: int) -> str:
+        maker = choose(Space(Euclidean()), n, DIMENSION, PROMISED).maker
+        return " ".join([type(maker).__name__.removesuffix("Maker").lower(), getattr(maker, "quantize", "")]).strip()
+
+    found, n = [(1, choice(1))], 1
+    while choice(most) != found[-1][1]:
+        low, high = n, most  # choice(low) is the last one found, choice(high) is another
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if choice(middle) == found[-1][1] else (low, middle)
+        n = high
+        found.append((n, choice(n)))
+    return found
+
+
+def draw(points: Sequence[Point], lines: Sequence[tuple[int, str]]) -> None:
+    """Times on the left, memory on the right, and through both the lines of `AutoIndex`."""
+    mpl.rcParams["svg.hashsalt"] = "semelha"  # the same figures give the same file
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for number, kind in enumerate(KINDS):
+        of_kind = [one for one in points if one.kind == kind]
+        sizes = [one.n for one in of_kind]
+        style = {"color": f"C{number}", "marker": "o", "markersize": 3, "linewidth": 1.3}
+        left.plot(sizes, [1000 * one.asked.single for one in of_kind], label=kind, **style)
+        left.plot(sizes, [1000 * one.asked.batch for one in of_kind], **{**style, "linestyle": ":"})
+        right.plot(sizes, [one.asked.resident / 1e6 for one in of_kind], label=kind, **style)
+        right.plot(sizes, [one.grown.peak / 1e6 for one in of_kind], **{**style, "linestyle": ":"})
+    left.set_title("milliseconds a query, one thread; dotted: in a batch")
+    right.set_title("MB resident; dotted: peak of the build")
+    for axes in (left, right):
+        axes.set(xscale="log", yscale="log", xlabel="vectors")
+        axes.grid(alpha=0.3)
+        for n, what in lines[1:]:
+            axes.axvline(n, color="black", linewidth=0.8)
+            axes.annotate(f" auto: {what}", (n, 0.02), xycoords=("data", "axes fraction"), fontsize=8, rotation=90)
+    left.legend(fontsize=8)
+    figure.savefig(PICTURE, metadata={"Date": None})

@@ -1,0 +1,211 @@
+"""What the database held at one moment, however many write to it meanwhile."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import GalleryError
+from semelha.store.connection import saying
+from semelha.store.records import Plan, Scores, Subject
+
+ROWS = 4096  # that are Python objects at a time
+
+
+class View:
+    """Everything that can be asked of the store, all of it of one moment. From `Store.reading`; for one thread.
+
+    Attributes
+    ----------
+    change : int
+        The number of the last change that is seen. Every write is one change, whoever makes it.
+    """
+
+    change: int
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._db = connection
+        self._path = path
+        self.renew()
+
+    def renew(self) -> None:
+        """Look at the present moment from now on."""
+        self.end()
+        with saying(self._path, "read"):
+            self._db.execute("BEGIN")
+        self.change = int(self._meta("change"))
+
+    def end(self) -> None:
+        """See nothing any more."""
+        if self._db.in_transaction:
+            with saying(self._path, "read"):
+                self._db.execute("COMMIT")
+
+    # Subjects.
+
+    def subjects(self) -> list[Subject]:
+        """Every subject, by name."""
+        rows = self._rows(
+            "SELECT name, (SELECT count(*) FROM examples WHERE subject_id = subjects.id), created"
+            " FROM subjects ORDER BY name"
+        )
+        return [Subject(*row) for row in rows]
+
+    def subject_count(self) -> int:
+        """How many subjects there are."""
+        return int(self._rows("SELECT count(*) FROM subjects")[0][0])
+
+    def has_subject(self, name: str) -> bool:
+        """Whether a subject is called so."""
+        return bool(self._rows("SELECT 1 FROM subjects WHERE name = ?", (name,)))
+
+    def namesakes(self, name: str) -> list[str]:
+        """Names of the subjects whose names differ from this one by upper and lower case alone."""
+        query = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
+        return [other for (other,) in self._rows(query, (name.casefold(), name))]
+
+    def subjects_with(self, content_hash: str) -> list[str]:
+        """Names of the subjects that have that very picture."""
+        rows = self._rows(
+            "SELECT name FROM examples JOIN subjects ON subjects.id = subject_id WHERE content_hash = ? ORDER BY name",
+            (content_hash,),
+        )
+        return [name for (name,) in rows]
+
+    def names(self, since: int = 0) -> dict[int, str]:
+        """Name of each subject, by its number, that is new or has new examples or another name since a change."""
+        return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY change, id", (since,)))
+
+    # Examples.
+
+    def __len__(self) -> int:
+        return int(self._rows("SELECT count(*) FROM examples")[0][0])
+
+    def owners(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+        """Subject and source of each of these examples."""
+        query = (
+            "SELECT examples.id, name, source FROM json_each(?) AS wanted"
+            " JOIN examples ON examples.id = wanted.value JOIN subjects ON subjects.id = subject_id"
+        )
+        return {example: (name, source) for example, name, source in self._among(query, ids)}
+
+    def subjects_of(self, ids: Iterable[int]) -> dict[int, int]:
+        """Number of the subject of each of these examples."""
+        query = "SELECT examples.id, subject_id FROM json_each(?) AS wanted JOIN examples ON examples.id = wanted.value"
+        return dict(self._among(query, ids))
+
+    def examples_of(self, subject: int) -> list[tuple[int, str]]:
+        """Number and content hash of the examples of a subject, by its number."""
+        return self._rows("SELECT id, content_hash FROM examples WHERE subject_id = ? ORDER BY id", (subject,))
+
+    def vectors(self, ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
+        """Vector (d,) of each of these examples."""
+        query = "SELECT example_id, data FROM json_each(?) AS wanted JOIN vectors ON example_id = wanted.value"
+        return {example: _vector(blob) for example, blob in self._among(query, ids)}
+
+    def vectors_of(self, subject: str) -> NDArray[np.float32]:
+        """(examples, d) of a subject, by its name; none where nobody is called so."""
+        return self._stacked(
+            "SELECT example_id, data FROM subjects JOIN examples ON subject_id = subjects.id"
+            " JOIN vectors ON example_id = examples.id WHERE name = ? ORDER BY example_id",
+            (subject,),
+            "SELECT count(*) FROM examples JOIN subjects ON subjects.id = subject_id WHERE name = ?",
+        )[1]
+
+    def picture(self, example: int) -> bytes | None:
+        """The file kept of an example."""
+        rows = self._rows("SELECT data FROM pictures WHERE example_id = ?", (example,))
+        return rows[0][0] if rows else None
+
+    # What changed.
+
+    def added_since(self, change: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The examples there are that were added after a change, by number: (n,), and their vectors (n, d).
+
+        Change 0 comes before every example.
+        """
+        # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
+        return self._stacked(
+            "SELECT id, data FROM examples JOIN vectors ON example_id = id WHERE change > ? ORDER BY change, id",
+            (change,),
+            "SELECT count(*) FROM examples WHERE change > ?",
+        )
+
+    def removed_since(self, change: int) -> NDArray[np.int64]:
+        """(n,), those of the examples at a change that are no more. Raises `ValueError` where the log is too short."""
+        if not self.reaches(change):
+            raise ValueError(f"the log of removed examples was trimmed after the change {change}")
+        rows = self._rows("SELECT example FROM removed WHERE change > ? AND added <= ?", (change, change))
+        return np.array([example for (example,) in rows], np.int64)
+
+    def reaches(self, change: int) -> bool:
+        """Whether the log of removed examples goes back to a change."""
+        return change >= self.trimmed
+
+    @property
+    def trimmed(self) -> int:
+        """The change up to which the log of removed examples was trimmed; 0 where it never was."""
+        return int(self._meta("trimmed"))
+
+    # Calibration.
+
+    def plan(self) -> Plan | None:
+        """How the gallery is to say "unknown"; None where that was never asked for."""
+        found = self._meta("calibration")
+        return None if found is None else Plan(found["kind"], found["fpir"], found["seed"], found["change"])
+
+    def strangers(self) -> NDArray[np.float32]:
+        """(n, d), the strangers that were given to calibrate with."""
+        return self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
+
+    def scores(self) -> Scores | None:
+        """The scores last kept for the plan."""
+        rows = self._rows("SELECT change, subjects, examples, nearest, distances FROM scores")
+        if not rows:
+            return None
+        change, *blobs, distances = rows[0]
+        subjects, examples, nearest = (np.frombuffer(blob, "<i8") for blob in blobs)
+        return Scores(change, subjects, examples, nearest, np.frombuffer(distances, "<f8"))
+
+    def _meta(self, key: str) -> Any:
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
+        return json.loads(rows[0][0]) if rows else None
+
+    def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
+        with saying(self._path, "read"):
+            return self._db.execute(query, values).fetchall()
+
+    def _among(self, query: str, ids: Iterable[int]) -> list[Any]:
+        """Rows of a query whose one value is a list of numbers."""
+        return self._rows(query, (json.dumps(list(ids)),))
+
+    def _stacked(
+        self, query: str, values: tuple[object, ...], count: str
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Numbers and vectors that a query gives. Few rows at a time are Python objects, so that a million fit."""
+        (total,) = self._rows(count, values)[0]
+        ids, vectors, done = np.empty(total, np.int64), np.empty((total, 0), np.float32), 0
+        with saying(self._path, "read"):
+            cursor = self._db.execute(query, values)
+            while rows := cursor.fetchmany(ROWS):
+                numbers, blobs = zip(*rows, strict=True)
+                if not done:
+                    vectors = np.empty((total, len(blobs[0]) // 4), np.float32)
+                part = slice(done, done + len(rows))
+                ids[part], done = numbers, part.stop
+                if {len(blob) for blob in blobs} != {4 * vectors.shape[1]}:
+                    raise GalleryError(f"the gallery {self._path} is damaged: its vectors are of different lengths")
+                vectors[part] = _vector(b"".join(blobs)).reshape(len(rows), -1)
+        if done != total:
+            raise GalleryError(f"the gallery {self._path} is damaged: {total - done} of its examples have no vector")
+        return ids, vectors
+
+
+def _vector(blob: bytes) -> NDArray[np.float32]:
+    return np.frombuffer(blob, "<f4")

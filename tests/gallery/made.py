@@ -1,0 +1,41 @@
+"""Galleries of vectors that hang on a number alone, with segments so small that a test has many."""
+
+from pathlib import Path
+
+import numpy as np
+
+from semelha.gallery import Gallery
+
+DELTA = 40  # vectors that make a segment
+GRAPH = 600  # vectors that a graph is made of
+
+
+def small_segments() -> None:
+    """For a process of its own; tests patch the same two."""
+    from semelha.index import auto, segment
+
+    segment.DELTA, auto.GRAPH = DELTA, GRAPH
+
+
+def vectors(first: int, count: int, dim: int = 16) -> np.ndarray:
+    """(count, dim) float32 of unit length; the same number gives the same vector."""
+    made = np.stack([np.random.default_rng(seed).normal(size=dim) for seed in range(first, first + count)])
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def enroll(gallery: Gallery, name: str, first: int, count: int) -> None:
+    """Enroll the vectors of `count` numbers, each of which is its source."""
+    rows = vectors(first, count, gallery.model.dim)
+    sources = [str(number) for number in range(first, first + count)]
+    gallery.enroll_vectors(name, rows, sources, fingerprint=gallery.model.fingerprint)
+
+
+def nearest(gallery: Gallery, number: int) -> tuple[str, str]:
+    """Subject and source of the example nearest to the vector of a number."""
+    (found,) = gallery.identify_vectors(vectors(number, 1, gallery.model.dim))
+    return found.candidates[0].subject, found.candidates[0].examples[0].source
+
+
+def index_files(gallery: Path) -> list[Path]:
+    """The files of the segments that are on the disk, and the manifest."""
+    return sorted((gallery / "index").iterdir()) if (gallery / "index").exists() else []

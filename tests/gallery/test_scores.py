@@ -1,0 +1,150 @@
+"""The scores of a calibration: those of a plain loop over the whole gallery, however it came to be what it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.metrics.made import rows
+from tests.tiny_model import tiny_model
+
+from semelha.embedders import Model
+from semelha.errors import CalibrationError
+from semelha.gallery.scores import of_strangers, of_subjects, rule_of
+from semelha.index import LinearIndex, Snapshot
+from semelha.metrics import Cosine, JensenShannon, KullbackLeibler, Metric
+from semelha.store import NewExample, Scores, Store, View
+
+METRICS = [Cosine(), KullbackLeibler(), JensenShannon()]
+TRAINED = ("s3", "hash of 5")  # a class and a picture that the model was trained on
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path / "s.sqlite")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return tiny_model(tmp_path_factory.mktemp("m") / "model", classes=TRAINED[:1], content_hashes=TRAINED[1:])
+
+
+def examples(metric: Metric, numbers: list[int]) -> list[NewExample]:
+    vectors = [rows(metric, 1, seed=number)[0].astype(np.float32) for number in numbers]
+    return [NewExample(v, f"hash of {n}", str(n), None) for v, n in zip(vectors, numbers, strict=True)]
+
+
+def index_of(view: View, metric: Metric) -> Snapshot:
+    index = LinearIndex(metric)
+    index.build(*view.added_since(0))
+    return index.snapshot()
+
+
+def plain(view: View, metric: Metric, seed: int) -> dict[str, float]:
+    """Score of each subject that has one, from all distances."""
+    ids, vectors = view.added_since(0)
+    owner = [view.owners([i])[i][0] for i in ids.tolist()]
+    found = {}
+    for number, name in view.names().items():
+        members = [row for row, other in enumerate(owner) if other == name]
+        hashes = {content for _, content in view.examples_of(number)}
+        if name == TRAINED[0] or TRAINED[1] in hashes:
+            continue
+        drawn = np.random.default_rng([seed, *name.encode()]).choice(members)
+        others = [row for row, other in enumerate(owner) if other != name]
+        if others:
+            stored = vectors[others].astype(float)
+            found[name] = float(metric.pairwise(vectors[[drawn]].astype(float), stored).min())
+    return found
+
+
+def by_name(view: View, scores: Scores) -> dict[str, float]:
+    names = view.names()
+    assert len(set(scores.subjects.tolist())) == len(scores)
+    scored = zip(scores.subjects.tolist(), scores.nearest.tolist(), scores.distances.tolist(), strict=True)
+    return {names[number]: distance for number, nearest, distance in scored if nearest >= 0}
+
+
+def changed_at_random(store: Store, metric: Metric, turn: int, random: np.random.Generator) -> None:
+    with store.reading() as view:
+        names = list(view.names().values())
+    kind = random.integers(4) if len(names) > 3 else 0
+    if kind <= 1:
+        store.add(f"s{random.integers(9)}", examples(metric, [3 * turn, 3 * turn + 1, 3 * turn + 2]))
+    elif kind == 2:
+        store.remove(str(random.choice(names)))
+    else:
+        store.rename(str(random.choice(names)), f"renamed {turn}")
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_subjects_as_they_come_go_and_are_renamed(store: Store, model: Model, metric: Metric) -> None:
+    random = np.random.default_rng(0)
+    followed: Scores | None = None
+    for turn in range(60):
+        for _ in range(random.integers(1, 4)):
+            changed_at_random(store, metric, 3 * turn + _, random)
+        with store.reading() as view:
+            index = index_of(view, metric)
+            followed = of_subjects(view, index, model, 7, followed)
+            anew = of_subjects(view, index, model, 7, None)
+            expected = plain(view, metric, 7)
+            assert followed.change == view.change
+            for scores in (followed, anew):
+                assert by_name(view, scores) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+        if turn == 30:
+            store.trim(followed.change + 1)  # from here on what follows is behind the log
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_strangers_as_others_come_and_go(store: Store, metric: Metric) -> None:
+    random = np.random.default_rng(1)
+    strangers = rows(metric, 7, seed=10_000).astype(np.float32)
+    followed: Scores | None = None
+    for turn in range(40):
+        changed_at_random(store, metric, turn, random)
+        with store.reading() as view:
+            index = index_of(view, metric)
+            followed = of_strangers(view, index, strangers, followed)
+            expected = metric.pairwise(strangers.astype(float), view.added_since(0)[1].astype(float)).min(axis=1)
+        np.testing.assert_allclose(followed.distances, expected, rtol=1e-9, atol=1e-9)
+
+
+def test_many_examples_of_one_subject_do_not_hide_the_others(store: Store, model: Model) -> None:
+    """More of them are nearer than are looked at first."""
+    base = rows(Cosine(), 1, seed=0)[0]
+    noise = np.random.default_rng(0).normal(size=(300, len(base))) / 1e4
+    crowd = [NewExample((base + one).astype(np.float32), f"c{i}", "", None) for i, one in enumerate(noise)]
+    store.add("crowd", crowd)
+    store.add("other", examples(Cosine(), [1]))
+    with store.reading() as view:
+        scores = of_subjects(view, index_of(view, Cosine()), model, 0, None)
+        assert by_name(view, scores) == pytest.approx(plain(view, Cosine(), 0), rel=1e-9)
+        assert set(by_name(view, scores)) == {"crowd", "other"}
+
+
+def test_one_subject_alone_has_no_score_until_another_comes(store: Store, model: Model) -> None:
+    store.add("one", examples(Cosine(), [0, 1]))
+    with store.reading() as view:
+        alone = of_subjects(view, index_of(view, Cosine()), model, 0, None)
+        assert (alone.nearest.tolist(), alone.distances.tolist()) == ([-1], [np.inf])
+        with pytest.raises(CalibrationError):
+            rule_of("subjects", 0.5, alone, view.names())
+    store.add("two", examples(Cosine(), [2]))
+    with store.reading() as view:
+        both = of_subjects(view, index_of(view, Cosine()), model, 0, alone)
+        assert by_name(view, both) == pytest.approx(plain(view, Cosine(), 0))
+        assert len(by_name(view, both)) == 2
+
+
+def test_the_rule_is_in_the_order_of_names(store: Store, model: Model) -> None:
+    for number, name in enumerate(["b", "c", "a"]):
+        store.add(name, examples(Cosine(), [number]))
+    with store.reading() as view:
+        scores = of_subjects(view, index_of(view, Cosine()), model, 0, None)
+        rule = rule_of("subjects", 0.5, scores, view.names())
+        expected = plain(view, Cosine(), 0)
+    assert rule.place == {"a": 0, "b": 1, "c": 2}
+    assert rule.calibration.scores.tolist() == pytest.approx([expected[name] for name in "abc"])

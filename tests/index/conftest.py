@@ -1,0 +1,24 @@
+"""A saved index, of two kinds."""
+
+from pathlib import Path
+
+import pytest
+from tests.index.folders import FINGERPRINT, old
+
+
+@pytest.fixture(params=["linear", "hnsw"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So few vectors wait to be merged that there are segments of every state."""
+    monkeypatch.setattr("semelha.index.segment.DELTA", 48)
+
+
+@pytest.fixture
+def saved(kind: str, small: None, tmp_path: Path) -> Path:
+    """The folder of `old`."""
+    old(kind).save(tmp_path / "index", fingerprint=FINGERPRINT, generation=7)
+    return tmp_path / "index"

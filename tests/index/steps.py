@@ -1,0 +1,94 @@
+"""A save seen step by step: everything that it asks of the disk is counted, and at one step something happens."""
+
+import builtins
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+Happens = Callable[[], None]
+
+
+class Steps:
+    """What stands between a save and the disk.
+
+    Parameters
+    ----------
+    at : int
+        The step, from 1 on, before which it happens; 0 for never.
+    happens : callable
+        Raises, or kills.
+    """
+
+    def __init__(self, at: int = 0, happens: Happens = lambda: None) -> None:
+        self.at = at
+        self.happens = happens
+        self.taken: list[str] = []
+
+    def step(self, what: str) -> None:
+        self.taken.append(what)
+        if len(self.taken) == self.at:
+            self.happens()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """In this context every step counts."""
+        calls = {
+            "os.fsync": os.fsync,
+            "os.open": os.open,
+            "os.replace": os.replace,
+            "pathlib.Path.mkdir": Path.mkdir,
+            "pathlib.Path.unlink": Path.unlink,
+        }
+        patches = [patch(name, self._counted(name.split(".")[-1], call)) for name, call in calls.items()]
+        patches.append(patch("semelha.index.archive.open", self._open, create=True))
+        for each in patches:
+            each.start()
+        try:
+            yield
+        finally:
+            for each in patches:
+                each.stop()
+
+    def _counted(self, what: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*arguments: Any, **named: Any) -> Any:
+            self.step(what)
+            return call(*arguments, **named)
+
+        return counted
+
+    def _open(self, path: Path, mode: str) -> Any:
+        self.step("open")
+        return Watched(builtins.open(path, mode), self)
+
+
+class Watched:
+    """A file whose writes are two steps each, so that one can be torn."""
+
+    def __init__(self, file: Any, steps: Steps) -> None:
+        self._file = file
+        self._steps = steps
+
+    def __enter__(self) -> "Watched":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def write(self, piece: memoryview) -> None:
+        self._steps.step("write")
+        self._file.write(piece[: len(piece) // 2])
+        self._file.flush()
+        self._steps.step("write the rest")
+        self._file.write(piece[len(piece) // 2 :])
+
+
+def full() -> None:
+    """The disk has no more room."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
