@@ -17,10 +17,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from _search_data import DIMENSION, clustered
 
 from _gallery_made import small_model
 from _results import table, write_section
+from _search_data import DIMENSION, clustered
 from semelha import Gallery
 
 PER_SUBJECT = 100

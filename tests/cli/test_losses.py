@@ -1,6 +1,7 @@
 """Words of the command line become losses, distances, minings, memories and samplers, or are refused."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.tiny_model import noise
 from semelha.cli.app import main
 from semelha.cli.choices import Asked, SamplerName, plan
 from semelha.cli.losses import ChosenLoss, Loss, MetricName, MiningName, class_losses, minings, pair_losses
+from semelha.deep import Recipe
 from semelha.deep import losses as L
 from semelha.deep.metric_layer import MetricLayer, metric_of
 from semelha.deep.sampler import ClassBalanced, Hierarchical, MPerClass
@@ -112,6 +114,18 @@ def test_a_plan_has_what_was_asked_for(dataset: Dataset) -> None:
 def test_what_does_not_go_together_is_refused(asked: dict[str, object], said: str, dataset: Dataset) -> None:
     with pytest.raises(UsageError, match=said):
         plan(dataset, 0, Asked(**asked))  # type: ignore[arg-type]
+
+
+def test_the_page_on_losses_has_every_name_and_its_python_runs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
+    first_cells = re.findall(r"^\| ([a-z-]+) \|", text, flags=re.MULTILINE)
+    assert sorted(first_cells) == sorted([*Loss, *MiningName, *SamplerName])
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    names: dict[str, object] = {}
+    exec(compile(code, "docs/losses.md", "exec"), names)
+    recipe = names["recipe"]
+    assert isinstance(recipe, Recipe)
+    assert isinstance(recipe.loss(PICTURES, DIM), L.CrossBatch)
 
 
 def test_train_with_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
