@@ -10,10 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from semelha.deep.losses.blocks import parts
 from semelha.deep.losses.masks import slots
 from semelha.deep.losses.pairs import Pairs
-
-ROWS = 256  # anchors at a time: what is made on the way is that much smaller than a matrix of all pairs
 
 
 @torch.no_grad()
@@ -22,9 +21,8 @@ def triplets_within(reach: float, pairs: Pairs, *, ties: bool = False) -> Tensor
 
     (anchors, references), whole numbers in the precision of the distances. With `ties`, ≤ instead of <.
     """
-    of_all = (pairs.distance.detach(), pairs.positive, pairs.negative)
-    blocks = zip(*(torch.split(each, ROWS) for each in of_all), strict=True)
-    return torch.cat([_within(reach, *block, ties=ties) for block in blocks])
+    some = parts(pairs.distance.detach(), pairs.positive, pairs.negative)
+    return torch.cat([_within(reach, *rows, ties=ties) for rows in some])
 
 
 def _within(reach: float, distance: Tensor, positive: Tensor, negative: Tensor, *, ties: bool) -> Tensor:

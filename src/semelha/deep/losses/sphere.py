@@ -72,5 +72,5 @@ def distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer)
         if isinstance(metric, MappedMetric) and metric.each_by_maps:  # which may be learned
             return linked(metric, metric.query_map(q), metric.stored_map(s))
         # NaN is for the training to notice. A metric without maps makes (rows, references, dim) numbers.
-        rows = 64 if metric.exact_map else max(1, NUMBERS // max(1, s.numel()))
+        rows = None if metric.exact_map else max(1, NUMBERS // max(1, s.numel()))
         return in_blocks(partial(metric.pairwise, check=False), q, s, rows)
