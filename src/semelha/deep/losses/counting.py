@@ -21,13 +21,20 @@ def triplets_within(reach: float, pairs: Pairs, *, ties: bool = False) -> Tensor
 
     (anchors, references), whole numbers in the precision of the distances. With `ties`, ≤ instead of <.
     """
-    some = parts(pairs.distance.detach(), pairs.positive, pairs.negative)
-    return torch.cat([_within(reach, *rows, ties=ties) for rows in some])
+    weights = torch.empty_like(pairs.distance)
+    for out, *rows in parts(weights, pairs.distance.detach(), pairs.positive, pairs.negative):
+        out.copy_(_within(reach, *rows, ties=ties))
+    return weights
 
 
 def _within(reach: float, distance: Tensor, positive: Tensor, negative: Tensor, *, ties: bool) -> Tensor:
     places, there = slots(positive)  # (n, most)
     most = places.shape[1]
+    if most == 1:  # as minings leave it that choose one: nothing to sort
+        near, far = distance - reach, distance.gather(1, places)
+        reached = negative & there & ((near <= far) if ties else (near < far))
+        number = reached.sum(dim=1, keepdim=True).to(distance.dtype)
+        return reached.to(distance.dtype).neg_().scatter_add_(1, places, number)
     far, order = torch.where(there, distance.gather(1, places), -torch.inf).sort(dim=1)
     near = distance - reach
     behind = torch.searchsorted(far, near, right=not ties)  # positives too near for each d(a, n): (n, m)

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.blocks import log_sum_where
-from semelha.deep.losses.masks import few, mean_where
+from semelha.deep.losses.blocks import log_sum_and_few, log_sum_where
+from semelha.deep.losses.masks import mean_where
 from semelha.deep.losses.mining import All, Mining
-from semelha.deep.losses.pairs import PairLoss, Pairs, References, positives_and_negatives
+from semelha.deep.losses.pairs import PairLoss, Pairs, References
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Metric
 
@@ -46,8 +46,9 @@ class SupCon(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        against = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (anchors,)
-        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        against, away, there = log_sum_and_few(
+            pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature, pairs.positive
+        )  # (anchors,), (anchors, positives) twice
         count = there.sum(dim=1)  # (anchors,)
         mean_away = torch.where(there, away, 0.0).sum(dim=1) / count.clamp(min=1)
         return mean_where(against + mean_away / self.temperature, count > 0)
@@ -80,8 +81,9 @@ class NTXent(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        against = log_sum_where(pairs.distance, pairs.negative, -1 / self.temperature)  # (anchors,)
-        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        against, away, there = log_sum_and_few(
+            pairs.distance, pairs.negative, -1 / self.temperature, pairs.positive
+        )  # (anchors,), (anchors, positives) twice
         return mean_where(F.softplus(against[:, None] + away / self.temperature), there)
 
 
@@ -112,8 +114,9 @@ class InfoNCE(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        everything = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (anchors,)
-        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
+        everything, away, there = log_sum_and_few(
+            pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature, pairs.positive
+        )  # (anchors,), (anchors, positives) twice
         own = log_sum_where(away, there, -1 / self.temperature)
         return mean_where(everything - own, there.any(dim=1))
 
@@ -121,7 +124,7 @@ class InfoNCE(PairLoss):
 class NPair(PairLoss):
     """N-pair loss (Sohn, NIPS 2016, equation 8), on the sphere with a temperature in place of the paper's penalty.
 
-    The first picture of each class that has a positive is its anchor, its first positive stands for the class:
+    The first picture of each class is its anchor, the first other one stands for the class:
     −log( exp(s_cc) / Σ_k exp(s_ck) ) with s_ck = z_c·z⁺_k/τ, averaged over the classes. What else there is of a class
     is left out: made for batches of two a class.
 
@@ -147,12 +150,14 @@ class NPair(PairLoss):
         """As every loss of pairs: of the first of each class against the first positives of all."""
         if references is None:
             references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
-        positive, _ = positives_and_negatives(labels, references)
-        anchors = positive.any(dim=1).nonzero()[:, 0]
-        _, of_class = torch.unique(labels[anchors], return_inverse=True)
-        first = torch.full((int(of_class.max()) + 1 if len(anchors) else 0,), len(labels), device=labels.device)
-        rows = first.scatter_reduce(0, of_class, anchors, "amin")  # (classes,)
-        columns = positive[rows].to(torch.int8).argmax(dim=1)  # (classes,)
+        classes, rows = first_places(labels)
+        ordered, order = references.labels.sort(stable=True)
+        first, end = torch.searchsorted(ordered, classes), torch.searchsorted(ordered, classes, right=True)
+        if references.own is not None:  # an anchor is not its own positive
+            last = (len(order) - 1) * torch.ones_like(first)
+            first = first + (order[torch.minimum(first, last)] == references.own[rows])
+        some = first < end
+        rows, columns = rows[some], order[first[some]]  # (classes,) each
         stand_ins = References(references.embeddings[columns], references.labels[columns])
         return super().forward(embeddings[rows], labels[rows], stand_ins)
 
@@ -161,3 +166,11 @@ class NPair(PairLoss):
         against = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (classes,)
         away = pairs.distance.diagonal()
         return (against + away / self.temperature).sum() / max(len(away), 1)
+
+
+def first_places(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Every label once, ascending, and the first place of each: (classes,) twice."""
+    ordered, order = labels.sort(stable=True)
+    first = torch.ones_like(ordered, dtype=torch.bool)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first], order[first]

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.blocks import log_sum_where
-from semelha.deep.losses.masks import few, mean_where
+from semelha.deep.losses.blocks import log_sum_and_few, log_sum_where
+from semelha.deep.losses.masks import mean_where
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -74,6 +74,6 @@ class GeneralizedLifted(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        far = log_sum_where(*few(pairs.distance, pairs.positive))  # (anchors,)
-        near = log_sum_where(pairs.distance, pairs.negative, -1) + self.margin
-        return mean_where(F.relu(far + near), pairs.positive.any(dim=1) & pairs.negative.any(dim=1))
+        near, away, there = log_sum_and_few(pairs.distance, pairs.negative, -1, pairs.positive)  # (anchors,), …
+        far = log_sum_where(away, there)  # (anchors,)
+        return mean_where(F.relu(far + near + self.margin), pairs.positive.any(dim=1) & pairs.negative.any(dim=1))

@@ -27,10 +27,10 @@ def weighted(weights: Tensor, distance: Tensor) -> Tensor:
 def slots(mask: Tensor) -> tuple[Tensor, Tensor]:
     """The columns of each row under the mask, side by side: (n, m) bool → (n, most) int64, and which are there, bool.
 
-    `most` is the largest number in a row. What is not there has the place 0.
+    `most` is the largest number in a row, but 1 at least. What is not there has the place 0.
     """
     count = mask.sum(dim=1)  # (n,)
-    most = int(count.max()) if len(mask) else 0
+    most = max(1, int(count.max())) if len(mask) else 1
     row, column = mask.nonzero(as_tuple=True)
     slot = torch.arange(len(row), device=mask.device) - (count.cumsum(0) - count)[row]
     places = torch.zeros(len(mask), most, dtype=torch.int64, device=mask.device)

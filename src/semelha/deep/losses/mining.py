@@ -10,6 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from semelha.deep.losses.blocks import parts
 from semelha.deep.losses.counting import triplets_within
 from semelha.deep.losses.pairs import Pairs
 from semelha.errors import UsageError
@@ -62,7 +63,7 @@ class SemiHard(Mining):
         return _in_one_of(self.triplets(pairs, math.inf), pairs)
 
     def triplets(self, pairs: Pairs, reach: float) -> Tensor:
-        return triplets_within(min(reach, self.margin), pairs) - triplets_within(0, pairs, ties=True)
+        return triplets_within(min(reach, self.margin), pairs).sub_(triplets_within(0, pairs, ties=True))
 
     def takes(self, ahead: Tensor) -> Tensor:
         return (ahead > 0) & (ahead < self.margin)
@@ -186,12 +187,10 @@ def _in_one_of(triplets: Tensor, pairs: Pairs) -> Pairs:
 
 def _one_of_each_row(distance: Tensor, mask: Tensor, *, largest: bool) -> Tensor:
     """The farthest or the nearest under the mask, alone, in each row that has one: (n, m) bool."""
-    distance = distance.detach()
-    if largest:
-        place = torch.where(mask, distance, -torch.inf).argmax(dim=1)
-    else:
-        place = torch.where(mask, distance, torch.inf).argmin(dim=1)
-    return torch.zeros_like(mask).scatter_(1, place[:, None], True) & mask
+    sign = -1.0 if largest else 1.0
+    places = [torch.where(some, sign * d, torch.inf).argmin(dim=1) for d, some in parts(distance.detach(), mask)]
+    place = torch.cat(places)[:, None]
+    return torch.zeros_like(mask).scatter_(1, place, mask.gather(1, place))
 
 
 def _with_both(pairs: Pairs) -> Pairs:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.blocks import by_rows, log_sum_where
+from semelha.deep.losses.blocks import by_rows, log_sum_and_few, log_sum_where
 from semelha.deep.losses.masks import few, mean_where
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
@@ -49,8 +49,11 @@ class MultiSimilarity(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        apart = log_sum_where(*few(pairs.distance, pairs.positive), self.alpha) - self.alpha * self.base  # (anchors,)
-        close = log_sum_where(pairs.distance, pairs.negative, -self.beta) + self.beta * self.base
+        near, away, there = log_sum_and_few(
+            pairs.distance, pairs.negative, -self.beta, pairs.positive
+        )  # (anchors,), (anchors, positives) twice
+        close = near + self.beta * self.base
+        apart = log_sum_where(away, there, self.alpha) - self.alpha * self.base  # (anchors,)
         return (F.softplus(apart) / self.alpha + F.softplus(close) / self.beta).sum() / max(len(apart), 1)
 
 

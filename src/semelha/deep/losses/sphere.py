@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
-from semelha.deep.losses.blocks import in_blocks, linked
+from semelha.deep.losses.blocks import in_blocks
+from semelha.deep.losses.linked import linked
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, MappedMetric, Metric
@@ -21,9 +24,9 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 def unit(x: Tensor) -> Tensor:
-    """Rows at length 1: (n, dim) → (n, dim). A row of zeros stays one, and its gradient is finite."""
-    mapped: Tensor = Cosine().query_map(at_least_float32(x))
-    return mapped
+    """Rows at length 1: (…, dim) → (…, dim). A row of zeros stays one, and its gradient is finite."""
+    found: Tensor = _Unit.apply(at_least_float32(x))
+    return found
 
 
 def cosines(a: Tensor, b: Tensor) -> Tensor:
@@ -69,8 +72,30 @@ def distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer)
     with torch.autocast(anchors.device.type, enabled=False):
         q = placed(anchors, metric)
         s = q if references is anchors else placed(references, metric)
-        if isinstance(metric, MappedMetric) and metric.each_by_maps:  # which may be learned
+        if isinstance(metric, MappedMetric) and metric.each_by_maps:
+            if isinstance(metric, Cosine):  # whose map is the sphere
+                return linked(metric, q, s)
             return linked(metric, metric.query_map(q), metric.stored_map(s))
         # NaN is for the training to notice. A metric without maps makes (rows, references, dim) numbers.
         rows = None if metric.exact_map else max(1, NUMBERS // max(1, s.numel()))
         return in_blocks(partial(metric.pairwise, check=False), q, s, rows)
+
+
+class _Unit(torch.autograd.Function):
+    """The cosine's map, with its derivative: what is along the vector is left out of a gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        length = torch.where(length > 0, length, 1.0)
+        z: Tensor = x / length
+        ctx.save_for_backward(z, length)
+        return z
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        z, length = ctx.saved_tensors
+        along = (gradient * z).sum(dim=-1, keepdim=True)
+        found: Tensor = torch.addcmul(gradient, z, along, value=-1) / length
+        return found
