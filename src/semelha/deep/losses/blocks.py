@@ -44,15 +44,18 @@ def log_sum_and_few(x: Tensor, mask: Tensor, scale: float, few: Tensor) -> tuple
     return found, values, there
 
 
-def by_rows(function: Callable[..., Tensor], *matrices: Tensor) -> Tensor:
-    """What a function of rows alone makes of them, some at a time: (n, …) each → (n,)."""
-    made = [checkpoint(function, *part, use_reentrant=False, preserve_rng_state=False) for part in parts(*matrices)]
-    return torch.cat(made)
+def by_rows(function: Callable[..., Tensor], *matrices: Tensor, copies: int = 1) -> Tensor:
+    """What a function of rows alone makes of them, some at a time: (n, …) each → (n, …).
+
+    With `copies`, fewer rows at a time, as for a function that makes so many numbers of each.
+    """
+    some = parts(*matrices, copies=copies)
+    return torch.cat([checkpoint(function, *part, use_reentrant=False, preserve_rng_state=False) for part in some])
 
 
-def parts(*matrices: Tensor) -> Iterator[tuple[Tensor, ...]]:
+def parts(*matrices: Tensor, copies: int = 1) -> Iterator[tuple[Tensor, ...]]:
     """The matrices, some of their rows at a time: (n, …) each → (rows, …) each."""
-    rows = MANY if matrices[0].device.type == "cpu" else ON_A_CARD
+    rows = max(1, (MANY if matrices[0].device.type == "cpu" else ON_A_CARD) // copies)
     return zip(*(torch.split(matrix, rows) for matrix in matrices), strict=True)
 
 

@@ -6,11 +6,14 @@ Embeddings (batch, dim) of any length, and the proxies, are put on the unit sphe
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from semelha.deep.losses.blocks import log_sum_where
+from semelha.deep.losses.blocks import blocks, log_sum_where
 from semelha.deep.losses.sphere import cosines, distances, of_vectors, unit
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Euclidean, Metric, SquaredEuclidean
@@ -127,7 +130,7 @@ class SoftTriple(nn.Module):
         classes, centers, dim = self.proxies.shape
         proxies = unit(self.proxies)  # (classes, centers, dim)
         cosine = cosines(unit(embeddings), proxies.view(-1, dim)).view(-1, classes, centers)
-        similarity = (F.softmax(cosine / self.gamma, dim=2) * cosine).sum(dim=2)  # (batch, classes)
+        similarity: Tensor = _SoftLargest.apply(cosine, self.gamma)  # (batch, classes)
         right = F.one_hot(labels, classes)
         loss = F.cross_entropy(self.scale * (similarity - self.margin * right), labels)
         if not self.merging or centers == 1:
@@ -136,3 +139,23 @@ class SoftTriple(nn.Module):
         one, other = proxies[:, first].reshape(-1, dim), proxies[:, second].reshape(-1, dim)
         apart: Tensor = Euclidean().between(one, other, check=False)
         return loss + self.merging * apart.sum() / (classes * centers * (centers - 1))
+
+
+class _SoftLargest(torch.autograd.Function):
+    """Σ softmax(x / γ) x over the last dimension, p (1 + (x − Σ) / γ) being its derivative, which is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, gamma: float) -> Tensor:
+        out, slope = x.new_empty(x.shape[:2]), torch.empty_like(x)
+        for rows in blocks(x):
+            share = (x[rows] / gamma).softmax(dim=2)
+            out[rows] = (share * x[rows]).sum(dim=2)
+            slope[rows] = share.addcmul_(share, x[rows] - out[rows][..., None], value=1 / gamma)
+        ctx.save_for_backward(slope)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (slope,) = ctx.saved_tensors
+        return slope * gradient[..., None], None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 from semelha.deep.losses.blocks import by_rows
 from semelha.deep.losses.masks import mean_where, slots
@@ -75,7 +74,7 @@ class SmoothAP(PairLoss):
 
     The rank of a positive p is 1 + Σ_j σ((d_p − d_j)/τ), over all others or over the positives alone; their quotient
     is its precision. Averaged over the positives of an anchor, then over the anchors that have one. Any number of
-    pictures a class. One positive of each anchor after another: O(batch² · positives) time, O(batch²) memory.
+    pictures a class. Some anchors at a time: O(batch² · positives) time, O(batch²) memory.
 
     Parameters
     ----------
@@ -98,25 +97,19 @@ class SmoothAP(PairLoss):
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
         places, there = slots(pairs.positive)  # (anchors, most)
-        count = pairs.positive.sum(dim=1)  # (anchors,)
-        total = pairs.distance[:, :0].sum(dim=1)  # (anchors,) zeros
-        for place, real in zip(places.T, there.T, strict=True):
-            # What a positive needs for its gradient is made again when it is asked for, lest all of it be kept.
-            precision = checkpoint(
-                self._precision,
-                pairs.distance,
-                pairs.positive,
-                pairs.negative,
-                place[:, None],
-                use_reentrant=False,
-                preserve_rng_state=False,
-            )
-            total = total + torch.where(real, precision, 0.0)
+        count = there.sum(dim=1)  # (anchors,)
+        total = by_rows(
+            self._precisions, pairs.distance, pairs.positive, pairs.negative, places, there, copies=places.shape[1]
+        )  # (anchors,)
         return mean_where(1 - total / count.clamp(min=1), count > 0)
 
-    def _precision(self, distance: Tensor, positive: Tensor, negative: Tensor, place: Tensor) -> Tensor:
-        """Soft precision at one positive of each anchor, (anchors, 1) where it is: (anchors,)."""
-        nearer = ((distance.gather(1, place) - distance) / self.temperature).sigmoid()  # (anchors, references)
+    def _precisions(
+        self, distance: Tensor, positive: Tensor, negative: Tensor, places: Tensor, there: Tensor
+    ) -> Tensor:
+        """Sum of the soft precisions at the positives of each anchor: (rows,)."""
+        away = distance.gather(1, places)[:, :, None] - distance[:, None]  # (rows, most, references)
+        nearer = (away / self.temperature).sigmoid()
         # The positive itself is among the positives, with σ(0) = ½, which makes ½ more of what is then 1.
-        among_positives = 0.5 + torch.where(positive, nearer, 0.0).sum(dim=1)
-        return among_positives / (among_positives + torch.where(negative, nearer, 0.0).sum(dim=1))
+        among_positives = 0.5 + torch.where(positive[:, None], nearer, 0.0).sum(dim=2)  # (rows, most)
+        among_all = among_positives + torch.where(negative[:, None], nearer, 0.0).sum(dim=2)
+        return torch.where(there, among_positives / among_all, 0.0).sum(dim=1)

@@ -5,7 +5,7 @@ sum over the chosen triplets is Σ w(i, j) d(i, j) + margin · (their number), w
 in which (i, j) is the positive pair, less the number in which it is the negative one. Sorting counts them:
 O(batch² log batch) time and O(batch²) memory, for batch³ triplets.
 
-The soft margin is no such sum. It takes the positives of all anchors one after another: O(batch² · positives) time.
+The soft margin is no such sum. It takes some anchors at a time: O(batch² · positives) time.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
+from semelha.deep.losses.blocks import by_rows
 from semelha.deep.losses.masks import slots, weighted
 from semelha.deep.losses.mining import Mining, SemiHard
 from semelha.deep.losses.pairs import PairLoss, Pairs
@@ -56,22 +56,20 @@ class Triplet(PairLoss):
         return mean_hinge(self.mining.triplets(pairs, self.margin), pairs, self.margin)
 
     def _soft(self, pairs: Pairs) -> Tensor:
-        distance = pairs.distance
         places, there = slots(pairs.positive)  # (anchors, most)
-        total, count = distance[:0].sum(), torch.zeros((), dtype=torch.int64, device=distance.device)
-        for place, real in zip(places.T, there.T, strict=True):
-            # What a positive needs for its gradient is made again when it is asked for, lest all of it be kept.
-            part, number = checkpoint(
-                self._of_one, distance, pairs.negative, place, real, use_reentrant=False, preserve_rng_state=False
-            )
-            total, count = total + part, count + number
+        most = places.shape[1]
+        found = by_rows(self._soft_of, pairs.distance, pairs.negative, places, there, copies=most)  # (anchors, 2)
+        total, count = found.sum(dim=0)
         return total / count.clamp(min=1)
 
-    def _of_one(self, distance: Tensor, negative: Tensor, place: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """Sum over the triplets with one positive of each anchor, its place (anchors,), if it is real; their number."""
-        ahead = distance - distance.gather(1, place[:, None])  # d(a, n) − d(a, p), (anchors, references)
-        taken = negative & real[:, None] & self.mining.takes(ahead.detach())
-        return torch.where(taken, F.softplus(-ahead), 0.0).sum(), taken.sum()
+    def _soft_of(self, distance: Tensor, negative: Tensor, places: Tensor, there: Tensor) -> Tensor:
+        """Sum over the triplets of each anchor, and their number: (rows, 2)."""
+        ahead = (
+            distance[:, None] - distance.gather(1, places)[:, :, None]
+        )  # d(a, n) − d(a, p): (rows, most, references)
+        taken = negative[:, None] & there[:, :, None] & self.mining.takes(ahead.detach())
+        total = torch.where(taken, F.softplus(-ahead), 0.0).sum(dim=(1, 2))
+        return torch.stack([total, taken.sum(dim=(1, 2)).to(total.dtype)], dim=1)
 
 
 def mean_hinge(weights: Tensor, pairs: Pairs, margin: float) -> Tensor:
