@@ -59,14 +59,11 @@ class Triplet(PairLoss):
         places, there = slots(pairs.positive)  # (anchors, most)
         most = places.shape[1]
         found = by_rows(self._soft_of, pairs.distance, pairs.negative, places, there, copies=most)  # (anchors, 2)
-        total, count = found.sum(dim=0)
-        return total / count.clamp(min=1)
+        return found[:, 0].sum() / found[:, 1].sum().clamp(min=1)
 
     def _soft_of(self, distance: Tensor, negative: Tensor, places: Tensor, there: Tensor) -> Tensor:
         """Sum over the triplets of each anchor, and their number: (rows, 2)."""
-        ahead = (
-            distance[:, None] - distance.gather(1, places)[:, :, None]
-        )  # d(a, n) − d(a, p): (rows, most, references)
+        ahead = distance[:, None] - distance.gather(1, places)[:, :, None]  # d(a, n) − d(a, p): (rows, most, columns)
         taken = negative[:, None] & there[:, :, None] & self.mining.takes(ahead.detach())
         total = torch.where(taken, F.softplus(-ahead), 0.0).sum(dim=(1, 2))
         return torch.stack([total, taken.sum(dim=(1, 2)).to(total.dtype)], dim=1)
