@@ -49,7 +49,10 @@ def write_section(title: str, body: str) -> None:
 
 def _circumstances() -> str:
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := version_of(name)))
-    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
+    # Where builds are kept tells nothing of the figures.
+    cache = sys.argv.index("--cache") if "--cache" in sys.argv else len(sys.argv)
+    arguments = [*sys.argv[1:cache], *sys.argv[cache + 2 :]]
+    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     return (
         f"{when}; {_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; `{command}`"

@@ -23,7 +23,8 @@ from semelha.metrics import Euclidean
 PICTURE = Path(__file__).with_name("search-curve.svg")
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 KINDS = ("LinearIndex", "CellIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit")
-LEAST_8BIT = 100_000  # vectors from which on it is worth rounding them
+LEAST = {"CellIndex 8bit": 100_000, "HNSWIndex 8bit": 100_000}  # vectors from which on it is worth rounding them
+MOST = {"CellIndex 8bit": 1_000_000}  # which is enough to see where it goes
 COLUMNS = [
     "kind",
     "vectors",
@@ -94,7 +95,7 @@ def curve(cache: Path, sizes: Sequence[int], queries: int, threads: int, most_f3
     for n in sizes:
         data = Data(f"curve-{n}", np.asarray(stored[:n]), asked)
         for kind in KINDS:
-            if n <= most_f32 if kind.endswith("f32") else n >= LEAST_8BIT or kind == "LinearIndex":
+            if LEAST.get(kind, 0) <= n <= (most_f32 if kind.endswith("f32") else MOST.get(kind, n)):
                 points.append(point(kind, data, cache, vectors, threads))
                 print(*points[-1].row(), flush=True)
     lines = choices(max(sizes))

@@ -14,18 +14,18 @@ from semelha.metrics import Metric
 Make = Callable[[Metric], SegmentedIndex]
 
 EXACT: dict[str, Make] = {
-    "linear": partial(LinearIndex, background=False),
-    "kd": partial(TreeIndex, background=False),
-    "ball": partial(TreeIndex, tree="ball", leaf=5, background=False),
+    "linear": partial(LinearIndex, threads=1, background=False),
+    "kd": partial(TreeIndex, threads=1, background=False),
+    "ball": partial(TreeIndex, tree="ball", leaf=5, threads=1, background=False),
 }
 APPROXIMATE: dict[str, Make] = {
-    "cells": partial(CellIndex, background=False),
-    "cells-8bit": partial(CellIndex, quantize="8bit", background=False),
-    "hnsw": partial(HNSWIndex, background=False),
-    "hnsw-f16": partial(HNSWIndex, quantize="f16", background=False),
-    "hnsw-8bit": partial(HNSWIndex, quantize="8bit", background=False),
+    "cells": partial(CellIndex, threads=1, background=False),
+    "cells-8bit": partial(CellIndex, quantize="8bit", threads=1, background=False),
+    "hnsw": partial(HNSWIndex, threads=1, background=False),
+    "hnsw-f16": partial(HNSWIndex, quantize="f16", threads=1, background=False),
+    "hnsw-8bit": partial(HNSWIndex, quantize="8bit", threads=1, background=False),
 }
-INDEXES: dict[str, Make] = {**EXACT, **APPROXIMATE, "auto": partial(AutoIndex, background=False)}
+INDEXES: dict[str, Make] = {**EXACT, **APPROXIMATE, "auto": partial(AutoIndex, threads=1, background=False)}
 
 
 def served(make: Make, metric: Metric) -> bool:

@@ -6,7 +6,6 @@ changed since. It is derived: whatever is wrong with it, the vectors in the data
 
 from __future__ import annotations
 
-import fcntl
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from semelha.embedders import Model
 from semelha.errors import IndexFileError
@@ -159,22 +159,17 @@ class Segments:
             The file that is locked for it cannot be made.
         """
         path = self.gallery / "index.lock"
+        lock = FileLock(path, timeout=-1 if wait else 0)
         try:
-            file = open(path, "ab")  # noqa: SIM115
+            lock.acquire()
+        except Timeout:
+            pass
         except OSError as error:
-            raise IndexFileError(f"{path} cannot be opened: {error.strerror or error}") from error
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                ours = False
-            else:
-                ours = True
-            try:
-                yield ours
-            finally:
-                if ours:  # a child of this process may have the file open still
-                    fcntl.flock(file, fcntl.LOCK_UN)
+            raise IndexFileError(f"{path} cannot be locked: {error.strerror or error}") from error
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
 
 
 def _agree(index: Snapshot, view: View) -> bool:

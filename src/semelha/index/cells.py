@@ -55,21 +55,31 @@ class Cells:
         self.quantize = quantize
         self.screen = screen
         self.depth = depth
+        self._plain: dict[int, Any] = {}
 
     def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
         """About the k nearest of the rows that it was made of."""
 
         def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
             probes = min(self.index.nlist, ceil(times * self.depth.depth))
-            parameters = faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-            return walk(self.index, self.screen.queries(some), reach, parameters)
+            return walk(self.index, self.screen.queries(some), reach, self._parameters(probes, selector))
 
         ordered = 10 * k if not self.screen.ordered else k
-        return likely(rows, queries, k, hidden, candidates, reach=ordered if self.quantize == "f32" else 2 * ordered)
+        return likely(
+            rows, queries, k, hidden, candidates, reach=ordered if self.quantize == "f32" else ordered + ordered // 2
+        )
 
     def at(self, depth: Measured) -> Cells:
         """The same cells, more or fewer of them probed."""
         return Cells(self.index, self.quantize, self.screen, depth)
+
+    def _parameters(self, probes: int, selector: Any) -> Any:
+        """What FAISS calls them; those of a plain search are made once."""
+        if selector is not None:
+            return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
+        if probes not in self._plain:
+            self._plain[probes] = faiss.SearchParametersIVF(nprobe=probes)
+        return self._plain[probes]
 
     @property
     def deepest(self) -> int:

@@ -97,7 +97,7 @@ class Graph:
         """How many candidates are ranked: more where the graph sees rounded rows, all where it has another order."""
         if not self.screen.ordered:
             return max(k, self.depth.depth * k // K)
-        return k if self.quantize == "f32" else 2 * k
+        return k if self.quantize == "f32" else k + k // 2
 
     @property
     def deepest(self) -> int:

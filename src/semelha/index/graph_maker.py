@@ -19,7 +19,7 @@ from semelha.index.rows import Rows
 from semelha.index.screen import screened
 from semelha.index.space import Space
 
-CHUNK = 1 << 14  # rows that are added at a time: how soon a build can be stopped
+CHUNK = 1 << 12  # rows that are added at a time: how soon a build can be stopped
 SAMPLE = 1 << 17  # rows that the ranges of 8-bit numbers are taken from
 LEAST = 256  # rows of which a graph is made
 

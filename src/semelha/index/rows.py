@@ -107,9 +107,10 @@ class Rows:
         return ids, distances
 
     def _ranked(self, queries: Queries, rows: NDArray[np.int64], k: int) -> Found:
-        stored = self.vectors[rows.ravel()].astype(np.float64)
+        # `take` lets go of the interpreter, so that other threads go on; indexing does not.
+        stored = np.take(self.vectors, rows.ravel(), axis=0).astype(np.float64)
         distances = queries.each(rows.shape[1], stored)
-        ids = self.ids[rows]
+        ids = np.take(self.ids, rows)
         none = rows < 0
         if none.any():
             distances[none], ids[none] = np.inf, LAST
@@ -123,7 +124,7 @@ class Rows:
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
             part = slice(start, start + len(some))
-            distances = queries.part(part).roughly_each(some.shape[1], self.vectors[some.ravel()])
+            distances = queries.part(part).roughly_each(some.shape[1], np.take(self.vectors, some.ravel(), axis=0))
             distances[some < 0] = np.inf
             kept[part] = np.take_along_axis(some, np.argpartition(distances, keep - 1, axis=1)[:, :keep], axis=1)
         return kept

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
@@ -67,7 +68,9 @@ class SegmentedIndex:
         self._writing = threading.RLock()
         self._merging = threading.Lock()
         self._stop = threading.Event()
-        self._worker: threading.Thread | None = None
+        self._workers: list[threading.Thread] = []  # one, or none
+        # The process must not end in the middle of FAISS, which cannot be left: it would be aborted.
+        weakref.finalize(self, _end, self._stop, self._workers)
 
     def __len__(self) -> int:
         return len(self._now)
@@ -247,14 +250,12 @@ class SegmentedIndex:
 
     def wait(self) -> None:
         """Until no merge goes on in the background."""
-        worker = self._worker
-        if worker is not None:
+        for worker in tuple(self._workers):
             worker.join()
 
     def close(self) -> None:
         """End a merge that goes on in the background; what is held can still be searched."""
-        self._stop.set()
-        self.wait()
+        _end(self._stop, self._workers)
 
     def _rows(self, ids: NDArray[np.int64], vectors: Vectors) -> Rows:
         numbers = whole_ids(ids).copy()
@@ -294,18 +295,32 @@ class SegmentedIndex:
             raise Stopped
 
     def _merge_soon(self) -> None:
-        if not self.background or not self.wants_merge:
+        if not self.background or self._stop.is_set() or not self.wants_merge:
             return
         with self._writing:
-            if self._worker is None or not self._worker.is_alive():
-                self._worker = threading.Thread(target=self._work, name="semelha-merge", daemon=True)
-                self._worker.start()
+            if not self._workers:
+                self._workers.append(threading.Thread(target=self._work, name="semelha-merge", daemon=True))
+                self._workers[0].start()
 
     def _work(self) -> None:
         try:
-            while self.merge():
-                pass
+            while self._wants_more():
+                self.merge()
         except Stopped:
-            pass
+            self._workers.clear()
         except Exception:
             logger.exception("segments could not be merged; they are searched as they are")
+            self._workers.clear()
+
+    def _wants_more(self) -> bool:
+        """For the worker, who goes where there is nothing: whoever writes from then on starts another."""
+        with self._writing:
+            if not self.wants_merge:
+                self._workers.clear()
+            return bool(self._workers)
+
+
+def _end(stop: threading.Event, workers: list[threading.Thread]) -> None:
+    stop.set()
+    for worker in tuple(workers):
+        worker.join()

@@ -74,7 +74,7 @@ class Threads:
     def _give_back(self, count: int) -> None:
         with self._turn:
             self._free += count
-            self._turn.notify()
+            self._turn.notify(count)
 
 
 class Taken:

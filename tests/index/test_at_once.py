@@ -1,0 +1,289 @@
+"""Many at once: every answer is right for a moment between call and return, and a merge stops when it is to stop."""
+
+import gc
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from semelha.index import HNSWIndex, LinearIndex
+from semelha.index.segmented import SegmentedIndex
+from semelha.metrics import Euclidean
+
+ROOT = Path(__file__).parents[2]
+IDS, AGES, D, K = 150, 3, 4, 6
+random = np.random.default_rng(0)
+VECTORS = random.normal(size=(IDS * AGES, D)).astype(np.float32)  # an id that comes again has another vector
+QUERIES = random.normal(size=(20, D)).astype(np.float32)
+TRUE = np.stack([Euclidean().between(np.repeat(q[None], len(VECTORS), 0), VECTORS) for q in QUERIES.astype(float)])
+Held = dict[int, int]
+"""The row of `VECTORS` of each id."""
+
+
+@dataclass
+class History:
+    """What an index held, each from the begin of the call that made it so; and until the end of the next."""
+
+    states: list[Held] = field(default_factory=lambda: [{}])
+    begins: list[float] = field(default_factory=lambda: [0.0])
+    ends: list[float] = field(default_factory=list)
+
+    def change(self, call: Callable[[], object], then: Held) -> None:
+        self.states.append(then)
+        self.begins.append(time.perf_counter())
+        call()
+        self.ends.append(time.perf_counter())
+
+    def between(self, call: float, back: float) -> list[Held]:
+        """All that it can have held at a moment between the two."""
+        ends = [*self.ends, np.inf]
+        return [s for s, b, e in zip(self.states, self.begins, ends, strict=True) if b <= back and e >= call]
+
+
+@dataclass
+class Answer:
+    call: float
+    back: float
+    queries: np.ndarray
+    ids: np.ndarray
+    distances: np.ndarray
+
+    def exact(self, held: Held) -> bool:
+        """It is that of a sort of what was held."""
+        ids, rows = np.array(list(held), np.int64), np.array(list(held.values()), np.int64)
+        width = min(K, len(ids))
+        for query, found, distances in zip(self.queries, self.ids, self.distances, strict=True):
+            order = np.lexsort((ids, TRUE[query, rows]))[:width]
+            if found[:width].tolist() != ids[order].tolist() or (found[width:] != -1).any():
+                return False
+            if distances[:width].tolist() != TRUE[query, rows[order]].tolist():
+                return False
+        return True
+
+    def sound(self, held: Held) -> bool:
+        """It has as many as there are, all of them held, at their distances, in order."""
+        width = min(K, len(held))
+        for query, found, distances in zip(self.queries, self.ids, self.distances, strict=True):
+            if not set(found[:width].tolist()) <= held.keys() or len(set(found[:width].tolist())) < width:
+                return False
+            if distances[:width].tolist() != [TRUE[query, held[i]] for i in found[:width].tolist()]:
+                return False
+            if (found[width:] != -1).any() or (np.diff(distances[:width]) < 0).any():
+                return False
+        return True
+
+
+def asked(index: SegmentedIndex, number: int) -> Answer:
+    queries = np.random.default_rng(number).permutation(len(QUERIES))[: 1 + number % 3]
+    call = time.perf_counter()
+    found = index.search(QUERIES[queries], K)
+    return Answer(call, time.perf_counter(), queries, found.ids, found.distances)
+
+
+def written(index: SegmentedIndex, history: History, turns: int) -> None:
+    """Add and remove a few, over and over."""
+    chance = np.random.default_rng(1)
+    for turn in range(turns):
+        held = history.states[-1]
+        if chance.random() < 0.6:
+            new = [i for i in chance.permutation(IDS)[:12].tolist() if i not in held]
+            rows = [i + IDS * int(chance.integers(AGES)) for i in new]
+            call = partial(index.add, np.array(new, np.int64), VECTORS[rows])
+            history.change(call, {**held, **dict(zip(new, rows, strict=True))})
+        else:
+            gone = [i for i in chance.permutation(IDS)[:20].tolist() if i in held]
+            call = partial(index.remove, np.array(gone, np.int64))
+            history.change(call, {i: row for i, row in held.items() if i not in gone})
+        if turn % 25 == 24:
+            index.merge(whole=turn % 50 == 49)
+
+
+def until(done: threading.Event, work: Callable[[int], Answer]) -> list[Answer]:
+    answers: list[Answer] = []
+    while not done.is_set():
+        answers.append(work(len(answers)))
+    return answers
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.index.segment.DELTA", 24)
+    monkeypatch.setattr("semelha.index.graph_maker.LEAST", 32)
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+
+
+def crowd(index: SegmentedIndex, turns: int, readers: int) -> tuple[History, list[Answer]]:
+    """Readers ask while one writes and the index merges by itself."""
+    history, done = History(), threading.Event()
+    with ThreadPoolExecutor(readers) as pool:
+        asking = [pool.submit(until, done, partial(asked, index)) for _ in range(readers)]
+        try:
+            written(index, history, turns)
+        finally:
+            done.set()
+        answers = [answer for one in asking for answer in one.result()]
+    index.close()
+    return history, answers
+
+
+def check(make: Callable[..., SegmentedIndex], right: Callable[[Answer, Held], bool], turns: int, readers: int) -> None:
+    history, answers = crowd(make(Euclidean(), threads=2), turns, readers)
+    assert len(answers) > turns
+    assert all(any(right(a, held) for held in history.between(a.call, a.back)) for a in answers)
+    assert len({len(held) for held in history.states}) > 10
+
+
+KINDS = [(LinearIndex, Answer.exact), (partial(HNSWIndex, links=4), Answer.sound)]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("make", "right"), KINDS, ids=["linear", "hnsw"])
+def test_answers_are_right_for_a_moment(
+    make: Callable[..., SegmentedIndex], right: Callable[[Answer, Held], bool]
+) -> None:
+    check(make, right, turns=500, readers=4)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("make", "right"), KINDS, ids=["linear", "hnsw"])
+def test_answers_are_right_for_a_moment_for_long(
+    make: Callable[..., SegmentedIndex], right: Callable[[Answer, Held], bool]
+) -> None:
+    check(make, right, turns=3000, readers=8)
+
+
+@pytest.mark.usefixtures("small")
+def test_saved_and_loaded_while_it_changes(tmp_path: Path) -> None:
+    """What is loaded was held at a moment after the begin of the last save that had ended."""
+    index, history, done = LinearIndex(Euclidean(), threads=1), History(), threading.Event()
+    index.save(tmp_path)
+    saves: list[tuple[float, float]] = [(0.0, 0.0)]
+
+    def saving() -> None:
+        while not done.is_set():
+            begin = time.perf_counter()
+            index.save(tmp_path, generation=len(saves))
+            saves.append((begin, time.perf_counter()))
+
+    def loading(number: int) -> Answer:
+        before = max(begin for begin, end in list(saves) if end <= time.perf_counter())
+        other = LinearIndex(Euclidean(), threads=1, background=False)
+        other.load(tmp_path)
+        found = other.search(QUERIES, K)
+        return Answer(before, time.perf_counter(), np.arange(len(QUERIES)), found.ids, found.distances)
+
+    with ThreadPoolExecutor(3) as pool:
+        others = [pool.submit(until, done, loading) for _ in range(2)]
+        saver = pool.submit(saving)
+        try:
+            written(index, history, 150)
+        finally:
+            done.set()
+        saver.result()
+        answers = [answer for one in others for answer in one.result()]
+    index.close()
+    assert len(answers) > 10
+    assert len(saves) > 10
+    assert all(any(a.exact(held) for held in history.between(a.call, a.back)) for a in answers)
+
+
+@pytest.mark.usefixtures("small")
+def test_what_is_due_gets_merged() -> None:
+    """Also what is added at the moment in which the merging thread finds nothing more to do."""
+    index = LinearIndex(Euclidean(), threads=1)
+    for turn in range(150):
+        index.add(np.arange(24 * turn, 24 * turn + 24), VECTORS[:24])
+        if turn % 3 == 0:
+            index.wait()
+            assert not index.wants_merge
+    index.close()
+
+
+def test_a_merge_that_fails_is_told_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("semelha.index.segment.DELTA", 24)
+
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    index = LinearIndex(Euclidean(), threads=1)
+    with monkeypatch.context() as patched:
+        patched.setattr("semelha.index.flat.FlatMaker.make", fail)
+        index.add(np.arange(30), VECTORS[:30])
+        index.wait()
+    assert "could not be merged" in caplog.text
+    assert index.search(VECTORS[:1], 1).ids.tolist() == [[0]]
+    index.add(np.array([30]), VECTORS[30:31])
+    index.wait()
+    assert not index.wants_merge
+    assert index.search(VECTORS[:1], 1).ids.tolist() == [[0]]
+
+
+def test_close_ends_a_merge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that would take minutes."""
+    monkeypatch.setattr("semelha.index.graph_maker.CHUNK", 64)
+    index = HNSWIndex(Euclidean(), effort=4000, links=64, threads=1)
+    many = np.random.default_rng(0).normal(size=(30_000, 32)).astype(np.float32)
+    index.add(np.arange(30_000), many)
+    time.sleep(0.3)
+    begin = time.perf_counter()
+    index.close()
+    assert time.perf_counter() - begin < 5
+    assert index.wants_merge
+    assert index.search(many[:1], 1).ids.tolist() == [[0]]
+    index.add(np.array([30_000]), many[:1])
+    index.wait()
+    assert index.wants_merge, "a closed index merges no more"
+
+
+def test_an_index_that_nobody_holds_goes_away() -> None:
+    """Nothing that waits for the end of the process keeps it."""
+    index = LinearIndex(Euclidean(), threads=1)
+    index.add(np.arange(10), VECTORS[:10])
+    seen = weakref.ref(index)
+    del index
+    gc.collect()
+    assert seen() is None
+
+
+ENDLESS = """
+import time
+import faiss
+import numpy as np
+from semelha.index.cells import empty_cells
+from semelha.index.graph import walk
+from semelha.index.segmented import SegmentedIndex
+from semelha.metrics import Euclidean
+
+class Endless:
+    def check(self, space):
+        pass
+    def make(self, rows, stop):
+        cells = empty_cells(rows.vectors[:100], "f32")
+        cells.is_trained = True
+        cells.add(rows.vectors)
+        while True:
+            stop()
+            walk(cells, rows.vectors[:1000], 10, faiss.SearchParametersIVF(nprobe=50))
+
+index = SegmentedIndex(Euclidean(), Endless(), threads=1)
+index.add(np.arange(5000), np.random.default_rng(0).normal(size=(5000, 8)))
+time.sleep(0.2)
+"""
+
+
+def test_a_process_may_end_while_a_merge_goes_on() -> None:
+    """A thread that returns from FAISS into an interpreter that is gone would abort it."""
+    ran = subprocess.run([sys.executable, "-c", ENDLESS], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")

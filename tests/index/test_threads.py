@@ -1,0 +1,117 @@
+"""No more threads work than were given, however many ask; and none of them is idle while somebody waits."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+
+from semelha.index import LinearIndex
+from semelha.index.snapshot import Part
+from semelha.index.threads import SHARE, Threads, processors
+from semelha.metrics import Euclidean
+
+VECTORS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
+
+BUSY = """
+import json, os, sys, threading, time
+import numpy as np
+from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
+from semelha.metrics import Cosine, Euclidean, KullbackLeibler
+
+count = int(sys.argv[1])
+random = np.random.default_rng(0)
+
+def spent():
+    tasks = {task: open(f"/proc/self/task/{task}/schedstat") for task in os.listdir("/proc/self/task")}
+    return {task: int(file.read().split()[0]) for task, file in tasks.items()}
+
+def busy(call):
+    time.sleep(0.1)  # threads of OpenMP go on for a moment after their work
+    before = spent()
+    call()
+    times = sorted(now - before.get(task, 0) for task, now in spent().items())
+    return sum(time > max(2e6, times[-1] / 10) for time in times)
+
+found = {}
+for kind in (LinearIndex, HNSWIndex, CellIndex, TreeIndex, AutoIndex):
+    for metric in (Euclidean(), Cosine(), KullbackLeibler()):
+        n = 2000
+        vectors = random.dirichlet(np.ones(6), n).astype(np.float32)
+        index = kind(metric, threads=count, background=False)
+        name = f"{kind.__name__} {metric.name}"
+        found[f"build {name}"] = busy(lambda: index.build(np.arange(n), vectors))
+        found[f"search {name}"] = busy(lambda: index.search(vectors, 10))
+        found[f"singles {name}"] = busy(lambda: [index.search(vectors[i : i + 1], 10) for i in range(100)])
+print(json.dumps(found))
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/schedstat"), reason="the kernel does not tell")
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_more_threads_work_than_were_given(count: int) -> None:
+    """None of the libraries' own, unless the environment asks for them, either."""
+    free = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command, root = [sys.executable, "-c", BUSY, str(count)], Path(__file__).parents[2]
+    ran = subprocess.run(command, cwd=root, env=free, capture_output=True, text=True, timeout=120)
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert {name: busy for name, busy in found.items() if busy > count} == {}
+    assert max(found.values()) == min(count, processors())
+
+
+def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight callers of an index of three threads: three at work, and everybody's turn comes."""
+    working: list[int] = []
+    most: list[int] = []
+    lock = threading.Lock()
+    nearest = Part.nearest
+
+    def watched(part: Part, *arguments: object) -> object:
+        count = faiss.omp_get_max_threads()
+        with lock:
+            working.append(count)
+            most.append(sum(working))
+        time.sleep(0.0005)
+        try:
+            return nearest(part, *arguments)  # type: ignore[arg-type]
+        finally:
+            with lock:
+                working.remove(count)
+
+    monkeypatch.setattr(Part, "nearest", watched)
+    index = LinearIndex(Euclidean(), threads=3, background=False)
+    index.build(np.arange(100), VECTORS[:100])
+
+    def search() -> None:
+        for number in range(20):
+            index.search(np.repeat(VECTORS[:1], 1 + SHARE * (number % 5), axis=0), 3)
+
+    with ThreadPoolExecutor(8) as pool:
+        for caller in [pool.submit(search) for _ in range(8)]:
+            caller.result(timeout=60)
+    assert len(most) >= 160
+    assert max(most) == 3
+
+
+def test_threads_that_are_given_back_serve_all_who_wait() -> None:
+    threads, met = Threads(2), threading.Barrier(2)
+    waiting: list[Future[list[object]]] = []
+
+    with ThreadPoolExecutor(2) as pool:
+
+        def work(part: slice) -> None:
+            if part.start == 0:
+                waiting.extend(pool.submit(threads.share, 1, lambda _: met.wait(timeout=10)) for _ in range(2))
+                time.sleep(0.1)
+
+        threads.share(1000, work)
+        for one in waiting:  # only where both are let in
+            one.result()
