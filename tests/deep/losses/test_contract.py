@@ -292,6 +292,22 @@ def test_memory_grows_with_the_square_of_the_batch(make: Make) -> None:
     assert 0 < kept.most <= 20 * size**2
 
 
+MININGS = [kind() for kind in PUBLIC if issubclass(kind, losses.Mining) and not inspect.isabstract(kind)]
+
+
+@pytest.mark.parametrize("mining", MININGS, ids=repr)
+@pytest.mark.parametrize("make", OF_PAIRS)
+def test_any_mining_chooses_for_any_loss_of_pairs(make: Make, mining: losses.Mining) -> None:
+    """And where it leaves nothing, for there is one class or one picture of each, the loss is a number of 0 or more."""
+    loss = make().double()
+    loss.mining = mining
+    embeddings, labels = batch()
+    for some in (labels, torch.zeros_like(labels), torch.arange(CLASSES)):
+        value, gradient = value_and_gradient(loss, embeddings[: len(some)], some)
+        assert -1e-9 < value < 1e3
+        assert torch.isfinite(gradient).all()
+
+
 def learned_mahalanobis() -> MetricLayer:
     return MetricLayer(Mahalanobis(L=np.eye(4, DIM) + 0.2)).double()
 

@@ -16,6 +16,7 @@ from semelha.deep.losses.blocks import log_sum_and_few, log_sum_where
 from semelha.deep.losses.masks import mean_where
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs, References
+from semelha.deep.losses.sphere import at_least_float32
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Metric
 
@@ -154,18 +155,18 @@ class NPair(PairLoss):
         ordered, order = references.labels.sort(stable=True)
         first, end = torch.searchsorted(ordered, classes), torch.searchsorted(ordered, classes, right=True)
         if references.own is not None:  # an anchor is not its own positive
-            last = (len(order) - 1) * torch.ones_like(first)
-            first = first + (order[torch.minimum(first, last)] == references.own[rows])
+            first = first + (order[first.clamp(max=len(order) - 1)] == references.own[rows])
         some = first < end
         rows, columns = rows[some], order[first[some]]  # (classes,) each
+        if not len(rows):
+            return at_least_float32(embeddings)[:0].sum()
         stand_ins = References(references.embeddings[columns], references.labels[columns])
         return super().forward(embeddings[rows], labels[rows], stand_ins)
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
         against = log_sum_where(pairs.distance, pairs.positive | pairs.negative, -1 / self.temperature)  # (classes,)
-        away = pairs.distance.diagonal()
-        return (against + away / self.temperature).sum() / max(len(away), 1)
+        return mean_where(against + pairs.distance.diagonal() / self.temperature, pairs.positive.diagonal())
 
 
 def first_places(labels: Tensor) -> tuple[Tensor, Tensor]:
