@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from semelha.deep.losses.masks import weighted
+from semelha.deep.losses.masks import counts, weighted
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -47,7 +47,7 @@ class Contrastive(PairLoss):
         distance = pairs.distance.detach()
         apart = pairs.positive & (distance > self.positive_margin)
         close = pairs.negative & (distance < self.negative_margin)
-        parts, nears = apart.sum().to(distance.dtype), close.sum().to(distance.dtype)
+        parts, nears = (counts(active).sum().to(distance.dtype) for active in (apart, close))
         # Where it is not 0, a hinge is linear: the sum of all of them is one of distances with weights.
         weights = torch.where(apart, 1 / parts, 0.0).sub_(torch.where(close, 1 / nears, 0.0))
         margins = self.negative_margin * nears.clamp(max=1) - self.positive_margin * parts.clamp(max=1)

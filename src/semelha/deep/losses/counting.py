@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from semelha.deep.losses.blocks import parts
-from semelha.deep.losses.masks import slots
+from semelha.deep.losses.masks import counts, slots
 from semelha.deep.losses.pairs import Pairs
 
 
@@ -33,7 +33,7 @@ def _within(reach: float, distance: Tensor, positive: Tensor, negative: Tensor, 
     if most == 1:  # as minings leave it that choose one: nothing to sort
         near, far = distance - reach, distance.gather(1, places)
         reached = negative & there & ((near <= far) if ties else (near < far))
-        number = reached.sum(dim=1, keepdim=True).to(distance.dtype)
+        number = counts(reached)[:, None].to(distance.dtype)
         return reached.to(distance.dtype).neg_().scatter_add_(1, places, number)
     far, order = torch.where(there, distance.gather(1, places), -torch.inf).sort(dim=1)
     near = distance - reach

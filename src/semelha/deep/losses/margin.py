@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.losses.masks import weighted
+from semelha.deep.losses.masks import counts, weighted
 from semelha.deep.losses.mining import DistanceWeighted, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -58,12 +58,12 @@ class MarginLoss(PairLoss):
         distance = pairs.distance.detach()
         apart = pairs.positive & (distance > beta - self.margin)  # (anchors, references)
         close = pairs.negative & (distance < beta + self.margin)
-        negatives = pairs.negative.sum(dim=1, keepdim=True).to(distance.dtype)  # (anchors, 1)
-        positives = pairs.positive.sum(dim=1, keepdim=True).to(distance.dtype)
+        negatives, positives, aparts, closes = (
+            counts(mask)[:, None].to(distance.dtype) for mask in (pairs.negative, pairs.positive, apart, close)
+        )  # (anchors, 1) each
         # Where it is not 0, a bracket is linear: the sum of all of them is one of distances with weights.
         weights = torch.where(apart, negatives, 0.0).sub_(torch.where(close, positives, 0.0))
-        beyond = apart.sum(dim=1, keepdim=True) * negatives
-        within = close.sum(dim=1, keepdim=True) * positives
+        beyond, within = aparts * negatives, closes * positives
         count = (beyond + within).sum()
         total = weighted(weights, pairs.distance) + (beta * (within - beyond)).sum() + self.margin * count
         if isinstance(beta, Tensor):

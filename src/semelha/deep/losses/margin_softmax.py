@@ -76,7 +76,7 @@ class MarginSoftmax(nn.Module):
         classes, centers, dim = self.proxies.shape
         cosine = cosines(unit(embeddings), unit(self.proxies).view(-1, dim))  # (batch, classes · centers)
         if centers > 1:
-            cosine = cosine.view(-1, classes, centers).amax(dim=2)  # (batch, classes)
+            cosine = cosine.view(-1, classes, centers).max(dim=2).values  # (batch, classes)
         right = cosine.gather(1, labels[:, None])  # (batch, 1)
         m = None if self.margins is None else self.margins[labels][:, None]
         return F.cross_entropy(self.scale * cosine.scatter(1, labels[:, None], self.margin(right, m)), labels)

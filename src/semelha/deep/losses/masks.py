@@ -19,6 +19,11 @@ def mean_where(values: Tensor, mask: Tensor) -> Tensor:
     return sum_where(values, mask) / mask.sum().clamp(min=1)
 
 
+def counts(mask: Tensor) -> Tensor:
+    """How many are under the mask in each row: (n, m) bool → (n,) int64. Of all at once, torch would make a copy."""
+    return torch.cat([rows.sum(dim=1) for rows in torch.split(mask, 64)])
+
+
 def weighted(weights: Tensor, distance: Tensor) -> Tensor:
     """Σ w d, a scalar: what a sum of hinges is where their being active is known."""
     return torch.dot(weights.reshape(-1), distance.reshape(-1))
@@ -29,9 +34,9 @@ def slots(mask: Tensor) -> tuple[Tensor, Tensor]:
 
     `most` is the largest number in a row, but 1 at least. What is not there has the place 0.
     """
-    count = mask.sum(dim=1)  # (n,)
-    most = max(1, int(count.max())) if len(mask) else 1
     row, column = mask.nonzero(as_tuple=True)
+    count = torch.bincount(row, minlength=len(mask))  # (n,)
+    most = max(1, int(count.max())) if len(mask) else 1
     slot = torch.arange(len(row), device=mask.device) - (count.cumsum(0) - count)[row]
     places = torch.zeros(len(mask), most, dtype=torch.int64, device=mask.device)
     places[row, slot] = column

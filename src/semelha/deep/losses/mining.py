@@ -12,6 +12,7 @@ from torch import Tensor
 
 from semelha.deep.losses.blocks import parts
 from semelha.deep.losses.counting import triplets_within
+from semelha.deep.losses.masks import counts
 from semelha.deep.losses.pairs import Pairs
 from semelha.errors import UsageError
 
@@ -140,7 +141,7 @@ class DistanceWeighted(Mining):
 
     def pairs(self, pairs: Pairs) -> Pairs:
         log_weight = self.log_weights(pairs)  # (anchors, references), −∞ for what is not drawn
-        wanted = pairs.positive.sum(dim=1)  # (anchors,)
+        wanted = counts(pairs.positive)  # (anchors,)
         most = min(int(wanted.max()), log_weight.shape[1]) if len(wanted) else 0
         # Largest of log w + Gumbel noise: draws by w, without replacement.
         noise = torch.rand_like(log_weight).clamp(min=1e-20).log().neg().clamp(min=1e-20).log().neg()

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from semelha.deep.losses.blocks import by_rows
-from semelha.deep.losses.masks import mean_where, slots
+from semelha.deep.losses.masks import counts, mean_where, slots
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -47,7 +47,7 @@ class FastAP(PairLoss):
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        count = pairs.positive.sum(dim=1)  # (anchors,)
+        count = counts(pairs.positive)  # (anchors,)
         precision = by_rows(self._precision, pairs.distance, pairs.positive, pairs.negative)  # (anchors,)
         return mean_where(1 - precision / count.clamp(min=1), count > 0)
 
