@@ -13,7 +13,7 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from tests.index.lies import LIES, MANIFESTS, Arrays, Content, Lie, N, put, say
+from tests.index.lies import LIES, Arrays, Content, Lie, N, manifest_lies, put, say
 from tests.index.made import Make
 from tests.metrics.made import rows
 
@@ -153,7 +153,7 @@ def told(forger: Forger, kind: str) -> Iterator[tuple[str, str]]:
     yield "nothing", forger.outcome(lambda content, arrays: None)
     for name, lie in LIES[kind].items():
         yield name, forger.outcome(lie)
-    for name, lie in MANIFESTS.items():
+    for name, lie in manifest_lies(kind).items():
         yield f"manifest: {name}", forger.outcome(lie, of_manifest=True)
 
 

@@ -261,3 +261,25 @@ MANIFESTS: dict[str, Lie] = {
     "another metric": say("metric", value=None),
     "another model": say("fingerprint", value=["of a model"]),
 }
+
+
+def other_depth(value: Any) -> Lie:
+    """Another depth, of the first segment, than its file says: what an audit leaves in the manifest."""
+    return lambda content, arrays: content["segments"][0].__setitem__(2, value)
+
+
+DEPTHS: dict[str, Lie] = {
+    "no depth": other_depth(None),
+    "an empty depth": other_depth({}),
+    "a number for a depth": other_depth(7),
+    "depth 0": other_depth({"depth": 0, "recall": 1.0, "error": 0.0, "queries": 1}),
+    "a depth for all memory": other_depth({"depth": 2**31 - 1, "recall": 1.0, "error": 0.0, "queries": 1}),
+    "a depth in a fraction": other_depth({"depth": 10.0, "recall": 1.0, "error": 0.0, "queries": 1}),
+    "a recall of NaN": other_depth({"depth": 10, "recall": float("nan"), "error": 0.0, "queries": 1}),
+    "segments of two parts": lambda content, arrays: content["segments"][0].__delitem__(2),
+}
+
+
+def manifest_lies(kind: str) -> dict[str, Lie]:
+    """Lies of the manifest of an index of a kind."""
+    return {**MANIFESTS, **DEPTHS} if "depth 0" in LIES[kind] else MANIFESTS

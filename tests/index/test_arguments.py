@@ -7,9 +7,9 @@ import pytest
 from tests.index.made import APPROXIMATE, EXACT, INDEXES, Make
 
 from semelha.errors import UsageError
-from semelha.index import CellIndex, HNSWIndex, TreeIndex
+from semelha.index import CellIndex, HNSWIndex, LinearIndex, TreeIndex
 from semelha.index.segmented import SegmentedIndex
-from semelha.metrics import Cosine, Euclidean, SquaredEuclidean
+from semelha.metrics import Cosine, Euclidean, ReverseKullbackLeibler, SquaredEuclidean
 
 LARGEST = 2**63 - 1
 VECTORS = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
@@ -99,6 +99,17 @@ def test_ids_of_every_whole_type(index: SegmentedIndex) -> None:
 def test_queries_are_rows(index: SegmentedIndex, shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match="queries are rows"):
         index.search(np.zeros(shape), 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+def test_a_query_that_the_maps_refuse_is_told_by_its_number(threads: int) -> None:
+    """Among all, however many threads share them."""
+    index = LinearIndex(ReverseKullbackLeibler(), threads=threads, background=False)
+    index.build(np.arange(50), np.random.default_rng(0).dirichlet(np.ones(3), 50))
+    queries = np.random.default_rng(1).dirichlet(np.ones(3), 100)
+    queries[70] = [0, 0.5, 0.5]
+    with pytest.raises(UsageError, match="row 70 of the queries has 0 at column 0"):
+        index.search(queries, 3)
 
 
 def test_queries_and_vectors_are_as_long_as_what_is_held(index: SegmentedIndex) -> None:

@@ -118,6 +118,7 @@ def until(done: threading.Event, work: Callable[[int], Answer]) -> list[Answer]:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semelha.index.segment.DELTA", 24)
     monkeypatch.setattr("semelha.index.graph_maker.LEAST", 32)
+    monkeypatch.setattr("semelha.index.audit.LEAST", 8)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 

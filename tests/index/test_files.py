@@ -11,7 +11,7 @@ from tests.index.folders import FINGERPRINT, VECTORS, answers, empty, loaded, ol
 from semelha.errors import IndexFileError
 from semelha.index import CellIndex, HNSWIndex, LinearIndex
 from semelha.index.archive import read_archive, write_archive
-from semelha.index.files import MANIFEST, generation_on_disk
+from semelha.index.files import MANIFEST, generation_on_disk, recall_on_disk
 from semelha.metrics import Cosine, Euclidean, Mahalanobis
 
 LONG = "x" * 5000 + ".segment"
@@ -119,6 +119,16 @@ def test_generations_are_read_without_loading(saved: Path, kind: str, tmp_path: 
         rewrite(saved / MANIFEST, generation=wrong)
         assert generation_on_disk(saved) is None
         assert refused(saved, kind)
+
+
+def test_the_recall_is_read_without_loading(saved: Path, kind: str, tmp_path: Path) -> None:
+    assert recall_on_disk(saved) == (0.99 if kind == "hnsw" else None)
+    assert recall_on_disk(tmp_path / "none") is None
+    for wrong in (0, 1.5, -1, True, "1", None, 10**400, float("nan"), [0.9]):
+        rewrite(saved / MANIFEST, maker={"recall": wrong})
+        assert recall_on_disk(saved) is None
+    rewrite(saved / MANIFEST, maker=None)
+    assert recall_on_disk(saved) is None
 
 
 def test_only_what_is_new_is_written(saved: Path, kind: str) -> None:

@@ -51,6 +51,7 @@ SMALL = {  # a few vectors do what many would
     "semelha.index.segment.DELTA": 8,
     "semelha.index.graph_maker.LEAST": 16,
     "semelha.index.cells.LEAST": 16,
+    "semelha.index.audit.LEAST": 4,
     "semelha.index.auto.GRAPH": 16,
 }
 
@@ -135,6 +136,14 @@ class Machine(RuleBasedStateMachine):
     def save(self) -> None:
         self.index.save(self.folder / "index", generation=len(self.held), fingerprint="mine")
         self.saved = dict(self.held)
+
+    @precondition(lambda self: self.then is not None)
+    @rule()
+    def save_what_was(self) -> None:
+        assert self.then is not None
+        snapshot, held = self.then
+        self.index.save(self.folder / "index", generation=len(held), fingerprint="mine", snapshot=snapshot)
+        self.saved = dict(held)
 
     @precondition(lambda self: self.saved is not None)
     @rule()
@@ -239,6 +248,8 @@ def walk(machine: type[Machine], which: int, seed: int, steps: int) -> None:
                 one.save() if random.random() < 0.5 or one.saved is None else one.load()
             if step % 9 == 0:
                 one.look()
+            if step % 9 == 4 and random.random() < 0.5:
+                one.save_what_was()
             if step % 7 == 0:
                 one.merge(random.random() < 0.3)
             one.add(int(random.integers(1, 12)), number)

@@ -13,6 +13,7 @@ import faiss
 import numpy as np
 import pytest
 
+from semelha.errors import UsageError
 from semelha.index import LinearIndex
 from semelha.index.snapshot import Part
 from semelha.index.threads import SHARE, Threads, processors
@@ -115,3 +116,20 @@ def test_threads_that_are_given_back_serve_all_who_wait() -> None:
         threads.share(1000, work)
         for one in waiting:  # only where both are let in
             one.result()
+
+
+def test_threads_are_given_back_when_their_work_is_done() -> None:
+    """Also where one part fails while another is still at work."""
+    threads, at_work = Threads(2), threading.Event()
+
+    def work(part: slice) -> None:
+        if part.start == 0:
+            at_work.wait(10)
+            raise UsageError("of the first part")
+        at_work.set()
+        time.sleep(0.1)
+        at_work.clear()
+
+    with pytest.raises(UsageError, match="of the first part"):
+        threads.share(2 * SHARE, work)
+    assert not at_work.is_set()

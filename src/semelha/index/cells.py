@@ -20,8 +20,8 @@ from semelha.errors import UsageError
 from semelha.index.card import whole_number
 from semelha.index.flat import Flat
 from semelha.index.graph import check_codes, checked_ranges, walk
-from semelha.index.promise import Measured, check_recall, check_seed, distances, held_back, ladder, tuned
-from semelha.index.ranking import K, likely
+from semelha.index.promise import Measured, check_recall, check_seed, held_back, ladder, tuned_on_held
+from semelha.index.ranking import likely
 from semelha.index.rows import Found, Hidden, Rows
 from semelha.index.screen import Screen, screened
 from semelha.index.space import Queries, Space
@@ -212,11 +212,8 @@ class CellMaker:
         index = self._trained(compared[:head])
         stop()
         index.add(compared[:head])
-        known, unseen = rows.take(np.arange(head)), rows.space.queries(rows.vectors[head:])
-        exact = Flat(known)
-        true = distances(unseen, lambda some: exact.nearest(known, some, K))
         cells = Cells(index, self.quantize, screen, Measured(1, 0.0, 0.0, 0))
-        depth = tuned(cells, known, unseen, true, self.recall)
+        depth = tuned_on_held(cells, rows, head, self.recall)
         if not depth.keeps(self.recall):
             rows, why = rows.sorted(), f"all cells give a recall of {depth.recall:.3f}, not {self.recall:g}"
             logger.warning("exact search among %d vectors: %s", len(rows), why)

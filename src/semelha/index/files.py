@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError, UsageError
 from semelha.index.archive import checksum, read_archive, write_archive
-from semelha.index.card import whole_number
+from semelha.index.card import number, whole_number
 from semelha.index.cells import Cells
 from semelha.index.graph import Graph
 from semelha.index.promise import Measured
@@ -123,10 +123,9 @@ def generation_on_disk(folder: Path) -> int | None:
 def recall_on_disk(folder: Path) -> float | None:
     """That the snapshot in a folder was made to keep; None where there is none that can be read."""
     try:
-        recall = float(read_archive(folder / MANIFEST)[0]["maker"]["recall"])
+        return number(read_archive(folder / MANIFEST)[0]["maker"], "recall", 0, 1) or None
     except (IndexFileError, KeyError, TypeError, ValueError):
         return None
-    return recall if 0 < recall <= 1 else None
 
 
 def settings(maker: Maker) -> dict[str, Any]:
@@ -151,7 +150,7 @@ def _loaded(
         raise IndexFileError(f"{path} is of another kind of index, or of one with other settings")
     try:
         parts = []
-        for number, (name, wanted, depth) in enumerate(content["segments"]):
+        for place, (name, wanted, depth) in enumerate(content["segments"]):
             if Path(name).name != name or not name.endswith(SUFFIX):
                 raise ValueError(f"{name} is no name of a segment")
             file = SegmentFile(folder, name, wanted, mark)
@@ -160,7 +159,7 @@ def _loaded(
                 segment = replace(
                     segment, structure=segment.structure.at(Measured.restored(depth, segment.structure.deepest))
                 )
-            parts.append(Part(segment, _removed(arrays.get(f"removed {number}"), len(segment.rows))))
+            parts.append(Part(segment, _removed(arrays.get(f"removed {place}"), len(segment.rows))))
         if "ids" in arrays:
             own = {name: arrays[name].copy() for name in ("ids", "vectors")}
             parts.append(Part(delta(checked_rows(empty.space, own).sorted())))

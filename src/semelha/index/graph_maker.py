@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from semelha.errors import UsageError
 from semelha.index.flat import Flat
 from semelha.index.graph import MOST_LINKS, QUANTIZERS, Graph, Quantize, empty_graph, share
-from semelha.index.promise import Measured, check_recall, check_seed, distances, held_back, tuned
+from semelha.index.promise import Measured, check_recall, check_seed, held_back, tuned_on_held
 from semelha.index.ranking import K
 from semelha.index.rows import Rows
 from semelha.index.screen import screened
@@ -77,10 +77,7 @@ class GraphMaker:
         index.train(compared[:: max(1, len(compared) // SAMPLE)])
         _add(index, compared[:head], stop)
         graph = Graph(index, self.links, self.quantize, screen, Measured(K, 0.0, 0.0, 0))
-        known, unseen = rows.take(np.arange(head)), rows.space.queries(rows.vectors[head:])
-        exact = Flat(known)
-        true = distances(unseen, lambda some: exact.nearest(known, some, K))
-        depth = tuned(graph, known, unseen, true, self.recall)
+        depth = tuned_on_held(graph, rows, head, self.recall)
         if not depth.keeps(self.recall):
             rows = rows.sorted()
             why = f"a graph keeps a recall of {depth.recall:.3f}, not {self.recall:g}, where a scan is as quick"

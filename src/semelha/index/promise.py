@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.card import MOST, number, whole_number
+from semelha.index.flat import Flat
+from semelha.index.ranking import K
 from semelha.index.rows import Found, Hidden, Rows
 from semelha.index.space import Queries
 
@@ -162,3 +164,11 @@ def tuned(
 ) -> Measured:
     """The least depth that keeps the recall on the queries, or the deepest there is."""
     return least_depth(lambda depth: measure(structure, rows, queries, true, depth, hidden), structure.depths(), recall)
+
+
+def tuned_on_held(structure: Approximate, rows: Rows, head: int, recall: float) -> Measured:
+    """The same for a structure over the first `head` of the rows: on the others, which it has not seen."""
+    known, unseen = rows.take(slice(head)), rows.space.queries(rows.vectors[head:])
+    exact = Flat(known)
+    true = distances(unseen, lambda some: exact.nearest(known, some, K))
+    return tuned(structure, known, unseen, true, recall)

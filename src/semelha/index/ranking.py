@@ -125,7 +125,8 @@ def likely(
     if reach > 2 * k:
         found = rows.narrowed(queries, found, k + k // 2)
     ids, distances = rows.ranked(queries, found, k)
-    lost = ids[:, -1] < 0  # the search ended in a part that has too few
-    if lost.any():
+    last = ids[:, -1]
+    if last.min(initial=0) < 0:
+        lost = last < 0  # the search ended in a part that has too few
         ids[lost], distances[lost] = rows.scanned(queries.part(lost), k, hidden)
     return ids, distances

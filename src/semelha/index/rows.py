@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semelha.index.space import Queries, Space
 
-PAIRS = 1 << 16  # numbers of a block of pairs that are ranked: what stays in a core's cache
+PAIRS = 1 << 18  # numbers of a block of pairs that are ranked: what stays in a core's cache
 BLOCK = 1 << 23  # numbers of a block of rows that are scanned, in float64
 LAST = np.iinfo(np.int64).max  # an id behind all others, for a neighbor that is none
 
@@ -78,8 +78,8 @@ class Rows:
         rows = places if self.order is None else self.order[places]
         return np.where(self.ids[rows] == ids, rows, -1)
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Rows:
-        """Some of them, in that order."""
+    def take(self, rows: NDArray[np.int64] | NDArray[np.bool_] | slice) -> Rows:
+        """Some of them, in that order; views of these for a slice."""
         return Rows(self.space, self.ids[rows], self.vectors[rows])
 
     def joined(self, others: Rows) -> Rows:
@@ -108,11 +108,11 @@ class Rows:
 
     def _ranked(self, queries: Queries, rows: NDArray[np.int64], k: int) -> Found:
         # `take` lets go of the interpreter, so that other threads go on; indexing does not.
-        stored = np.take(self.vectors, rows.ravel(), axis=0).astype(np.float64)
+        stored = self.vectors.take(rows.ravel(), axis=0).astype(np.float64)
         distances = queries.each(rows.shape[1], stored)
-        ids = np.take(self.ids, rows)
-        none = rows < 0
-        if none.any():
+        ids = self.ids.take(rows)
+        if rows.min(initial=0) < 0:
+            none = rows < 0
             distances[none], ids[none] = np.inf, LAST
             return without_last(*nearest(ids, distances, k))
         return nearest(ids, distances, k)
@@ -124,7 +124,7 @@ class Rows:
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
             part = slice(start, start + len(some))
-            distances = queries.part(part).roughly_each(some.shape[1], np.take(self.vectors, some.ravel(), axis=0))
+            distances = queries.part(part).roughly_each(some.shape[1], self.vectors.take(some.ravel(), axis=0))
             distances[some < 0] = np.inf
             kept[part] = np.take_along_axis(some, np.argpartition(distances, keep - 1, axis=1)[:, :keep], axis=1)
         return kept
@@ -174,7 +174,7 @@ def nearest(ids: NDArray[np.int64], distances: NDArray[np.float64], k: int) -> F
     """The k nearest of what was found, (q, c) in any order."""
     order = np.lexsort((ids, distances), axis=1)[:, :k]
     if len(ids) == 1:
-        return ids[:, order[0]], distances[:, order[0]]
+        return ids.take(order[0], axis=1), distances.take(order[0], axis=1)
     lines = np.arange(len(ids))[:, None]
     return ids[lines, order], distances[lines, order]
 

@@ -145,6 +145,11 @@ class SegmentedIndex:
         """Merge what waits with the segments about its size, or everything into one. True where there was something.
 
         Others search and write meanwhile: it takes half of the threads, one at least; in a hurry all.
+
+        Raises
+        ------
+        Stopped
+            `close` was called, before or meanwhile; what is held stays as it is.
         """
         with self._merging:
             before = self._to_merge(whole)

@@ -129,7 +129,11 @@ class Snapshot:
             some = asked if which == slice(0, len(asked)) else asked.part(which)
             return joined([part.nearest(some, k, wanted) for part in self.parts], len(some), k)
 
-        found = self.threads.share(len(asked), search)
+        try:
+            found = self.threads.share(len(asked), search)
+        except UsageError:
+            search(slice(0, len(asked)))  # so that a row that the maps refuse is told by its number among all
+            raise
         if len(found) == 1:
             return Neighbors(*found[0])
         return Neighbors(np.concatenate([ids for ids, _ in found]), np.concatenate([lengths for _, lengths in found]))

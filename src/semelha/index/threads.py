@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cached_property
 from typing import TypeVar
 
@@ -43,6 +43,7 @@ class Threads:
             raise UsageError(f"threads is {count}: it is 1 or more")
         self.count = count or processors()
         self._free = self.count
+        self._waiting = 0
         self._turn = threading.Condition(threading.Lock())
 
     def share(self, n: int, work: Callable[[slice], T]) -> list[T]:
@@ -55,7 +56,11 @@ class Threads:
             size = -(-n // count)
             first, *others = [slice(start, min(start + size, n)) for start in range(0, n, size)]
             waiting = [self._pool.submit(_alone, work, part) for part in others]
-            return [_alone(work, first), *(one.result() for one in waiting)]
+            try:
+                done = _alone(work, first)
+            finally:
+                wait(waiting)  # before their threads are given back
+            return [done, *(one.result() for one in waiting)]
         finally:
             self._give_back(count)
 
@@ -66,7 +71,9 @@ class Threads:
     def _take(self, n: int) -> int:
         with self._turn:
             while not self._free:
+                self._waiting += 1
                 self._turn.wait()
+                self._waiting -= 1
             count = max(1, min(self._free, n // SHARE))
             self._free -= count
             return count
@@ -74,7 +81,8 @@ class Threads:
     def _give_back(self, count: int) -> None:
         with self._turn:
             self._free += count
-            self._turn.notify(count)
+            if self._waiting:
+                self._turn.notify(count)
 
 
 class Taken:
@@ -85,10 +93,12 @@ class Taken:
 
     def __enter__(self) -> None:
         self._before = faiss.omp_get_max_threads()
-        faiss.omp_set_num_threads(self._count)
+        if self._before != self._count:
+            faiss.omp_set_num_threads(self._count)
 
     def __exit__(self, *error: object) -> None:
-        faiss.omp_set_num_threads(self._before)
+        if self._before != self._count:
+            faiss.omp_set_num_threads(self._before)
 
 
 def _alone(work: Callable[[slice], T], part: slice) -> T:

@@ -84,5 +84,10 @@ class Cosine(MappedMetric):
     def stored_map(self, s: Array) -> Array:
         return self.query_map(s)
 
+    def among(self, a: Array, s: Array) -> Array:
+        b = s.reshape((len(a), s.shape[0] // max(1, len(a)), s.shape[1]))
+        lengths = root(inner(b, b))
+        return self.link(inner(a[:, None, :], b) / array_namespace(b).where(lengths > 0, lengths, 1))
+
     def link(self, x: Array) -> Array:
         return positive_part(1 - x)

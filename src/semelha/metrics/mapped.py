@@ -52,7 +52,7 @@ class MappedMetric(Metric):
         The numbers of `each`, where `each_by_maps` holds.
         """
         q, m = a.shape
-        b = array_namespace(a, s).reshape(self.stored_map(s), (q, s.shape[0] // max(1, q), m))
+        b = self.stored_map(s).reshape((q, s.shape[0] // max(1, q), m))
         if self.product == "ip":
             return self.link(inner(a[:, None, :], b))
         difference = a[:, None, :] - b

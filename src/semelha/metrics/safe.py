@@ -16,7 +16,8 @@ SMALL = 1e-30
 def root(x: Any) -> Any:
     """√x; 0, with a gradient of 0, where x is 0 or below; NaN stays NaN."""
     if type(x) is np.ndarray:
-        return np.sqrt(np.maximum(x, 0))
+        positive = np.maximum(x, 0)
+        return np.sqrt(positive, out=positive) if type(positive) is np.ndarray else np.sqrt(positive)
     xp = array_namespace(x)
     positive = x > 0
     return xp.where(positive, xp.sqrt(xp.where(positive, x, xp.ones_like(x))), 0 * x)
