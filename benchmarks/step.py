@@ -64,7 +64,8 @@ def main() -> None:
 def pictures() -> Part:
     glyphs = semelha.glyphs(["Greek", "Cyrillic"], size=64)
     pixels = np.stack([fit_picture(p.pixels(), (SIDE, SIDE), channels=1).transpose(2, 0, 1) for p in glyphs])
-    return Part(pixels, np.arange(len(pixels)), np.unique(glyphs.labels, return_inverse=True)[1])
+    labels, classes = np.unique(glyphs.labels, return_inverse=True)
+    return Part(pixels, np.arange(len(pixels)), classes, tuple(map(str, labels)))
 
 
 def fresh() -> nn.Module:

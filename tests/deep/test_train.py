@@ -8,16 +8,24 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
+from torch import nn
 
 import semelha
-from semelha.deep import Network, Recipe, build, train_network
+import semelha.deep
+from semelha.deep import Network, Recipe, build, train_network, untrained
 from semelha.deep.loop import embed
-from semelha.errors import DatasetError, TrainingError
+from semelha.deep.losses import Contrastive, CrossBatch, MarginLoss, Triplet
+from semelha.deep.metric_layer import MetricLayer
+from semelha.deep.sampler import Hierarchical
+from semelha.errors import DatasetError, TrainingError, UsageError
+from semelha.metrics import KullbackLeibler, Mahalanobis
 
 SMALL = Network(channels=1, size=24, dim=16)
 SHORT = Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5)
@@ -68,8 +76,6 @@ def test_the_graph_gives_what_the_network_gives(trained: Path) -> None:
     network = build(Network(**model.card.network), seed=1)
     network.load_state_dict(load_file(trained / "weights.safetensors"))
     pixels = np.random.default_rng(0).integers(0, 256, (7, 1, 24, 24), np.uint8)
-    import torch
-
     np.testing.assert_allclose(embed(network, pixels, torch.device("cpu")), model.embed_prepared(pixels), atol=1e-4)
 
 
@@ -198,6 +204,81 @@ def test_a_place_that_cannot_be_written_is_said(data: Path, tmp_path: Path) -> N
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(TrainingError, match="cannot be written"):
         train_network(semelha.read_folder(data), out=tmp_path / "file" / "m", network=SMALL, recipe=SHORT)
+
+
+def draws_by_chance(pictures: np.ndarray, dim: int) -> nn.Module:
+    return CrossBatch(MarginLoss(), dim, size=64)
+
+
+def test_draws_memory_chunks_and_families_come_from_the_seed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss that draws its negatives against a memory, in chunks, is the same training twice, and after a pause."""
+    recipe = replace(SHORT, loss=draws_by_chance, chunk=12, sampler=partial(Hierarchical, separator=" "), lookalikes=0)
+    settings = {"network": SMALL, "recipe": recipe}
+    dataset = semelha.read_folder(data)
+    whole = train_network(dataset, out=tmp_path / "whole", **settings)
+
+    def pause(moment: semelha.deep.Moment) -> None:
+        if moment.step == 11:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train_network(dataset, out=tmp_path / "again", watch=pause, **settings)
+    again = train_network(dataset, out=tmp_path / "again", resume=True, **settings)
+    pictures = sorted(data.rglob("*.png"))[:5]
+    np.testing.assert_allclose(again.embed(pictures), whole.embed(pictures), atol=1e-3)
+    assert again.card.training["sampler"] == "Hierarchical(separator=' ')"
+    assert again.card.training["loss"] == "draws_by_chance"
+    assert again.card.training["chunk"] == 12
+
+
+def test_training_leaves_the_generator_of_torch_alone(data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train_network(semelha.read_folder(data), out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=2))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def on_the_simplex(pictures: np.ndarray, dim: int) -> nn.Module:
+    return Triplet(metric=KullbackLeibler())
+
+
+def test_a_metric_of_histograms_on_a_simplex(data: Path, tmp_path: Path) -> None:
+    """The model gives histograms, its card has the metric, and it is used with it; so is the untrained network."""
+    network = replace(SMALL, head="simplex")
+    dataset = semelha.read_folder(data)
+    model = train_network(dataset, out=tmp_path / "m", network=network, recipe=replace(SHORT, loss=on_the_simplex))
+    vectors = model.embed(sorted(data.rglob("*.png"))[:5])
+    np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=1e-5)
+    assert (vectors > 0).all()
+    assert model.metric.name == "kullback-leibler"
+    blank = untrained(model.card)
+    assert blank is not None
+    assert blank.metric.name == "kullback-leibler"
+    np.testing.assert_allclose(blank.embed(sorted(data.rglob("*.png"))[:5]).sum(axis=1), 1, atol=1e-5)
+    with pytest.raises(UsageError, match="kullback-leibler takes histograms: give the network the head 'simplex'"):
+        train_network(dataset, out=tmp_path / "n", network=SMALL, recipe=replace(SHORT, loss=on_the_simplex))
+    assert not (tmp_path / "n.training").exists()
+
+
+def learned_distance(pictures: np.ndarray, dim: int) -> nn.Module:
+    return Contrastive(metric=MetricLayer(Mahalanobis(M=np.eye(dim))))
+
+
+def test_a_mahalanobis_distance_is_learned_with_the_network(data: Path, tmp_path: Path) -> None:
+    """And is the metric of the model, the one that was validated with."""
+    recipe = replace(SHORT, loss=learned_distance)
+    model = train_network(semelha.read_folder(data), out=tmp_path / "m", network=SMALL, recipe=recipe)
+    assert model.metric.name == "mahalanobis"
+    L = model.metric.arrays()["L"]
+    assert L.shape == (16, 16)
+    assert np.abs(L - np.eye(16)).max() > 1e-3
+    vectors = model.embed(sorted(data.rglob("*.png"))[:5])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    expected = np.linalg.norm((vectors[:, None] - vectors[None]) @ L.T, axis=2)
+    np.testing.assert_allclose(model.metric.pairwise(vectors, vectors), expected, atol=1e-3)
 
 
 def test_ten_thousand_classes(tmp_path: Path) -> None:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from semelha.errors import MissingExtra
+from semelha.cli.losses import ChosenLoss, Loss, MetricName, MiningName
+from semelha.errors import MissingExtra, UsageError
 from semelha.images import Dataset
 
 if TYPE_CHECKING:
-    from semelha.deep import Network, Recipe
-
-
-class Loss(StrEnum):
-    """The losses by name."""
-
-    supcon = "supcon"
-    ntxent = "nt-xent"
-    crossentropy = "cross-entropy"
-    normalized = "normalized-softmax"
-    cosface = "cosface"
-    arcface = "arcface"
-    contrastive = "contrastive"
-    triplet = "triplet"
-    semihard = "triplet-semi-hard"
-    hard = "triplet-hard"
+    from semelha.deep import Network
+    from semelha.deep.recipe import Recipe, SamplerFactory
 
 
 class Pooling(StrEnum):
@@ -64,52 +51,104 @@ class FeatureName(StrEnum):
     pixels = "pixels"
 
 
-def plan(
-    dataset: Dataset,
-    seed: int,
-    backbone: str | None = None,
-    pretrained: str | None = None,
-    size: int | None = None,
-    channels: int | None = None,
-    dim: int | None = None,
-    pooling: Pooling | None = None,
-    loss: Loss | None = None,
-    steps: int | None = None,
-) -> tuple[Network, Recipe]:
-    """What was asked for, and for the rest what the pictures ask for."""
+class SamplerName(StrEnum):
+    """The samplers by name."""
+
+    perclass = "per-class"
+    hierarchical = "hierarchical"
+    balanced = "class-balanced"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked for of a network and its training, None for what was not.
+
+    Most are settings of `Network` and `Recipe` by the same names; `pretrained` is "yes" or a path, `separator` is what
+    stands between family and class in a label, for the hierarchical sampler.
+    """
+
+    backbone: str | None = None
+    pretrained: str | None = None
+    size: int | None = None
+    channels: int | None = None
+    dim: int | None = None
+    pooling: Pooling | None = None
+    loss: Loss | None = None
+    mining: MiningName | None = None
+    metric: MetricName | None = None
+    memory: int | None = None
+    sampler: SamplerName | None = None
+    separator: str | None = None
+    batch: int | None = None
+    chunk: int | None = None
+    steps: int | None = None
+
+
+def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, Recipe]:
+    """What was asked for, and for the rest what the pictures ask for.
+
+    Raises
+    ------
+    MissingExtra
+        There is no torch.
+    UsageError
+        Words that do not go together.
+    """
     try:
-        from semelha.deep.recipe import choose_network, choose_recipe, look_at
+        from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
+    loss = _loss(asked)
     look = look_at(dataset, seed=seed)
-    asked: dict[str, Any] = {
-        "backbone": backbone,
-        "pretrained": True if pretrained == "yes" else pretrained,
-        "size": size,
-        "channels": channels,
-        "dim": dim,
-        "pooling": None if pooling is None else pooling.value,
+    of_network = {
+        "backbone": asked.backbone,
+        "pretrained": True if asked.pretrained == "yes" else asked.pretrained,
+        "size": asked.size,
+        "channels": asked.channels,
+        "dim": asked.dim,
+        "pooling": None if asked.pooling is None else asked.pooling.value,
+        "head": None if loss is None else loss.head,
     }
-    network = replace(choose_network(look), **{name: value for name, value in asked.items() if value is not None})
-    recipe = choose_recipe(look, network, len(dataset.classes), len(dataset))
-    if loss is not None:
-        recipe = replace(recipe, loss=losses()[loss])
-    return network, recipe if steps is None else replace(recipe, steps=steps)
-
-
-def losses() -> dict[Loss, Callable[[int, int], Any]]:
-    """Makers of losses, each from the number of classes and the length of the embedding."""
-    from semelha.deep import losses as L
-
-    return {
-        Loss.supcon: lambda classes, dim: L.SupCon(temperature=0.05),
-        Loss.ntxent: lambda classes, dim: L.NTXent(temperature=0.05),
-        Loss.crossentropy: L.CrossEntropy,
-        Loss.normalized: lambda classes, dim: L.MarginSoftmax(classes, dim, margin=L.NoMargin()),
-        Loss.cosface: lambda classes, dim: L.MarginSoftmax(classes, dim, margin=L.CosFace()),
-        Loss.arcface: lambda classes, dim: L.MarginSoftmax(classes, dim, margin=L.ArcFace()),
-        Loss.contrastive: lambda classes, dim: L.Contrastive(),
-        Loss.triplet: lambda classes, dim: L.Triplet(mining=L.All()),
-        Loss.semihard: lambda classes, dim: L.Triplet(mining=L.SemiHard()),
-        Loss.hard: lambda classes, dim: L.Triplet(mining=L.Hard()),
+    network = replace(choose_network(look), **_given(of_network))
+    recipe = choose_recipe(look, network, len(dataset.classes), len(dataset), batch=asked.batch or Recipe.batch)
+    # Who names another sampler wants its batches, and no look-alikes between them.
+    alike = None if asked.sampler in (None, SamplerName.perclass) else 0.0
+    of_recipe = {
+        "loss": loss,
+        "sampler": _sampler(asked),
+        "lookalikes": alike,
+        "chunk": asked.chunk,
+        "steps": asked.steps,
     }
+    if asked.memory is not None and asked.memory < recipe.batch:
+        raise UsageError(f"--memory is {asked.memory}: it must hold a batch, {recipe.batch}, or more")
+    return network, replace(recipe, **_given(of_recipe))
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _loss(asked: Asked) -> ChosenLoss | None:
+    if asked.loss is not None:
+        return ChosenLoss(asked.loss, asked.mining, asked.metric, asked.memory)
+    if asked.mining is not None or asked.metric is not None or asked.memory is not None:
+        raise UsageError(
+            "--mining, --metric and --memory are for a loss of pairs: name one, such as --loss contrastive"
+        )
+    return None
+
+
+def _sampler(asked: Asked) -> SamplerFactory | None:
+    from semelha.deep import sampler as S
+
+    if asked.separator is not None and asked.sampler != SamplerName.hierarchical:
+        raise UsageError("--separator says where families end in labels: add --sampler hierarchical")
+    if asked.sampler is None:
+        return None
+    kinds: dict[SamplerName, SamplerFactory] = {
+        SamplerName.perclass: S.MPerClass,
+        SamplerName.hierarchical: partial(S.Hierarchical, separator=asked.separator or "/"),
+        SamplerName.balanced: S.ClassBalanced,
+    }
+    return kinds[asked.sampler]

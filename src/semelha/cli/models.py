@@ -14,7 +14,8 @@ from rich.table import Table
 from typer import Argument, Option
 
 import semelha
-from semelha.cli.choices import FeatureName, Loss, Method, Pooling, plan
+from semelha.cli.choices import Asked, FeatureName, Method, Pooling, SamplerName, plan
+from semelha.cli.losses import Loss, MetricName, MiningName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
@@ -45,6 +46,28 @@ def train(
             help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon + normalized-softmax"
         ),
     ] = None,
+    mining: Annotated[
+        MiningName | None,
+        Option(help=f"Which pairs count, for a loss of pairs: {', '.join(MiningName)}.", metavar="NAME"),
+    ] = None,
+    metric: Annotated[
+        MetricName | None,
+        Option(help=f"The distance, for a loss of pairs: {', '.join(MetricName)}.", metavar="NAME"),
+    ] = None,
+    memory: Annotated[
+        int | None, Option(help="Compare a batch with so many embeddings of the last ones (a loss of pairs).", min=1)
+    ] = None,
+    batch: Annotated[int | None, Option(help="Pictures a batch.", show_default="256", min=4)] = None,
+    chunk: Annotated[
+        int | None, Option(help="Pictures at a time through the network, if a batch does not fit into memory.", min=3)
+    ] = None,
+    sampler: Annotated[
+        SamplerName | None,
+        Option(help=f"What batches are made of: {', '.join(SamplerName)}.", metavar="NAME", show_default="per-class"),
+    ] = None,
+    separator: Annotated[
+        str | None, Option(help="What ends the family in a label (hierarchical batches).", show_default="/")
+    ] = None,
     method: Annotated[
         Method | None,
         Option(help=f"Learn a distance without a network: {', '.join(Method)}.", metavar="NAME"),
@@ -60,9 +83,25 @@ def train(
 
     Example: semelha train photos --out model --method gmml --features hog
     """
-    of_network = [resume or None, minutes, steps, backbone, pretrained, size, channels, dim, pooling, loss]
-    of_network += [None if device == "auto" else device]
-    if method is not None and any(value is not None for value in of_network):
+    asked = Asked(
+        backbone=backbone,
+        pretrained=pretrained,
+        size=size,
+        channels=channels,
+        dim=dim,
+        pooling=pooling,
+        loss=loss,
+        mining=mining,
+        metric=metric,
+        memory=memory,
+        sampler=sampler,
+        separator=separator,
+        batch=batch,
+        chunk=chunk,
+        steps=steps,
+    )
+    of_network = asked != Asked() or resume or minutes is not None or device != "auto"
+    if method is not None and of_network:
         raise UsageError(
             "--method learns without a network: leave out --resume, --minutes, --loss, --device and the network"
         )
@@ -83,7 +122,7 @@ def train(
                 watch_reading=bar("reading"),
             )
     else:
-        network, recipe = plan(dataset, seed, backbone, pretrained, size, channels, dim, pooling, loss, steps)
+        network, recipe = plan(dataset, seed, asked)
         try:
             model = train_with_bars(
                 dataset,

@@ -25,7 +25,7 @@ def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> by
     Parameters
     ----------
     module : nn.Module
-        From (n, channels, size, size) uint8 to (n, dim) float32 of length 1; on the CPU. Left as it was.
+        From (n, channels, size, size) uint8 to (n, dim) float32; on the CPU. Left as it was.
     channels, size : int
     name : str
         What an error calls it.

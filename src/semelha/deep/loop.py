@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from semelha.deep.augment import quarter_turns
 from semelha.deep.checkpoint import Checkpoint, Tensors
+from semelha.deep.metric_layer import metric_of
 from semelha.deep.recipe import Recipe
-from semelha.deep.sampler import Batch, MPerClass
+from semelha.deep.sampler import Batch, Pool, Sampler
+from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.evaluation.measures import retrieval
-from semelha.metrics import Cosine
+from semelha.metrics import Metric
 
 CHECKPOINT_SECONDS = 30.0
 VALIDATIONS = 20  # in the whole of a training; its first half, which is never the best, goes without
@@ -50,11 +53,22 @@ Watch = Callable[[Moment], None]
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some rows of a cache: fitted pictures (all, channels, size, size) uint8, rows (n,) and classes (n,) int64."""
+    """Some rows of a cache.
+
+    Attributes
+    ----------
+    pixels : (all, channels, size, size) uint8
+        Fitted pictures.
+    rows, classes : (n,) int64
+        Which of them, and the class of each, 0 to C − 1.
+    labels : tuple of str
+        What each class is called.
+    """
 
     pixels: NDArray[np.uint8]
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
+    labels: tuple[str, ...]
 
     def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pictures at `places` of this part: (len(places), channels, size, size)."""
@@ -63,9 +77,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Trained:
-    """The best weights, their R@1 on the held-out classes (None without any), steps and seconds taken."""
+    """The best weights and metric, their R@1 on the held-out classes (None without any), steps and seconds taken."""
 
     weights: Tensors
+    metric: Metric
     score: float | None
     steps: int
     seconds: float
@@ -91,18 +106,13 @@ def fit(
     TrainingError
         The loss is no longer finite, or a checkpoint cannot be written or read.
     """
-    sampler = MPerClass(
-        training.classes,
-        batch=recipe.batch,
-        per_class=recipe.per_class,
-        quarter_turns=recipe.quarter_turns,
-        seed=seed,
-    )
+    pool = Pool(training.classes, training.labels, recipe.quarter_turns)
+    sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=seed)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # which the proxies of a loss are drawn from
-        loss_function = recipe.loss(sampler.targets, dim).to(fabric.device)
+        loss_function = recipe.loss(sampler.counts, dim).to(fabric.device)
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
     optimizer = _optimizer(network, loss_function, recipe)
     means = torch.zeros(sampler.targets, dim)
@@ -119,6 +129,7 @@ def fit(
         best, best_score = saved.best, saved.best_score
 
     forward, optimizer = fabric.setup(network, optimizer)
+    cached = recipe.cached()
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
@@ -130,25 +141,24 @@ def fit(
 
             batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
             pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step], coarse=done < recipe.coarse)
-            embeddings = forward(pixels)  # (batch, dim)
-            loss = loss_function(embeddings, targets)
             optimizer.zero_grad(set_to_none=True)
-            fabric.backward(loss)
+            with _drawing_from([seed, 5, step], fabric.device):
+                loss, embeddings = cached.backward(forward, pixels, targets, loss_function, fabric.backward)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
             average.update_parameters(network)
-            _remember(means, embeddings.detach().float().cpu(), torch.from_numpy(batch.targets))
+            _remember(means, embeddings.float().cpu(), torch.from_numpy(batch.targets))
 
             step += 1
             elapsed, was = time.monotonic() - started, done
             done = _done(step, elapsed, recipe)
-            value = float(loss.detach())
+            value = float(loss)
             if not math.isfinite(value):
                 raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
             if validation is not None and _due(was, done):
-                score = _validate(average.module, validation, fabric.device)
+                score = _validate(average.module, validation, metric_of(loss_function), fabric.device)
                 if score >= best_score:
-                    best, best_score = _copy(average.module), score
+                    best, best_score = _weights(average.module, loss_function), score
                 last_saved = -math.inf
             speed = len(batch.pictures) / (time.monotonic() - before)
             rate = optimizer.param_groups[0]["lr"]
@@ -172,7 +182,10 @@ def fit(
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
             watch(moment)
-    return Trained(best or _copy(average.module), best_score if best else None, step, elapsed)
+    weights = best or _weights(average.module, loss_function)
+    arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(loss_function).arrays()}
+    metric = metric_of(loss_function).with_arrays(arrays)
+    return Trained(weights, metric, best_score if best else None, step, elapsed)
 
 
 def embed(
@@ -190,12 +203,12 @@ def embed(
 
 
 def _next_batch(
-    sampler: MPerClass, step: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
+    sampler: Sampler, step: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
 ) -> tuple[Batch, int]:
     """A batch of look-alikes by chance once the network knows something, otherwise the next that visits all in turn."""
     if uniform >= recipe.warmup_steps and np.random.default_rng([seed, 4, step]).random() < recipe.lookalikes:
         return sampler.lookalikes(step, means), uniform
-    return sampler.uniform(uniform), uniform + 1
+    return sampler.batch(uniform), uniform + 1
 
 
 def _load(
@@ -203,11 +216,23 @@ def _load(
 ) -> tuple[Tensor, Tensor]:
     """The batch on the device, turned and augmented: pixels (batch, channels, side, side), targets (batch,)."""
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)
-    generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    generator = torch.Generator(device).manual_seed(_number(seed))
     pixels = recipe.augmentation(quarter_turns(raw, torch.from_numpy(batch.turns).to(device)), generator)
     if coarse:
         pixels = F.interpolate(pixels, scale_factor=2 / 3, mode="bilinear", antialias=True)
     return pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(batch.targets).to(device)
+
+
+@contextmanager
+def _drawing_from(seed: list[int], device: torch.device) -> Iterator[None]:
+    """What network and loss draw by torch's own generator (dropout, a mining) comes from the seed, in here alone."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(_number(seed))
+        yield
+
+
+def _number(seed: list[int]) -> int:
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
@@ -217,9 +242,9 @@ def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
     means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
 
 
-def _validate(network: nn.Module, validation: Part, device: torch.device) -> float:
+def _validate(network: nn.Module, validation: Part, metric: Metric, device: torch.device) -> float:
     embeddings = embed(network, validation.read(np.arange(len(validation.rows))), device)
-    return float(retrieval(embeddings, validation.classes, metric=Cosine(), ks=(1,)).r_at[1])
+    return float(retrieval(embeddings, validation.classes, metric=metric, ks=(1,)).r_at[1])
 
 
 def _due(was: float, done: float) -> bool:
@@ -262,6 +287,12 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
                 old.copy_(new)
 
     return update
+
+
+def _weights(network: nn.Module, loss: nn.Module) -> Tensors:
+    """What a model is made of: its network, and what was learned of its metric."""
+    arrays = metric_of(loss).arrays().items()
+    return _copy(network) | {METRIC + name: torch.from_numpy(array) for name, array in arrays}
 
 
 def _copy(module: nn.Module) -> Tensors:

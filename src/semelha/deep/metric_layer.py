@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from semelha.metrics import MappedMetric, Metric
+from semelha.errors import UsageError
+from semelha.metrics import Cosine, MappedMetric, Metric
 
 
 class MetricLayer(nn.Module):
@@ -66,3 +67,23 @@ class MetricLayer(nn.Module):
         """The metric of every q to every s, before any map: (n, dim), (m, dim) → (n, m). Raises `UsageError`."""
         found: Tensor = self.metric.pairwise(q, s)
         return found
+
+
+def metric_of(loss: nn.Module) -> Metric:
+    """The distance that a loss has its embeddings compared by, in NumPy: what a model's card says.
+
+    It is that of histograms, or the learned one, if the loss or a part of it has such; else cosine, for on the sphere
+    all others rank as it does.
+
+    Raises
+    ------
+    UsageError
+        Two parts of the loss have two such.
+    """
+    parts = {id(metric): metric for part in loss.modules() if (metric := getattr(part, "metric", None)) is not None}
+    layers = [metric.found for metric in parts.values() if isinstance(metric, MetricLayer)]
+    of_histograms = [each for each in parts.values() if isinstance(each, Metric) and each.domain != "vectors"]
+    if len(layers) > 1 or len({metric.name for metric in layers + of_histograms}) > 1:
+        names = ", ".join(metric.name for metric in layers + of_histograms)
+        raise UsageError(f"a model has one metric, and its loss has {names}: give all parts of the loss the same")
+    return next(iter(layers + of_histograms), Cosine())

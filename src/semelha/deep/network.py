@@ -41,6 +41,8 @@ class Network:
         Length of the embedding.
     pooling : {"average", "gem"}
         How a feature map becomes one vector.
+    head : {"sphere", "simplex"}
+        Where embeddings lie: vectors of length 1, or histograms of `dim` bins, for the metrics of histograms.
     pretrained : bool or str
         False: random weights. True: timm's published weights for that name. A path: a local weight file.
     mean, std : float
@@ -53,6 +55,7 @@ class Network:
     fit: Fit = "pad"
     dim: int = 256
     pooling: Literal["average", "gem"] = "average"
+    head: Literal["sphere", "simplex"] = "sphere"
     pretrained: bool | str = False
     mean: float = 0.5
     std: float = 0.5
@@ -68,6 +71,8 @@ class Network:
             raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
         if self.pooling not in ("average", "gem"):
             raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
+        if self.head not in ("sphere", "simplex"):
+            raise UsageError(f"head is {self.head!r}: it is 'sphere' or 'simplex'")
 
     def input_spec(self) -> InputSpec:
         """What it takes."""
@@ -91,11 +96,21 @@ class Normalize(nn.Module):
         return (pixels.float() - self.shift) * self.factor
 
 
+class Simplex(nn.Module):
+    """Vectors to histograms by a softmax: (batch, dim) → (batch, dim) that sum to 1, every bin above 0.
+
+    The softmax is mixed with a millionth part of the even histogram, lest a bin be rounded to 0, where logarithms end.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (1 - 1e-6) * x.softmax(dim=1) + 1e-6 / x.shape[1]
+
+
 class EmbeddingNet(nn.Module):
-    """Pictures in, unit vectors out.
+    """Pictures in, unit vectors out; or histograms, where the network has a simplex for a head.
 
     `forward` takes pixels (batch, channels, size, size) on the scale 0..255, uint8 or float32, and returns
-    float32 embeddings (batch, dim) of Euclidean length 1.
+    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1.
     """
 
     def __init__(self, network: Network, backbone: nn.Module, features: int) -> None:
@@ -104,14 +119,14 @@ class EmbeddingNet(nn.Module):
         self.backbone = backbone
         self.pooling = GeM() if network.pooling == "gem" else Average()
         self.head = nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, network.dim, bias=False))
-        self.metric = MetricLayer(Cosine())
+        self.place = Simplex() if network.head == "simplex" else MetricLayer(Cosine())
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.backbone(self.normalize(pixels))  # (batch, features, h, w), or (batch, features)
         if x.ndim == 4:
             x = self.pooling(x)  # (batch, features)
         with torch.autocast(x.device.type, enabled=False):
-            embedding: Tensor = self.metric(self.head(x.float()))  # (batch, dim)
+            embedding: Tensor = self.place(self.head(x.float()))  # (batch, dim)
         return embedding
 
 

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from semelha.deep.augment import Augmentation
+from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, Together
 from semelha.deep.network import SMALL, Network
+from semelha.deep.sampler import MPerClass, Pool, Sampler
 from semelha.errors import PictureError, UsageError
 from semelha.images import Dataset
 
 MANY = 400
 """Classes from which on a twentieth of them is enough to choose the best weights by."""
 
-LossFactory = Callable[[int, int], nn.Module]
-"""(classes, dim) → a loss of (embeddings, labels)."""
+LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
+"""(pictures of each class, length of an embedding) → a loss of (embeddings, labels)."""
 
 
-def pairs_and_proxies(classes: int, dim: int) -> nn.Module:
+class SamplerFactory(Protocol):
+    """What makes the batches: `MPerClass`, `Hierarchical`, `ClassBalanced`, or one with settings by `partial`."""
+
+    def __call__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> Sampler: ...
+
+
+def pairs_and_proxies(pictures: NDArray[np.int64], dim: int) -> nn.Module:
     """Two pictures of a class against everything else in the batch, and each against a proxy of every class.
 
     Both at scale 20. The batch tells apart what looks alike now, the proxies every class from all others.
     """
-    return Together(SupCon(temperature=0.05), MarginSoftmax(classes, dim, margin=NoMargin(), scale=20.0))
+    return Together(SupCon(temperature=0.05), MarginSoftmax(len(pictures), dim, margin=NoMargin(), scale=20.0))
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class Recipe:
     Parameters
     ----------
     loss : LossFactory
-        Makes the loss when the number of classes is known.
+        Makes the loss when the classes are known.
     steps : int
         Steps of the whole schedule.
     minutes : float
@@ -44,6 +54,11 @@ class Recipe:
         end by the clock. `float("inf")` makes a training depend on its seed alone.
     batch, per_class : int
         Pictures a batch, and of each class in it.
+    chunk : int, optional
+        Pictures at a time through the network, where a batch does not fit into memory: exact, but for batch norm, and a
+        second forward pass (`GradCache`). The whole batch if not given.
+    sampler : SamplerFactory
+        Which batches visit all in turn.
     lookalikes : float
         Part of the batches that is made of classes near each other, once the network knows them.
     quarter_turns : bool
@@ -65,6 +80,8 @@ class Recipe:
     minutes: float = 18.0
     batch: int = 256
     per_class: int = 2
+    chunk: int | None = None
+    sampler: SamplerFactory = MPerClass
     lookalikes: float = 0.5
     quarter_turns: bool = False
     learning_rate: float = 3e-3
@@ -81,6 +98,11 @@ class Recipe:
             raise UsageError("a training needs at least one step and some time: steps ≥ 1, minutes > 0")
         if self.per_class < 2 or self.batch < 2 * self.per_class:
             raise UsageError("a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class")
+        self.cached()
+
+    def cached(self) -> GradCache:
+        """Forward and backward of a batch, in chunks or at once. Raises `UsageError` for a chunk that is too small."""
+        return GradCache(self.chunk or self.batch)
 
 
 @dataclass(frozen=True)
@@ -118,14 +140,14 @@ def choose_network(look: Look) -> Network:
     )
 
 
-def choose_recipe(look: Look, network: Network, classes: int, pictures: int) -> Recipe:
+def choose_recipe(look: Look, network: Network, classes: int, pictures: int, *, batch: int = Recipe.batch) -> Recipe:
     """The default recipe.
 
     Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
     Few pictures make a short training: about 60 passes, between 300 steps and the default. Our small network begins
     with coarse pictures.
     """
-    recipe = Recipe()
+    recipe = Recipe(batch=batch)
     if look.drawn:
         augmentation = Augmentation(rotate=15, stretch=0.15, shear=0.2, translate=0.04, elastic=0.02)
     else:

@@ -1,15 +1,20 @@
-"""Which pictures make up a batch: M of each of P classes, every class once an epoch.
+"""Which pictures make up a batch. None skips a class or a picture in an epoch.
 
-A batch is a function of the seed, the step and (for batches of look-alikes) what the network knows by then; there
+A batch is a function of the seed, its number and (for batches of look-alikes) what the network knows by then; there
 is no hidden state, so a training that was killed goes on with the batches it would have had.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from semelha.errors import UsageError
+
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -19,55 +24,83 @@ class Batch:
     Attributes
     ----------
     pictures : (batch,) int64
-        Positions in the data set; those of one class stand together.
+        Positions in the data set.
     turns : (batch,) int64
         Quarter turns to apply, 0 to 3.
     targets : (batch,) int64
         The class trained on: class × 4 + turns where turned classes are classes, otherwise the class.
     """
 
-    pictures: NDArray[np.int64]
-    turns: NDArray[np.int64]
-    targets: NDArray[np.int64]
+    pictures: Integers
+    turns: Integers
+    targets: Integers
 
 
-class MPerClass:
-    """Batches of `classes_per_batch` classes with `per_class` pictures each.
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """What batches are drawn from.
 
-    Parameters
+    Attributes
     ----------
     classes : (pictures,) int64
         The class of each picture, 0 to C − 1, each present.
+    labels : tuple of str
+        What each class is called.
+    quarter_turns : bool
+        Let each class, turned by 90, 180 and 270 degrees, be three more classes.
+    """
+
+    classes: Integers
+    labels: tuple[str, ...]
+    quarter_turns: bool = False
+
+    @property
+    def turns(self) -> int:
+        """Classes trained on for each class that there is: 4 with quarter turns, else 1."""
+        return 4 if self.quarter_turns else 1
+
+
+class Sampler(ABC):
+    """Batches from a pool.
+
+    An epoch is a number of rounds. Each visits every class once, in a new order, and takes the next pictures of it, in
+    an order that is new in each epoch; there are as many rounds as the largest class needs to be seen whole. So a
+    smaller class comes round several times, and every class is as large as any other.
+
+    Parameters
+    ----------
+    pool : Pool
     batch : int
         Pictures a batch; fewer where there are not enough classes.
     per_class : int
         Pictures a class in a batch. A class with fewer pictures repeats them (each is augmented anew).
-    quarter_turns : bool
-        Let each class, turned by 90, 180 and 270 degrees, be three more classes.
     seed : int
+
+    Attributes
+    ----------
+    counts : (targets,) int64
+        Pictures of each class trained on.
+    batches_per_epoch : int
     """
 
-    def __init__(
-        self, classes: NDArray[np.int64], *, batch: int, per_class: int, quarter_turns: bool, seed: int
-    ) -> None:
-        order = np.argsort(classes, kind="stable")
-        self.members = np.split(order, np.flatnonzero(np.diff(classes[order])) + 1)
-        self.turns = 4 if quarter_turns else 1
-        self.targets = len(self.members) * self.turns
-        self.per_class = per_class
-        self.classes_per_batch = max(2, min(batch // per_class, self.targets))
-        self.batches_per_epoch = -(-self.targets // self.classes_per_batch)
-        self.seed = seed
+    batches_per_epoch: int
 
-    def uniform(self, number: int) -> Batch:
-        """Batch `number` of those that visit every class once an epoch, in a new order each time."""
-        epoch, place = divmod(number, self.batches_per_epoch)
-        order = np.random.default_rng([self.seed, 1, epoch]).permutation(self.targets)
-        # The last batch of an epoch is filled up from its beginning.
-        chosen = np.take(
-            order, range(place * self.classes_per_batch, (place + 1) * self.classes_per_batch), mode="wrap"
-        )
-        return self._of(chosen, np.random.default_rng([self.seed, 2, number]))
+    def __init__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> None:
+        self.pool = pool
+        self.per_class = per_class
+        self.seed = seed
+        self.counts = np.repeat(np.bincount(pool.classes), pool.turns)
+        self.starts = np.cumsum(self.counts) - self.counts
+        self.targets = len(self.counts)
+        self.classes_per_batch = max(2, min(batch // per_class, self.targets))
+        by_class = np.argsort(pool.classes, kind="stable")
+        ends = np.cumsum(np.bincount(pool.classes))[:-1]
+        self._unshuffled = np.concatenate([np.tile(members, pool.turns) for members in np.split(by_class, ends)])
+        self._last = -1, self._unshuffled
+
+    @abstractmethod
+    def batch(self, number: int) -> Batch:
+        """Batch `number` of those that visit all in turn."""
 
     def lookalikes(self, number: int, means: NDArray[np.float32], *, seeds: int = 2, breadth: int = 4) -> Batch:
         """A batch of `seeds` random classes, each with classes drawn from its nearest ones.
@@ -86,13 +119,127 @@ class MPerClass:
         anchors = random.choice(known, min(seeds, len(known)), replace=False)
         near = np.argsort(-(means[anchors] @ means.T), axis=1)[:, 1 : breadth * each + 1]  # (seeds, breadth × each)
         drawn = [random.choice(row, min(each, len(row)), replace=False) for row in near]
-        return self._of(np.unique(np.concatenate([anchors, *drawn])), random)
+        targets = np.unique(np.concatenate([anchors, *drawn]))
+        places = np.concatenate([self._some(int(self.counts[target]), random) for target in targets])
+        return self._of(np.repeat(targets, self.per_class), places, self._unshuffled)
 
-    def _of(self, targets: NDArray[np.int64], random: np.random.Generator) -> Batch:
-        pictures = [self._draw(self.members[target // self.turns], random) for target in targets]
-        repeated = np.repeat(targets, self.per_class)
-        return Batch(np.concatenate(pictures), repeated % self.turns, repeated)
+    def _visit(self, targets: Integers, at: Integers, *, epoch: int) -> Batch:
+        """`per_class` pictures of each target from place `at` on of its order in that epoch, and round again."""
+        places = (at[:, None] + np.arange(self.per_class)) % self.counts[targets, None]  # (classes, per_class)
+        return self._of(np.repeat(targets, self.per_class), places.reshape(-1), self._order(epoch))
 
-    def _draw(self, members: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-        rounds = -(-self.per_class // len(members))
-        return np.concatenate([random.permutation(members) for _ in range(rounds)])[: self.per_class]
+    def _of(self, targets: Integers, places: Integers, order: Integers) -> Batch:
+        """The pictures at `places` of the targets' parts of an order."""
+        return Batch(order[self.starts[targets] + places], targets % self.pool.turns, targets)
+
+    def _order(self, epoch: int) -> Integers:
+        """The pictures of each target, those of one side by side, shuffled anew in each epoch: (pictures × turns,)."""
+        if self._last[0] != epoch:
+            keys = np.random.default_rng([self.seed, 2, epoch]).random(len(self._unshuffled))
+            self._last = epoch, self._unshuffled[np.lexsort((keys, np.repeat(np.arange(self.targets), self.counts)))]
+        return self._last[1]
+
+    def _some(self, count: int, random: np.random.Generator) -> Integers:
+        """`per_class` of `count` places by chance, each as often as any other, but for one time."""
+        rounds = -(-self.per_class // count)
+        return np.concatenate([random.permutation(count) for _ in range(rounds)])[: self.per_class]
+
+
+class MPerClass(Sampler):
+    """Batches of `per_class` pictures each of some classes, every class once a round."""
+
+    def __init__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> None:
+        super().__init__(pool, batch=batch, per_class=per_class, seed=seed)
+        self.batches_per_round = -(-self.targets // self.classes_per_batch)
+        self.batches_per_epoch = self.batches_per_round * -(-int(self.counts.max()) // per_class)
+
+    def batch(self, number: int) -> Batch:
+        round_, place = divmod(number, self.batches_per_round)
+        epoch, turn = divmod(round_, self.batches_per_epoch // self.batches_per_round)
+        order = np.random.default_rng([self.seed, 1, round_]).permutation(self.targets)
+        first = place * self.classes_per_batch
+        # The last batch of a round is filled up from its beginning.
+        chosen = np.take(order, range(first, first + self.classes_per_batch), mode="wrap")
+        return self._visit(chosen, np.full(len(chosen), turn * self.per_class), epoch=epoch)
+
+
+class Hierarchical(Sampler):
+    """Batches of classes from few families, such as the characters of two alphabets, every class once a round.
+
+    What a batch must tell apart is then alike. The family of a class is its label up to the last `separator`.
+
+    Parameters
+    ----------
+    pool, batch, per_class, seed
+        As for every sampler.
+    separator : str
+    families : int
+        In a batch.
+    """
+
+    def __init__(
+        self, pool: Pool, *, batch: int, per_class: int, seed: int, separator: str = "/", families: int = 2
+    ) -> None:
+        super().__init__(pool, batch=batch, per_class=per_class, seed=seed)
+        if families < 2:
+            raise UsageError(f"families is {families}: a batch needs two or more, for some have but one class")
+        names = [label.rpartition(separator)[0] for label in pool.labels]
+        if len(set(names)) < 2:
+            raise UsageError(
+                f"the labels name no families: say what stands between family and class, not {separator!r}, "
+                f"in labels such as {pool.labels[0]!r}"
+            )
+        family = np.unique(names, return_inverse=True)[1]
+        of_target = np.repeat(family, pool.turns)
+        self.families = families
+        self.members = [np.flatnonzero(of_target == number) for number in range(family.max() + 1)]
+        self.each = max(1, self.classes_per_batch // families)
+        pieces = sum(-(-len(members) // self.each) for members in self.members)
+        self.batches_per_round = -(-pieces // families)
+        self.batches_per_epoch = self.batches_per_round * -(-int(self.counts.max()) // per_class)
+
+    def batch(self, number: int) -> Batch:
+        round_, place = divmod(number, self.batches_per_round)
+        epoch, turn = divmod(round_, self.batches_per_epoch // self.batches_per_round)
+        pieces = self._pieces(np.random.default_rng([self.seed, 1, round_]))
+        first = place * self.families
+        # The last batch of a round is filled up from its beginning.
+        chosen = np.unique(np.concatenate([pieces[i % len(pieces)] for i in range(first, first + self.families)]))
+        return self._visit(chosen, np.full(len(chosen), turn * self.per_class), epoch=epoch)
+
+    def _pieces(self, random: np.random.Generator) -> list[Integers]:
+        """Families in pieces of `each` classes: a piece of every family, then another of those that have more, …"""
+        shuffled = [random.permutation(self.members[family]) for family in random.permutation(len(self.members))]
+        most = max(len(members) for members in shuffled)
+        return [
+            # A last piece is filled up from the beginning of its family.
+            np.take(members, range(start, start + min(self.each, len(members))), mode="wrap")
+            for start in range(0, most, self.each)
+            for members in shuffled
+            if start < len(members)
+        ]
+
+
+class ClassBalanced(Sampler):
+    """Batches of single pictures, one of every class after another, and all of them again.
+
+    Most batches have but one picture of a class, and many classes: for losses that know the classes by themselves,
+    such as `ProxyAnchor` and `MarginSoftmax`, and need no pair. Batches of look-alikes have `per_class` of each.
+    """
+
+    def __init__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> None:
+        super().__init__(pool, batch=batch, per_class=per_class, seed=seed)
+        self.size = batch
+        self.rounds = int(self.counts.max())
+        self.batches_per_epoch = -(-self.targets * self.rounds // batch)
+
+    def batch(self, number: int) -> Batch:
+        epoch, place = divmod(number, self.batches_per_epoch)
+        # The last batch of an epoch goes on into rounds that are only its own.
+        at = np.arange(place * self.size, (place + 1) * self.size)
+        turns, within = np.divmod(at, self.targets)
+        targets = np.empty(len(at), np.int64)
+        for turn in np.unique(turns):
+            order = np.random.default_rng([self.seed, 1, epoch, int(turn)]).permutation(self.targets)
+            targets[turns == turn] = order[within[turns == turn]]
+        return self._of(targets, turns % self.counts[targets], self._order(epoch))

@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from semelha.deep.cache import PixelCache, open_cache
 from semelha.deep.checkpoint import describe
 from semelha.deep.export import export_onnx
 from semelha.deep.loop import Part, Trained, Watch, fit
+from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
-from semelha.embedders import Card, Model, write_model
-from semelha.errors import TrainingError
+from semelha.deep.sampler import Pool
+from semelha.embedders import METRIC, Card, Model, write_model
+from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset, check_for_training, split_classes
 
 logger = logging.getLogger(__name__)
@@ -69,7 +72,7 @@ def train_network(
 
     Raises
     ------
-    DatasetError, TrainingError, BackboneError, PretrainedUnavailable
+    DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
@@ -79,6 +82,7 @@ def train_network(
     recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
+    _check(recipe, network, dataset)
     folder = _working_folder(out, resume=resume)
 
     built = build(network, seed=seed)
@@ -130,19 +134,20 @@ def publish(
     built.eval()
     size = network.size
     onnx = export_onnx(built, channels=network.channels, size=size, name=network.backbone)
-    settings = {k: v for k, v in asdict(recipe).items() if k != "loss"}
+    settings = {k: v for k, v in asdict(recipe).items() if k not in ("loss", "sampler")}
     card = Card.draft(
         name=out.name,
         input=network.input_spec(),
         mean=[network.mean] * network.channels,
         std=[network.std] * network.channels,
         dim=network.dim,
-        metric={"name": "cosine"},
+        metric={"name": trained.metric.name, **trained.metric.parameters()},
         network=network.as_card(),
         training={
             **settings,
             "minutes": recipe.minutes if math.isfinite(recipe.minutes) else None,
-            "loss": recipe.loss.__name__,
+            "loss": _named(recipe.loss),
+            "sampler": _named(recipe.sampler),
             "seed": seed,
             "data": cache.dataset.name,
             "pictures": len(cache.dataset),
@@ -155,8 +160,28 @@ def publish(
         content_hashes=sorted(set(cache.hashes)),
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
-    weights: dict[str, NDArray[np.float32]] = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
-    return write_model(out, card=card, onnx=onnx, weights=weights)
+    weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
+    learned = {METRIC + name: array for name, array in trained.metric.arrays().items()}
+    return write_model(out, card=card, onnx=onnx, weights=weights | learned)
+
+
+def _check(recipe: Recipe, network: Network, dataset: Dataset) -> None:
+    """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
+    labels, classes = np.unique(dataset.labels, return_inverse=True)
+    pool = Pool(classes, tuple(map(str, labels)), recipe.quarter_turns)
+    sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=0)
+    with torch.random.fork_rng(devices=[]):
+        metric = metric_of(recipe.loss(sampler.counts, network.dim))
+    if metric.domain == "histograms" and network.head != "simplex":
+        raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
+
+
+def _named(factory: Callable[..., object]) -> str:
+    """What a card calls it: the name of a function or class, with the settings of a `partial`."""
+    if isinstance(factory, partial):
+        settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
+        return f"{_named(factory.func)}({settings})"
+    return getattr(factory, "__name__", None) or str(factory)
 
 
 def _working_folder(out: Path, *, resume: bool) -> Path:
@@ -182,16 +207,17 @@ def _split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part 
     names, classes = np.unique(cache.dataset.labels, return_inverse=True)
     paired = [name for name, count in cache.dataset.counts().items() if count > 1]
     if recipe.validation <= 0 or len(paired) < 10:
-        return Part(cache.pixels, np.arange(len(classes)), classes), None
+        return _part(cache, np.arange(len(classes))), None
     held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
     held = np.isin(names[classes], held_out)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MOST_VALIDATED])
     remaining = np.flatnonzero(~held)
-    return _part(cache, classes, remaining), _part(cache, classes, chosen)
+    return _part(cache, remaining), _part(cache, chosen)
 
 
-def _part(cache: PixelCache, classes: NDArray[np.int64], chosen: NDArray[np.int64]) -> Part:
-    return Part(cache.pixels, chosen, np.unique(classes[chosen], return_inverse=True)[1])
+def _part(cache: PixelCache, chosen: NDArray[np.int64]) -> Part:
+    labels, classes = np.unique(cache.dataset.labels[chosen], return_inverse=True)
+    return Part(cache.pixels, chosen, classes, tuple(map(str, labels)))
 
 
 def default_fabric(accelerator: str) -> Fabric:

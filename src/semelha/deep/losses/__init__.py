@@ -1,26 +1,78 @@
 """Losses: small modules of (embeddings, labels). Masks and rows, no lists of triplets; memory O(batch²)."""
 
+from semelha.deep.losses.center import Center
 from semelha.deep.losses.contrastive import Contrastive
-from semelha.deep.losses.infonce import NTXent, SupCon
-from semelha.deep.losses.margin_softmax import ArcFace, CosFace, CrossEntropy, Margin, MarginSoftmax, NoMargin
+from semelha.deep.losses.infonce import InfoNCE, NPair, NTXent, SupCon
+from semelha.deep.losses.lifted import GeneralizedLifted, LiftedStructure
+from semelha.deep.losses.margin import MarginLoss
+from semelha.deep.losses.margin_softmax import CrossEntropy, MarginSoftmax
+from semelha.deep.losses.margins import (
+    ArcFace,
+    CosFace,
+    Margin,
+    NoMargin,
+    SphereFace,
+    adacos_scale,
+    dynamic_margins,
+)
+from semelha.deep.losses.memory import CrossBatch
+from semelha.deep.losses.mining import (
+    All,
+    BatchHard,
+    DistanceWeighted,
+    EasyPositive,
+    Hard,
+    Mining,
+    MultiSimilarityMining,
+    SemiHard,
+)
+from semelha.deep.losses.pairs import PairLoss, Pairs, References
+from semelha.deep.losses.proxies import ProxyAnchor, ProxyNCA, SoftTriple
+from semelha.deep.losses.quadruplet import Quadruplet
+from semelha.deep.losses.ranking import FastAP, SmoothAP
+from semelha.deep.losses.similarity import Circle, MultiSimilarity
 from semelha.deep.losses.together import Together
-from semelha.deep.losses.triplet import All, BatchHard, Hard, Mining, SemiHard, Triplet
+from semelha.deep.losses.triplet import Triplet
 
 __all__ = [
     "All",
     "ArcFace",
     "BatchHard",
+    "Center",
+    "Circle",
     "Contrastive",
     "CosFace",
+    "CrossBatch",
     "CrossEntropy",
+    "DistanceWeighted",
+    "EasyPositive",
+    "FastAP",
+    "GeneralizedLifted",
     "Hard",
+    "InfoNCE",
+    "LiftedStructure",
     "Margin",
+    "MarginLoss",
     "MarginSoftmax",
     "Mining",
+    "MultiSimilarity",
+    "MultiSimilarityMining",
+    "NPair",
     "NTXent",
     "NoMargin",
+    "PairLoss",
+    "Pairs",
+    "ProxyAnchor",
+    "ProxyNCA",
+    "Quadruplet",
+    "References",
     "SemiHard",
+    "SmoothAP",
+    "SoftTriple",
+    "SphereFace",
     "SupCon",
     "Together",
     "Triplet",
+    "adacos_scale",
+    "dynamic_margins",
 ]

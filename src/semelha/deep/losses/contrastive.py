@@ -2,45 +2,53 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+import torch
+from torch import Tensor
 
-from semelha.deep.losses.masks import positives_and_negatives
-from semelha.deep.losses.sphere import distances
+from semelha.deep.losses.masks import counts, weighted
+from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Euclidean, Metric
 
 
-class Contrastive(nn.Module):
+class Contrastive(PairLoss):
     """Contrastive loss (Hadsell, Chopra & LeCun, CVPR 2006, equation 4, without the squares).
 
     Mean over the positive pairs of [d − m₊]₊ plus mean over the negative pairs of [m₋ − d]₊, each over the
-    pairs for which it is not 0. Embeddings (batch, dim) of any length are put on the unit sphere here; labels
-    (batch,) int64.
+    pairs for which it is not 0.
 
     Parameters
     ----------
     positive_margin, negative_margin : float
         m₊ and m₋. Euclidean distances on the sphere lie between 0 and 2.
-    metric : Metric, optional
+    metric : Metric or MetricLayer, optional
         d; Euclidean where not given.
+    mining : Mining, optional
+        All pairs where not given.
     """
 
     def __init__(
-        self, *, positive_margin: float = 0.0, negative_margin: float = 1.0, metric: Metric | None = None
+        self,
+        *,
+        positive_margin: float = 0.0,
+        negative_margin: float = 1.0,
+        metric: Metric | MetricLayer | None = None,
+        mining: Mining | None = None,
     ) -> None:
         super().__init__()
         self.positive_margin = positive_margin
         self.negative_margin = negative_margin
         self.metric = metric or Euclidean()
+        self.mining = mining or All()
 
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        distance = distances(embeddings, self.metric)  # (batch, batch)
-        positive, negative = positives_and_negatives(labels)
-        apart = F.relu(distance - self.positive_margin) * positive
-        close = F.relu(self.negative_margin - distance) * negative
-        return _mean_of_active(apart) + _mean_of_active(close)
-
-
-def _mean_of_active(values: Tensor) -> Tensor:
-    """Mean of the values that are not 0; 0 where all are."""
-    return values.sum() / (values > 0).sum().clamp(min=1)
+    def of(self, pairs: Pairs) -> Tensor:
+        pairs = self.mining.pairs(pairs)
+        distance = pairs.distance.detach()
+        apart = pairs.positive & (distance > self.positive_margin)
+        close = pairs.negative & (distance < self.negative_margin)
+        parts, nears = (counts(active).sum().to(distance.dtype) for active in (apart, close))
+        # Where it is not 0, a hinge is linear: the sum of all of them is one of distances with weights.
+        weights = torch.where(apart, 1 / parts, 0.0).sub_(torch.where(close, 1 / nears, 0.0))
+        margins = self.negative_margin * nears.clamp(max=1) - self.positive_margin * parts.clamp(max=1)
+        return weighted(weights, pairs.distance) + margins

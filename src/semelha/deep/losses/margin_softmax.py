@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semelha.deep.losses.margins import Margin
 from semelha.deep.losses.sphere import at_least_float32, cosines, unit
+from semelha.errors import UsageError
 
 
 class CrossEntropy(nn.Module):
@@ -33,48 +33,6 @@ class CrossEntropy(nn.Module):
         return F.cross_entropy(logits, labels)
 
 
-class Margin(ABC):
-    """What is done to the cosine of the right class, to make it harder."""
-
-    @abstractmethod
-    def __call__(self, cosine: Tensor) -> Tensor:
-        """Elementwise, of any shape."""
-
-
-@dataclass(frozen=True)
-class NoMargin(Margin):
-    """Nothing: normalized softmax (Wang et al., NormFace, ACM MM 2017)."""
-
-    def __call__(self, cosine: Tensor) -> Tensor:
-        return cosine
-
-
-@dataclass(frozen=True)
-class CosFace(Margin):
-    """cos θ − m (Wang et al., CVPR 2018, equation 4)."""
-
-    m: float = 0.35
-
-    def __call__(self, cosine: Tensor) -> Tensor:
-        return cosine - self.m
-
-
-@dataclass(frozen=True)
-class ArcFace(Margin):
-    """cos(θ + m), m in radians (Deng et al., CVPR 2019, equation 3).
-
-    Beyond θ = π − m, where that would rise again, cos θ − m sin m, as the authors' code has it.
-    """
-
-    m: float = 0.5
-
-    def __call__(self, cosine: Tensor) -> Tensor:
-        # The slope of the root is infinite at θ = 0, and rounding can put the cosine above 1.
-        sine = ((1 - cosine) * (1 + cosine)).clamp(min=1e-9).sqrt()
-        moved = cosine * math.cos(self.m) - sine * math.sin(self.m)
-        return torch.where(cosine >= -math.cos(self.m), moved, cosine - self.m * math.sin(self.m))
-
-
 class MarginSoftmax(nn.Module):
     """Softmax over scale · cos(embedding, proxy of the class), the right class with a margin.
 
@@ -85,18 +43,40 @@ class MarginSoftmax(nn.Module):
     ----------
     classes, dim : int
     margin : Margin
-        `NoMargin()`, `CosFace(m)` or `ArcFace(m)`.
+        `NoMargin()`, `CosFace(m)`, `ArcFace(m)` or `SphereFace(m)`.
     scale : float
-        Inverse temperature.
+        Inverse temperature; `adacos_scale(classes)` is the fixed one of AdaCos.
+    centers : int
+        Proxies of each class, of which the nearest counts (sub-center ArcFace: Deng et al., ECCV 2020, equation 3).
+    margins : sequence of float, optional
+        For each class in place of the margin's own m, such as `dynamic_margins(pictures)`.
     """
 
-    def __init__(self, classes: int, dim: int, *, margin: Margin, scale: float = 30.0) -> None:
+    margins: Tensor | None
+
+    def __init__(
+        self,
+        classes: int,
+        dim: int,
+        *,
+        margin: Margin,
+        scale: float = 30.0,
+        centers: int = 1,
+        margins: Sequence[float] | None = None,
+    ) -> None:
         super().__init__()
-        self.proxies = nn.Parameter(torch.randn(classes, dim))
+        if margins is not None and len(margins) != classes:
+            raise UsageError(f"there are margins for {len(margins)} classes, and {classes} classes")
+        self.proxies = nn.Parameter(torch.randn(classes, centers, dim))
+        self.register_buffer("margins", None if margins is None else torch.tensor(margins))
         self.margin = margin
         self.scale = scale
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        cosine = cosines(unit(embeddings), unit(self.proxies))  # (batch, classes)
+        classes, centers, dim = self.proxies.shape
+        cosine = cosines(unit(embeddings), unit(self.proxies).view(-1, dim))  # (batch, classes · centers)
+        if centers > 1:
+            cosine = cosine.view(-1, classes, centers).max(dim=2).values  # (batch, classes)
         right = cosine.gather(1, labels[:, None])  # (batch, 1)
-        return F.cross_entropy(self.scale * cosine.scatter(1, labels[:, None], self.margin(right)), labels)
+        m = None if self.margins is None else self.margins[labels][:, None]
+        return F.cross_entropy(self.scale * cosine.scatter(1, labels[:, None], self.margin(right, m)), labels)

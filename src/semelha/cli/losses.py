@@ -1,0 +1,210 @@
+"""From the words of the command line to a loss, its distance, its mining and its memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import UsageError
+from semelha.metrics import METRICS, Mahalanobis, Metric
+
+if TYPE_CHECKING:
+    from semelha.deep.losses import Mining, PairLoss
+    from semelha.deep.metric_layer import MetricLayer
+    from semelha.deep.recipe import LossFactory
+
+
+class Loss(StrEnum):
+    """The losses by name: of pairs, then those that know the classes."""
+
+    contrastive = "contrastive"
+    triplet = "triplet"
+    soft = "triplet-soft-margin"
+    quadruplet = "quadruplet"
+    npair = "n-pair"
+    lifted = "lifted-structure"
+    generalized = "generalized-lifted"
+    similarity = "multi-similarity"
+    circle = "circle"
+    supcon = "supcon"
+    ntxent = "nt-xent"
+    infonce = "infonce"
+    margin = "margin"
+    fastap = "fast-ap"
+    smoothap = "smooth-ap"
+    centers = "center"
+    proxynca = "proxy-nca"
+    proxyanchor = "proxy-anchor"
+    softtriple = "soft-triple"
+    crossentropy = "cross-entropy"
+    normalized = "normalized-softmax"
+    sphereface = "sphereface"
+    cosface = "cosface"
+    arcface = "arcface"
+    subcenter = "sub-center-arcface"
+    adacos = "adacos"
+    dynamic = "dynamic-arcface"
+
+
+class MiningName(StrEnum):
+    """The minings by name."""
+
+    all = "all"
+    semihard = "semi-hard"
+    hard = "hard"
+    batchhard = "batch-hard"
+    easypositive = "easy-positive"
+    distance = "distance-weighted"
+    similarity = "multi-similarity"
+
+
+class MetricName(StrEnum):
+    """The distances that embeddings can be compared by, by name: of vectors, then of histograms."""
+
+    euclidean = "euclidean"
+    squaredeuclidean = "squared-euclidean"
+    cosine = "cosine"
+    mahalanobis = "mahalanobis"
+    matusita = "matusita"
+    squaredmatusita = "squared-matusita"
+    hellinger = "hellinger"
+    squaredhellinger = "squared-hellinger"
+    bhattacharyya = "bhattacharyya"
+    kullbackleibler = "kullback-leibler"
+    reversekullbackleibler = "reverse-kullback-leibler"
+    jeffreys = "jeffreys"
+    jensenshannon = "jensen-shannon"
+    jensenshannondistance = "jensen-shannon-distance"
+    chisquare = "chi-square"
+
+
+@dataclass(frozen=True)
+class ChosenLoss:
+    """What makes the loss that was asked for, once the classes are known.
+
+    Parameters
+    ----------
+    loss : Loss
+    mining : MiningName, optional
+    metric : MetricName, optional
+        Mahalanobis is learned with the network; the others are as they are.
+    memory : int, optional
+        How many embeddings of the last batches a batch is compared with.
+
+    Raises
+    ------
+    UsageError
+        A mining, a distance or a memory for a loss that knows the classes and takes none.
+    """
+
+    loss: Loss
+    mining: MiningName | None = None
+    metric: MetricName | None = None
+    memory: int | None = None
+
+    def __post_init__(self) -> None:
+        of_pairs = self.mining is not None or self.metric is not None or self.memory is not None
+        if of_pairs and self.loss not in pair_losses():
+            raise UsageError(
+                f"--mining, --metric and --memory are for losses of pairs, and {self.loss} is none: "
+                f"take one of {', '.join(pair_losses())}"
+            )
+
+    @property
+    def head(self) -> Literal["sphere", "simplex"]:
+        """Where the embeddings lie that its distance takes."""
+        return "sphere" if self.metric is None or METRICS[self.metric].domain == "vectors" else "simplex"
+
+    def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
+        """The loss, from the pictures of each class and the length of an embedding."""
+        if self.loss not in pair_losses():
+            return class_losses()[self.loss](pictures, dim)
+        from semelha.deep.losses import CrossBatch
+
+        mining = None if self.mining is None else minings()[self.mining]()
+        loss = pair_losses()[self.loss](metric=_distance(self.metric, dim), mining=mining)
+        return loss if self.memory is None else CrossBatch(loss, dim, size=self.memory)
+
+    def __str__(self) -> str:
+        parts = {"mining": self.mining, "metric": self.metric, "memory": self.memory}
+        told = ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
+        return f"{self.loss} ({told})" if told else str(self.loss)
+
+
+def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
+    """The losses of pairs: makers that take `metric` and `mining`."""
+    from semelha.deep import losses as L
+
+    return {
+        Loss.contrastive: L.Contrastive,
+        Loss.triplet: L.Triplet,
+        Loss.soft: partial(L.Triplet, margin=None),
+        Loss.quadruplet: L.Quadruplet,
+        Loss.npair: L.NPair,
+        Loss.lifted: L.LiftedStructure,
+        Loss.generalized: L.GeneralizedLifted,
+        Loss.similarity: L.MultiSimilarity,
+        Loss.circle: L.Circle,
+        Loss.supcon: partial(L.SupCon, temperature=0.05),
+        Loss.ntxent: partial(L.NTXent, temperature=0.05),
+        Loss.infonce: partial(L.InfoNCE, temperature=0.05),
+        Loss.margin: L.MarginLoss,
+        Loss.fastap: L.FastAP,
+        Loss.smoothap: L.SmoothAP,
+    }
+
+
+def class_losses() -> dict[Loss, LossFactory]:
+    """The losses that know the classes: makers from the pictures of each class and the length of an embedding."""
+    from semelha.deep import losses as L
+
+    return {
+        Loss.centers: lambda pictures, dim: L.Together(
+            L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()), L.Center(len(pictures), dim), weights=(1.0, 0.5)
+        ),
+        Loss.proxynca: lambda pictures, dim: L.ProxyNCA(len(pictures), dim),
+        Loss.proxyanchor: lambda pictures, dim: L.ProxyAnchor(len(pictures), dim),
+        Loss.softtriple: lambda pictures, dim: L.SoftTriple(len(pictures), dim),
+        Loss.crossentropy: lambda pictures, dim: L.CrossEntropy(len(pictures), dim),
+        Loss.normalized: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()),
+        Loss.sphereface: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.SphereFace()),
+        Loss.cosface: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.CosFace()),
+        Loss.arcface: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace()),
+        Loss.subcenter: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace(), centers=3),
+        Loss.adacos: lambda pictures, dim: L.MarginSoftmax(
+            len(pictures), dim, margin=L.NoMargin(), scale=L.adacos_scale(len(pictures))
+        ),
+        Loss.dynamic: lambda pictures, dim: L.MarginSoftmax(
+            len(pictures), dim, margin=L.ArcFace(), margins=L.dynamic_margins(pictures.tolist())
+        ),
+    }
+
+
+def minings() -> dict[MiningName, Callable[[], Mining]]:
+    """The minings: makers with the settings of their papers."""
+    from semelha.deep import losses as L
+
+    return {
+        MiningName.all: L.All,
+        MiningName.semihard: partial(L.SemiHard, margin=0.2),
+        MiningName.hard: L.Hard,
+        MiningName.batchhard: L.BatchHard,
+        MiningName.easypositive: L.EasyPositive,
+        MiningName.distance: L.DistanceWeighted,
+        MiningName.similarity: L.MultiSimilarityMining,
+    }
+
+
+def _distance(name: MetricName | None, dim: int) -> Metric | MetricLayer | None:
+    """The distance of that name; Mahalanobis with an L that begins as the identity."""
+    if name != Mahalanobis.name:
+        return None if name is None else METRICS[name]()
+    from semelha.deep.metric_layer import MetricLayer
+
+    return MetricLayer(Mahalanobis(M=np.eye(dim)))
