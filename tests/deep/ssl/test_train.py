@@ -128,7 +128,11 @@ def test_what_is_chosen_where_nothing_is_said(tmp_path: Path, monkeypatch: pytes
     [
         ({"method": SimCLR(), "network": replace(SMALL, head="simplex")}, UsageError, "head 'sphere'"),
         ({"method": MoCo(queue=20)}, UsageError, "multiple of the batch"),
-        ({"method": MoCo(), "recipe": replace(SHORT, batch=64, quarter_turns=False)}, UsageError, "batch 10 or smaller"),
+        (
+            {"method": MoCo(), "recipe": replace(SHORT, batch=64, quarter_turns=False)},
+            UsageError,
+            "batch 10 or smaller",
+        ),
         ({"method": GMML()}, UsageError, "GMML is no method without labels"),
     ],
 )
@@ -141,7 +145,7 @@ def test_what_cannot_be_is_refused_before_a_picture_is_read(
 
 
 def test_seven_pictures_are_too_few(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="loose has 7 pictures that can be read: .* takes 8 at least"):
+    with pytest.raises(DatasetError, match=r"loose has 7 pictures that can be read: .* takes 8 at least"):
         train_network(pictures(7), out=tmp_path / "m", method=SimCLR())
 
 

@@ -26,7 +26,7 @@ class SimCLR(SelfSupervised):
     temperature : float
         Of NT-Xent.
     layers : {2, 3}
-        Of the projector. Two stand on the vectors of the network (v1, section 2.1). Of three (v2, section 3.1), the
+        Of the projector. Two stand on the vectors of the network (v1, section 2.1). Of three (v2, section 2), the
         head of the network is the first, and what is kept: v2 goes on from there.
     hidden, width : int
         Length of the vectors between its layers, and of those that are compared.
