@@ -68,8 +68,8 @@ def main() -> None:
         rows += [[name, "untrained", *figures(case, blank), None, None]]
         rows += [[name, method, *figures(case, model), *cost(model)] for method, model in models.items()]
     body = (
-        f"At most {arguments.steps} steps of 256 pictures; the supervised network has the labels of the same pictures. R@1 and "
-        "MAP@R on classes of which no picture was learned from; 95% interval over classes.\n\n"
+        f"At most {arguments.steps} steps of 256 pictures; the supervised network has the labels of the same pictures. "
+        "R@1 and MAP@R on classes of which no picture was learned from; 95% interval over classes.\n\n"
         + table(["pictures", "embedder", "R@1", "95% interval", "MAP@R", "steps", "minutes"], rows)
     )
     write_section("Learning without labels", body)

@@ -24,7 +24,7 @@ from semelha.deep.augment import quarter_turns
 from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
-from semelha.deep.objective import Objective
+from semelha.deep.objective import Objective, Passes
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Pool, Sampler
 from semelha.embedders import METRIC
@@ -132,7 +132,7 @@ def fit(
         best, best_score = saved.best, saved.best_score
 
     forward, optimizer = fabric.setup(objective.trained(network), optimizer)
-    cached = recipe.cached()
+    passes = Passes(forward, recipe.cached(), fabric.backward, fabric.autocast)
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
@@ -148,7 +148,7 @@ def fit(
             targets = torch.from_numpy(batch.targets).to(fabric.device)
             optimizer.zero_grad(set_to_none=True)
             with _drawing_from([seed, 5, step], fabric.device):
-                loss, embeddings = objective.backward(fabric, forward, pixels, targets, cached)
+                loss, embeddings = objective.backward(passes, pixels, targets)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
             average.update_parameters(network)

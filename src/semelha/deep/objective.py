@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
 
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from semelha.deep.gradcache import GradCache
 from semelha.deep.network import EmbeddingNet
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """How a batch goes through the network, forward and backward.
+
+    Attributes
+    ----------
+    network : nn.Module
+        What `Objective.trained` gave, set up for the device and its precision.
+    cached : GradCache
+    backward : callable
+        From a scalar to gradients, such as the `backward` of Lightning Fabric.
+    autocast : callable
+        A context in the precision of the device, for other networks, such as Fabric's `autocast`.
+    """
+
+    network: nn.Module
+    cached: GradCache
+    backward: Callable[[Tensor], None]
+    autocast: Callable[[], AbstractContextManager[Any]]
+
+    def both(
+        self, network: nn.Module, pixels: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradient of `loss(network(pixels), labels)`: its value, and the vectors, without a gradient.
+
+        `network` is the attribute of that name, or what calls it.
+        """
+        return self.cached.backward(network, pixels, labels, loss, self.backward)
 
 
 class Objective(nn.Module, ABC):
@@ -36,26 +69,21 @@ class Objective(nn.Module, ABC):
         """What of the network is at work in a training, with the parameters of the network."""
 
     @abstractmethod
-    def backward(
-        self, fabric: Fabric, forward: nn.Module, pixels: Tensor, targets: Tensor, cached: GradCache
-    ) -> tuple[Tensor, Tensor]:
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradient of a batch to all parameters.
 
         Parameters
         ----------
-        fabric : Fabric
-        forward : nn.Module
-            What `trained` gave, set up by `fabric`.
+        passes : Passes
         pixels : (views · batch, channels, height, width)
             The first views of all pictures, then the second ones.
         targets : (batch,) int64
             The class of each picture; its own number where there are no labels.
-        cached : GradCache
 
         Returns
         -------
-        Tensor, (views · batch, dim)
-            The value, and what `forward` gave, without a gradient.
+        Tensor, (vectors, dim)
+            The value, and what the network gave, without a gradient.
         """
 
     @abstractmethod
@@ -83,10 +111,8 @@ class Supervised(Objective):
     def trained(self, network: EmbeddingNet) -> nn.Module:
         return network
 
-    def backward(
-        self, fabric: Fabric, forward: nn.Module, pixels: Tensor, targets: Tensor, cached: GradCache
-    ) -> tuple[Tensor, Tensor]:
-        return cached.backward(forward, pixels, targets, self.loss, fabric.backward)
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return passes.both(passes.network, pixels, targets, self.loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
         """Nothing."""

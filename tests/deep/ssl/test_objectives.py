@@ -1,25 +1,21 @@
 """What holds of every method without labels, and the sides of MoCo on which there is a gradient."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from semelha.deep import EmbeddingNet, Network, build
 from semelha.deep.gradcache import GradCache
 from semelha.deep.network import Unplaced
-from semelha.deep.objective import Objective
+from semelha.deep.objective import Objective, Passes
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SelfSupervised, SimCLR
 from semelha.deep.ssl.contrast import against_batch
 from semelha.errors import UsageError
 from semelha.training import WITHOUT_LABELS
 
 BATCH, DIM = 12, 8
-
-
-@pytest.fixture(scope="module")
-def fabric() -> Fabric:
-    return Fabric(accelerator="cpu", devices=1)
 
 
 def made(method: SelfSupervised) -> tuple[EmbeddingNet, Objective]:
@@ -33,13 +29,13 @@ def views() -> Tensor:
     return 255 * torch.rand(2 * BATCH, 1, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
-def step(fabric: Fabric, network: EmbeddingNet, objective: Objective, chunk: int = 2 * BATCH) -> float:
+def step(network: EmbeddingNet, objective: Objective, chunk: int = 2 * BATCH) -> float:
     for module in (network, objective):
         module.zero_grad()
-    forward = objective.trained(network)
+    passes = Passes(objective.trained(network), GradCache(chunk), torch.Tensor.backward, nullcontext)
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        value, _ = objective.backward(fabric, forward, views(), torch.arange(BATCH), GradCache(chunk))
+        value, _ = objective.backward(passes, views(), torch.arange(BATCH))
     return float(value)
 
 
@@ -49,31 +45,31 @@ def test_the_names_are_known_without_torch() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_everything_that_is_trained_has_a_gradient(method: SelfSupervised, fabric: Fabric) -> None:
+def test_everything_that_is_trained_has_a_gradient(method: SelfSupervised) -> None:
     """But the last steps of a network and a projector that do not change a direction."""
     network, objective = made(method)
-    assert step(fabric, network, objective) > 0
+    assert step(network, objective) > 0
     for module in (network, objective):
         for name, parameter in module.named_parameters():
             assert (parameter.grad is not None) == parameter.requires_grad, name
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
-def test_its_state_is_all_that_it_is(method: SelfSupervised, fabric: Fabric) -> None:
+def test_its_state_is_all_that_it_is(method: SelfSupervised) -> None:
     """Two steps, or one, a checkpoint and another one, are the same."""
     network, objective = made(method)
-    step(fabric, network, objective)
+    step(network, objective)
     objective.after_step(network, 0.5)
     other_network, other = made(method)
     other_network.load_state_dict(network.state_dict())
     other.load_state_dict(objective.state_dict())
-    assert step(fabric, network, objective) == step(fabric, other_network, other)
+    assert step(network, objective) == step(other_network, other)
     for ours, theirs in zip(objective.state_dict().values(), other.state_dict().values(), strict=True):
         assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("method", [SimCLR(), SimCLR(layers=3), MoCo(parts=1), MoCoV3()], ids=lambda m: m.name)
-def test_chunks_have_the_gradient_of_the_whole(method: SelfSupervised, fabric: Fabric) -> None:
+def test_chunks_have_the_gradient_of_the_whole(method: SelfSupervised) -> None:
     """On a network without batch norm, whose statistics are those of the chunk; that of a projector sees them all."""
 
     def of(chunk: int) -> list[Tensor]:
@@ -81,7 +77,7 @@ def test_chunks_have_the_gradient_of_the_whole(method: SelfSupervised, fabric: F
         for module in network.modules():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.eval()
-        step(fabric, network, objective, chunk)
+        step(network, objective, chunk)
         return [p.grad for m in (network, objective) for p in m.parameters() if p.grad is not None]
 
     for whole, chunked in zip(of(2 * BATCH), of(5), strict=True):
@@ -89,9 +85,9 @@ def test_chunks_have_the_gradient_of_the_whole(method: SelfSupervised, fabric: F
 
 
 @pytest.mark.parametrize("method", [METHODS["moco-v1"], MoCo(), MoCoV3()], ids=lambda m: m.name)
-def test_the_key_network_follows_and_learns_nothing(method: SelfSupervised, fabric: Fabric) -> None:
+def test_the_key_network_follows_and_learns_nothing(method: SelfSupervised) -> None:
     network, objective = made(method)
-    step(fabric, network, objective)
+    step(network, objective)
     keys: nn.Module = objective.keys  # type: ignore[assignment]
     assert all(parameter.grad is None for parameter in keys.parameters())
     before = [p.clone() for p in keys.parameters()]
@@ -111,20 +107,20 @@ def test_moco_v1_has_one_layer_and_a_queue_of_several_batches() -> None:
     assert len(objective.queue.stored) == 24  # type: ignore[union-attr]
 
 
-def test_the_queue_takes_the_keys_of_a_step(fabric: Fabric) -> None:
+def test_the_queue_takes_the_keys_of_a_step() -> None:
     network, objective = made(MoCo())
     before = objective.queue.keys()  # type: ignore[union-attr, operator]
-    step(fabric, network, objective)
+    step(network, objective)
     after = objective.queue.keys()  # type: ignore[union-attr, operator]
     assert (before[:BATCH] != after[:BATCH]).any(dim=1).all()
     assert torch.equal(before[BATCH:], after[BATCH:])
     torch.testing.assert_close(after.norm(dim=1), torch.ones(24))
 
 
-def test_moco_v3_predicts_keys_from_queries_of_both_views(fabric: Fabric) -> None:
+def test_moco_v3_predicts_keys_from_queries_of_both_views() -> None:
     """The predictor stands on the side of the queries alone; the loss is the sum of both directions."""
     network, objective = made(MoCoV3(temperature=0.3))
-    value = step(fabric, network, objective)
+    value = step(network, objective)
     first, second = views().chunk(2)
     projector, predictor, keys = objective.projector, objective.predictor, objective.keys  # type: ignore[union-attr]
     q = [predictor(projector(Unplaced(network)(view))) for view in (first, second)]

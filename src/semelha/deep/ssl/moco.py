@@ -6,12 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from semelha.deep.gradcache import GradCache
 from semelha.deep.network import EmbeddingNet, Unplaced
-from semelha.deep.objective import Objective
+from semelha.deep.objective import Objective, Passes
 from semelha.deep.ssl.contrast import against_queue
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.momentum import KeyNetwork
@@ -112,18 +110,16 @@ class AgainstQueue(Objective):
     def trained(self, network: EmbeddingNet) -> nn.Module:
         return Unplaced(network)
 
-    def backward(
-        self, fabric: Fabric, forward: nn.Module, pixels: Tensor, targets: Tensor, cached: GradCache
-    ) -> tuple[Tensor, Tensor]:
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         first, second = pixels.chunk(2)
-        with torch.no_grad(), fabric.autocast():
+        with torch.no_grad(), passes.autocast():
             keys = InParts(self.keys, self.part, shuffle=True)(second)  # (batch, width)
         queue = self.queue.keys()
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
             return against_queue(self.projector(vectors), keys, queue, self.temperature)
 
-        found = cached.backward(InParts(forward, self.part), first, targets, loss, fabric.backward)
+        found = passes.both(InParts(passes.network, self.part), first, targets, loss)
         self.queue.put(nn.functional.normalize(keys, dim=1))
         return found
 

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from semelha.deep.gradcache import GradCache
 from semelha.deep.network import EmbeddingNet, Unplaced
-from semelha.deep.objective import Objective
+from semelha.deep.objective import Objective, Passes
 from semelha.deep.ssl.contrast import against_batch
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.momentum import KeyNetwork, rising
@@ -78,11 +76,9 @@ class Predicted(Objective):
     def trained(self, network: EmbeddingNet) -> nn.Module:
         return Unplaced(network)
 
-    def backward(
-        self, fabric: Fabric, forward: nn.Module, pixels: Tensor, targets: Tensor, cached: GradCache
-    ) -> tuple[Tensor, Tensor]:
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         batch = len(targets)
-        with torch.no_grad(), fabric.autocast():
+        with torch.no_grad(), passes.autocast():
             first, second = InParts(self.keys, batch)(pixels).chunk(2)  # (batch, width) each
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
@@ -90,7 +86,7 @@ class Predicted(Objective):
             value = against_batch(ours, second, self.temperature)
             return value + against_batch(theirs, first, self.temperature)
 
-        return cached.backward(InParts(forward, batch), pixels, targets, loss, fabric.backward)
+        return passes.both(InParts(passes.network, batch), pixels, targets, loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
         self.keys.follow(Continued(Unplaced(network), self.projector), rising(self.momentum, done))

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import NTXent
 from semelha.deep.network import EmbeddingNet, Unplaced
-from semelha.deep.objective import Objective
+from semelha.deep.objective import Objective, Passes
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.projector import projector
 from semelha.errors import UsageError
@@ -72,14 +70,12 @@ class TwoViews(Objective):
     def trained(self, network: EmbeddingNet) -> nn.Module:
         return Unplaced(network)
 
-    def backward(
-        self, fabric: Fabric, forward: nn.Module, pixels: Tensor, targets: Tensor, cached: GradCache
-    ) -> tuple[Tensor, Tensor]:
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         def loss(vectors: Tensor, labels: Tensor) -> Tensor:
             value: Tensor = self.loss(self.projector(vectors), labels)
             return value
 
-        return cached.backward(forward, pixels, targets.repeat(2), loss, fabric.backward)
+        return passes.both(passes.network, pixels, targets.repeat(2), loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
         """Nothing."""
