@@ -12,17 +12,21 @@ from semelha.images import Dataset, read_dataset
 
 if TYPE_CHECKING:
     from semelha.deep import Moment, Network, Recipe
+    from semelha.deep.ssl import SelfSupervised
     from semelha.embedders import Model
     from semelha.features import Features
     from semelha.linear import BoostedSimilarity
     from semelha.linear.base import LinearLearner
+
+WITHOUT_LABELS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
+"""The methods by which a network learns without labels, by name."""
 
 
 def train(
     dataset: Dataset | str | os.PathLike[str],
     *,
     out: str | os.PathLike[str],
-    method: LinearLearner | BoostedSimilarity | str | None = None,
+    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None = None,
     features: Features | None = None,
     on: Model | str | os.PathLike[str] | None = None,
     network: Network | None = None,
@@ -36,17 +40,20 @@ def train(
 ) -> Model:
     """Learn to tell pictures of different classes apart, and write what was learned as a model folder.
 
-    By default a network learns an embedding; that needs the extra `train`. With `method`, a learner of
-    `semelha.linear` learns a distance between features, or between the vectors of a model that is there already.
+    By default a network learns an embedding; that needs the extra `train`. With a `method` of `semelha.deep.ssl` it
+    learns without labels. With one of `semelha.linear`, a distance is learned between features, or between the vectors
+    of a model that is there already.
 
     Parameters
     ----------
     dataset : Dataset or path
-        Pictures with labels; a path is read as `read_dataset` does (a folder of class folders, or a CSV manifest).
+        Pictures with labels; a path is read as `read_dataset` does (a folder of class folders, or a CSV manifest). For
+        a method without labels pictures may lie anywhere in the folder, and those that have labels keep them unread.
     out : path
         The model folder to make. Must not exist.
-    method : learner or str, optional
-        Such as `semelha.linear.GMML()`, or its name, "gmml", for its default settings.
+    method : learner, SelfSupervised or str, optional
+        Such as `semelha.linear.GMML()` or `semelha.deep.ssl.SimCLR()`, or the name of one, "gmml" or "simclr", for its
+        default settings.
     features : Features, optional
         What a method learns on: such as `semelha.features.HOG()`, which it is if nothing is given.
     on : Model or path, optional
@@ -76,29 +83,32 @@ def train(
     MissingExtra
         A network was asked for, and torch is not installed.
     UsageError
-        Settings of a network together with a method, or features without one.
+        Settings of a network together with a method that has none, or features without such a method.
     DatasetError, TrainingError, VectorsError, BackboneError, PretrainedUnavailable
     """
-    if method is not None:
+    learner, unlabelled = _apart(method)
+    if learner is not None:
         of_network = (network, recipe, minutes, resume or None, watch, None if accelerator == "auto" else accelerator)
         if any(value is not None for value in of_network):
             raise UsageError(
-                "network, recipe, minutes, resume, accelerator and watch are for networks: a method takes none of them"
+                "network, recipe, minutes, resume, accelerator and watch are for networks: a learner takes none of them"
             )
-        return _train_linear(_pictures(dataset), Path(out), method, features, on, seed, watch_reading)
+        return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
     if features is not None or on is not None:
-        raise UsageError('features, and a model to learn on, need a method, such as method="gmml"')
+        raise UsageError('features, and a model to learn on, need a method without a network, such as method="gmml"')
     # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        from semelha.deep.ssl import METHODS
         from semelha.deep.train import train_network
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "semelha":
             raise
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     return train_network(
-        _pictures(dataset),
+        _pictures(dataset, labelled=unlabelled is None and (recipe is None or recipe.method is None)),
         out=Path(out),
+        method=METHODS[unlabelled] if isinstance(unlabelled, str) else unlabelled,
         network=network,
         recipe=recipe,
         minutes=minutes,
@@ -110,8 +120,22 @@ def train(
     )
 
 
-def _pictures(dataset: Dataset | str | os.PathLike[str]) -> Dataset:
-    return dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
+def _apart(
+    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None,
+) -> tuple[LinearLearner | BoostedSimilarity | str | None, SelfSupervised | str | None]:
+    """A method as a learner without a network, or as one without labels. Raises `UsageError` for an unknown name."""
+    from semelha.linear import METHODS
+    from semelha.linear.base import Learner
+
+    if isinstance(method, str) and method not in (*METHODS, *WITHOUT_LABELS):
+        raise UsageError(f"no method is called {method!r}: there are {', '.join((*METHODS, *WITHOUT_LABELS))}")
+    if isinstance(method, str):
+        return (method, None) if method in METHODS else (None, method)
+    return (method, None) if isinstance(method, Learner) else (None, method)
+
+
+def _pictures(dataset: Dataset | str | os.PathLike[str], *, labelled: bool = True) -> Dataset:
+    return dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=labelled)
 
 
 def _train_linear(

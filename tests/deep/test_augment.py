@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from semelha.deep.augment import Augmentation, quarter_turns
+from semelha.errors import UsageError
 
 NOTHING = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0)
 
@@ -34,7 +35,9 @@ def test_flip_mirrors_some_and_leaves_the_others() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_everything_at_once_keeps_shape_range_and_repeats(channels: int) -> None:
-    everything = Augmentation(elastic=0.03, flip=True, brightness=0.3, contrast=0.4, saturation=0.4, erase=0.5)
+    light = {"brightness": 0.3, "contrast": 0.4, "saturation": 0.4, "hue": 0.1, "jitter": 0.8}
+    dulled = {"grey": 0.2, "blur": 0.5, "solarize": 0.2, "erase": 0.5}
+    everything = Augmentation(elastic=0.03, crop=0.2, flip=True, **light, **dulled)
     x = pictures(channels=channels)
     y = everything(x, seeded(1))
     assert y.shape == x.shape
@@ -64,3 +67,43 @@ def test_quarter_turns_turn_each_picture_by_its_own_number() -> None:
     y = quarter_turns(x, torch.arange(4))
     for turn in range(4):
         assert torch.equal(y[turn], torch.rot90(x[turn], turn, dims=(1, 2)))
+
+
+def test_crops_are_parts_of_the_frame_as_large_as_they_say() -> None:
+    """Read back from a picture whose values are its coordinates."""
+    side = 64
+    ramp = torch.linspace(0, 255, side).expand(400, 1, side, side)
+    y = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0, crop=0.25)
+    wide = y(ramp.clone(), seeded())
+    high = y(ramp.transpose(2, 3).contiguous(), seeded())
+    widths = (wide[:, 0, 0, -1] - wide[:, 0, 0, 0]) / 255  # (400,) part of the frame
+    heights = (high[:, 0, -1, 0] - high[:, 0, 0, 0]) / 255
+    area = widths * heights
+    assert area.min() > 0.2
+    assert area.max() > 0.9
+    assert (widths / heights).max() < 4 / 3 + 0.05
+    assert (widths / heights).min() > 3 / 4 - 0.05
+    assert widths.max() <= 1.01
+    left = wide[:, 0, 0, 0] / 255
+    assert left.min() < 0.05
+    assert left.max() > 0.3
+
+
+def test_what_happens_to_some_happens_to_as_many_as_it_says() -> None:
+    x = pictures(400, side=12)
+    still = {"rotate": 0.0, "scale": 0.0, "stretch": 0.0, "shear": 0.0, "translate": 0.0}
+    for setting in (
+        {"grey": 0.2},
+        {"solarize": 0.2},
+        {"brightness": 0.3, "hue": 0.2, "jitter": 0.2},
+    ):
+        y = Augmentation(**still, **setting)(x, seeded())  # type: ignore[arg-type]
+        changed = (y - x.float()).abs().amax(dim=(1, 2, 3)) > 0.5
+        assert 0.12 < changed.float().mean() < 0.28, setting
+    some = Augmentation(**still, blur=0.5)(large := pictures(40, side=200), seeded()) - large.float()
+    assert 0.3 < (some.abs().amax(dim=(1, 2, 3)) > 1).float().mean() < 0.7
+
+
+def test_an_impossible_crop_is_refused() -> None:
+    with pytest.raises(UsageError, match="crop is 0"):
+        Augmentation(crop=0)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -14,7 +15,7 @@ from torch import Tensor
 from semelha.deep.backbones import timm_backbone
 from semelha.deep.export import export_onnx
 from semelha.deep.network import Network, build
-from semelha.errors import BackboneError, PretrainedUnavailable
+from semelha.errors import BackboneError, PretrainedUnavailable, UsageError
 
 SIZE = 64
 WITH_MAP = [
@@ -190,3 +191,29 @@ def test_weight_file_runs_no_code(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match="is no weight file that can be read"):
         timm_backbone("resnet10t", channels=3, size=SIZE, pretrained=file)
     assert not (tmp_path / "touched").exists()
+
+
+def test_a_small_stem_keeps_all_places() -> None:
+    """Of 32 pixels a ResNet of its own leaves one place, with a small stem sixteen. Every weight learns; it exports."""
+    network = Network(backbone="resnet18", channels=1, size=32, dim=16, stem="small")
+    made, own = build(network, seed=0), build(replace(network, stem="own"), seed=0)
+    x = torch.rand(2, 1, 32, 32)
+    assert own.backbone(x).shape == (2, 512, 1, 1)
+    assert made.backbone(x).shape == (2, 512, 4, 4)
+    export_onnx(made, channels=1, size=32, name="resnet18")
+    made(255 * x).sum().backward()
+    assert [key for key, weight in made.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224"])
+def test_a_small_stem_is_for_a_resnet(name: str) -> None:
+    with pytest.raises(BackboneError, match="a small stem is for a ResNet"):
+        build(Network(backbone=name, channels=1, size=SIZE, stem="small"), seed=0)
+
+
+@pytest.mark.parametrize("wrong", [{"stem": "large"}, {"stem": "small"}])
+def test_other_stems_are_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(UsageError):
+        Network(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="random weights"):
+        Network(backbone="resnet18", stem="small", pretrained=True)

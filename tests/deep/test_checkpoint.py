@@ -23,7 +23,7 @@ def checkpoint(**changes: object) -> Checkpoint:
         "uniform": 3,
         "network": state,
         "average": state,
-        "loss": {},
+        "objective": {},
         "optimizer": {
             "state": {0: {"step": torch.tensor(7.0)}},
             "param_groups": [{"lr": 0.1, "params": [0]}],

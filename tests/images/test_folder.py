@@ -252,3 +252,34 @@ def test_a_manifest_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(b"path,label\n1.png,ma\xe7\xe3\n")
     with pytest.raises(DatasetError, match="UTF-8"):
         read_manifest(tmp_path / "latin.csv")
+
+
+# --- without labels ---
+
+
+def test_without_labels_pictures_may_lie_anywhere(tmp_path: Path) -> None:
+    """Folders still tell what they tell; a file that is no picture is left alone beside them, and listed inside."""
+    save(tmp_path, "2.png", "1.jpg", "a/3.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "4.png").write_bytes(b"no picture")
+    dataset = read_folder(tmp_path, labelled=False)
+    assert [(p.name, p.label) for p in dataset] == [("1.jpg", ""), ("2.png", ""), ("a/3.png", "a")]
+    assert list(reasons(dataset)) == ["4.png"]
+    assert read_dataset(tmp_path, labelled=False).labels.tolist() == ["", "", "a"]
+
+
+def test_without_labels_a_folder_needs_a_picture(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"holds no pictures$"):
+        read_folder(tmp_path, labelled=False)
+
+
+def test_a_manifest_without_labels(tmp_path: Path) -> None:
+    save(tmp_path, "1.png", "2.png")
+    file = manifest(tmp_path, "path,group", "1.png,x", "2.png,")
+    assert [(p.label, p.group) for p in read_manifest(file, labelled=False)] == [("", "x"), ("", None)]
+    file = manifest(tmp_path, "path,label", "1.png,", "2.png,b")
+    assert [p.label for p in read_dataset(file, labelled=False)] == ["", "b"]
+    with pytest.raises(DatasetError, match=r"line 2 of .* has no label"):
+        read_manifest(file)
+    with pytest.raises(DatasetError, match=r"first line must name 'path'$"):
+        read_manifest(manifest(tmp_path, "file,label", "1.png,a"), labelled=False)

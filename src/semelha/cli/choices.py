@@ -13,7 +13,14 @@ from semelha.images import Dataset
 
 if TYPE_CHECKING:
     from semelha.deep import Network
-    from semelha.deep.recipe import Recipe, SamplerFactory
+    from semelha.deep.recipe import Look, Recipe, SamplerFactory
+
+
+class Stem(StrEnum):
+    """How a network begins, by name."""
+
+    own = "own"
+    small = "small"
 
 
 class Pooling(StrEnum):
@@ -24,8 +31,13 @@ class Pooling(StrEnum):
 
 
 class Method(StrEnum):
-    """The learners without a network, by name."""
+    """The methods by name: of a network without labels, then the learners without a network."""
 
+    simclr = "simclr"
+    simclr2 = "simclr-v2"
+    moco1 = "moco-v1"
+    moco2 = "moco-v2"
+    moco3 = "moco-v3"
     pca = "pca-whitening"
     lda = "lda"
     rca = "rca"
@@ -40,6 +52,14 @@ class Method(StrEnum):
     boostmetric = "boostmetric"
     ranksvm = "ranksvm"
     boosted = "boosted-similarity"
+
+
+class OptimizerName(StrEnum):
+    """The optimizers of the papers on learning without labels, by name."""
+
+    adamw = "adamw"
+    sgd = "sgd"
+    lars = "lars"
 
 
 class FeatureName(StrEnum):
@@ -64,7 +84,7 @@ class Asked:
     """What was asked for of a network and its training, None for what was not.
 
     Most are settings of `Network` and `Recipe` by the same names; `pretrained` is "yes" or a path, `separator` is what
-    stands between family and class in a label, for the hierarchical sampler.
+    stands between family and class in a label, for the hierarchical sampler; `method` is one without labels.
     """
 
     backbone: str | None = None
@@ -72,6 +92,7 @@ class Asked:
     size: int | None = None
     channels: int | None = None
     dim: int | None = None
+    stem: Stem | None = None
     pooling: Pooling | None = None
     loss: Loss | None = None
     mining: MiningName | None = None
@@ -82,6 +103,8 @@ class Asked:
     batch: int | None = None
     chunk: int | None = None
     steps: int | None = None
+    method: Method | None = None
+    optimizer: OptimizerName | None = None
 
 
 def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, Recipe]:
@@ -98,6 +121,7 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
+    _check_labels(asked)
     loss = _loss(asked)
     look = look_at(dataset, seed=seed)
     of_network = {
@@ -106,11 +130,15 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         "size": asked.size,
         "channels": asked.channels,
         "dim": asked.dim,
+        "stem": None if asked.stem is None else asked.stem.value,
         "pooling": None if asked.pooling is None else asked.pooling.value,
         "head": None if loss is None else loss.head,
     }
     network = replace(choose_network(look), **_given(of_network))
-    recipe = choose_recipe(look, network, len(dataset.classes), len(dataset), batch=asked.batch or Recipe.batch)
+    if asked.method is not None:
+        recipe = _without_labels(dataset, look, network, asked)
+    else:
+        recipe = choose_recipe(look, network, len(dataset.classes), len(dataset), batch=asked.batch or Recipe.batch)
     # Who names another sampler wants its batches, and no look-alikes between them.
     alike = None if asked.sampler in (None, SamplerName.perclass) else 0.0
     of_recipe = {
@@ -123,6 +151,28 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
     if asked.memory is not None and asked.memory < recipe.batch:
         raise UsageError(f"--memory is {asked.memory}: it must hold a batch, {recipe.batch}, or more")
     return network, replace(recipe, **_given(of_recipe))
+
+
+def _check_labels(asked: Asked) -> None:
+    of_labels = (asked.loss, asked.mining, asked.metric, asked.memory, asked.sampler, asked.separator)
+    if asked.method is not None and any(value is not None for value in of_labels):
+        raise UsageError(
+            f"--method {asked.method} learns without labels: leave out --loss, --mining, --metric, --memory, --sampler "
+            "and --separator"
+        )
+    if asked.method is None and asked.optimizer is not None:
+        raise UsageError("--optimizer is for a method without labels, such as --method simclr")
+
+
+def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked) -> Recipe:
+    from semelha.deep.recipe import Recipe
+    from semelha.deep.ssl import METHODS, recipe_without_labels, with_lars, with_sgd
+
+    assert asked.method is not None
+    batch = asked.batch or Recipe.batch
+    recipe = recipe_without_labels(METHODS[asked.method], look, network, len(dataset), batch=batch)
+    kinds = {OptimizerName.lars: with_lars, OptimizerName.sgd: with_sgd}
+    return kinds[asked.optimizer](recipe) if asked.optimizer in kinds else recipe
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 import semelha
-from semelha.cli.choices import Asked, FeatureName, Method, Pooling, SamplerName, plan
+from semelha.cli.choices import Asked, FeatureName, Method, OptimizerName, Pooling, SamplerName, Stem, plan
 from semelha.cli.losses import Loss, MetricName, MiningName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
@@ -23,12 +23,15 @@ from semelha.evaluation import Evaluation, write_report
 from semelha.evaluation import evaluate as run_evaluation
 from semelha.features import FEATURES
 from semelha.images import Dataset, read_dataset
+from semelha.training import WITHOUT_LABELS
 
 Seed = Annotated[int, Option(help="Seed of every random draw.")]
 
 
 def train(
-    folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest.")],
+    folder: Annotated[
+        Path, Argument(help="Folder of class folders (of any pictures, without labels), or a CSV manifest.")
+    ],
     out: Annotated[Path, Option(help="Model folder to make.")],
     resume: Annotated[bool, Option("--resume", help="Go on with a training that was interrupted.")] = False,
     minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="18", min=0.01)] = None,
@@ -39,6 +42,10 @@ def train(
     size: Annotated[int | None, Option(help="Side of the input in pixels.", show_default="by the pictures")] = None,
     channels: Annotated[int | None, Option(help="1: grey, 3: color.", show_default="by the pictures")] = None,
     dim: Annotated[int | None, Option(help="Length of the embedding.", show_default="256")] = None,
+    stem: Annotated[
+        Stem | None,
+        Option(help="'small': a timm ResNet begins without coarsening (small pictures).", show_default="own"),
+    ] = None,
     pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector.")] = None,
     loss: Annotated[
         Loss | None,
@@ -70,25 +77,37 @@ def train(
     ] = None,
     method: Annotated[
         Method | None,
-        Option(help=f"Learn a distance without a network: {', '.join(Method)}.", metavar="NAME"),
+        Option(
+            help=f"Learn without labels: {', '.join(WITHOUT_LABELS)}. Or a distance without a network: "
+            f"{', '.join(name for name in Method if name not in WITHOUT_LABELS)}.",
+            metavar="NAME",
+        ),
+    ] = None,
+    optimizer: Annotated[
+        OptimizerName | None,
+        Option(help=f"Of a method without labels: {', '.join(OptimizerName)}.", metavar="NAME", show_default="adamw"),
     ] = None,
     features: Annotated[FeatureName | None, Option(help="What the method learns on.", show_default="hog")] = None,
     on: Annotated[Path | None, Option(help="Model on whose vectors the method learns instead.")] = None,
     device: Annotated[str, Option(help="auto, cpu, cuda or mps.")] = "auto",
     json: Json = False,
 ) -> None:
-    """Learn an embedding from pictures in folders, one folder a class; or a distance between features.
+    """Learn an embedding from pictures in folders, one folder a class; without labels; or a distance between features.
 
     Example: semelha train photos --out model
 
+    Example: semelha train photos --out model --method simclr
+
     Example: semelha train photos --out model --method gmml --features hog
     """
+    unlabelled = method is not None and method in WITHOUT_LABELS
     asked = Asked(
         backbone=backbone,
         pretrained=pretrained,
         size=size,
         channels=channels,
         dim=dim,
+        stem=stem,
         pooling=pooling,
         loss=loss,
         mining=mining,
@@ -99,17 +118,21 @@ def train(
         batch=batch,
         chunk=chunk,
         steps=steps,
+        method=method if unlabelled else None,
+        optimizer=optimizer,
     )
     of_network = asked != Asked() or resume or minutes is not None or device != "auto"
-    if method is not None and of_network:
+    without_network = method is not None and not unlabelled
+    if without_network and of_network:
         raise UsageError(
-            "--method learns without a network: leave out --resume, --minutes, --loss, --device and the network"
+            f"--method {method} learns without a network: leave out --resume, --minutes, --device and what a network is"
         )
-    if method is None and (features is not None or on is not None):
-        raise UsageError("--features and --on say what a method learns on: add --method, such as --method gmml")
-    dataset = read(folder)
+    if not without_network and (features is not None or on is not None):
+        raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
+    dataset = read(folder, labelled=not unlabelled)
     start = time.monotonic()
-    if method is not None:
+    if without_network:
+        assert method is not None
         chosen = None if features is None else FEATURES[features]()
         with progress_bars() as bar, told_warnings():
             model = semelha.train(
@@ -142,10 +165,18 @@ def train(
     if json:
         print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})
         return
-    stdout.print(f"[bold]{escape(str(out))}[/] learned from {card.training['pictures']:,} pictures of "
-                 f"{len(dataset.classes):,} classes in {card.training['seconds'] / 60:.1f} minutes"
+    what = f"{card.training['pictures']:,} pictures " + (
+        f"without labels ({learned(card.training)})" if unlabelled else f"of {len(dataset.classes):,} classes"
+    )
+    stdout.print(f"[bold]{escape(str(out))}[/] learned from {what} in {card.training['seconds'] / 60:.1f} minutes"
                  + ("." if score is None else f"; R@1 {score:.3f} on classes held out."))  # fmt: skip
     stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")
+
+
+def learned(training: dict[str, Any]) -> str:
+    """A method without labels, and the queue that it had."""
+    queue = training["arguments"].get("queue")
+    return f"{training['method']}, a queue of {queue:,} keys" if queue else str(training["method"])
 
 
 def embed(
@@ -215,9 +246,9 @@ def evaluate(
             stdout.print(f"Report: [bold]{escape(str(report))}[/]")
 
 
-def read(folder: Path) -> Dataset:
+def read(folder: Path, *, labelled: bool = True) -> Dataset:
     """The data set, with what is wrong with it told on standard error."""
-    dataset = read_dataset(folder)
+    dataset = read_dataset(folder, labelled=labelled)
     for warning in dataset.warnings:
         stderr.print(f"[yellow]note:[/] {escape(warning)}")
     if dataset.skipped:

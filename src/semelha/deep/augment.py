@@ -1,6 +1,6 @@
 """Augmentation of a whole batch at once, on its device, with parameters of each picture's own.
 
-All that moves pixels (turning, scaling, shearing, shifting, flipping and elastic warping) is one field of
+All that moves pixels (turning, scaling, shearing, shifting, flipping, cropping and elastic warping) is one field of
 coordinates a picture, and one interpolation.
 """
 
@@ -12,6 +12,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from semelha.deep.color import blurred, greyed, lit, solarized, tinted
+from semelha.errors import UsageError
+
+LARGEST_BLUR = 0.01
+"""Standard deviation, as a part of the side."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +36,21 @@ class Augmentation:
         Part of the picture's side.
     elastic : float
         Standard deviation of the smooth random displacement (Simard et al., ICDAR 2003), part of the side.
+    crop : float
+        Area of the smallest crop that is made to fill the frame, as a part of it: each picture's area is drawn between
+        that and 1, its proportions between 3:4 and 4:3 (Szegedy et al., CVPR 2015, section 6). 1: no crop.
     flip : bool
         Mirror half of the pictures, left to right.
-    brightness, contrast, saturation : float
-        Largest change, as a part of the full range or of the picture's own.
+    brightness, contrast, saturation, hue : float
+        Largest change, as a part of the full range, of the picture's own twice, and of the circle of colors.
+    jitter : float
+        Part of the pictures whose brightness, contrast, saturation and hue are changed.
+    grey : float
+        Part of the pictures that lose their color.
+    blur : float
+        Part of the pictures that are blurred, by a Gaussian of up to a hundredth of the side (2 pixels in 224).
+    solarize : float
+        Part of the pictures in which all that is lighter than the middle of the range is inverted.
     erase : float
         Largest side of a grey rectangle laid over half of the pictures (Zhong et al., AAAI 2020), part of the side.
     """
@@ -44,11 +61,21 @@ class Augmentation:
     shear: float = 0.15
     translate: float = 0.08
     elastic: float = 0.0
+    crop: float = 1.0
     flip: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
     saturation: float = 0.0
+    hue: float = 0.0
+    jitter: float = 1.0
+    grey: float = 0.0
+    blur: float = 0.0
+    solarize: float = 0.0
     erase: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.crop <= 1:
+            raise UsageError(f"crop is {self.crop}: the smallest part of a picture lies above 0, and 1 is all of it")
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """A changed copy.
@@ -65,8 +92,10 @@ class Augmentation:
         """
         x = pixels.float()
         x = F.grid_sample(x, self._field(x, generator), padding_mode="border", align_corners=False)
-        if self.brightness or self.contrast or self.saturation:
+        if self.brightness or self.contrast or self.saturation or self.hue:
             x = self._recolor(x, generator)
+        if self.grey or self.blur or self.solarize:
+            x = self._dulled(x, generator)
         return self._erased(x, generator) if self.erase else x
 
     def _field(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -83,8 +112,21 @@ class Augmentation:
             torch.stack([across * cos, across * (shear * cos - sin), 2 * self.translate * right], dim=1),
             torch.stack([along * sin, along * (shear * sin + cos), 2 * self.translate * down], dim=1),
         )
-        field = F.affine_grid(torch.stack(rows, dim=1), [batch, 1, height, width], align_corners=False)
+        change = torch.stack(rows, dim=1)  # (batch, 2, 3)
+        if self.crop < 1:
+            change = change @ self._cropped(x, generator)
+        field = F.affine_grid(change, [batch, 1, height, width], align_corners=False)
         return field + self._warp(x, generator) if self.elastic else field
+
+    def _cropped(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """From the frame to a part of it that is drawn for each picture: (batch, 3, 3)."""
+        area, proportion, right, down = spread(4, len(x), x, generator)  # each (batch,) in -1..1
+        area = self.crop + (1 - self.crop) * (area + 1) / 2
+        root = torch.exp(proportion * math.log(4 / 3) / 2)
+        wide, high = (area.sqrt() * root).clamp(max=1), (area.sqrt() / root).clamp(max=1)
+        none, one = torch.zeros_like(wide), torch.ones_like(wide)
+        rows = ((wide, none, (1 - wide) * right), (none, high, (1 - high) * down), (none, none, one))
+        return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
     def _warp(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Smooth displacements: noise on a grid of 6 × 6 points, interpolated. (batch, height, width, 2)."""
@@ -94,13 +136,19 @@ class Augmentation:
         return 2 * self.elastic * smooth.movedim(0, -1)
 
     def _recolor(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        brightness, contrast, saturation = spread(3, len(x), x, generator).view(3, -1, 1, 1, 1)
-        if x.shape[1] == 3 and self.saturation:
-            grey = x.mean(dim=1, keepdim=True)
-            x = grey + (x - grey) * (1 + self.saturation * saturation)
-        middle = x.mean(dim=(1, 2, 3), keepdim=True)
-        x = middle + (x - middle) * (1 + self.contrast * contrast) + 255 * self.brightness * brightness
-        return x.clamp(0, 255)
+        brightness, contrast, saturation, hue, some = spread(5, len(x), x, generator).view(5, -1, 1, 1, 1)
+        some = ((some + 1) / 2 < self.jitter).float()  # (batch, 1, 1, 1): 1 where there is a change
+        if x.shape[1] == 3 and (self.saturation or self.hue):
+            x = tinted(x, 1 + self.saturation * some * saturation, self.hue * some * hue)
+        return lit(x, self.brightness * some * brightness, 1 + self.contrast * some * contrast).clamp(0, 255)
+
+    def _dulled(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        grey, blur, width, solarize = (spread(4, len(x), x, generator) + 1) / 2  # each (batch,) in 0..1
+        if self.blur:
+            x = blurred(x, torch.where(blur < self.blur, width * x.shape[3] * LARGEST_BLUR, 0.0))
+        if self.grey:
+            x = greyed(x, grey < self.grey)
+        return solarized(x, solarize < self.solarize) if self.solarize else x
 
     def _erased(self, x: Tensor, generator: torch.Generator) -> Tensor:
         batch, _, height, width = x.shape

@@ -77,6 +77,17 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     return TimmBackbone(model, features)
 
 
+def with_small_stem(backbone: TimmBackbone, name: str) -> None:
+    """Let a ResNet begin with a 3×3 convolution of stride 1 and no pooling. Raises `BackboneError` for any other."""
+    model = backbone.model
+    first = getattr(model, "conv1", None)
+    if not isinstance(first, nn.Conv2d) or not isinstance(getattr(model, "maxpool", None), nn.Module):
+        raise BackboneError(f"{name} does not begin with one convolution and a pooling: a small stem is for a ResNet")
+    model.conv1 = nn.Conv2d(first.in_channels, first.out_channels, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+    model.maxpool = nn.Identity()
+
+
 def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module, Arguments, int]:
     """A model with random weights that gives a map if it has one, how it was made, and its features."""
     arguments: Arguments = {"num_classes": 0, "in_chans": channels, "img_size": size}

@@ -30,11 +30,11 @@ class Checkpoint:
         Seconds trained so far.
     uniform : int
         Batches drawn so far that visit every class.
-    network, average, loss : dict
-        State of the network, of its moving average and of the loss.
+    network, average, objective : dict
+        State of the network, of its moving average and of what is trained with it: a loss, a projector, a queue.
     optimizer : dict
     means : (classes, dim) float32
-        Running mean embedding of each class.
+        Running mean embedding of each class; of none where there are no batches of look-alikes.
     best : dict
         Weights of the best moving average so far.
     best_score : float
@@ -47,7 +47,7 @@ class Checkpoint:
     uniform: int
     network: Tensors
     average: Tensors
-    loss: Tensors
+    objective: Tensors
     optimizer: dict[str, Any]
     means: Tensor
     best: Tensors

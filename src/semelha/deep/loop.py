@@ -17,11 +17,14 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from semelha.deep.augment import quarter_turns
 from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
+from semelha.deep.network import EmbeddingNet
+from semelha.deep.objective import Objective, Passes
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Pool, Sampler
 from semelha.embedders import METRIC
@@ -87,7 +90,7 @@ class Trained:
 
 
 def fit(
-    network: nn.Module,
+    network: EmbeddingNet,
     training: Part,
     validation: Part | None,
     recipe: Recipe,
@@ -99,7 +102,7 @@ def fit(
     resume: bool,
     watch: Watch,
 ) -> Trained:
-    """Train `network` and return the weights that named the held-out classes best.
+    """Train `network` and return the weights that named the held-out classes best; without such classes, the last.
 
     Raises
     ------
@@ -107,15 +110,15 @@ def fit(
         The loss is no longer finite, or a checkpoint cannot be written or read.
     """
     pool = Pool(training.classes, training.labels, recipe.quarter_turns)
-    sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=seed)
+    sampler = recipe.batches(pool, seed=seed)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # which the proxies of a loss are drawn from
-        loss_function = recipe.loss(sampler.counts, dim).to(fabric.device)
+        torch.manual_seed(seed)  # which proxies or a projector are drawn from
+        objective = recipe.objective(network, sampler, dim).to(fabric.device)
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
-    optimizer = _optimizer(network, loss_function, recipe)
-    means = torch.zeros(sampler.targets, dim)
+    optimizer = _optimizer(network, objective, recipe)
+    means = torch.zeros(sampler.targets if recipe.lookalikes else 0, dim)
     step, uniform, elapsed, best, best_score = 0, 0, 0.0, {}, -1.0
 
     checkpoint_file = folder / "checkpoint.pt"
@@ -123,13 +126,13 @@ def fit(
         saved = Checkpoint.load(checkpoint_file, plan=plan)
         network.load_state_dict(saved.network)
         average.load_state_dict(saved.average)
-        loss_function.load_state_dict(saved.loss)
+        objective.load_state_dict(saved.objective)
         optimizer.load_state_dict(saved.optimizer)
         step, uniform, elapsed, means = saved.step, saved.uniform, saved.elapsed, saved.means
         best, best_score = saved.best, saved.best_score
 
-    forward, optimizer = fabric.setup(network, optimizer)
-    cached = recipe.cached()
+    forward, optimizer = fabric.setup(objective.trained(network), optimizer)
+    passes = Passes(forward, recipe.cached(), fabric.backward, fabric.autocast)
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
@@ -140,25 +143,29 @@ def fit(
                 group["lr"] = group["pace"] * _schedule(step, done, recipe)
 
             batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
-            pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step], coarse=done < recipe.coarse)
+            coarse = done < recipe.coarse
+            pixels = _views(batch, training, objective.views, recipe, fabric.device, [seed, step], coarse=coarse)
+            targets = torch.from_numpy(batch.targets).to(fabric.device)
             optimizer.zero_grad(set_to_none=True)
             with _drawing_from([seed, 5, step], fabric.device):
-                loss, embeddings = cached.backward(forward, pixels, targets, loss_function, fabric.backward)
+                loss, embeddings = objective.backward(passes, pixels, targets)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
             average.update_parameters(network)
-            _remember(means, embeddings.float().cpu(), torch.from_numpy(batch.targets))
+            if recipe.lookalikes:
+                _remember(means, embeddings.float().cpu(), torch.from_numpy(batch.targets))
 
             step += 1
             elapsed, was = time.monotonic() - started, done
             done = _done(step, elapsed, recipe)
+            objective.after_step(network, done)
             value = float(loss)
             if not math.isfinite(value):
                 raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
             if validation is not None and _due(was, done):
-                score = _validate(average.module, validation, metric_of(loss_function), fabric.device)
+                score = _validate(average.module, validation, metric_of(objective), fabric.device)
                 if score >= best_score:
-                    best, best_score = _weights(average.module, loss_function), score
+                    best, best_score = _weights(average.module, objective), score
                 last_saved = -math.inf
             speed = len(batch.pictures) / (time.monotonic() - before)
             rate = optimizer.param_groups[0]["lr"]
@@ -174,7 +181,7 @@ def fit(
                     uniform=uniform,
                     network=_copy(network),
                     average=_copy(average),
-                    loss=_copy(loss_function),
+                    objective=_copy(objective),
                     optimizer=optimizer.state_dict(),
                     means=means,
                     best=best,
@@ -182,9 +189,9 @@ def fit(
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
             watch(moment)
-    weights = best or _weights(average.module, loss_function)
-    arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(loss_function).arrays()}
-    metric = metric_of(loss_function).with_arrays(arrays)
+    weights = best or _weights(average.module, objective)
+    arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(objective).arrays()}
+    metric = metric_of(objective).with_arrays(arrays)
     return Trained(weights, metric, best_score if best else None, step, elapsed)
 
 
@@ -211,16 +218,16 @@ def _next_batch(
     return sampler.batch(uniform), uniform + 1
 
 
-def _load(
-    batch: Batch, training: Part, recipe: Recipe, device: torch.device, seed: list[int], *, coarse: bool
-) -> tuple[Tensor, Tensor]:
-    """The batch on the device, turned and augmented: pixels (batch, channels, side, side), targets (batch,)."""
+def _views(
+    batch: Batch, training: Part, views: int, recipe: Recipe, device: torch.device, seed: list[int], *, coarse: bool
+) -> Tensor:
+    """The batch on the device, turned, and augmented as often as asked: (views · batch, channels, side, side)."""
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)
-    generator = torch.Generator(device).manual_seed(_number(seed))
-    pixels = recipe.augmentation(quarter_turns(raw, torch.from_numpy(batch.turns).to(device)), generator)
+    turned = quarter_turns(raw, torch.from_numpy(batch.turns).to(device)).repeat(views, 1, 1, 1)
+    pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_number(seed)))
     if coarse:
         pixels = F.interpolate(pixels, scale_factor=2 / 3, mode="bilinear", antialias=True)
-    return pixels.contiguous(memory_format=torch.channels_last), torch.from_numpy(batch.targets).to(device)
+    return pixels.contiguous(memory_format=torch.channels_last)
 
 
 @contextmanager
@@ -261,17 +268,28 @@ def _schedule(step: int, done: float, recipe: Recipe) -> float:
     return min(1.0, (step + 1) / max(1.0, recipe.warmup_steps)) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _optimizer(network: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels only; the proxies of a loss learn ten times faster."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
+def _optimizer(network: nn.Module, objective: Objective, recipe: Recipe) -> Optimizer:
+    """One that decays matrices and kernels only; what belongs to the objective learns at its own pace."""
     rate, decay = recipe.learning_rate, recipe.weight_decay
+    kernels, others = _kernels_and_others(network)
+    own_kernels, own_others = _kernels_and_others(objective)
     groups: list[dict[str, Any]] = [
         {"params": kernels, "weight_decay": decay, "pace": rate},
         {"params": others, "weight_decay": 0.0, "pace": rate},
-        {"params": list(loss.parameters()), "weight_decay": 0.0, "pace": 10 * rate},
+        {
+            "params": own_kernels,
+            "weight_decay": decay if objective.decays else 0.0,
+            "pace": objective.pace * rate,
+        },
+        {"params": own_others, "weight_decay": 0.0, "pace": objective.pace * rate},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate)
+    return recipe.optimizer([group for group in groups if group["params"]], lr=rate)
+
+
+def _kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """What is trained of a module."""
+    trained = [p for p in module.parameters() if p.requires_grad]
+    return [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
@@ -289,9 +307,9 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
     return update
 
 
-def _weights(network: nn.Module, loss: nn.Module) -> Tensors:
+def _weights(network: nn.Module, objective: Objective) -> Tensors:
     """What a model is made of: its network, and what was learned of its metric."""
-    arrays = metric_of(loss).arrays().items()
+    arrays = metric_of(objective).arrays().items()
     return _copy(network) | {METRIC + name: torch.from_numpy(array) for name, array in arrays}
 
 

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.backbones import timm_backbone
+from semelha.deep.backbones import timm_backbone, with_small_stem
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.pooling import Average, GeM
 from semelha.deep.small import SmallBackbone
@@ -39,6 +39,9 @@ class Network:
         How a picture becomes that square (`semelha.images.fit`).
     dim : int
         Length of the embedding.
+    stem : {"own", "small"}
+        "small": a timm ResNet begins with a 3×3 convolution that keeps the size, without pooling, as it does for
+        pictures of 32 pixels (Chen et al., ICML 2020, appendix B.9); its own leaves out 15 of 16 places there.
     pooling : {"average", "gem"}
         How a feature map becomes one vector.
     head : {"sphere", "simplex"}
@@ -54,6 +57,7 @@ class Network:
     size: int = 48
     fit: Fit = "pad"
     dim: int = 256
+    stem: Literal["own", "small"] = "own"
     pooling: Literal["average", "gem"] = "average"
     head: Literal["sphere", "simplex"] = "sphere"
     pretrained: bool | str = False
@@ -69,6 +73,10 @@ class Network:
             raise UsageError(f"fit is {self.fit!r}: it is one of {', '.join(get_args(Fit))}")
         if not 2 <= self.dim <= 8192:
             raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
+        if self.stem not in ("own", "small"):
+            raise UsageError(f"stem is {self.stem!r}: it is 'own' or 'small'")
+        if self.stem == "small" and (self.backbone == SMALL or self.pretrained):
+            raise UsageError("a small stem is for a ResNet of timm with random weights, such as resnet18")
         if self.pooling not in ("average", "gem"):
             raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
         if self.head not in ("sphere", "simplex"):
@@ -122,12 +130,30 @@ class EmbeddingNet(nn.Module):
         self.place = Simplex() if network.head == "simplex" else MetricLayer(Cosine())
 
     def forward(self, pixels: Tensor) -> Tensor:
+        vectors = self.vectors(pixels)
+        with torch.autocast(vectors.device.type, enabled=False):
+            embedding: Tensor = self.place(vectors)  # (batch, dim)
+        return embedding
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        """What the last step puts on the sphere or the simplex: (batch, dim) float32, of any length."""
         x = self.backbone(self.normalize(pixels))  # (batch, features, h, w), or (batch, features)
         if x.ndim == 4:
             x = self.pooling(x)  # (batch, features)
         with torch.autocast(x.device.type, enabled=False):
-            embedding: Tensor = self.place(self.head(x.float()))  # (batch, dim)
-        return embedding
+            vectors: Tensor = self.head(x.float())  # (batch, dim)
+        return vectors
+
+
+class Unplaced(nn.Module):
+    """A network without its last step, for a projector to go on from: pixels → vectors of any length, (batch, dim)."""
+
+    def __init__(self, network: EmbeddingNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network.vectors(pixels)
 
 
 def build(network: Network, *, seed: int) -> EmbeddingNet:
@@ -148,4 +174,6 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
         backbone = timm_backbone(
             network.backbone, channels=network.channels, pretrained=network.pretrained, size=network.size
         )
+        if network.stem == "small":
+            with_small_stem(backbone, network.backbone)
         return EmbeddingNet(network, backbone, backbone.features)

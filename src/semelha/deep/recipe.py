@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.optim import Optimizer
 
 from semelha.deep.augment import Augmentation
 from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, Together
-from semelha.deep.network import SMALL, Network
+from semelha.deep.network import SMALL, EmbeddingNet, Network
+from semelha.deep.objective import Objective, Supervised
 from semelha.deep.sampler import MPerClass, Pool, Sampler
 from semelha.errors import PictureError, UsageError
 from semelha.images import Dataset
+
+if TYPE_CHECKING:
+    from semelha.deep.ssl import SelfSupervised
 
 MANY = 400
 """Classes from which on a twentieth of them is enough to choose the best weights by."""
 
 LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
 """(pictures of each class, length of an embedding) → a loss of (embeddings, labels)."""
+
+OptimizerFactory = Callable[..., Optimizer]
+"""(groups of parameters, lr=) → an optimizer: `torch.optim.AdamW`, or another one with settings by `partial`."""
 
 
 class SamplerFactory(Protocol):
@@ -47,6 +56,10 @@ class Recipe:
     ----------
     loss : LossFactory
         Makes the loss when the classes are known.
+    method : SelfSupervised, optional
+        Learn without labels by this method of `semelha.deep.ssl`, in place of the loss: every picture is a class of its
+        own, with two views of it in a batch. `loss`, `per_class` and `sampler` are then of no use, `lookalikes` and
+        `validation` must be 0; `without_labels` sees to that.
     steps : int
         Steps of the whole schedule.
     minutes : float
@@ -63,8 +76,9 @@ class Recipe:
         Part of the batches that is made of classes near each other, once the network knows them.
     quarter_turns : bool
         Let each class, turned by 90, 180 and 270 degrees, be three more classes.
+    optimizer : OptimizerFactory
     learning_rate, weight_decay, warmup_steps, clip : float
-        AdamW; linear warm-up, then a cosine to zero; largest norm of a gradient.
+        Linear warm-up, then a cosine to zero; largest norm of a gradient.
     coarse : float
         Part of the training, from its beginning, that sees the pictures at two thirds of their side: more of them in
         the same time. For networks that take any size.
@@ -76,6 +90,7 @@ class Recipe:
     """
 
     loss: LossFactory = pairs_and_proxies
+    method: SelfSupervised | None = None
     steps: int = 8000
     minutes: float = 18.0
     batch: int = 256
@@ -84,6 +99,7 @@ class Recipe:
     sampler: SamplerFactory = MPerClass
     lookalikes: float = 0.5
     quarter_turns: bool = False
+    optimizer: OptimizerFactory = torch.optim.AdamW
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
@@ -98,11 +114,29 @@ class Recipe:
             raise UsageError("a training needs at least one step and some time: steps ≥ 1, minutes > 0")
         if self.per_class < 2 or self.batch < 2 * self.per_class:
             raise UsageError("a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class")
+        if self.method is not None and (self.lookalikes or self.validation):
+            raise UsageError("look-alikes and validation need labels: set both to 0 for a method without them")
         self.cached()
 
     def cached(self) -> GradCache:
         """Forward and backward of a batch, in chunks or at once. Raises `UsageError` for a chunk that is too small."""
-        return GradCache(self.chunk or self.batch)
+        return GradCache(self.chunk or 2 * self.batch)  # a batch of two views, if there are two
+
+    def without_labels(self, method: SelfSupervised) -> Recipe:
+        """The same for a method without labels."""
+        return replace(self, method=method, lookalikes=0.0, validation=0.0)
+
+    def batches(self, pool: Pool, *, seed: int) -> Sampler:
+        """What makes the batches. Without labels the classes of the pool are its pictures."""
+        if self.method is not None:
+            return MPerClass(pool, batch=self.batch, per_class=1, seed=seed)
+        return self.sampler(pool, batch=self.batch, per_class=self.per_class, seed=seed)
+
+    def objective(self, network: EmbeddingNet, sampler: Sampler, dim: int) -> Objective:
+        """What is trained with the network: a loss, or what a method without labels makes."""
+        if self.method is None:
+            return Supervised(self.loss(sampler.counts, dim))
+        return self.method.objective(network, dim=dim, batch=sampler.classes_per_batch, instances=len(sampler.counts))
 
 
 @dataclass(frozen=True)

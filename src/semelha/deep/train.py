@@ -6,7 +6,7 @@ import logging
 import math
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, is_dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -23,9 +23,10 @@ from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
 from semelha.deep.sampler import Pool
+from semelha.deep.ssl import SelfSupervised, recipe_without_labels
 from semelha.embedders import METRIC, Card, Model, write_model
 from semelha.errors import TrainingError, UsageError
-from semelha.images import Dataset, check_for_training, split_classes
+from semelha.images import Dataset, check_for_training, check_without_labels, split_classes
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ def train_network(
     dataset: Dataset,
     *,
     out: Path,
+    method: SelfSupervised | None = None,
     network: Network | None = None,
     recipe: Recipe | None = None,
     minutes: float | None = None,
@@ -53,9 +55,12 @@ def train_network(
     Parameters
     ----------
     dataset : Dataset
-        At least two classes, one of them with two pictures or more.
+        At least two classes, one of them with two pictures or more. With a method, eight pictures: their labels are
+        not looked at, and may be "".
     out : Path
         Where the model goes; must not exist yet.
+    method : SelfSupervised, optional
+        Learn without labels: `SimCLR()`, `MoCo()` or `MoCoV3()` of `semelha.deep.ssl`.
     network, recipe : Network, Recipe, optional
         Chosen from the pictures where not given.
     minutes : float, optional
@@ -76,9 +81,13 @@ def train_network(
     """
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
-    check_for_training(dataset)
+    method = _method(method, recipe)
+    check = check_for_training if method is None else check_without_labels
+    check(dataset)
     look = look_at(dataset, seed=seed)
     network = network or choose_network(look)
+    if method is not None:
+        recipe = (recipe or recipe_without_labels(method, look, network, len(dataset))).without_labels(method)
     recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
@@ -93,13 +102,14 @@ def train_network(
     cache = open_cache(dataset, folder, network.input_spec(), progress=watch_reading)
     for skipped in cache.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
-    check_for_training(cache.dataset)
+    check(cache.dataset)
     if not network.pretrained:
         mean, std = cache.statistics()
         network = replace(network, mean=round(mean, 4), std=round(std, 4))
         built = build(network, seed=seed)
 
     training, validation = _split(cache, recipe, seed=seed)
+    recipe = _settled(recipe, training, seed=seed)
     fabric = default_fabric(accelerator)
     trained = fit(
         built,
@@ -134,7 +144,9 @@ def publish(
     built.eval()
     size = network.size
     onnx = export_onnx(built, channels=network.channels, size=size, name=network.backbone)
-    settings = {k: v for k, v in asdict(recipe).items() if k not in ("loss", "sampler")}
+    named = ("loss", "sampler", "method", "optimizer")
+    of_labels = ("per_class", "lookalikes", "validation") if recipe.method is not None else ()
+    settings = {k: v for k, v in asdict(recipe).items() if k not in named + of_labels}
     card = Card.draft(
         name=out.name,
         input=network.input_spec(),
@@ -146,8 +158,8 @@ def publish(
         training={
             **settings,
             "minutes": recipe.minutes if math.isfinite(recipe.minutes) else None,
-            "loss": _named(recipe.loss),
-            "sampler": _named(recipe.sampler),
+            "optimizer": _named(recipe.optimizer),
+            **_what_is_learned(recipe),
             "seed": seed,
             "data": cache.dataset.name,
             "pictures": len(cache.dataset),
@@ -156,7 +168,7 @@ def publish(
             "seconds": round(trained.seconds, 1),
             "torch": torch.__version__,
         },
-        classes=list(cache.dataset.classes),
+        classes=[label for label in cache.dataset.classes if label],
         content_hashes=sorted(set(cache.hashes)),
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
@@ -165,15 +177,46 @@ def publish(
     return write_model(out, card=card, onnx=onnx, weights=weights | learned)
 
 
+def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
+    """The method that was asked for, by itself or by the recipe."""
+    if method is not None and not isinstance(method, SelfSupervised):
+        raise UsageError(f"{type(method).__name__} is no method without labels, such as SimCLR() or MoCo()")
+    return method if method is not None or recipe is None else recipe.method
+
+
 def _check(recipe: Recipe, network: Network, dataset: Dataset) -> None:
     """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
+    if recipe.method is not None:
+        if network.head != "sphere":
+            raise UsageError(f"{recipe.method.name} compares on the sphere: give the network the head 'sphere'")
+        _settled(recipe, Part(np.empty(0, np.uint8), *_numbered(np.arange(len(dataset)))), seed=0)
+        return
     labels, classes = np.unique(dataset.labels, return_inverse=True)
-    pool = Pool(classes, tuple(map(str, labels)), recipe.quarter_turns)
-    sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=0)
+    sampler = recipe.batches(Pool(classes, tuple(map(str, labels)), recipe.quarter_turns), seed=0)
     with torch.random.fork_rng(devices=[]):
         metric = metric_of(recipe.loss(sampler.counts, network.dim))
     if metric.domain == "histograms" and network.head != "simplex":
         raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
+
+
+def _settled(recipe: Recipe, training: Part, *, seed: int) -> Recipe:
+    """The recipe with all that its method left open chosen by the number of pictures, and told."""
+    if recipe.method is None:
+        return recipe
+    sampler = recipe.batches(Pool(training.classes, training.labels, recipe.quarter_turns), seed=seed)
+    method = recipe.method.settled(batch=sampler.classes_per_batch, instances=sampler.targets)
+    if method != recipe.method:
+        logger.info("%s for %d pictures: %r", method.name, sampler.targets, method)
+    return replace(recipe, method=method)
+
+
+def _what_is_learned(recipe: Recipe) -> dict[str, object]:
+    """Loss and sampler, or the method without labels and its settings, as a card keeps them."""
+    if recipe.method is None:
+        return {"loss": _named(recipe.loss), "sampler": _named(recipe.sampler)}
+    settings = recipe.method
+    assert is_dataclass(settings)
+    return {"method": recipe.method.name, "arguments": asdict(settings)}
 
 
 def _named(factory: Callable[..., object]) -> str:
@@ -203,7 +246,12 @@ def _working_folder(out: Path, *, resume: bool) -> Path:
 
 
 def _split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
-    """Training pictures, and those of the classes that the best weights are chosen by (none below 10 classes)."""
+    """Training pictures, and those of the classes that the best weights are chosen by (none below 10 classes).
+
+    Without labels all pictures, each a class of its own, and none to choose by.
+    """
+    if recipe.method is not None:
+        return Part(cache.pixels, *_numbered(np.arange(len(cache.dataset)))), None
     names, classes = np.unique(cache.dataset.labels, return_inverse=True)
     paired = [name for name, count in cache.dataset.counts().items() if count > 1]
     if recipe.validation <= 0 or len(paired) < 10:
@@ -218,6 +266,11 @@ def _split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part 
 def _part(cache: PixelCache, chosen: NDArray[np.int64]) -> Part:
     labels, classes = np.unique(cache.dataset.labels[chosen], return_inverse=True)
     return Part(cache.pixels, chosen, classes, tuple(map(str, labels)))
+
+
+def _numbered(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...]]:
+    """Rows, classes and labels of a part in which every picture is a class of its own."""
+    return rows, np.arange(len(rows)), tuple(map(str, rows))
 
 
 def default_fabric(accelerator: str) -> Fabric:

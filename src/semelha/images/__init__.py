@@ -1,6 +1,14 @@
 """Files in: safe decoding, folders and manifests, the built-in example set."""
 
-from semelha.images.dataset import Dataset, Picture, Skipped, as_rgb, check_for_training, split_classes
+from semelha.images.dataset import (
+    Dataset,
+    Picture,
+    Skipped,
+    as_rgb,
+    check_for_training,
+    check_without_labels,
+    split_classes,
+)
 from semelha.images.decode import Box, Limits, decode
 from semelha.images.fit import Fit, content_hash, encode, fit
 from semelha.images.folder import read_dataset, read_folder, read_manifest
@@ -19,6 +27,7 @@ __all__ = [
     "Skipped",
     "as_rgb",
     "check_for_training",
+    "check_without_labels",
     "content_hash",
     "decode",
     "encode",

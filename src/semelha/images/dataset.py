@@ -25,7 +25,7 @@ class Picture:
     source : Path or (h, w) or (h, w, 3) uint8
         A file, or pixels.
     label : str
-        The thing that it shows.
+        The thing that it shows; "" where that is not known.
     name : str
         Its path below the folder of the data set, or what it is called there.
     group : str, optional
@@ -155,6 +155,15 @@ def check_for_training(dataset: Dataset) -> None:
         )
     if max(dataset.counts().values()) < 2:
         raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
+
+
+def check_without_labels(dataset: Dataset, least: int = 8) -> None:
+    """Nothing, or `DatasetError` where there are too few pictures to learn from by telling each from the others."""
+    if len(dataset) < least:
+        raise DatasetError(
+            f"{dataset.name} has {len(dataset)} picture{'s' if len(dataset) != 1 else ''} that can be read: to learn "
+            f"without labels, by telling each picture from all others, takes {least} at least"
+        )
 
 
 def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:

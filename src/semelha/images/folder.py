@@ -16,14 +16,18 @@ from semelha.images.decode import Box, Limits, check_header
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
 
-def read_dataset(path: str | os.PathLike[str], *, limits: Limits = Limits(), check: bool = True) -> Dataset:
+def read_dataset(
+    path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
+) -> Dataset:
     """A folder as `read_folder` reads it, or a CSV file as `read_manifest` does."""
     if Path(path).suffix.lower() == ".csv":
-        return read_manifest(path, limits=limits, check=check)
-    return read_folder(path, limits=limits, check=check)
+        return read_manifest(path, labelled=labelled, limits=limits, check=check)
+    return read_folder(path, labelled=labelled, limits=limits, check=check)
 
 
-def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), check: bool = True) -> Dataset:
+def read_folder(
+    path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
+) -> Dataset:
     """Read `path/class/…/picture`: every folder in `path` is a class, what lies below it shows that class.
 
     Whatever is found in a class folder and cannot be used is listed in the result's `skipped`, and so are
@@ -32,6 +36,8 @@ def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), chec
     Parameters
     ----------
     path : path
+    labelled : bool
+        False: pictures beside the class folders are taken too, with the label "", and there may be no such folders.
     limits : Limits
     check : bool
         Look at the header of every file now. A picture that is damaged further in is found when it is
@@ -58,11 +64,17 @@ def read_folder(path: str | os.PathLike[str], *, limits: Limits = Limits(), chec
     found: list[Picture] = []
     folders = [entry for entry in entries if entry.is_dir()]
     loose = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
-    skipped = [Skipped(_text(file.name), "it lies beside the class folders: it has no class") for file in loose]
+    skipped: list[Skipped] = []
+    if labelled:
+        skipped = [Skipped(_text(file.name), "it lies beside the class folders: it has no class") for file in loose]
+    else:
+        found = [Picture(source=file, label="", name=_text(file.name)) for file in loose]
     for folder in folders:
         for file in _files(folder, root, skipped):
             name = _text(file.relative_to(root).as_posix())
             found.append(Picture(source=file, label=_text(folder.name), name=name))
+    if not found and not labelled:
+        raise DatasetError(f"{root} holds no pictures")
     if not found:
         what = "pictures but no class folders" if loose else "no pictures in class folders"
         raise DatasetError(
@@ -76,6 +88,7 @@ def read_manifest(
     path: str | os.PathLike[str],
     *,
     root: str | os.PathLike[str] | None = None,
+    labelled: bool = True,
     limits: Limits = Limits(),
     check: bool = True,
 ) -> Dataset:
@@ -87,6 +100,8 @@ def read_manifest(
         UTF-8, with a header line. A box is `left top right bottom`, pixels of the upright picture.
     root : path, optional
         What relative paths are relative to; the manifest's folder if not given.
+    labelled : bool
+        False: the column of the labels may be missing, and its cells empty.
     limits, check
         As for `read_folder`.
 
@@ -99,7 +114,7 @@ def read_manifest(
     base = Path(root) if root is not None else file.parent
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
-            found = list(_rows(csv.DictReader(opened), base, file))
+            found = list(_rows(csv.DictReader(opened), base, file, labelled))
     except OSError as error:
         raise DatasetError(f"the manifest {file} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -110,17 +125,17 @@ def read_manifest(
     return _checked(file.stem, labels, found, [], limits, check)
 
 
-def _rows(reader: csv.DictReader[str], base: Path, file: Path) -> Iterator[Picture]:
+def _rows(reader: csv.DictReader[str], base: Path, file: Path, labelled: bool) -> Iterator[Picture]:
     columns = reader.fieldnames or []
-    label = next((name for name in ("label", "class") if name in columns), None)
-    if "path" not in columns or label is None:
+    label = next((name for name in ("label", "class") if name in columns), "label")
+    if "path" not in columns or (labelled and label not in columns):
+        wanted = "'path' and 'label', with commas between" if labelled else "'path'"
         raise DatasetError(
-            f"the manifest {file} has the columns {', '.join(columns) or '(none)'}: "
-            "its first line must name 'path' and 'label', with commas between"
+            f"the manifest {file} has the columns {', '.join(columns) or '(none)'}: its first line must name {wanted}"
         )
     for row in reader:
         cell = {column: (row.get(column) or "").strip() for column in ("path", label, "group", "split", "box")}
-        if not cell["path"] or not cell[label]:
+        if not cell["path"] or (labelled and not cell[label]):
             missing = label if cell["path"] else "path"
             raise DatasetError(f"line {reader.line_num} of {file} has no {missing}")
         yield Picture(

@@ -1,0 +1,118 @@
+"""What a training lowers, with what belongs to it beside the network: proxies, or a projector, a queue."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from semelha.deep.gradcache import GradCache
+from semelha.deep.network import EmbeddingNet
+
+
+@dataclass(frozen=True, eq=False)
+class Passes:
+    """How a batch goes through the network, forward and backward.
+
+    Attributes
+    ----------
+    network : nn.Module
+        What `Objective.trained` gave, set up for the device and its precision.
+    cached : GradCache
+    backward : callable
+        From a scalar to gradients, such as the `backward` of Lightning Fabric.
+    autocast : callable
+        A context in the precision of the device, for other networks, such as Fabric's `autocast`.
+    """
+
+    network: nn.Module
+    cached: GradCache
+    backward: Callable[[Tensor], None]
+    autocast: Callable[[], AbstractContextManager[Any]]
+
+    def both(
+        self, network: nn.Module, pixels: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Add the gradient of `loss(network(pixels), labels)`: its value, and the vectors, without a gradient.
+
+        `network` is the attribute of that name, or what calls it.
+        """
+        return self.cached.backward(network, pixels, labels, loss, self.backward)
+
+
+class Objective(nn.Module, ABC):
+    """From a batch to a value and gradients, and what there is to do after a step.
+
+    All that it learns or remembers is in its state, which goes into every checkpoint; all that it draws by chance comes
+    from torch's own generator, which the loop has seeded for this step.
+
+    Attributes
+    ----------
+    views : int
+        How many changed copies of each picture it takes.
+    pace : float
+        How much faster than the network its parameters learn.
+    decays : bool
+        Whether its matrices decay like those of the network.
+    """
+
+    views: int
+    pace: float
+    decays: bool
+
+    @abstractmethod
+    def trained(self, network: EmbeddingNet) -> nn.Module:
+        """What of the network is at work in a training, with the parameters of the network."""
+
+    @abstractmethod
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the gradient of a batch to all parameters.
+
+        Parameters
+        ----------
+        passes : Passes
+        pixels : (views · batch, channels, height, width)
+            The first views of all pictures, then the second ones.
+        targets : (batch,) int64
+            The class of each picture; its own number where there are no labels.
+
+        Returns
+        -------
+        Tensor, (vectors, dim)
+            The value, and what the network gave, without a gradient.
+        """
+
+    @abstractmethod
+    def after_step(self, network: EmbeddingNet, done: float) -> None:
+        """To be called when the optimizer has moved `network`; `done` is the part of the training behind it, 0 to 1."""
+
+
+class Supervised(Objective):
+    """A loss of (embeddings, labels) on one view of each picture.
+
+    Parameters
+    ----------
+    loss : nn.Module
+        Its parameters, such as proxies, learn ten times faster than the network.
+    """
+
+    views = 1
+    pace = 10.0
+    decays = False
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def trained(self, network: EmbeddingNet) -> nn.Module:
+        return network
+
+    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        return passes.both(passes.network, pixels, targets, self.loss)
+
+    def after_step(self, network: EmbeddingNet, done: float) -> None:
+        """Nothing."""

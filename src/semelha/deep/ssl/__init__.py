@@ -1,0 +1,19 @@
+"""Learning without labels: each picture is told from all others, however it is changed."""
+
+from semelha.deep.ssl.method import SelfSupervised
+from semelha.deep.ssl.moco import MoCo
+from semelha.deep.ssl.moco_v3 import MoCoV3
+from semelha.deep.ssl.named import METHODS
+from semelha.deep.ssl.recipes import recipe_without_labels, with_lars, with_sgd
+from semelha.deep.ssl.simclr import SimCLR
+
+__all__ = [
+    "METHODS",
+    "MoCo",
+    "MoCoV3",
+    "SelfSupervised",
+    "SimCLR",
+    "recipe_without_labels",
+    "with_lars",
+    "with_sgd",
+]
