@@ -1,0 +1,92 @@
+"""A picture seen again a little differently: turned, nearer, farther, to one side, in a mirror."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semelha.errors import UsageError
+
+
+@dataclass(frozen=True)
+class View:
+    """How a picture is seen.
+
+    Parameters
+    ----------
+    turn : float
+        Degrees, counter-clockwise.
+    scale : float
+        What is seen becomes so many times as large; 0.25 to 4.
+    right, down : float
+        It moves so far, as a part of the sides; −0.5 to 0.5.
+    mirror : bool
+        Left and right change places.
+    """
+
+    turn: float = 0.0
+    scale: float = 1.0
+    right: float = 0.0
+    down: float = 0.0
+    mirror: bool = False
+
+    def __post_init__(self) -> None:
+        if not (0.25 <= self.scale <= 4 and abs(self.right) <= 0.5 and abs(self.down) <= 0.5 and abs(self.turn) <= 360):
+            raise UsageError(f"{self} shows too little of a picture: scale 0.25 to 4, right and down −0.5 to 0.5")
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The picture so seen: (h, w, channels) uint8 → the same shape. What lay outside is as the nearest border."""
+        if self == View():
+            return pixels
+        height, width, channels = pixels.shape
+        rim = math.ceil(0.75 * max(height, width))
+        cos, sin = math.cos(math.radians(self.turn)) / self.scale, math.sin(math.radians(self.turn)) / self.scale
+        across, along = (cos, -sin), (sin, cos)  # Pillow asks where each pixel comes from
+        if self.mirror:
+            across, along = (-cos, -sin), (-sin, cos)
+        x, y = width / 2 * (1 + 2 * self.right), height / 2 * (1 + 2 * self.down)
+        data = (
+            *across,
+            width / 2 + rim - across[0] * x - across[1] * y,
+            *along,
+            height / 2 + rim - along[0] * x - along[1] * y,
+        )
+        padded = np.pad(pixels, ((rim, rim), (rim, rim), (0, 0)), mode="edge")
+        image = Image.fromarray(padded[:, :, 0] if channels == 1 else padded)
+        seen = image.transform((width, height), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
+        return np.asarray(seen).reshape(pixels.shape)
+
+
+LADDER = (
+    View(),
+    View(turn=6.0),
+    View(turn=-6.0),
+    View(scale=1.1),
+    View(scale=0.9),
+    View(right=0.04),
+    View(right=-0.04),
+    View(down=0.04),
+    View(down=-0.04),
+)
+"""Views in the order in which they are taken; the first is the picture as it is."""
+
+
+def first_views(count: int, *, mirror: bool) -> tuple[View, ...]:
+    """The first `count` views: with `mirror`, each is followed by the same in a mirror.
+
+    Raises
+    ------
+    UsageError
+        There are not that many.
+    """
+    most = len(LADDER) * (2 if mirror else 1)
+    if not 1 <= count <= most:
+        raise UsageError(f"views is {count}: there are 1 to {most}" + ("" if mirror else ", or twice as many mirrored"))
+    if not mirror:
+        return LADDER[:count]
+    both = [View(one.turn, one.scale, one.right, one.down, side) for one in LADDER for side in (False, True)]
+    return tuple(both[:count])
