@@ -9,11 +9,19 @@ if TYPE_CHECKING:
     from semelha.evaluation.assess import evaluate
     from semelha.evaluation.protocol import Protocol
     from semelha.evaluation.report import write_report
+    from semelha.evaluation.rerank import KReciprocal, QueryExpansion
     from semelha.evaluation.result import Evaluation
 
-__all__ = ["Evaluation", "Protocol", "evaluate", "write_report"]
+__all__ = ["Evaluation", "KReciprocal", "Protocol", "QueryExpansion", "evaluate", "write_report"]
 
-_HOMES = {"Evaluation": "result", "Protocol": "protocol", "evaluate": "assess", "write_report": "report"}
+_HOMES = {
+    "Evaluation": "result",
+    "KReciprocal": "rerank",
+    "Protocol": "protocol",
+    "QueryExpansion": "rerank",
+    "evaluate": "assess",
+    "write_report": "report",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.metrics import Metric
-
 Labels = NDArray[Any]
 Groups = NDArray[Any] | None
+
+
+class Comparison(Protocol):
+    """What compares rows: a `Metric`, or what else tells how far apart they are."""
+
+    def pairwise(self, q: Any, s: Any) -> Any:
+        """Distances of every row of q to every row of s: (n, …), (m, …) → (n, m)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +48,7 @@ def blocks(
     references: NDArray[np.floating[Any]] | None,
     reference_labels: Labels | None,
     *,
-    metric: Metric,
+    metric: Comparison,
     query_groups: Groups = None,
     reference_groups: Groups = None,
     size: int = 1024,

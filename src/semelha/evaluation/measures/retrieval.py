@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.blocks import Block, Groups, Labels, blocks
-from semelha.metrics import Metric
+from semelha.evaluation.measures.blocks import Block, Comparison, Groups, Labels, blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ def retrieval(
     references: NDArray[np.floating[Any]] | None = None,
     reference_labels: Labels | None = None,
     *,
-    metric: Metric,
+    metric: Comparison,
     query_groups: Groups = None,
     reference_groups: Groups = None,
     ks: Sequence[int] = (1, 5, 10),
@@ -64,7 +63,7 @@ def retrieval(
     ----------
     queries, references : (n, d), (m, d) float
     query_labels, reference_labels : (n,), (m,)
-    metric : Metric
+    metric : Metric or Comparison
     query_groups, reference_groups : (n,), (m,), optional
         None in them belongs to no group.
     ks : sequence of int
@@ -93,7 +92,7 @@ def retrieval(
     ):
         rows = slice(part.start, part.start + len(part.distances))
         relevant = part.same.sum(axis=1)  # (queries,) R of each
-        order, ordered = _nearest(part, max(kept, int(relevant.max(initial=1))))
+        order, ordered = nearest_in(part, max(kept, int(relevant.max(initial=1))))
         hits = np.take_along_axis(part.same, order, axis=1)  # (queries, deep)
         width = min(kept, order.shape[1])
         nearest[rows, :width] = np.where(np.isfinite(ordered), order, -1)[:, :width]
@@ -113,7 +112,7 @@ def retrieval(
     )
 
 
-def _nearest(part: Block, deep: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest_in(part: Block, deep: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The `deep` nearest references of each query and their distances, infinite for those not allowed."""
     values = np.where(part.allowed, part.distances, np.float32(np.inf))
     deep = min(deep, values.shape[1])
