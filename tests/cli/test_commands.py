@@ -20,7 +20,19 @@ from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
 from semelha.images import glyphs
 
-COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "index", "evaluate", "doctor"]
+COMMANDS = [
+    "demo",
+    "train",
+    "derive",
+    "embed",
+    "enroll",
+    "identify",
+    "verify",
+    "calibrate",
+    "index",
+    "evaluate",
+    "doctor",
+]
 SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
 
 
@@ -215,6 +227,27 @@ def test_errors_print_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "doctor")["problems"] == []
+
+
+def test_a_derived_model_is_used_as_any_other(
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joined, shop = tmp_path / "joined", tmp_path / "shop"
+    words = ["--views", "4", "--mirror", "--weight", "2", "--weight", "1"]
+    assert answer(capsys, "derive", tiny.folder, tiny.folder, "--out", joined, *words)["dim"] == 16
+    assert run(capsys, "enroll", shop, "--model", joined, "--from", photos)[0] == 0
+    found = answer(capsys, "identify", shop, photos / "thing 2" / "1.png")
+    assert found["identifications"][0]["subject"] == "thing 2"
+    status, out, _ = run(capsys, "derive", joined, "--out", tmp_path / "again", "--views", "2")
+    assert (status, "16 numbers" in out) == (0, True)
+    assert run(capsys, "derive", tiny.folder, "--out", joined)[0] == 1
+
+
+def test_an_evaluation_ranks_a_second_time(tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("query-expansion", "k-reciprocal"):
+        found = answer(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--rerank", name)
+        assert found["r_at_1"] == 1
+        assert any("ranked a second time" in note for note in found["notes"])
 
 
 def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

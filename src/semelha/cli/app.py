@@ -11,7 +11,7 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import demo, doctor, galleries, indexes, models
+from semelha.cli import demo, derived, doctor, galleries, indexes, models
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -25,6 +25,7 @@ app = Typer(
 )
 app.command("demo")(demo.demo)
 app.command("train")(models.train)
+app.command("derive")(derived.derive)
 app.command("embed")(models.embed)
 app.command("enroll")(galleries.enroll)
 app.command("identify")(galleries.identify)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,10 +20,21 @@ from semelha.cli.losses import Loss, MetricName, MiningName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
-from semelha.evaluation import Evaluation, write_report
+from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion, write_report
 from semelha.evaluation import evaluate as run_evaluation
+from semelha.evaluation.rerank import Rerank
 from semelha.features import FEATURES
 from semelha.images import Dataset, read_dataset
+
+
+class RerankName(StrEnum):
+    """The second rankings by name."""
+
+    expansion = "query-expansion"
+    reciprocal = "k-reciprocal"
+
+
+RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
 
 Seed = Annotated[int, Option(help="Seed of every random draw.")]
 
@@ -181,6 +193,10 @@ def evaluate(
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest (its splits are honored).")],
     fpir: Annotated[float, Option(help="Rate of strangers named that is wanted.", min=0.0, max=1.0)] = 0.01,
     report: Annotated[Path | None, Option(help="HTML report to write.")] = None,
+    rerank: Annotated[
+        RerankName | None,
+        Option(help=f"Rank what was found a second time: {', '.join(RerankName)}.", metavar="NAME"),
+    ] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
     seed: Seed = 0,
     json: Json = False,
@@ -201,7 +217,15 @@ def evaluate(
                 bars[name] = bar(name.replace("_", " "))
             bars[name](done, total)
 
-        found = run_evaluation(embedder, read(folder), baselines=others, fpir=fpir, seed=seed, progress=show)
+        found = run_evaluation(
+            embedder,
+            read(folder),
+            baselines=others,
+            fpir=fpir,
+            seed=seed,
+            rerank=None if rerank is None else RERANKS[rerank],
+            progress=show,
+        )
     found = replace(found, notes=(*found.notes, *notes, *seen_before(embedder, found.dataset)))
     if report is not None:
         write_report(found, report, card=embedder.card)
