@@ -13,7 +13,7 @@ from semelha.images import Dataset
 
 if TYPE_CHECKING:
     from semelha.deep import Network
-    from semelha.deep.recipe import Recipe, SamplerFactory
+    from semelha.deep.recipe import Look, Recipe, SamplerFactory
 
 
 class Pooling(StrEnum):
@@ -24,8 +24,9 @@ class Pooling(StrEnum):
 
 
 class Method(StrEnum):
-    """The learners without a network, by name."""
+    """What learns without a network, by name, and what learns nothing at all."""
 
+    none = "none"
     pca = "pca-whitening"
     lda = "lda"
     rca = "rca"
@@ -82,6 +83,10 @@ class Asked:
     batch: int | None = None
     chunk: int | None = None
     steps: int | None = None
+    learning_rate: float | None = None
+    layer_decay: float | None = None
+    freeze: float | None = None
+    teaching: float | None = None
 
 
 def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, Recipe]:
@@ -95,21 +100,12 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         Words that do not go together.
     """
     try:
-        from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+        from semelha.deep.recipe import Recipe, choose_recipe, look_at
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     loss = _loss(asked)
     look = look_at(dataset, seed=seed)
-    of_network = {
-        "backbone": asked.backbone,
-        "pretrained": True if asked.pretrained == "yes" else asked.pretrained,
-        "size": asked.size,
-        "channels": asked.channels,
-        "dim": asked.dim,
-        "pooling": None if asked.pooling is None else asked.pooling.value,
-        "head": None if loss is None else loss.head,
-    }
-    network = replace(choose_network(look), **_given(of_network))
+    network = _network(look, asked, loss)
     recipe = choose_recipe(look, network, len(dataset.classes), len(dataset), batch=asked.batch or Recipe.batch)
     # Who names another sampler wants its batches, and no look-alikes between them.
     alike = None if asked.sampler in (None, SamplerName.perclass) else 0.0
@@ -119,10 +115,43 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         "lookalikes": alike,
         "chunk": asked.chunk,
         "steps": asked.steps,
+        "learning_rate": asked.learning_rate,
+        "layer_decay": asked.layer_decay,
+        "freeze": asked.freeze,
+        "teaching": asked.teaching,
     }
     if asked.memory is not None and asked.memory < recipe.batch:
         raise UsageError(f"--memory is {asked.memory}: it must hold a batch, {recipe.batch}, or more")
     return network, replace(recipe, **_given(of_recipe))
+
+
+def plan_frozen(dataset: Dataset, seed: int, asked: Asked) -> Network:
+    """The network that nothing is learned on. Raises `MissingExtra`, or `UsageError` for words of a training."""
+    try:
+        from semelha.deep.recipe import look_at
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'a network needs {error.name}: pip install "semelha[train]"') from error
+    of_network = Asked(asked.backbone, asked.pretrained, asked.size, asked.channels, pooling=asked.pooling)
+    if asked != of_network:
+        raise UsageError(
+            "--method none learns nothing: beside it are --backbone, --pretrained, --size, --channels and --pooling"
+        )
+    return _network(look_at(dataset, seed=seed), asked, None)
+
+
+def _network(look: Look, asked: Asked, loss: ChosenLoss | None) -> Network:
+    from semelha.deep.recipe import choose_network
+
+    pretrained = True if asked.pretrained == "yes" else asked.pretrained or False
+    of_network = {
+        "size": asked.size,
+        "channels": asked.channels,
+        "dim": asked.dim,
+        "pooling": None if asked.pooling is None else asked.pooling.value,
+        "head": None if loss is None else loss.head,
+    }
+    network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained)
+    return replace(network, **_given(of_network))
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rich.table import Table
 from typer import Argument, Option
 
 import semelha
-from semelha.cli.choices import Asked, FeatureName, Method, Pooling, SamplerName, plan
+from semelha.cli.choices import Asked, FeatureName, Method, Pooling, SamplerName, plan, plan_frozen
 from semelha.cli.losses import Loss, MetricName, MiningName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
@@ -80,6 +80,20 @@ def train(
     separator: Annotated[
         str | None, Option(help="What ends the family in a label (hierarchical batches).", show_default="/")
     ] = None,
+    learning_rate: Annotated[
+        float | None, Option(help="Of the last layer.", show_default="0.003, pretrained 0.0003", min=0.0)
+    ] = None,
+    layer_decay: Annotated[
+        float | None,
+        Option(help="Each layer learns so much slower than the next.", show_default="1, pretrained 0.75", max=1.0),
+    ] = None,
+    freeze: Annotated[
+        float | None, Option(help="First part of the backbone that stays as it is; 1: all of it.", min=0.0, max=1.0)
+    ] = None,
+    teacher: Annotated[Path | None, Option(help="Model whose similarities are learned too.")] = None,
+    teaching: Annotated[
+        float | None, Option(help="How much the teacher counts beside the loss.", show_default="1", min=0.0)
+    ] = None,
     method: Annotated[
         Method | None,
         Option(help=f"Learn a distance without a network: {', '.join(Method)}.", metavar="NAME"),
@@ -94,6 +108,8 @@ def train(
     Example: semelha train photos --out model
 
     Example: semelha train photos --out model --method gmml --features hog
+
+    Example: semelha train photos --out model --method none --backbone resnet18 --pretrained yes
     """
     asked = Asked(
         backbone=backbone,
@@ -111,17 +127,26 @@ def train(
         batch=batch,
         chunk=chunk,
         steps=steps,
+        learning_rate=learning_rate,
+        layer_decay=layer_decay,
+        freeze=freeze,
+        teaching=teaching,
     )
-    of_network = asked != Asked() or resume or minutes is not None or device != "auto"
-    if method is not None and of_network:
+    of_training = resume or minutes is not None or device != "auto" or teacher is not None
+    if method is not None and (of_training or (method != Method.none and asked != Asked())):
         raise UsageError(
-            "--method learns without a network: leave out --resume, --minutes, --loss, --device and the network"
+            "--method trains no network: leave out --resume, --minutes, --loss, --device, --teacher and the network"
         )
-    if method is None and (features is not None or on is not None):
+    if teaching is not None and teacher is None:
+        raise UsageError("--teaching says how much a teacher counts: name one with --teacher MODEL")
+    if method in (None, Method.none) and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add --method, such as --method gmml")
     dataset = read(folder)
     start = time.monotonic()
-    if method is not None:
+    if method == Method.none:
+        network = plan_frozen(dataset, seed, asked)
+        model = semelha.train(dataset, out=out, method=method.value, network=network, seed=seed)
+    elif method is not None:
         chosen = None if features is None else FEATURES[features]()
         with progress_bars() as bar, told_warnings():
             model = semelha.train(
@@ -141,6 +166,7 @@ def train(
                 out=out,
                 network=network,
                 recipe=recipe,
+                teacher=teacher,
                 minutes=minutes,
                 seed=seed,
                 resume=resume,
@@ -154,7 +180,10 @@ def train(
     if json:
         print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})
         return
-    stdout.print(f"[bold]{escape(str(out))}[/] learned from {card.training['pictures']:,} pictures of "
+    if method == Method.none:
+        stdout.print(f"[bold]{escape(str(out))}[/] makes {model.dim} features of a picture; nothing was learned.")
+    else:
+        stdout.print(f"[bold]{escape(str(out))}[/] learned from {card.training['pictures']:,} pictures of "
                  f"{len(dataset.classes):,} classes in {card.training['seconds'] / 60:.1f} minutes"
                  + ("." if score is None else f"; R@1 {score:.3f} on classes held out."))  # fmt: skip
     stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")

@@ -21,9 +21,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from semelha.deep.augment import quarter_turns
 from semelha.deep.checkpoint import Checkpoint, Tensors
+from semelha.deep.layers import paces
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Pool, Sampler
+from semelha.deep.teacher import beside
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.evaluation.measures import retrieval
@@ -63,16 +65,25 @@ class Part:
         Which of them, and the class of each, 0 to C − 1.
     labels : tuple of str
         What each class is called.
+    lessons : (turns, all, d) float32, optional
+        What a teacher makes of each picture, turned by none or more quarter turns.
     """
 
     pixels: NDArray[np.uint8]
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
     labels: tuple[str, ...]
+    lessons: NDArray[np.float32] | None = None
 
     def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
         """The pictures at `places` of this part: (len(places), channels, size, size)."""
         return np.asarray(self.pixels[self.rows[places]])
+
+    def taught(self, batch: Batch, device: torch.device) -> Tensor | None:
+        """What a teacher makes of a batch: (batch, d); None without one."""
+        if self.lessons is None:
+            return None
+        return torch.from_numpy(self.lessons[batch.turns, self.rows[batch.pictures]]).to(device)
 
 
 @dataclass(frozen=True)
@@ -142,8 +153,9 @@ def fit(
             batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
             pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step], coarse=done < recipe.coarse)
             optimizer.zero_grad(set_to_none=True)
+            objective = beside(loss_function, training.taught(batch, fabric.device), recipe.teaching)
             with _drawing_from([seed, 5, step], fabric.device):
-                loss, embeddings = cached.backward(forward, pixels, targets, loss_function, fabric.backward)
+                loss, embeddings = cached.backward(forward, pixels, targets, objective, fabric.backward)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
             average.update_parameters(network)
@@ -262,15 +274,17 @@ def _schedule(step: int, done: float, recipe: Recipe) -> float:
 
 
 def _optimizer(network: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels only; the proxies of a loss learn ten times faster."""
-    trained = [p for p in network.parameters() if p.requires_grad]
-    kernels, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
-    rate, decay = recipe.learning_rate, recipe.weight_decay
+    """AdamW that decays matrices and kernels only; deep layers may learn faster, the proxies of a loss ten times."""
+    rate, pace = recipe.learning_rate, paces(network, recipe.layer_decay)
+    alike: dict[tuple[float, float], list[Tensor]] = {}
+    for name, weight in network.named_parameters():
+        if weight.requires_grad:
+            decay = recipe.weight_decay if weight.ndim > 1 else 0.0
+            alike.setdefault((decay, rate * pace[name]), []).append(weight)
     groups: list[dict[str, Any]] = [
-        {"params": kernels, "weight_decay": decay, "pace": rate},
-        {"params": others, "weight_decay": 0.0, "pace": rate},
-        {"params": list(loss.parameters()), "weight_decay": 0.0, "pace": 10 * rate},
+        {"params": weights, "weight_decay": decay, "pace": own} for (decay, own), weights in alike.items()
     ]
+    groups.append({"params": list(loss.parameters()), "weight_decay": 0.0, "pace": 10 * rate})
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate)
 
 

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from semelha.deep.cache import PixelCache, open_cache
 from semelha.deep.checkpoint import describe
 from semelha.deep.export import export_onnx
+from semelha.deep.layers import freeze
 from semelha.deep.loop import Part, Trained, Watch, fit
 from semelha.deep.metric_layer import metric_of
-from semelha.deep.network import SMALL, EmbeddingNet, Network, build
+from semelha.deep.network import SMALL, EmbeddingNet, Network, build, with_statistics
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
 from semelha.deep.sampler import Pool
+from semelha.deep.teacher import check_teacher, lessons
 from semelha.embedders import METRIC, Card, Model, write_model
 from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset, check_for_training, split_classes
@@ -38,6 +40,7 @@ def train_network(
     out: Path,
     network: Network | None = None,
     recipe: Recipe | None = None,
+    teacher: Model | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -58,6 +61,8 @@ def train_network(
         Where the model goes; must not exist yet.
     network, recipe : Network, Recipe, optional
         Chosen from the pictures where not given.
+    teacher : Model, optional
+        Compared by cosine; its similarities between the pictures of a batch are learned too.
     minutes : float, optional
         In place of the recipe's.
     seed : int
@@ -82,10 +87,9 @@ def train_network(
     recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
-    _check(recipe, network, dataset)
-    folder = _working_folder(out, resume=resume)
-
     built = build(network, seed=seed)
+    _check(recipe, network, built.dim, dataset, teacher)
+    folder = _working_folder(out, resume=resume)
     if network.backbone != SMALL:
         export_onnx(
             built, channels=network.channels, size=network.size, name=network.backbone
@@ -94,12 +98,14 @@ def train_network(
     for skipped in cache.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
     check_for_training(cache.dataset)
-    if not network.pretrained:
-        mean, std = cache.statistics()
-        network = replace(network, mean=round(mean, 4), std=round(std, 4))
-        built = build(network, seed=seed)
+    network = with_statistics(network, cache.statistics())
+    built = build(network, seed=seed)
+    freeze(built, recipe.freeze)
 
     training, validation = _split(cache, recipe, seed=seed)
+    if teacher is not None:
+        turns = 4 if recipe.quarter_turns else 1
+        training = replace(training, lessons=lessons(teacher, cache.dataset, turns, progress=watch_reading))
     fabric = default_fabric(accelerator)
     trained = fit(
         built,
@@ -108,13 +114,13 @@ def train_network(
         recipe,
         fabric=fabric,
         folder=folder,
-        plan=describe(network, recipe, seed, *cache.hashes),
+        plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *cache.hashes),
         seed=seed,
         resume=resume,
         watch=watch or (lambda moment: None),
     )
     built.load_state_dict(trained.weights)
-    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, seed=seed)
+    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
     for name in ("checkpoint.pt", "pixels.u8", "pixels.json"):
         (folder / name).unlink(missing_ok=True)
     return model
@@ -129,18 +135,20 @@ def publish(
     trained: Trained,
     recipe: Recipe,
     seed: int,
+    teacher: Model | None = None,
 ) -> Model:
     """Write the model folder: the graph for use anywhere, the weights for training on, the card for people."""
     built.eval()
     size = network.size
     onnx = export_onnx(built, channels=network.channels, size=size, name=network.backbone)
+    mean, std = network.statistics()
     settings = {k: v for k, v in asdict(recipe).items() if k not in ("loss", "sampler")}
     card = Card.draft(
         name=out.name,
         input=network.input_spec(),
-        mean=[network.mean] * network.channels,
-        std=[network.std] * network.channels,
-        dim=network.dim,
+        mean=mean,
+        std=std,
+        dim=built.dim,
         metric={"name": trained.metric.name, **trained.metric.parameters()},
         network=network.as_card(),
         training={
@@ -148,6 +156,7 @@ def publish(
             "minutes": recipe.minutes if math.isfinite(recipe.minutes) else None,
             "loss": _named(recipe.loss),
             "sampler": _named(recipe.sampler),
+            "teacher": {"name": teacher.card.name, "fingerprint": teacher.fingerprint} if teacher else None,
             "seed": seed,
             "data": cache.dataset.name,
             "pictures": len(cache.dataset),
@@ -156,8 +165,8 @@ def publish(
             "seconds": round(trained.seconds, 1),
             "torch": torch.__version__,
         },
-        classes=list(cache.dataset.classes),
-        content_hashes=sorted(set(cache.hashes)),
+        classes=sorted({*cache.dataset.classes, *(teacher.card.classes if teacher else ())}),
+        content_hashes=sorted({*cache.hashes, *(teacher.card.content_hashes if teacher else ())}),
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
     weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
@@ -165,15 +174,19 @@ def publish(
     return write_model(out, card=card, onnx=onnx, weights=weights | learned)
 
 
-def _check(recipe: Recipe, network: Network, dataset: Dataset) -> None:
+def _check(recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None) -> None:
     """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
     labels, classes = np.unique(dataset.labels, return_inverse=True)
     pool = Pool(classes, tuple(map(str, labels)), recipe.quarter_turns)
     sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=0)
     with torch.random.fork_rng(devices=[]):
-        metric = metric_of(recipe.loss(sampler.counts, network.dim))
+        metric = metric_of(recipe.loss(sampler.counts, dim))
     if metric.domain == "histograms" and network.head != "simplex":
         raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
+    if teacher is not None:
+        check_teacher(teacher)
+        if network.head != "sphere":
+            raise UsageError("a teacher tells similarities between vectors, and a simplex holds histograms")
 
 
 def _named(factory: Callable[..., object]) -> str:

@@ -140,10 +140,16 @@ class Card(BaseModel):
         card = self.model_copy(update={"files": files, "fingerprint": fingerprint, "checksum": ""})
         return card.model_copy(update={"checksum": card.own_checksum()})
 
+    def text(self) -> str:
+        """As it is written: JSON, without what cards did not have when no model was derived, where it says nothing."""
+        return self.model_dump_json(indent=1, exclude=self._unheard_of()) + "\n"
+
     def own_checksum(self) -> str:
-        """SHA-256 of the card, its `checksum` left out, and what cards did not have when there was no `derived`."""
-        absent = {"checksum"} if self.derived else {"checksum", "derived"}
-        return _digest(json.loads(self.model_dump_json(exclude=absent)))
+        """SHA-256 of the card, its `checksum` left out."""
+        return _digest(json.loads(self.model_dump_json(exclude={"checksum", *self._unheard_of()})))
+
+    def _unheard_of(self) -> set[str]:
+        return set() if self.derived else {"derived"}
 
 
 def _digest(value: object) -> str:

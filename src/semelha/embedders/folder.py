@@ -52,7 +52,7 @@ def write_folder(
     for number, part in enumerate(parts):
         contents |= {f"{PARTS}/{number}/{name}": data for name, data in _whole(part).items()}
     sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
-    contents[CARD] = (sealed.model_dump_json(indent=1) + "\n").encode()
+    contents[CARD] = sealed.text().encode()
     partial: str | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)

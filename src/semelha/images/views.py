@@ -43,21 +43,18 @@ class View:
         if self == View():
             return pixels
         height, width, channels = pixels.shape
-        rim = math.ceil(0.75 * max(height, width))
         cos, sin = math.cos(math.radians(self.turn)) / self.scale, math.sin(math.radians(self.turn)) / self.scale
-        across, along = (cos, -sin), (sin, cos)  # Pillow asks where each pixel comes from
+        turned = np.array([[cos, -sin], [sin, cos]])  # Pillow asks where each pixel comes from
         if self.mirror:
-            across, along = (-cos, -sin), (-sin, cos)
-        x, y = width / 2 * (1 + 2 * self.right), height / 2 * (1 + 2 * self.down)
-        data = (
-            *across,
-            width / 2 + rim - across[0] * x - across[1] * y,
-            *along,
-            height / 2 + rim - along[0] * x - along[1] * y,
-        )
+            turned[0] *= -1
+        sides = np.array([width, height])
+        origin = sides / 2 - turned @ (sides * [0.5 + self.right, 0.5 + self.down])
+        corners = origin + np.array([[0, 0], [width, 0], [0, height], [width, height]]) @ turned.T  # (4, 2)
+        rim = 2 + math.ceil(max(0.0, -corners.min(), (corners - sides).max()))
         padded = np.pad(pixels, ((rim, rim), (rim, rim), (0, 0)), mode="edge")
         image = Image.fromarray(padded[:, :, 0] if channels == 1 else padded)
-        seen = image.transform((width, height), Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
+        across, along = np.column_stack([turned, origin + rim]).tolist()
+        seen = image.transform((width, height), Image.Transform.AFFINE, (*across, *along), Image.Resampling.BICUBIC)
         return np.asarray(seen).reshape(pixels.shape)
 
 
