@@ -15,7 +15,7 @@ from tests.tiny_model import noise
 from typer.main import get_command
 
 from semelha.cli.app import app, main
-from semelha.embedders import Model
+from semelha.embedders import Model, load_embedder
 from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
 from semelha.images import glyphs
@@ -273,6 +273,8 @@ def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pyt
         ["--features", "hog"],
         ["--method", "magic"],
         ["--on", "x"],
+        ["--method", "gmml", "--teacher", "model"],
+        ["--method", "none", "--on", "model"],
     ],
 )
 def test_words_of_two_trainings_do_not_mix(
@@ -283,12 +285,36 @@ def test_words_of_two_trainings_do_not_mix(
     assert "method" in err
 
 
+def test_pretrained_weights_become_a_model(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a size, of the one that timm has the weights for; then enrolled and evaluated as any other."""
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("resnet10t", num_classes=10).state_dict(), tmp_path / "weights.safetensors")
+    model, shop = tmp_path / "model", tmp_path / "shop"
+    words = ["--method", "none", "--backbone", "resnet10t", "--pretrained", tmp_path / "weights.safetensors"]
+    assert answer(capsys, "train", photos, "--out", model, *words)["method"] == "none"
+    spec = load_embedder(model).card.input
+    assert spec is not None
+    assert (spec.width, spec.channels) == (timm.get_pretrained_cfg("resnet10t").input_size[-1], 3)
+    assert answer(capsys, "enroll", shop, "--model", model, "--from", photos)["subjects"] == 4
+    assert answer(capsys, "calibrate", shop, "--fpir", "0.4")["n"] == 4
+    found = answer(capsys, "identify", shop, photos / "thing 2" / "1.png")
+    assert found["identifications"][0]["candidates"][0]["subject"] == "thing 2"
+    for more in (["--loss", "triplet"], ["--dim", "8"], ["--features", "hog"], ["--minutes", "1"]):
+        status, _, err = run(capsys, "train", photos, "--out", tmp_path / "new", *words, *more)
+        assert (status, "method" in err) == (2, True)
+    missing = [*words[:-1], tmp_path / "none.pth"]
+    status, _, err = run(capsys, "train", photos, "--out", tmp_path / "new", *missing)
+    assert (status, "there is no weight file" in err) == (1, True)
+
+
 def test_names_are_those_of_the_library() -> None:
     from semelha.cli.choices import FeatureName, Method
     from semelha.features import FEATURES
     from semelha.linear import METHODS
 
-    assert {method.value for method in Method} == set(METHODS)
+    assert {method.value for method in Method} == {"none", *METHODS}
     assert {name.value for name in FeatureName} == set(FEATURES)
 
 
