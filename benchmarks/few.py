@@ -2,10 +2,10 @@
 
     python benchmarks/few.py [PHOTOS MODEL …] [--distilled STUDENT] [--one-shot] [--name omniglot]
 
-PHOTOS is a folder of class folders or a manifest. The first MODEL is the one that is measured; others are joined with
-it. The classes that a card names as trained on are what whitening learns from; all is measured on the others. R@1 and
-MAP@R: each picture searches all others. `--one-shot`: the classes are characters, `alphabet.character`, and the error of
-`benchmarks/omniglot.py` is measured too. STUDENT: a model that `semelha train --teacher` made. Without any arguments:
+PHOTOS is a folder of class folders or a manifest. The first MODEL is the one that is measured; others are joined
+with it. The classes that a card names as trained on are what whitening learns from; all is measured on the others. R@1 and
+MAP@R: each picture searches all others. `--one-shot`: the classes are characters, `alphabet.character`, and the error
+of `benchmarks/omniglot.py` is measured too. STUDENT: a model that `semelha train --teacher` made. Without any arguments:
 Omniglot and the model of `benchmarks/omniglot.py`, which is trained where there is none.
 """
 
@@ -90,6 +90,15 @@ def main() -> None:
         + "Error, R@1: what of the errors of the model as it is is left. ms: one after another, ONNX Runtime.\n\n"
     )
     write_section(f"Few examples, {arguments.name or pictures.name}", body + table(columns, rows))
+
+
+def omniglot_model(photos: Path) -> Path:
+    """That of `benchmarks/omniglot.py`, trained on all but its ten alphabets."""
+    classes = [folder.name for folder in photos.iterdir() if folder.is_dir()]
+    alphabets = sorted({alphabet_of(name) for name in classes}, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
+    with tempfile.TemporaryDirectory() as temporary:
+        link_classes(photos, Path(temporary, "twenty-alphabets"), leave_out=alphabets[:10])
+        return train(Path(temporary, "twenty-alphabets"), Path("m-omniglot"), 0)[0].folder
 
 
 def options(
