@@ -3,15 +3,16 @@
     python benchmarks/few.py [PHOTOS MODEL …] [--distilled STUDENT] [--one-shot] [--name omniglot]
 
 PHOTOS is a folder of class folders or a manifest. The first MODEL is the one that is measured; others are joined
-with it. The classes that a card names as trained on are what whitening learns from; all is measured on the others. R@1 and
-MAP@R: each picture searches all others. `--one-shot`: the classes are characters, `alphabet.character`, and the error
-of `benchmarks/omniglot.py` is measured too. STUDENT: a model that `semelha train --teacher` made. Without any arguments:
-Omniglot and the model of `benchmarks/omniglot.py`, which is trained where there is none.
+with it. The classes that a card names as trained on are what whitening learns from; all is measured on the others.
+R@1 and MAP@R: each picture searches all others. `--one-shot`: the classes are characters, `alphabet.character`, and the
+error of `benchmarks/omniglot.py` is measured too. STUDENT: a model that `semelha train --teacher` made. Without any
+arguments: Omniglot and the model of `benchmarks/omniglot.py`, which is trained where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import tempfile
 import time
@@ -24,7 +25,7 @@ import numpy as np
 
 import semelha
 from _results import table, write_section
-from omniglot import alphabet_of, interval, mean, one_shot
+from omniglot import alphabet_of, interval, link_classes, mean, one_shot, train
 from semelha.evaluation import KReciprocal, QueryExpansion
 from semelha.evaluation.measures import retrieval
 from semelha.evaluation.rerank import Rerank, searched_again
