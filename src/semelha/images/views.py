@@ -60,14 +60,14 @@ class View:
 
 LADDER = (
     View(),
-    View(turn=6.0),
-    View(turn=-6.0),
-    View(scale=1.1),
-    View(scale=0.9),
-    View(right=0.04),
-    View(right=-0.04),
-    View(down=0.04),
-    View(down=-0.04),
+    View(turn=8.0, right=0.05, down=0.05),
+    View(turn=-8.0, right=-0.05, down=-0.05),
+    View(turn=-8.0, right=0.05, down=-0.05),
+    View(turn=8.0, right=-0.05, down=0.05),
+    View(scale=1.12, down=0.05),
+    View(scale=1.12, down=-0.05),
+    View(scale=0.9, right=0.05),
+    View(scale=0.9, right=-0.05),
 )
 """Views in the order in which they are taken; the first is the picture as it is."""
 
