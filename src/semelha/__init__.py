@@ -18,6 +18,7 @@ __all__ = [
     "Picture",
     "Protocol",
     "__version__",
+    "derive",
     "errors",
     "evaluate",
     "glyphs",
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from semelha.embedders import Model, load_embedder
+    from semelha.embedders import Model, derive, load_embedder
     from semelha.evaluation import Protocol, evaluate, write_report
     from semelha.gallery import Gallery
     from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
@@ -42,6 +43,7 @@ else:
         "Model": "embedders",
         "Picture": "images",
         "Protocol": "evaluation",
+        "derive": "embedders",
         "evaluate": "evaluation",
         "glyphs": "images",
         "load_embedder": "embedders",

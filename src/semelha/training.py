@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 WITHOUT_LABELS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
 """The methods by which a network learns without labels, by name."""
+NOTHING = "none"
+"""The method that learns nothing."""
 
 
 def train(
@@ -31,6 +33,7 @@ def train(
     on: Model | str | os.PathLike[str] | None = None,
     network: Network | None = None,
     recipe: Recipe | None = None,
+    teacher: Model | str | os.PathLike[str] | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -42,7 +45,8 @@ def train(
 
     By default a network learns an embedding; that needs the extra `train`. With a `method` of `semelha.deep.ssl` it
     learns without labels. With one of `semelha.linear`, a distance is learned between features, or between the vectors
-    of a model that is there already.
+    of a model that is there already. With the method "none" nothing is learned: the features of a network as it is,
+    such as a pretrained one, become a model.
 
     Parameters
     ----------
@@ -53,13 +57,16 @@ def train(
         The model folder to make. Must not exist.
     method : learner, SelfSupervised or str, optional
         Such as `semelha.linear.GMML()` or `semelha.deep.ssl.SimCLR()`, or the name of one, "gmml" or "simclr", for its
-        default settings.
+        default settings. "none": no learning at all.
     features : Features, optional
         What a method learns on: such as `semelha.features.HOG()`, which it is if nothing is given.
     on : Model or path, optional
         The model on whose vectors a method learns, instead of features.
     network, recipe : Network, Recipe, optional
         From `semelha.deep`. Chosen from the pictures where not given.
+    teacher : Model or path, optional
+        A model whose similarities between the pictures are learned too, such as an ensemble: what it knows, in one
+        network.
     minutes : float, optional
         Wall-clock budget of the training proper (default: the recipe's own, 18). The schedule ends when its steps or
         its minutes do, whichever is sooner.
@@ -87,30 +94,36 @@ def train(
     DatasetError, TrainingError, VectorsError, BackboneError, PretrainedUnavailable
     """
     learner, unlabelled = _apart(method)
-    if learner is not None:
-        of_network = (network, recipe, minutes, resume or None, watch, None if accelerator == "auto" else accelerator)
-        if any(value is not None for value in of_network):
+    if learner is not None or method == NOTHING:
+        of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, watch)
+        if any(value is not None for value in of_network) or accelerator != "auto":
             raise UsageError(
-                "network, recipe, minutes, resume, accelerator and watch are for networks: a learner takes none of them"
+                "network, recipe, teacher, minutes, resume, accelerator and watch are for networks that learn: a "
+                'learner takes none of them, and "none" a network alone'
             )
+    if learner is not None:
         return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
     if features is not None or on is not None:
-        raise UsageError('features, and a model to learn on, need a method without a network, such as method="gmml"')
+        raise UsageError('features, and a model to learn on, need a method that learns without a network, such as "gmml"')
     # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        from semelha.deep.frozen import publish_frozen
         from semelha.deep.ssl import METHODS
         from semelha.deep.train import train_network
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] == "semelha":
             raise
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
+    if method == NOTHING:
+        return publish_frozen(_pictures(dataset), out=Path(out), network=network, seed=seed)
     return train_network(
         _pictures(dataset, labelled=unlabelled is None and (recipe is None or recipe.method is None)),
         out=Path(out),
         method=METHODS[unlabelled] if isinstance(unlabelled, str) else unlabelled,
         network=network,
         recipe=recipe,
+        teacher=_model(teacher),
         minutes=minutes,
         seed=seed,
         resume=resume,
@@ -127,15 +140,22 @@ def _apart(
     from semelha.linear import METHODS
     from semelha.linear.base import Learner
 
-    if isinstance(method, str) and method not in (*METHODS, *WITHOUT_LABELS):
-        raise UsageError(f"no method is called {method!r}: there are {', '.join((*METHODS, *WITHOUT_LABELS))}")
     if isinstance(method, str):
-        return (method, None) if method in METHODS else (None, method)
+        names = (*METHODS, *WITHOUT_LABELS, NOTHING)
+        if method not in names:
+            raise UsageError(f"no method is called {method!r}: there are {', '.join(names)}")
+        return method if method in METHODS else None, method if method in WITHOUT_LABELS else None
     return (method, None) if isinstance(method, Learner) else (None, method)
 
 
 def _pictures(dataset: Dataset | str | os.PathLike[str], *, labelled: bool = True) -> Dataset:
     return dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=labelled)
+
+
+def _model(given: Model | str | os.PathLike[str] | None) -> Model | None:
+    from semelha.embedders import load_embedder
+
+    return load_embedder(given) if isinstance(given, str | os.PathLike) else given
 
 
 def _train_linear(
@@ -147,13 +167,11 @@ def _train_linear(
     seed: int,
     watch_reading: Callable[[int, int], None] | None,
 ) -> Model:
-    from semelha.embedders import load_embedder
     from semelha.features import HOG
     from semelha.linear import learner_named, train_linear
 
     if features is not None and on is not None:
         raise UsageError("a method learns on features or on a model: give one of the two")
-    model = load_embedder(on) if isinstance(on, str | os.PathLike) else on
     learner = learner_named(method, seed=seed) if isinstance(method, str) else method
-    below = model or features or HOG()
+    below = _model(on) or features or HOG()
     return train_linear(pictures, out=out, method=learner, on=below, seed=seed, watch_reading=watch_reading)

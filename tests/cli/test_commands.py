@@ -15,12 +15,24 @@ from tests.tiny_model import noise
 from typer.main import get_command
 
 from semelha.cli.app import app, main
-from semelha.embedders import Model
+from semelha.embedders import Model, load_embedder
 from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
 from semelha.images import glyphs
 
-COMMANDS = ["demo", "train", "embed", "enroll", "identify", "verify", "calibrate", "index", "evaluate", "doctor"]
+COMMANDS = [
+    "demo",
+    "train",
+    "derive",
+    "embed",
+    "enroll",
+    "identify",
+    "verify",
+    "calibrate",
+    "index",
+    "evaluate",
+    "doctor",
+]
 SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
 
 
@@ -198,7 +210,7 @@ def test_an_interrupted_training_says_how_to_go_on(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semelha.cli.models.train_with_bars", interrupted)
+    monkeypatch.setattr("semelha.cli.training.train_with_bars", interrupted)
     status, out, err = run(capsys, "train", photos, "--out", tmp_path / "m")
     assert (status, out) == (130, "")
     assert "--resume" in err
@@ -215,6 +227,27 @@ def test_errors_print_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "doctor")["problems"] == []
+
+
+def test_a_derived_model_is_used_as_any_other(
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joined, shop = tmp_path / "joined", tmp_path / "shop"
+    words = ["--views", "4", "--mirror", "--weight", "2", "--weight", "1"]
+    assert answer(capsys, "derive", tiny.folder, tiny.folder, "--out", joined, *words)["dim"] == 16
+    assert run(capsys, "enroll", shop, "--model", joined, "--from", photos)[0] == 0
+    found = answer(capsys, "identify", shop, photos / "thing 2" / "1.png")
+    assert found["identifications"][0]["subject"] == "thing 2"
+    status, out, _ = run(capsys, "derive", joined, "--out", tmp_path / "again", "--views", "2")
+    assert (status, "16 numbers" in out) == (0, True)
+    assert run(capsys, "derive", tiny.folder, "--out", joined)[0] == 1
+
+
+def test_an_evaluation_ranks_a_second_time(tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("query-expansion", "k-reciprocal"):
+        found = answer(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--rerank", name)
+        assert found["r_at_1"] == 1
+        assert any("ranked a second time" in note for note in found["notes"])
 
 
 def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -240,6 +273,8 @@ def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pyt
         ["--features", "hog"],
         ["--method", "magic"],
         ["--on", "x"],
+        ["--method", "gmml", "--teacher", "model"],
+        ["--method", "none", "--on", "model"],
     ],
 )
 def test_words_of_two_trainings_do_not_mix(
@@ -250,13 +285,37 @@ def test_words_of_two_trainings_do_not_mix(
     assert "method" in err
 
 
+def test_pretrained_weights_become_a_model(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a size, of the one that timm has the weights for; then enrolled and evaluated as any other."""
+    import timm
+    from safetensors.torch import save_file
+
+    save_file(timm.create_model("resnet10t", num_classes=10).state_dict(), tmp_path / "weights.safetensors")
+    model, shop = tmp_path / "model", tmp_path / "shop"
+    words = ["--method", "none", "--backbone", "resnet10t", "--pretrained", tmp_path / "weights.safetensors"]
+    assert answer(capsys, "train", photos, "--out", model, *words)["method"] == "none"
+    spec = load_embedder(model).card.input
+    assert spec is not None
+    assert (spec.width, spec.channels) == (timm.get_pretrained_cfg("resnet10t").input_size[-1], 3)
+    assert answer(capsys, "enroll", shop, "--model", model, "--from", photos)["subjects"] == 4
+    assert answer(capsys, "calibrate", shop, "--fpir", "0.4")["n"] == 4
+    found = answer(capsys, "identify", shop, photos / "thing 2" / "1.png")
+    assert found["identifications"][0]["candidates"][0]["subject"] == "thing 2"
+    for more in (["--loss", "triplet"], ["--dim", "8"], ["--features", "hog"], ["--minutes", "1"]):
+        status, _, err = run(capsys, "train", photos, "--out", tmp_path / "new", *words, *more)
+        assert (status, "method" in err) == (2, True)
+    missing = [*words[:-1], tmp_path / "none.pth"]
+    status, _, err = run(capsys, "train", photos, "--out", tmp_path / "new", *missing)
+    assert (status, "there is no weight file" in err) == (1, True)
+
+
 def test_names_are_those_of_the_library() -> None:
-    from semelha.cli.choices import FeatureName, Method
+    from semelha.cli.names import FeatureName, Method
     from semelha.features import FEATURES
     from semelha.linear import METHODS
     from semelha.training import WITHOUT_LABELS
 
-    assert [method.value for method in Method] == [*WITHOUT_LABELS, *METHODS]
+    assert [method.value for method in Method] == ["none", *WITHOUT_LABELS, *METHODS]
     assert {name.value for name in FeatureName} == set(FEATURES)
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 from tests.tiny_model import noise
 
 from semelha.cli.app import main
-from semelha.cli.choices import Asked, SamplerName, plan
+from semelha.cli.choices import Asked, plan
 from semelha.cli.losses import ChosenLoss, Loss, MetricName, MiningName, class_losses, minings, pair_losses
+from semelha.cli.names import SamplerName
 from semelha.deep import Recipe
 from semelha.deep import losses as L
 from semelha.deep.metric_layer import MetricLayer, metric_of

@@ -12,8 +12,9 @@ from tests.tiny_model import noise
 from timm.optim.lars import Lars
 
 from semelha.cli.app import main
-from semelha.cli.choices import Asked, Method, OptimizerName, SamplerName, Stem, plan
+from semelha.cli.choices import Asked, plan
 from semelha.cli.losses import Loss
+from semelha.cli.names import Method, OptimizerName, SamplerName, Stem
 from semelha.deep.ssl import METHODS, MoCo
 from semelha.errors import UsageError
 from semelha.images import Dataset, Picture

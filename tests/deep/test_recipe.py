@@ -65,6 +65,18 @@ def test_only_the_small_network_begins_with_coarse_pictures() -> None:
     assert choose_recipe(look, Network(backbone="resnet18"), 16, 400).coarse == 0
 
 
+def test_pretrained_weights_see_pictures_as_they_did_and_learn_slowly() -> None:
+    """In color and of their size also where the pictures are small and grey."""
+    look = look_at(dataset([strokes()] * 6), seed=0)
+    network = choose_network(look, backbone="resnet10t", pretrained="weights.pth")
+    assert (network.size, network.channels, network.fit) == (176, 3, "ink")
+    recipe = choose_recipe(look, network, 16, 400)
+    assert recipe.learning_rate < Recipe().learning_rate
+    assert recipe.layer_decay < 1
+    assert choose_network(look, backbone="resnet10t").size == 48
+    assert choose_network(look, backbone="nonsense", pretrained=True).size == 48  # refused when it is built
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"minutes": 0}, {"per_class": 1}, {"batch": 3}])
 def test_impossible_recipes_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(UsageError):

@@ -106,8 +106,8 @@ def test_a_card_that_is_none(folder: Path, text: str) -> None:
 
 
 def test_a_newer_format_asks_for_an_update_whatever_else_it_holds(folder: Path) -> None:
-    (folder / "model.json").write_text('{"format": 2, "unheard": "of"}', encoding="utf-8")
-    with pytest.raises(ModelTooNew, match="model format 2, this semelha reads up to 1: update semelha"):
+    (folder / "model.json").write_text('{"format": 3, "unheard": "of"}', encoding="utf-8")
+    with pytest.raises(ModelTooNew, match="model format 3, this semelha reads up to 2: update semelha"):
         load_embedder(folder)
 
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import demo, doctor, galleries, indexes, models
+from semelha.cli import demo, derived, doctor, galleries, indexes, models, training
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -24,7 +24,8 @@ app = Typer(
     epilog="Start with: semelha demo",
 )
 app.command("demo")(demo.demo)
-app.command("train")(models.train)
+app.command("train")(training.train)
+app.command("derive")(derived.derive)
 app.command("embed")(models.embed)
 app.command("enroll")(galleries.enroll)
 app.command("identify")(galleries.identify)

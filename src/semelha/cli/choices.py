@@ -3,80 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semelha.cli.losses import ChosenLoss, Loss, MetricName, MiningName
+from semelha.cli.names import Method, OptimizerName, Pooling, SamplerName, Stem
 from semelha.errors import MissingExtra, UsageError
 from semelha.images import Dataset
 
 if TYPE_CHECKING:
     from semelha.deep import Network
     from semelha.deep.recipe import Look, Recipe, SamplerFactory
-
-
-class Stem(StrEnum):
-    """How a network begins, by name."""
-
-    own = "own"
-    small = "small"
-
-
-class Pooling(StrEnum):
-    """The poolings by name."""
-
-    average = "average"
-    gem = "gem"
-
-
-class Method(StrEnum):
-    """The methods by name: of a network without labels, then the learners without a network."""
-
-    simclr = "simclr"
-    simclr2 = "simclr-v2"
-    moco1 = "moco-v1"
-    moco2 = "moco-v2"
-    moco3 = "moco-v3"
-    pca = "pca-whitening"
-    lda = "lda"
-    rca = "rca"
-    lfda = "lfda"
-    kissme = "kissme"
-    xqda = "xqda"
-    gmml = "gmml"
-    itml = "itml"
-    nca = "nca"
-    lmnn = "lmnn"
-    ncmml = "ncmml"
-    boostmetric = "boostmetric"
-    ranksvm = "ranksvm"
-    boosted = "boosted-similarity"
-
-
-class OptimizerName(StrEnum):
-    """The optimizers of the papers on learning without labels, by name."""
-
-    adamw = "adamw"
-    sgd = "sgd"
-    lars = "lars"
-
-
-class FeatureName(StrEnum):
-    """The features by name."""
-
-    first_order = "first-order"
-    histogram = "histogram"
-    hog = "hog"
-    pixels = "pixels"
-
-
-class SamplerName(StrEnum):
-    """The samplers by name."""
-
-    perclass = "per-class"
-    hierarchical = "hierarchical"
-    balanced = "class-balanced"
 
 
 @dataclass(frozen=True)
@@ -103,6 +40,10 @@ class Asked:
     batch: int | None = None
     chunk: int | None = None
     steps: int | None = None
+    learning_rate: float | None = None
+    layer_decay: float | None = None
+    freeze: float | None = None
+    teaching: float | None = None
     method: Method | None = None
     optimizer: OptimizerName | None = None
 
@@ -118,23 +59,13 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         Words that do not go together.
     """
     try:
-        from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+        from semelha.deep.recipe import Recipe, choose_recipe, look_at
     except ModuleNotFoundError as error:
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     _check_labels(asked)
     loss = _loss(asked)
     look = look_at(dataset, seed=seed)
-    of_network = {
-        "backbone": asked.backbone,
-        "pretrained": True if asked.pretrained == "yes" else asked.pretrained,
-        "size": asked.size,
-        "channels": asked.channels,
-        "dim": asked.dim,
-        "stem": None if asked.stem is None else asked.stem.value,
-        "pooling": None if asked.pooling is None else asked.pooling.value,
-        "head": None if loss is None else loss.head,
-    }
-    network = replace(choose_network(look), **_given(of_network))
+    network = _network(look, asked, loss)
     if asked.method is not None:
         recipe = _without_labels(dataset, look, network, asked)
     else:
@@ -147,10 +78,34 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         "lookalikes": alike,
         "chunk": asked.chunk,
         "steps": asked.steps,
+        "learning_rate": asked.learning_rate,
+        "layer_decay": asked.layer_decay,
+        "freeze": asked.freeze,
+        "teaching": asked.teaching,
     }
     if asked.memory is not None and asked.memory < recipe.batch:
         raise UsageError(f"--memory is {asked.memory}: it must hold a batch, {recipe.batch}, or more")
     return network, replace(recipe, **_given(of_recipe))
+
+
+def plan_frozen(dataset: Dataset, seed: int, asked: Asked) -> Network:
+    """The network that nothing is learned on. Raises `MissingExtra`, or `UsageError` for words of a training."""
+    try:
+        from semelha.deep.recipe import look_at
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f'a network needs {error.name}: pip install "semelha[train]"') from error
+    of_network = Asked(
+        backbone=asked.backbone,
+        pretrained=asked.pretrained,
+        size=asked.size,
+        channels=asked.channels,
+        pooling=asked.pooling,
+    )
+    if asked != of_network:
+        raise UsageError(
+            "--method none learns nothing: beside it are --backbone, --pretrained, --size, --channels and --pooling"
+        )
+    return _network(look_at(dataset, seed=seed), asked, None)
 
 
 def _check_labels(asked: Asked) -> None:
@@ -173,6 +128,22 @@ def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked
     recipe = recipe_without_labels(METHODS[asked.method], look, network, len(dataset), batch=batch)
     kinds = {OptimizerName.lars: with_lars, OptimizerName.sgd: with_sgd}
     return kinds[asked.optimizer](recipe) if asked.optimizer in kinds else recipe
+
+
+def _network(look: Look, asked: Asked, loss: ChosenLoss | None) -> Network:
+    from semelha.deep.recipe import choose_network
+
+    pretrained = True if asked.pretrained == "yes" else asked.pretrained or False
+    of_network = {
+        "size": asked.size,
+        "channels": asked.channels,
+        "dim": asked.dim,
+        "stem": None if asked.stem is None else asked.stem.value,
+        "pooling": None if asked.pooling is None else asked.pooling.value,
+        "head": None if loss is None else loss.head,
+    }
+    network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained)
+    return replace(network, **_given(of_network))
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from rich.markup import escape
 from typer import Option
 
 from semelha.cli.choices import plan
-from semelha.cli.models import baselines_of, figures, train_with_bars
+from semelha.cli.models import baselines_of, figures
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.training import train_with_bars
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.evaluation import Protocol, evaluate, write_report

@@ -1,182 +1,29 @@
-"""Commands about models: train, embed, evaluate."""
+"""Commands about models that are there: embed, evaluate."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
-import semelha
-from semelha.cli.choices import Asked, FeatureName, Method, OptimizerName, Pooling, SamplerName, Stem, plan
-from semelha.cli.losses import Loss, MetricName, MiningName
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
+from semelha.cli.names import RerankName
+from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
-from semelha.evaluation import Evaluation, write_report
+from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion, write_report
 from semelha.evaluation import evaluate as run_evaluation
-from semelha.features import FEATURES
+from semelha.evaluation.rerank import Rerank
 from semelha.images import Dataset, read_dataset
-from semelha.training import WITHOUT_LABELS
+
+RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
 
 Seed = Annotated[int, Option(help="Seed of every random draw.")]
-
-
-def train(
-    folder: Annotated[
-        Path, Argument(help="Folder of class folders (of any pictures, without labels), or a CSV manifest.")
-    ],
-    out: Annotated[Path, Option(help="Model folder to make.")],
-    resume: Annotated[bool, Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="18", min=0.01)] = None,
-    steps: Annotated[int | None, Option(help="Steps at most.", show_default="by the number of pictures", min=1)] = None,
-    seed: Seed = 0,
-    backbone: Annotated[str | None, Option(help="'small', or a model of timm.", show_default="small")] = None,
-    pretrained: Annotated[str | None, Option(help="'yes' for timm's published weights, or a weight file.")] = None,
-    size: Annotated[int | None, Option(help="Side of the input in pixels.", show_default="by the pictures")] = None,
-    channels: Annotated[int | None, Option(help="1: grey, 3: color.", show_default="by the pictures")] = None,
-    dim: Annotated[int | None, Option(help="Length of the embedding.", show_default="256")] = None,
-    stem: Annotated[
-        Stem | None,
-        Option(help="'small': a timm ResNet begins without coarsening (small pictures).", show_default="own"),
-    ] = None,
-    pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector.")] = None,
-    loss: Annotated[
-        Loss | None,
-        Option(
-            help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon + normalized-softmax"
-        ),
-    ] = None,
-    mining: Annotated[
-        MiningName | None,
-        Option(help=f"Which pairs count, for a loss of pairs: {', '.join(MiningName)}.", metavar="NAME"),
-    ] = None,
-    metric: Annotated[
-        MetricName | None,
-        Option(help=f"The distance, for a loss of pairs: {', '.join(MetricName)}.", metavar="NAME"),
-    ] = None,
-    memory: Annotated[
-        int | None, Option(help="Compare a batch with so many embeddings of the last ones (a loss of pairs).", min=1)
-    ] = None,
-    batch: Annotated[int | None, Option(help="Pictures a batch.", show_default="256", min=4)] = None,
-    chunk: Annotated[
-        int | None, Option(help="Pictures at a time through the network, if a batch does not fit into memory.", min=3)
-    ] = None,
-    sampler: Annotated[
-        SamplerName | None,
-        Option(help=f"What batches are made of: {', '.join(SamplerName)}.", metavar="NAME", show_default="per-class"),
-    ] = None,
-    separator: Annotated[
-        str | None, Option(help="What ends the family in a label (hierarchical batches).", show_default="/")
-    ] = None,
-    method: Annotated[
-        Method | None,
-        Option(
-            help=f"Learn without labels: {', '.join(WITHOUT_LABELS)}. Or a distance without a network: "
-            f"{', '.join(name for name in Method if name not in WITHOUT_LABELS)}.",
-            metavar="NAME",
-        ),
-    ] = None,
-    optimizer: Annotated[
-        OptimizerName | None,
-        Option(help=f"Of a method without labels: {', '.join(OptimizerName)}.", metavar="NAME", show_default="adamw"),
-    ] = None,
-    features: Annotated[FeatureName | None, Option(help="What the method learns on.", show_default="hog")] = None,
-    on: Annotated[Path | None, Option(help="Model on whose vectors the method learns instead.")] = None,
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Json = False,
-) -> None:
-    """Learn an embedding from pictures in folders, one folder a class; without labels; or a distance between features.
-
-    Example: semelha train photos --out model
-
-    Example: semelha train photos --out model --method simclr
-
-    Example: semelha train photos --out model --method gmml --features hog
-    """
-    unlabelled = method is not None and method in WITHOUT_LABELS
-    asked = Asked(
-        backbone=backbone,
-        pretrained=pretrained,
-        size=size,
-        channels=channels,
-        dim=dim,
-        stem=stem,
-        pooling=pooling,
-        loss=loss,
-        mining=mining,
-        metric=metric,
-        memory=memory,
-        sampler=sampler,
-        separator=separator,
-        batch=batch,
-        chunk=chunk,
-        steps=steps,
-        method=method if unlabelled else None,
-        optimizer=optimizer,
-    )
-    of_network = asked != Asked() or resume or minutes is not None or device != "auto"
-    without_network = method is not None and not unlabelled
-    if without_network and of_network:
-        raise UsageError(
-            f"--method {method} learns without a network: leave out --resume, --minutes, --device and what a network is"
-        )
-    if not without_network and (features is not None or on is not None):
-        raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
-    dataset = read(folder, labelled=not unlabelled)
-    start = time.monotonic()
-    if without_network:
-        assert method is not None
-        chosen = None if features is None else FEATURES[features]()
-        with progress_bars() as bar, told_warnings():
-            model = semelha.train(
-                dataset,
-                out=out,
-                method=method.value,
-                features=chosen,
-                on=on,
-                seed=seed,
-                watch_reading=bar("reading"),
-            )
-    else:
-        network, recipe = plan(dataset, seed, asked)
-        try:
-            model = train_with_bars(
-                dataset,
-                out=out,
-                network=network,
-                recipe=recipe,
-                minutes=minutes,
-                seed=seed,
-                resume=resume,
-                accelerator=device,
-            )
-        except KeyboardInterrupt:
-            stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
-            raise
-    card = model.card
-    score = card.results.get("r_at_1_on_held_out_classes")
-    if json:
-        print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})
-        return
-    what = f"{card.training['pictures']:,} pictures " + (
-        f"without labels ({learned(card.training)})" if unlabelled else f"of {len(dataset.classes):,} classes"
-    )
-    stdout.print(f"[bold]{escape(str(out))}[/] learned from {what} in {card.training['seconds'] / 60:.1f} minutes"
-                 + ("." if score is None else f"; R@1 {score:.3f} on classes held out."))  # fmt: skip
-    stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")
-
-
-def learned(training: dict[str, Any]) -> str:
-    """A method without labels, and the queue that it had."""
-    queue = training["arguments"].get("queue")
-    return f"{training['method']}, a queue of {queue:,} keys" if queue else str(training["method"])
 
 
 def embed(
@@ -212,6 +59,10 @@ def evaluate(
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest (its splits are honored).")],
     fpir: Annotated[float, Option(help="Rate of strangers named that is wanted.", min=0.0, max=1.0)] = 0.01,
     report: Annotated[Path | None, Option(help="HTML report to write.")] = None,
+    rerank: Annotated[
+        RerankName | None,
+        Option(help=f"Rank what was found a second time: {', '.join(RerankName)}.", metavar="NAME"),
+    ] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
     seed: Seed = 0,
     json: Json = False,
@@ -232,7 +83,15 @@ def evaluate(
                 bars[name] = bar(name.replace("_", " "))
             bars[name](done, total)
 
-        found = run_evaluation(embedder, read(folder), baselines=others, fpir=fpir, seed=seed, progress=show)
+        found = run_evaluation(
+            embedder,
+            read(folder),
+            baselines=others,
+            fpir=fpir,
+            seed=seed,
+            rerank=None if rerank is None else RERANKS[rerank],
+            progress=show,
+        )
     found = replace(found, notes=(*found.notes, *notes, *seen_before(embedder, found.dataset)))
     if report is not None:
         write_report(found, report, card=embedder.card)
@@ -256,12 +115,6 @@ def read(folder: Path, *, labelled: bool = True) -> Dataset:
         for skipped in dataset.skipped[:5]:
             stderr.print(f"  {escape(skipped.reason)}")
     return dataset
-
-
-def train_with_bars(dataset: Dataset, **arguments: Any) -> Model:
-    """`semelha.train`, with a bar for reading the pictures and one for the training."""
-    with training_bars() as (reading, watch):
-        return semelha.train(dataset, watch=watch, watch_reading=reading, **arguments)
 
 
 def baselines_of(model: Model) -> tuple[dict[str, Embedder], tuple[str, ...]]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from safetensors.torch import load_file
+from timm.models._manipulate import group_parameters
 from torch import Tensor, nn
 
 from semelha.errors import BackboneError, PretrainedUnavailable
@@ -36,6 +38,35 @@ class TimmBackbone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.model(x)
         return found
+
+    def depths(self) -> dict[str, int]:
+        """How deep each of its weights lies, as timm groups them: 0 is the stem.
+
+        Raises `BackboneError` for the few models of which timm does not know it.
+        """
+        matcher: Any = getattr(self.model, "group_matcher", None)
+        if matcher is None:
+            raise BackboneError(
+                f"timm does not know the layers of {type(self.model).__name__}: freeze all of it or nothing, and let "
+                "all layers learn at one rate"
+            )
+        found = group_parameters(self.model, matcher(coarse=False), reverse=True)
+        return {f"model.{name}": int(depth) for name, depth in found.items()}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What timm says of the weights of a name: the side of their pictures, mean and deviation of each RGB channel."""
+
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def published(name: str) -> Published | None:
+    """What weights of that name were trained on; None where timm does not know it."""
+    told = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    return None if told is None else Published(told.input_size[-1], tuple(told.mean), tuple(told.std))
 
 
 def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str = False) -> TimmBackbone:

@@ -41,8 +41,12 @@ class PixelCache:
 
     def statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of the pixels on the scale 0..1, over at most 2,000 pictures."""
-        some = self.pixels[:: max(1, len(self.pixels) // 2000)]
-        return float(some.mean() / 255), max(float(some.std() / 255), 1e-3)
+        return statistics(self.pixels[:: max(1, len(self.pixels) // 2000)])
+
+
+def statistics(pixels: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation on the scale 0..1, to four digits."""
+    return round(float(pixels.mean() / 255), 4), round(max(float(pixels.std() / 255), 1e-3), 4)
 
 
 def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Progress | None = None) -> PixelCache:

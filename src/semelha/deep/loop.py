@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from semelha.deep.augment import quarter_turns
@@ -25,8 +24,10 @@ from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, Passes
+from semelha.deep.optimizer import optimizer_for
+from semelha.deep.part import Part
 from semelha.deep.recipe import Recipe
-from semelha.deep.sampler import Batch, Pool, Sampler
+from semelha.deep.sampler import Batch, Sampler
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.evaluation.measures import retrieval
@@ -52,30 +53,6 @@ class Moment:
 
 
 Watch = Callable[[Moment], None]
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Some rows of a cache.
-
-    Attributes
-    ----------
-    pixels : (all, channels, size, size) uint8
-        Fitted pictures.
-    rows, classes : (n,) int64
-        Which of them, and the class of each, 0 to C − 1.
-    labels : tuple of str
-        What each class is called.
-    """
-
-    pixels: NDArray[np.uint8]
-    rows: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    labels: tuple[str, ...]
-
-    def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The pictures at `places` of this part: (len(places), channels, size, size)."""
-        return np.asarray(self.pixels[self.rows[places]])
 
 
 @dataclass(frozen=True)
@@ -109,15 +86,14 @@ def fit(
     TrainingError
         The loss is no longer finite, or a checkpoint cannot be written or read.
     """
-    pool = Pool(training.classes, training.labels, recipe.quarter_turns)
-    sampler = recipe.batches(pool, seed=seed)
+    sampler = recipe.batches(training.pool(recipe), seed=seed)
     network = network.to(fabric.device).to(memory_format=torch.channels_last)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # which proxies or a projector are drawn from
         objective = recipe.objective(network, sampler, dim).to(fabric.device)
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
-    optimizer = _optimizer(network, objective, recipe)
+    optimizer = optimizer_for(network, objective, recipe)
     means = torch.zeros(sampler.targets if recipe.lookalikes else 0, dim)
     step, uniform, elapsed, best, best_score = 0, 0, 0.0, {}, -1.0
 
@@ -132,7 +108,7 @@ def fit(
         best, best_score = saved.best, saved.best_score
 
     forward, optimizer = fabric.setup(objective.trained(network), optimizer)
-    passes = Passes(forward, recipe.cached(), fabric.backward, fabric.autocast)
+    passes = Passes(forward, recipe.cached(), fabric.backward, fabric.autocast, teaching=recipe.teaching)
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
@@ -147,8 +123,9 @@ def fit(
             pixels = _views(batch, training, objective.views, recipe, fabric.device, [seed, step], coarse=coarse)
             targets = torch.from_numpy(batch.targets).to(fabric.device)
             optimizer.zero_grad(set_to_none=True)
+            taught = training.taught(batch, fabric.device)
             with _drawing_from([seed, 5, step], fabric.device):
-                loss, embeddings = objective.backward(passes, pixels, targets)
+                loss, embeddings = objective.backward(replace(passes, taught=taught), pixels, targets)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
             average.update_parameters(network)
@@ -266,30 +243,6 @@ def _done(step: int, elapsed: float, recipe: Recipe) -> float:
 def _schedule(step: int, done: float, recipe: Recipe) -> float:
     """Linear warm-up by steps, then half a cosine by what is done."""
     return min(1.0, (step + 1) / max(1.0, recipe.warmup_steps)) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _optimizer(network: nn.Module, objective: Objective, recipe: Recipe) -> Optimizer:
-    """One that decays matrices and kernels only; what belongs to the objective learns at its own pace."""
-    rate, decay = recipe.learning_rate, recipe.weight_decay
-    kernels, others = _kernels_and_others(network)
-    own_kernels, own_others = _kernels_and_others(objective)
-    groups: list[dict[str, Any]] = [
-        {"params": kernels, "weight_decay": decay, "pace": rate},
-        {"params": others, "weight_decay": 0.0, "pace": rate},
-        {
-            "params": own_kernels,
-            "weight_decay": decay if objective.decays else 0.0,
-            "pace": objective.pace * rate,
-        },
-        {"params": own_others, "weight_decay": 0.0, "pace": objective.pace * rate},
-    ]
-    return recipe.optimizer([group for group in groups if group["params"]], lr=rate)
-
-
-def _kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """What is trained of a module."""
-    trained = [p for p in module.parameters() if p.requires_grad]
-    return [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim <= 1]
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

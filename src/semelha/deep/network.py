@@ -5,13 +5,14 @@ A `Network` says what to build, in words and numbers that a model card can hold;
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.backbones import timm_backbone, with_small_stem
+from semelha.deep.backbones import TimmBackbone, published, timm_backbone, with_small_stem
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.pooling import Average, GeM
 from semelha.deep.small import SmallBackbone
@@ -21,6 +22,8 @@ from semelha.images import Fit
 from semelha.metrics import Cosine
 
 SMALL = "small"
+
+Statistic = float | tuple[float, ...] | None
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,8 @@ class Network:
         Side of the square input, in pixels.
     fit : {"pad", "stretch", "ink"}
         How a picture becomes that square (`semelha.images.fit`).
-    dim : int
-        Length of the embedding.
+    dim : int, optional
+        Length of the embedding. None: the pooled features themselves, with no layer of our own behind them.
     stem : {"own", "small"}
         "small": a timm ResNet begins with a 3×3 convolution that keeps the size, without pooling, as it does for
         pictures of 32 pixels (Chen et al., ICML 2020, appendix B.9); its own leaves out 15 of 16 places there.
@@ -48,21 +51,22 @@ class Network:
         Where embeddings lie: vectors of length 1, or histograms of `dim` bins, for the metrics of histograms.
     pretrained : bool or str
         False: random weights. True: timm's published weights for that name. A path: a local weight file.
-    mean, std : float
-        Pixel statistics on the scale 0..1, subtracted and divided by, inside the network.
+    mean, std : float or tuple of float, optional
+        Pixel statistics on the scale 0..1, of all channels or of each, subtracted and divided by, inside the network.
+        Where not given, a training sets them: to those of the pretrained weights, or of its pictures.
     """
 
     backbone: str = SMALL
     channels: int = 1
     size: int = 48
     fit: Fit = "pad"
-    dim: int = 256
+    dim: int | None = 256
     stem: Literal["own", "small"] = "own"
     pooling: Literal["average", "gem"] = "average"
     head: Literal["sphere", "simplex"] = "sphere"
     pretrained: bool | str = False
-    mean: float = 0.5
-    std: float = 0.5
+    mean: Statistic = None
+    std: Statistic = None
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
@@ -71,7 +75,7 @@ class Network:
             raise UsageError(f"size is {self.size}: it lies between 8 and 2048 pixels")
         if self.fit not in get_args(Fit):
             raise UsageError(f"fit is {self.fit!r}: it is one of {', '.join(get_args(Fit))}")
-        if not 2 <= self.dim <= 8192:
+        if self.dim is not None and not 2 <= self.dim <= 8192:
             raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
         if self.stem not in ("own", "small"):
             raise UsageError(f"stem is {self.stem!r}: it is 'own' or 'small'")
@@ -81,6 +85,20 @@ class Network:
             raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
         if self.head not in ("sphere", "simplex"):
             raise UsageError(f"head is {self.head!r}: it is 'sphere' or 'simplex'")
+        for name in ("mean", "std"):
+            value: Any = getattr(self, name)
+            if isinstance(value, list | tuple):
+                object.__setattr__(self, name, tuple(value))  # a card gives a list
+                if len(value) != self.channels:
+                    raise UsageError(f"{name} has {len(value)} numbers: it is one, or one for each channel")
+
+    def statistics(self) -> tuple[list[float], list[float]]:
+        """Mean and standard deviation of each channel, a half where nothing is said."""
+        mean, std = (0.5 if value is None else value for value in (self.mean, self.std))
+        return self._of_each(mean), self._of_each(std)
+
+    def _of_each(self, value: float | tuple[float, ...]) -> list[float]:
+        return list(value) if isinstance(value, tuple) else [value] * self.channels
 
     def input_spec(self) -> InputSpec:
         """What it takes."""
@@ -93,12 +111,16 @@ class Network:
 
 
 class Normalize(nn.Module):
-    """Pixels on the scale 0..255, uint8 or float, to zero mean and unit variance in float32."""
+    """Pixels on the scale 0..255, uint8 or float, to zero mean and unit variance of each channel in float32."""
 
-    def __init__(self, mean: float, std: float) -> None:
+    shift: Tensor
+    factor: Tensor
+
+    def __init__(self, mean: list[float], std: list[float]) -> None:
         super().__init__()
-        self.shift = 255.0 * mean
-        self.factor = 1.0 / (255.0 * std)
+        shift, factor = [255 * each for each in mean], [1 / (255 * each) for each in std]
+        self.register_buffer("shift", torch.tensor(shift).view(-1, 1, 1), persistent=False)
+        self.register_buffer("factor", torch.tensor(factor).view(-1, 1, 1), persistent=False)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return (pixels.float() - self.shift) * self.factor
@@ -118,15 +140,26 @@ class EmbeddingNet(nn.Module):
     """Pictures in, unit vectors out; or histograms, where the network has a simplex for a head.
 
     `forward` takes pixels (batch, channels, size, size) on the scale 0..255, uint8 or float32, and returns
-    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1.
+    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1. What is frozen of it stays in evaluation
+    mode, so that its statistics do not move either.
+
+    Attributes
+    ----------
+    dim : int
+    frozen : tuple of str
+        Modules of the backbone that do not learn (`semelha.deep.layers.freeze`).
     """
 
-    def __init__(self, network: Network, backbone: nn.Module, features: int) -> None:
+    def __init__(self, network: Network, backbone: TimmBackbone | SmallBackbone, features: int) -> None:
         super().__init__()
-        self.normalize = Normalize(network.mean, network.std)
-        self.backbone = backbone
+        self.frozen: tuple[str, ...] = ()
+        self.dim = network.dim or features
+        self.normalize = Normalize(*network.statistics())
+        self.backbone: TimmBackbone | SmallBackbone = backbone
         self.pooling = GeM() if network.pooling == "gem" else Average()
-        self.head = nn.Sequential(nn.BatchNorm1d(features), nn.Linear(features, network.dim, bias=False))
+        self.head = nn.Sequential()
+        if network.dim is not None:
+            self.head.extend([nn.BatchNorm1d(features), nn.Linear(features, network.dim, bias=False)])
         self.place = Simplex() if network.head == "simplex" else MetricLayer(Cosine())
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -143,6 +176,13 @@ class EmbeddingNet(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             vectors: Tensor = self.head(x.float())  # (batch, dim)
         return vectors
+
+    def train(self, mode: bool = True) -> EmbeddingNet:
+        """As of any module, but for what is frozen."""
+        super().train(mode)
+        for name in self.frozen:
+            self.backbone.get_submodule(name).eval()
+        return self
 
 
 class Unplaced(nn.Module):
@@ -177,3 +217,17 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
         if network.stem == "small":
             with_small_stem(backbone, network.backbone)
         return EmbeddingNet(network, backbone, backbone.features)
+
+
+def with_statistics(network: Network, of_pictures: tuple[float, float]) -> Network:
+    """The network with its mean and deviation where they were not given: its pretrained weights', or its pictures'.
+
+    For grey pictures it is the mean over the channels that the weights know.
+    """
+    told = published(network.backbone) if network.pretrained else None
+    mean, std = (told.mean, told.std) if told else of_pictures
+    if told and network.channels == 1:
+        mean, std = float(np.mean(mean)), float(np.mean(std))
+    return replace(
+        network, mean=mean if network.mean is None else network.mean, std=std if network.std is None else network.std
+    )

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from semelha.deep.gradcache import GradCache
 from semelha.deep.network import EmbeddingNet
+from semelha.deep.teacher import beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,21 +28,28 @@ class Passes:
         From a scalar to gradients, such as the `backward` of Lightning Fabric.
     autocast : callable
         A context in the precision of the device, for other networks, such as Fabric's `autocast`.
+    taught : (batch, d), optional
+        What a teacher makes of the batch, of length 1.
+    teaching : float
+        How much its similarities count beside a loss.
     """
 
     network: nn.Module
     cached: GradCache
     backward: Callable[[Tensor], None]
     autocast: Callable[[], AbstractContextManager[Any]]
+    taught: Tensor | None = None
+    teaching: float = 1.0
 
     def both(
         self, network: nn.Module, pixels: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Add the gradient of `loss(network(pixels), labels)`: its value, and the vectors, without a gradient.
 
-        `network` is the attribute of that name, or what calls it.
+        `network` is the attribute of that name, or what calls it. What a teacher says of the vectors is in the loss.
         """
-        return self.cached.backward(network, pixels, labels, loss, self.backward)
+        beside_it = beside(loss, self.taught, self.teaching)
+        return self.cached.backward(network, pixels, labels, beside_it, self.backward)
 
 
 class Objective(nn.Module, ABC):

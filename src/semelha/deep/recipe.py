@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from semelha.deep.augment import Augmentation
+from semelha.deep.backbones import published
 from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, Together
 from semelha.deep.network import SMALL, EmbeddingNet, Network
@@ -79,11 +80,17 @@ class Recipe:
     optimizer : OptimizerFactory
     learning_rate, weight_decay, warmup_steps, clip : float
         Linear warm-up, then a cosine to zero; largest norm of a gradient.
+    layer_decay : float
+        How much slower each layer of the backbone learns than the next: 1 is all alike.
+    freeze : float
+        Part of the backbone's layers, from the first, that learns nothing: 1 is all of it.
     coarse : float
         Part of the training, from its beginning, that sees the pictures at two thirds of their side: more of them in
         the same time. For networks that take any size.
     averaging : float
         Decay of the exponential moving average of the weights, which is what is kept.
+    teaching : float
+        How much the similarities of a teacher, if there is one, count beside the loss.
     validation : float
         Part of the classes held out to choose the best weights by.
     augmentation : Augmentation
@@ -104,8 +111,11 @@ class Recipe:
     weight_decay: float = 0.05
     warmup_steps: int = 100
     clip: float = 5.0
+    layer_decay: float = 1.0
+    freeze: float = 0.0
     coarse: float = 0.0
     averaging: float = 0.995
+    teaching: float = 1.0
     validation: float = 0.1
     augmentation: Augmentation = field(default_factory=Augmentation)
 
@@ -116,6 +126,10 @@ class Recipe:
             raise UsageError("a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class")
         if self.method is not None and (self.lookalikes or self.validation):
             raise UsageError("look-alikes and validation need labels: set both to 0 for a method without them")
+        if not (0 < self.layer_decay <= 1 and 0 <= self.freeze <= 1):
+            raise UsageError("layer_decay lies above 0 and up to 1, and freeze, a part of the backbone, from 0 to 1")
+        if not self.teaching >= 0:
+            raise UsageError(f"teaching is {self.teaching}: it is 0 or more")
         self.cached()
 
     def cached(self) -> GradCache:
@@ -165,11 +179,17 @@ def look_at(dataset: Dataset, *, seed: int, sample: int = 200) -> Look:
     return Look(grey=all(grey), drawn=float(np.median(extreme)) > 0.8, side=int(np.median(sides)))
 
 
-def choose_network(look: Look) -> Network:
-    """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos, drawings closer."""
+def choose_network(look: Look, *, backbone: str = SMALL, pretrained: bool | str = False) -> Network:
+    """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos, drawings closer.
+
+    Pretrained weights see pictures as they did: in color, of their size.
+    """
+    told = published(backbone) if pretrained else None
     return Network(
-        channels=1 if look.grey else 3,
-        size=48 if look.drawn and look.grey else 64,
+        backbone=backbone,
+        pretrained=pretrained,
+        channels=1 if look.grey and not pretrained else 3,
+        size=told.size if told else 48 if look.drawn and look.grey else 64,
         fit="ink" if look.drawn else "pad",
     )
 
@@ -179,7 +199,7 @@ def choose_recipe(look: Look, network: Network, classes: int, pictures: int, *, 
 
     Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
     Few pictures make a short training: about 60 passes, between 300 steps and the default. Our small network begins
-    with coarse pictures.
+    with coarse pictures. Pretrained weights learn slowly, and the slower the nearer to the pixels.
     """
     recipe = Recipe(batch=batch)
     if look.drawn:
@@ -193,6 +213,8 @@ def choose_recipe(look: Look, network: Network, classes: int, pictures: int, *, 
         augmentation=augmentation,
         quarter_turns=turns,
         coarse=0.6 if network.backbone == SMALL else 0.0,
+        learning_rate=3e-4 if network.pretrained else recipe.learning_rate,
+        layer_decay=0.75 if network.pretrained else recipe.layer_decay,
         steps=int(np.clip(passes, 300, recipe.steps)),
         validation=0.1 if classes < MANY else 0.05,
         per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),

@@ -37,6 +37,11 @@ class SmallBackbone(nn.Module):
         out: Tensor = self.blocks(F.relu(self.stem(x), inplace=True))
         return out
 
+    def depths(self) -> dict[str, int]:
+        """How deep each of its weights lies: the stem is 0, the blocks follow."""
+        names = (name.split(".") for name, _ in self.named_parameters())
+        return {".".join(name): 0 if name[0] == "stem" else 1 + int(name[1]) for name in names}
+
 
 def convolution(channels: int, width: int, kernel: int, stride: int) -> nn.Sequential:
     """A convolution without bias, and batch normalization."""

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import logging
-import math
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, is_dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from numpy.typing import NDArray
 
-from semelha.deep.cache import PixelCache, open_cache
+from semelha.deep.cache import open_cache
 from semelha.deep.checkpoint import describe
 from semelha.deep.export import export_onnx
-from semelha.deep.loop import Part, Trained, Watch, fit
+from semelha.deep.layers import freeze
+from semelha.deep.loop import Watch, fit
 from semelha.deep.metric_layer import metric_of
-from semelha.deep.network import SMALL, EmbeddingNet, Network, build
+from semelha.deep.network import SMALL, Network, build, with_statistics
+from semelha.deep.part import Part, labelled, split, unlabelled
+from semelha.deep.publish import publish
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
-from semelha.deep.sampler import Pool
 from semelha.deep.ssl import SelfSupervised, recipe_without_labels
-from semelha.embedders import METRIC, Card, Model, write_model
+from semelha.deep.teacher import check_teacher, lessons
+from semelha.embedders import Model
 from semelha.errors import TrainingError, UsageError
-from semelha.images import Dataset, check_for_training, check_without_labels, split_classes
+from semelha.images import Dataset, check_for_training, check_without_labels
 
 logger = logging.getLogger(__name__)
-
-MOST_VALIDATED = 2000
 
 
 def train_network(
@@ -40,6 +38,7 @@ def train_network(
     method: SelfSupervised | None = None,
     network: Network | None = None,
     recipe: Recipe | None = None,
+    teacher: Model | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -63,6 +62,8 @@ def train_network(
         Learn without labels: `SimCLR()`, `MoCo()` or `MoCoV3()` of `semelha.deep.ssl`.
     network, recipe : Network, Recipe, optional
         Chosen from the pictures where not given.
+    teacher : Model, optional
+        Compared by cosine; its similarities between the pictures of a batch are learned too.
     minutes : float, optional
         In place of the recipe's.
     seed : int
@@ -91,10 +92,10 @@ def train_network(
     recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
-    _check(recipe, network, dataset)
+    built = build(network, seed=seed)
+    _check(recipe, network, built.dim, dataset, teacher)
     folder = _working_folder(out, resume=resume)
 
-    built = build(network, seed=seed)
     if network.backbone != SMALL:
         export_onnx(
             built, channels=network.channels, size=network.size, name=network.backbone
@@ -103,13 +104,15 @@ def train_network(
     for skipped in cache.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
     check(cache.dataset)
-    if not network.pretrained:
-        mean, std = cache.statistics()
-        network = replace(network, mean=round(mean, 4), std=round(std, 4))
-        built = build(network, seed=seed)
+    network = with_statistics(network, cache.statistics())
+    built = build(network, seed=seed)
+    freeze(built, recipe.freeze)
 
-    training, validation = _split(cache, recipe, seed=seed)
-    recipe = _settled(recipe, training, seed=seed)
+    training, validation = split(cache, recipe, seed=seed)
+    recipe = _settled(recipe, training)
+    if teacher is not None:
+        turns = 4 if recipe.quarter_turns else 1
+        training = replace(training, lessons=lessons(teacher, cache.dataset, turns, progress=watch_reading))
     fabric = default_fabric(accelerator)
     trained = fit(
         built,
@@ -118,63 +121,16 @@ def train_network(
         recipe,
         fabric=fabric,
         folder=folder,
-        plan=describe(network, recipe, seed, *cache.hashes),
+        plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *cache.hashes),
         seed=seed,
         resume=resume,
         watch=watch or (lambda moment: None),
     )
     built.load_state_dict(trained.weights)
-    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, seed=seed)
+    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
     for name in ("checkpoint.pt", "pixels.u8", "pixels.json"):
         (folder / name).unlink(missing_ok=True)
     return model
-
-
-def publish(
-    built: EmbeddingNet,
-    network: Network,
-    out: Path,
-    *,
-    cache: PixelCache,
-    trained: Trained,
-    recipe: Recipe,
-    seed: int,
-) -> Model:
-    """Write the model folder: the graph for use anywhere, the weights for training on, the card for people."""
-    built.eval()
-    size = network.size
-    onnx = export_onnx(built, channels=network.channels, size=size, name=network.backbone)
-    named = ("loss", "sampler", "method", "optimizer")
-    of_labels = ("per_class", "lookalikes", "validation") if recipe.method is not None else ()
-    settings = {k: v for k, v in asdict(recipe).items() if k not in named + of_labels}
-    card = Card.draft(
-        name=out.name,
-        input=network.input_spec(),
-        mean=[network.mean] * network.channels,
-        std=[network.std] * network.channels,
-        dim=network.dim,
-        metric={"name": trained.metric.name, **trained.metric.parameters()},
-        network=network.as_card(),
-        training={
-            **settings,
-            "minutes": recipe.minutes if math.isfinite(recipe.minutes) else None,
-            "optimizer": _named(recipe.optimizer),
-            **_what_is_learned(recipe),
-            "seed": seed,
-            "data": cache.dataset.name,
-            "pictures": len(cache.dataset),
-            "skipped": len(cache.dataset.skipped),
-            "steps_taken": trained.steps,
-            "seconds": round(trained.seconds, 1),
-            "torch": torch.__version__,
-        },
-        classes=[label for label in cache.dataset.classes if label],
-        content_hashes=sorted(set(cache.hashes)),
-        results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
-    )
-    weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
-    learned = {METRIC + name: array for name, array in trained.metric.arrays().items()}
-    return write_model(out, card=card, onnx=onnx, weights=weights | learned)
 
 
 def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
@@ -184,47 +140,40 @@ def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervi
     return method if method is not None or recipe is None else recipe.method
 
 
-def _check(recipe: Recipe, network: Network, dataset: Dataset) -> None:
+def _check(recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None) -> None:
     """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
+    if teacher is not None:
+        _check_teacher(teacher, recipe, network)
+    nothing = np.empty(0, np.uint8)
     if recipe.method is not None:
         if network.head != "sphere":
             raise UsageError(f"{recipe.method.name} compares on the sphere: give the network the head 'sphere'")
-        _settled(recipe, Part(np.empty(0, np.uint8), *_numbered(np.arange(len(dataset)))), seed=0)
+        _settled(recipe, unlabelled(nothing, len(dataset)))
         return
-    labels, classes = np.unique(dataset.labels, return_inverse=True)
-    sampler = recipe.batches(Pool(classes, tuple(map(str, labels)), recipe.quarter_turns), seed=0)
+    sampler = recipe.batches(labelled(nothing, np.arange(len(dataset)), dataset.labels).pool(recipe), seed=0)
     with torch.random.fork_rng(devices=[]):
-        metric = metric_of(recipe.loss(sampler.counts, network.dim))
+        metric = metric_of(recipe.loss(sampler.counts, dim))
     if metric.domain == "histograms" and network.head != "simplex":
         raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
 
 
-def _settled(recipe: Recipe, training: Part, *, seed: int) -> Recipe:
+def _check_teacher(teacher: Model, recipe: Recipe, network: Network) -> None:
+    if recipe.method is not None:
+        raise UsageError(f"a teacher stands beside a loss of labels, and {recipe.method.name} has none: leave one out")
+    check_teacher(teacher)
+    if network.head != "sphere":
+        raise UsageError("a teacher tells similarities between vectors, and a simplex holds histograms")
+
+
+def _settled(recipe: Recipe, training: Part) -> Recipe:
     """The recipe with all that its method left open chosen by the number of pictures, and told."""
     if recipe.method is None:
         return recipe
-    sampler = recipe.batches(Pool(training.classes, training.labels, recipe.quarter_turns), seed=seed)
+    sampler = recipe.batches(training.pool(recipe), seed=0)
     method = recipe.method.settled(batch=sampler.classes_per_batch, instances=sampler.targets)
     if method != recipe.method:
         logger.info("%s for %d pictures: %r", method.name, sampler.targets, method)
     return replace(recipe, method=method)
-
-
-def _what_is_learned(recipe: Recipe) -> dict[str, object]:
-    """Loss and sampler, or the method without labels and its settings, as a card keeps them."""
-    if recipe.method is None:
-        return {"loss": _named(recipe.loss), "sampler": _named(recipe.sampler)}
-    settings = recipe.method
-    assert is_dataclass(settings)
-    return {"method": recipe.method.name, "arguments": asdict(settings)}
-
-
-def _named(factory: Callable[..., object]) -> str:
-    """What a card calls it: the name of a function or class, with the settings of a `partial`."""
-    if isinstance(factory, partial):
-        settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
-        return f"{_named(factory.func)}({settings})"
-    return getattr(factory, "__name__", None) or str(factory)
 
 
 def _working_folder(out: Path, *, resume: bool) -> Path:
@@ -243,34 +192,6 @@ def _working_folder(out: Path, *, resume: bool) -> Path:
     if free < 64 * 2**20:
         raise TrainingError(f"{folder} has {free >> 20} MB free: a training needs at least 64 MB")
     return folder
-
-
-def _split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
-    """Training pictures, and those of the classes that the best weights are chosen by (none below 10 classes).
-
-    Without labels all pictures, each a class of its own, and none to choose by.
-    """
-    if recipe.method is not None:
-        return Part(cache.pixels, *_numbered(np.arange(len(cache.dataset)))), None
-    names, classes = np.unique(cache.dataset.labels, return_inverse=True)
-    paired = [name for name, count in cache.dataset.counts().items() if count > 1]
-    if recipe.validation <= 0 or len(paired) < 10:
-        return _part(cache, np.arange(len(classes))), None
-    held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
-    held = np.isin(names[classes], held_out)
-    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MOST_VALIDATED])
-    remaining = np.flatnonzero(~held)
-    return _part(cache, remaining), _part(cache, chosen)
-
-
-def _part(cache: PixelCache, chosen: NDArray[np.int64]) -> Part:
-    labels, classes = np.unique(cache.dataset.labels[chosen], return_inverse=True)
-    return Part(cache.pixels, chosen, classes, tuple(map(str, labels)))
-
-
-def _numbered(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[str, ...]]:
-    """Rows, classes and labels of a part in which every picture is a class of its own."""
-    return rows, np.arange(len(rows)), tuple(map(str, rows))
 
 
 def default_fabric(accelerator: str) -> Fabric:

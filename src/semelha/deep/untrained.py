@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from semelha.deep.loop import embed
-from semelha.deep.network import Network, build
+from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.embedders import Card, InputSpec, Progress, Source, embed_all, fitted
 from semelha.metrics import METRICS, Cosine, Metric
 
@@ -19,12 +19,10 @@ from semelha.metrics import METRICS, Cosine, Metric
 class TorchEmbedder:
     """A torch network at work, with the face of an embedder (pictures in, vectors out)."""
 
-    def __init__(
-        self, network: Network, module: torch.nn.Module, spec: InputSpec, metric: Metric, fingerprint: str
-    ) -> None:
+    def __init__(self, module: EmbeddingNet, spec: InputSpec, metric: Metric, fingerprint: str) -> None:
         self.module = module
         self.spec = spec
-        self.dim = network.dim
+        self.dim = module.dim
         self.metric = metric
         self.fingerprint = fingerprint
 
@@ -50,4 +48,4 @@ def untrained(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
     network = replace(Network(**card.network), pretrained=False)
     kind = METRICS[card.metric["name"]]
     metric = kind() if network.head == "simplex" else Cosine()  # a matrix that was learned is none of its own
-    return TorchEmbedder(network, build(network, seed=seed), card.input, metric, f"untrained-{seed}-{card.fingerprint}")
+    return TorchEmbedder(build(network, seed=seed), card.input, metric, f"untrained-{seed}-{card.fingerprint}")

@@ -1,6 +1,7 @@
 """A trained model at work, no torch needed; reads and writes the model folder and its card."""
 
-from semelha.embedders.card import Card, FeatureSpec, InputSpec
+from semelha.embedders.card import Card, DerivedSpec, FeatureSpec, InputSpec
+from semelha.embedders.derive import derive
 from semelha.embedders.embed import Embedder, Progress, embed_all
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
@@ -10,6 +11,7 @@ from semelha.embedders.sources import Source, as_pictures, fitted
 __all__ = [
     "METRIC",
     "Card",
+    "DerivedSpec",
     "Embedder",
     "Extractor",
     "FeatureEmbedder",
@@ -20,6 +22,7 @@ __all__ = [
     "Progress",
     "Source",
     "as_pictures",
+    "derive",
     "embed_all",
     "fitted",
     "load_embedder",

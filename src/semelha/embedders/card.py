@@ -10,9 +10,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semelha._version import __version__
-from semelha.images import Fit
+from semelha.images import Fit, View
 
-FORMAT = 1
+FORMAT = 2
+"""Of models that are derived from others; all others are written as format 1, which older versions read too."""
 
 
 class InputSpec(BaseModel):
@@ -37,22 +38,43 @@ class FeatureSpec(BaseModel):
     arguments: dict[str, Any]
 
 
+class DerivedSpec(BaseModel):
+    """Other models, and how one is made of them (`semelha.derive`).
+
+    `parts` has the fingerprint of each, in the order of its folders in `parts/`; `weights` its part in the similarity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    parts: list[str] = Field(min_length=1)
+    weights: list[float]
+    views: list[View] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _of_one_length(self) -> DerivedSpec:
+        if len(self.weights) != len(self.parts) or not all(weight > 0 for weight in self.weights):
+            raise ValueError("each part has one weight above 0")
+        return self
+
+
 class Card(BaseModel):
     """Everything about a model that is not its weights.
 
-    A model with a graph has `input`, `mean`, `std` and `network`; one of features that are not learned has `features`.
+    A model with a graph has `input`, `mean`, `std` and `network`; one of features that are not learned has `features`;
+    one that is made of others has `derived`.
     `fingerprint` names the vector space: vectors of two models that differ in it are never compared.
     `files` has the SHA-256 of each file of the folder, and `checksum` that of the card itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = FORMAT
+    format: int = 1
     name: str
     created: str
     semelha: str
     input: InputSpec | None = None
     features: FeatureSpec | None = None
+    derived: DerivedSpec | None = None
     mean: list[float] = []
     std: list[float] = []
     dim: int = Field(ge=1, le=65536)
@@ -68,8 +90,8 @@ class Card(BaseModel):
 
     @model_validator(mode="after")
     def _of_one_kind(self) -> Card:
-        if (self.input is None) == (self.features is None):
-            raise ValueError("a model has either a graph with its input, or features")
+        if [self.input, self.features, self.derived].count(None) != 2:
+            raise ValueError("a model has either a graph with its input, or features, or parts")
         return self
 
     @classmethod
@@ -88,14 +110,17 @@ class Card(BaseModel):
         std: list[float] | None = None,
         network: dict[str, Any] | None = None,
         features: FeatureSpec | None = None,
+        derived: DerivedSpec | None = None,
     ) -> Card:
         """A card of now, without fingerprint, files and checksum: `write_model` adds them."""
         return cls(
+            format=1 if derived is None else FORMAT,
             name=name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             semelha=__version__,
             input=input,
             features=features,
+            derived=derived,
             mean=mean or [],
             std=std or [],
             dim=dim,
@@ -109,15 +134,22 @@ class Card(BaseModel):
 
     def sealed(self, files: dict[str, str]) -> Card:
         """The same card with the checksums of the files, the fingerprint and its own checksum."""
-        extractor = self.input or self.features
+        extractor = self.input or self.features or self.derived
         space = [files, extractor.model_dump() if extractor else None, self.dim, self.metric]
         fingerprint = _digest(space)
         card = self.model_copy(update={"files": files, "fingerprint": fingerprint, "checksum": ""})
         return card.model_copy(update={"checksum": card.own_checksum()})
 
+    def text(self) -> str:
+        """As it is written: JSON, without what cards did not have when no model was derived, where it says nothing."""
+        return self.model_dump_json(indent=1, exclude=self._unheard_of()) + "\n"
+
     def own_checksum(self) -> str:
         """SHA-256 of the card, its `checksum` left out."""
-        return _digest(json.loads(self.model_dump_json(exclude={"checksum"})))
+        return _digest(json.loads(self.model_dump_json(exclude={"checksum", *self._unheard_of()})))
+
+    def _unheard_of(self) -> set[str]:
+        return set() if self.derived else {"derived"}
 
 
 def _digest(value: object) -> str:

@@ -1,13 +1,15 @@
-"""The model folder: `model.json`, `weights.safetensors`, a network's `embedder.onnx`. Written whole or not at all."""
+"""The model folder: `model.json`, `weights.safetensors`, a network's `embedder.onnx`, and the folders of models that it
+is made of in `parts/`. Written whole or not at all."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +20,45 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from semelha.embedders.card import FORMAT, Card
-from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
+from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew, UsageError
 
-CARD, GRAPH, WEIGHTS = "model.json", "embedder.onnx", "weights.safetensors"
+CARD, GRAPH, WEIGHTS, PARTS = "model.json", "embedder.onnx", "weights.safetensors", "parts"
+INSIDE = re.compile(rf"({PARTS}/[0-9]+/)*({re.escape(CARD)}|{re.escape(GRAPH)}|{re.escape(WEIGHTS)})")
+"""A file of a model folder, and no other place."""
 
 
-def write_folder(folder: Path, *, card: Card, onnx: bytes | None, weights: Mapping[str, NDArray[Any]]) -> Card:
+def write_folder(
+    folder: Path,
+    *,
+    card: Card,
+    onnx: bytes | None,
+    weights: Mapping[str, NDArray[Any]],
+    parts: Sequence[Path] = (),
+) -> Card:
     """Write a model folder under another name, sync it, and rename it into place. Returns its card as written.
+
+    `parts` are the folders of the models that it is made of: they are copied into it.
 
     Raises
     ------
     ModelError
-        `folder` exists, or cannot be written.
+        `folder` exists, or cannot be written; or one of `parts` is not what its card says.
     """
     if folder.exists():
         raise ModelError(f"{folder} exists already: choose another place for the model, or remove it")
     contents = {WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()})}
     if onnx is not None:
         contents[GRAPH] = onnx
+    for number, part in enumerate(parts):
+        contents |= {f"{PARTS}/{number}/{name}": data for name, data in _whole(part).items()}
     sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
-    contents[CARD] = (sealed.model_dump_json(indent=1) + "\n").encode()
+    contents[CARD] = sealed.text().encode()
     partial: str | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
         for name, data in contents.items():
+            Path(partial, name).parent.mkdir(parents=True, exist_ok=True)
             _write_synced(Path(partial, name), data)
         os.chmod(partial, 0o755)
         os.rename(partial, folder)
@@ -75,6 +91,10 @@ def read_card(folder: Path) -> Card:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
         raise ModelAltered(f"{folder / CARD} is damaged: {where}: {problem['msg']}") from error
+    except UsageError as error:
+        raise ModelAltered(f"{folder / CARD} is damaged: {error}") from error
+    if stray := next((name for name in card.files if not INSIDE.fullmatch(name)), None):
+        raise ModelAltered(f"{folder / CARD} is damaged: no model has a file {stray}")
     if card.own_checksum() != card.checksum:
         raise ModelAltered(f"{folder / CARD} was altered: its checksum is another")
     if card.sealed(card.files).fingerprint != card.fingerprint:
@@ -97,6 +117,12 @@ def read_tensors(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelAltered(f"{path} holds no weights that can be read: {error}") from error
     return tensors
+
+
+def _whole(folder: Path) -> dict[str, bytes]:
+    """Every file of a model folder by its name, checked."""
+    card = read_card(folder)
+    return {CARD: _read(folder, CARD), **{name: read_file(folder, name, card) for name in card.files}}
 
 
 def _read(folder: Path, name: str) -> bytes:

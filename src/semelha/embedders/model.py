@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders.card import Card
+from semelha.embedders.derived import DerivedExtractor
 from semelha.embedders.embed import Progress, embed_all
 from semelha.embedders.extractors import Extractor, GraphExtractor, features_of
-from semelha.embedders.folder import GRAPH, WEIGHTS, read_card, read_file, read_tensors, write_folder
+from semelha.embedders.folder import CARD, GRAPH, PARTS, WEIGHTS, read_card, read_file, read_tensors, write_folder
 from semelha.embedders.graph import Graph
 from semelha.embedders.sources import Source
 from semelha.errors import ModelAltered, UsageError
@@ -24,7 +25,7 @@ METRIC = "metric."
 
 
 class Model:
-    """A trained model at work: a network, or features and a learned metric. Needs no torch.
+    """A trained model at work: a network, features and a learned metric, or others of its kind. Needs no torch.
 
     Attributes
     ----------
@@ -39,15 +40,20 @@ class Model:
         Name of its vector space.
     extractor : Extractor
         What makes the vectors.
+    parts : tuple of Model
+        The models that it is derived from, if any.
     """
 
-    def __init__(self, folder: Path, card: Card, extractor: Extractor, metric: Metric) -> None:
+    def __init__(
+        self, folder: Path, card: Card, extractor: Extractor, metric: Metric, parts: tuple[Model, ...] = ()
+    ) -> None:
         self.folder = folder
         self.card = card
         self.dim = card.dim
         self.metric = metric
         self.fingerprint = card.fingerprint
         self.extractor = extractor
+        self.parts = parts
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
@@ -94,8 +100,8 @@ class Model:
             return np.empty((0, self.dim), np.float32)
         return self.extractor.vectors(prepared)
 
-    def parts(self) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
-        """Its graph (None for features), and its tensors without the metric's: what another model is built of.
+    def contents(self) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
+        """Its graph, if it has one, and its tensors without the metric's: what a model with another metric is built of.
 
         Raises `ModelError` where its folder is not what it was.
         """
@@ -126,11 +132,20 @@ def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -
     card = read_card(folder)
     graph = read_file(folder, GRAPH, card) if card.input is not None else None
     tensors = read_tensors(read_file(folder, WEIGHTS, card), folder / WEIGHTS)
-    return _model(folder, card, graph, tensors, name=str(folder), threads=threads)
+    places = [Path(PARTS, str(number)) for number in range(len(card.derived.parts) if card.derived else 0)]
+    for place in places:
+        read_file(folder, (place / CARD).as_posix(), card)
+    parts = tuple(load_embedder(folder / place, threads=threads) for place in places)
+    return _model(folder, card, graph, tensors, parts, name=str(folder), threads=threads)
 
 
 def write_model(
-    folder: str | os.PathLike[str], *, card: Card, weights: Mapping[str, NDArray[Any]], onnx: bytes | None = None
+    folder: str | os.PathLike[str],
+    *,
+    card: Card,
+    weights: Mapping[str, NDArray[Any]],
+    onnx: bytes | None = None,
+    parts: tuple[Model, ...] = (),
 ) -> Model:
     """Write a model folder, whole or not at all.
 
@@ -144,7 +159,9 @@ def write_model(
         Those of the network, and the arrays of the metric, their names behind "metric.".
     onnx : bytes, optional
         A graph from (n, channels, height, width) uint8 to (n, dim) float32, without external data. None for a model
-        of features.
+        of features, and for a derived one.
+    parts : tuple of Model
+        Those that a derived one is made of: their folders are copied.
 
     Raises
     ------
@@ -153,8 +170,9 @@ def write_model(
     ModelError
         `folder` exists, or cannot be written.
     """
-    model = _model(Path(folder), card, onnx, weights, name=f"the graph for {folder}", threads=None)
-    model.card = write_folder(Path(folder), card=card, onnx=onnx, weights=weights)
+    model = _model(Path(folder), card, onnx, weights, parts, name=f"the graph for {folder}", threads=None)
+    copied = [part.folder for part in parts]
+    model.card = write_folder(Path(folder), card=card, onnx=onnx, weights=weights, parts=copied)
     model.fingerprint = model.card.fingerprint
     return model
 
@@ -164,16 +182,19 @@ def _model(
     card: Card,
     onnx: bytes | None,
     tensors: Mapping[str, NDArray[Any]],
+    parts: tuple[Model, ...],
     *,
     name: str,
     threads: int | None,
 ) -> Model:
     """Put together and checked: what makes the vectors, and what compares them."""
-    extractor: Extractor = (
-        features_of(card, name=str(folder))
-        if onnx is None
-        else GraphExtractor(Graph(onnx, card, name=name, threads=threads), card)
-    )
+    extractor: Extractor
+    if card.derived is not None:
+        extractor = DerivedExtractor(parts, card, name=str(folder))
+    elif onnx is None:
+        extractor = features_of(card, name=str(folder))
+    else:
+        extractor = GraphExtractor(Graph(onnx, card, name=name, threads=threads), card)
     arrays = {key.removeprefix(METRIC): value for key, value in tensors.items() if key.startswith(METRIC)}
     metric = metric_from_card(card.metric, arrays)
     one = np.eye(1, card.dim, dtype=np.float32)
@@ -181,4 +202,4 @@ def _model(
         metric.between(one, one)
     except UsageError as error:
         raise ModelAltered(f"the metric of {folder} does not take vectors of {card.dim} numbers: {error}") from error
-    return Model(folder, card, extractor, metric)
+    return Model(folder, card, extractor, metric, parts)

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from semelha.evaluation.assess import evaluate
     from semelha.evaluation.protocol import Protocol
+    from semelha.evaluation.reciprocal import KReciprocal
     from semelha.evaluation.report import write_report
+    from semelha.evaluation.rerank import QueryExpansion
     from semelha.evaluation.result import Evaluation
 
-__all__ = ["Evaluation", "Protocol", "evaluate", "write_report"]
+__all__ = ["Evaluation", "KReciprocal", "Protocol", "QueryExpansion", "evaluate", "write_report"]
 
-_HOMES = {"Evaluation": "result", "Protocol": "protocol", "evaluate": "assess", "write_report": "report"}
+_HOMES = {
+    "Evaluation": "result",
+    "KReciprocal": "reciprocal",
+    "Protocol": "protocol",
+    "QueryExpansion": "rerank",
+    "evaluate": "assess",
+    "write_report": "report",
+}
 
 
 def __getattr__(name: str) -> Any:

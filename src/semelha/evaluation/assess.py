@@ -12,6 +12,7 @@ from semelha.embedders import Embedder
 from semelha.errors import DatasetError
 from semelha.evaluation.measures import Retrieval, retrieval, verification
 from semelha.evaluation.protocol import Protocol, roles
+from semelha.evaluation.rerank import Rerank, searched_again
 from semelha.evaluation.result import Evaluation, Result
 from semelha.evaluation.strangers import measure_open_set
 from semelha.images import Dataset, readable
@@ -29,6 +30,7 @@ def evaluate(
     baselines: Mapping[str, Embedder] | None = None,
     fpir: float = 0.01,
     seed: int = 0,
+    rerank: Rerank | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure an embedder on pictures of things it should not have been trained on.
@@ -45,6 +47,9 @@ def evaluate(
         Target of the open set.
     seed : int
         Draws the classes that are known, and which picture of each is enrolled where the protocol does not say.
+    rerank : Rerank, optional
+        `QueryExpansion` or `KReciprocal`: how R@k, MAP@R and R-precision of the embedder are searched. Baselines,
+        verification and the open set are as they are without.
     progress : callable, optional
 
     Raises
@@ -61,7 +66,8 @@ def evaluate(
     for name, each in {"": embedder, **(baselines or {})}.items():
         told = None if progress is None else _named(progress, name or "model")
         vectors = each.embed(dataset.pictures, progress=told)
-        results[name] = _measure(vectors, each.metric, dataset, gallery, probes, protocol, fpir, seed)
+        second = rerank if name == "" else None
+        results[name] = _measure(vectors, each.metric, dataset, gallery, probes, protocol, fpir, seed, second)
     everything = np.arange(len(dataset))
     return Evaluation(
         dataset=dataset,
@@ -69,7 +75,7 @@ def evaluate(
         references=everything if gallery is None else gallery,
         result=results.pop(""),
         baselines=results,
-        notes=_notes(dataset, gallery, protocol),
+        notes=_notes(dataset, gallery, protocol, rerank),
         seconds=time.monotonic() - start,
     )
 
@@ -78,12 +84,15 @@ def _named(progress: Progress, name: str) -> Callable[[int, int], None]:
     return lambda done, total: progress(name, done, total)
 
 
-def _notes(dataset: Dataset, gallery: NDArray[np.int64] | None, protocol: Protocol) -> tuple[str, ...]:
+def _notes(
+    dataset: Dataset, gallery: NDArray[np.int64] | None, protocol: Protocol, rerank: Rerank | None
+) -> tuple[str, ...]:
     how = "each picture searches all others" if gallery is None else "each probe searches the enrolled pictures"
     among = "each picture searches all others" if protocol.map_among_all or gallery is None else how
     return (
         f"R@k: {how}.",
         f"MAP@R and R-precision: {among}.",
+        *((f"All of these of the model: ranked a second time by {rerank!r}.",) if rerank is not None else ()),
         f"Open set: {protocol.known:.0%} of the classes are enrolled, drawn by chance; the others are strangers.",
         *dataset.warnings,
     )
@@ -98,10 +107,14 @@ def _measure(
     protocol: Protocol,
     fpir: float,
     seed: int,
+    rerank: Rerank | None,
 ) -> Result:
     labels, groups = dataset.labels, dataset.groups
 
     def search(queries: NDArray[np.int64], references: NDArray[np.int64] | None) -> Retrieval:
+        if rerank is not None:
+            targets = queries if references is None else references
+            return searched_again(rerank, vectors, labels, queries, targets, metric=metric, groups=groups)
         return retrieval(
             vectors[queries],
             labels[queries],

@@ -15,6 +15,7 @@ from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.ink import without_background
 from semelha.images.reading import read_all, readable
+from semelha.images.views import View, first_views
 
 __all__ = [
     "TEST_SCRIPTS",
@@ -25,12 +26,14 @@ __all__ = [
     "Limits",
     "Picture",
     "Skipped",
+    "View",
     "as_rgb",
     "check_for_training",
     "check_without_labels",
     "content_hash",
     "decode",
     "encode",
+    "first_views",
     "fit",
     "glyphs",
     "read_all",

@@ -88,9 +88,10 @@ def train_linear(
             "another method"
         )
     card = _card(out.name, on, read, method, metric, seed=seed, score=score, seconds=time.monotonic() - start)
-    graph, weights = on.parts() if isinstance(on, Model) else (None, {})
+    graph, weights = on.contents() if isinstance(on, Model) else (None, {})
+    parts = on.parts if isinstance(on, Model) else ()
     weights |= {METRIC + name: np.asarray(array, np.float64) for name, array in metric.arrays().items()}
-    return write_model(out, card=card, onnx=graph, weights=weights)
+    return write_model(out, card=card, onnx=graph, weights=weights, parts=parts)
 
 
 def learned_metric(
@@ -205,6 +206,7 @@ def _card(
         name=name,
         input=base.input if base else None,
         features=base.features if base else FeatureExtractor(on).spec if isinstance(on, Features) else None,
+        derived=base.derived if base else None,
         mean=base.mean if base else None,
         std=base.std if base else None,
         network=base.network if base else None,

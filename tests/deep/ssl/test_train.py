@@ -68,7 +68,7 @@ def test_continued_it_is_what_it_would_have_been(
 ) -> None:
     """Interrupted in the middle, with all of queue, key network and projector: the same weights to the last bit."""
     monkeypatch.setattr("semelha.deep.train.export_onnx", lambda *_, **__: b"graph")
-    monkeypatch.setattr("semelha.deep.train.write_model", lambda out, card, onnx, weights: weights)
+    monkeypatch.setattr("semelha.deep.publish.write_model", lambda out, card, onnx, weights: weights)
     settings = {"network": SMALL, "recipe": SHORT, "method": method}
     whole = train_network(pictures(), out=tmp_path / "whole", **settings)  # type: ignore[arg-type]
 
@@ -93,7 +93,7 @@ def test_labels_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return weights
 
     monkeypatch.setattr("semelha.deep.train.export_onnx", lambda *_, **__: b"graph")
-    monkeypatch.setattr("semelha.deep.train.write_model", kept)
+    monkeypatch.setattr("semelha.deep.publish.write_model", kept)
     plain = pictures()
     labelled = replace(plain, pictures=tuple(replace(p, label=f"thing {n // 4}") for n, p in enumerate(plain)))
     made = [

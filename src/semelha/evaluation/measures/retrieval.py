@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from semelha.evaluation.measures.among import Among
 from semelha.evaluation.measures.blocks import Groups, Labels
-from semelha.metrics import Metric
-from semelha.processors import processors
-
-FOUND = 1 << 22  # neighbors that are looked at at a time
+from semelha.evaluation.measures.search import Comparison, search
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +51,7 @@ def retrieval(
     references: NDArray[np.floating[Any]] | None = None,
     reference_labels: Labels | None = None,
     *,
-    metric: Metric,
+    metric: Comparison,
     query_groups: Groups = None,
     reference_groups: Groups = None,
     ks: Sequence[int] = (1, 5, 10),
@@ -71,7 +66,7 @@ def retrieval(
     ----------
     queries, references : (n, d), (m, d) float
     query_labels, reference_labels : (n,), (m,)
-    metric : Metric
+    metric : Metric or Comparison
     query_groups, reference_groups : (n,), (m,), optional
         None in them belongs to no group.
     ks : sequence of int
@@ -87,27 +82,21 @@ def retrieval(
     among = Among.of(queries, query_labels, references, reference_labels, query_groups, reference_groups)
     relevant = among.relevant()  # (queries,) R of each
     deep = min(max(kept, int(relevant.max(initial=1))), len(among.vectors))
-    reach = min(deep + int(among.hidden().max(initial=0)), len(among.vectors))
     n, width = len(queries), min(kept, deep)
     nearest, distances = np.full((n, kept), -1, np.int64), np.full((n, kept), np.inf, np.float32)
     first = np.full(n, np.iinfo(np.int64).max)  # rank of the first of the class, from 0
     precision, average = np.full(n, np.nan), np.full(n, np.nan)
 
-    def measure(start: int) -> None:
-        rows = np.arange(start, min(start + size, n))
-        places, away = metric.nearest(queries[rows], among.vectors, reach)
-        allowed = among.allowed(rows, places)
-        order = np.argsort(~allowed, axis=1, kind="stable")[:, :deep]  # those not allowed behind the others
-        places, away, allowed = (np.take_along_axis(each, order, axis=1) for each in (places, away, allowed))
+    def measure(
+        rows: NDArray[np.int64], places: NDArray[np.int64], away: NDArray[np.float64], allowed: NDArray[np.bool_]
+    ) -> None:
         hits = allowed & among.same(rows, places)  # (queries, deep)
         nearest[rows, :width] = np.where(allowed, places, -1)[:, :width]
         distances[rows, :width] = np.where(allowed, away, np.inf)[:, :width]
         first[rows] = np.where(hits.any(axis=1), hits.argmax(axis=1), first[rows])
         precision[rows], average[rows] = _of_r(hits, relevant[rows])
 
-    size = block or max(1, min(-(-n // processors()), FOUND // max(1, reach)))
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(processors()) as pool:
-        list(pool.map(measure, range(0, n if reach else 0, size)))
+    search(queries, among, deep, measure, metric=metric, block=block)
     used = relevant > 0
     some = bool(used.any())
     return Retrieval(

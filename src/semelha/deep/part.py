@@ -1,0 +1,85 @@
+"""The pictures of a training: those that are learned from, and those held out to choose the best weights by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semelha.deep.cache import PixelCache
+from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import Batch, Pool
+from semelha.images import split_classes
+
+MOST_VALIDATED = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Some rows of a cache.
+
+    Attributes
+    ----------
+    pixels : (all, channels, size, size) uint8
+        Fitted pictures.
+    rows, classes : (n,) int64
+        Which of them, and the class of each, 0 to C − 1.
+    labels : tuple of str
+        What each class is called.
+    lessons : (turns, all, d) float32, optional
+        What a teacher makes of each picture, turned by none or more quarter turns.
+    """
+
+    pixels: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    labels: tuple[str, ...]
+    lessons: NDArray[np.float32] | None = None
+
+    def pool(self, recipe: Recipe) -> Pool:
+        """What batches are made of."""
+        return Pool(self.classes, self.labels, recipe.quarter_turns)
+
+    def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures at `places` of this part: (len(places), channels, size, size)."""
+        return np.asarray(self.pixels[self.rows[places]])
+
+    def taught(self, batch: Batch, device: torch.device) -> Tensor | None:
+        """What a teacher makes of a batch: (batch, d); None without one."""
+        if self.lessons is None:
+            return None
+        return torch.from_numpy(self.lessons[batch.turns, self.rows[batch.pictures]]).to(device)
+
+
+def labelled(pixels: NDArray[np.uint8], rows: NDArray[np.int64], labels: NDArray[np.str_]) -> Part:
+    """The pictures at `rows`, whose labels are the classes."""
+    names, classes = np.unique(labels, return_inverse=True)
+    return Part(pixels, rows, classes, tuple(map(str, names)))
+
+
+def unlabelled(pixels: NDArray[np.uint8], number: int) -> Part:
+    """So many pictures, each a class of its own."""
+    rows = np.arange(number)
+    return Part(pixels, rows, rows, tuple(map(str, rows)))
+
+
+def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
+    """Training pictures, and those of the classes that the best weights are chosen by (none below 10 classes).
+
+    Without labels all pictures, each a class of its own, and none to choose by.
+    """
+    if recipe.method is not None:
+        return unlabelled(cache.pixels, len(cache.dataset)), None
+    labels = cache.dataset.labels
+    everything = np.arange(len(labels))
+    paired = [name for name, count in cache.dataset.counts().items() if count > 1]
+    if recipe.validation <= 0 or len(paired) < 10:
+        return labelled(cache.pixels, everything, labels), None
+    held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
+    held = np.isin(labels, held_out)
+    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MOST_VALIDATED])
+    remaining = np.flatnonzero(~held)
+    return labelled(cache.pixels, remaining, labels[remaining]), labelled(cache.pixels, chosen, labels[chosen])

@@ -1,0 +1,82 @@
+"""A trained network as a model folder: the graph for use anywhere, the weights for training on, the card for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from semelha.deep.cache import PixelCache
+from semelha.deep.export import export_onnx
+from semelha.deep.loop import Trained
+from semelha.deep.network import EmbeddingNet, Network
+from semelha.deep.recipe import Recipe
+from semelha.embedders import METRIC, Card, Model, write_model
+
+
+def publish(
+    built: EmbeddingNet,
+    network: Network,
+    out: Path,
+    *,
+    cache: PixelCache,
+    trained: Trained,
+    recipe: Recipe,
+    seed: int,
+    teacher: Model | None = None,
+) -> Model:
+    """Write the model folder `out` of the network `built`. Classes and pictures of a teacher are its own too."""
+    built.eval()
+    onnx = export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)
+    mean, std = network.statistics()
+    card = Card.draft(
+        name=out.name,
+        input=network.input_spec(),
+        mean=mean,
+        std=std,
+        dim=built.dim,
+        metric={"name": trained.metric.name, **trained.metric.parameters()},
+        network=network.as_card(),
+        training={
+            **_settings(recipe),
+            "teacher": {"name": teacher.card.name, "fingerprint": teacher.fingerprint} if teacher else None,
+            "seed": seed,
+            "data": cache.dataset.name,
+            "pictures": len(cache.dataset),
+            "skipped": len(cache.dataset.skipped),
+            "steps_taken": trained.steps,
+            "seconds": round(trained.seconds, 1),
+            "torch": torch.__version__,
+        },
+        classes=sorted({*filter(None, cache.dataset.classes), *(teacher.card.classes if teacher else ())}),
+        content_hashes=sorted({*cache.hashes, *(teacher.card.content_hashes if teacher else ())}),
+        results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
+    )
+    weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
+    learned = {METRIC + name: array for name, array in trained.metric.arrays().items()}
+    return write_model(out, card=card, onnx=onnx, weights=weights | learned)
+
+
+def _settings(recipe: Recipe) -> dict[str, object]:
+    """A recipe as a card keeps it: loss and sampler, or the method without labels and its settings."""
+    told = {"minutes": recipe.minutes if math.isfinite(recipe.minutes) else None, "optimizer": _named(recipe.optimizer)}
+    left_out = {"loss", "sampler", "method"}
+    if recipe.method is None:
+        told |= {"loss": _named(recipe.loss), "sampler": _named(recipe.sampler)}
+    else:
+        assert is_dataclass(recipe.method)
+        left_out |= {"per_class", "lookalikes", "validation", "teaching"}
+        told |= {"method": recipe.method.name, "arguments": asdict(recipe.method)}
+    return {name: value for name, value in asdict(recipe).items() if name not in left_out} | told
+
+
+def _named(factory: Callable[..., object]) -> str:
+    """What a card calls it: the name of a function or class, with the settings of a `partial`."""
+    if isinstance(factory, partial):
+        settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
+        return f"{_named(factory.func)}({settings})"
+    return getattr(factory, "__name__", None) or str(factory)

@@ -1,0 +1,90 @@
+"""Learning from a model that is there already: its similarities between the pictures of a batch are learned too.
+
+A teacher that is too large to use, such as an ensemble that sees each picture several ways, so becomes one network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semelha.embedders import Model
+from semelha.errors import PictureError, TrainingError, UsageError
+from semelha.images import Dataset, Picture, read_all
+from semelha.metrics import Cosine
+
+BATCH = 256
+
+
+def check_teacher(teacher: Model) -> None:
+    """Nothing, or `UsageError` where its similarities are not cosines."""
+    if not isinstance(teacher.metric, Cosine):
+        raise UsageError(f"a teacher's vectors are compared by cosine, and those of {teacher.folder} by "
+                         f"{teacher.metric.name}")  # fmt: skip
+
+
+def lessons(
+    teacher: Model, dataset: Dataset, turns: int, *, progress: Callable[[int, int], None] | None = None
+) -> NDArray[np.float32]:
+    """What the teacher makes of each picture, and of its quarter turns: (turns, pictures, d), of length 1.
+
+    Parameters
+    ----------
+    teacher : Model
+    dataset : Dataset
+        Of pictures that can be read.
+    turns : {1, 4}
+        The pictures as they are, or turned counter-clockwise by 0, 90, 180 and 270 degrees too.
+    progress : callable, optional
+        Called with (pictures done, pictures in all).
+    """
+
+    def prepared(picture: Picture) -> NDArray[Any]:
+        pixels = picture.pixels()
+        return np.stack([teacher.prepare(np.ascontiguousarray(np.rot90(pixels, turn))) for turn in range(turns)])
+
+    out = np.empty((turns, len(dataset), teacher.dim), np.float32)
+    waiting: list[NDArray[Any]] = []
+    for number, result in enumerate(read_all(dataset.pictures, prepared), start=1):
+        if isinstance(result, PictureError):
+            raise TrainingError(f"{dataset.pictures[number - 1].name} was read a moment ago, and now: {result}")
+        waiting.append(result)
+        if len(waiting) == BATCH or number == len(dataset):
+            block = np.stack(waiting)  # (block, turns, …)
+            for turn in range(turns):
+                out[turn, number - len(block) : number] = teacher.embed_prepared(block[:, turn])
+            waiting = []
+        if progress is not None:
+            progress(number, len(dataset))
+    out /= np.maximum(np.linalg.norm(out, axis=2, keepdims=True), np.finfo(np.float32).tiny)
+    return out
+
+
+def beside(
+    loss: Callable[[Tensor, Tensor], Tensor], taught: Tensor | None, weight: float
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """The loss with what the teacher says of the batch: taught (batch, d), of length 1. The loss alone without one."""
+    if taught is None:
+        return loss
+    return lambda embeddings, labels: loss(embeddings, labels) + weight * unlike(embeddings, taught)
+
+
+def unlike(embeddings: Tensor, taught: Tensor, temperature: float = 0.05) -> Tensor:
+    """How far the similarities of a batch are from the teacher's: (batch, dim), (batch, d), of length 1 → scalar.
+
+    The Kullback–Leibler divergence of what each picture resembles, a softmax of its similarities to all others, from
+    what it resembles to the teacher (Fang et al., SEED, ICLR 2021, equation 4, within a batch).
+    """
+    mine, theirs = (_off_diagonal(x @ x.T) / temperature for x in (embeddings, taught))
+    return F.kl_div(mine.log_softmax(dim=1), theirs.log_softmax(dim=1), reduction="batchmean", log_target=True)
+
+
+def _off_diagonal(square: Tensor) -> Tensor:
+    """(n, n) → (n, n − 1): each row without its own place."""
+    n = len(square)
+    return square.flatten()[1:].view(n - 1, n + 1)[:, :-1].reshape(n, n - 1)
