@@ -68,9 +68,9 @@ def main() -> None:
         rows += [[method, *figures(case, model), *cost(model)] for method, model in models.items()]
         classes = len(case.measured.classes)
         body = (
-            f"At most {arguments.steps} steps of 256 pictures of {len(case.learned):,}; the supervised network has their "
-            f"labels. R@1 and MAP@R on {len(case.measured):,} pictures of {classes} classes of which none was learned "
-            "from; 95% interval over classes.\n\n"
+            f"At most {arguments.steps} steps of 256 of {len(case.learned):,} pictures, whose labels the supervised "
+            f"network has. R@1 and MAP@R on {len(case.measured):,} pictures of {classes} classes of which none was "
+            "learned from; 95% interval over classes.\n\n"
             + table(["embedder", "R@1", "95% interval", "MAP@R", "steps", "minutes"], rows)
         )
         write_section(f"Learning without labels: {name}", body)
