@@ -123,7 +123,7 @@ def test_what_is_chosen_where_nothing_is_said(tmp_path: Path, monkeypatch: pytes
     recipe = seen["recipe"]
     assert seen["validation"] is None
     assert (recipe.lookalikes, recipe.validation, recipe.batch, recipe.steps) == (0, 0, 5, 800)
-    assert recipe.augmentation.crop == 0.2  # noise is no drawing
+    assert recipe.augmentation.crop == 0.3  # noise is no drawing
     assert recipe.method == MoCo(queue=10)
     assert seen["classes"].tolist() == list(range(20))
 
