@@ -33,7 +33,7 @@ from semelha.images import read_dataset
 from semelha.metrics import Metric
 
 VIEWS = (3, 5, 9)
-WHITENINGS = {"pca-whitening": "whitened", "rca": "whitened within classes", "lda": "LDA"}
+WHITENINGS = {"pca-whitening": "whitened", "rca": "whitened within classes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,15 +125,15 @@ def options(
     for method, title in WHITENINGS.items():
         yield Option(title, learned(method, models[0]))
     joined, best = derived(models), derived(models, VIEWS[-1])
+    together = f"{f'{len(models)} joined, ' if len(models) > 1 else ''}{VIEWS[-1]} views"
     if len(models) > 1:
         for each in models[1:]:
             yield Option(f"another: {each.card.name}", each)
         yield Option(f"{len(models)} joined", joined)
-    together = f"{f'{len(models)} joined, ' if len(models) > 1 else ''}{VIEWS[-1]} views"
-    yield Option(together, best)
+        yield Option(together, best)
     yield Option(f"{together}, query expansion", best, QueryExpansion())
     yield Option(f"{together}, k-reciprocal", best, KReciprocal())
-    # Learned on one view of each picture, and then seen in all: as many views of what is trained on would take hours.
+    # Learned on one view of each picture, and then seen in all: as many views of what is trained on would take long.
     white = derived([learned("pca-whitening", joined)], VIEWS[-1])
     yield Option(f"{together}, whitened", white)
     yield Option(f"{together}, whitened, k-reciprocal", white, KReciprocal())
