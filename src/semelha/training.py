@@ -104,7 +104,7 @@ def train(
     if learner is not None:
         return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
     if features is not None or on is not None:
-        raise UsageError('features, and a model to learn on, need a method without a network, such as method="gmml"')
+        raise UsageError('features, and a model to learn on, need a method that learns without a network: "gmml"')
     # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
