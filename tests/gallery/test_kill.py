@@ -107,6 +107,5 @@ def test_killed_while_segments_are_merged_and_saved(
             for number in chance.sample(sorted(there), min(20, len(there))):
                 assert nearest(gallery, number + 24) == (f"s{number}", str(number + 24))
             generations.add(gallery.index_stats()["on_disk"])
+    assert len(generations) > 2, "there were merges, which were saved"
     assert caplog.records == []
-    if len(generations) <= 2:  # a known defect: while one writes without a pause, the index is hardly ever saved
-        pytest.xfail(f"there were {len(generations)} moments that were saved, and 3 are wanted")

@@ -59,7 +59,8 @@ class Upkeep:
                     self._rebuild()
                 with self._memory.now(ruled=False):
                     pass
-                self._round(hurry=True)
+                while self._round(hurry=True):
+                    pass
         except Stopped as error:
             raise GalleryError("the gallery was closed before its index was merged") from error
 
@@ -98,17 +99,20 @@ class Upkeep:
             self._worker = None  # under the lock: who comes later starts another
             return False
 
-    def _round(self, *, hurry: bool = False) -> None:
-        """Take over what another process has saved, merge what is left to merge, save."""
-        self._take_over()
-        self._merge(hurry)
-        self._save()
+    def _round(self, *, hurry: bool = False) -> bool:
+        """Take over what another process has saved, merge once, save. Whether there was something to merge.
 
-    def _merge(self, hurry: bool) -> None:
-        while not self._stop.is_set():
-            if not self._memory.merge(hurry=hurry):
-                return
-        raise Stopped
+        Saved after each merge, not after the last, for who writes without a pause leaves none; and before, for a merge
+        takes long, and who is killed in it would find as much to merge again, and more, at every start.
+        """
+        self._take_over()
+        self._save()
+        if self._stop.is_set():
+            raise Stopped
+        some = self._memory.merge(hurry=hurry)
+        if some:
+            self._save()
+        return some
 
     def _take_over(self) -> None:
         generation = self._segments.generation()
