@@ -85,6 +85,7 @@ class Cosine(MappedMetric):
         return self.query_map(s)
 
     def among(self, a: Array, s: Array) -> Array:
+        """As for every metric with maps; what is stored is divided by its length after the product, not before."""
         b = s.reshape((len(a), s.shape[0] // max(1, len(a)), s.shape[1]))
         lengths = root(inner(b, b))
         return self.link(inner(a[:, None, :], b) / array_namespace(b).where(lengths > 0, lengths, 1))

@@ -63,8 +63,9 @@ class Among:
 
     def relevant(self) -> NDArray[np.int64]:
         """How many of its class each query may match: (n,)."""
-        alike = np.stack([self.labels, self.groups], axis=1), np.stack([self.label, self.group], axis=1)
-        grouped = np.where(self.group >= 0, _counts(*alike), 0)
+        step = 2 + max(self.groups.max(initial=-1), self.group.max(initial=-1))  # one number for a label and a group
+        alike = _counts(self.labels * step + self.groups, self.label * step + self.group)
+        grouped = np.where(self.group >= 0, alike, 0)
         return _counts(self.labels, self.label) - (np.maximum(grouped, 1) if self.itself else grouped)
 
     def allowed(self, rows: NDArray[np.int64], places: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -80,6 +81,6 @@ class Among:
 
 
 def _counts(of: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each of `asked` is in `of`; numbers, or rows of them: (m, …), (n, …) → (n,)."""
-    _, codes = np.unique(np.concatenate([of, asked]), axis=0, return_inverse=True)
+    """How often each of `asked` is in `of`: (m,), (n,) → (n,)."""
+    _, codes = np.unique(np.concatenate([of, asked]), return_inverse=True)
     return np.bincount(codes[: len(of)], minlength=len(codes))[codes[len(of) :]]
