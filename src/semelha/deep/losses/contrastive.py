@@ -36,11 +36,9 @@ class Contrastive(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Euclidean(), mining or All())
         self.positive_margin = positive_margin
         self.negative_margin = negative_margin
-        self.metric = metric or Euclidean()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

@@ -40,10 +40,8 @@ class SupCon(PairLoss):
     def __init__(
         self, *, temperature: float = 0.1, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.temperature = temperature
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -75,10 +73,8 @@ class NTXent(PairLoss):
     def __init__(
         self, *, temperature: float = 0.5, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.temperature = temperature
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -108,10 +104,8 @@ class InfoNCE(PairLoss):
     def __init__(
         self, *, temperature: float = 0.07, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.temperature = temperature
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -142,10 +136,8 @@ class NPair(PairLoss):
     def __init__(
         self, *, temperature: float = 0.1, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.temperature = temperature
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
         """As every loss of pairs: of the first of each class against the first positives of all."""

@@ -33,10 +33,8 @@ class LiftedStructure(PairLoss):
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Euclidean(), mining or All())
         self.margin = margin
-        self.metric = metric or Euclidean()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -67,10 +65,8 @@ class GeneralizedLifted(PairLoss):
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Euclidean(), mining or All())
         self.margin = margin
-        self.metric = metric or Euclidean()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

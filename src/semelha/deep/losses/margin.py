@@ -45,12 +45,10 @@ class MarginLoss(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Euclidean(), mining or DistanceWeighted())
         self.margin = margin
         self.nu = nu
         self.beta = beta if classes is None else nn.Parameter(torch.full((classes,), beta))
-        self.metric = metric or Euclidean()
-        self.mining = mining or DistanceWeighted()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

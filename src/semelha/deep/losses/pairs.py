@@ -74,8 +74,10 @@ class PairLoss(nn.Module, ABC):
         Which pairs and triplets count.
     """
 
-    metric: Metric | MetricLayer
-    mining: Mining
+    def __init__(self, metric: Metric | MetricLayer, mining: Mining) -> None:
+        super().__init__()
+        self.metric = metric
+        self.mining = mining
 
     def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
         """The loss of a batch, a scalar, in float32 or better.

@@ -42,13 +42,11 @@ class Quadruplet(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Euclidean(), mining or All())
         if margin <= 0 or other_margin <= 0:
             raise UsageError(f"the margins of a quadruplet loss are {margin} and {other_margin}: they must be above 0")
         self.margin = margin
         self.other_margin = other_margin
-        self.metric = metric or Euclidean()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         triplets = mean_hinge(self.mining.triplets(pairs, self.margin), pairs, self.margin)

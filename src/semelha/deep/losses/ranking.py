@@ -39,11 +39,9 @@ class FastAP(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(metric or SquaredEuclidean(), mining or All())
         self.bins = bins
         self.most = most
-        self.metric = metric or SquaredEuclidean()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -89,10 +87,8 @@ class SmoothAP(PairLoss):
     def __init__(
         self, *, temperature: float = 0.01, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.temperature = temperature
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

@@ -40,12 +40,10 @@ class MultiSimilarity(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.alpha = alpha
         self.beta = beta
         self.base = base
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -83,11 +81,9 @@ class Circle(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Cosine(), mining or All())
         self.m = m
         self.gamma = gamma
-        self.metric = metric or Cosine()
-        self.mining = mining or All()
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

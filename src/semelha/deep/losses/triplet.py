@@ -43,12 +43,10 @@ class Triplet(PairLoss):
     def __init__(
         self, *, margin: float | None = 0.2, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(metric or Euclidean(), mining or SemiHard())
         if margin is not None and margin <= 0:
             raise UsageError(f"the margin of a triplet loss is {margin}: it must be above 0, or None for a soft one")
         self.margin = margin
-        self.metric = metric or Euclidean()
-        self.mining = mining or SemiHard()
 
     def of(self, pairs: Pairs) -> Tensor:
         if self.margin is None:
