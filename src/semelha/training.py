@@ -137,6 +137,8 @@ def _apart(
     method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None,
 ) -> tuple[LinearLearner | BoostedSimilarity | str | None, SelfSupervised | str | None]:
     """A method as a learner without a network, or as one without labels. Raises `UsageError` for an unknown name."""
+    if method is None:
+        return None, None
     from semelha.linear import METHODS
     from semelha.linear.base import Learner
 

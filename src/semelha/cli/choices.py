@@ -120,12 +120,10 @@ def _check_labels(asked: Asked) -> None:
 
 
 def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked) -> Recipe:
-    from semelha.deep.recipe import Recipe
     from semelha.deep.ssl import METHODS, recipe_without_labels, with_lars, with_sgd
 
     assert asked.method is not None
-    batch = asked.batch or Recipe.batch
-    recipe = recipe_without_labels(METHODS[asked.method], look, network, len(dataset), batch=batch)
+    recipe = recipe_without_labels(METHODS[asked.method], look, network, len(dataset), batch=asked.batch)
     kinds = {OptimizerName.lars: with_lars, OptimizerName.sgd: with_sgd}
     return kinds[asked.optimizer](recipe) if asked.optimizer in kinds else recipe
 

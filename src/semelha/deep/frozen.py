@@ -7,13 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from semelha.deep.cache import statistics
-from semelha.deep.export import export_onnx
 from semelha.deep.network import SMALL, Network, build, with_statistics
+from semelha.deep.publish import write_network
 from semelha.deep.recipe import choose_network, look_at
-from semelha.embedders import Card, Model, fitted, write_model
+from semelha.embedders import Model, fitted
 from semelha.errors import DatasetError, PictureError, TrainingError, UsageError
 from semelha.images import Dataset, read_all
 from semelha.metrics import Cosine
@@ -51,31 +50,21 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
             f"{network.backbone} would have random weights: give it pretrained ones, timm's or a file, or train it"
         )
     network = with_statistics(network, _statistics(dataset, network, seed))
-    built = build(network, seed=seed).eval()
-    onnx = export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)
-    mean, std = network.statistics()
-    card = Card.draft(
-        name=out.name,
-        input=network.input_spec(),
-        mean=mean,
-        std=std,
-        dim=built.dim,
-        metric={"name": Cosine.name},
-        network=network.as_card(),
+    return write_network(
+        build(network, seed=seed),
+        network,
+        out,
+        metric=Cosine(),
         training={
             "method": "none",
             "seed": seed,
             "data": dataset.name,
             "pictures": 0,
             "seconds": round(time.monotonic() - start, 1),
-            "torch": torch.__version__,
         },
         classes=[],
         content_hashes=[],
         results={},
-    )
-    return write_model(
-        out, card=card, onnx=onnx, weights={name: tensor.numpy() for name, tensor in built.state_dict().items()}
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,6 +17,7 @@ from semelha.deep.loop import Trained
 from semelha.deep.network import EmbeddingNet, Network
 from semelha.deep.recipe import Recipe
 from semelha.embedders import METRIC, Card, Model, write_model
+from semelha.metrics import Metric
 
 
 def publish(
@@ -30,17 +32,11 @@ def publish(
     teacher: Model | None = None,
 ) -> Model:
     """Write the model folder `out` of the network `built`. Classes and pictures of a teacher are its own too."""
-    built.eval()
-    onnx = export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)
-    mean, std = network.statistics()
-    card = Card.draft(
-        name=out.name,
-        input=network.input_spec(),
-        mean=mean,
-        std=std,
-        dim=built.dim,
-        metric={"name": trained.metric.name, **trained.metric.parameters()},
-        network=network.as_card(),
+    return write_network(
+        built,
+        network,
+        out,
+        metric=trained.metric,
         training={
             **_settings(recipe),
             "teacher": {"name": teacher.card.name, "fingerprint": teacher.fingerprint} if teacher else None,
@@ -50,14 +46,43 @@ def publish(
             "skipped": len(cache.dataset.skipped),
             "steps_taken": trained.steps,
             "seconds": round(trained.seconds, 1),
-            "torch": torch.__version__,
         },
         classes=sorted({*filter(None, cache.dataset.classes), *(teacher.card.classes if teacher else ())}),
         content_hashes=sorted({*cache.hashes, *(teacher.card.content_hashes if teacher else ())}),
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
+
+
+def write_network(
+    built: EmbeddingNet,
+    network: Network,
+    out: Path,
+    *,
+    metric: Metric,
+    training: dict[str, Any],
+    classes: list[str],
+    content_hashes: list[str],
+    results: dict[str, Any],
+) -> Model:
+    """The model folder `out` of a network and what its card says of it, as `Card` has it."""
+    built.eval()
+    onnx = export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)
+    mean, std = network.statistics()
+    card = Card.draft(
+        name=out.name,
+        input=network.input_spec(),
+        mean=mean,
+        std=std,
+        dim=built.dim,
+        metric={"name": metric.name, **metric.parameters()},
+        network=network.as_card(),
+        training={**training, "torch": torch.__version__},
+        classes=classes,
+        content_hashes=content_hashes,
+        results=results,
+    )
     weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
-    learned = {METRIC + name: array for name, array in trained.metric.arrays().items()}
+    learned = {METRIC + name: array for name, array in metric.arrays().items()}
     return write_model(out, card=card, onnx=onnx, weights=weights | learned)
 
 

@@ -85,11 +85,14 @@ def train_network(
     method = _method(method, recipe)
     check = check_for_training if method is None else check_without_labels
     check(dataset)
-    look = look_at(dataset, seed=seed)
-    network = network or choose_network(look)
+    if network is None or recipe is None:
+        look = look_at(dataset, seed=seed)
+        network = network or choose_network(look)
+        if recipe is None and method is not None:
+            recipe = recipe_without_labels(method, look, network, len(dataset))
+        recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if method is not None:
-        recipe = (recipe or recipe_without_labels(method, look, network, len(dataset))).without_labels(method)
-    recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
+        recipe = recipe.without_labels(method)
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
     built = build(network, seed=seed)

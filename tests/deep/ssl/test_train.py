@@ -12,7 +12,8 @@ from tests.tiny_model import noise
 
 import semelha
 from semelha.deep import Moment, Network, Recipe, train_network
-from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, with_lars, with_sgd
+from semelha.deep.recipe import Look
+from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, recipe_without_labels, with_lars, with_sgd
 from semelha.errors import DatasetError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.linear import GMML
@@ -180,3 +181,10 @@ def test_it_learns(method: object, tmp_path: Path) -> None:
     losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
     assert losses[-1] < losses[0]
     assert after > before + 0.1
+
+
+def test_a_batch_that_was_asked_for_is_kept() -> None:
+    """It is lowered for few pictures only where nothing was said; what does not fit is refused later, and told."""
+    look = Look(grey=True, drawn=True, side=48)
+    batches = [recipe_without_labels(SimCLR(), look, SMALL, 36, batch=batch).batch for batch in (None, 16)]
+    assert batches == [9, 16]

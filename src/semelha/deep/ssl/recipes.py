@@ -34,12 +34,12 @@ PHOTOS = Augmentation(
 
 
 def recipe_without_labels(
-    method: SelfSupervised, look: Look, network: Network, pictures: int, *, batch: int = Recipe.batch
+    method: SelfSupervised, look: Look, network: Network, pictures: int, *, batch: int | None = None
 ) -> Recipe:
     """The default recipe of a method.
 
-    A batch is a quarter of the pictures at most, so that a queue has room beside it. About 200 passes, for two views
-    of one picture teach less than two pictures of one class do.
+    A batch is a quarter of the pictures at most where nothing is said, so that a queue has room beside it. About 200
+    passes, for two views of one picture teach less than two pictures of one class do.
 
     Parameters
     ----------
@@ -48,10 +48,10 @@ def recipe_without_labels(
     network : Network
     pictures : int
         How many there are.
-    batch : int
-        Pictures in a batch, if there are enough.
+    batch : int, optional
+        Pictures in a batch, as many as are asked for.
     """
-    batch = min(batch, max(4, pictures // 4))
+    batch = batch or min(Recipe.batch, max(4, pictures // 4))
     turns = look.drawn and look.grey
     recipe = Recipe(
         batch=batch,
