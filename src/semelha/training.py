@@ -105,8 +105,6 @@ def train(
         return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
     if features is not None or on is not None:
         raise UsageError('features, and a model to learn on, need a method that learns without a network: "gmml"')
-    # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         from semelha.deep.frozen import publish_frozen
         from semelha.deep.ssl import METHODS

@@ -40,6 +40,7 @@ app.command("doctor")(doctor.doctor)
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger("lightning").propagate = False  # it writes by itself
     try:
         app(arguments, standalone_mode=True)
     except UsageError as error:
