@@ -80,6 +80,8 @@ def train(
     DatasetError, TrainingError, VectorsError, BackboneError, PretrainedUnavailable
     """
     if method is not None:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError("a method learns in one process: leave out torchrun")
         of_network = (network, recipe, minutes, resume or None, watch, None if accelerator == "auto" else accelerator)
         if any(value is not None for value in of_network):
             raise UsageError(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import NoReturn
 
 from rich.markup import escape
@@ -38,13 +39,20 @@ app.command("doctor")(doctor.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
+    logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     try:
-        app(arguments, standalone_mode=True)
-    except UsageError as error:
-        _fail(str(error), 2)
+        if processes == 1:
+            app(arguments, standalone_mode=True)
+        else:
+            with _one_voice(rank):
+                _check_command(sys.argv[1:] if arguments is None else arguments)
+                app(arguments, standalone_mode=True)
     except SemelhaError as error:
-        _fail(str(error), 1)
+        if processes > 1 and not _speaks(error):
+            sys.exit(1)
+        _fail(str(error), 2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:  # such as `| head`: nobody reads the rest, so let nothing complain of it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -52,6 +60,31 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}", 1)
     sys.exit(0)
+
+
+@contextmanager
+def _one_voice(rank: int) -> Iterator[None]:
+    """Of several processes the first alone prints."""
+    if rank == 0:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    if arguments and arguments[0] in ("train", "--help"):
+        return
+    raise UsageError("several processes are for training: torchrun --nproc-per-node 2 -m semelha.cli train …")
+
+
+def _speaks(error: SemelhaError) -> bool:
+    """Which of several processes says what is wrong."""
+    try:
+        from semelha.deep.processes import first_to_fail
+    except ModuleNotFoundError:
+        return os.environ.get("RANK", "0") == "0"
+    return first_to_fail(error)
 
 
 def _fail(message: str, status: int) -> NoReturn:

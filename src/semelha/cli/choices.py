@@ -81,6 +81,9 @@ class Asked:
     separator: str | None = None
     batch: int | None = None
     chunk: int | None = None
+    accumulate: int | None = None
+    checkpoint: bool | None = None
+    compile: bool | None = None
     steps: int | None = None
 
 
@@ -118,6 +121,9 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         "sampler": _sampler(asked),
         "lookalikes": alike,
         "chunk": asked.chunk,
+        "accumulate": asked.accumulate,
+        "checkpoint": asked.checkpoint,
+        "compile": asked.compile,
         "steps": asked.steps,
     }
     if asked.memory is not None and asked.memory < recipe.batch:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,10 +24,12 @@ from torch.optim.swa_utils import AveragedModel
 from semelha.deep.augment import quarter_turns
 from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
+from semelha.deep.processes import ALONE, Processes
 from semelha.deep.recipe import Recipe
+from semelha.deep.recompute import keeping_statistics, recompute_blocks
 from semelha.deep.sampler import Batch, Pool, Sampler
 from semelha.embedders import METRIC
-from semelha.errors import TrainingError
+from semelha.errors import TrainingError, UsageError
 from semelha.evaluation.measures import retrieval
 from semelha.metrics import Metric
 
@@ -98,8 +102,11 @@ def fit(
     seed: int,
     resume: bool,
     watch: Watch,
+    processes: Processes = ALONE,
 ) -> Trained:
-    """Train `network` and return the weights that named the held-out classes best.
+    """Train a copy of `network` and return the weights that named the held-out classes best.
+
+    Of several processes all return the same; the first alone writes files, and calls `watch`.
 
     Raises
     ------
@@ -108,7 +115,9 @@ def fit(
     """
     pool = Pool(training.classes, training.labels, recipe.quarter_turns)
     sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=seed)
-    network = network.to(fabric.device).to(memory_format=torch.channels_last)
+    network = processes.synchronized(copy.deepcopy(network).to(fabric.device)).to(memory_format=torch.channels_last)
+    if recipe.checkpoint:
+        recompute_blocks(network)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # which the proxies of a loss are drawn from
@@ -128,45 +137,64 @@ def fit(
         step, uniform, elapsed, means = saved.step, saved.uniform, saved.elapsed, saved.means
         best, best_score = saved.best, saved.best_score
 
+    if processes.agreed(step) != step:
+        raise TrainingError(f"process {processes.rank} does not find {checkpoint_file}: let all have the same folder")
+    processes.equal(network, average, loss_function)
+    if recipe.compile:
+        network.compile()
     forward, optimizer = fabric.setup(network, optimizer)
+    backward = keeping_statistics(network, fabric.backward) if recipe.checkpoint else fabric.backward
     cached = recipe.cached()
+
+    def share_of_step(embeddings: Tensor, labels: Tensor) -> Tensor:
+        value: Tensor = loss_function(embeddings, labels) / recipe.accumulate
+        return value
+
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    with (folder / "log.jsonl" if processes.first else Path(os.devnull)).open("a", encoding="utf-8") as log:
         while done < 1:
             before = time.monotonic()
             for group in optimizer.param_groups:
                 group["lr"] = group["pace"] * _schedule(step, done, recipe)
 
-            batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
-            pixels, targets = _load(batch, training, recipe, fabric.device, [seed, step], coarse=done < recipe.coarse)
             optimizer.zero_grad(set_to_none=True)
-            with _drawing_from([seed, 5, step], fabric.device):
-                loss, embeddings = cached.backward(forward, pixels, targets, loss_function, fabric.backward)
+            loss, seen = torch.zeros((), device=fabric.device), []
+            for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
+                batch, uniform = _next_batch(sampler, number, uniform, means.numpy(), recipe, seed)
+                own = _own(batch, processes)
+                changes = [seed, number, *processes.apart]
+                pixels, targets = _load(own, training, recipe, fabric.device, changes, coarse=done < recipe.coarse)
+                with _drawing_from([seed, 5, number], fabric.device):
+                    part, embeddings = cached.backward(forward, pixels, targets, share_of_step, backward, processes)
+                loss = loss + part
+                seen.append((embeddings, batch.targets))
+            processes.sum_gradients(network, loss_function)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
             average.update_parameters(network)
-            _remember(means, embeddings.float().cpu(), torch.from_numpy(batch.targets))
+            for embeddings, known in seen:
+                _remember(means, embeddings.float().cpu(), torch.from_numpy(known))
 
             step += 1
-            elapsed, was = time.monotonic() - started, done
+            elapsed, was = processes.agreed(time.monotonic() - started), done
             done = _done(step, elapsed, recipe)
             value = float(loss)
             if not math.isfinite(value):
                 raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
             if validation is not None and _due(was, done):
-                score = _validate(average.module, validation, metric_of(loss_function), fabric.device)
+                score = _validate(average.module, validation, metric_of(loss_function), fabric.device, processes)
                 if score >= best_score:
                     best, best_score = _weights(average.module, loss_function), score
                 last_saved = -math.inf
-            speed = len(batch.pictures) / (time.monotonic() - before)
+            speed = sum(len(known) for _, known in seen) / (time.monotonic() - before)
             rate = optimizer.param_groups[0]["lr"]
             moment = Moment(step, done, elapsed, value, rate, speed, score, best_score if best else None)
             if step % LOG_STEPS == 0 or done >= 1:
                 log.write(json.dumps(moment.__dict__) + "\n")
                 log.flush()
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            if processes.first and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 Checkpoint(
                     plan=plan,
                     step=step,
@@ -181,7 +209,8 @@ def fit(
                     best_score=best_score,
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
-            watch(moment)
+            if processes.first:
+                watch(moment)
     weights = best or _weights(average.module, loss_function)
     arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(loss_function).arrays()}
     metric = metric_of(loss_function).with_arrays(arrays)
@@ -209,6 +238,16 @@ def _next_batch(
     if uniform >= recipe.warmup_steps and np.random.default_rng([seed, 4, step]).random() < recipe.lookalikes:
         return sampler.lookalikes(step, means), uniform
     return sampler.batch(uniform), uniform + 1
+
+
+def _own(batch: Batch, processes: Processes) -> Batch:
+    """The share of this process. Raises `UsageError` where somebody would be left with one picture or none."""
+    if len(batch) < 2 * processes.number:
+        raise UsageError(
+            f"a batch has but {len(batch)} pictures, for {processes.number} processes: take fewer processes or larger "
+            "batches"
+        )
+    return batch.part(processes.share(len(batch)))
 
 
 def _load(
@@ -242,9 +281,17 @@ def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
     means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
 
 
-def _validate(network: nn.Module, validation: Part, metric: Metric, device: torch.device) -> float:
-    embeddings = embed(network, validation.read(np.arange(len(validation.rows))), device)
-    return float(retrieval(embeddings, validation.classes, metric=metric, ks=(1,)).r_at[1])
+def _validate(
+    network: nn.Module, validation: Part, metric: Metric, device: torch.device, processes: Processes
+) -> float:
+    """R@1 among the pictures held out. Each process embeds its share; the first measures."""
+    places = np.arange(len(validation.rows))[processes.share(len(validation.rows))]
+    # Where there are more processes than pictures, some embed one for nothing.
+    own = embed(network, validation.read(places if len(places) else np.zeros(1, np.int64)), device)[: len(places)]
+    embeddings = processes.joined(torch.from_numpy(own), processes.sizes(len(own))).numpy()
+    if not processes.first:
+        return processes.agreed(0.0)
+    return processes.agreed(float(retrieval(embeddings, validation.classes, metric=metric, ks=(1,)).r_at[1]))
 
 
 def _due(was: float, done: float) -> bool:

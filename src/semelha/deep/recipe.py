@@ -57,6 +57,14 @@ class Recipe:
     chunk : int, optional
         Pictures at a time through the network, where a batch does not fit into memory: exact, but for batch norm, and a
         second forward pass (`GradCache`). The whole batch if not given.
+    accumulate : int
+        Batches a step: their gradients are averaged. Each has a loss of its own, unlike one batch in chunks.
+    checkpoint : bool
+        Gradient checkpointing: what the blocks of the network compute is not kept, but computed again when a gradient
+        asks for it. Exact; less memory, a third more time.
+    compile : bool
+        Let `torch.compile` fuse the network, which takes it a minute at the beginning. On a processor that gains
+        little (docs/devices.md).
     sampler : SamplerFactory
         Which batches visit all in turn.
     lookalikes : float
@@ -81,6 +89,9 @@ class Recipe:
     batch: int = 256
     per_class: int = 2
     chunk: int | None = None
+    accumulate: int = 1
+    checkpoint: bool = False
+    compile: bool = False
     sampler: SamplerFactory = MPerClass
     lookalikes: float = 0.5
     quarter_turns: bool = False
@@ -98,6 +109,8 @@ class Recipe:
             raise UsageError("a training needs at least one step and some time: steps ≥ 1, minutes > 0")
         if self.per_class < 2 or self.batch < 2 * self.per_class:
             raise UsageError("a batch needs two pictures each of two classes: per_class ≥ 2, batch ≥ 2 · per_class")
+        if self.accumulate < 1:
+            raise UsageError(f"accumulate is {self.accumulate}: a step needs one batch or more")
         self.cached()
 
     def cached(self) -> GradCache:

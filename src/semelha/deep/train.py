@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,9 +23,11 @@ from semelha.deep.export import export_onnx
 from semelha.deep.loop import Part, Trained, Watch, fit
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
+from semelha.deep.processes import Processes, own_device, processes, started
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.deep.recompute import recompute_blocks
 from semelha.deep.sampler import Pool
-from semelha.embedders import METRIC, Card, Model, write_model
+from semelha.embedders import METRIC, Card, Model, load_embedder, write_model
 from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset, check_for_training, split_classes
 
@@ -46,6 +50,8 @@ def train_network(
     watch_reading: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
+
+    Called in several processes that `torchrun` started, it is one training in all of them (docs/devices.md).
 
     While it goes on, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; at the end the
     log is all that stays there.
@@ -74,6 +80,37 @@ def train_network(
     ------
     DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
+    fabric = default_fabric(accelerator)
+    with processes(fabric.device) as group:
+        return _train(
+            dataset,
+            out=out,
+            network=network,
+            recipe=recipe,
+            minutes=minutes,
+            seed=seed,
+            resume=resume,
+            watch=watch,
+            watch_reading=watch_reading,
+            fabric=fabric,
+            group=group,
+        )
+
+
+def _train(
+    dataset: Dataset,
+    *,
+    out: Path,
+    network: Network | None,
+    recipe: Recipe | None,
+    minutes: float | None,
+    seed: int,
+    resume: bool,
+    watch: Watch | None,
+    watch_reading: Callable[[int, int], None] | None,
+    fabric: Fabric,
+    group: Processes,
+) -> Model:
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     check_for_training(dataset)
@@ -82,16 +119,20 @@ def train_network(
     recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
-    _check(recipe, network, dataset)
-    folder = _working_folder(out, resume=resume)
+    _check(recipe, network, dataset, group)
+    folder = out.with_name(out.name + ".training")
+    group.first_does(partial(_make_folder, folder, resume=resume))
 
     built = build(network, seed=seed)
+    if recipe.checkpoint:
+        recompute_blocks(copy.deepcopy(built))  # refused now, not after
     if network.backbone != SMALL:
-        export_onnx(
-            built, channels=network.channels, size=network.size, name=network.backbone
-        )  # refused now, not after
-    cache = open_cache(dataset, folder, network.input_spec(), progress=watch_reading)
-    for skipped in cache.dataset.skipped:
+        group.first_does(
+            partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
+        )
+    made = group.first_does(partial(open_cache, dataset, folder, network.input_spec(), progress=watch_reading))
+    cache = made or open_cache(dataset, folder, network.input_spec())
+    for skipped in cache.dataset.skipped if group.first else ():
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
     check_for_training(cache.dataset)
     if not network.pretrained:
@@ -100,7 +141,6 @@ def train_network(
         built = build(network, seed=seed)
 
     training, validation = _split(cache, recipe, seed=seed)
-    fabric = default_fabric(accelerator)
     trained = fit(
         built,
         training,
@@ -112,12 +152,15 @@ def train_network(
         seed=seed,
         resume=resume,
         watch=watch or (lambda moment: None),
+        processes=group,
     )
     built.load_state_dict(trained.weights)
-    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, seed=seed)
-    for name in ("checkpoint.pt", "pixels.u8", "pixels.json"):
+    published = group.first_does(
+        partial(publish, built, network, out, cache=cache, trained=trained, recipe=recipe, seed=seed)
+    )
+    for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.first else ():
         (folder / name).unlink(missing_ok=True)
-    return model
+    return published or load_embedder(out)
 
 
 def publish(
@@ -165,8 +208,12 @@ def publish(
     return write_model(out, card=card, onnx=onnx, weights=weights | learned)
 
 
-def _check(recipe: Recipe, network: Network, dataset: Dataset) -> None:
+def _check(recipe: Recipe, network: Network, dataset: Dataset, group: Processes) -> None:
     """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
+    if recipe.batch < 2 * group.number:
+        raise UsageError(f"a batch of {recipe.batch} is too small for {group.number} processes: give each two pictures")
+    if group.number > 1 and recipe.chunk == 3:
+        raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
     labels, classes = np.unique(dataset.labels, return_inverse=True)
     pool = Pool(classes, tuple(map(str, labels)), recipe.quarter_turns)
     sampler = recipe.sampler(pool, batch=recipe.batch, per_class=recipe.per_class, seed=0)
@@ -184,8 +231,7 @@ def _named(factory: Callable[..., object]) -> str:
     return getattr(factory, "__name__", None) or str(factory)
 
 
-def _working_folder(out: Path, *, resume: bool) -> Path:
-    folder = out.with_name(out.name + ".training")
+def _make_folder(folder: Path, *, resume: bool) -> None:
     if (folder / "checkpoint.pt").exists() and not resume:
         raise TrainingError(
             f"{folder} holds a training that was interrupted: go on with --resume, or remove the folder"
@@ -199,7 +245,6 @@ def _working_folder(out: Path, *, resume: bool) -> Path:
         (folder / "log.jsonl").unlink(missing_ok=True)
     if free < 64 * 2**20:
         raise TrainingError(f"{folder} has {free >> 20} MB free: a training needs at least 64 MB")
-    return folder
 
 
 def _split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
@@ -221,10 +266,19 @@ def _part(cache: PixelCache, chosen: NDArray[np.int64]) -> Part:
 
 
 def default_fabric(accelerator: str) -> Fabric:
-    """One device; bf16 autocast where the processor or the card computes in it, otherwise float32."""
+    """One device, of several processes each its own; bf16 autocast where it computes in that, otherwise float32.
+
+    Raises
+    ------
+    TrainingError
+        There are more processes than graphics cards.
+    """
     fabric = Fabric(accelerator=accelerator, devices=1, precision="32-true")
+    if started() > 1 and fabric.device.type != "cpu":
+        fabric = Fabric(accelerator=accelerator, devices=[own_device()], precision="32-true")
     if _computes_bf16(fabric.device):
-        fabric = Fabric(accelerator=accelerator, devices=1, precision="bf16-mixed")
+        own: Any = 1 if fabric.device.index is None else [fabric.device.index]
+        fabric = Fabric(accelerator=accelerator, devices=own, precision="bf16-mixed")
     return fabric
 
 
