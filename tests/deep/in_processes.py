@@ -48,9 +48,8 @@ CHUNKS = [5, 12, 100]
 
 def batch(step: int) -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(step)
-    return torch.randn(BATCH, 1, 8, 8, generator=random, dtype=torch.float64), (
-        torch.arange(BATCH) * (step + 1)
-    ) % CLASSES
+    pixels = torch.randn(BATCH, 1, 8, 8, generator=random, dtype=torch.float64)
+    return pixels, (torch.arange(BATCH) * (step + 1)) % CLASSES
 
 
 def network(*extra: nn.Module) -> nn.Module:
@@ -71,11 +70,8 @@ def learned(name: str, chunk: int, group: Processes = ALONE) -> list[Tensor]:
         optimizer.zero_grad()
         value, embeddings = GradCache(chunk).backward(net, x[own], labels[own], loss, Tensor.backward, group)
         group.sum_gradients(net, loss)
-        found += [
-            value,
-            embeddings,
-            *(parameter.grad.clone() for parameter in parameters if parameter.grad is not None),
-        ]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        found += [value, embeddings, *(gradient.clone() for gradient in gradients)]
         optimizer.step()
     return [*found, *(parameter.detach() for parameter in parameters), *loss.buffers()]
 
@@ -86,10 +82,9 @@ def drawn(group: Processes) -> list[Tensor]:
     dropped: list[Tensor] = []
     net[2].register_forward_hook(lambda module, given, made: dropped.append((made == 0)[:3].clone()))
     torch.manual_seed(5)
-    same = x[:1].expand(BATCH, -1, -1, -1)[group.share(BATCH)]
-    value, _ = GradCache(100).backward(
-        net, same, labels[group.share(BATCH)], MarginLoss().double(), Tensor.backward, group
-    )
+    own = group.share(BATCH)
+    same = x[:1].expand(BATCH, -1, -1, -1)[own]
+    value, _ = GradCache(100).backward(net, same, labels[own], MarginLoss().double(), Tensor.backward, group)
     return [value, torch.rand(1), dropped[0]]
 
 
