@@ -68,7 +68,7 @@ def learned(name: str, chunk: int, group: Processes = ALONE) -> list[Tensor]:
         x, labels = batch(step)
         own = group.share(BATCH)
         optimizer.zero_grad()
-        value, embeddings = GradCache(chunk).backward(net, x[own], labels[own], loss, Tensor.backward, group)
+        value, embeddings = GradCache(chunk, group).backward(net, x[own], labels[own], loss, Tensor.backward)
         group.sum_gradients(net, loss)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         found += [value, embeddings, *(gradient.clone() for gradient in gradients)]
@@ -84,14 +84,14 @@ def drawn(group: Processes) -> list[Tensor]:
     torch.manual_seed(5)
     own = group.share(BATCH)
     same = x[:1].expand(BATCH, -1, -1, -1)[own]
-    value, _ = GradCache(100).backward(net, same, labels[own], MarginLoss().double(), Tensor.backward, group)
+    value, _ = GradCache(100, group).backward(net, same, labels[own], MarginLoss().double(), Tensor.backward)
     return [value, torch.rand(1), dropped[0]]
 
 
 def statistics(group: Processes) -> list[Tensor]:
     net, (x, labels) = network(nn.BatchNorm2d(4)), batch(0)
     own = group.share(BATCH)
-    GradCache(100).backward(net, x[own], labels[own], SupCon(), Tensor.backward, group)
+    GradCache(100, group).backward(net, x[own], labels[own], SupCon(), Tensor.backward)
     group.sum_gradients(net, SupCon())
     return [buffer for buffer in net.buffers() if buffer.is_floating_point()]
 

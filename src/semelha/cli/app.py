@@ -49,16 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             with _one_voice(rank):
                 _check_command(sys.argv[1:] if arguments is None else arguments)
                 app(arguments, standalone_mode=True)
-    except SemelhaError as error:
-        if processes > 1 and not _speaks(error):
-            sys.exit(1)
-        _fail(str(error), 2 if isinstance(error, UsageError) else 1)
     except BrokenPipeError:  # such as `| head`: nobody reads the rest, so let nothing complain of it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # a full disk, a folder that may not be written, wherever it was met
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", 1)
+    except (SemelhaError, OSError) as error:
+        status = 2 if isinstance(error, UsageError) else 1
+        if processes == 1 or _speaks(error):
+            stderr.print(f"[bold red]error:[/] {escape(_told(error))}", soft_wrap=True, highlight=False)
+        sys.exit(status)
     sys.exit(0)
 
 
@@ -78,7 +76,7 @@ def _check_command(arguments: Sequence[str]) -> None:
     raise UsageError("several processes are for training: torchrun --nproc-per-node 2 -m semelha.cli train …")
 
 
-def _speaks(error: SemelhaError) -> bool:
+def _speaks(error: Exception) -> bool:
     """Which of several processes says what is wrong."""
     try:
         from semelha.deep.processes import first_to_fail
@@ -87,6 +85,9 @@ def _speaks(error: SemelhaError) -> bool:
     return first_to_fail(error)
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    stderr.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
-    sys.exit(status)
+def _told(error: SemelhaError | OSError) -> str:
+    """What is said of it: of a full disk, or a folder that may not be written, the place too."""
+    if isinstance(error, SemelhaError):
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"

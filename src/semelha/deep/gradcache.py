@@ -27,9 +27,13 @@ class GradCache:
     ----------
     chunk : int
         Pictures at a time, 3 or more; in each of several processes.
+    processes : Processes, optional
+        This one alone if not given. Of several each has its share of the batch, and adds that of the gradient to its
+        network; the loss is that of the whole batch.
     """
 
     chunk: int
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         if self.chunk < 3:
@@ -42,12 +46,8 @@ class GradCache:
         labels: Tensor,
         loss: Callable[[Tensor, Tensor], Tensor],
         backward: Callable[[Tensor], None],
-        processes: Processes = ALONE,
     ) -> tuple[Tensor, Tensor]:
         """Add the gradient of `loss(network(pixels), labels)` to all parameters, those of the loss among them.
-
-        Of several processes each has its share of the batch, and adds that of the gradient to its network; the loss is
-        that of the whole batch.
 
         Parameters
         ----------
@@ -58,14 +58,13 @@ class GradCache:
             From embeddings and labels to a scalar.
         backward : callable
             From a scalar to gradients, such as `Tensor.backward`, or the `backward` of Lightning Fabric.
-        processes : Processes, optional
-            This one alone if not given.
 
         Returns
         -------
         Tensor, (batch, dim)
             The value, and the embeddings, without a gradient.
         """
+        processes = self.processes
         sizes = processes.sizes(len(pixels))
         labels = processes.joined(labels, sizes)  # (batch,)
         # As many chunks as the largest share has: in a synchronized batch norm each waits for that of the others.

@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -144,12 +144,7 @@ def fit(
         network.compile()
     forward, optimizer = fabric.setup(network, optimizer)
     backward = keeping_statistics(network, fabric.backward) if recipe.checkpoint else fabric.backward
-    cached = recipe.cached()
-
-    def share_of_step(embeddings: Tensor, labels: Tensor) -> Tensor:
-        value: Tensor = loss_function(embeddings, labels) / recipe.accumulate
-        return value
-
+    cached = replace(recipe.cached(), processes=processes)
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
@@ -167,9 +162,11 @@ def fit(
                 changes = [seed, number, *processes.apart]
                 pixels, targets = _load(own, training, recipe, fabric.device, changes, coarse=done < recipe.coarse)
                 with _drawing_from([seed, 5, number], fabric.device):
-                    part, embeddings = cached.backward(forward, pixels, targets, share_of_step, backward, processes)
-                loss = loss + part
+                    part, embeddings = cached.backward(forward, pixels, targets, loss_function, backward)
+                loss = loss + part / recipe.accumulate
                 seen.append((embeddings, batch.targets))
+            if recipe.accumulate > 1:
+                _divide_gradients(optimizer, recipe.accumulate)
             processes.sum_gradients(network, loss_function)
             fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
             optimizer.step()
@@ -272,6 +269,11 @@ def _drawing_from(seed: list[int], device: torch.device) -> Iterator[None]:
 
 def _number(seed: list[int]) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
+
+
+def _divide_gradients(optimizer: torch.optim.Optimizer, number: int) -> None:
+    for group in optimizer.param_groups:
+        torch._foreach_div_([p.grad for p in group["params"] if p.grad is not None], number)
 
 
 def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:

@@ -217,9 +217,12 @@ def first_to_fail(error: Exception) -> bool:
     try:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=10))  # type: ignore[attr-defined]
-        return bool(store.add(f"semelha/failed/{attempt}", 1) == 1)
+        first = bool(store.add(f"semelha/failed/{attempt}", 1) == 1)
     except (KeyError, ValueError, RuntimeError):  # it fell with the process that kept it
         return True
+    if not first:
+        time.sleep(1)  # torchrun ends all when one has ended: let the other finish its sentence
+    return first
 
 
 class _Joined(torch.autograd.Function):
