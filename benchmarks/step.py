@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import semelha
 from _results import table, write_section
-from semelha.deep import Augmentation, Moment, Network, Recipe, build
+from semelha.deep import Augmentation, EmbeddingNet, Moment, Network, Recipe, build
 from semelha.deep.loop import Part, fit
 from semelha.deep.recipe import pairs_and_proxies
 from semelha.deep.train import default_fabric
@@ -71,7 +71,7 @@ def side_by_side(part: Part, steps: int, *, compiled: bool) -> dict[str, list[fl
     if compiled:
         seconds[COMPILED] = []
         fused = fresh()
-        fused.compile()
+        fused.backbone.compile()
         fast = network_alone(fused)
     resumed = 0.0
 
@@ -114,8 +114,10 @@ def pictures() -> Part:
     return Part(pixels, np.arange(len(pixels)), classes, tuple(map(str, labels)))
 
 
-def fresh() -> nn.Module:
-    return build(Network(channels=1, size=SIDE), seed=0).to(memory_format=torch.channels_last)
+def fresh() -> EmbeddingNet:
+    network = build(Network(channels=1, size=SIDE), seed=0)
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
 def network_alone(network: nn.Module) -> Callable[[Tensor], None]:

@@ -42,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
+    logging.getLogger("lightning").setLevel(
+        logging.WARNING
+    )  # it has a handler of its own, for what it finds it will do
     try:
         if processes == 1:
             app(arguments, standalone_mode=True)

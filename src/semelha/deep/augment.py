@@ -71,7 +71,7 @@ class Augmentation:
 
     def _field(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Where each pixel of the result is read from: (batch, height, width, 2) in -1..1."""
-        batch, _, height, width = x.shape
+        batch = len(x)
         angle, scale, stretch, shear, right, down = spread(6, batch, x, generator)  # each (batch,) in -1..1
         angle, shear = angle * math.radians(self.rotate), shear * self.shear
         across = torch.exp(scale * self.scale + stretch * self.stretch)
@@ -83,15 +83,26 @@ class Augmentation:
             torch.stack([across * cos, across * (shear * cos - sin), 2 * self.translate * right], dim=1),
             torch.stack([along * sin, along * (shear * sin + cos), 2 * self.translate * down], dim=1),
         )
-        field = F.affine_grid(torch.stack(rows, dim=1), [batch, 1, height, width], align_corners=False)
-        return field + self._warp(x, generator) if self.elastic else field
+        return self._warped(torch.stack(rows, dim=1), x, generator)
 
-    def _warp(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Smooth displacements: noise on a grid of 6 × 6 points, interpolated. (batch, height, width, 2)."""
+    def _warped(self, change: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
+        """The field of an affine change (batch, 2, 3) and, if elastic, smooth displacements on top of it.
+
+        Both are sums of products of a function of the row and one of the column, 1 and the place for the one, a cubic
+        interpolation between 6 × 6 points for the other: one product of matrices makes them.
+        """
         batch, _, height, width = x.shape
-        noise = torch.randn(2, batch, 6, 6, generator=generator, device=x.device)
-        smooth = interpolation(height, x) @ noise @ interpolation(width, x).T  # (2, batch, height, width)
-        return 2 * self.elastic * smooth.movedim(0, -1)
+        right, down, shift = change.movedim(2, 0).movedim(2, 1)[..., None, None]  # each (2, batch, 1, 1)
+        top = torch.cat([shift, right], dim=3)
+        weights = torch.cat([top, torch.cat([down, torch.zeros_like(down)], dim=3)], dim=2)  # (2, batch, 2, 2)
+        vertical, horizontal = line(height, x), line(width, x)
+        if self.elastic:
+            noise = torch.randn(2, batch, 6, 6, generator=generator, device=x.device)
+            weights = F.pad(weights, (0, 6, 0, 6))
+            weights[:, :, 2:, 2:] = 2 * self.elastic * noise
+            vertical = torch.cat([vertical, interpolation(height, x)], dim=1)
+            horizontal = torch.cat([horizontal, interpolation(width, x)], dim=1)
+        return (vertical @ weights @ horizontal.T).movedim(0, -1)
 
     def _recolor(self, x: Tensor, generator: torch.Generator) -> Tensor:
         brightness, contrast, saturation = spread(3, len(x), x, generator).view(3, -1, 1, 1, 1)
@@ -115,6 +126,12 @@ class Augmentation:
 def spread(rows: int, batch: int, like: Tensor, generator: torch.Generator) -> Tensor:
     """(rows, batch) uniform in -1..1."""
     return torch.rand(rows, batch, generator=generator, device=like.device) * 2 - 1
+
+
+def line(side: int, like: Tensor) -> Tensor:
+    """(side, 2): 1 and the place of each pixel along one axis, in -1..1 from edge to edge."""
+    places = (2 * torch.arange(side, device=like.device) + 1) / side - 1
+    return torch.stack([torch.ones_like(places), places], dim=1)
 
 
 def interpolation(side: int, like: Tensor, points: int = 6) -> Tensor:

@@ -24,6 +24,7 @@ from torch.optim.swa_utils import AveragedModel
 from semelha.deep.augment import quarter_turns
 from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
+from semelha.deep.network import EmbeddingNet
 from semelha.deep.processes import ALONE, Processes
 from semelha.deep.recipe import Recipe
 from semelha.deep.recompute import keeping_statistics, recompute_blocks
@@ -141,7 +142,7 @@ def fit(
         raise TrainingError(f"process {processes.rank} does not find {checkpoint_file}: let all have the same folder")
     processes.equal(network, average, loss_function)
     if recipe.compile:
-        network.compile()
+        (network.backbone if isinstance(network, EmbeddingNet) else network).compile()
     forward, optimizer = fabric.setup(network, optimizer)
     backward = keeping_statistics(network, fabric.backward) if recipe.checkpoint else fabric.backward
     cached = replace(recipe.cached(), processes=processes)
@@ -320,7 +321,7 @@ def _optimizer(network: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.opt
         {"params": others, "weight_decay": 0.0, "pace": rate},
         {"params": list(loss.parameters()), "weight_decay": 0.0, "pace": 10 * rate},
     ]
-    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True)
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
