@@ -10,40 +10,31 @@ import torch
 from lightning.fabric import Fabric
 from tests.deep.in_processes import RECIPE, Plain, pictures
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 import semelha
 from semelha.deep import Network, build, train_network
+from semelha.deep.average import MovingAverage
 from semelha.deep.export import export_onnx
 from semelha.deep.loop import Trained, fit
 from semelha.deep.losses import SupCon
 from semelha.deep.sampler import MPerClass, Pool
-from semelha.errors import UsageError
+from semelha.errors import TrainingError, UsageError
 
 ONE = replace(RECIPE, lookalikes=0.0, accumulate=1, loss=lambda classes, dim: SupCon())
-
-
-class Recording(Fabric):
-    """Keeps the gradient of every step."""
-
-    def __init__(self) -> None:
-        super().__init__(accelerator="cpu", devices=1)
-        self.gradients: list[list[Tensor]] = []
-
-    def clip_gradients(self, module: nn.Module, *_: Any, **__: Any) -> None:
-        self.gradients.append([p.grad.clone() for p in module.parameters() if p.grad is not None])
 
 
 def as_it_is(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return pixels.float()
 
 
-def trained(folder: Path, fabric: Fabric, network: nn.Module, **changes: Any) -> Trained:
+def trained(folder: Path, network: nn.Module, **changes: Any) -> Trained:
     return fit(
         network,
         pictures(0, 12),
         None,
         replace(ONE, augmentation=as_it_is, **changes),
-        fabric=fabric,
+        fabric=Fabric(accelerator="cpu", devices=1),
         folder=folder,
         plan="test",
         seed=0,
@@ -52,19 +43,81 @@ def trained(folder: Path, fabric: Fabric, network: nn.Module, **changes: Any) ->
     )
 
 
-def test_a_step_of_several_batches_has_the_mean_of_their_gradients(tmp_path: Path) -> None:
-    fabric, part = Recording(), pictures(0, 12)
-    trained(tmp_path, fabric, Plain(), accumulate=3, steps=1)
-    (found,) = fabric.gradients
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[dict[tuple[int, ...], Tensor]]:
+    """The gradients that the optimizer has seen, by their shapes, step by step."""
+    seen: list[dict[tuple[int, ...], Tensor]] = []
+    whole = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, closure: Any = None) -> Any:
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        seen.append({tuple(p.shape): p.grad.clone() for p in parameters if p.grad is not None})
+        return whole(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    return seen
+
+
+def mean_gradients(number: int) -> dict[tuple[int, ...], Tensor]:
+    """Of the first batches, each by itself, by a plain loop. No two weights of one shape but scale and shift."""
+    part = pictures(0, 12)
     sampler = MPerClass(Pool(part.classes, part.labels), batch=ONE.batch, per_class=ONE.per_class, seed=0)
     each = []
-    for number in range(3):
-        batch, network = sampler.batch(number), Plain()
+    for place in range(number):
+        batch, network = sampler.batch(place), Plain()
         pixels = torch.from_numpy(part.read(batch.pictures)).float()
         SupCon()(network(pixels), torch.from_numpy(batch.targets)).backward()
-        each.append([p.grad for p in network.parameters() if p.grad is not None])
-    expected = [torch.stack(gradients).mean(dim=0) for gradients in zip(*each, strict=True)]
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+        each.append({tuple(p.shape): p.grad for p in network.parameters() if p.grad is not None})
+    return {shape: torch.stack([gradients[shape] for gradients in each]).mean(dim=0) for shape in each[0]}
+
+
+def test_a_step_of_several_batches_has_the_mean_of_their_gradients(tmp_path: Path, steps: list[Any]) -> None:
+    trained(tmp_path, Plain(), accumulate=3, steps=1, clip=1e9)
+    torch.testing.assert_close(steps[0], mean_gradients(3), rtol=1e-4, atol=1e-6)
+
+
+def test_a_large_gradient_is_made_smaller_and_a_small_one_left(tmp_path: Path, steps: list[Any]) -> None:
+    for clip in (1e9, 1e-3):
+        (tmp_path / str(clip)).mkdir()
+        trained(tmp_path / str(clip), Plain(), steps=1, clip=clip)
+    kept, clipped = steps
+    norm = torch.cat([gradient.flatten() for gradient in clipped.values()]).norm()
+    # Scale and shift of the normalization have one shape, and of those the dictionary keeps the last.
+    assert 5e-4 < float(norm) <= 1e-3
+    ratios = [float((clipped[shape] / kept[shape]).median()) for shape in kept]
+    assert max(ratios) == pytest.approx(min(ratios), rel=1e-3)
+
+
+def test_a_gradient_that_is_not_finite_is_said(tmp_path: Path) -> None:
+    class Endless(nn.Module):
+        def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+            return embeddings.sum() * float("inf")
+
+    with pytest.raises(TrainingError, match="the gradient became nan at step 1: try a lower learning rate"):
+        trained(tmp_path, Plain(), loss=lambda classes, dim: Endless())
+
+
+def test_the_moving_average_is_that_of_torch() -> None:
+    """Parameters, running averages and counts, with a memory that grows up to its decay."""
+
+    def grown(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+        decay = min(0.9, (1 + int(count)) / (10 + int(count)))
+        return decay * averaged + (1 - decay) * current
+
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    ours, theirs = MovingAverage(network, 0.9), AveragedModel(network, avg_fn=grown, use_buffers=True)
+    for step in range(200):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.sin(torch.tensor(float(step))))
+        network(torch.randn(8, 3, generator=torch.Generator().manual_seed(step)))
+        ours.update()
+        theirs.update_parameters(network)
+    expected = theirs.state_dict()
+    assert set(ours.state_dict()) == set(expected)
+    for name, found in ours.state_dict().items():
+        if "num_batches" not in name:  # torch averages what is counted, too
+            torch.testing.assert_close(found, expected[name], rtol=1e-5, atol=1e-5, msg=name)
 
 
 def test_no_batch_is_refused() -> None:
@@ -79,7 +132,7 @@ def test_blocks_computed_again_learn_the_same(tmp_path: Path) -> None:
         folder = tmp_path / str(checkpoint)
         folder.mkdir()
         network = build(Network(size=16, dim=8), seed=0)
-        runs.append(trained(folder, Fabric(accelerator="cpu", devices=1), network, checkpoint=checkpoint, steps=4))
+        runs.append(trained(folder, network, checkpoint=checkpoint, steps=4))
     for name, tensor in runs[0].weights.items():
         torch.testing.assert_close(runs[1].weights[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
 
@@ -99,7 +152,7 @@ def test_a_compiled_network_learns_the_same_and_is_exported(tmp_path: Path) -> N
         folder = tmp_path / str(compiled)
         folder.mkdir()
         networks.append(build(Network(size=16, dim=8), seed=0))
-        runs.append(trained(folder, Fabric(accelerator="cpu", devices=1), networks[-1], compile=compiled, steps=4))
+        runs.append(trained(folder, networks[-1], compile=compiled, steps=4))
     for name, tensor in runs[0].weights.items():
         torch.testing.assert_close(runs[1].weights[name], tensor, rtol=1e-2, atol=1e-3, msg=name)
     networks[1].load_state_dict(runs[1].weights)

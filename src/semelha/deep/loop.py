@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from semelha.deep.augment import quarter_turns
+from semelha.deep.average import MovingAverage
 from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
@@ -123,7 +123,7 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # which the proxies of a loss are drawn from
         loss_function = recipe.loss(sampler.counts, dim).to(fabric.device)
-    average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
+    average = MovingAverage(network, recipe.averaging)
     optimizer = _optimizer(network, loss_function, recipe)
     means = torch.zeros(sampler.targets, dim)
     step, uniform, elapsed, best, best_score = 0, 0, 0.0, {}, -1.0
@@ -167,11 +167,11 @@ def fit(
                 loss = loss + part / recipe.accumulate
                 seen.append((embeddings, batch.targets))
             if recipe.accumulate > 1:
-                _divide_gradients(optimizer, recipe.accumulate)
+                torch._foreach_div_(_gradients(optimizer), recipe.accumulate)
             processes.sum_gradients(network, loss_function)
-            fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
+            _clip(optimizer, recipe.clip, step)
             optimizer.step()
-            average.update_parameters(network)
+            average.update()
             for embeddings, known in seen:
                 _remember(means, embeddings.float().cpu(), torch.from_numpy(known))
 
@@ -272,9 +272,18 @@ def _number(seed: list[int]) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
-def _divide_gradients(optimizer: torch.optim.Optimizer, number: int) -> None:
-    for group in optimizer.param_groups:
-        torch._foreach_div_([p.grad for p in group["params"] if p.grad is not None], number)
+def _gradients(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+
+
+def _clip(optimizer: torch.optim.Optimizer, most: float, step: int) -> None:
+    """Scale all gradients to a norm of `most` if it is larger. Raises `TrainingError` if it is not finite."""
+    gradients = _gradients(optimizer)
+    norm = float(torch.nn.utils.get_total_norm(gradients))
+    if not math.isfinite(norm):
+        raise TrainingError(f"the gradient became {norm} at step {step + 1}: try a lower learning rate")
+    if norm > most:
+        torch._foreach_mul_(gradients, most / (norm + 1e-6))
 
 
 def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
@@ -322,21 +331,6 @@ def _optimizer(network: nn.Module, loss: nn.Module, recipe: Recipe) -> torch.opt
         {"params": list(loss.parameters()), "weight_decay": 0.0, "pace": 10 * rate},
     ]
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=recipe.learning_rate, fused=True)
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average whose memory grows with what there is to remember."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, weight)
-        else:
-            for old, new in zip(averaged, current, strict=True):
-                old.copy_(new)
-
-    return update
 
 
 def _weights(network: nn.Module, loss: nn.Module) -> Tensors:
