@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -95,13 +96,13 @@ class Augmentation:
         right, down, shift = change.movedim(2, 0).movedim(2, 1)[..., None, None]  # each (2, batch, 1, 1)
         top = torch.cat([shift, right], dim=3)
         weights = torch.cat([top, torch.cat([down, torch.zeros_like(down)], dim=3)], dim=2)  # (2, batch, 2, 2)
-        vertical, horizontal = line(height, x), line(width, x)
+        vertical, horizontal = line(height, x.device), line(width, x.device)
         if self.elastic:
             noise = torch.randn(2, batch, 6, 6, generator=generator, device=x.device)
             weights = F.pad(weights, (0, 6, 0, 6))
             weights[:, :, 2:, 2:] = 2 * self.elastic * noise
-            vertical = torch.cat([vertical, interpolation(height, x)], dim=1)
-            horizontal = torch.cat([horizontal, interpolation(width, x)], dim=1)
+            vertical = torch.cat([vertical, interpolation(height, x.device)], dim=1)
+            horizontal = torch.cat([horizontal, interpolation(width, x.device)], dim=1)
         return (vertical @ weights @ horizontal.T).movedim(0, -1)
 
     def _recolor(self, x: Tensor, generator: torch.Generator) -> Tensor:
@@ -128,15 +129,17 @@ def spread(rows: int, batch: int, like: Tensor, generator: torch.Generator) -> T
     return torch.rand(rows, batch, generator=generator, device=like.device) * 2 - 1
 
 
-def line(side: int, like: Tensor) -> Tensor:
+@cache
+def line(side: int, device: torch.device) -> Tensor:
     """(side, 2): 1 and the place of each pixel along one axis, in -1..1 from edge to edge."""
-    places = (2 * torch.arange(side, device=like.device) + 1) / side - 1
+    places = (2 * torch.arange(side, device=device) + 1) / side - 1
     return torch.stack([torch.ones_like(places), places], dim=1)
 
 
-def interpolation(side: int, like: Tensor, points: int = 6) -> Tensor:
+@cache
+def interpolation(side: int, device: torch.device, points: int = 6) -> Tensor:
     """(side, points): weights of a cubic interpolation from `points` to `side` places along one axis."""
-    one = torch.eye(points, device=like.device).unsqueeze(1)  # (points, 1, points)
+    one = torch.eye(points, device=device).unsqueeze(1)  # (points, 1, points)
     return F.interpolate(one.unsqueeze(2), (1, side), mode="bicubic", align_corners=False).view(points, side).T
 
 

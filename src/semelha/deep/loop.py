@@ -263,8 +263,12 @@ def _load(
 @contextmanager
 def _drawing_from(seed: list[int], device: torch.device) -> Iterator[None]:
     """What network and loss draw by torch's own generator (dropout, a mining) comes from the seed, in here alone."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(_number(seed))
+    of_card = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if of_card else []):
+        # `torch.manual_seed` keeps a stack trace for every kind of device that may yet be used, at every call.
+        torch.default_generator.manual_seed(_number(seed))
+        if of_card:
+            torch.cuda.manual_seed(_number(seed))
         yield
 
 
