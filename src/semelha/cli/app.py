@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
-    logging.getLogger("lightning").setLevel(
+    logging.getLogger("lightning.fabric").setLevel(
         logging.WARNING
     )  # it has a handler of its own, for what it finds it will do
     try:

@@ -218,8 +218,9 @@ def first_to_fail(error: Exception) -> bool:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=10))  # type: ignore[attr-defined]
         first = bool(store.add(f"semelha/failed/{attempt}", 1) == 1)
-    except (KeyError, ValueError, RuntimeError):  # it fell with the process that kept it
-        return True
+    except (KeyError, ValueError, RuntimeError):
+        # What torchrun keeps is gone when it ends all, another having failed; what the first keeps, with that one.
+        return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     if not first:
         time.sleep(1)  # torchrun ends all when one has ended: let the other finish its sentence
     return first
