@@ -95,6 +95,8 @@ def train(
     """
     learner, unlabelled = _apart(method)
     if learner is not None or method == NOTHING:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError("nothing but a network learns in several processes: leave out torchrun")
         of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, watch)
         if any(value is not None for value in of_network) or accelerator != "auto":
             raise UsageError(
@@ -104,7 +106,7 @@ def train(
     if learner is not None:
         return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
     if features is not None or on is not None:
-        raise UsageError('features, and a model to learn on, need a method that learns without a network, such as "gmml"')
+        raise UsageError('features, and a model to learn on, need a method that learns on them, such as method="gmml"')
     # OpenMP threads that spin while they wait make a step four times slower beside any other busy program.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
