@@ -12,7 +12,7 @@ from tests.tiny_model import noise
 
 import semelha
 from semelha.deep import Moment, Network, Recipe, train_network
-from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR
+from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, with_lars, with_sgd
 from semelha.errors import DatasetError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.linear import GMML
@@ -62,14 +62,19 @@ def test_a_folder_of_pictures_becomes_a_model_that_needs_no_torch(loose: Path, t
     assert {name.split(".")[0] for name in names} == {"backbone", "head"}
 
 
-@pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
+@pytest.mark.parametrize(
+    ("method", "recipe"),
+    [(method, SHORT) for method in METHODS.values()]
+    + [(SimCLR(), with_lars(SHORT)), (MoCo(), with_sgd(SHORT)), (SimCLR(), replace(SHORT, chunk=5))],
+    ids=[*METHODS, "lars", "sgd", "chunks"],
+)
 def test_continued_it_is_what_it_would_have_been(
-    method: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: object, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted in the middle, with all of queue, key network and projector: the same weights to the last bit."""
-    monkeypatch.setattr("semelha.deep.train.export_onnx", lambda *_, **__: b"graph")
+    monkeypatch.setattr("semelha.deep.publish.export_onnx", lambda *_, **__: b"graph")
     monkeypatch.setattr("semelha.deep.publish.write_model", lambda out, card, onnx, weights: weights)
-    settings = {"network": SMALL, "recipe": SHORT, "method": method}
+    settings = {"network": SMALL, "recipe": recipe, "method": method}
     whole = train_network(pictures(), out=tmp_path / "whole", **settings)  # type: ignore[arg-type]
 
     def pause(moment: Moment) -> None:
@@ -92,7 +97,7 @@ def test_labels_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         cards.append(card)
         return weights
 
-    monkeypatch.setattr("semelha.deep.train.export_onnx", lambda *_, **__: b"graph")
+    monkeypatch.setattr("semelha.deep.publish.export_onnx", lambda *_, **__: b"graph")
     monkeypatch.setattr("semelha.deep.publish.write_model", kept)
     plain = pictures()
     labelled = replace(plain, pictures=tuple(replace(p, label=f"thing {n // 4}") for n, p in enumerate(plain)))
@@ -118,7 +123,7 @@ def test_what_is_chosen_where_nothing_is_said(tmp_path: Path, monkeypatch: pytes
     recipe = seen["recipe"]
     assert seen["validation"] is None
     assert (recipe.lookalikes, recipe.validation, recipe.batch, recipe.steps) == (0, 0, 5, 800)
-    assert recipe.augmentation.crop == 0.2  # noise is no drawing
+    assert recipe.augmentation.crop == 0.3  # noise is no drawing
     assert recipe.method == MoCo(queue=10)
     assert seen["classes"].tolist() == list(range(20))
 
