@@ -96,7 +96,7 @@ def train(
     learner, unlabelled = _apart(method)
     if learner is not None or method == NOTHING:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError("nothing but a network learns in several processes: leave out torchrun")
+            raise UsageError("such a method learns in one process: leave out torchrun")
         of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, watch)
         if any(value is not None for value in of_network) or accelerator != "auto":
             raise UsageError(
