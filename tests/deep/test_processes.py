@@ -138,6 +138,7 @@ with processes(torch.device("cpu")) as group:
 """
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_another_number_of_processes_and_none_is_left_waiting(tmp_path: Path) -> None:
     """Two, interrupted in the first; then one, interrupted; then two to the end: what one makes by itself."""
     (status, _, _), (other, _, errors) = end(start(2, "-c", INTERRUPTED, tmp_path, 4))
