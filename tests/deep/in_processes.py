@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +29,15 @@ from semelha.deep.losses import (
     Together,
     Triplet,
 )
+from semelha.deep.objective import Passes
 from semelha.deep.part import Part
 from semelha.deep.processes import ALONE, Processes, processes
 from semelha.deep.recipe import Recipe
+from semelha.deep.ssl import METHODS
 from semelha.errors import TrainingError
 
 BATCH, CLASSES, DIM, STEPS = 23, 5, 6, 3
+VIEWED = 24  # pictures of a batch without labels, of two views each
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
     "supcon": SupCon,
@@ -75,6 +79,39 @@ def learned(name: str, chunk: int, group: Processes = ALONE) -> list[Tensor]:
         found += [value, embeddings, *(gradient.clone() for gradient in gradients)]
         optimizer.step()
     return [*found, *(parameter.detach() for parameter in parameters), *loss.buffers()]
+
+
+class Unlabelled(nn.Module):
+    """A network without statistics of a batch, and with a last step that a method without labels leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = network(nn.GroupNorm(2, 4))
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        return self.layers(pixels)
+
+
+def unlabelled(name: str, group: Processes = ALONE) -> list[Tensor]:
+    """Value, vectors, and all that is learned and remembered after three steps of a method without labels."""
+    net = Unlabelled()
+    method = METHODS[name].settled(batch=VIEWED, instances=5 * VIEWED)
+    objective = method.objective(net, dim=DIM, batch=VIEWED, instances=5 * VIEWED).double()  # type: ignore[arg-type]
+    optimizer, found = torch.optim.SGD([*net.parameters(), *objective.parameters()], lr=0.1), []
+    cached = GradCache(2 * VIEWED, group)
+    passes = Passes(objective.trained(net), cached, Tensor.backward, nullcontext)  # type: ignore[arg-type]
+    for step in range(STEPS):
+        random = torch.Generator().manual_seed(step)
+        first, second = torch.randn(2, VIEWED, 1, 8, 8, generator=random, dtype=torch.float64)
+        own = group.share(VIEWED)
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        value, _ = objective.backward(passes, torch.cat([first[own], second[own]]), torch.arange(VIEWED)[own])
+        group.sum_gradients(net, objective)
+        optimizer.step()
+        objective.after_step(net, step / STEPS)  # type: ignore[arg-type]
+        found.append(value)
+    return [*found, *net.state_dict().values(), *objective.state_dict().values()]
 
 
 def drawn(group: Processes) -> list[Tensor]:
@@ -172,6 +209,7 @@ def main() -> None:
         run = trained(folder / f"training {group.rank}", group)
         found = {
             "learned": {(name, chunk): learned(name, chunk, group) for name in LOSSES for chunk in CHUNKS},
+            "unlabelled": {name: unlabelled(name, group) for name in METHODS},
             "drawn": drawn(group),
             "statistics": statistics(group),
             "equal": [weights.weight.detach()],

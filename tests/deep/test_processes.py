@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 from tests.deep import in_processes
-from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, trained
+from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, trained, unlabelled
 
 from semelha.deep.processes import ALONE, Processes, own_device
+from semelha.deep.ssl import METHODS
 from semelha.errors import TrainingError
 
 ROOT = Path(__file__).parents[2]
@@ -69,6 +70,15 @@ def test_values_and_gradients_are_those_of_one_process_on_the_joined_batch(
         alone = learned(loss, BATCH)
     for found in each:
         torch.testing.assert_close(found["learned"][loss, chunk], alone, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_labels_they_are_one_process_too(method: str, each: list[dict[str, Any]]) -> None:
+    """Projector, predictor, key network and queue after three steps, batch norm of projectors and all."""
+    with torch.random.fork_rng(devices=[]):
+        alone = unlabelled(method)
+    for found in each:
+        torch.testing.assert_close(found["unlabelled"][method], alone, rtol=1e-9, atol=1e-12)
 
 
 def test_all_have_the_very_same_weights(each: list[dict[str, Any]]) -> None:

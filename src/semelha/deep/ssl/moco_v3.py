@@ -79,7 +79,9 @@ class Predicted(Objective):
     def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         batch = len(targets)
         with torch.no_grad(), passes.autocast():
-            first, second = passes.two_views(passes.joined(InParts(self.keys, batch)(pixels)))  # (batch, width) each
+            vectors = passes.joined(InParts(self.keys.copy.network, batch)(pixels))
+        with torch.no_grad():  # the projector sees all of a view, in whichever process, as that of the queries does
+            first, second = (self.keys.copy.after(view) for view in passes.two_views(vectors))  # (batch, width) each
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
             ours, theirs = (self.predictor(self.projector(view)) for view in passes.two_views(vectors))
