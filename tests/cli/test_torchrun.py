@@ -52,6 +52,18 @@ def test_two_processes_make_one_model_and_say_so_once(photos: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
+def test_two_processes_hear_a_teacher_and_learn_without_labels(photos: Path, tmp_path: Path) -> None:
+    status, _, err = train(photos, tmp_path / "teacher", "--method", "moco-v3", "--batch", 8)
+    assert status == 0, err
+    status, out, err = train(photos, tmp_path / "model", "--teacher", tmp_path / "teacher", "--freeze", 0.5, "--json")
+    assert status == 0, err
+    assert json.loads(out)["teacher"]["name"] == "teacher"
+    status, _, err = train(photos, tmp_path / "none", "--method", "moco-v3", "--teacher", tmp_path / "teacher")
+    assert status != 0
+    assert err.count("leave out --teacher") == 1, err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

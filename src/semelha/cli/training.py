@@ -160,7 +160,7 @@ def train(
         raise UsageError(f"--method {method} has no loss of labels for a teacher to stand beside: leave out --teacher")
     if (trains or method == Method.none) and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
-    dataset = read(folder, labelled=not unlabelled)
+    dataset = read(folder, labelled=not unlabelled and method != Method.none)
     start = time.monotonic()
     if trains:
         network, recipe = plan(dataset, seed, asked)

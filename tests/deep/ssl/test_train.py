@@ -12,7 +12,9 @@ from tests.tiny_model import noise
 
 import semelha
 from semelha.deep import Moment, Network, Recipe, train_network
+from semelha.deep.processes import Processes
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, with_lars, with_sgd
+from semelha.deep.train import _check
 from semelha.errors import DatasetError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.linear import GMML
@@ -180,3 +182,18 @@ def test_it_learns(method: object, tmp_path: Path) -> None:
     losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
     assert losses[-1] < losses[0]
     assert after > before + 0.1
+
+
+def test_each_process_has_as_many_pictures_as_the_others() -> None:
+    """A batch that three cannot share is refused before a picture is read."""
+    recipe = SHORT.without_labels(SimCLR())
+    _check(recipe, SMALL, 8, pictures(), None, Processes(0, 4))
+    with pytest.raises(UsageError, match="simclr gives each process as many pictures of a batch, and 8 are not"):
+        _check(recipe, SMALL, 8, pictures(), None, Processes(0, 3))
+
+
+def test_no_teacher_beside_a_method_without_labels(loose: Path, tmp_path: Path) -> None:
+    teacher = semelha.train(loose, out=tmp_path / "teacher", method="none", network=SMALL)
+    with pytest.raises(UsageError, match="a teacher stands beside a loss of labels, and moco-v3 has none"):
+        semelha.train(loose, out=tmp_path / "m", method="moco-v3", network=SMALL, recipe=SHORT, teacher=teacher)
+    assert not (tmp_path / "m.training").exists()
