@@ -1,10 +1,12 @@
-"""What a training step costs beside the network itself, and beside a plain PyTorch loop of the same network.
+"""What a training step costs beside the bare network, and beside a plain PyTorch loop of the same network.
 
-    python benchmarks/step.py [--steps 40] [--rounds 3]
+    python benchmarks/step.py [--steps 60] [--compile]
 
-The default network on grey 48-pixel pictures, 256 a batch. One process, interleaved: (a) forward, backward and
-optimizer alone on a batch that lies ready, (b) our whole loop with cache, sampler, augmentation, loss, moving average
-and log, (c) a plain loop that reads the same pictures through `torch.utils.data.DataLoader` and augments with kornia.
+The default network and recipe on grey 48-pixel pictures, 256 a batch. One process, a step of each after another, so
+that whatever else the machine does meets all alike: (a) forward and backward alone of the very batches that our loop
+has made, (b) our whole loop with cache, sampler, augmentation, loss, optimizer, moving average and log, (c) a plain
+loop that reads the same pictures through `torch.utils.data.DataLoader`, augments with kornia and has the same loss.
+With `--compile`, what `torch.compile` makes of (a), too.
 """
 
 from __future__ import annotations
@@ -12,53 +14,98 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import kornia.augmentation as K
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import semelha
 from _results import table, write_section
-from semelha.deep import Augmentation, Network, Recipe, build
-from semelha.deep.loop import Part, fit
-from semelha.deep.losses import SupCon
+from semelha.deep import Augmentation, EmbeddingNet, Moment, Network, Recipe, build
+from semelha.deep.loop import fit
+from semelha.deep.part import Part
+from semelha.deep.recipe import pairs_and_proxies
 from semelha.deep.train import default_fabric
 from semelha.images import fit as fit_picture
 
-BATCH, SIDE = 256, 48
+BATCH, SIDE, UNCOUNTED = 256, 48, 8
+ALONE, OURS, PLAIN, COMPILED = "network alone", "semelha", "plain loop", "network alone, compiled"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--compile", action="store_true")
     arguments = parser.parse_args()
     part = pictures()
-    seconds: dict[str, list[float]] = {"network alone": [], "semelha": [], "plain loop": []}
-    for _ in range(arguments.rounds):
-        seconds["network alone"].append(network_alone(part, arguments.steps))
-        seconds["semelha"].append(ours(part, arguments.steps))
-        seconds["plain loop"].append(plain(part, arguments.steps))
-    median = {name: float(np.median(values)) for name, values in seconds.items()}
-    whole = median["semelha"]
-    rows = [
-        [name, BATCH / median[name], 1000 * median[name], 100 * (1 - median["network alone"] / median[name])]
-        for name in median
-    ]
-    overhead = sorted(1 - a / b for a, b in zip(seconds["network alone"], seconds["semelha"], strict=True))
+    seconds = side_by_side(part, arguments.steps, compiled=arguments.compile)
+    per_picture = {name: np.array(times)[UNCOUNTED:] for name, times in seconds.items()}
+    median = {name: float(np.median(values)) for name, values in per_picture.items()}
+    rows = [[name, 1 / median[name], 1000 * BATCH * median[name], median[ALONE] / median[name]] for name in median]
+    ratio = per_picture[ALONE] / per_picture[OURS]
+    low, high = np.quantile(ratio, [0.25, 0.75])
     body = (
-        f"Default network, {BATCH} grey pictures of {SIDE} × {SIDE} a step; median of {arguments.rounds} interleaved "
-        f"rounds of {arguments.steps} steps.\n\n"
-        + table(["loop", "images/s", "ms a step", "% of the step beside the network"], rows)
-        + f"\n\nBeside the network, by round: {', '.join(f'{100 * value:.1f}%' for value in overhead)}. "
-        f"semelha : plain loop = {median['plain loop'] / whole:.2f} in images/s. "
+        f"Default network and recipe, {BATCH} grey pictures of {SIDE} × {SIDE} a step; median of {arguments.steps} "
+        "steps, one of each loop after another. The network alone is forward and backward of the batches that our loop "
+        "had made.\n\n"
+        + table(["loop", "images/s", "ms for 256", "of the bare network's throughput"], rows)
+        + f"\n\nsemelha beside the bare network, step by step: median {np.median(ratio):.3f}, half of them between "
+        f"{low:.3f} and {high:.3f}. semelha : plain loop = {median[PLAIN] / median[OURS]:.2f} in images/s. "
         f"Augmentation of one batch: {augmentations(part)}."
     )
     write_section("Training step", body)
+
+
+def side_by_side(part: Part, steps: int, *, compiled: bool) -> dict[str, list[float]]:
+    """Seconds a picture of each step: of our loop, and of the others, which take theirs while it waits."""
+    seconds: dict[str, list[float]] = {ALONE: [], OURS: [], PLAIN: []}
+    last: list[Tensor] = []
+    network = fresh()
+    network.register_forward_pre_hook(lambda module, given: last.__setitem__(slice(None), given))
+    alone, plain = network_alone(fresh()), plain_loop(part)
+    fast: Callable[[Tensor], None] | None = None
+    if compiled:
+        seconds[COMPILED] = []
+        fused = fresh()
+        fused.backbone.compile()
+        fast = network_alone(fused)
+    resumed = 0.0
+
+    def watch(moment: Moment) -> None:
+        nonlocal resumed
+        (pixels,) = last
+        seconds[OURS].append((time.perf_counter() - resumed) / len(pixels))
+        seconds[ALONE].append(timed(lambda: alone(pixels)) / len(pixels))
+        seconds[PLAIN].append(timed(plain) / BATCH)
+        if fast is not None:
+            seconds[COMPILED].append(timed(lambda: fast(pixels)) / len(pixels))
+        resumed = time.perf_counter()
+
+    recipe = replace(
+        Recipe(quarter_turns=True, augmentation=Augmentation(elastic=0.02)),
+        steps=steps + UNCOUNTED,
+        minutes=float("inf"),
+        warmup_steps=UNCOUNTED,  # look-alikes come after it
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        fit(
+            network,
+            part,
+            None,
+            recipe,
+            fabric=default_fabric("cpu"),
+            folder=Path(folder),
+            plan="benchmark",
+            seed=0,
+            resume=False,
+            watch=watch,
+        )
+    return seconds
 
 
 def pictures() -> Part:
@@ -68,54 +115,35 @@ def pictures() -> Part:
     return Part(pixels, np.arange(len(pixels)), classes, tuple(map(str, labels)))
 
 
-def fresh() -> nn.Module:
-    return build(Network(channels=1, size=SIDE), seed=0).to(memory_format=torch.channels_last)
+def fresh() -> EmbeddingNet:
+    network = build(Network(channels=1, size=SIDE), seed=0)
+    network.to(memory_format=torch.channels_last)
+    return network
 
 
-def network_alone(part: Part, steps: int) -> float:
+def network_alone(network: nn.Module) -> Callable[[Tensor], None]:
+    """Forward and backward of a batch."""
+    fabric = default_fabric("cpu")
+    network = fabric.setup(network)
+    toward = torch.randn(256, generator=torch.Generator().manual_seed(0))
+
+    def step(pixels: Tensor) -> None:
+        network.zero_grad(set_to_none=True)
+        fabric.backward((network(pixels) @ toward).sum())
+
+    return step
+
+
+def plain_loop(part: Part) -> Callable[[], None]:
+    """A step as it is written everywhere."""
     network, fabric = fresh(), default_fabric("cpu")
-    network, optimizer = fabric.setup(network, torch.optim.AdamW(network.parameters(), lr=1e-3))
-    pixels = torch.from_numpy(part.pixels[:BATCH].copy()).float().contiguous(memory_format=torch.channels_last)
-
-    def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        fabric.backward(network(pixels).square().sum())
-        optimizer.step()
-
-    return timed(step, steps)
-
-
-def ours(part: Part, steps: int) -> float:
-    stamps: list[float] = []
-    recipe = replace(
-        Recipe(quarter_turns=True, augmentation=Augmentation(elastic=0.02)),
-        steps=steps + 5,
-        minutes=float("inf"),
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        fit(
-            fresh(),
-            part,
-            None,
-            recipe,
-            fabric=default_fabric("cpu"),
-            folder=Path(folder),
-            plan="benchmark",
-            seed=0,
-            resume=False,
-            watch=lambda moment: stamps.append(time.perf_counter()),
-        )
-    return float(np.median(np.diff(stamps[4:])))
-
-
-def plain(part: Part, steps: int) -> float:
-    network = fresh()
-    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     augment = nn.Sequential(
         K.RandomAffine(15, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=10, p=1.0, padding_mode="border"),
         K.RandomElasticTransform(p=1.0),
     )
-    loss_function = SupCon(temperature=0.05)
+    loss_function = pairs_and_proxies(np.bincount(part.classes), 256)
+    parameters = [*network.parameters(), *loss_function.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3)
     pixels, classes = torch.from_numpy(np.asarray(part.pixels)), torch.from_numpy(part.classes)
     loader = DataLoader(TensorDataset(pixels, classes), batch_size=BATCH, shuffle=True, drop_last=True)
     batches = iter(loader)
@@ -128,12 +156,15 @@ def plain(part: Part, steps: int) -> float:
             batches = iter(loader)
             x, y = next(batches)
         x = augment(x.float() / 255) * 255
-        loss = loss_function(network(x.contiguous(memory_format=torch.channels_last)), y)
+        with fabric.autocast():
+            embeddings = network(x.contiguous(memory_format=torch.channels_last))
+        loss = loss_function(embeddings, y)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
         optimizer.step()
 
-    return timed(step, steps)
+    return step
 
 
 def augmentations(part: Part) -> str:
@@ -144,19 +175,15 @@ def augmentations(part: Part) -> str:
         K.RandomAffine(10, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=8, p=1.0, padding_mode="border"),
         K.RandomElasticTransform(p=1.0),
     )
-    first = timed(lambda: own(x, generator), 20)
-    second = timed(lambda: theirs(x.float() / 255), 20)
+    first = np.median([timed(lambda: own(x, generator)) for _ in range(25)][5:])
+    second = np.median([timed(lambda: theirs(x.float() / 255)) for _ in range(25)][5:])
     return f"ours {1000 * first:.1f} ms, kornia {1000 * second:.1f} ms"
 
 
-def timed(step: object, steps: int) -> float:
-    """Median seconds of a call, after five to warm up."""
-    stamps = []
-    for _ in range(steps + 5):
-        start = time.perf_counter()
-        step()  # type: ignore[operator]
-        stamps.append(time.perf_counter() - start)
-    return float(np.median(stamps[5:]))
+def timed(step: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    step()
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@
     ├── CalibrationError             the data cannot support the rate that was asked for
     ├── TrainingError                training cannot start or go on
     │   ├── BackboneError            a backbone that cannot be built or exported
-    │   └── PretrainedUnavailable    pretrained weights that cannot be had
+    │   ├── PretrainedUnavailable    pretrained weights that cannot be had
+    │   └── ProcessLost              another process of a training in several has ended
     └── MissingExtra                 a part of semelha that is not installed
 
 Where the cause lies in a file or folder, the message names it.
@@ -116,6 +117,10 @@ class BackboneError(TrainingError):
 
 class PretrainedUnavailable(TrainingError):
     """Pretrained weights that cannot be had."""
+
+
+class ProcessLost(TrainingError):
+    """Another process of a training in several has ended."""
 
 
 class MissingExtra(SemelhaError):

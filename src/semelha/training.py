@@ -52,7 +52,8 @@ def train(
     ----------
     dataset : Dataset or path
         Pictures with labels; a path is read as `read_dataset` does (a folder of class folders, or a CSV manifest). For
-        a method without labels pictures may lie anywhere in the folder, and those that have labels keep them unread.
+        a method without labels, or "none", pictures may lie anywhere in the folder, and those that have labels keep
+        them unread.
     out : path
         The model folder to make. Must not exist.
     method : learner, SelfSupervised or str, optional
@@ -95,6 +96,8 @@ def train(
     """
     learner, unlabelled = _apart(method)
     if learner is not None or method == NOTHING:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError("such a method learns in one process: leave out torchrun")
         of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, watch)
         if any(value is not None for value in of_network) or accelerator != "auto":
             raise UsageError(
@@ -114,7 +117,7 @@ def train(
             raise
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     if method == NOTHING:
-        return publish_frozen(_pictures(dataset), out=Path(out), network=network, seed=seed)
+        return publish_frozen(_pictures(dataset, labelled=False), out=Path(out), network=network, seed=seed)
     return train_network(
         _pictures(dataset, labelled=unlabelled is None and (recipe is None or recipe.method is None)),
         out=Path(out),

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from semelha.deep.augment import Augmentation, quarter_turns
 from semelha.errors import UsageError
@@ -21,6 +22,17 @@ def seeded(seed: int = 0) -> torch.Generator:
 def test_no_change_is_no_change() -> None:
     x = pictures()
     torch.testing.assert_close(NOTHING(x, seeded()), x.float(), atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize("sides", [(24, 24), (17, 30)])
+def test_the_field_is_the_affine_grid_of_torch_with_smooth_displacements_on_top(sides: tuple[int, int]) -> None:
+    change, x = torch.randn(5, 2, 3, generator=seeded()), torch.zeros(5, 1, *sides)
+    expected = F.affine_grid(change, [5, 1, *sides], align_corners=False)
+    torch.testing.assert_close(Augmentation()._warped(change, x, seeded()), expected)
+    noise = torch.randn(2, 5, 6, 6, generator=seeded(1)).transpose(0, 1)
+    smooth = F.interpolate(noise, sides, mode="bicubic", align_corners=False).movedim(1, -1)
+    found = Augmentation(elastic=0.02)._warped(change, x, seeded(1))
+    torch.testing.assert_close(found, expected + 0.04 * smooth, rtol=1e-4, atol=1e-5)
 
 
 def test_flip_mirrors_some_and_leaves_the_others() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import NoReturn
 
 from rich.markup import escape
@@ -39,23 +40,57 @@ app.command("doctor")(doctor.doctor)
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
+    level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
+    logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     logging.getLogger("lightning").propagate = False  # it writes by itself
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # not what it finds it will do
     try:
-        app(arguments, standalone_mode=True)
-    except UsageError as error:
-        _fail(str(error), 2)
-    except SemelhaError as error:
-        _fail(str(error), 1)
+        if processes == 1:
+            app(arguments, standalone_mode=True)
+        else:
+            with _one_voice(rank):
+                _check_command(sys.argv[1:] if arguments is None else arguments)
+                app(arguments, standalone_mode=True)
     except BrokenPipeError:  # such as `| head`: nobody reads the rest, so let nothing complain of it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # a full disk, a folder that may not be written, wherever it was met
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}", 1)
+    except (SemelhaError, OSError) as error:
+        status = 2 if isinstance(error, UsageError) else 1
+        if processes == 1 or _speaks(error):
+            stderr.print(f"[bold red]error:[/] {escape(_told(error))}", soft_wrap=True, highlight=False)
+        sys.exit(status)
     sys.exit(0)
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    stderr.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True, highlight=False)
-    sys.exit(status)
+@contextmanager
+def _one_voice(rank: int) -> Iterator[None]:
+    """Of several processes the first alone prints."""
+    if rank == 0:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
+
+
+def _check_command(arguments: Sequence[str]) -> None:
+    if arguments and arguments[0] in ("train", "--help"):
+        return
+    raise UsageError("several processes are for training: torchrun --nproc-per-node 2 -m semelha.cli train …")
+
+
+def _speaks(error: Exception) -> bool:
+    """Which of several processes says what is wrong."""
+    try:
+        from semelha.deep.processes import first_to_fail
+    except ModuleNotFoundError:
+        return os.environ.get("RANK", "0") == "0"
+    return first_to_fail(error)
+
+
+def _told(error: SemelhaError | OSError) -> str:
+    """What is said of it: of a full disk, or a folder that may not be written, the place too."""
+    if isinstance(error, SemelhaError):
+        return str(error)
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}"

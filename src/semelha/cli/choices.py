@@ -39,6 +39,9 @@ class Asked:
     separator: str | None = None
     batch: int | None = None
     chunk: int | None = None
+    accumulate: int | None = None
+    checkpoint: bool | None = None
+    compile: bool | None = None
     steps: int | None = None
     learning_rate: float | None = None
     layer_decay: float | None = None
@@ -77,6 +80,9 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
         "sampler": _sampler(asked),
         "lookalikes": alike,
         "chunk": asked.chunk,
+        "accumulate": asked.accumulate,
+        "checkpoint": asked.checkpoint,
+        "compile": asked.compile,
         "steps": asked.steps,
         "learning_rate": asked.learning_rate,
         "layer_decay": asked.layer_decay,

@@ -62,6 +62,13 @@ def train(
     chunk: Annotated[
         int | None, Option(help="Pictures at a time through the network, if a batch does not fit into memory.", min=3)
     ] = None,
+    accumulate: Annotated[
+        int | None, Option(help="Batches a step, their gradients averaged.", show_default="1", min=1)
+    ] = None,
+    checkpoint: Annotated[
+        bool, Option("--checkpoint", help="Gradient checkpointing: less memory, a third more time.")
+    ] = False,
+    compile: Annotated[bool, Option("--compile", help="Let torch.compile fuse the network.")] = False,
     sampler: Annotated[
         SamplerName | None,
         Option(help=f"What batches are made of: {', '.join(SamplerName)}.", metavar="NAME", show_default="per-class"),
@@ -109,6 +116,8 @@ def train(
     Example: semelha train photos --out model --method gmml --features hog
 
     Example: semelha train photos --out model --method none --backbone resnet18 --pretrained yes
+
+    Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --out model
     """
     unlabelled = method is not None and method in WITHOUT_LABELS
     asked = Asked(
@@ -127,6 +136,9 @@ def train(
         separator=separator,
         batch=batch,
         chunk=chunk,
+        accumulate=accumulate,
+        checkpoint=checkpoint or None,
+        compile=compile or None,
         steps=steps,
         learning_rate=learning_rate,
         layer_decay=layer_decay,
@@ -148,7 +160,7 @@ def train(
         raise UsageError(f"--method {method} has no loss of labels for a teacher to stand beside: leave out --teacher")
     if (trains or method == Method.none) and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
-    dataset = read(folder, labelled=not unlabelled)
+    dataset = read(folder, labelled=not unlabelled and method != Method.none)
     start = time.monotonic()
     if trains:
         network, recipe = plan(dataset, seed, asked)

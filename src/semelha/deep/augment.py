@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -100,7 +101,7 @@ class Augmentation:
 
     def _field(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Where each pixel of the result is read from: (batch, height, width, 2) in -1..1."""
-        batch, _, height, width = x.shape
+        batch = len(x)
         angle, scale, stretch, shear, right, down = spread(6, batch, x, generator)  # each (batch,) in -1..1
         angle, shear = angle * math.radians(self.rotate), shear * self.shear
         across = torch.exp(scale * self.scale + stretch * self.stretch)
@@ -115,8 +116,7 @@ class Augmentation:
         change = torch.stack(rows, dim=1)  # (batch, 2, 3)
         if self.crop < 1:
             change = change @ self._cropped(x, generator)
-        field = F.affine_grid(change, [batch, 1, height, width], align_corners=False)
-        return field + self._warp(x, generator) if self.elastic else field
+        return self._warped(change, x, generator)
 
     def _cropped(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """From the frame to a part of it that is drawn for each picture: (batch, 3, 3)."""
@@ -128,12 +128,24 @@ class Augmentation:
         rows = ((wide, none, (1 - wide) * right), (none, high, (1 - high) * down), (none, none, one))
         return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
-    def _warp(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Smooth displacements: noise on a grid of 6 × 6 points, interpolated. (batch, height, width, 2)."""
+    def _warped(self, change: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
+        """The field of an affine change (batch, 2, 3) and, if elastic, smooth displacements on top of it.
+
+        Both are sums of products of a function of the row and one of the column, 1 and the place for the one, a cubic
+        interpolation between 6 × 6 points for the other: one product of matrices makes them.
+        """
         batch, _, height, width = x.shape
-        noise = torch.randn(2, batch, 6, 6, generator=generator, device=x.device)
-        smooth = interpolation(height, x) @ noise @ interpolation(width, x).T  # (2, batch, height, width)
-        return 2 * self.elastic * smooth.movedim(0, -1)
+        right, down, shift = change.movedim(2, 0).movedim(2, 1)[..., None, None]  # each (2, batch, 1, 1)
+        top = torch.cat([shift, right], dim=3)
+        weights = torch.cat([top, torch.cat([down, torch.zeros_like(down)], dim=3)], dim=2)  # (2, batch, 2, 2)
+        vertical, horizontal = line(height, x.device), line(width, x.device)
+        if self.elastic:
+            noise = torch.randn(2, batch, 6, 6, generator=generator, device=x.device)
+            weights = F.pad(weights, (0, 6, 0, 6))
+            weights[:, :, 2:, 2:] = 2 * self.elastic * noise
+            vertical = torch.cat([vertical, interpolation(height, x.device)], dim=1)
+            horizontal = torch.cat([horizontal, interpolation(width, x.device)], dim=1)
+        return (vertical @ weights @ horizontal.T).movedim(0, -1)
 
     def _recolor(self, x: Tensor, generator: torch.Generator) -> Tensor:
         brightness, contrast, saturation, hue, some = spread(5, len(x), x, generator).view(5, -1, 1, 1, 1)
@@ -165,9 +177,17 @@ def spread(rows: int, batch: int, like: Tensor, generator: torch.Generator) -> T
     return torch.rand(rows, batch, generator=generator, device=like.device) * 2 - 1
 
 
-def interpolation(side: int, like: Tensor, points: int = 6) -> Tensor:
+@cache
+def line(side: int, device: torch.device) -> Tensor:
+    """(side, 2): 1 and the place of each pixel along one axis, in -1..1 from edge to edge."""
+    places = (2 * torch.arange(side, device=device) + 1) / side - 1
+    return torch.stack([torch.ones_like(places), places], dim=1)
+
+
+@cache
+def interpolation(side: int, device: torch.device, points: int = 6) -> Tensor:
     """(side, points): weights of a cubic interpolation from `points` to `side` places along one axis."""
-    one = torch.eye(points, device=like.device).unsqueeze(1)  # (points, 1, points)
+    one = torch.eye(points, device=device).unsqueeze(1)  # (points, 1, points)
     return F.interpolate(one.unsqueeze(2), (1, side), mode="bicubic", align_corners=False).view(points, side).T
 
 

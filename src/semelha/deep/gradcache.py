@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from semelha.deep.processes import ALONE, Processes
 from semelha.errors import UsageError
 
 
@@ -25,10 +26,14 @@ class GradCache:
     Parameters
     ----------
     chunk : int
-        Pictures at a time, 3 or more.
+        Pictures at a time, 3 or more; in each of several processes.
+    processes : Processes, optional
+        This one alone if not given. Of several each has its share of the batch, and adds that of the gradient to its
+        network; the loss is that of the whole batch.
     """
 
     chunk: int
+    processes: Processes = ALONE
 
     def __post_init__(self) -> None:
         if self.chunk < 3:
@@ -47,8 +52,8 @@ class GradCache:
         Parameters
         ----------
         network : nn.Module
-        pixels : (batch, channels, height, width)
-        labels : (batch,)
+        pixels : (share, channels, height, width)
+        labels : (share,)
         loss : callable
             From embeddings and labels to a scalar.
         backward : callable
@@ -59,31 +64,39 @@ class GradCache:
         Tensor, (batch, dim)
             The value, and the embeddings, without a gradient.
         """
-        chunks = self._chunks(pixels)
+        processes = self.processes
+        sizes = processes.sizes(len(pixels))
+        labels = processes.joined(labels, sizes)  # (batch,)
+        # As many chunks as the largest share has: in a synchronized batch norm each waits for that of the others.
+        chunks = self._chunks(pixels, max(sizes))
+        # All draw the seeds of all, lest they go on to draw different negatives for one loss; each uses its own.
+        several = len(chunks) > 1 or processes.number > 1
+        seeds = torch.randint(2**62, (processes.number, len(chunks)))[processes.rank].tolist() if several else []
         if len(chunks) == 1:
-            embeddings = network(pixels)
+            own = _seeded(network, pixels, seeds[0]) if several else network(pixels)
+            embeddings = processes.joined(own, sizes)
             value = loss(embeddings, labels)
             backward(value)
             return value.detach(), embeddings.detach()
-        seeds = torch.randint(2**62, (len(chunks),)).tolist()
         with torch.no_grad():
             before = [buffer.clone() for buffer in network.buffers()]
             parts = [_seeded(network, chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True)]
             for buffer, old in zip(network.buffers(), before, strict=True):
                 buffer.copy_(old)
-        embeddings = torch.cat(parts).requires_grad_()
+        own = torch.cat(parts).requires_grad_()
+        embeddings = processes.joined(own, sizes)
         value = loss(embeddings, labels)
         backward(value)
-        assert embeddings.grad is not None
-        gradients = torch.split(embeddings.grad, [len(chunk) for chunk in chunks])
+        assert own.grad is not None
+        gradients = torch.split(own.grad, [len(chunk) for chunk in chunks])
         for chunk, seed, gradient in zip(chunks, seeds, gradients, strict=True):
             # The gradient of this product with respect to the embeddings is the one that was kept.
             backward((_seeded(network, chunk, seed) * gradient).sum())
         return value.detach(), embeddings.detach()
 
-    def _chunks(self, pixels: Tensor) -> tuple[Tensor, ...]:
+    def _chunks(self, pixels: Tensor, largest: int) -> tuple[Tensor, ...]:
         """As even as can be, none larger than `chunk`; none is of a single picture, which would stop batch norm."""
-        return pixels.tensor_split(-(-len(pixels) // self.chunk))
+        return pixels.tensor_split(-(-largest // self.chunk))
 
 
 def _seeded(network: nn.Module, chunk: Tensor, seed: int) -> Tensor:

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import nn
 
-from semelha.deep.augment import quarter_turns
+from semelha.deep.average import MovingAverage
+from semelha.deep.batches import drawing_from, next_batch, own_share, remember, views_of
 from semelha.deep.checkpoint import Checkpoint, Tensors
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, Passes
-from semelha.deep.optimizer import optimizer_for
+from semelha.deep.optimizer import clip, gradients, optimizer_for
 from semelha.deep.part import Part
+from semelha.deep.processes import ALONE, Processes
 from semelha.deep.recipe import Recipe
-from semelha.deep.sampler import Batch, Sampler
+from semelha.deep.recompute import keeping_statistics, recompute_blocks
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.evaluation.measures import retrieval
@@ -78,8 +78,11 @@ def fit(
     seed: int,
     resume: bool,
     watch: Watch,
+    processes: Processes = ALONE,
 ) -> Trained:
-    """Train `network` and return the weights that named the held-out classes best; without such classes, the last.
+    """Train a copy of `network`: the weights that named the held-out classes best; without such classes, the last.
+
+    Of several processes all return the same; the first alone writes files, and calls `watch`.
 
     Raises
     ------
@@ -87,12 +90,14 @@ def fit(
         The loss is no longer finite, or a checkpoint cannot be written or read.
     """
     sampler = recipe.batches(training.pool(recipe), seed=seed)
-    network = network.to(fabric.device).to(memory_format=torch.channels_last)
+    network = processes.synchronized(copy.deepcopy(network).to(fabric.device)).to(memory_format=torch.channels_last)
+    if recipe.checkpoint:
+        recompute_blocks(network)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # which proxies or a projector are drawn from
         objective = recipe.objective(network, sampler, dim).to(fabric.device)
-    average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.averaging), use_buffers=True)
+    average = MovingAverage(network, recipe.averaging)
     optimizer = optimizer_for(network, objective, recipe)
     means = torch.zeros(sampler.targets if recipe.lookalikes else 0, dim)
     step, uniform, elapsed, best, best_score = 0, 0, 0.0, {}, -1.0
@@ -107,50 +112,64 @@ def fit(
         step, uniform, elapsed, means = saved.step, saved.uniform, saved.elapsed, saved.means
         best, best_score = saved.best, saved.best_score
 
+    if processes.agreed(step) != step:
+        raise TrainingError(f"process {processes.rank} does not find {checkpoint_file}: let all have the same folder")
+    processes.equal(network, average, objective)
+    if recipe.compile:
+        network.backbone.compile()
     forward, optimizer = fabric.setup(objective.trained(network), optimizer)
-    passes = Passes(forward, recipe.cached(), fabric.backward, fabric.autocast, teaching=recipe.teaching)
+    backward = keeping_statistics(network, fabric.backward) if recipe.checkpoint else fabric.backward
+    cached = replace(recipe.cached(), processes=processes)
+    passes = Passes(forward, cached, backward, fabric.autocast, teaching=recipe.teaching)
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
-    with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
+    with (folder / "log.jsonl" if processes.first else Path(os.devnull)).open("a", encoding="utf-8") as log:
         while done < 1:
             before = time.monotonic()
             for group in optimizer.param_groups:
                 group["lr"] = group["pace"] * _schedule(step, done, recipe)
 
-            batch, uniform = _next_batch(sampler, step, uniform, means.numpy(), recipe, seed)
-            coarse = done < recipe.coarse
-            pixels = _views(batch, training, objective.views, recipe, fabric.device, [seed, step], coarse=coarse)
-            targets = torch.from_numpy(batch.targets).to(fabric.device)
             optimizer.zero_grad(set_to_none=True)
-            taught = training.taught(batch, fabric.device)
-            with _drawing_from([seed, 5, step], fabric.device):
-                loss, embeddings = objective.backward(replace(passes, taught=taught), pixels, targets)
-            fabric.clip_gradients(forward, optimizer, max_norm=recipe.clip)
+            loss, seen, coarse = torch.zeros((), device=fabric.device), [], done < recipe.coarse
+            for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
+                batch, uniform = next_batch(sampler, number, uniform, means.numpy(), recipe, seed)
+                own, changes = own_share(batch, processes), [seed, number, *processes.apart]
+                pixels = views_of(own, training, objective.views, recipe, fabric.device, changes, coarse=coarse)
+                targets = torch.from_numpy(own.targets).to(fabric.device)
+                taught = replace(passes, taught=training.taught(batch, fabric.device))
+                with drawing_from([seed, 5, number], fabric.device):
+                    part, embeddings = objective.backward(taught, pixels, targets)
+                loss = loss + part / recipe.accumulate
+                seen.append((embeddings, batch.targets))
+            if recipe.accumulate > 1:
+                torch._foreach_div_(gradients(optimizer), recipe.accumulate)
+            processes.sum_gradients(network, objective)
+            clip(optimizer, recipe.clip, step)
             optimizer.step()
-            average.update_parameters(network)
-            if recipe.lookalikes:
-                _remember(means, embeddings.float().cpu(), torch.from_numpy(batch.targets))
+            average.update()
+            for embeddings, known in seen if recipe.lookalikes else ():
+                remember(means, embeddings.float().cpu(), torch.from_numpy(known))
 
             step += 1
-            elapsed, was = time.monotonic() - started, done
+            elapsed, was = processes.agreed(time.monotonic() - started), done
             done = _done(step, elapsed, recipe)
             objective.after_step(network, done)
             value = float(loss)
             if not math.isfinite(value):
                 raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
             if validation is not None and _due(was, done):
-                score = _validate(average.module, validation, metric_of(objective), fabric.device)
+                score = _validate(average.module, validation, metric_of(objective), fabric.device, processes)
                 if score >= best_score:
                     best, best_score = _weights(average.module, objective), score
                 last_saved = -math.inf
-            speed = len(batch.pictures) / (time.monotonic() - before)
+            speed = sum(len(known) for _, known in seen) / (time.monotonic() - before)
             rate = optimizer.param_groups[0]["lr"]
             moment = Moment(step, done, elapsed, value, rate, speed, score, best_score if best else None)
             if step % LOG_STEPS == 0 or done >= 1:
                 log.write(json.dumps(moment.__dict__) + "\n")
                 log.flush()
-            if time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            if processes.first and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 Checkpoint(
                     plan=plan,
                     step=step,
@@ -165,7 +184,8 @@ def fit(
                     best_score=best_score,
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
-            watch(moment)
+            if processes.first:
+                watch(moment)
     weights = best or _weights(average.module, objective)
     arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(objective).arrays()}
     metric = metric_of(objective).with_arrays(arrays)
@@ -186,49 +206,17 @@ def embed(
     return np.concatenate(out)
 
 
-def _next_batch(
-    sampler: Sampler, step: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
-) -> tuple[Batch, int]:
-    """A batch of look-alikes by chance once the network knows something, otherwise the next that visits all in turn."""
-    if uniform >= recipe.warmup_steps and np.random.default_rng([seed, 4, step]).random() < recipe.lookalikes:
-        return sampler.lookalikes(step, means), uniform
-    return sampler.batch(uniform), uniform + 1
-
-
-def _views(
-    batch: Batch, training: Part, views: int, recipe: Recipe, device: torch.device, seed: list[int], *, coarse: bool
-) -> Tensor:
-    """The batch on the device, turned, and augmented as often as asked: (views · batch, channels, side, side)."""
-    raw = torch.from_numpy(training.read(batch.pictures)).to(device)
-    turned = quarter_turns(raw, torch.from_numpy(batch.turns).to(device)).repeat(views, 1, 1, 1)
-    pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_number(seed)))
-    if coarse:
-        pixels = F.interpolate(pixels, scale_factor=2 / 3, mode="bilinear", antialias=True)
-    return pixels.contiguous(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _drawing_from(seed: list[int], device: torch.device) -> Iterator[None]:
-    """What network and loss draw by torch's own generator (dropout, a mining) comes from the seed, in here alone."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(_number(seed))
-        yield
-
-
-def _number(seed: list[int]) -> int:
-    return int(np.random.SeedSequence(seed).generate_state(1)[0])
-
-
-def _remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
-    """Move the mean of each class of the batch half of the way to its new one, and back onto the sphere."""
-    classes, where = torch.unique(targets, return_inverse=True)
-    new = torch.zeros(len(classes), means.shape[1]).index_add_(0, where, embeddings)
-    means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
-
-
-def _validate(network: nn.Module, validation: Part, metric: Metric, device: torch.device) -> float:
-    embeddings = embed(network, validation.read(np.arange(len(validation.rows))), device)
-    return float(retrieval(embeddings, validation.classes, metric=metric, ks=(1,)).r_at[1])
+def _validate(
+    network: nn.Module, validation: Part, metric: Metric, device: torch.device, processes: Processes
+) -> float:
+    """R@1 among the pictures held out. Each process embeds its share; the first measures."""
+    places = np.arange(len(validation.rows))[processes.share(len(validation.rows))]
+    # Where there are more processes than pictures, some embed one for nothing.
+    own = embed(network, validation.read(places if len(places) else np.zeros(1, np.int64)), device)[: len(places)]
+    embeddings = processes.joined(torch.from_numpy(own), processes.sizes(len(own))).numpy()
+    if not processes.first:
+        return processes.agreed(0.0)
+    return processes.agreed(float(retrieval(embeddings, validation.classes, metric=metric, ks=(1,)).r_at[1]))
 
 
 def _due(was: float, done: float) -> bool:
@@ -243,21 +231,6 @@ def _done(step: int, elapsed: float, recipe: Recipe) -> float:
 def _schedule(step: int, done: float, recipe: Recipe) -> float:
     """Linear warm-up by steps, then half a cosine by what is done."""
     return min(1.0, (step + 1) / max(1.0, recipe.warmup_steps)) * 0.5 * (1 + math.cos(math.pi * done))
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """Exponential moving average whose memory grows with what there is to remember."""
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        weight = 1 - min(decay, (1 + int(count)) / (10 + int(count)))
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, weight)
-        else:
-            for old, new in zip(averaged, current, strict=True):
-                old.copy_(new)
-
-    return update
 
 
 def _weights(network: nn.Module, objective: Objective) -> Tensors:

@@ -51,12 +51,24 @@ class Passes:
         beside_it = beside(loss, self.taught, self.teaching)
         return self.cached.backward(network, pixels, labels, beside_it, self.backward)
 
+    def joined(self, own: Tensor) -> Tensor:
+        """The rows of all processes, as the vectors of `both` come: (own, …) → (all, …)."""
+        processes = self.cached.processes
+        return processes.joined(own, processes.sizes(len(own)))
+
+    def two_views(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows of all processes, in each of equal shares first views before second ones: (batch, …) of each view."""
+        shares = rows.view(self.cached.processes.number, 2, -1, *rows.shape[1:])
+        return shares[:, 0].flatten(0, 1), shares[:, 1].flatten(0, 1)
+
 
 class Objective(nn.Module, ABC):
     """From a batch to a value and gradients, and what there is to do after a step.
 
     All that it learns or remembers is in its state, which goes into every checkpoint; all that it draws by chance comes
-    from torch's own generator, which the loop has seeded for this step.
+    from torch's own generator, which the loop has seeded for this step. Of several processes each sends its share of a
+    batch through the network, and all compute the same from the vectors of all: so its parameters have the same
+    gradients everywhere, and what it remembers, such as keys, is to be of all (`Passes.joined`).
 
     Attributes
     ----------
@@ -84,7 +96,7 @@ class Objective(nn.Module, ABC):
         ----------
         passes : Passes
         pixels : (views · batch, channels, height, width)
-            The first views of all pictures, then the second ones.
+            The first views of all pictures, then the second ones; of several processes, those of this one's share.
         targets : (batch,) int64
             The class of each picture; its own number where there are no labels.
 

@@ -1,15 +1,18 @@
-"""The optimizer of a training: what decays, and how fast each part learns."""
+"""The optimizer of a training: what decays, how fast each part learns, and how long a step may be."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from semelha.deep.layers import paces
 from semelha.deep.objective import Objective
 from semelha.deep.recipe import Recipe
+from semelha.errors import TrainingError
 
 
 def optimizer_for(network: nn.Module, objective: Objective, recipe: Recipe) -> Optimizer:
@@ -30,3 +33,18 @@ def optimizer_for(network: nn.Module, objective: Objective, recipe: Recipe) -> O
         {"params": weights, "weight_decay": decay, "pace": own} for (decay, own), weights in alike.items()
     ]
     return recipe.optimizer(groups, lr=recipe.learning_rate)
+
+
+def gradients(optimizer: Optimizer) -> list[Tensor]:
+    """Of all that it moves."""
+    return [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+
+
+def clip(optimizer: Optimizer, most: float, step: int) -> None:
+    """Scale all gradients to a norm of `most` if it is larger. Raises `TrainingError` if it is not finite."""
+    found = gradients(optimizer)
+    norm = float(torch.nn.utils.get_total_norm(found))
+    if not math.isfinite(norm):
+        raise TrainingError(f"the gradient became {norm} at step {step + 1}: try a lower learning rate")
+    if norm > most:
+        torch._foreach_mul_(found, most / (norm + 1e-6))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -33,6 +34,9 @@ LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
 
 OptimizerFactory = Callable[..., Optimizer]
 """(groups of parameters, lr=) → an optimizer: `torch.optim.AdamW`, or another one with settings by `partial`."""
+
+ADAMW = partial(torch.optim.AdamW, fused=True)
+"""In one pass over the weights, not one for each operation."""
 
 
 class SamplerFactory(Protocol):
@@ -71,6 +75,14 @@ class Recipe:
     chunk : int, optional
         Pictures at a time through the network, where a batch does not fit into memory: exact, but for batch norm, and a
         second forward pass (`GradCache`). The whole batch if not given.
+    accumulate : int
+        Batches a step: their gradients are averaged. Each has a loss of its own, unlike one batch in chunks.
+    checkpoint : bool
+        Gradient checkpointing: what the blocks of the network compute is not kept, but computed again when a gradient
+        asks for it. Exact; less memory, a third more time.
+    compile : bool
+        Let `torch.compile` fuse the network, which takes it a minute at the beginning. On a processor that gains
+        little (docs/devices.md).
     sampler : SamplerFactory
         Which batches visit all in turn.
     lookalikes : float
@@ -103,10 +115,13 @@ class Recipe:
     batch: int = 256
     per_class: int = 2
     chunk: int | None = None
+    accumulate: int = 1
+    checkpoint: bool = False
+    compile: bool = False
     sampler: SamplerFactory = MPerClass
     lookalikes: float = 0.5
     quarter_turns: bool = False
-    optimizer: OptimizerFactory = torch.optim.AdamW
+    optimizer: OptimizerFactory = ADAMW
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
     warmup_steps: int = 100
@@ -130,6 +145,8 @@ class Recipe:
             raise UsageError("layer_decay lies above 0 and up to 1, and freeze, a part of the backbone, from 0 to 1")
         if not self.teaching >= 0:
             raise UsageError(f"teaching is {self.teaching}: it is 0 or more")
+        if self.accumulate < 1:
+            raise UsageError(f"accumulate is {self.accumulate}: a step needs one batch or more")
         self.cached()
 
     def cached(self) -> GradCache:

@@ -35,6 +35,13 @@ class Batch:
     turns: Integers
     targets: Integers
 
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def part(self, rows: slice) -> Batch:
+        """Some rows of it."""
+        return Batch(self.pictures[rows], self.turns[rows], self.targets[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Pool:

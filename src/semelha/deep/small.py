@@ -5,8 +5,10 @@ Whole multiples of 32 channels are what a processor with bfloat16 multiplies bes
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 
 class Block(nn.Module):
@@ -23,7 +25,15 @@ class Block(nn.Module):
 
 
 class SmallBackbone(nn.Module):
-    """(batch, channels, h, w) → (batch, features, h/16, w/16)."""
+    """(batch, channels, h, w) → (batch, features, h/16, w/16).
+
+    Attributes
+    ----------
+    recomputed : bool
+        Whether a backward pass computes each block again instead of keeping what it made.
+    """
+
+    recomputed = False
 
     def __init__(self, channels: int, widths: tuple[int, ...] = (32, 64, 128, 256)) -> None:
         super().__init__()
@@ -34,8 +44,11 @@ class SmallBackbone(nn.Module):
         self.features = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.blocks(F.relu(self.stem(x), inplace=True))
-        return out
+        x = F.relu(self.stem(x), inplace=True)
+        for block in self.blocks:
+            again = self.recomputed and torch.is_grad_enabled()
+            x = checkpoint(block, x, use_reentrant=False) if again else block(x)
+        return x
 
     def depths(self) -> dict[str, int]:
         """How deep each of its weights lies: the stem is 0, the blocks follow."""

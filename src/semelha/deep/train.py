@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from numpy.typing import NDArray
 
 from semelha.deep.cache import open_cache
 from semelha.deep.checkpoint import describe
@@ -20,11 +24,13 @@ from semelha.deep.loop import Watch, fit
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import SMALL, Network, build, with_statistics
 from semelha.deep.part import Part, labelled, split, unlabelled
+from semelha.deep.processes import Processes, own_device, processes, started
 from semelha.deep.publish import publish
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.deep.recompute import recompute_blocks
 from semelha.deep.ssl import SelfSupervised, recipe_without_labels
 from semelha.deep.teacher import check_teacher, lessons
-from semelha.embedders import Model
+from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset, check_for_training, check_without_labels
 
@@ -47,6 +53,8 @@ def train_network(
     watch_reading: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
+
+    Called in several processes that `torchrun` started, it is one training in all of them (docs/devices.md).
 
     While it goes on, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; at the end the
     log is all that stays there.
@@ -80,9 +88,43 @@ def train_network(
     ------
     DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
+    fabric = default_fabric(accelerator)
+    with processes(fabric.device) as group:
+        return _train(
+            dataset,
+            out=out,
+            method=_method(method, recipe),
+            network=network,
+            recipe=recipe,
+            teacher=teacher,
+            minutes=minutes,
+            seed=seed,
+            resume=resume,
+            watch=watch,
+            watch_reading=watch_reading,
+            fabric=fabric,
+            group=group,
+        )
+
+
+def _train(
+    dataset: Dataset,
+    *,
+    out: Path,
+    method: SelfSupervised | None,
+    network: Network | None,
+    recipe: Recipe | None,
+    teacher: Model | None,
+    minutes: float | None,
+    seed: int,
+    resume: bool,
+    watch: Watch | None,
+    watch_reading: Callable[[int, int], None] | None,
+    fabric: Fabric,
+    group: Processes,
+) -> Model:
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
-    method = _method(method, recipe)
     check = check_for_training if method is None else check_without_labels
     check(dataset)
     if network is None or recipe is None:
@@ -96,15 +138,19 @@ def train_network(
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
     built = build(network, seed=seed)
-    _check(recipe, network, built.dim, dataset, teacher)
-    folder = _working_folder(out, resume=resume)
+    _check(recipe, network, built.dim, dataset, teacher, group)
+    folder = out.with_name(out.name + ".training")
+    group.first_does(partial(_make_folder, folder, resume=resume))
 
+    if recipe.checkpoint:
+        recompute_blocks(copy.deepcopy(built))  # refused now, not after
     if network.backbone != SMALL:
-        export_onnx(
-            built, channels=network.channels, size=network.size, name=network.backbone
-        )  # refused now, not after
-    cache = open_cache(dataset, folder, network.input_spec(), progress=watch_reading)
-    for skipped in cache.dataset.skipped:
+        group.first_does(
+            partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
+        )
+    made = group.first_does(partial(open_cache, dataset, folder, network.input_spec(), progress=watch_reading))
+    cache = made or open_cache(dataset, folder, network.input_spec())
+    for skipped in cache.dataset.skipped if group.first else ():
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
     check(cache.dataset)
     network = with_statistics(network, cache.statistics())
@@ -115,8 +161,7 @@ def train_network(
     recipe = _settled(recipe, training)
     if teacher is not None:
         turns = 4 if recipe.quarter_turns else 1
-        training = replace(training, lessons=lessons(teacher, cache.dataset, turns, progress=watch_reading))
-    fabric = default_fabric(accelerator)
+        training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, watch_reading, group))
     trained = fit(
         built,
         training,
@@ -128,12 +173,14 @@ def train_network(
         seed=seed,
         resume=resume,
         watch=watch or (lambda moment: None),
+        processes=group,
     )
     built.load_state_dict(trained.weights)
-    model = publish(built.cpu(), network, out, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
-    for name in ("checkpoint.pt", "pixels.u8", "pixels.json"):
+    told = partial(publish, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
+    published = group.first_does(partial(told, built, network, out))
+    for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.first else ():
         (folder / name).unlink(missing_ok=True)
-    return model
+    return published or load_embedder(out)
 
 
 def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
@@ -143,15 +190,19 @@ def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervi
     return method if method is not None or recipe is None else recipe.method
 
 
-def _check(recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None) -> None:
+def _check(
+    recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None, group: Processes
+) -> None:
     """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
+    if recipe.batch < 2 * group.number:
+        raise UsageError(f"a batch of {recipe.batch} is too small for {group.number} processes: give each two pictures")
+    if group.number > 1 and recipe.chunk == 3:
+        raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
     if teacher is not None:
         _check_teacher(teacher, recipe, network)
     nothing = np.empty(0, np.uint8)
     if recipe.method is not None:
-        if network.head != "sphere":
-            raise UsageError(f"{recipe.method.name} compares on the sphere: give the network the head 'sphere'")
-        _settled(recipe, unlabelled(nothing, len(dataset)))
+        _check_without_labels(recipe, network, unlabelled(nothing, len(dataset)), group)
         return
     sampler = recipe.batches(labelled(nothing, np.arange(len(dataset)), dataset.labels).pool(recipe), seed=0)
     with torch.random.fork_rng(devices=[]):
@@ -160,12 +211,35 @@ def _check(recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher
         raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
 
 
+def _check_without_labels(recipe: Recipe, network: Network, training: Part, group: Processes) -> None:
+    method = _settled(recipe, training).method
+    assert method is not None
+    if network.head != "sphere":
+        raise UsageError(f"{method.name} compares on the sphere: give the network the head 'sphere'")
+    batch = recipe.batches(training.pool(recipe), seed=0).classes_per_batch
+    if batch % group.number:
+        raise UsageError(
+            f"{method.name} gives each process as many pictures of a batch, and {batch} are not to be shared evenly by "
+            f"{group.number} processes: make the batch a multiple of that"
+        )
+
+
 def _check_teacher(teacher: Model, recipe: Recipe, network: Network) -> None:
     if recipe.method is not None:
         raise UsageError(f"a teacher stands beside a loss of labels, and {recipe.method.name} has none: leave one out")
     check_teacher(teacher)
     if network.head != "sphere":
         raise UsageError("a teacher tells similarities between vectors, and a simplex holds histograms")
+
+
+def _lessons(
+    teacher: Model, dataset: Dataset, turns: int, progress: Callable[[int, int], None] | None, group: Processes
+) -> NDArray[np.float32]:
+    """`lessons`, of which each process hears its share: (turns, pictures, d)."""
+    share = group.share(len(dataset))
+    own = lessons(teacher, dataset.select(range(len(dataset))[share]), turns, progress=progress)
+    parts = group.joined(torch.from_numpy(own.swapaxes(0, 1)), group.sizes(own.shape[1]))
+    return np.ascontiguousarray(parts.numpy().swapaxes(0, 1))
 
 
 def _settled(recipe: Recipe, training: Part) -> Recipe:
@@ -179,8 +253,7 @@ def _settled(recipe: Recipe, training: Part) -> Recipe:
     return replace(recipe, method=method)
 
 
-def _working_folder(out: Path, *, resume: bool) -> Path:
-    folder = out.with_name(out.name + ".training")
+def _make_folder(folder: Path, *, resume: bool) -> None:
     if (folder / "checkpoint.pt").exists() and not resume:
         raise TrainingError(
             f"{folder} holds a training that was interrupted: go on with --resume, or remove the folder"
@@ -194,14 +267,22 @@ def _working_folder(out: Path, *, resume: bool) -> Path:
         (folder / "log.jsonl").unlink(missing_ok=True)
     if free < 64 * 2**20:
         raise TrainingError(f"{folder} has {free >> 20} MB free: a training needs at least 64 MB")
-    return folder
 
 
 def default_fabric(accelerator: str) -> Fabric:
-    """One device; bf16 autocast where the processor or the card computes in it, otherwise float32."""
+    """One device, of several processes each its own; bf16 autocast where it computes in that, otherwise float32.
+
+    Raises
+    ------
+    TrainingError
+        There are more processes than graphics cards.
+    """
     fabric = Fabric(accelerator=accelerator, devices=1, precision="32-true")
+    if started() > 1 and fabric.device.type != "cpu":
+        fabric = Fabric(accelerator=accelerator, devices=[own_device()], precision="32-true")
     if _computes_bf16(fabric.device):
-        fabric = Fabric(accelerator=accelerator, devices=1, precision="bf16-mixed")
+        own: Any = 1 if fabric.device.index is None else [fabric.device.index]
+        fabric = Fabric(accelerator=accelerator, devices=own, precision="bf16-mixed")
     return fabric
 
 

@@ -12,8 +12,10 @@ from tests.tiny_model import noise
 
 import semelha
 from semelha.deep import Moment, Network, Recipe, train_network
+from semelha.deep.processes import Processes
 from semelha.deep.recipe import Look
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, recipe_without_labels, with_lars, with_sgd
+from semelha.deep.train import _check
 from semelha.errors import DatasetError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.linear import GMML
@@ -73,7 +75,7 @@ def test_continued_it_is_what_it_would_have_been(
     method: object, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted in the middle, with all of queue, key network and projector: the same weights to the last bit."""
-    monkeypatch.setattr("semelha.deep.train.export_onnx", lambda *_, **__: b"graph")
+    monkeypatch.setattr("semelha.deep.publish.export_onnx", lambda *_, **__: b"graph")
     monkeypatch.setattr("semelha.deep.publish.write_model", lambda out, card, onnx, weights: weights)
     settings = {"network": SMALL, "recipe": recipe, "method": method}
     whole = train_network(pictures(), out=tmp_path / "whole", **settings)  # type: ignore[arg-type]
@@ -98,7 +100,7 @@ def test_labels_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         cards.append(card)
         return weights
 
-    monkeypatch.setattr("semelha.deep.train.export_onnx", lambda *_, **__: b"graph")
+    monkeypatch.setattr("semelha.deep.publish.export_onnx", lambda *_, **__: b"graph")
     monkeypatch.setattr("semelha.deep.publish.write_model", kept)
     plain = pictures()
     labelled = replace(plain, pictures=tuple(replace(p, label=f"thing {n // 4}") for n, p in enumerate(plain)))
@@ -188,3 +190,18 @@ def test_a_batch_that_was_asked_for_is_kept() -> None:
     look = Look(grey=True, drawn=True, side=48)
     batches = [recipe_without_labels(SimCLR(), look, SMALL, 36, batch=batch).batch for batch in (None, 16)]
     assert batches == [9, 16]
+
+
+def test_each_process_has_as_many_pictures_as_the_others() -> None:
+    """A batch that three cannot share is refused before a picture is read."""
+    recipe = SHORT.without_labels(SimCLR())
+    _check(recipe, SMALL, 8, pictures(), None, Processes(0, 4))
+    with pytest.raises(UsageError, match="simclr gives each process as many pictures of a batch, and 8 are not"):
+        _check(recipe, SMALL, 8, pictures(), None, Processes(0, 3))
+
+
+def test_no_teacher_beside_a_method_without_labels(loose: Path, tmp_path: Path) -> None:
+    teacher = semelha.train(loose, out=tmp_path / "teacher", method="none", network=SMALL)
+    with pytest.raises(UsageError, match="a teacher stands beside a loss of labels, and moco-v3 has none"):
+        semelha.train(loose, out=tmp_path / "m", method="moco-v3", network=SMALL, recipe=SHORT, teacher=teacher)
+    assert not (tmp_path / "m.training").exists()

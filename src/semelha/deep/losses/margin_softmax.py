@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semelha.deep.losses.margins import Margin
+from semelha.deep.losses.margins import Margin, NoMargin
 from semelha.deep.losses.sphere import at_least_float32, cosines, unit
 from semelha.errors import UsageError
 
@@ -77,6 +77,8 @@ class MarginSoftmax(nn.Module):
         cosine = cosines(unit(embeddings), unit(self.proxies).view(-1, dim))  # (batch, classes · centers)
         if centers > 1:
             cosine = cosine.view(-1, classes, centers).max(dim=2).values  # (batch, classes)
+        if isinstance(self.margin, NoMargin) and self.margins is None:  # nothing to take out and put back
+            return F.cross_entropy(self.scale * cosine, labels)
         right = cosine.gather(1, labels[:, None])  # (batch, 1)
         m = None if self.margins is None else self.margins[labels][:, None]
         return F.cross_entropy(self.scale * cosine.scatter(1, labels[:, None], self.margin(right, m)), labels)

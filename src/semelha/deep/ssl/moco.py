@@ -113,7 +113,7 @@ class AgainstQueue(Objective):
     def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         first, second = pixels.chunk(2)
         with torch.no_grad(), passes.autocast():
-            keys = InParts(self.keys, self.part, shuffle=True)(second)  # (batch, width)
+            keys = passes.joined(InParts(self.keys, self.part, shuffle=True)(second))  # (batch, width)
         queue = self.queue.keys()
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:

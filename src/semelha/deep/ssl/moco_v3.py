@@ -79,14 +79,16 @@ class Predicted(Objective):
     def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         batch = len(targets)
         with torch.no_grad(), passes.autocast():
-            first, second = InParts(self.keys, batch)(pixels).chunk(2)  # (batch, width) each
+            vectors = passes.joined(InParts(self.keys.copy.network, batch)(pixels))
+        with torch.no_grad():  # the projector sees all of a view, in whichever process, as that of the queries does
+            first, second = (self.keys.copy.after(view) for view in passes.two_views(vectors))  # (batch, width) each
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
-            ours, theirs = (self.predictor(self.projector(view)) for view in vectors.chunk(2))
+            ours, theirs = (self.predictor(self.projector(view)) for view in passes.two_views(vectors))
             value = against_batch(ours, second, self.temperature)
             return value + against_batch(theirs, first, self.temperature)
 
-        return passes.both(InParts(passes.network, batch), pixels, targets, loss)
+        return passes.both(InParts(passes.network, batch), pixels, targets.repeat(2), loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
         self.keys.follow(Continued(Unplaced(network), self.projector), rising(self.momentum, done))

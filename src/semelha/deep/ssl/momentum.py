@@ -8,6 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from semelha.deep.ssl.projector import Continued
+
 
 class KeyNetwork(nn.Module):
     """A moving average of the parameters of `follows` (He et al., CVPR 2020, equation 2).
@@ -16,11 +18,11 @@ class KeyNetwork(nn.Module):
 
     Parameters
     ----------
-    follows : nn.Module
+    follows : Continued
         Copied now.
     """
 
-    def __init__(self, follows: nn.Module) -> None:
+    def __init__(self, follows: Continued) -> None:
         super().__init__()
         self.copy = copy.deepcopy(follows).requires_grad_(False)
 

@@ -1,0 +1,73 @@
+"""Batches on their way to the network: which comes next, whose share of it is whose, and what its pictures become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from semelha.deep.augment import quarter_turns
+from semelha.deep.part import Part
+from semelha.deep.processes import Processes
+from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import Batch, Sampler
+from semelha.errors import UsageError
+
+
+def next_batch(
+    sampler: Sampler, number: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
+) -> tuple[Batch, int]:
+    """A batch of look-alikes by chance once the network knows something, otherwise the next that visits all in turn."""
+    if uniform >= recipe.warmup_steps and np.random.default_rng([seed, 4, number]).random() < recipe.lookalikes:
+        return sampler.lookalikes(number, means), uniform
+    return sampler.batch(uniform), uniform + 1
+
+
+def own_share(batch: Batch, processes: Processes) -> Batch:
+    """The share of this process. Raises `UsageError` where somebody would be left with one picture or none."""
+    if len(batch) < 2 * processes.number:
+        raise UsageError(
+            f"a batch has but {len(batch)} pictures, for {processes.number} processes: take fewer processes or larger "
+            "batches"
+        )
+    return batch.part(processes.share(len(batch)))
+
+
+def views_of(
+    batch: Batch, training: Part, views: int, recipe: Recipe, device: torch.device, seed: list[int], *, coarse: bool
+) -> Tensor:
+    """The batch on the device, turned, and augmented as often as asked: (views · batch, channels, side, side)."""
+    raw = torch.from_numpy(training.read(batch.pictures)).to(device)
+    turned = quarter_turns(raw, torch.from_numpy(batch.turns).to(device)).repeat(views, 1, 1, 1)
+    pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_number(seed)))
+    if coarse:
+        pixels = F.interpolate(pixels, scale_factor=2 / 3, mode="bilinear", antialias=True)
+    return pixels.contiguous(memory_format=torch.channels_last)
+
+
+def remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
+    """Move the mean of each class of the batch half of the way to its new one, and back onto the sphere."""
+    classes, where = torch.unique(targets, return_inverse=True)
+    new = torch.zeros(len(classes), means.shape[1]).index_add_(0, where, embeddings)
+    means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
+
+
+@contextmanager
+def drawing_from(seed: list[int], device: torch.device) -> Iterator[None]:
+    """What network and loss draw by torch's own generator (dropout, a mining) comes from the seed, in here alone."""
+    of_card = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if of_card else []):
+        # `torch.manual_seed` keeps a stack trace for every kind of device that may yet be used, at every call.
+        torch.default_generator.manual_seed(_number(seed))
+        if of_card:
+            torch.cuda.manual_seed(_number(seed))
+        yield
+
+
+def _number(seed: list[int]) -> int:
+    return int(np.random.SeedSequence(seed).generate_state(1)[0])

@@ -1,0 +1,226 @@
+"""What every process of `test_processes` does: `python -m tests.deep.in_processes FOLDER`, told its rank by the
+environment. Each writes what it found as `FOLDER/<rank>.pt`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+
+from semelha.deep.augment import Augmentation
+from semelha.deep.gradcache import GradCache
+from semelha.deep.loop import Trained, fit
+from semelha.deep.losses import (
+    ArcFace,
+    Contrastive,
+    CrossBatch,
+    MarginLoss,
+    MarginSoftmax,
+    NoMargin,
+    ProxyAnchor,
+    SupCon,
+    Together,
+    Triplet,
+)
+from semelha.deep.objective import Passes
+from semelha.deep.part import Part
+from semelha.deep.processes import ALONE, Processes, processes
+from semelha.deep.recipe import Recipe
+from semelha.deep.ssl import METHODS
+from semelha.errors import TrainingError
+
+BATCH, CLASSES, DIM, STEPS = 23, 5, 6, 3
+VIEWED = 24  # pictures of a batch without labels, of two views each
+
+LOSSES: dict[str, Callable[[], nn.Module]] = {
+    "supcon": SupCon,
+    "triplet": Triplet,
+    "contrastive": Contrastive,
+    "proxies": lambda: ProxyAnchor(CLASSES, DIM),
+    "margin": lambda: MarginSoftmax(CLASSES, DIM, margin=ArcFace(0.3)),
+    "together": lambda: Together(SupCon(), MarginSoftmax(CLASSES, DIM, margin=NoMargin())),
+    "memory": lambda: CrossBatch(SupCon(), DIM, size=50),
+}
+CHUNKS = [5, 12, 100]
+
+
+def batch(step: int) -> tuple[Tensor, Tensor]:
+    random = torch.Generator().manual_seed(step)
+    pixels = torch.randn(BATCH, 1, 8, 8, generator=random, dtype=torch.float64)
+    return pixels, (torch.arange(BATCH) * (step + 1)) % CLASSES
+
+
+def network(*extra: nn.Module) -> nn.Module:
+    """Without statistics of a batch, unless told."""
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), *extra, nn.Flatten(), nn.Linear(144, DIM)).double()
+
+
+def learned(name: str, chunk: int, group: Processes = ALONE) -> list[Tensor]:
+    """Value, embeddings and every gradient of each of three steps, and the weights after them."""
+    net = network(nn.GroupNorm(2, 4))
+    loss = LOSSES[name]().double()
+    parameters = [*net.parameters(), *loss.parameters()]
+    optimizer, found = torch.optim.SGD(parameters, lr=0.1), []
+    for step in range(STEPS):
+        x, labels = batch(step)
+        own = group.share(BATCH)
+        optimizer.zero_grad()
+        value, embeddings = GradCache(chunk, group).backward(net, x[own], labels[own], loss, Tensor.backward)
+        group.sum_gradients(net, loss)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        found += [value, embeddings, *(gradient.clone() for gradient in gradients)]
+        optimizer.step()
+    return [*found, *(parameter.detach() for parameter in parameters), *loss.buffers()]
+
+
+class Unlabelled(nn.Module):
+    """A network without statistics of a batch, and with a last step that a method without labels leaves out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = network(nn.GroupNorm(2, 4))
+
+    def vectors(self, pixels: Tensor) -> Tensor:
+        return self.layers(pixels)
+
+
+def unlabelled(name: str, group: Processes = ALONE) -> list[Tensor]:
+    """Value, vectors, and all that is learned and remembered after three steps of a method without labels."""
+    net = Unlabelled()
+    method = METHODS[name].settled(batch=VIEWED, instances=5 * VIEWED)
+    objective = method.objective(net, dim=DIM, batch=VIEWED, instances=5 * VIEWED).double()  # type: ignore[arg-type]
+    optimizer, found = torch.optim.SGD([*net.parameters(), *objective.parameters()], lr=0.1), []
+    cached = GradCache(2 * VIEWED, group)
+    passes = Passes(objective.trained(net), cached, Tensor.backward, nullcontext)  # type: ignore[arg-type]
+    for step in range(STEPS):
+        random = torch.Generator().manual_seed(step)
+        first, second = torch.randn(2, VIEWED, 1, 8, 8, generator=random, dtype=torch.float64)
+        own = group.share(VIEWED)
+        optimizer.zero_grad()
+        torch.manual_seed(step)
+        value, _ = objective.backward(passes, torch.cat([first[own], second[own]]), torch.arange(VIEWED)[own])
+        group.sum_gradients(net, objective)
+        optimizer.step()
+        objective.after_step(net, step / STEPS)  # type: ignore[arg-type]
+        found.append(value)
+    return [*found, *net.state_dict().values(), *objective.state_dict().values()]
+
+
+def drawn(group: Processes) -> list[Tensor]:
+    """A loss that draws its negatives, a network that drops: what all must draw alike, and what each for itself."""
+    net, (x, labels) = network(nn.Dropout(0.5)), batch(0)
+    dropped: list[Tensor] = []
+    net[2].register_forward_hook(lambda module, given, made: dropped.append((made == 0)[:3].clone()))
+    torch.manual_seed(5)
+    own = group.share(BATCH)
+    same = x[:1].expand(BATCH, -1, -1, -1)[own]
+    value, _ = GradCache(100, group).backward(net, same, labels[own], MarginLoss().double(), Tensor.backward)
+    return [value, torch.rand(1), dropped[0]]
+
+
+def statistics(group: Processes) -> list[Tensor]:
+    net, (x, labels) = network(nn.BatchNorm2d(4)), batch(0)
+    own = group.share(BATCH)
+    GradCache(100, group).backward(net, x[own], labels[own], SupCon(), Tensor.backward)
+    group.sum_gradients(net, SupCon())
+    return [buffer for buffer in net.buffers() if buffer.is_floating_point()]
+
+
+class Plain(nn.Module):
+    """A network of pixels without statistics of a batch, with vectors of unit length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(2)
+        self.layers = nn.Sequential(
+            nn.Conv2d(1, 8, 3, 2), nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(72, DIM)
+        )
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return nn.functional.normalize(self.layers(pixels / 255))
+
+
+STILL = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0)
+RECIPE = Recipe(steps=12, minutes=float("inf"), batch=21, warmup_steps=3, augmentation=STILL, accumulate=2)
+
+
+def pictures(seed: int, classes: int) -> Part:
+    random = np.random.default_rng(seed)
+    kinds = np.repeat(random.integers(0, 256, (classes, 1, 8, 8), np.uint8), 4, axis=0)
+    pixels = kinds // 2 + random.integers(0, 100, kinds.shape, np.uint8)
+    labels = np.repeat(np.arange(classes), 4)
+    return Part(pixels, np.arange(len(pixels)), labels, tuple(map(str, range(classes))))
+
+
+def trained(folder: Path, group: Processes = ALONE, *, stop: int | None = None, resume: bool = False) -> Trained:
+    """A whole training. `stop`: an interruption after so many steps."""
+
+    def watch(moment: object) -> None:
+        if moment.step == stop:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+
+    return fit(
+        Plain(),
+        pictures(0, 12),
+        pictures(1, 3),
+        replace(RECIPE, chunk=8),
+        fabric=Fabric(accelerator="cpu", devices=1),
+        folder=folder,
+        plan="test",
+        seed=0,
+        resume=resume,
+        watch=watch,
+        processes=group,
+    )
+
+
+def failing(group: Processes) -> list[str]:
+    """What each process says where the first fails."""
+    said = []
+    for message in ("the disk is full: é", ""):
+
+        def fail(message: str = message) -> None:
+            raise OSError(message)
+
+        try:
+            group.first_does(fail)
+        except (TrainingError, OSError) as error:
+            said.append(f"{type(error).__name__}: {error}")
+    said.append(str(group.first_does(lambda: group.rank)))
+    return said
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    torch.set_num_threads(1)
+    with processes(torch.device("cpu")) as group:
+        torch.manual_seed(group.rank)
+        weights = nn.Linear(3, 3)
+        group.equal(weights)
+        (folder / f"training {group.rank}").mkdir()
+        run = trained(folder / f"training {group.rank}", group)
+        found = {
+            "learned": {(name, chunk): learned(name, chunk, group) for name in LOSSES for chunk in CHUNKS},
+            "unlabelled": {name: unlabelled(name, group) for name in METHODS},
+            "drawn": drawn(group),
+            "statistics": statistics(group),
+            "equal": [weights.weight.detach()],
+            "agreed": group.agreed(0.1 + group.rank),
+            "failing": failing(group),
+            "trained": run.weights,
+            "score": run.score,
+            "files": sorted(file.name for file in (folder / f"training {group.rank}").iterdir()),
+        }
+    torch.save(found, folder / f"{group.rank}.pt")
+
+
+if __name__ == "__main__":
+    main()

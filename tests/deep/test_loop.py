@@ -1,0 +1,168 @@
+"""The loop's step: several batches a step, a compiled network, its graph."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.fabric import Fabric
+from tests.deep.in_processes import RECIPE, Plain, pictures
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+import semelha
+from semelha.deep import Network, build, train_network
+from semelha.deep.average import MovingAverage
+from semelha.deep.export import export_onnx
+from semelha.deep.loop import Trained, fit
+from semelha.deep.losses import SupCon
+from semelha.deep.sampler import MPerClass, Pool
+from semelha.errors import TrainingError, UsageError
+
+ONE = replace(RECIPE, lookalikes=0.0, accumulate=1, loss=lambda classes, dim: SupCon())
+
+
+def as_it_is(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    return pixels.float()
+
+
+def trained(folder: Path, network: nn.Module, **changes: Any) -> Trained:
+    return fit(
+        network,
+        pictures(0, 12),
+        None,
+        replace(ONE, augmentation=as_it_is, **changes),
+        fabric=Fabric(accelerator="cpu", devices=1),
+        folder=folder,
+        plan="test",
+        seed=0,
+        resume=False,
+        watch=lambda moment: None,
+    )
+
+
+@pytest.fixture
+def steps(monkeypatch: pytest.MonkeyPatch) -> list[dict[tuple[int, ...], Tensor]]:
+    """The gradients that the optimizer has seen, by their shapes, step by step."""
+    seen: list[dict[tuple[int, ...], Tensor]] = []
+    whole = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, closure: Any = None) -> Any:
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        seen.append({tuple(p.shape): p.grad.clone() for p in parameters if p.grad is not None})
+        return whole(self, closure)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    return seen
+
+
+def mean_gradients(number: int) -> dict[tuple[int, ...], Tensor]:
+    """Of the first batches, each by itself, by a plain loop. No two weights of one shape but scale and shift."""
+    part = pictures(0, 12)
+    sampler = MPerClass(Pool(part.classes, part.labels), batch=ONE.batch, per_class=ONE.per_class, seed=0)
+    each = []
+    for place in range(number):
+        batch, network = sampler.batch(place), Plain()
+        pixels = torch.from_numpy(part.read(batch.pictures)).float()
+        SupCon()(network(pixels), torch.from_numpy(batch.targets)).backward()
+        each.append({tuple(p.shape): p.grad for p in network.parameters() if p.grad is not None})
+    return {shape: torch.stack([gradients[shape] for gradients in each]).mean(dim=0) for shape in each[0]}
+
+
+def test_a_step_of_several_batches_has_the_mean_of_their_gradients(tmp_path: Path, steps: list[Any]) -> None:
+    trained(tmp_path, Plain(), accumulate=3, steps=1, clip=1e9)
+    torch.testing.assert_close(steps[0], mean_gradients(3), rtol=1e-4, atol=1e-6)
+
+
+def test_a_large_gradient_is_made_smaller_and_a_small_one_left(tmp_path: Path, steps: list[Any]) -> None:
+    for clip in (1e9, 1e-3):
+        (tmp_path / str(clip)).mkdir()
+        trained(tmp_path / str(clip), Plain(), steps=1, clip=clip)
+    kept, clipped = steps
+    norm = torch.cat([gradient.flatten() for gradient in clipped.values()]).norm()
+    # Scale and shift of the normalization have one shape, and of those the dictionary keeps the last.
+    assert 5e-4 < float(norm) <= 1e-3
+    ratios = [float((clipped[shape] / kept[shape]).median()) for shape in kept]
+    assert max(ratios) == pytest.approx(min(ratios), rel=1e-3)
+
+
+def test_a_gradient_that_is_not_finite_is_said(tmp_path: Path) -> None:
+    class Endless(nn.Module):
+        def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
+            return embeddings.sum() * float("inf")
+
+    with pytest.raises(TrainingError, match="the gradient became nan at step 1: try a lower learning rate"):
+        trained(tmp_path, Plain(), loss=lambda classes, dim: Endless())
+
+
+def test_the_moving_average_is_that_of_torch() -> None:
+    """Parameters, running averages and counts, with a memory that grows up to its decay."""
+
+    def grown(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+        decay = min(0.9, (1 + int(count)) / (10 + int(count)))
+        return decay * averaged + (1 - decay) * current
+
+    network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
+    ours, theirs = MovingAverage(network, 0.9), AveragedModel(network, avg_fn=grown, use_buffers=True)
+    for step in range(200):
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(torch.sin(torch.tensor(float(step))))
+        network(torch.randn(8, 3, generator=torch.Generator().manual_seed(step)))
+        ours.update()
+        theirs.update_parameters(network)
+    expected = theirs.state_dict()
+    assert set(ours.state_dict()) == set(expected)
+    for name, found in ours.state_dict().items():
+        if "num_batches" not in name:  # torch averages what is counted, too
+            torch.testing.assert_close(found, expected[name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+def test_no_batch_is_refused() -> None:
+    with pytest.raises(UsageError, match="accumulate is 0"):
+        replace(ONE, accumulate=0)
+
+
+def test_blocks_computed_again_learn_the_same(tmp_path: Path) -> None:
+    """Running averages and all, to the last step."""
+    runs = []
+    for checkpoint in (False, True):
+        folder = tmp_path / str(checkpoint)
+        folder.mkdir()
+        network = build(Network(size=16, dim=8), seed=0)
+        runs.append(trained(folder, network, checkpoint=checkpoint, steps=4))
+    for name, tensor in runs[0].weights.items():
+        torch.testing.assert_close(runs[1].weights[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_the_network_is_one_graph() -> None:
+    """No break in the backbone, which is what torch.compile gets."""
+    network, x = build(Network(size=16, dim=8), seed=0), torch.zeros(4, 1, 16, 16)
+    told = torch._dynamo.explain(network.backbone)(x)
+    assert told.graph_count == 1, told.break_reasons
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_compiled_network_learns_the_same_and_is_exported(tmp_path: Path) -> None:
+    runs, networks = [], []
+    for compiled in (False, True):
+        folder = tmp_path / str(compiled)
+        folder.mkdir()
+        networks.append(build(Network(size=16, dim=8), seed=0))
+        runs.append(trained(folder, networks[-1], compile=compiled, steps=4))
+    for name, tensor in runs[0].weights.items():
+        torch.testing.assert_close(runs[1].weights[name], tensor, rtol=1e-2, atol=1e-3, msg=name)
+    networks[1].load_state_dict(runs[1].weights)
+    assert export_onnx(networks[1], channels=1, size=16, name="compiled")
+
+
+def test_settings_reach_the_card(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 16, 16), np.uint8)
+    made = tuple(semelha.Picture(source=p, label=f"{i // 4}", name=f"{i}") for i, p in enumerate(pixels))
+    recipe = replace(ONE, steps=2, accumulate=2, checkpoint=True, loss=semelha.deep.Recipe.loss)
+    network = Network(channels=1, size=16, dim=8)
+    model = train_network(semelha.Dataset("noise", made), out=tmp_path / "m", network=network, recipe=recipe)
+    assert (model.card.training["accumulate"], model.card.training["checkpoint"]) == (2, True)
