@@ -12,7 +12,6 @@ arguments: Omniglot and the model of `benchmarks/omniglot.py`, which is trained 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import tempfile
 import time
@@ -25,7 +24,8 @@ import numpy as np
 
 import semelha
 from _results import table, write_section
-from omniglot import alphabet_of, interval, link_classes, mean, one_shot, train
+from _sets import alphabet_of, omniglot, trained
+from omniglot import interval, mean, one_shot
 from semelha.evaluation import KReciprocal, QueryExpansion
 from semelha.evaluation.measures import retrieval
 from semelha.evaluation.rerank import Rerank, searched_again
@@ -96,11 +96,7 @@ def main() -> None:
 
 def omniglot_model(photos: Path) -> Path:
     """That of `benchmarks/omniglot.py`, trained on all but its ten alphabets."""
-    classes = [folder.name for folder in photos.iterdir() if folder.is_dir()]
-    alphabets = sorted({alphabet_of(name) for name in classes}, key=lambda n: hashlib.sha256(n.encode()).hexdigest())
-    with tempfile.TemporaryDirectory() as temporary:
-        link_classes(photos, Path(temporary, "twenty-alphabets"), leave_out=alphabets[:10])
-        return train(Path(temporary, "twenty-alphabets"), Path("m-omniglot"), 0)[0].folder
+    return trained(omniglot(photos.parents[1]), Path("build/omniglot/default-0"), []).folder
 
 
 def options(

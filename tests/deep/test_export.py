@@ -28,9 +28,10 @@ class Function(nn.Module):
         return self.function(x.float().flatten(1) / 255)
 
 
-def test_graph_gives_the_vectors_of_the_network_for_any_batch() -> None:
-    network = build(Network(channels=3, size=32, dim=8, pooling="gem"), seed=0)
-    data = export_onnx(network, channels=3, size=32, name="small")
+@pytest.mark.parametrize("backbone", ["small", "medium"])
+def test_graph_gives_the_vectors_of_the_network_for_any_batch(backbone: str) -> None:
+    network = build(Network(backbone=backbone, channels=3, size=32, dim=8, pooling="gem"), seed=0)
+    data = export_onnx(network, channels=3, size=32, name=backbone)
     network.eval()
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     for batch in (1, 3, 64):

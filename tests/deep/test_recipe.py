@@ -5,6 +5,7 @@ import pytest
 
 from semelha.deep.network import Network
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.deep.ssl import SimCLR, recipe_without_labels
 from semelha.errors import UsageError
 from semelha.images import Dataset, Picture
 
@@ -47,6 +48,13 @@ def test_few_pictures_make_a_short_training() -> None:
     assert choose_recipe(look, Network(), 1000, 40_000).steps == Recipe().steps
 
 
+def test_more_time_is_room_for_more_steps_and_less_is_left_to_the_clock() -> None:
+    look = look_at(dataset([strokes()] * 6), seed=0)
+    steps = {minutes: choose_recipe(look, Network(), 1000, 20_000, minutes=minutes).steps for minutes in (1, 36, 500)}
+    assert steps == {1: 8000, 36: 16_000, 500: 60 * 20_000 * 4 // 256}
+    assert recipe_without_labels(SimCLR(), look, Network(), 40_000, minutes=36).steps == 16_000
+
+
 def test_few_classes_fill_the_batch_with_more_of_each() -> None:
     look = look_at(dataset([photo(3)] * 6), seed=0)
     assert choose_recipe(look, Network(), 32, 400).per_class == 8
@@ -59,9 +67,10 @@ def test_of_many_classes_a_smaller_part_is_held_out() -> None:
     assert few.validation > many.validation > 0
 
 
-def test_only_the_small_network_begins_with_coarse_pictures() -> None:
+def test_only_our_own_networks_begin_with_coarse_pictures() -> None:
     look = look_at(dataset([photo(3)] * 6), seed=0)
-    assert choose_recipe(look, Network(), 16, 400).coarse > 0
+    for backbone in ("small", "medium"):
+        assert choose_recipe(look, Network(backbone=backbone), 16, 400).coarse > 0
     assert choose_recipe(look, Network(backbone="resnet18"), 16, 400).coarse == 0
 
 

@@ -20,10 +20,10 @@ def pixels(size: int) -> Tensor:
 
 
 @pytest.mark.parametrize("chunk", [100, 6])
-@pytest.mark.parametrize("backbone", ["small", "resnet10t", "test_vit"])
+@pytest.mark.parametrize("backbone", ["small", "medium", "resnet10t", "test_vit"])
 def test_gradients_and_statistics_are_equal(backbone: str, chunk: int) -> None:
     """Of our network and of timm's, with and without chunks; dropout is drawn once."""
-    size = 32 if backbone == "small" else 64
+    size = 32 if backbone in ("small", "medium") else 64
     network = Network(backbone=backbone, size=size, dim=8)
     net: nn.Module = nn.Sequential(build(network, seed=0), nn.Dropout(0.3))
     again = copy.deepcopy(net)

@@ -51,8 +51,8 @@ class Asked:
     optimizer: OptimizerName | None = None
 
 
-def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, Recipe]:
-    """What was asked for, and for the rest what the pictures ask for.
+def plan(dataset: Dataset, seed: int, asked: Asked = Asked(), minutes: float | None = None) -> tuple[Network, Recipe]:
+    """What was asked for, and for the rest what the pictures and the minutes ask for.
 
     Raises
     ------
@@ -70,9 +70,10 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked()) -> tuple[Network, 
     look = look_at(dataset, seed=seed)
     network = _network(look, asked, loss)
     if asked.method is not None:
-        recipe = _without_labels(dataset, look, network, asked)
+        recipe = _without_labels(dataset, look, network, asked, minutes)
     else:
-        recipe = choose_recipe(look, network, len(dataset.classes), len(dataset), batch=asked.batch or Recipe.batch)
+        classes, pictures, batch = len(dataset.classes), len(dataset), asked.batch or Recipe.batch
+        recipe = choose_recipe(look, network, classes, pictures, batch=batch, minutes=minutes)
     # Who names another sampler wants its batches, and no look-alikes between them.
     alike = None if asked.sampler in (None, SamplerName.perclass) else 0.0
     of_recipe = {
@@ -125,11 +126,12 @@ def _check_labels(asked: Asked) -> None:
         raise UsageError("--optimizer is for a method without labels, such as --method simclr")
 
 
-def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked) -> Recipe:
+def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked, minutes: float | None) -> Recipe:
     from semelha.deep.ssl import METHODS, recipe_without_labels, with_lars, with_sgd
 
     assert asked.method is not None
-    recipe = recipe_without_labels(METHODS[asked.method], look, network, len(dataset), batch=asked.batch)
+    method = METHODS[asked.method]
+    recipe = recipe_without_labels(method, look, network, len(dataset), batch=asked.batch, minutes=minutes)
     kinds = {OptimizerName.lars: with_lars, OptimizerName.sgd: with_sgd}
     return kinds[asked.optimizer](recipe) if asked.optimizer in kinds else recipe
 

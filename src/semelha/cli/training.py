@@ -31,7 +31,7 @@ def train(
     minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="18", min=0.01)] = None,
     steps: Annotated[int | None, Option(help="Steps at most.", show_default="by the number of pictures", min=1)] = None,
     seed: Seed = 0,
-    backbone: Annotated[str | None, Option(help="'small', or a model of timm.", show_default="small")] = None,
+    backbone: Annotated[str | None, Option(help="'small', 'medium' or a model of timm.", show_default="small")] = None,
     pretrained: Annotated[str | None, Option(help="'yes' for timm's published weights, or a weight file.")] = None,
     size: Annotated[int | None, Option(help="Side of the input in pixels.", show_default="by the pictures")] = None,
     channels: Annotated[int | None, Option(help="1: grey, 3: color.", show_default="by the pictures")] = None,
@@ -163,7 +163,7 @@ def train(
     dataset = read(folder, labelled=not unlabelled and method != Method.none)
     start = time.monotonic()
     if trains:
-        network, recipe = plan(dataset, seed, asked)
+        network, recipe = plan(dataset, seed, asked, minutes)
         try:
             model = train_with_bars(
                 dataset,

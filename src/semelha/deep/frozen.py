@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from semelha.deep.cache import statistics
-from semelha.deep.network import SMALL, Network, build, with_statistics
+from semelha.deep.network import Network, build, with_statistics
 from semelha.deep.publish import write_network
 from semelha.deep.recipe import choose_network, look_at
 from semelha.embedders import Model, fitted
@@ -45,7 +45,7 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     start = time.monotonic()
     network = replace(network or choose_network(look_at(dataset, seed=seed)), dim=None, head="sphere")
-    if network.backbone != SMALL and not network.pretrained:
+    if not network.own and not network.pretrained:
         raise UsageError(
             f"{network.backbone} would have random weights: give it pretrained ones, timm's or a file, or train it"
         )

@@ -216,7 +216,8 @@ def _validate(
     embeddings = processes.joined(torch.from_numpy(own), processes.sizes(len(own))).numpy()
     if not processes.first:
         return processes.agreed(0.0)
-    return processes.agreed(float(retrieval(embeddings, validation.classes, metric=metric, ks=(1,)).r_at[1]))
+    found = retrieval(embeddings, validation.classes, metric=metric, query_groups=validation.groups, ks=(1,))
+    return processes.agreed(float(found.r_at[1]))
 
 
 def _due(was: float, done: float) -> bool:

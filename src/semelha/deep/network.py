@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from semelha.deep.backbones import TimmBackbone, published, timm_backbone, with_small_stem
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.pooling import Average, GeM
-from semelha.deep.small import SmallBackbone
+from semelha.deep.small import WIDTHS, SmallBackbone
 from semelha.embedders import InputSpec
 from semelha.errors import UsageError
 from semelha.images import Fit
@@ -33,7 +33,7 @@ class Network:
     Parameters
     ----------
     backbone : str
-        `"small"`, our residual network for small pictures, or any name that timm knows.
+        `"small"` or `"medium"`, our residual networks for small pictures, or any name that timm knows.
     channels : {1, 3}
         Grey or RGB.
     size : int
@@ -79,7 +79,7 @@ class Network:
             raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
         if self.stem not in ("own", "small"):
             raise UsageError(f"stem is {self.stem!r}: it is 'own' or 'small'")
-        if self.stem == "small" and (self.backbone == SMALL or self.pretrained):
+        if self.stem == "small" and (self.own or self.pretrained):
             raise UsageError("a small stem is for a ResNet of timm with random weights, such as resnet18")
         if self.pooling not in ("average", "gem"):
             raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
@@ -91,6 +91,11 @@ class Network:
                 object.__setattr__(self, name, tuple(value))  # a card gives a list
                 if len(value) != self.channels:
                     raise UsageError(f"{name} has {len(value)} numbers: it is one, or one for each channel")
+
+    @property
+    def own(self) -> bool:
+        """Whether the backbone is one of ours, which take pictures of any size."""
+        return self.backbone in WIDTHS
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel, a half where nothing is said."""
@@ -206,10 +211,10 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        if network.backbone == SMALL:
+        if network.own:
             if network.pretrained:
-                raise UsageError("the small network has no pretrained weights: name a timm backbone")
-            small = SmallBackbone(network.channels)
+                raise UsageError(f"the {network.backbone} network has no pretrained weights: name a timm backbone")
+            small = SmallBackbone(network.channels, WIDTHS[network.backbone])
             return EmbeddingNet(network, small, small.features)
         backbone = timm_backbone(
             network.backbone, channels=network.channels, pretrained=network.pretrained, size=network.size

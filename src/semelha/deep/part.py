@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class Part:
         Which of them, and the class of each, 0 to C − 1.
     labels : tuple of str
         What each class is called.
+    groups : (n,) object, optional
+        The group of each, None where it has none. Pictures of one group never match in a validation.
     lessons : (turns, all, d) float32, optional
         What a teacher makes of each picture, turned by none or more quarter turns.
     """
@@ -37,6 +40,7 @@ class Part:
     rows: NDArray[np.int64]
     classes: NDArray[np.int64]
     labels: tuple[str, ...]
+    groups: NDArray[Any] | None = None
     lessons: NDArray[np.float32] | None = None
 
     def pool(self, recipe: Recipe) -> Pool:
@@ -54,10 +58,15 @@ class Part:
         return torch.from_numpy(self.lessons[batch.turns, self.rows[batch.pictures]]).to(device)
 
 
-def labelled(pixels: NDArray[np.uint8], rows: NDArray[np.int64], labels: NDArray[np.str_]) -> Part:
+def labelled(
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    labels: NDArray[np.str_],
+    groups: NDArray[Any] | None = None,
+) -> Part:
     """The pictures at `rows`, whose labels are the classes."""
     names, classes = np.unique(labels, return_inverse=True)
-    return Part(pixels, rows, classes, tuple(map(str, names)))
+    return Part(pixels, rows, classes, tuple(map(str, names)), groups)
 
 
 def unlabelled(pixels: NDArray[np.uint8], number: int) -> Part:
@@ -67,19 +76,33 @@ def unlabelled(pixels: NDArray[np.uint8], number: int) -> Part:
 
 
 def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
-    """Training pictures, and those of the classes that the best weights are chosen by (none below 10 classes).
+    """Training pictures, and those of the classes that the best weights are chosen by.
 
-    Without labels all pictures, each a class of its own, and none to choose by.
+    None to choose by where fewer than 10 classes have two pictures that may match. Without labels all pictures, each a
+    class of its own.
     """
     if recipe.method is not None:
         return unlabelled(cache.pixels, len(cache.dataset)), None
     labels = cache.dataset.labels
     everything = np.arange(len(labels))
-    paired = [name for name, count in cache.dataset.counts().items() if count > 1]
+    groups = cache.dataset.groups
+    paired = _paired(labels, groups)
     if recipe.validation <= 0 or len(paired) < 10:
         return labelled(cache.pixels, everything, labels), None
     held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
     held = np.isin(labels, held_out)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MOST_VALIDATED])
     remaining = np.flatnonzero(~held)
-    return labelled(cache.pixels, remaining, labels[remaining]), labelled(cache.pixels, chosen, labels[chosen])
+    training = labelled(cache.pixels, remaining, labels[remaining])
+    own = None if groups is None else groups[chosen]
+    if not _paired(labels[chosen], own):
+        return training, None
+    return training, labelled(cache.pixels, chosen, labels[chosen], own)
+
+
+def _paired(labels: NDArray[np.str_], groups: NDArray[Any] | None) -> list[str]:
+    """The classes that have two pictures, not both of one group."""
+    known: dict[str, list[object]] = {}
+    for label, group in zip(labels, [None] * len(labels) if groups is None else groups, strict=True):
+        known.setdefault(str(label), []).append(group)
+    return [label for label, of in known.items() if len(of) > 1 and (None in of or len(set(of)) > 1)]

@@ -211,12 +211,25 @@ def choose_network(look: Look, *, backbone: str = SMALL, pretrained: bool | str 
     )
 
 
-def choose_recipe(look: Look, network: Network, classes: int, pictures: int, *, batch: int = Recipe.batch) -> Recipe:
+def most_steps(minutes: float | None) -> float:
+    """Of a training that has so many minutes: the default, or more where there is more time than by default."""
+    return Recipe.steps * max(1.0, (minutes or 0.0) / Recipe.minutes)
+
+
+def choose_recipe(
+    look: Look,
+    network: Network,
+    classes: int,
+    pictures: int,
+    *,
+    batch: int = Recipe.batch,
+    minutes: float | None = None,
+) -> Recipe:
     """The default recipe.
 
     Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
-    Few pictures make a short training: about 60 passes, between 300 steps and the default. Our small network begins
-    with coarse pictures. Pretrained weights learn slowly, and the slower the nearer to the pixels.
+    Few pictures make a short training: about 60 passes, between 300 steps and what there is time for. Our own networks
+    begin with coarse pictures. Pretrained weights learn slowly, and the slower the nearer to the pixels.
     """
     recipe = Recipe(batch=batch)
     if look.drawn:
@@ -229,10 +242,10 @@ def choose_recipe(look: Look, network: Network, classes: int, pictures: int, *, 
         recipe,
         augmentation=augmentation,
         quarter_turns=turns,
-        coarse=0.6 if network.backbone == SMALL else 0.0,
+        coarse=0.6 if network.own else 0.0,
         learning_rate=3e-4 if network.pretrained else recipe.learning_rate,
         layer_decay=0.75 if network.pretrained else recipe.layer_decay,
-        steps=int(np.clip(passes, 300, recipe.steps)),
+        steps=int(np.clip(passes, 300, most_steps(minutes))),
         validation=0.1 if classes < MANY else 0.05,
         per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),
     )

@@ -22,7 +22,7 @@ from semelha.deep.export import export_onnx
 from semelha.deep.layers import freeze
 from semelha.deep.loop import Watch, fit
 from semelha.deep.metric_layer import metric_of
-from semelha.deep.network import SMALL, Network, build, with_statistics
+from semelha.deep.network import Network, build, with_statistics
 from semelha.deep.part import Part, labelled, split, unlabelled
 from semelha.deep.processes import Processes, own_device, processes, started
 from semelha.deep.publish import publish
@@ -131,8 +131,8 @@ def _train(
         look = look_at(dataset, seed=seed)
         network = network or choose_network(look)
         if recipe is None and method is not None:
-            recipe = recipe_without_labels(method, look, network, len(dataset))
-        recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset))
+            recipe = recipe_without_labels(method, look, network, len(dataset), minutes=minutes)
+        recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset), minutes=minutes)
     if method is not None:
         recipe = recipe.without_labels(method)
     if minutes is not None:
@@ -144,7 +144,7 @@ def _train(
 
     if recipe.checkpoint:
         recompute_blocks(copy.deepcopy(built))  # refused now, not after
-    if network.backbone != SMALL:
+    if not network.own:
         group.first_does(
             partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
         )

@@ -10,8 +10,8 @@ import torch
 from timm.optim.lars import Lars
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.network import SMALL, Network
-from semelha.deep.recipe import Look, Recipe
+from semelha.deep.network import Network
+from semelha.deep.recipe import Look, Recipe, most_steps
 from semelha.deep.ssl.method import SelfSupervised
 
 DRAWINGS = Augmentation(rotate=15, scale=0.2, stretch=0.2, shear=0.3, translate=0.08, elastic=0.03)
@@ -34,7 +34,13 @@ PHOTOS = Augmentation(
 
 
 def recipe_without_labels(
-    method: SelfSupervised, look: Look, network: Network, pictures: int, *, batch: int | None = None
+    method: SelfSupervised,
+    look: Look,
+    network: Network,
+    pictures: int,
+    *,
+    batch: int | None = None,
+    minutes: float | None = None,
 ) -> Recipe:
     """The default recipe of a method.
 
@@ -50,6 +56,8 @@ def recipe_without_labels(
         How many there are.
     batch : int, optional
         Pictures in a batch, as many as are asked for.
+    minutes : float, optional
+        The time there is, for a recipe of more steps (`most_steps`).
     """
     batch = batch or min(Recipe.batch, max(4, pictures // 4))
     turns = look.drawn and look.grey
@@ -57,8 +65,8 @@ def recipe_without_labels(
         batch=batch,
         augmentation=DRAWINGS if look.drawn else PHOTOS,
         quarter_turns=turns,
-        coarse=0.6 if network.backbone == SMALL else 0.0,
-        steps=int(np.clip(200 * pictures // batch, 300, Recipe.steps)),
+        coarse=0.6 if network.own else 0.0,
+        steps=int(np.clip(200 * pictures // batch, 300, most_steps(minutes))),
     )
     return recipe.without_labels(method)
 
