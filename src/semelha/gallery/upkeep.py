@@ -45,7 +45,9 @@ class Upkeep:
                 self._worker.start()
 
     def settle(self, *, rebuild: bool = False) -> None:
-        """Merge and save now; waits for who does so already. With `rebuild` the index is made anew, of one segment.
+        """Merge and save now what is held now, whoever writes meanwhile; waits for who does so already.
+
+        With `rebuild` the index is made anew, of one segment.
 
         Raises
         ------
@@ -59,8 +61,10 @@ class Upkeep:
                     self._rebuild()
                 with self._memory.now(ruled=False):
                     pass
-                while self._round(hurry=True):
-                    pass
+                _, held = self._memory.merged()
+                for _ in range(len(held.parts) + 1):  # what others write meanwhile waits for the background
+                    if not self._round(hurry=True):
+                        break
         except Stopped as error:
             raise GalleryError("the gallery was closed before its index was merged") from error
 
