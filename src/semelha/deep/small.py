@@ -1,4 +1,4 @@
-"""Residual networks for small pictures: four blocks, 1.2 million weights, or 3.4.
+"""Residual networks for small pictures: four blocks, 1.2 million weights, or 3.5.
 
 Whole multiples of 32 channels are what a processor with bfloat16 multiplies best.
 """

@@ -88,45 +88,69 @@ def train_network(
     ------
     DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
+    method = _method(method, recipe)
     fabric = default_fabric(accelerator)
     with processes(fabric.device) as group:
-        return _train(
-            dataset,
-            out=out,
-            method=_method(method, recipe),
-            network=network,
-            recipe=recipe,
-            teacher=teacher,
-            minutes=minutes,
+        if out.exists():
+            raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
+        check = check_for_training if method is None else check_without_labels
+        check(dataset)
+        network, recipe = _planned(dataset, method, network, recipe, minutes, seed)
+        built = build(network, seed=seed)
+        _check(recipe, network, built.dim, dataset, teacher, group)
+        folder = out.with_name(out.name + ".training")
+        group.first_does(partial(_make_folder, folder, resume=resume))
+
+        if recipe.checkpoint:
+            recompute_blocks(copy.deepcopy(built))  # refused now, not after
+        if not network.own:
+            group.first_does(
+                partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
+            )
+        made = group.first_does(partial(open_cache, dataset, folder, network.input_spec(), progress=watch_reading))
+        cache = made or open_cache(dataset, folder, network.input_spec())
+        for skipped in cache.dataset.skipped if group.first else ():
+            logger.warning("left out %s: %s", skipped.name, skipped.reason)
+        check(cache.dataset)
+        network = with_statistics(network, cache.statistics())
+        built = build(network, seed=seed)
+        freeze(built, recipe.freeze)
+
+        training, validation = split(cache, recipe, seed=seed)
+        recipe = _settled(recipe, training)
+        if teacher is not None:
+            turns = 4 if recipe.quarter_turns else 1
+            training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, watch_reading, group))
+        trained = fit(
+            built,
+            training,
+            validation,
+            recipe,
+            fabric=fabric,
+            folder=folder,
+            plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *cache.hashes),
             seed=seed,
             resume=resume,
-            watch=watch,
-            watch_reading=watch_reading,
-            fabric=fabric,
-            group=group,
+            watch=watch or (lambda moment: None),
+            processes=group,
         )
+        built.load_state_dict(trained.weights)
+        told = partial(publish, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
+        published = group.first_does(partial(told, built, network, out))
+        for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.first else ():
+            (folder / name).unlink(missing_ok=True)
+        return published or load_embedder(out)
 
 
-def _train(
+def _planned(
     dataset: Dataset,
-    *,
-    out: Path,
     method: SelfSupervised | None,
     network: Network | None,
     recipe: Recipe | None,
-    teacher: Model | None,
     minutes: float | None,
     seed: int,
-    resume: bool,
-    watch: Watch | None,
-    watch_reading: Callable[[int, int], None] | None,
-    fabric: Fabric,
-    group: Processes,
-) -> Model:
-    if out.exists():
-        raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
-    check = check_for_training if method is None else check_without_labels
-    check(dataset)
+) -> tuple[Network, Recipe]:
+    """What was given, and what the pictures and the minutes ask for where nothing was."""
     if network is None or recipe is None:
         look = look_at(dataset, seed=seed)
         network = network or choose_network(look)
@@ -137,50 +161,7 @@ def _train(
         recipe = recipe.without_labels(method)
     if minutes is not None:
         recipe = replace(recipe, minutes=minutes)
-    built = build(network, seed=seed)
-    _check(recipe, network, built.dim, dataset, teacher, group)
-    folder = out.with_name(out.name + ".training")
-    group.first_does(partial(_make_folder, folder, resume=resume))
-
-    if recipe.checkpoint:
-        recompute_blocks(copy.deepcopy(built))  # refused now, not after
-    if not network.own:
-        group.first_does(
-            partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
-        )
-    made = group.first_does(partial(open_cache, dataset, folder, network.input_spec(), progress=watch_reading))
-    cache = made or open_cache(dataset, folder, network.input_spec())
-    for skipped in cache.dataset.skipped if group.first else ():
-        logger.warning("left out %s: %s", skipped.name, skipped.reason)
-    check(cache.dataset)
-    network = with_statistics(network, cache.statistics())
-    built = build(network, seed=seed)
-    freeze(built, recipe.freeze)
-
-    training, validation = split(cache, recipe, seed=seed)
-    recipe = _settled(recipe, training)
-    if teacher is not None:
-        turns = 4 if recipe.quarter_turns else 1
-        training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, watch_reading, group))
-    trained = fit(
-        built,
-        training,
-        validation,
-        recipe,
-        fabric=fabric,
-        folder=folder,
-        plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *cache.hashes),
-        seed=seed,
-        resume=resume,
-        watch=watch or (lambda moment: None),
-        processes=group,
-    )
-    built.load_state_dict(trained.weights)
-    told = partial(publish, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
-    published = group.first_does(partial(told, built, network, out))
-    for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.first else ():
-        (folder / name).unlink(missing_ok=True)
-    return published or load_embedder(out)
+    return network, recipe
 
 
 def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
