@@ -44,7 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     logging.getLogger("lightning").propagate = False  # it writes by itself
-    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)  # not what it finds it will do
     try:
         if processes == 1:
             app(arguments, standalone_mode=True)
