@@ -33,7 +33,7 @@ COMMANDS = [
     "evaluate",
     "doctor",
 ]
-SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
+SUBCOMMANDS = [["subjects", word] for word in ("list", "rename", "remove", "merge", "undo", "merges")]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

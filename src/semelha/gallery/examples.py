@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import PictureError
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
-from semelha.store import NewExample, View
+from semelha.store import NewExample, Store, View
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +66,23 @@ def new_examples(
         return []
     vectors = model.embed_prepared(np.stack(blocks))
     return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
+
+
+def added(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment:
+    """Add examples to a subject, all or none, and tell what the owner should look at."""
+    warnings, duplicates, seen = [], [], set()
+    with store.reading() as view:
+        if not view.has_subject(name):
+            warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
+        for example in examples:
+            owners = view.subjects_with(example.content_hash)
+            if name in owners or example.content_hash in seen:
+                duplicates.append(example.source)
+            others = [owner for owner in owners if owner != name]
+            if others:
+                warnings.append(f"{example.source} is an example of {', '.join(others)} too")
+            seen.add(example.content_hash)
+    return Enrollment(name, len(store.add(name, examples)), tuple(duplicates), tuple(warnings))
 
 
 def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:

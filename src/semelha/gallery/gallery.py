@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
-from semelha.gallery.examples import Enrollment, new_examples, one_of_each
+from semelha.gallery.examples import Enrollment, added, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
 from semelha.gallery.scores import of_strangers, of_subjects, rule_of
@@ -24,7 +24,7 @@ from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
 from semelha.recognition import Calibration, Identification, Verification, decide
 from semelha.recognition.identify import UNCALIBRATED
-from semelha.store import NewExample, Store, Subject
+from semelha.store import Merge, NewExample, Store, Subject
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class Gallery:
             pictures = [pictures]
         if not len(pictures):
             raise UsageError(f"there are no pictures of {name} to enroll")
-        return self._enroll(name, new_examples(as_pictures(pictures), self.model, self.keep_pictures))
+        return added(self._store, name, new_examples(as_pictures(pictures), self.model, self.keep_pictures))
 
     def enroll_dataset(self, dataset: Dataset, *, progress: Progress | None = None) -> list[Enrollment]:
         """Enroll every class of a data set under its label; each is on the disk before the next is begun.
@@ -180,7 +180,7 @@ class Gallery:
             warnings: list[str] = []
             examples = new_examples(pictures, self.model, self.keep_pictures, left_out=warnings)
             if examples:
-                found = self._enroll(checked(label), examples)
+                found = added(self._store, checked(label), examples)
                 warnings = [*found.warnings, *warnings]
                 enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
             else:
@@ -214,9 +214,8 @@ class Gallery:
             raise UsageError(f"there are no vectors of {subject} to enroll")
         self.model.metric.check(vectors, "the vectors")
         pairs = zip(vectors, sources, strict=True)
-        return self._enroll(
-            checked(subject), [NewExample(v, content_hash(v.view(np.uint8)), s, None) for v, s in pairs]
-        )
+        examples = [NewExample(v, content_hash(v.view(np.uint8)), s, None) for v, s in pairs]
+        return added(self._store, checked(subject), examples)
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples and pictures. Returns how many examples it had."""
@@ -225,6 +224,26 @@ class Gallery:
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name. Raises `SubjectNotFound` or `SubjectExists`."""
         self._store.rename(old, checked(new))
+
+    def merge(self, source: str, into: str) -> int:
+        """Make two subjects one, called `into`, and return the number by which `undo` parts them again.
+
+        Raises `SubjectNotFound`, or `UsageError` where they are the same.
+        """
+        return self._store.merge(checked(source), checked(into))
+
+    def undo(self, merge: int) -> str:
+        """Part what a merge made one, exactly as it was, and return the name of the subject that is there again.
+
+        Raises `GalleryError` where a later merge must be undone before or there is nothing to undo, and
+        `SubjectExists` where another subject has the name.
+        """
+        return self._store.undo(merge)
+
+    def merges(self) -> list[Merge]:
+        """Every merge that can be undone, the first one first."""
+        with self._store.reading() as view:
+            return view.merges()
 
     def picture(self, example: int) -> bytes | None:
         """The small copy kept of an example, as a WebP file."""
@@ -360,19 +379,3 @@ class Gallery:
         """
         with self._memory.now(ruled=False) as state:
             return {**self._memory.stats(), "change": state.view.change}
-
-    def _enroll(self, name: str, examples: Sequence[NewExample]) -> Enrollment:
-        warnings, duplicates, seen = [], [], set()
-        with self._store.reading() as view:
-            if not view.has_subject(name):
-                warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
-            for example in examples:
-                owners = view.subjects_with(example.content_hash)
-                if name in owners or example.content_hash in seen:
-                    duplicates.append(example.source)
-                others = [owner for owner in owners if owner != name]
-                if others:
-                    warnings.append(f"{example.source} is an example of {', '.join(others)} too")
-                seen.add(example.content_hash)
-        added = self._store.add(name, examples)
-        return Enrollment(name, len(added), tuple(duplicates), tuple(warnings))

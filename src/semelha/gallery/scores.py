@@ -65,7 +65,8 @@ def of_subjects(view: View, index: Snapshot, model: Model, seed: int, earlier: S
     gone = view.removed_since(kept.change) if len(kept) else NONE
     if len(kept) and not touched and not len(gone):
         return replace(kept, change=view.change)
-    kept = _rows(kept, ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
+    alive = np.isin(kept.subjects, list(view.names()))  # of a subject that was merged no example needs to be gone
+    kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
     kept = _moved(view, index, kept, _vectors(view, kept.examples), gone)
     subjects, examples = _drawn(view, model, seed, touched)
     nearest, distances = _nearest_others(view, index, subjects, _vectors(view, examples))

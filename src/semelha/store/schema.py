@@ -6,7 +6,7 @@ import sqlite3
 
 from semelha.errors import GalleryError, GalleryTooNew
 
-VERSION = 3
+VERSION = 4
 
 # Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
 # are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
@@ -66,6 +66,35 @@ CREATE TABLE scores (
     examples BLOB NOT NULL,
     nearest BLOB NOT NULL,
     distances BLOB NOT NULL
+) STRICT;
+""",
+    # What a merge made is in `holder`, or `inside` a later merge. With its subject what is kept for an undo goes too.
+    3: """
+CREATE TABLE merges (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    source_created TEXT NOT NULL,
+    holder INTEGER REFERENCES subjects (id) ON DELETE CASCADE,
+    inside INTEGER REFERENCES merges (id) ON DELETE CASCADE,
+    created TEXT NOT NULL,
+    CHECK ((holder IS NULL) <> (inside IS NULL))
+) STRICT;
+CREATE INDEX merges_by_holder ON merges (holder);
+CREATE INDEX merges_by_inside ON merges (inside);
+CREATE TABLE moved (
+    merge INTEGER NOT NULL REFERENCES merges (id) ON DELETE CASCADE,
+    example INTEGER NOT NULL,
+    PRIMARY KEY (merge, example)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE set_aside (
+    merge INTEGER NOT NULL REFERENCES merges (id) ON DELETE CASCADE,
+    example INTEGER NOT NULL,
+    content_hash TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    picture BLOB,
+    PRIMARY KEY (merge, example)
 ) STRICT;
 """,
 }

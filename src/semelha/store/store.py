@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import SubjectExists, SubjectNotFound
+from semelha.store import merges
 from semelha.store.connection import TIMEOUT, connect, saying
 from semelha.store.readers import Readers
 from semelha.store.records import NewExample, Plan, Scores
@@ -132,6 +133,16 @@ class Store:
                 raise SubjectExists(
                     f"a subject is called {new!r} already: remove it first, or choose another"
                 ) from error
+
+    def merge(self, source: str, into: str) -> int:
+        """Make two subjects one: `merges.merge`. Raises `SubjectNotFound` too."""
+        with self._changing() as change:
+            return merges.merge(self._db, self._subject(source), self._subject(into), change)
+
+    def undo(self, merge: int) -> str:
+        """Part two subjects again: `merges.undo`."""
+        with self._changing() as change:
+            return merges.undo(self._db, merge, change)
 
     def set_plan(
         self,

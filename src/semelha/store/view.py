@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from semelha.errors import GalleryError
 from semelha.store.connection import saying
-from semelha.store.records import Plan, Scores, Subject
+from semelha.store.merges import LISTED, listed
+from semelha.store.records import Merge, Plan, Scores, Subject
 
 ROWS = 4096  # that are Python objects at a time
 
@@ -81,6 +82,10 @@ class View:
     def names(self, since: int = 0) -> dict[int, str]:
         """Name of each subject, by its number, that is new or has new examples or another name since a change."""
         return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY change, id", (since,)))
+
+    def merges(self) -> list[Merge]:
+        """Every merge that may be undone, the first one first."""
+        return listed(self._rows(LISTED))
 
     # Examples.
 
