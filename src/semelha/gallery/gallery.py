@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
+from semelha.gallery.evidence import explained
 from semelha.gallery.examples import Enrollment, added, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
@@ -22,7 +23,7 @@ from semelha.gallery.segments import RECALL, Segments
 from semelha.gallery.state import Memory
 from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
-from semelha.recognition import Calibration, Identification, Verification, decide
+from semelha.recognition import Calibration, Evidence, Identification, Verification
 from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import Merge, NewExample, Store, Subject
 
@@ -272,8 +273,14 @@ class Gallery:
         if k < 1:
             raise UsageError(f"k is {k}: at least one candidate is listed")
         with self._memory.now() as state:
-            calibration, place = (state.rule.calibration, state.rule.place) if state.rule else (None, {})
-            return [decide(one, calibration, place) for one in state.candidates(vectors, k)]
+            return state.answers(vectors, k)
+
+    def explain(self, picture: Source, *, k: int = 3) -> Evidence:
+        """`identify`, and what the answer rests on: k examples at most that matched, what came second, a heat map.
+
+        Parts of the picture are hidden one after the other, which takes as long as embedding about a hundred pictures.
+        """
+        return explained(self._memory, self.model, picture, k)
 
     def verify(self, picture: Source, against: str | Source, *, subject: bool = False) -> Verification:
         """Do two pictures show the same thing, or does a picture show a subject?

@@ -17,7 +17,7 @@ from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
-from semelha.recognition import Candidate, rank_subjects
+from semelha.recognition import Candidate, Identification, decide, rank_subjects
 from semelha.store import Plan, Scores, Store, View
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,11 @@ class State:
         """Scores of the subjects, drawn with a seed, that are known of this change or an earlier one."""
         plan = self.held.plan
         return self.held.scores if plan is not None and (plan.kind, plan.seed) == ("subjects", seed) else None
+
+    def answers(self, vectors: NDArray[np.float32], k: int) -> list[Identification]:
+        """Who or what each probe (probes, d) shows, with k candidates."""
+        calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
+        return [decide(one, calibration, place) for one in self.candidates(vectors, k)]
 
     def candidates(self, vectors: NDArray[np.float32], k: int) -> list[tuple[Candidate, ...]]:
         """The k nearest subjects of each probe (probes, d)."""
