@@ -29,12 +29,15 @@ COMMANDS = [
     "identify",
     "verify",
     "explain",
+    "reject",
     "calibrate",
     "index",
     "evaluate",
     "doctor",
 ]
-SUBCOMMANDS = [["subjects", word] for word in ("list", "rename", "remove", "merge", "undo", "merges")]
+SUBCOMMANDS = [
+    ["subjects", word] for word in ("list", "rename", "remove", "merge", "undo", "merges", "rejections", "withdraw")
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

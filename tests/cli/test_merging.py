@@ -60,3 +60,17 @@ def test_a_script_is_not_asked(shop: Path, capsys: pytest.CaptureFixture[str]) -
     assert names(shop, capsys) == {"Apple": 3}
     assert run(capsys, "subjects", "rename", shop, "Apple", "pear", "--merge")[0] == 0
     assert names(shop, capsys) == {"pear": 3}
+
+
+def test_not_this_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = shop.parent / "2.png"  # an example of Apple
+    status, _, err = run(capsys, "reject", shop, picture, "Apple")
+    assert (status, "cannot be rejected too" in err) == (1, True)
+    number = answer(capsys, "reject", shop, picture, "apple")["rejection"]
+    assert "is not apple" in run(capsys, "reject", shop, picture, "apple")[1]
+    (one,) = answer(capsys, "subjects", "rejections", shop, "apple")["rejections"]
+    assert (one["rejection"], one["picture"]) == (number, str(picture))
+    assert "1 rejections" in run(capsys, "subjects", "rejections", shop, "apple")[1]
+    assert answer(capsys, "identify", shop, picture)["identifications"][0]["barred"] == ["apple"]
+    assert run(capsys, "subjects", "withdraw", shop, number)[0] == 0
+    assert answer(capsys, "identify", shop, picture)["identifications"][0]["barred"] == []

@@ -12,6 +12,7 @@ from typer import Argument, Exit, Option, Typer, confirm
 from semelha.cli.merging import merge_subjects, merges_of_subjects, tell_merge, undo_merge
 from semelha.cli.models import read
 from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
 from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery
 from semelha.recognition import Identification
@@ -21,6 +22,8 @@ subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove what 
 subjects.command("merge")(merge_subjects)
 subjects.command("undo")(undo_merge)
 subjects.command("merges")(merges_of_subjects)
+subjects.command("rejections")(rejections_of_subject)
+subjects.command("withdraw")(withdraw_rejection)
 
 
 def enroll(

@@ -9,6 +9,7 @@ from PIL import Image
 from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import UsageError
 from semelha.gallery.state import Memory
+from semelha.images import content_hash
 from semelha.recognition import Candidate, Evidence, Exhibit, occlude
 from semelha.store import View
 
@@ -23,7 +24,7 @@ def explained(memory: Memory, model: Model, picture: Source, k: int) -> Evidence
     pixels = as_pictures([picture])[0].pixels()
     vectors = model.embed_prepared(model.prepare(pixels)[None])
     with memory.now() as state:
-        (found,) = state.answers(vectors, CANDIDATES)
+        (found,) = state.answers(vectors, CANDIDATES, [content_hash(pixels)])
         shown = [_exhibits(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
     probe = _smaller(pixels)

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
 from semelha.gallery.evidence import explained
-from semelha.gallery.examples import Enrollment, added, new_examples, one_of_each
+from semelha.gallery.examples import Enrollment, added, added_dataset, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
+from semelha.gallery.probes import looked_at, unless_barred
 from semelha.gallery.scores import of_strangers, of_subjects, rule_of
 from semelha.gallery.segments import RECALL, Segments
 from semelha.gallery.state import Memory
 from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
 from semelha.recognition import Calibration, Evidence, Identification, Verification
-from semelha.recognition.identify import UNCALIBRATED
-from semelha.store import Merge, NewExample, Store, Subject
+from semelha.store import Merge, NewExample, Rejection, Store, Subject
 
 logger = logging.getLogger(__name__)
 
@@ -173,23 +173,7 @@ class Gallery:
 
         A picture that cannot be decoded is left out and named in the warnings of its enrollment.
         """
-        done, enrollments = 0, []
-        by_label: dict[str, list[Picture]] = {}
-        for picture in dataset:
-            by_label.setdefault(picture.label, []).append(picture)
-        for label, pictures in by_label.items():
-            warnings: list[str] = []
-            examples = new_examples(pictures, self.model, self.keep_pictures, left_out=warnings)
-            if examples:
-                found = added(self._store, checked(label), examples)
-                warnings = [*found.warnings, *warnings]
-                enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
-            else:
-                enrollments.append(Enrollment(label, 0, (), tuple(warnings)))
-            done += len(pictures)
-            if progress is not None:
-                progress(done, len(dataset))
-        return enrollments
+        return added_dataset(self._store, self.model, dataset, self.keep_pictures, progress)
 
     def enroll_vectors(
         self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
@@ -246,6 +230,24 @@ class Gallery:
         with self._store.reading() as view:
             return view.merges()
 
+    def reject(self, picture: Source, subject: str) -> int:
+        """Remember that a picture does not show a subject, and return the number by which that is withdrawn.
+
+        The subject is barred from now on for this picture, and for those nearer to it than to any example of the
+        subject. Raises `SubjectNotFound`, and `GalleryError` where the very picture is an example of the subject.
+        """
+        (new,) = new_examples(as_pictures([picture]), self.model, self.keep_pictures)
+        return self._store.reject(checked(subject), new)
+
+    def rejections(self, subject: str) -> list[Rejection]:
+        """The pictures that were said not to show a subject. Raises `SubjectNotFound`."""
+        with self._store.reading() as view:
+            return view.rejections(subject)
+
+    def withdraw(self, rejection: int) -> None:
+        """Take back a rejection, by its number. Raises `GalleryError` where there is none."""
+        self._store.withdraw(rejection)
+
     def picture(self, example: int) -> bytes | None:
         """The small copy kept of an example, as a WebP file."""
         with self._store.reading() as view:
@@ -266,14 +268,14 @@ class Gallery:
         self, pictures: Sequence[Source], *, k: int = 5, progress: Progress | None = None
     ) -> list[Identification]:
         """`identify` for many pictures at once."""
-        return self.identify_vectors(self.model.embed(pictures, progress=progress), k=k)
+        with self._store.reading() as view:
+            hashed = view.has_rejections()
+        vectors, hashes = looked_at(self.model, pictures, hashed=hashed, progress=progress)
+        return self._answers(vectors, k, hashes)
 
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
         """`identify` for vectors (n, dim) of the gallery's own model."""
-        if k < 1:
-            raise UsageError(f"k is {k}: at least one candidate is listed")
-        with self._memory.now() as state:
-            return state.answers(vectors, k)
+        return self._answers(vectors, k, None)
 
     def explain(self, picture: Source, *, k: int = 3) -> Evidence:
         """`identify`, and what the answer rests on: k examples at most that matched, what came second, a heat map.
@@ -298,19 +300,15 @@ class Gallery:
         chance only for as many subjects as there are, so here it errs on the safe side.
         """
         name = str(against) if subject else None
-        embedded = self.model.embed([picture] if subject else [picture, against])
+        embedded, hashes = looked_at(self.model, [picture] if subject else [picture, against], hashed=subject)
         with self._memory.now() as state:
             stored = embedded[1:] if name is None else state.view.vectors_of(name)
             if not len(stored):
                 raise SubjectNotFound(f"no subject is called {name!r}")
-            rule = state.rule
-        pairs = self.model.metric.pairwise(embedded[:1].astype(np.float64), stored.astype(np.float64))
-        distance = float(pairs.min())
-        if rule is None:
-            return Verification(None, distance, None, name, UNCALIBRATED)
-        nearest = np.array([rule.place.get(name, -1) if name else -1])
-        p_value = float(rule.calibration.p_values(np.array([distance]), nearest)[0])
-        return Verification(p_value <= rule.calibration.fpir, distance, p_value, name, rule.calibration.assumption)
+            found = state.verified(embedded[0], stored, name)
+            if hashes is None:
+                return found
+            return unless_barred(found, state.view, self.model.metric, embedded[0], hashes[0], stored)
 
     def calibrate(
         self, fpir: float = 0.01, strangers: Dataset | Sequence[Source] | None = None, *, seed: int = 0
@@ -386,3 +384,9 @@ class Gallery:
         """
         with self._memory.now(ruled=False) as state:
             return {**self._memory.stats(), "change": state.view.change}
+
+    def _answers(self, vectors: NDArray[np.float32], k: int, hashes: Sequence[str] | None) -> list[Identification]:
+        if k < 1:
+            raise UsageError(f"k is {k}: at least one candidate is listed")
+        with self._memory.now() as state:
+            return state.answers(vectors, k, hashes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
+from semelha.gallery.probes import ranked_and_barred
 from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
-from semelha.recognition import Candidate, Identification, decide, rank_subjects
+from semelha.recognition import Candidate, Identification, Verification, decide, decide_without, rank_subjects
+from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import Plan, Scores, Store, View
 
 logger = logging.getLogger(__name__)
@@ -72,10 +74,27 @@ class State:
         plan = self.held.plan
         return self.held.scores if plan is not None and (plan.kind, plan.seed) == ("subjects", seed) else None
 
-    def answers(self, vectors: NDArray[np.float32], k: int) -> list[Identification]:
-        """Who or what each probe (probes, d) shows, with k candidates."""
+    def answers(
+        self, vectors: NDArray[np.float32], k: int, hashes: Sequence[str] | None = None
+    ) -> list[Identification]:
+        """Who or what each probe (probes, d) shows, with k candidates; by hash, what was said of its very picture."""
         calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
-        return [decide(one, calibration, place) for one in self.candidates(vectors, k)]
+        if not self.view.has_rejections():
+            return [decide(one, calibration, place) for one in self.candidates(vectors, k)]
+        metric = self.index.space.metric
+        pairs = zip(*ranked_and_barred(self.view, metric, vectors, hashes, k, self.candidates), strict=True)
+        found = [decide_without(ranked, barred, calibration, place) for ranked, barred in pairs]
+        return [replace(one, candidates=one.candidates[:k]) for one in found]
+
+    def verified(self, vector: NDArray[np.float32], stored: NDArray[np.float32], name: str | None) -> Verification:
+        """Whether a probe (d,) shows what the examples (n, d) do: those of a subject, or of nobody in the gallery."""
+        metric, rule = self.index.space.metric, self.rule
+        distance = float(metric.pairwise(vector[None].astype(np.float64), stored.astype(np.float64)).min())
+        if rule is None:
+            return Verification(None, distance, None, name, UNCALIBRATED)
+        nearest = np.array([rule.place.get(name, -1) if name else -1])
+        p_value = float(rule.calibration.p_values(np.array([distance]), nearest)[0])
+        return Verification(p_value <= rule.calibration.fpir, distance, p_value, name, rule.calibration.assumption)
 
     def candidates(self, vectors: NDArray[np.float32], k: int) -> list[tuple[Candidate, ...]]:
         """The k nearest subjects of each probe (probes, d)."""

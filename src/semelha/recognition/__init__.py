@@ -5,6 +5,7 @@ from semelha.recognition.calibrate import Calibration, full_conformal, split_con
 from semelha.recognition.evidence import Evidence, Exhibit
 from semelha.recognition.identify import decide, rank_subjects
 from semelha.recognition.occlusion import Heat, occlude
+from semelha.recognition.rejections import Rejected, barred, decide_without
 
 __all__ = [
     "Calibration",
@@ -14,8 +15,11 @@ __all__ = [
     "Heat",
     "Identification",
     "Match",
+    "Rejected",
     "Verification",
+    "barred",
     "decide",
+    "decide_without",
     "full_conformal",
     "occlude",
     "rank_subjects",

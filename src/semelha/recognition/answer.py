@@ -44,6 +44,8 @@ class Identification:
         Nearest first, each subject once.
     note : str
         What the decision assumes.
+    barred : tuple of str
+        Subjects that would be among the candidates, but that such a picture was said not to show.
     """
 
     decision: Decision
@@ -52,6 +54,7 @@ class Identification:
     p_value: float | None
     candidates: tuple[Candidate, ...]
     note: str
+    barred: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As numbers, strings, lists and dicts."""

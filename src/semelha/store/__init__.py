@@ -1,7 +1,7 @@
 """Subjects, examples, vectors, pictures: SQLite."""
 
-from semelha.store.records import Merge, NewExample, Plan, Scores, Subject
+from semelha.store.records import Merge, NewExample, Plan, Rejection, Scores, Subject
 from semelha.store.store import Store
 from semelha.store.view import View
 
-__all__ = ["Merge", "NewExample", "Plan", "Scores", "Store", "Subject", "View"]
+__all__ = ["Merge", "NewExample", "Plan", "Rejection", "Scores", "Store", "Subject", "View"]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
+from semelha.store import rejections
 from semelha.store.records import Merge
 
 LISTED = """
@@ -40,11 +41,14 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     if source == into:
         raise UsageError("a subject cannot be merged into itself: name two")
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    number = db.execute(
-        "INSERT INTO merges (source, source_created, holder, created) SELECT name, created, ?, ? FROM subjects"
-        " WHERE id = ?",
-        (into, now, source),
-    ).lastrowid
+    number = int(
+        db.execute(
+            "INSERT INTO merges (source, source_number, source_created, holder, created)"
+            " SELECT name, id, created, ?, ? FROM subjects WHERE id = ?",
+            (into, now, source),
+        ).lastrowid
+        or 0
+    )
     db.execute(
         "INSERT INTO set_aside SELECT ?, examples.id, content_hash, source, created, vectors.data, pictures.data"
         " FROM examples JOIN vectors ON vectors.example_id = examples.id"
@@ -58,10 +62,11 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     db.execute(f"DELETE FROM examples WHERE {_SHARED}", (source, into))
     db.execute("INSERT INTO moved SELECT ?, id FROM examples WHERE subject_id = ?", (number, source))
     db.execute("UPDATE examples SET subject_id = ? WHERE subject_id = ?", (into, source))
+    rejections.follow(db, number, source, into)
     db.execute("UPDATE merges SET holder = NULL, inside = ? WHERE holder = ?", (number, source))
     db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, into))
     db.execute("DELETE FROM subjects WHERE id = ?", (source,))
-    return int(number or 0)
+    return number
 
 
 def undo(db: sqlite3.Connection, number: int, change: int) -> str:
@@ -81,23 +86,30 @@ def undo(db: sqlite3.Connection, number: int, change: int) -> str:
     SubjectExists
         Another subject has the old name now.
     """
-    found = db.execute("SELECT source, source_created, holder, inside FROM merges WHERE id = ?", (number,)).fetchone()
+    found = db.execute(
+        "SELECT source, source_number, source_created, holder, inside FROM merges WHERE id = ?", (number,)
+    ).fetchone()
     if found is None:
         raise GalleryError(f"there is no merge {number} to undo: it was undone, or what it made was removed")
-    name, created, holder, inside = found
+    name, own, created, holder, inside = found
     if inside is not None:
         raise GalleryError(f"what the merge {number} made was merged again: undo the merge {inside} first")
-    try:
-        source = db.execute(
-            "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)",
-            (name, name.casefold(), created, change),
+    if db.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone():
+        raise SubjectExists(f"a subject is called {name!r} already: rename it before the merge is undone")
+    if db.execute("SELECT 1 FROM subjects WHERE id = ?", (own,)).fetchone():
+        own = None  # a newer subject has its number
+    source = int(
+        db.execute(
+            "INSERT INTO subjects (id, name, folded, created, change) VALUES (?, ?, ?, ?, ?)",
+            (own, name, name.casefold(), created, change),
         ).lastrowid
-    except sqlite3.IntegrityError as error:
-        raise SubjectExists(f"a subject is called {name!r} already: rename it before the merge is undone") from error
+        or 0
+    )
     db.execute(
         "UPDATE examples SET subject_id = ? WHERE subject_id = ? AND id IN (SELECT example FROM moved WHERE merge = ?)",
         (source, holder, number),
     )
+    rejections.part(db, number, holder, source)
     for (example,) in db.execute("SELECT example FROM set_aside WHERE merge = ?", (number,)).fetchall():
         _put_back(db, number, example, source, change)
     _fill_in(db, holder, number, change)
@@ -125,7 +137,7 @@ def _fill_in(db: sqlite3.Connection, holder: int, without: int, change: int) -> 
         db.execute("INSERT INTO moved VALUES (?, ?)", (merge, example))
 
 
-def _put_back(db: sqlite3.Connection, merge: int, example: int, subject: int | None, change: int) -> None:
+def _put_back(db: sqlite3.Connection, merge: int, example: int, subject: int, change: int) -> None:
     aside = "FROM set_aside WHERE merge = ? AND example = ?"
     db.execute(
         "INSERT INTO examples (id, subject_id, content_hash, source, created, change)"

@@ -59,6 +59,32 @@ class Merge:
     inside: int | None
 
 
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """A picture that was said not to show a subject.
+
+    Attributes
+    ----------
+    number : int
+        By which it is withdrawn.
+    subject : str
+    content_hash : str
+    source : str
+        Where the picture came from.
+    created : str
+        When (ISO, UTC) it was said.
+    picture : bytes or None
+        The small copy kept of it.
+    """
+
+    number: int
+    subject: str
+    content_hash: str
+    source: str
+    created: str
+    picture: bytes | None
+
+
 @dataclass(frozen=True)
 class Plan:
     """The wish to say "unknown": what stands in for strangers, the rate, the seed of the draws, since which change."""

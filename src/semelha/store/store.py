@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import SubjectExists, SubjectNotFound
-from semelha.store import merges
+from semelha.store import merges, rejections
 from semelha.store.connection import TIMEOUT, connect, saying
 from semelha.store.readers import Readers
 from semelha.store.records import NewExample, Plan, Scores
@@ -107,6 +107,7 @@ class Store:
                     if example.picture is not None:
                         self._db.execute("INSERT INTO pictures VALUES (?, ?)", (new, example.picture))
                     added.append(new)
+            rejections.enrolled(self._db, number, examples)
         return added
 
     def remove(self, subject: str) -> int:
@@ -143,6 +144,16 @@ class Store:
         """Part two subjects again: `merges.undo`."""
         with self._changing() as change:
             return merges.undo(self._db, merge, change)
+
+    def reject(self, subject: str, picture: NewExample) -> int:
+        """Remember that a picture does not show a subject: `rejections.reject`. Raises `SubjectNotFound` too."""
+        with self._changing():
+            return rejections.reject(self._db, self._subject(subject), subject, picture)
+
+    def withdraw(self, rejection: int) -> None:
+        """Forget a rejection: `rejections.withdraw`."""
+        with self._changing():
+            rejections.withdraw(self._db, rejection)
 
     def set_plan(
         self,
