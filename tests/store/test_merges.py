@@ -66,6 +66,18 @@ def test_examples_come_together_and_an_undo_gives_back_what_was(store: Store) ->
     assert content(store) == before
     with store.reading() as view:
         assert view.merges() == []
+        assert view.names() == {1: "a", 2: "b", 3: "c"}
+
+
+def test_a_subject_whose_number_was_given_away_gets_another(store: Store) -> None:
+    store.add("b", examples(1))
+    store.add("a", examples(2))
+    number = store.merge("a", "b")
+    store.add("new", examples(3))
+    store.undo(number)
+    assert held_by(store) == {"a": ["2.png"], "b": ["1.png"], "new": ["3.png"]}
+    with store.reading() as view:
+        assert view.names() == {1: "b", 2: "new", 3: "a"}
 
 
 def test_what_came_since_stays_with_the_subject_under_its_new_name(store: Store) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from semelha.recognition.answer import Identification
 from semelha.recognition.occlusion import Heat
+from semelha.recognition.sheet import drawn
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,6 @@ class Evidence:
 
     def png(self) -> bytes:
         """All of it on one sheet, as a PNG file."""
-        from semelha.recognition.sheet import drawn  # of Pillow's fonts nobody else needs to know
-
         return drawn(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
