@@ -28,12 +28,16 @@ COMMANDS = [
     "enroll",
     "identify",
     "verify",
+    "explain",
+    "reject",
     "calibrate",
     "index",
     "evaluate",
     "doctor",
 ]
-SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
+SUBCOMMANDS = [
+    ["subjects", word] for word in ("list", "rename", "remove", "merge", "undo", "merges", "rejections", "withdraw")
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -91,6 +95,10 @@ def test_the_whole_way(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest
     assert answer(capsys, "calibrate", shop, "--fpir", "0.4")["n"] == 4
     assert answer(capsys, "identify", shop, one)["identifications"][0]["decision"] == "known"
     assert answer(capsys, "verify", shop, one, "--subject", "thing 2")["same"] is True
+    explained = answer(capsys, "explain", shop, one, "-k", "1", "--out", tmp_path / "evidence.png")
+    assert [each["subject"] for each in explained["matched"]] == ["thing 2"]
+    assert explained["identification"]["decision"] == "known"
+    assert (tmp_path / "evidence.png").read_bytes().startswith(b"\x89PNG")
     assert answer(capsys, "verify", shop, one, one)["distance"] < 1e-5
 
     assert run(capsys, "subjects", "rename", shop, "thing 2", "Ding Zwei")[0] == 0
@@ -140,6 +148,7 @@ def test_what_people_read(tiny: Model, photos: Path, tmp_path: Path, capsys: pyt
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
     for arguments, expected in [
         (["identify", shop, photos / "thing 0" / "0.png"], "thing 0"),
+        (["explain", shop, photos / "thing 0" / "0.png", "--out", tmp_path / "e.png"], "The second is farther by"),
         (["subjects", "list", shop], "4 subjects"),
         (["verify", shop, photos / "thing 0" / "0.png", photos / "thing 1" / "0.png"], "not decided"),
         (["calibrate", shop, "--fpir", "0.5"], "Calibrated for FPIR 0.5"),

@@ -173,6 +173,19 @@ def test_confirmed_pictures_are_strangers_to_all_but_their_own(gallery: Gallery)
     np.testing.assert_allclose(np.sort(gallery.calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
 
 
+def test_confirmed_pictures_follow_a_merge_and_its_undo(gallery: Gallery) -> None:
+    known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
+    before = gallery.calibrate(0.1, confirmed=Dataset("confirmed", tuple(known))).scores.copy()
+    merge = gallery.merge("s3", "s4")
+    embedded = gallery.model.embed(known)
+    names = ["s4" if i == 3 else f"s{i}" for i in range(12)]
+    expected = [ranked_by_hand(gallery, v, NEAREST, name)[0] for v, name in zip(embedded, names, strict=True)]
+    assert gallery.calibration is not None
+    np.testing.assert_allclose(np.sort(gallery.calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
+    gallery.undo(merge)
+    assert sorted(gallery.calibration.scores.tolist()) == sorted(before.tolist())
+
+
 def test_known_probes_test_the_calibration(gallery: Gallery) -> None:
     with pytest.raises(CalibrationError, match="not calibrated"):
         gallery.mismatch(Dataset("probes", tuple(pictures(1))))

@@ -12,7 +12,7 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import demo, derived, doctor, galleries, indexes, models, training
+from semelha.cli import demo, derived, doctor, evidence, galleries, indexes, models, rejections, training
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -31,6 +31,8 @@ app.command("embed")(models.embed)
 app.command("enroll")(galleries.enroll)
 app.command("identify")(galleries.identify)
 app.command("verify")(galleries.verify)
+app.command("explain")(evidence.explain)
+app.command("reject")(rejections.reject)
 app.add_typer(galleries.subjects, name="subjects")
 app.command("calibrate")(galleries.calibrate)
 app.command("index")(indexes.index)

@@ -9,16 +9,21 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Exit, Option, Typer, confirm
 
+from semelha.cli.merging import merge_subjects, merges_of_subjects, tell_merge, undo_merge
 from semelha.cli.models import read
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
-from semelha.errors import IndexFileError, UsageError
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
+from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery
 from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibrate import needed
 
-GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
-
-subjects = Typer(no_args_is_help=True, help="List, rename or remove what is enrolled.")
+subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove what is enrolled.")
+subjects.command("merge")(merge_subjects)
+subjects.command("undo")(undo_merge)
+subjects.command("merges")(merges_of_subjects)
+subjects.command("rejections")(rejections_of_subject)
+subjects.command("withdraw")(withdraw_rejection)
 
 
 def enroll(
@@ -172,14 +177,21 @@ def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
 def rename_subject(
     gallery: GalleryPath,
     old: Annotated[str, Argument(help="Its name.")],
-    new: Annotated[str, Argument(help="The name it gets, which no subject has.")],
+    new: Annotated[str, Argument(help="The name it gets.")],
+    merge: Annotated[bool, Option("--merge", help="Merge it into a subject that has the name already.")] = False,
 ) -> None:
-    """Give a subject another name.
+    """Give a subject another name; where another subject has that, ask whether they are one.
 
     Example: semelha subjects rename shop granny-smith "Granny Smith"
     """
     with Gallery.open(gallery) as opened:
-        opened.rename(old, new)
+        try:
+            opened.rename(old, new)
+        except SubjectExists:
+            if not merge and not confirm(f"A subject is called {new} already. Merge {old} into it?", err=True):
+                raise Exit(1) from None
+            tell_merge(opened, opened.merge(old, new))
+            return
     stdout.print(f"{escape(old)} is now [bold]{escape(new)}[/]")
 
 

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import Model, Source, as_pictures
+from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.errors import PictureError
+from semelha.gallery.names import checked
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
-from semelha.store import NewExample, View
+from semelha.store import NewExample, Store, View
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,46 @@ def new_examples(
         return []
     vectors = model.embed_prepared(np.stack(blocks))
     return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
+
+
+def added(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment:
+    """Add examples to a subject, all or none, and tell what the owner should look at."""
+    warnings, duplicates, seen = [], [], set()
+    with store.reading() as view:
+        if not view.has_subject(name):
+            warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
+        for example in examples:
+            owners = view.subjects_with(example.content_hash)
+            if name in owners or example.content_hash in seen:
+                duplicates.append(example.source)
+            others = [owner for owner in owners if owner != name]
+            if others:
+                warnings.append(f"{example.source} is an example of {', '.join(others)} too")
+            seen.add(example.content_hash)
+    return Enrollment(name, len(store.add(name, examples)), tuple(duplicates), tuple(warnings))
+
+
+def added_dataset(
+    store: Store, model: Model, dataset: Dataset, keep_pictures: bool, progress: Progress | None
+) -> list[Enrollment]:
+    """Add every class of a data set under its label, without the pictures that cannot be decoded."""
+    done, enrollments = 0, []
+    by_label: dict[str, list[Picture]] = {}
+    for picture in dataset:
+        by_label.setdefault(picture.label, []).append(picture)
+    for label, pictures in by_label.items():
+        warnings: list[str] = []
+        examples = new_examples(pictures, model, keep_pictures, left_out=warnings)
+        if examples:
+            found = added(store, checked(label), examples)
+            warnings = [*found.warnings, *warnings]
+            enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
+        else:
+            enrollments.append(Enrollment(label, 0, (), tuple(warnings)))
+        done += len(pictures)
+        if progress is not None:
+            progress(done, len(dataset))
+    return enrollments
 
 
 def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:

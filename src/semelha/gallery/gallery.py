@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
 from semelha.gallery.calibrating import Wish, calibrate, mismatch_of
-from semelha.gallery.examples import Enrollment, new_examples
+from semelha.gallery.evidence import explained
+from semelha.gallery.examples import Enrollment, added, added_dataset, new_examples
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
+from semelha.gallery.probes import looked_at, unless_barred
 from semelha.gallery.segments import RECALL, Segments
 from semelha.gallery.state import Memory
 from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
-from semelha.recognition import NEAREST, Calibration, Identification, Mismatch, Scoring, Verification
-from semelha.store import NewExample, Store, Subject
+from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
+from semelha.store import Merge, NewExample, Rejection, Store, Subject
 
 logger = logging.getLogger(__name__)
 
@@ -163,30 +165,14 @@ class Gallery:
             pictures = [pictures]
         if not len(pictures):
             raise UsageError(f"there are no pictures of {name} to enroll")
-        return self._enroll(name, new_examples(as_pictures(pictures), self.model, self.keep_pictures))
+        return added(self._store, name, new_examples(as_pictures(pictures), self.model, self.keep_pictures))
 
     def enroll_dataset(self, dataset: Dataset, *, progress: Progress | None = None) -> list[Enrollment]:
         """Enroll every class of a data set under its label; each is on the disk before the next is begun.
 
         A picture that cannot be decoded is left out and named in the warnings of its enrollment.
         """
-        done, enrollments = 0, []
-        by_label: dict[str, list[Picture]] = {}
-        for picture in dataset:
-            by_label.setdefault(picture.label, []).append(picture)
-        for label, pictures in by_label.items():
-            warnings: list[str] = []
-            examples = new_examples(pictures, self.model, self.keep_pictures, left_out=warnings)
-            if examples:
-                found = self._enroll(checked(label), examples)
-                warnings = [*found.warnings, *warnings]
-                enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
-            else:
-                enrollments.append(Enrollment(label, 0, (), tuple(warnings)))
-            done += len(pictures)
-            if progress is not None:
-                progress(done, len(dataset))
-        return enrollments
+        return added_dataset(self._store, self.model, dataset, self.keep_pictures, progress)
 
     def enroll_vectors(
         self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
@@ -212,9 +198,8 @@ class Gallery:
             raise UsageError(f"there are no vectors of {subject} to enroll")
         self.model.metric.check(vectors, "the vectors")
         pairs = zip(vectors, sources, strict=True)
-        return self._enroll(
-            checked(subject), [NewExample(v, content_hash(v.view(np.uint8)), s, None) for v, s in pairs]
-        )
+        examples = [NewExample(v, content_hash(v.view(np.uint8)), s, None) for v, s in pairs]
+        return added(self._store, checked(subject), examples)
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples and pictures. Returns how many examples it had."""
@@ -223,6 +208,44 @@ class Gallery:
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name. Raises `SubjectNotFound` or `SubjectExists`."""
         self._store.rename(old, checked(new))
+
+    def merge(self, source: str, into: str) -> int:
+        """Make two subjects one, called `into`, and return the number by which `undo` parts them again.
+
+        Raises `SubjectNotFound`, or `UsageError` where they are the same.
+        """
+        return self._store.merge(checked(source), checked(into))
+
+    def undo(self, merge: int) -> str:
+        """Part what a merge made one, exactly as it was, and return the name of the subject that is there again.
+
+        Raises `GalleryError` where a later merge must be undone before or there is nothing to undo, and
+        `SubjectExists` where another subject has the name.
+        """
+        return self._store.undo(merge)
+
+    def merges(self) -> list[Merge]:
+        """Every merge that can be undone, the first one first."""
+        with self._store.reading() as view:
+            return view.merges()
+
+    def reject(self, picture: Source, subject: str) -> int:
+        """Remember that a picture does not show a subject, and return the number by which that is withdrawn.
+
+        The subject is barred from now on for this picture, and for those nearer to it than to any example of the
+        subject. Raises `SubjectNotFound`, and `GalleryError` where the very picture is an example of the subject.
+        """
+        (new,) = new_examples(as_pictures([picture]), self.model, self.keep_pictures)
+        return self._store.reject(checked(subject), new)
+
+    def rejections(self, subject: str) -> list[Rejection]:
+        """The pictures that were said not to show a subject. Raises `SubjectNotFound`."""
+        with self._store.reading() as view:
+            return view.rejections(subject)
+
+    def withdraw(self, rejection: int) -> None:
+        """Take back a rejection, by its number. Raises `GalleryError` where there is none."""
+        self._store.withdraw(rejection)
 
     def picture(self, example: int) -> bytes | None:
         """The small copy kept of an example, as a WebP file."""
@@ -244,14 +267,21 @@ class Gallery:
         self, pictures: Sequence[Source], *, k: int = 5, progress: Progress | None = None
     ) -> list[Identification]:
         """`identify` for many pictures at once."""
-        return self.identify_vectors(self.model.embed(pictures, progress=progress), k=k)
+        with self._store.reading() as view:
+            hashed = view.has_rejections()
+        vectors, hashes = looked_at(self.model, pictures, hashed=hashed, progress=progress)
+        return self._answers(vectors, k, hashes)
 
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
         """`identify` for vectors (n, dim) of the gallery's own model."""
-        if k < 1:
-            raise UsageError(f"k is {k}: at least one candidate is listed")
-        with self._memory.now() as state:
-            return state.answers(vectors, k)
+        return self._answers(vectors, k, None)
+
+    def explain(self, picture: Source, *, k: int = 3) -> Evidence:
+        """`identify`, and what the answer rests on: k examples at most that matched, what came second, a heat map.
+
+        Parts of the picture are hidden one after the other, which takes as long as embedding about a hundred pictures.
+        """
+        return explained(self._memory, self.model, picture, k)
 
     def verify(self, picture: Source, against: str | Source, *, subject: bool = False) -> Verification:
         """Do two pictures show the same thing, or does a picture show a subject?
@@ -269,12 +299,15 @@ class Gallery:
         chance only for as many subjects as there are, so here it errs on the safe side.
         """
         name = str(against) if subject else None
-        embedded = self.model.embed([picture] if subject else [picture, against])
+        embedded, hashes = looked_at(self.model, [picture] if subject else [picture, against], hashed=subject)
         with self._memory.now() as state:
             stored = embedded[1:] if name is None else state.view.vectors_of(name)
             if not len(stored):
                 raise SubjectNotFound(f"no subject is called {name!r}")
-            return state.verified(embedded[0], stored, name)
+            found = state.verified(embedded[0], stored, name)
+            if hashes is None:
+                return found
+            return unless_barred(found, state.view, self.model.metric, embedded[0], hashes[0], stored)
 
     def calibrate(
         self,
@@ -367,18 +400,8 @@ class Gallery:
         with self._memory.now(ruled=False) as state:
             return {**self._memory.stats(), "change": state.view.change}
 
-    def _enroll(self, name: str, examples: Sequence[NewExample]) -> Enrollment:
-        warnings, duplicates, seen = [], [], set()
-        with self._store.reading() as view:
-            if not view.has_subject(name):
-                warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
-            for example in examples:
-                owners = view.subjects_with(example.content_hash)
-                if name in owners or example.content_hash in seen:
-                    duplicates.append(example.source)
-                others = [owner for owner in owners if owner != name]
-                if others:
-                    warnings.append(f"{example.source} is an example of {', '.join(others)} too")
-                seen.add(example.content_hash)
-        added = self._store.add(name, examples)
-        return Enrollment(name, len(added), tuple(duplicates), tuple(warnings))
+    def _answers(self, vectors: NDArray[np.float32], k: int, hashes: Sequence[str] | None) -> list[Identification]:
+        if k < 1:
+            raise UsageError(f"k is {k}: at least one candidate is listed")
+        with self._memory.now() as state:
+            return state.answers(vectors, k, hashes)

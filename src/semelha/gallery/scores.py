@@ -50,7 +50,8 @@ def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: 
     gone = view.removed_since(kept.change) if len(kept) else NONE
     if len(kept) and not touched and not len(gone):
         return replace(kept, change=view.change)
-    kept = _rows(kept, ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
+    alive = np.isin(kept.subjects, list(view.names()))  # of a subject that was merged no example needs to be gone
+    kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
     kept = _moved(view, index, kept, vectors_of(view, kept.examples), gone)
     subjects, examples, own = drawn(view, model, plan, touched)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
@@ -74,7 +75,7 @@ def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Sco
         )  # has new examples: no strangers to it
         again = _nearest_others(view, index, strangers.subjects[own], strangers.vectors[own])
         moved.nearest[own], moved.distances[own] = again
-        return replace(moved, change=view.change)
+        return replace(moved, change=view.change, subjects=strangers.subjects)
     nearest, distances = _nearest_others(view, index, strangers.subjects, strangers.vectors)
     return Scores(view.change, strangers.subjects, np.arange(len(nearest)), nearest, distances)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
+from semelha.gallery.probes import ranked_and_barred
 from semelha.gallery.ranking import Pooled, Ranking
 from semelha.gallery.rule import Rule, brought_along, follows, rule_of, scores_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
 from semelha.metrics import Metric
-from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide
+from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide, decide_without
 from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import Plan, Scores, Store, View
 
@@ -80,11 +81,17 @@ class State:
         same = known is not None and _draws(known) == _draws(plan) and plan.kind == "subjects"
         return self.held.scores if same else None
 
-    def answers(self, vectors: NDArray[np.float32], k: int) -> list[Identification]:
-        """Who each probe (probes, d) shows, with k candidates."""
+    def answers(
+        self, vectors: NDArray[np.float32], k: int, hashes: Sequence[str] | None = None
+    ) -> list[Identification]:
+        """Who or what each probe (probes, d) shows, with k candidates; by hash, what was said of its very picture."""
         calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
-        ranked = self.candidates(vectors, max(k, self.scoring.depth))
-        found = [decide(one, calibration, place) for one in ranked]
+        wide = max(k, self.scoring.depth)
+        if self.view.has_rejections():
+            pairs = ranked_and_barred(self.view, self.metric, vectors, hashes, wide, self.candidates)
+            found = [decide_without(one, barred, calibration, place) for one, barred in zip(*pairs, strict=True)]
+        else:
+            found = [decide(one, calibration, place) for one in self.candidates(vectors, wide)]
         return [replace(one, candidates=one.candidates[:k]) for one in found]
 
     def verified(self, vector: NDArray[np.float32], stored: NDArray[np.float32], name: str | None) -> Verification:

@@ -49,6 +49,8 @@ class Identification:
         Nearest first, each subject once.
     note : str
         What the decision assumes.
+    barred : tuple of str
+        Subjects that would be among the candidates, but that such a picture was said not to show.
     """
 
     decision: Decision
@@ -58,6 +60,7 @@ class Identification:
     candidates: tuple[Candidate, ...]
     note: str
     probability: float | None = None
+    barred: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As numbers, strings, lists and dicts."""

@@ -29,6 +29,63 @@ class NewExample:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """Two subjects that were made one.
+
+    Attributes
+    ----------
+    number : int
+        By which it is undone.
+    source : str
+        What the subject was called that ended.
+    into : str
+        What the subject is called that has its examples; or was called when that was merged in turn.
+    created : str
+        When (ISO, UTC).
+    moved : int
+        Examples that changed hands.
+    shared : int
+        Examples that are set aside, because both had the same picture.
+    inside : int or None
+        The later merge that must be undone before.
+    """
+
+    number: int
+    source: str
+    into: str
+    created: str
+    moved: int
+    shared: int
+    inside: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """A picture that was said not to show a subject.
+
+    Attributes
+    ----------
+    number : int
+        By which it is withdrawn.
+    subject : str
+    content_hash : str
+    source : str
+        Where the picture came from.
+    created : str
+        When (ISO, UTC) it was said.
+    picture : bytes or None
+        The small copy kept of it.
+    """
+
+    number: int
+    subject: str
+    content_hash: str
+    source: str
+    created: str
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
 class Plan:
     """The wish to say "unknown".
 

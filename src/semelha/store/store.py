@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from semelha.errors import SubjectExists, SubjectNotFound
+from semelha.store import merges, rejections
 from semelha.store.connection import TIMEOUT, connect, saying
 from semelha.store.readers import Readers
 from semelha.store.records import NewExample, Plan, Scores, Strangers
@@ -103,6 +104,7 @@ class Store:
                     if example.picture is not None:
                         self._db.execute("INSERT INTO pictures VALUES (?, ?)", (new, example.picture))
                     added.append(new)
+            rejections.enrolled(self._db, number, examples)
         return added
 
     def remove(self, subject: str) -> int:
@@ -130,12 +132,33 @@ class Store:
                     f"a subject is called {new!r} already: remove it first, or choose another"
                 ) from error
 
+    def merge(self, source: str, into: str) -> int:
+        """Make two subjects one: `merges.merge`. Raises `SubjectNotFound` too."""
+        with self._changing() as change:
+            return merges.merge(self._db, self._subject(source), self._subject(into), change)
+
+    def undo(self, merge: int) -> str:
+        """Part two subjects again: `merges.undo`."""
+        with self._changing() as change:
+            return merges.undo(self._db, merge, change)
+
+    def reject(self, subject: str, picture: NewExample) -> int:
+        """Remember that a picture does not show a subject: `rejections.reject`. Raises `SubjectNotFound` too."""
+        with self._changing():
+            return rejections.reject(self._db, self._subject(subject), subject, picture)
+
+    def withdraw(self, rejection: int) -> None:
+        """Forget a rejection: `rejections.withdraw`."""
+        with self._changing():
+            rejections.withdraw(self._db, rejection)
+
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Let the gallery say "unknown" from now on, with its scores and the strangers that they are of."""
         with self._changing() as change:
             wish = json.dumps(asdict(replace(plan, change=change)))
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (wish,))
             self._db.execute("DELETE FROM strangers")
+            self._db.execute("DELETE FROM moved_strangers")
             if strangers is not None:
                 pairs = zip(strangers.vectors, strangers.subjects.tolist(), strict=True)
                 rows = [(vector.astype("<f4").tobytes(), subject) for vector, subject in pairs]

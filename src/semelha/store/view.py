@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import GalleryError
+from semelha.errors import GalleryError, SubjectNotFound
+from semelha.store import rejections
 from semelha.store.connection import saying
-from semelha.store.records import Plan, Scores, Strangers, Subject
+from semelha.store.merges import LISTED, listed
+from semelha.store.records import Merge, Plan, Rejection, Scores, Strangers, Subject
 
 ROWS = 4096  # that are Python objects at a time
 
@@ -91,6 +93,25 @@ class View:
     def names(self, since: int = 0) -> dict[int, str]:
         """Name of each subject, by its number, that is new or has new examples or another name since a change."""
         return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY change, id", (since,)))
+
+    def merges(self) -> list[Merge]:
+        """Every merge that may be undone, the first one first."""
+        return listed(self._rows(LISTED))
+
+    def has_rejections(self) -> bool:
+        """Whether any picture was said not to show a subject."""
+        return bool(self._rows("SELECT 1 FROM rejections LIMIT 1"))
+
+    def rejections(self, subject: str) -> list[Rejection]:
+        """Pictures that do not show a subject; without those that are its examples. Raises `SubjectNotFound`."""
+        if not self.has_subject(subject):
+            raise SubjectNotFound(f"no subject is called {subject!r}")
+        return [Rejection(*row) for row in self._rows(rejections.LISTED, (subject,))]
+
+    def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
+        """Of the rejections of these subjects: name, content hash of the picture, and its vector (d,)."""
+        rows = self._among(rejections.BARRING, subjects)
+        return [(name, content, _vector(blob)) for name, content, blob in rows]
 
     # Examples.
 
@@ -198,8 +219,8 @@ class View:
         with saying(self._path, "read"):
             return self._db.execute(query, values).fetchall()
 
-    def _among(self, query: str, ids: Iterable[int]) -> list[Any]:
-        """Rows of a query whose one value is a list of numbers."""
+    def _among(self, query: str, ids: Iterable[int] | Iterable[str]) -> list[Any]:
+        """Rows of a query whose one value is a list of numbers or names."""
         return self._rows(query, (json.dumps(list(ids)),))
 
     def _stacked(
