@@ -51,7 +51,7 @@ def test_the_calibrated_rate_holds_on_average() -> None:
     """The guarantee is over galleries: twenty of them, 250 subjects each, strangers at 5%."""
     rates = []
     for seed in range(20):
-        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed).result.open_set
+        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed, draws=0).result.open_set
         assert open_set.enrolled == 250
         assert open_set.fpir_achieved is not None
         rates.append(open_set.fpir_achieved)
