@@ -82,17 +82,12 @@ def test_few_pairs_of_many_are_enough() -> None:
     vectors, labels = some_pairs(900, 60)
     counted = count_pairs(vectors, labels, metric=Euclidean(), groups=None)
     weights = np.concatenate([np.ones((1, 60), np.float32), multiplicities(60, 100, np.random.default_rng(4))])
-    coarse, fine = (
-        pair_draws(
-            draw_pairs(
-                counted, vectors, labels, metric=Euclidean(), groups=None, random=np.random.default_rng(0), strata=strata,
-                each=each,
-            ),
-            weights,
-            (0.1, 0.01, 0.001),
-        )
+    random = np.random.default_rng(0)
+    samples = [
+        draw_pairs(counted, vectors, labels, metric=Euclidean(), groups=None, random=random, strata=strata, each=each)
         for strata, each in ((512, 512), (4096, 1 << 20))
-    )  # fmt: skip
+    ]
+    coarse, fine = (pair_draws(sample, weights, (0.1, 0.01, 0.001)) for sample in samples)
     point = verification(vectors, labels, metric=Euclidean())
     assert coarse.auc[0] == pytest.approx(point.auc, abs=1e-4)
     assert coarse.eer[0] == pytest.approx(point.eer, abs=1e-3)
