@@ -17,7 +17,7 @@ from semelha.evaluation.report.tables import rate
 from semelha.evaluation.result import Result
 
 POINTS = 400
-TICKS = (1e-5, 1e-4, 0.001, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.95, 0.99)
+TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 PERCENT = FuncFormatter(lambda value, _: rate(float(f"{value:.3g}")))
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]

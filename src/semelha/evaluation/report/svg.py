@@ -41,6 +41,6 @@ def _plain(axes: Axes) -> None:
     axes.grid(True, color=FAINT, alpha=0.25, linewidth=0.6)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.tick_params(which="both", colors=INK, length=0, labelsize=9)
+    axes.tick_params(which="both", colors=INK, length=0, pad=6, labelsize=9)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
