@@ -107,6 +107,6 @@ def _kept(pairs: tuple[Places, Places], groups: NDArray[Any] | None, each: int) 
     if groups is not None:
         first, second = groups[both[:, 0]], groups[both[:, 1]]
         both = both[[a is None or a != b for a, b in zip(first, second, strict=True)]]
-    _, places = np.unique(both, axis=0, return_index=True)
+    _, places = np.unique(both[:, 0] << 32 | both[:, 1], return_index=True)
     kept: Places = both[np.sort(places)[:each]]
     return kept
