@@ -125,6 +125,13 @@ def test_intervals_change_no_figure() -> None:
     assert without == few == many
 
 
+def test_without_strangers_the_rest_is_measured() -> None:
+    content = evaluate(Known(), dataset(classes=30), protocol=Protocol(known=1.0), fpir=0.2).to_json()
+    assert content["auroc"] is content["oscr"] is content["fpir_achieved"] is content["baus"] is None
+    assert content["baks"] is not None
+    assert content["r_at_1"] == 1
+
+
 def test_few_draws_tell_no_percentile() -> None:
     with pytest.raises(UsageError, match="100 or more"):
         evaluate(Known(), dataset(classes=10), draws=50)
@@ -202,5 +209,8 @@ def test_what_cannot_be_evaluated() -> None:
         evaluate(Known(), dataset(classes=1))
     with pytest.raises(DatasetError, match="0 pictures are enrolled"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: False))
+    only = Protocol(enroll=lambda picture: picture.label == "<b>0", known=0.01)
+    with pytest.raises(DatasetError, match="none of the 1 classes drawn to be known has an enrolled picture"):
+        evaluate(Known(), dataset(classes=60), protocol=only)
     with pytest.raises(DatasetError, match="0 probe"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: True))

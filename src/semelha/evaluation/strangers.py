@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import CalibrationError
+from semelha.errors import CalibrationError, DatasetError
 from semelha.evaluation.measures import Balanced, auroc, balanced, open_set, oscr, retrieval
 from semelha.evaluation.open_set import OpenProbes, OpenSetResult
 from semelha.evaluation.sizes import Enrolled, measure_sizes
@@ -29,12 +29,20 @@ def measure_open_set(
     fpir: float,
     seed: int,
 ) -> OpenSetResult:
-    """Enroll some classes, probe with the other pictures of these and with pictures of the rest."""
+    """Enroll some classes, probe with the other pictures of these and with pictures of the rest.
+
+    Raises `DatasetError` where none of the classes that are drawn has a picture to enroll.
+    """
     random = np.random.default_rng(seed)
     names, classes = np.unique(labels, return_inverse=True)
     subjects = np.sort(random.permutation(len(names))[: max(1, round(known * len(names)))])
     places = np.arange(len(labels)) if gallery is None else gallery
     places = places[np.isin(classes[places], subjects)]
+    if not len(places):
+        raise DatasetError(
+            f"none of the {len(subjects)} classes drawn to be known has an enrolled picture: enroll more classes, or "
+            "choose another seed or a larger known part"
+        )
     drawn = {int(classes[i]): int(i) for i in random.permutation(places)}  # one enrolled picture of each subject
     enrolled = np.array(sorted(drawn.values()), np.int64) if gallery is None else places
     rest = np.setdiff1d(probes, enrolled)

@@ -12,7 +12,7 @@ from tests.evaluation.made import Known, dataset
 
 from semelha.embedders import Model, raw_pixels
 from semelha.errors import SemelhaError
-from semelha.evaluation import evaluate, write_report
+from semelha.evaluation import Protocol, evaluate, write_report
 from semelha.evaluation.measures import open_set
 from semelha.evaluation.report.plots import deviates
 from semelha.evaluation.report.tables import percent
@@ -146,6 +146,14 @@ def test_without_calibration_it_says_why(tmp_path: Path) -> None:
     found = evaluate(Known(), dataset(classes=10))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "Not calibrated, so no achieved rates" in text
+    assert "insufficient data" in text
+
+
+@pytest.mark.parametrize(("classes", "each", "known"), [(2, 1, 0.5), (12, 2, 1.0), (12, 1, 0.5)])
+def test_a_page_of_what_could_hardly_be_measured(classes: int, each: int, known: float, tmp_path: Path) -> None:
+    """Two pictures, no strangers, no mated pairs: every curve has nothing to draw somewhere."""
+    found = evaluate(Known(), dataset(classes=classes, each=each), protocol=Protocol(known=known))
+    text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "insufficient data" in text
 
 

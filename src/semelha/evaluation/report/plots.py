@@ -27,10 +27,10 @@ def roc(results: Mapping[str, Result]) -> str:
     """True against false acceptance rate, the latter on a log scale, for each embedder."""
 
     def draw(axes: Axes) -> None:
-        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
-            axes.plot(*_thinned(result.verification.far, result.verification.tar), color=color, label=name)
         lowest = min(1 / max(result.verification.non_mated, 10) for result in results.values())
         axes.set(xscale="log", xlim=(max(lowest, 1e-6), 1), ylim=(0, 1.01))
+        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
+            axes.plot(*_thinned(result.verification.far, result.verification.tar), color=color, label=name)
         axes.set(xlabel="false acceptance rate (log)", ylabel="true acceptance rate")
         _percents(axes)
         axes.legend(frameon=False, labelcolor=INK, loc="lower right")
@@ -112,10 +112,10 @@ def oscr(results: Mapping[str, Result]) -> str:
     """Known things rightly named against strangers accepted, the latter on a log scale."""
 
     def draw(axes: Axes) -> None:
-        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
-            axes.plot(*_thinned(result.open_set.oscr.fpr, result.open_set.oscr.ccr), color=color, label=name)
         strangers = max(result.open_set.hindsight.non_mated for result in results.values())
         axes.set(xscale="log", xlim=(min(1 / max(strangers, 1), 0.1), 1), ylim=(0, 1.01))
+        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
+            axes.plot(*_thinned(result.open_set.oscr.fpr, result.open_set.oscr.ccr), color=color, label=name)
         axes.set(xlabel="strangers accepted (log)", ylabel="known things rightly named")
         _percents(axes)
         axes.legend(frameon=False, labelcolor=INK, loc="best")
