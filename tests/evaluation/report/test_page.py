@@ -136,7 +136,15 @@ def test_the_axes_are_those_of_scikit_learn() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.0, "0.0"), (1.0, "100.0"), (0.5, "50.0"), (0.9999, "99.99"), (0.00004, "0.004"), (1e-9, "0.000")],
+    [
+        (0.0, "0.0"),
+        (1.0, "100.0"),
+        (0.5, "50.0"),
+        (0.9999, "99.99"),
+        (0.00004, "0.004"),
+        (1e-8, "0.000"),
+        (1 - 1e-16, "100.0"),
+    ],
 )
 def test_a_percentage_is_told_from_none_and_all(value: float, text: str) -> None:
     assert percent(value) == text

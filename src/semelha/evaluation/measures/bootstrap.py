@@ -17,6 +17,7 @@ from semelha.evaluation.measures.pairs import PairSample
 from semelha.evaluation.measures.verification import equal_error
 
 LEVEL = 0.95
+ROUNDING = 1e-12  # by which sums of one thing may differ
 FOUND = 1 << 21  # numbers in memory at a time
 
 Weights = NDArray[np.float32]
@@ -65,7 +66,7 @@ def interval(values: Draws, point: float | None, *, subjects: int | None = None)
     if subjects is not None and point in (0, 1):
         away = 1 - ((1 - LEVEL) / 2) ** (1 / max(1, subjects))
         return Interval(0.0, max(high, away)) if point == 0 else Interval(min(low, 1 - away), 1.0)
-    return None if low == high else Interval(low, high)
+    return None if high - low < ROUNDING else Interval(low, high)
 
 
 def means(values: NDArray[Any], subject: Places, weights: Weights) -> Draws:

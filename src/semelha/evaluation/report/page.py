@@ -104,7 +104,9 @@ def _galleries(evaluation: Evaluation) -> str:
     )
     if any(size.fpir_achieved is None for size in found.sizes):
         text += " Galleries without a calibrated point: insufficient data, too few subjects for the rate."
-    return text if drawn > 1 else f"One gallery of {found.enrolled:,} subjects: insufficient data for smaller ones."
+    return (
+        text if drawn > 1 else f"One gallery, of all {found.enrolled:,} enrolled: insufficient data for smaller ones."
+    )
 
 
 def _calibration_note(evaluation: Evaluation) -> str:

@@ -7,7 +7,7 @@ from itertools import cycle
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -161,6 +161,7 @@ def _spreads(axes: Axes, of: dict[int, Spread | None], line: str, label: str) ->
 
 def _percents(axes: Axes) -> None:
     axes.xaxis.set_major_formatter(PERCENT)
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(PERCENT)
 
 

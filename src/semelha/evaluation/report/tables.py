@@ -106,7 +106,8 @@ def cell(value: float | None, around: list[float] | Interval | None) -> str:
 
 
 def percent(value: float) -> str:
-    """One decimal, or as many as tell a figure from 0 and from 1."""
+    """One decimal, or as many as tell a figure from 0 and from 1, from which a sum may be off by its rounding."""
+    value = round(value, 9)
     for digits in (1, 2, 3):
         text = f"{100 * value:.{digits}f}"
         if value in (0, 1) or 0 < float(text) < 100:
