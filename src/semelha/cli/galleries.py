@@ -13,7 +13,7 @@ from semelha.cli.models import read
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Enrollment, Gallery
-from semelha.recognition import Identification
+from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibrate import needed
 
 GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
@@ -73,7 +73,7 @@ def identify(
         print_json({"identifications": named})
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("picture", "decision", "subject", "distance", "p", "next candidates"):
+    for column in ("picture", "decision", "subject", "distance", "p", "right", "next candidates"):
         table.add_column(column)
     for picture, one in zip(pictures, found, strict=True):
         table.add_row(escape(str(picture)), *_cells(one))
@@ -109,21 +109,43 @@ def calibrate(
     gallery: GalleryPath,
     fpir: Annotated[float, Option(help="Part of strangers that may be named as somebody enrolled.")] = 0.01,
     strangers: Annotated[Path | None, Option(help="Folder of things that are not enrolled, one folder each.")] = None,
+    confirmed: Annotated[
+        Path | None,
+        Option(help="Folder of new pictures of enrolled things, strangers to all others."),
+    ] = None,
+    uncertain: Annotated[float | None, Option(help="A second rate: up to it answers are uncertain.")] = None,
+    scoring: Annotated[str, Option(help=f"How near a subject is: choose, {', '.join(s.name for s in SCORINGS)}.")] = (
+        NEAREST.name
+    ),
+    probes: Annotated[Path | None, Option(help="Folder of known pictures to test the calibration on.")] = None,
     seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
     json: Json = False,
 ) -> None:
     """Let the gallery say "unknown", at a rate of false positives of your choice.
 
     Example: semelha calibrate shop --fpir 0.01
+
+    Example: semelha calibrate shop --fpir 0.01 --uncertain 0.1 --scoring choose
     """
+    wanted = None if scoring == "choose" else Scoring.named(scoring)
+    given = [None if path is None else read(path) for path in (strangers, confirmed, probes)]
     with Gallery.open(gallery) as opened:
-        found = opened.calibrate(fpir, None if strangers is None else read(strangers), seed=seed)
+        found = opened.calibrate(fpir, given[0], uncertain=uncertain, scoring=wanted, confirmed=given[1], seed=seed)
+        tested = None if given[2] is None else opened.mismatch(given[2], seed=seed)
     least = needed(fpir, smallest=2 if found.kind == "subjects" else 1)
+    low, high = found.interval()
     if json:
-        print_json({"kind": found.kind, "fpir": fpir, "n": found.n, "needed": least, "assumption": found.assumption})
+        told = {"kind": found.kind, "fpir": fpir, "uncertain": uncertain, "n": found.n, "needed": least}
+        why = {"interval": [low, high], "scoring": found.scoring.name, "assumption": found.assumption}
+        print_json({**told, **why, "mismatch": None if tested is None else vars(tested)})
         return
-    stdout.print(f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed).")
+    stdout.print(
+        f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed); the rate of this "
+        f"gallery lies between {low:.2g} and {high:.2g}, with 95% confidence. Scoring: {found.scoring.name}."
+    )
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
+    if tested is not None:
+        stdout.print(escape(tested.sentence))
 
 
 @subjects.command("list")
@@ -192,13 +214,15 @@ def _settle(gallery: Gallery) -> None:
 
 
 def _cells(one: Identification) -> tuple[str, ...]:
-    color = {"known": "green", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
-    others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in one.candidates[1:4])
+    color = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
+    after = one.candidates[0 if one.decision == "uncertain" else 1 :][:3]
+    others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in after)
     return (
         f"[{color}]{one.decision}[/]",
         "–" if one.subject is None else f"[bold]{escape(one.subject)}[/]",
         "–" if one.distance is None else f"{one.distance:.3f}",
         "–" if one.p_value is None else f"{one.p_value:.3f}",
+        "–" if one.probability is None else f"{one.probability:.2f}",
         others,
     )
 

@@ -89,3 +89,26 @@ def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model,
     if left_out:
         logger.warning("%d strangers are enrolled, or the model was trained on them: left out", left_out)
     return list(chosen.values())
+
+
+def one_of_each_enrolled(
+    dataset: Dataset, view: View, model: Model, seed: int, *, strangers: bool = False
+) -> tuple[list[Picture], list[int]]:
+    """One picture of each class that is enrolled, itself neither enrolled nor trained on, and its subject's number.
+
+    With `strangers` also of each class that is not enrolled, with the number 0.
+    """
+    trained, classes = set(model.card.content_hashes), set(model.card.classes)
+    chosen: dict[str, tuple[Picture, int]] = {}
+    for i in np.random.default_rng(seed).permutation(len(dataset)):
+        picture = dataset.pictures[i]
+        number = view.number_of(picture.label)
+        if picture.label in chosen or picture.label in classes or (number is None and not strangers):
+            continue
+        content = content_hash(picture.pixels())
+        if content not in trained and not view.subjects_with(content):
+            chosen[picture.label] = (picture, number or 0)
+    left_out = len(dataset.classes) - len(chosen)
+    if left_out:
+        logger.warning("%d classes have no picture that can serve: left out", left_out)
+    return [picture for picture, _ in chosen.values()], [number for _, number in chosen.values()]

@@ -7,23 +7,21 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
-from semelha.gallery.examples import Enrollment, new_examples, one_of_each
+from semelha.gallery.calibrating import Wish, calibrate, mismatch_of
+from semelha.gallery.examples import Enrollment, new_examples
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
-from semelha.gallery.scores import of_strangers, of_subjects, rule_of
 from semelha.gallery.segments import RECALL, Segments
 from semelha.gallery.state import Memory
 from semelha.gallery.upkeep import Upkeep
 from semelha.images import Dataset, Picture, content_hash
-from semelha.recognition import Calibration, Identification, Verification, decide
-from semelha.recognition.identify import UNCALIBRATED
+from semelha.recognition import NEAREST, Calibration, Identification, Mismatch, Scoring, Verification
 from semelha.store import NewExample, Store, Subject
 
 logger = logging.getLogger(__name__)
@@ -253,8 +251,7 @@ class Gallery:
         if k < 1:
             raise UsageError(f"k is {k}: at least one candidate is listed")
         with self._memory.now() as state:
-            calibration, place = (state.rule.calibration, state.rule.place) if state.rule else (None, {})
-            return [decide(one, calibration, place) for one in state.candidates(vectors, k)]
+            return state.answers(vectors, k)
 
     def verify(self, picture: Source, against: str | Source, *, subject: bool = False) -> Verification:
         """Do two pictures show the same thing, or does a picture show a subject?
@@ -277,21 +274,22 @@ class Gallery:
             stored = embedded[1:] if name is None else state.view.vectors_of(name)
             if not len(stored):
                 raise SubjectNotFound(f"no subject is called {name!r}")
-            rule = state.rule
-        pairs = self.model.metric.pairwise(embedded[:1].astype(np.float64), stored.astype(np.float64))
-        distance = float(pairs.min())
-        if rule is None:
-            return Verification(None, distance, None, name, UNCALIBRATED)
-        nearest = np.array([rule.place.get(name, -1) if name else -1])
-        p_value = float(rule.calibration.p_values(np.array([distance]), nearest)[0])
-        return Verification(p_value <= rule.calibration.fpir, distance, p_value, name, rule.calibration.assumption)
+            return state.verified(embedded[0], stored, name)
 
     def calibrate(
-        self, fpir: float = 0.01, strangers: Dataset | Sequence[Source] | None = None, *, seed: int = 0
+        self,
+        fpir: float = 0.01,
+        strangers: Dataset | Sequence[Source] | None = None,
+        *,
+        uncertain: float | None = None,
+        scoring: Scoring | None = NEAREST,
+        confirmed: Dataset | None = None,
+        seed: int = 0,
     ) -> Calibration:
         """Let the gallery say "unknown", so that a part `fpir` of strangers at most is named as somebody enrolled.
 
-        The wish is kept: after every change of the gallery the rule is worked out anew.
+        The wish is kept: after every change of the gallery the rule is worked out anew. With the nearest example as
+        scoring that is done at once; otherwise in the background, and meanwhile answers say that their rule is stale.
 
         Parameters
         ----------
@@ -300,6 +298,14 @@ class Gallery:
         strangers : Dataset or sequence of pictures, optional
             Of things that are not enrolled; of a data set one picture of each class is drawn. Without them the enrolled
             subjects, each left out in turn, stand in for strangers.
+        uncertain : float, optional
+            A second rate, above `fpir`: what is near enough for it, and not for `fpir`, is uncertain.
+        scoring : Scoring or None
+            How near a subject is. None: chosen by the gallery's own examples, as `recognition.choose` says; without
+            strangers on half of the subjects at most, and the others calibrate.
+        confirmed : Dataset, optional
+            New pictures of enrolled subjects, under their names, taken as probes are taken. Each stands in for a
+            stranger, to all subjects but its own. May be given beside strangers.
         seed : int
             Of the draws.
 
@@ -308,29 +314,29 @@ class Gallery:
         CalibrationError
             There are too few strangers or subjects for the rate; the message says how many are missing.
         """
-        kind: Literal["strangers", "subjects"] = "subjects" if strangers is None else "strangers"
-        vectors = None
-        if strangers is not None:
-            with self._store.reading() as view:
-                pictures = one_of_each(strangers, view, self.model, seed)
-            vectors = self.model.embed(pictures)
-        with self._memory.now(ruled=False) as state:
-            if vectors is not None:
-                scores = of_strangers(state.view, state.index, vectors, None)
-            else:
-                scores = of_subjects(state.view, state.index, self.model, seed, state.scores_of_subjects(seed))
-                left_out = state.view.subject_count() - len(scores)
-                if left_out:
-                    logger.warning("left out as strangers, for the model was trained on them: %d subjects", left_out)
-            rule = rule_of(kind, fpir, scores, state.view.names())
-        self._store.set_plan(kind, fpir, seed, scores, vectors)
-        return rule.calibration
+        wish = Wish(fpir, uncertain, scoring, seed)
+        calibration, choice = calibrate(self._store, self._memory, self.model, wish, strangers, confirmed)
+        if choice is not None:
+            logger.info("scoring %s is chosen on %d subjects: %s", choice.scoring.name, choice.subjects, choice.misses)
+        return calibration
+
+    def mismatch(self, probes: Dataset, *, seed: int = 0) -> Mismatch:
+        """Test whether pictures that are known, of enrolled subjects or of others, are as the calibration assumes.
+
+        Raises
+        ------
+        CalibrationError
+            The gallery is not calibrated.
+        UsageError
+            No picture can serve.
+        """
+        return mismatch_of(self._memory, self._store, self.model, probes, seed)
 
     @property
     def calibration(self) -> Calibration | None:
         """The rule in force; None where none was asked for, or too few subjects are left for its rate."""
         with self._memory.now() as state:
-            return state.rule.calibration if state.rule else None
+            return state.paired() if state.rule else None
 
     def settle(self, *, rebuild: bool = False) -> None:
         """Bring the index up to date on the disk, and wait until it is: then the gallery opens at once.

@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
-from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
+from semelha.gallery.ranking import Pooled, Ranking
+from semelha.gallery.rule import Rule, brought_along, follows, rule_of, scores_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
-from semelha.recognition import Candidate, rank_subjects
+from semelha.metrics import Metric
+from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide
+from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import Plan, Scores, Store, View
 
 logger = logging.getLogger(__name__)
@@ -40,6 +43,8 @@ class Held:
         Whether the rule of this change was worked out.
     rule : Rule or None
         That of the plan, where there is one and the scores support its rate.
+    stale : bool
+        Whether the scores are of an earlier change and have to be worked out again.
     """
 
     change: int
@@ -48,6 +53,7 @@ class Held:
     scores: Scores | None = None
     ruled: bool = False
     rule: Rule | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +62,7 @@ class State:
 
     view: View
     held: Held
+    metric: Metric
 
     @property
     def rule(self) -> Rule | None:
@@ -67,26 +74,55 @@ class State:
         """Of the examples."""
         return self.held.index
 
-    def scores_of_subjects(self, seed: int) -> Scores | None:
-        """Scores of the subjects, drawn with a seed, that are known of this change or an earlier one."""
-        plan = self.held.plan
-        return self.held.scores if plan is not None and (plan.kind, plan.seed) == ("subjects", seed) else None
+    def earlier(self, plan: Plan) -> Scores | None:
+        """Scores that are known of this change or an earlier one, and serve a plan of the same draws."""
+        known = self.held.plan
+        same = known is not None and _draws(known) == _draws(plan) and plan.kind == "subjects"
+        return self.held.scores if same else None
 
-    def candidates(self, vectors: NDArray[np.float32], k: int) -> list[tuple[Candidate, ...]]:
+    def answers(self, vectors: NDArray[np.float32], k: int) -> list[Identification]:
+        """Who each probe (probes, d) shows, with k candidates."""
+        calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
+        ranked = self.candidates(vectors, max(k, self.scoring.depth))
+        found = [decide(one, calibration, place) for one in ranked]
+        return [replace(one, candidates=one.candidates[:k]) for one in found]
+
+    def verified(self, vector: NDArray[np.float32], stored: NDArray[np.float32], name: str | None) -> Verification:
+        """Whether a probe (d,) shows what the examples (n, d) do: those of a subject, or of nobody in the gallery."""
+        distance = float(self.scoring.pooled(self.metric, vector, [self.scoring.compared(stored)])[0])
+        if self.rule is None:
+            return Verification(None, distance, None, name, UNCALIBRATED)
+        calibration, place = self.rule.calibration, self.rule.place
+        depth = calibration.scoring.depth
+        others = [one for one in self.candidates(vector[None], depth)[0] if one.subject != name][: depth - 1]
+        distances = np.array([[distance, *(one.distance for one in others)]])
+        places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
+        p_value = float(calibration.p_values(distances, places)[0])
+        return Verification(p_value <= calibration.fpir, distance, p_value, name, calibration.assumption)
+
+    def paired(self) -> Calibration | None:
+        """The calibration, with what its interval needs."""
+        held = self.held
+        if held.rule is None or held.plan is None or held.scores is None:
+            return None
+        return rule_of(self.view, held.plan, held.scores, paired=True).calibration
+
+    def candidates(self, vectors: NDArray[np.float32], k: int) -> list[Ranking]:
         """The k nearest subjects of each probe (probes, d)."""
-        ranked: list[tuple[Candidate, ...]] = [()] * len(vectors)
-        pending, deep = np.arange(len(vectors)), min(len(self.index), max(4 * k, 32))
-        while len(pending) and deep:
-            found = self.index.search(vectors[pending], deep)
-            of = self.view.owners(set(found.ids.ravel().tolist()))
-            for row, ids, distances in zip(pending.tolist(), found.ids, found.distances, strict=True):
-                ranked[row] = rank_subjects(ids, distances, of, k)
-            if deep == len(self.index) or min(len(one) for one in ranked) >= k:
-                break
-            wanted = min(k, self.view.subject_count())
-            pending = np.array([row for row in pending.tolist() if len(ranked[row]) < wanted], np.int64)
-            deep = min(len(self.index), 4 * deep)
-        return ranked
+        return self.ranking().rank(vectors, k)
+
+    def ranking(self) -> Pooled:
+        """What ranks subjects by the scoring."""
+        return Pooled(self.view, self.index, self.metric, self.scoring)
+
+    @property
+    def scoring(self) -> Scoring:
+        """How distances become scores."""
+        return self.rule.calibration.scoring if self.rule else NEAREST
+
+
+def _draws(plan: Plan) -> tuple[object, ...]:
+    return plan.kind, plan.seed, plan.scoring, plan.choosers
 
 
 class Memory:
@@ -119,7 +155,7 @@ class Memory:
     def now(self, *, ruled: bool = True) -> Iterator[State]:
         """The gallery at a moment after the call, until the block ends; its rule only where it is to be `ruled`."""
         with self._store.reading() as view:
-            yield State(view, self._brought_to(view, ruled))
+            yield State(view, self._brought_to(view, ruled), self._model.metric)
 
     @property
     def followed(self) -> Followed:
@@ -128,8 +164,8 @@ class Memory:
 
     @property
     def wants_upkeep(self) -> bool:
-        """There is something to merge, or to replace on the disk."""
-        return self._followed.index.wants_merge or self._followed.refused
+        """There is something to merge, to replace on the disk, or to calibrate again."""
+        return self._followed.index.wants_merge or self._followed.refused or self._held.stale
 
     def stats(self) -> dict[str, object]:
         """What there is to say of the index, and of what is kept of it."""
@@ -172,6 +208,21 @@ class Memory:
             self._followed = other
             self._held = self._at(view)
 
+    def recalibrate(self) -> None:
+        """Work out stale scores again, as of now, while others go on with those there are; and keep them."""
+        with self._store.reading() as view:
+            plan = view.plan()
+        if plan is None or follows(plan):
+            return
+        with self.now() as state:
+            if not state.held.stale or state.held.plan != plan:
+                return
+            scores = scores_of(state.view, state.index, self._model, plan, None)
+        with self._lock:
+            if self._held.plan == plan:
+                self._held = replace(self._held, scores=scores, ruled=False, stale=False)
+        self.keep_scores()
+
     def stop_merging(self) -> None:
         """End a merge that goes on."""
         self._followed.index.close()
@@ -201,6 +252,8 @@ class Memory:
                     self.on_upkeep()
             if ruled and not self._held.ruled:
                 self._held = self._ruled(view)
+                if self._held.stale:
+                    self.on_upkeep()
             return self._held
 
     def _follow(self, view: View) -> None:
@@ -232,12 +285,14 @@ class Memory:
         held = self._held
         if held.plan is None:
             return replace(held, ruled=True)
-        if held.plan.kind == "subjects":
-            scores = of_subjects(view, held.index, self._model, held.plan.seed, held.scores)
-        else:
-            scores = of_strangers(view, held.index, view.strangers(), held.scores)
+        scores = held.scores
+        if follows(held.plan) or scores is None:
+            scores = scores_of(view, held.index, self._model, held.plan, scores)
+        elif scores.change != view.change:
+            scores = brought_along(view, view.scores() or scores)  # another process may have worked them out
         try:
-            rule = rule_of(held.plan.kind, held.plan.fpir, scores, view.names())
+            rule = rule_of(view, held.plan, scores)
         except CalibrationError:
             rule = None
-        return replace(held, scores=scores, ruled=True, rule=rule)
+        stale = scores.change != view.change
+        return replace(held, scores=scores, ruled=True, rule=rule, stale=stale)

@@ -104,13 +104,14 @@ class Upkeep:
             return False
 
     def _round(self, *, hurry: bool = False) -> bool:
-        """Take over what another process has saved, merge once, save. Whether there was something to merge.
+        """Take over what another process has saved, calibrate, merge once, save. Whether there was something to merge.
 
         Saved after each merge, not after the last, for who writes without a pause leaves none; and before, for a merge
         takes long, and who is killed in it would find as much to merge again, and more, at every start.
         """
         self._take_over()
         self._save()
+        self._memory.recalibrate()
         if self._stop.is_set():
             raise Stopped
         some = self._memory.merge(hurry=hurry)

@@ -6,7 +6,7 @@ import sqlite3
 
 from semelha.errors import GalleryError, GalleryTooNew
 
-VERSION = 3
+VERSION = 4
 
 # Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
 # are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
@@ -66,6 +66,19 @@ CREATE TABLE scores (
     examples BLOB NOT NULL,
     nearest BLOB NOT NULL,
     distances BLOB NOT NULL
+) STRICT;
+""",
+    3: """
+ALTER TABLE strangers ADD COLUMN subject INTEGER NOT NULL DEFAULT 0;
+DROP TABLE scores;
+CREATE TABLE scores (
+    change INTEGER NOT NULL,
+    subjects BLOB NOT NULL,
+    examples BLOB NOT NULL,
+    nearest BLOB NOT NULL,
+    distances BLOB NOT NULL,
+    own BLOB,
+    further BLOB
 ) STRICT;
 """,
 }

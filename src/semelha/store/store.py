@@ -12,17 +12,14 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.store.connection import TIMEOUT, connect, saying
 from semelha.store.readers import Readers
-from semelha.store.records import NewExample, Plan, Scores
+from semelha.store.records import NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
 from semelha.store.view import View
 
@@ -133,21 +130,16 @@ class Store:
                     f"a subject is called {new!r} already: remove it first, or choose another"
                 ) from error
 
-    def set_plan(
-        self,
-        kind: Literal["strangers", "subjects"],
-        fpir: float,
-        seed: int,
-        scores: Scores,
-        strangers: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Let the gallery say "unknown" from now on, with its scores and the strangers (n, d) that they are of."""
+    def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
+        """Let the gallery say "unknown" from now on, with its scores and the strangers that they are of."""
         with self._changing() as change:
-            plan = {"kind": kind, "fpir": fpir, "seed": seed, "change": change}
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (json.dumps(plan),))
+            wish = json.dumps(asdict(replace(plan, change=change)))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (wish,))
             self._db.execute("DELETE FROM strangers")
-            rows = [(vector.astype("<f4").tobytes(),) for vector in ([] if strangers is None else strangers)]
-            self._db.executemany("INSERT INTO strangers (vector) VALUES (?)", rows)
+            if strangers is not None:
+                pairs = zip(strangers.vectors, strangers.subjects.tolist(), strict=True)
+                rows = [(vector.astype("<f4").tobytes(), subject) for vector, subject in pairs]
+                self._db.executemany("INSERT INTO strangers (vector, subject) VALUES (?, ?)", rows)
             self._replace_scores(scores)
 
     def keep_scores(self, plan: Plan, scores: Scores) -> None:
@@ -170,12 +162,13 @@ class Store:
 
     def _replace_scores(self, scores: Scores) -> None:
         numbers = (scores.subjects, scores.examples, scores.nearest)
-        blobs = [array.astype("<i8").tobytes() for array in numbers]
+        blobs: list[bytes | None] = [array.astype("<i8").tobytes() for array in numbers]
+        blobs += [
+            None if array is None else array.astype("<f8").tobytes()
+            for array in (scores.distances, scores.own, scores.further)
+        ]
         self._db.execute("DELETE FROM scores")
-        self._db.execute(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?)",
-            (scores.change, *blobs, scores.distances.astype("<f8").tobytes()),
-        )
+        self._db.execute("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", (scores.change, *blobs))
 
     def _subject(self, name: str) -> int:
         row = self._db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import GalleryError
 from semelha.store.connection import saying
-from semelha.store.records import Plan, Scores, Subject
+from semelha.store.records import Plan, Scores, Strangers, Subject
 
 ROWS = 4096  # that are Python objects at a time
 
@@ -64,6 +64,16 @@ class View:
     def has_subject(self, name: str) -> bool:
         """Whether a subject is called so."""
         return bool(self._rows("SELECT 1 FROM subjects WHERE name = ?", (name,)))
+
+    def number_of(self, name: str) -> int | None:
+        """Number of the subject that is called so."""
+        rows = self._rows("SELECT id FROM subjects WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else None
+
+    def name_of(self, number: int) -> str | None:
+        """Name of the subject that has that number."""
+        rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
+        return rows[0][0] if rows else None
 
     def namesakes(self, name: str) -> list[str]:
         """Names of the subjects whose names differ from this one by upper and lower case alone."""
@@ -158,20 +168,27 @@ class View:
     def plan(self) -> Plan | None:
         """How the gallery is to say "unknown"; None where that was never asked for."""
         found = self._meta("calibration")
-        return None if found is None else Plan(found["kind"], found["fpir"], found["seed"], found["change"])
+        try:
+            return None if found is None else Plan(**found)
+        except TypeError as error:
+            raise GalleryError(f"the gallery {self._path} is damaged: its calibration cannot be read") from error
 
-    def strangers(self) -> NDArray[np.float32]:
-        """(n, d), the strangers that were given to calibrate with."""
-        return self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
+    def strangers(self) -> Strangers:
+        """The strangers that were given to calibrate with."""
+        vectors = self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
+        rows = self._rows("SELECT subject FROM strangers ORDER BY id")
+        return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
 
     def scores(self) -> Scores | None:
         """The scores last kept for the plan."""
-        rows = self._rows("SELECT change, subjects, examples, nearest, distances FROM scores")
+        rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         if not rows:
             return None
-        change, *blobs, distances = rows[0]
-        subjects, examples, nearest = (np.frombuffer(blob, "<i8") for blob in blobs)
-        return Scores(change, subjects, examples, nearest, np.frombuffer(distances, "<f8"))
+        change, *blobs = rows[0]
+        subjects, examples, nearest = (np.frombuffer(blob, "<i8") for blob in blobs[:3])
+        own, further = (None if blob is None else np.frombuffer(blob, "<f8") for blob in blobs[4:])
+        further = None if further is None or not len(further) else further.reshape(len(subjects), -1)
+        return Scores(change, subjects, examples, nearest, np.frombuffer(blobs[3], "<f8"), own, further)
 
     def _meta(self, key: str) -> Any:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))

@@ -1,0 +1,111 @@
+"""How a gallery says "unknown": its plan, and the scores of what stands in for strangers, make a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import Model
+from semelha.errors import CalibrationError
+from semelha.gallery.rescored import strangers_rescored, subjects_rescored, trials
+from semelha.gallery.scores import lot, of_strangers, of_subjects
+from semelha.index import Snapshot
+from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, full_conformal, split_conformal
+from semelha.recognition.calibrate import needed
+from semelha.store import Plan, Scores, Strangers, View
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A calibration, and the place of each subject in its scores."""
+
+    calibration: Calibration
+    place: dict[str, int]
+
+
+def rule_of(view: View, plan: Plan, scores: Scores, *, paired: bool = False) -> Rule:
+    """The rule that scores of a plan give, of this moment or an earlier one.
+
+    With `paired` the calibration knows its `neighbors`, which takes as long again. Raises `CalibrationError`.
+    """
+    scoring, scored = Scoring.named(plan.scoring), scores.nearest >= 0
+    stale = scores.change != view.change
+    if plan.kind == "strangers":
+        calibration = split_conformal(scores.ranked[scored], plan.fpir, scoring=scoring, uncertain=plan.uncertain)
+        return Rule(replace(calibration, stale=stale), {})
+    names = view.names()
+    numbers = enumerate(scores.subjects.tolist())
+    named = sorted((names[number], row) for row, number in numbers if scored[row] and number in names)
+    rows = np.array([row for _, row in named], np.int64)
+    calibration = full_conformal(
+        scores.ranked[rows],
+        plan.fpir,
+        scoring=scoring,
+        uncertain=plan.uncertain,
+        own=None if scores.own is None else scores.own[rows],
+        neighbors=_neighbors(view, scores, rows) if paired else None,
+    )
+    return Rule(replace(calibration, stale=stale), {name: place for place, (name, _) in enumerate(named)})
+
+
+def scores_of(
+    view: View,
+    index: Snapshot,
+    model: Model,
+    plan: Plan,
+    earlier: Scores | None,
+    strangers: Strangers | None = None,
+) -> Scores:
+    """Scores of a plan at the moment of a view; where only the nearest example counts, from those of an earlier one.
+
+    The strangers are those of the store, unless others are given.
+    """
+    scoring = Scoring.named(plan.scoring)
+    if plan.kind == "subjects" and scoring == NEAREST:
+        return of_subjects(view, index, model, plan, earlier)
+    if plan.kind == "subjects":
+        return subjects_rescored(view, index, model, plan)
+    given = view.strangers() if strangers is None else strangers
+    if scoring == NEAREST:
+        return of_strangers(view, index, given, earlier)
+    return strangers_rescored(view, index, model, scoring, given)
+
+
+def brought_along(view: View, scores: Scores) -> Scores:
+    """Scores of an earlier change as those of this one, where no subject or example came, went or was renamed since."""
+    same = view.reaches(scores.change) and not view.names(since=scores.change)
+    return replace(scores, change=view.change) if same and not len(view.removed_since(scores.change)) else scores
+
+
+def follows(plan: Plan) -> bool:
+    """Whether scores of the plan are brought up to each change at once."""
+    return plan.scoring == NEAREST.name
+
+
+def chosen(view: View, index: Snapshot, model: Model, plan: Plan) -> tuple[Choice, float]:
+    """The scoring that serves best, and the part of the subjects on which it was chosen.
+
+    It is chosen on half of the subjects, or on as many as the rate can spare, and on all where strangers were given.
+    Raises `CalibrationError`.
+    """
+    names = view.names()
+    lots = sorted(lot(name, plan.seed) for name in names.values())
+    spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2)))
+    part = 1.0 if plan.kind == "strangers" else lots[spare] if spare < len(lots) else 0.0
+    choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
+    if not choosers:
+        raise CalibrationError(
+            f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring on: "
+            "enroll more, give strangers, or name a scoring"
+        )
+    choice = choose(trials(view, index, model, plan.seed, choosers), plan.fpir)
+    return choice, part if plan.kind == "subjects" else 0.0
+
+
+def _neighbors(view: View, scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places, among those rows, of the subjects that are nearest to them."""
+    owner = view.subjects_of(scores.nearest[rows].tolist())
+    place = {number: i for i, number in enumerate(scores.subjects[rows].tolist())}
+    return np.array([place.get(owner.get(each, 0), -1) for each in scores.nearest[rows].tolist()], np.int64)

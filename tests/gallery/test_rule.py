@@ -1,0 +1,211 @@
+"""Rules by every scoring: those of a plain loop over the gallery, stale after a change, and soon worked out again."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.tiny_model import tiny_model
+
+from semelha.embedders import Model
+from semelha.errors import CalibrationError
+from semelha.gallery import Gallery
+from semelha.gallery.rule import Rule, rule_of
+from semelha.images import Dataset, Picture
+from semelha.recognition import NEAREST, SCORINGS, Scoring
+from semelha.recognition.choose import LEAST
+
+SUBJECTS = 24
+OTHERS = [scoring for scoring in SCORINGS if scoring != NEAREST]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return tiny_model(tmp_path_factory.mktemp("m") / "model")
+
+
+@pytest.fixture
+def gallery(model: Model, tmp_path: Path) -> Gallery:
+    made = Gallery.create(tmp_path / "gallery", model)
+    for number in range(SUBJECTS):
+        enroll(made, f"s{number}", vectors(number, 1 + number % 4))
+    return made
+
+
+def vectors(seed: int, count: int) -> np.ndarray:
+    """Examples of one thing, (count, 8) float32 of unit length."""
+    random = np.random.default_rng(seed)
+    made = random.normal(size=8) + 0.4 * random.normal(size=(count, 8))
+    return (made / np.linalg.norm(made, axis=1, keepdims=True)).astype(np.float32)
+
+
+def enroll(gallery: Gallery, name: str, rows: np.ndarray) -> None:
+    gallery.enroll_vectors(name, rows, [str(i) for i in range(len(rows))], fingerprint=gallery.model.fingerprint)
+
+
+def ranked_by_hand(gallery: Gallery, probe: np.ndarray, scoring: Scoring, without: str) -> np.ndarray:
+    with gallery._store.reading() as view:
+        others = [view.vectors_of(one.name) for one in view.subjects() if one.name != without]
+    return np.sort(scoring.pooled(gallery.model.metric, probe, [scoring.compared(one) for one in others]))
+
+
+def pictures(*seeds: int, label: str = "") -> list[Picture]:
+    """Pictures that no other test enrolls."""
+    return [
+        Picture(np.random.default_rng(900 + s).integers(0, 256, (20, 20, 3), np.uint8), label or f"x{s}", str(s))
+        for s in seeds
+    ]
+
+
+@pytest.mark.parametrize("scoring", OTHERS, ids=lambda scoring: scoring.name)
+def test_scores_and_answers_by_a_plain_loop(gallery: Gallery, scoring: Scoring) -> None:
+    calibration = gallery.calibrate(0.2, scoring=scoring, seed=3)
+    names = [one.name for one in gallery.subjects()]
+    with gallery._store.reading() as view:
+        for place, name in enumerate(names):
+            stored = view.vectors_of(name)
+            drawn = int(np.random.default_rng([3, *name.encode()]).choice(len(stored)))
+            expected = ranked_by_hand(gallery, stored[drawn], scoring, name)[: scoring.depth]
+            np.testing.assert_allclose(calibration.ranked[place], expected, rtol=1e-9, atol=1e-9)
+            rest = np.delete(stored, drawn, axis=0)
+            own = (
+                scoring.pooled(gallery.model.metric, stored[drawn], [scoring.compared(rest)]) if len(rest) else [np.inf]
+            )
+            np.testing.assert_allclose(calibration.own[place], own[0], rtol=1e-9, atol=1e-9)
+    probe = vectors(77, 1)
+    (answer,) = gallery.identify_vectors(probe, k=4)
+    expected = ranked_by_hand(gallery, probe[0], scoring, "")
+    assert [one.distance for one in answer.candidates] == pytest.approx(expected[:4].tolist(), rel=1e-9)
+    lower = (calibration.scores <= scoring(expected)).sum()
+    assert answer.p_value == pytest.approx((1 + lower) / (SUBJECTS + 1), abs=(1 + scoring.depth) / SUBJECTS)
+
+
+def test_another_scoring_is_stale_after_a_change_until_it_was_worked_out_again(gallery: Gallery) -> None:
+    scoring = Scoring("mean", "margin")
+    gallery.calibrate(0.2, scoring=scoring)
+    enroll(gallery, "late", vectors(50, 3))
+    was = gallery.identify_vectors(vectors(51, 1))[0]
+    for _ in range(200):
+        now = gallery.calibration
+        if now is not None and not now.stale:
+            break
+        time.sleep(0.05)
+    assert now is not None
+    assert not now.stale
+    assert now.n == SUBJECTS + 1
+    assert "is being worked out anew" in was.note
+    assert "is being worked out anew" not in gallery.identify_vectors(vectors(51, 1))[0].note
+    afresh = gallery.calibrate(0.2, scoring=scoring)
+    assert now.ranked.tolist() == afresh.ranked.tolist()
+    gallery.close()
+    with Gallery.open(gallery.path) as again:
+        assert again.calibration is not None
+        assert (again.calibration.stale, again.calibration.scoring) == (False, scoring)
+
+
+def test_settling_works_stale_scores_out(gallery: Gallery) -> None:
+    gallery.calibrate(0.2, scoring=Scoring("best"))
+    gallery._upkeep.soon = lambda: None  # type: ignore[method-assign]
+    gallery._memory.on_upkeep = lambda: None
+    gallery.remove("s3")
+    assert gallery.calibration is not None
+    assert gallery.calibration.stale
+    gallery.settle()
+    assert not gallery.calibration.stale
+    assert gallery.calibration.n == SUBJECTS - 1
+
+
+def test_the_nearest_example_is_never_stale(gallery: Gallery) -> None:
+    gallery.calibrate(0.2)
+    enroll(gallery, "late", vectors(50, 3))
+    assert gallery.calibration is not None
+    assert not gallery.calibration.stale
+    assert gallery.calibration.n == SUBJECTS + 1
+
+
+def test_a_hub_that_goes_leaves_what_calibrating_afresh_gives(gallery: Gallery) -> None:
+    """One subject is the nearest of all others, until it is removed."""
+    with gallery._store.reading() as view:
+        everything = view.added_since(0)[1]
+    hub = everything + 1e-3
+    enroll(gallery, "hub", (hub / np.linalg.norm(hub, axis=1, keepdims=True)).astype(np.float32))
+    before = gallery.calibrate(0.2)
+    assert (np.sort(before.scores)[:-1] < 0.01).all()
+    gallery.remove("hub")
+    after = gallery.calibration
+    assert after is not None
+    gallery.calibrate(0.2, seed=1)
+    afresh = gallery.calibrate(0.2)
+    assert after.ranked.tolist() == afresh.ranked.tolist()
+    assert after.scores.min() > 0.01
+
+
+def test_a_scoring_is_chosen_on_other_subjects_than_calibrate(model: Model, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "large", model)
+    for number in range(3 * LEAST):
+        enroll(gallery, f"s{number}", vectors(number, 3))
+    calibration = gallery.calibrate(0.2, scoring=None)
+    assert calibration.n == 3 * LEAST - 3 * LEAST // 2
+    assert calibration.scoring in SCORINGS
+    same = gallery.calibrate(0.2, scoring=calibration.scoring)
+    assert same.n == 3 * LEAST
+
+
+def test_where_the_rate_needs_all_subjects_no_scoring_can_be_chosen(gallery: Gallery) -> None:
+    with pytest.raises(CalibrationError, match="none are left to choose a scoring on"):
+        gallery.calibrate(2 / (SUBJECTS + 1), scoring=None)
+    with pytest.raises(CalibrationError, match="choosing a scoring takes 20 subjects"):
+        gallery.calibrate(0.2, scoring=None)
+    assert gallery.calibration is None
+
+
+def test_confirmed_pictures_are_strangers_to_all_but_their_own(gallery: Gallery) -> None:
+    known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
+    dataset = Dataset("confirmed", (*known, *pictures(40, label="nobody")))
+    calibration = gallery.calibrate(0.1, confirmed=dataset)
+    assert (calibration.kind, calibration.n) == ("strangers", 12)
+    embedded = gallery.model.embed(known)
+    expected = [ranked_by_hand(gallery, vector, NEAREST, f"s{i}")[0] for i, vector in enumerate(embedded)]
+    np.testing.assert_allclose(np.sort(calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
+    gallery.enroll("s3", known[3])  # no stranger to what was added
+    assert gallery.calibration is not None
+    expected = [ranked_by_hand(gallery, vector, NEAREST, f"s{i}")[0] for i, vector in enumerate(embedded)]
+    np.testing.assert_allclose(np.sort(gallery.calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
+
+
+def test_known_probes_test_the_calibration(gallery: Gallery) -> None:
+    with pytest.raises(CalibrationError, match="not calibrated"):
+        gallery.mismatch(Dataset("probes", tuple(pictures(1))))
+    gallery.calibrate(0.2)
+    found = gallery.mismatch(Dataset("probes", tuple(pictures(*range(30)))))
+    assert found.probes == 30
+    assert found.low <= found.achieved <= found.high
+    assert "probes" in found.sentence
+
+
+def test_verifying_follows_the_scoring(gallery: Gallery) -> None:
+    picture = pictures(5)[0]
+    gallery.enroll("shown", picture)
+    for scoring in SCORINGS:
+        gallery.calibrate(0.2, scoring=scoring)
+        same = gallery.verify(picture, "shown", subject=True)
+        other = gallery.verify(picture, "s6", subject=True)
+        assert same.p_value is not None
+        assert other.p_value is not None
+        assert same.p_value < other.p_value
+
+
+def test_pairs_of_subjects_widen_the_interval(gallery: Gallery) -> None:
+    calibration = gallery.calibrate(0.2)
+    assert calibration.neighbors is not None
+    with gallery._memory.now() as state:
+        assert isinstance(state.rule, Rule)
+        assert state.rule.calibration.neighbors is None
+        plan, scores = state.held.plan, state.held.scores
+        assert plan is not None
+        assert scores is not None
+        paired = rule_of(state.view, plan, scores, paired=True).calibration
+    low, high = paired.interval()
+    assert 0 <= low < 0.2 < high < 1
+    for place, neighbor in enumerate(paired.neighbors.tolist()):
+        assert neighbor != place
