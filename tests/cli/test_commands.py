@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,17 @@ def test_evaluate_has_the_names_that_the_demo_has(
     assert names | {"seconds", "raw_pixels", "untrained"} <= set(found)
     assert found["r_at_1"] == 1
     assert "<html" in report.read_text(encoding="utf-8")
+
+
+def test_an_evaluation_shows_intervals_or_that_there_is_too_little(
+    tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "100")
+    assert status == 0
+    assert re.search(r"^R@1 +1\.000 0\.\d{3}–1\.000", out, re.MULTILINE)
+    assert re.search(r"^FPIR achieved .* insufficient data", out, re.MULTILINE)
+    status, _, err = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "5")
+    assert (status, "100 or more" in err) == (2, True)
 
 
 @pytest.mark.parametrize(
