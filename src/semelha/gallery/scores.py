@@ -67,7 +67,7 @@ def of_subjects(view: View, index: Snapshot, model: Model, seed: int, earlier: S
         return replace(kept, change=view.change)
     kept = _rows(kept, ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
     kept = _moved(view, index, kept, _vectors(view, kept.examples), gone)
-    subjects, examples = _drawn(view, model, seed, touched)
+    subjects, examples = drawn(view, model, seed, touched)
     nearest, distances = _nearest_others(view, index, subjects, _vectors(view, examples))
     return Scores(
         view.change,
@@ -87,7 +87,7 @@ def of_strangers(view: View, index: Snapshot, strangers: Vectors, earlier: Score
     return Scores(view.change, nobody, np.arange(len(strangers)), *_nearest_others(view, index, nobody, strangers))
 
 
-def _drawn(view: View, model: Model, seed: int, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
+def drawn(view: View, model: Model, seed: int, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
     """Those of the subjects that the model was not trained on, and one example of each."""
     classes, hashes = set(model.card.classes), set(model.card.content_hashes)
     drawn: dict[int, int] = {}
