@@ -110,7 +110,9 @@ class Reembedding:
             if embedded:
                 vectors = self._model.embed_prepared(np.stack(prepared))
                 if not np.isfinite(vectors).all():
-                    raise GalleryError(f"{self._model.folder} gives vectors that are not finite: the gallery stays")
+                    raise GalleryError(
+                        f"{self._model.folder} gives vectors that are not finite: the gallery stays as it is"
+                    )
                 self._successor.put(embedded, vectors)
             if progress is not None:
                 progress(done, len(rows))
