@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.gallery.made import exact
-from tests.gallery.test_migration import check_of, rows
-from tests.tiny_model import tiny_model
+from tests.gallery.moved import check_of, rows
 
 from semelha.embedders import Model
 from semelha.gallery import Gallery, migrate, reembed
@@ -66,11 +65,6 @@ POINTS = {
     "before it is tidied up": ("before(migration, 'clear_gathered')", True, 5),
     "before the index is made": ("before(migration.Gallery, 'open')", True, 5),
 }
-
-
-@pytest.fixture(scope="module")
-def new(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return tiny_model(tmp_path_factory.mktemp("new") / "model", seed=1, dim=12)
 
 
 @pytest.fixture(scope="module")
