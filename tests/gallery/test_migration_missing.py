@@ -10,10 +10,13 @@ from tests.gallery.made import enroll, photo
 from tests.gallery.moved import check_of, kept, rows, vectors
 from tests.tiny_model import noise, tiny_model
 
+import semelha
 from semelha.embedders import Model
 from semelha.errors import GalleryError, UsageError
+from semelha.features import HOG
 from semelha.gallery import Gallery, migrate, moving
 from semelha.gallery.folder import DATABASE
+from semelha.images import Picture, encode
 
 
 def test_without_pictures_it_is_refused_before_anything_is_embedded(
@@ -87,6 +90,22 @@ def test_originals_are_used_rather_than_copies_also_by_who_goes_on(
     expected, of_copy = new.embed([photo(0), kept(path)[number]])
     np.testing.assert_allclose(vectors(path)[number], expected, atol=1e-6)
     assert not np.allclose(of_copy, expected, atol=1e-6), "which is another"
+
+
+@pytest.mark.filterwarnings("ignore::semelha.linear.span.RankDeficiencyWarning")
+def test_a_copy_has_nearly_the_vector_of_its_original(tmp_path: Path) -> None:
+    """Made smaller and compressed, it is nearer to it by far than to any other picture: docs/migrating.md says so."""
+    photos = [photo(number) for number in range(20)]
+    pictures = tuple(
+        Picture(pixels // (1 + turn), str(i), f"{i} {turn}") for i, pixels in enumerate(photos) for turn in (0, 1)
+    )
+    model = semelha.train(semelha.Dataset("x", pictures), out=tmp_path / "model", method="gmml", features=HOG())
+    originals, copies = (np.float64(model.embed(each)) for each in (photos, [encode(each) for each in photos]))
+    distances = model.metric.pairwise(copies, originals)
+    own = distances.diagonal().copy()
+    np.fill_diagonal(distances, np.inf)
+    assert own.min() > 0, "these copies are not without loss"
+    assert own.max() < distances.min() / 5
 
 
 def test_a_damaged_copy_is_named_and_counts_as_missing(path: Path, new: Model) -> None:
