@@ -35,7 +35,7 @@ def successor(tmp_path: Path, numbers: tuple[int, ...] = (), model: str = "new",
 
 
 def test_every_table_of_vectors_has_its_place(store: Store) -> None:
-    """Whoever adds one adds its place, or a gallery that moves is of two models. Strangers come with the calibration."""
+    """Who adds one adds its place, or a gallery that moves is of two models. Strangers go with the calibration."""
     columns = store._db.execute(
         "SELECT t.name, c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table'"
     )
