@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.tiny_model import noise
+from tests.tiny_model import noise, tiny_model
 from typer.main import get_command
 
 from semelha.cli.app import app, main
@@ -32,6 +32,7 @@ COMMANDS = [
     "explain",
     "reject",
     "calibrate",
+    "migrate",
     "index",
     "evaluate",
     "doctor",
@@ -129,6 +130,33 @@ def test_the_index_of_a_gallery(
     assert "12 vectors" in out
     assert "on the disk; recall wanted 1" in out
     assert run(capsys, "index", shop, "--recall", "1.5")[0] == 2
+
+
+def test_a_gallery_goes_on_with_another_model(
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop, new = tmp_path / "shop", tiny_model(tmp_path / "new", seed=1, dim=5)
+    assert run(capsys, "enroll", shop, "--model", tiny.folder, "--no-keep-pictures", "--from", photos)[0] == 0
+    status, out, err = run(capsys, "migrate", shop, "--model", new.folder)
+    assert (status, out) == (1, "")
+    assert "of 12 of 12 examples there is no picture to embed, those of thing 0" in err
+    (photos / "thing 0" / "0.png").rename(tmp_path / "elsewhere.png")
+    status, out, err = run(capsys, "migrate", shop, "--model", new.folder, "--pictures", photos)
+    assert status == 1
+    assert "of 1 of 12 examples" in err
+    arguments = ["migrate", shop, "--model", new.folder]
+    found = answer(capsys, *arguments, "--pictures", photos, "--drop-missing")
+    assert (found["moved"], found["examples"], found["originals"]) == (True, 11, 11)
+    assert found["left_out"] == ["thing 0/0.png of thing 0"]
+    assert answer(capsys, "identify", shop, photos / "thing 2" / "1.png")["identifications"][0]["subject"] == "thing 2"
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    assert "is of this model already: there is nothing to do" in out
+    status, out, err = run(capsys, "migrate", shop, "--model", tiny.folder, "--pictures", photos)
+    assert status == 0, err
+    assert f"is of the model {tiny.fingerprint[:12]} now, before of {new.fingerprint[:12]}: 11 examples of 4" in out
+    assert "It is not calibrated. Next: semelha calibrate" in out
+    assert run(capsys, *arguments, "--pictures", photos, "--strangers", photos)[0] == 2
 
 
 def test_enrolled_is_enrolled_also_where_the_index_cannot_be_saved(

@@ -2,5 +2,6 @@
 
 from semelha.gallery.examples import Enrollment
 from semelha.gallery.gallery import Gallery
+from semelha.gallery.migration import Migrated, migrate
 
-__all__ = ["Enrollment", "Gallery"]
+__all__ = ["Enrollment", "Gallery", "Migrated", "migrate"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Source
 from semelha.errors import CalibrationError, UsageError
-from semelha.gallery.examples import one_of_each, one_of_each_enrolled
+from semelha.gallery.examples import one_of_each_enrolled, stand_ins
 from semelha.gallery.rule import chosen, rule_of, scores_of
 from semelha.gallery.state import Memory, State
 from semelha.images import Dataset
@@ -86,12 +86,9 @@ def _given(
     seed: int,
 ) -> Strangers:
     with store.reading() as view:
-        unknown = [] if strangers is None else one_of_each(strangers, view, model, seed)
-        known, subjects = ([], []) if confirmed is None else one_of_each_enrolled(confirmed, view, model, seed)
-    whose = np.array([0] * len(unknown) + subjects, np.int64)
-    pictures = [*unknown, *known]
+        pictures, subjects = stand_ins(strangers, confirmed, view, model, seed)
     vectors: NDArray[np.float32] = model.embed(pictures) if pictures else np.empty((0, model.dim), np.float32)
-    return Strangers(whose, vectors)
+    return Strangers(np.array(subjects, np.int64), vectors)
 
 
 def _warn_of_trained(state: State, model: Model) -> None:

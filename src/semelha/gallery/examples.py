@@ -132,6 +132,15 @@ def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model,
     return list(chosen.values())
 
 
+def stand_ins(
+    strangers: Dataset | Sequence[Source] | None, confirmed: Dataset | None, view: View, model: Model, seed: int
+) -> tuple[list[Picture], list[int]]:
+    """What stands in for strangers: one picture of each stranger and of each subject, and the subject's number or 0."""
+    unknown = [] if strangers is None else one_of_each(strangers, view, model, seed)
+    known, subjects = ([], []) if confirmed is None else one_of_each_enrolled(confirmed, view, model, seed)
+    return [*unknown, *known], [0] * len(unknown) + subjects
+
+
 def one_of_each_enrolled(
     dataset: Dataset, view: View, model: Model, seed: int, *, strangers: bool = False
 ) -> tuple[list[Picture], list[int]]:

@@ -16,7 +16,7 @@ from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
 from semelha.gallery.calibrating import Wish, calibrate, mismatch_of
 from semelha.gallery.evidence import explained
 from semelha.gallery.examples import Enrollment, added, added_dataset, new_examples
-from semelha.gallery.folder import DATABASE, make_folder, read_settings
+from semelha.gallery.folder import make_folder, open_folder, read_settings
 from semelha.gallery.names import checked
 from semelha.gallery.probes import looked_at, unless_barred
 from semelha.gallery.segments import RECALL, Segments
@@ -111,14 +111,14 @@ class Gallery:
         """
         folder = Path(path)
         settings = read_settings(folder)
-        model = load_embedder(folder / "model")
-        if model.fingerprint != settings.fingerprint:
-            raise FingerprintMismatch(
-                f"{folder} holds vectors of the model {settings.fingerprint[:12]}, but has {model.fingerprint[:12]}"
-            )
+        model, store = open_folder(folder, settings)
         segments = Segments(folder, model, recall, threads, settings.recall)
-        segments.empty()
-        return cls(folder, model, Store(folder / DATABASE), keep_pictures=settings.keep_pictures, segments=segments)
+        try:
+            segments.empty()
+        except BaseException:
+            store.close()
+            raise
+        return cls(folder, model, store, keep_pictures=settings.keep_pictures, segments=segments)
 
     def __enter__(self) -> Gallery:
         return self

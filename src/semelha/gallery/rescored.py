@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.gallery.ranking import Pooled, Ranking
-from semelha.gallery.scores import drawn, vectors_of
+from semelha.gallery.scores import drawn, to_others, vectors_of
 from semelha.index import Snapshot
 from semelha.recognition import Scoring, Trials
 from semelha.recognition.scoring import POOLINGS, Pooling
@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 def subjects_rescored(view: View, index: Snapshot, model: Model, plan: Plan) -> Scores:
     """Scores of the subjects, each in turn the stranger."""
     scoring, names = Scoring.named(plan.scoring), view.names()
-    subjects, examples, own = drawn(view, model, plan, names)
+    subjects, examples = drawn(view, model, plan, names)
+    own = to_others(view, model.metric, scoring, subjects, examples)
     pooled = Pooled(view, index, model.metric, scoring)
     without = [names[number] for number in subjects.tolist()]
     rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without))

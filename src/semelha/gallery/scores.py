@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.index import LinearIndex, Snapshot
+from semelha.metrics import Metric
 from semelha.recognition import Scoring
 from semelha.store import Plan, Scores, Strangers, View
 
@@ -53,7 +54,8 @@ def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: 
     alive = np.isin(kept.subjects, list(view.names()))  # of a subject that was merged no example needs to be gone
     kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
     kept = _moved(view, index, kept, vectors_of(view, kept.examples), gone)
-    subjects, examples, own = drawn(view, model, plan, touched)
+    subjects, examples = drawn(view, model, plan, touched)
+    own = to_others(view, model.metric, Scoring.named(plan.scoring), subjects, examples)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
     return Scores(
         view.change,
@@ -70,9 +72,8 @@ def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Sco
     if earlier is not None and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
         moved = _moved(view, index, earlier, strangers.vectors, gone)
-        own = np.isin(
-            strangers.subjects, list(view.names(since=earlier.change))
-        )  # has new examples: no strangers to it
+        touched = list(view.names(since=earlier.change))
+        own = np.isin(strangers.subjects, touched)  # they are no strangers to what was added
         again = _nearest_others(view, index, strangers.subjects[own], strangers.vectors[own])
         moved.nearest[own], moved.distances[own] = again
         return replace(moved, change=view.change, subjects=strangers.subjects)
@@ -80,40 +81,40 @@ def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Sco
     return Scores(view.change, strangers.subjects, np.arange(len(nearest)), nearest, distances)
 
 
-def drawn(
-    view: View, model: Model, plan: Plan, subjects: dict[int, str]
-) -> tuple[Numbers, Numbers, NDArray[np.float64]]:
-    """Which of the subjects stand in for strangers, one example of each, and its distance to the others.
+def drawn(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
+    """Which of the subjects stand in for strangers, and one example of each.
 
     Those do that neither the model was trained on nor the scoring was chosen on.
     """
     classes, hashes = set(model.card.classes), set(model.card.content_hashes)
-    scoring = Scoring.named(plan.scoring)
-    numbers, chosen, own = [], [], []
+    chosen: dict[int, int] = {}
     for number, name in subjects.items():
         examples = view.examples_of(number)
         strange = name not in classes and hashes.isdisjoint(content for _, content in examples)
         if examples and strange and lot(name, plan.seed) >= plan.choosers:
             chance = np.random.default_rng([plan.seed, *name.encode()])
-            example = int(chance.choice([example for example, _ in examples]))
-            numbers.append(number)
-            chosen.append(example)
-            own.append(_to_others(view, model, scoring, example, [one for one, _ in examples if one != example]))
-    return np.array(numbers, np.int64), np.array(chosen, np.int64), np.array(own, np.float64)
+            chosen[number] = int(chance.choice([example for example, _ in examples]))
+    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+
+
+def to_others(
+    view: View, metric: Metric, scoring: Scoring, subjects: Numbers, examples: Numbers
+) -> NDArray[np.float64]:
+    """Distance of an example of each subject to the subject's others; infinite where it has none."""
+    distances = np.full(len(subjects), np.inf)
+    for row, (subject, example) in enumerate(zip(subjects.tolist(), examples.tolist(), strict=True)):
+        others = [one for one, _ in view.examples_of(subject) if one != example]
+        if others:
+            vectors = view.vectors([example, *others])
+            compared = scoring.compared(np.stack([vectors[other] for other in others]))
+            distances[row] = scoring.pooled(metric, vectors[example], [compared])[0]
+    return distances
 
 
 def lot(name: str, seed: int) -> float:
     """Of a subject, by chance and yet always the same: from 0 to 1."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
-
-
-def _to_others(view: View, model: Model, scoring: Scoring, example: int, others: list[int]) -> float:
-    if not others:
-        return np.inf
-    vectors = view.vectors([example, *others])
-    compared = scoring.compared(np.stack([vectors[other] for other in others]))
-    return float(scoring.pooled(model.metric, vectors[example], [compared])[0])
 
 
 def _moved(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:

@@ -6,7 +6,7 @@ import logging
 import threading
 from dataclasses import replace
 
-from semelha.errors import GalleryError, IndexFileError
+from semelha.errors import GalleryError, GalleryMoved, IndexFileError
 from semelha.gallery.segments import Segments
 from semelha.gallery.state import Memory
 from semelha.index.segmented import Stopped
@@ -85,7 +85,7 @@ class Upkeep:
                         self._round()
                 if not ours:
                     self._stop.wait(PATIENCE)
-        except Stopped:
+        except (Stopped, GalleryMoved):  # of the latter whoever asks next is told
             pass
         except (IndexFileError, GalleryError) as error:
             logger.warning("the index is not saved, and the gallery goes on with what is in memory: %s", error)
@@ -109,6 +109,8 @@ class Upkeep:
         Saved after each merge, not after the last, for who writes without a pause leaves none; and before, for a merge
         takes long, and who is killed in it would find as much to merge again, and more, at every start.
         """
+        with self._store.reading():  # raises where the index is of a model that the gallery has no more
+            pass
         self._take_over()
         self._save()
         self._memory.recalibrate()
@@ -134,7 +136,8 @@ class Upkeep:
     def _rebuild(self) -> None:
         with self._store.reading() as view:
             followed = self._segments.read(view)
-            followed = replace(followed, generation=self._segments.generation() or 0, refused=self._segments.exist)
+            refused = self._segments.exist or view.trimmed > 0  # as where it is opened: else it warns every time
+            followed = replace(followed, generation=self._segments.generation() or 0, refused=refused)
         if not followed.index.snapshot().small:
             followed.index.merge(whole=True, hurry=True)
         self._memory.adopt(followed)

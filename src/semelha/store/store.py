@@ -10,7 +10,7 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -18,10 +18,11 @@ from pathlib import Path
 
 from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.store import merges, rejections
-from semelha.store.connection import TIMEOUT, connect, saying
+from semelha.store.connection import TIMEOUT, check_model, connect, model_of, saying
 from semelha.store.readers import Readers
 from semelha.store.records import NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
+from semelha.store.successor import Successor, replace_strangers, take_over
 from semelha.store.view import View
 
 logger = logging.getLogger(__name__)
@@ -40,14 +41,23 @@ class Store:
     ----------
     path : Path
         Made where it is missing, brought to this version where it is older.
+    model : str
+        Fingerprint of the model whose vectors it holds, for a database that does not say yet.
+
+    Attributes
+    ----------
+    model : str
+        That of its vectors when it was opened; "" where nobody ever said.
 
     Raises
     ------
     GalleryError
         Of every call: the file cannot be read or written, is damaged, or there is no room.
+    GalleryMoved
+        Of every call from when the vectors are of another model than when it was opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model: str = "") -> None:
         self.path = path
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
@@ -60,10 +70,13 @@ class Store:
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA foreign_keys = ON")
                 migrate(self._db)
+                if model and not model_of(self._db):
+                    self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
+                self.model = model_of(self._db)
         except BaseException:
             self._db.close()
             raise
-        self._readers = Readers(path)
+        self._readers = Readers(path, self.model)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -157,12 +170,7 @@ class Store:
         with self._changing() as change:
             wish = json.dumps(asdict(replace(plan, change=change)))
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (wish,))
-            self._db.execute("DELETE FROM strangers")
-            self._db.execute("DELETE FROM moved_strangers")
-            if strangers is not None:
-                pairs = zip(strangers.vectors, strangers.subjects.tolist(), strict=True)
-                rows = [(vector.astype("<f4").tobytes(), subject) for vector, subject in pairs]
-                self._db.executemany("INSERT INTO strangers (vector, subject) VALUES (?, ?)", rows)
+            replace_strangers(self._db, strangers)
             self._replace_scores(scores)
 
     def keep_scores(self, plan: Plan, scores: Scores) -> None:
@@ -182,6 +190,30 @@ class Store:
             self._db.execute(
                 "UPDATE meta SET value = ? WHERE key = 'trimmed' AND CAST(value AS INTEGER) < ?", (str(change), change)
             )
+
+    def move(
+        self,
+        successor: Successor,
+        complete: Callable[[View], Mapping[str, Sequence[int]]],
+        strangers: Strangers | None,
+    ) -> None:
+        """Let the vectors of another model take the place of all there are: one change, after which this raises.
+
+        The wish of the calibration stays, and its scores go; one with strangers goes where they are not given anew.
+
+        Parameters
+        ----------
+        successor : Successor
+        complete : callable
+            Called while nobody else can write, with a view of what there is: makes the successor complete, and gives
+            the numbers of what is to be left out of each place, by its name.
+        strangers : Strangers, optional
+            By the other model, for those of a calibration with strangers.
+        """
+        with self._changing() as change:
+            with self.reading() as view:
+                left_out = complete(view)
+            take_over(self._db, successor, left_out, strangers, change)
 
     def _replace_scores(self, scores: Scores) -> None:
         numbers = (scores.subjects, scores.examples, scores.nearest)
@@ -212,6 +244,7 @@ class Store:
         with self._lock, saying(self.path, "written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                check_model(self._db, self.model, self.path)
                 yield
                 self._db.execute("COMMIT")
             except BaseException:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.store import rejections
-from semelha.store.connection import saying
+from semelha.store.connection import check_model, saying
 from semelha.store.merges import LISTED, listed
+from semelha.store.places import Kept, Place
 from semelha.store.records import Merge, Plan, Rejection, Scores, Strangers, Subject
 
 ROWS = 4096  # that are Python objects at a time
@@ -31,16 +32,18 @@ class View:
 
     change: int
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, model: str) -> None:
         self._db = connection
         self._path = path
+        self._model = model
         self.renew()
 
     def renew(self) -> None:
-        """Look at the present moment from now on."""
+        """Look at the present moment from now on. Raises `GalleryMoved`."""
         self.end()
         with saying(self._path, "read"):
             self._db.execute("BEGIN")
+            check_model(self._db, self._model, self._path)
         self.change = int(self._meta("change"))
 
     def end(self) -> None:
@@ -153,6 +156,16 @@ class View:
         """The file kept of an example."""
         rows = self._rows("SELECT data FROM pictures WHERE example_id = ?", (example,))
         return rows[0][0] if rows else None
+
+    # What another model would make vectors of.
+
+    def hashes(self, place: Place) -> dict[int, str]:
+        """Content hash of every picture of a place, by its number there."""
+        return dict(self._rows(place.hashes))
+
+    def kept(self, place: Place, numbers: Iterable[int]) -> list[Kept]:
+        """What is there to embed those of a place anew that are still there."""
+        return [Kept(*row) for row in self._among(place.rows, numbers)]
 
     # What changed.
 
