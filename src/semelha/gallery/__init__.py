@@ -1,6 +1,8 @@
 """The one public object that composes embedder, store, index and recognition."""
 
+from semelha.gallery.care import Check, Finding
+from semelha.gallery.clusters import Cluster, Clustering
 from semelha.gallery.examples import Enrollment
 from semelha.gallery.gallery import Gallery
 
-__all__ = ["Enrollment", "Gallery"]
+__all__ = ["Check", "Cluster", "Clustering", "Enrollment", "Finding", "Gallery"]

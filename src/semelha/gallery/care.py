@@ -140,9 +140,7 @@ class Looked:
         enrolled = Enrolled(vectors, subjects.astype(np.int64), neighbors, distances, state.index.space.metric)
         return cls(enrolled, ids, tuple(names[number] for number in numbers.tolist()), state)
 
-    def mislabels(
-        self, chance: NDArray[np.float64], others: NDArray[np.int64], least: float
-    ) -> Iterator[Finding]:
+    def mislabels(self, chance: NDArray[np.float64], others: NDArray[np.int64], least: float) -> Iterator[Finding]:
         enrolled = self.enrolled
         _, far = enrolled.nearest_other
         order = np.argsort(-chance, kind="stable")
@@ -227,7 +225,7 @@ def neighbors_of(
         found = index.search(vectors[part], k + 1)
         others = found.ids != ids[part, None]
         others[others.all(axis=1), -1] = False  # there are more than k as near as itself
-        kept = found.ids[others].reshape(-1, k)
+        kept = found.ids[others].reshape(-1 if k else len(others), k)
         rows[part] = np.where(kept >= 0, np.searchsorted(ids, kept), -1)
-        distances[part] = found.distances[others].reshape(-1, k)
+        distances[part] = found.distances[others].reshape(kept.shape)
     return rows, distances

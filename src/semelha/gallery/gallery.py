@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import FingerprintMismatch, SubjectNotFound, UsageError
+from semelha.gallery.care import Check, check
+from semelha.gallery.clusters import Clustering, embedded, grouped
 from semelha.gallery.examples import Enrollment, new_examples, one_of_each
 from semelha.gallery.folder import DATABASE, make_folder, read_settings
 from semelha.gallery.names import checked
@@ -331,6 +333,23 @@ class Gallery:
         """The rule in force; None where none was asked for, or too few subjects are left for its rate."""
         with self._memory.now() as state:
             return state.rule.calibration if state.rule else None
+
+    def check(self, *, least: float = 0.5, seed: int = 0) -> Check:
+        """Look for wrong labels, near-duplicates, outliers, and subjects that are one or two; those of a score `least`.
+
+        See docs/care.md for what the scores are. `seed` is that of the draws.
+        """
+        with self._memory.now(ruled=False) as state:
+            return check(state, least=least, seed=seed)
+
+    def cluster(self, pictures: Sequence[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
+        """Tell apart the pictures that the gallery knows, and group the others into subjects that are proposed.
+
+        How near is near enough is learned from what is enrolled: `UsageError` where no subject has two examples.
+        """
+        unknown = embedded(pictures, self.model, progress)
+        with self._memory.now() as state:
+            return grouped(state, self.model, unknown, seed)
 
     def settle(self, *, rebuild: bool = False) -> None:
         """Bring the index up to date on the disk, and wait until it is: then the gallery opens at once.

@@ -47,7 +47,10 @@ class Merges:
 
 
 def average_linkage(
-    vectors: NDArray[np.floating], neighbors: NDArray[np.int64], distances: NDArray[np.float64], metric: Metric,
+    vectors: NDArray[np.floating],
+    neighbors: NDArray[np.int64],
+    distances: NDArray[np.float64],
+    metric: Metric,
     threshold: float,
 ) -> Merges:
     """Merge while the mean distance of two groups is at most the threshold.

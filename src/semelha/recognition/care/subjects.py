@@ -64,7 +64,7 @@ def _candidates(enrolled: Enrolled) -> Rows:
 def two_under_one_name(enrolled: Enrolled, seed: int) -> Found:
     """How likely a subject is two: it has two groups of two examples or more, far apart.
 
-    What is looked at is the mean distance between its groups, by the mean distance within them. What two subjects under one
+    What is looked at is the mean distance between its groups, by that within them. What two subjects under one
     name look like is seen where half of one and half of another, drawn by chance, are taken as one.
     """
     random = np.random.default_rng(seed)
