@@ -1,4 +1,4 @@
-"""Pictures of nobody knows what: those that the gallery knows are told apart, the others put in groups as new subjects."""
+"""Pictures of nobody knows what: what the gallery knows is told apart, the rest is put into groups as new subjects."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from semelha.gallery.state import State
 from semelha.images import Picture, Skipped, read_all
 from semelha.index import AutoIndex
 from semelha.recognition import decide
-from semelha.recognition.care import average_linkage, best_height
+from semelha.recognition.care import average_linkage, parting_distance
 from semelha.store import View
 
 logger = logging.getLogger(__name__)
 
 NEIGHBORS = 32
 BATCH = 256  # pictures that are decoded before they are embedded
-MOST = 4000  # enrolled examples that the threshold is learned from
-OF_ONE = 64  # of one subject
+SUBJECTS = 400  # that the threshold is learned from
+OF_ONE = 32  # examples of one of them
 SPREAD = 64  # pictures of a group whose mean distance is told
 BLOCK = 4096  # pictures whose subjects are looked up at a time
 PAIRS = 1 << 20  # distances in memory at a time
@@ -141,7 +141,7 @@ def _picture(source: Source, place: int) -> Picture | Skipped:
 
 def grouped(state: State, model: Model, unknown: Unknown, seed: int) -> Clustering:
     """Group pictures at one moment of a gallery: see `Gallery.cluster`."""
-    threshold, note = threshold_of(state.view, model, seed)
+    threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _known(state, unknown.vectors, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
     labels = _groups(unknown.vectors[new], model, threshold)
@@ -160,66 +160,56 @@ def grouped(state: State, model: Model, unknown: Unknown, seed: int) -> Clusteri
     return Clustering(clusters, unknown.names, unknown.skipped, threshold, note)
 
 
-def threshold_of(view: View, model: Model, seed: int) -> tuple[float, str]:
-    """The mean distance up to which groups of what is enrolled agree best with its subjects, and what it rests on.
+def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[float, str]:
+    """The mean distance up to which groups of so many pictures are made one, and what it rests on.
 
-    Examples of subjects that the model was not trained on, if there are such, are grouped as unknown pictures will be.
+    It is that of examples of subjects that the model was not trained on, if two of them have two; else of all.
 
     Raises
     ------
     UsageError
-        No subject has two examples, or those that have are not nearer to each other than to others.
+        No subject has two examples, or there is one subject, or the examples of one are not nearer to each other.
     """
-    several, strange = _several(view, model)
-    if not several:
-        raise UsageError(
-            "no subject of the gallery has two examples, so nothing tells how far apart pictures of one thing are: "
-            "enroll a second picture of some"
-        )
+    of_subjects, strange = _examples(view, model)
+    per_subject = np.mean([len(examples) for examples in of_subjects]) if of_subjects else 1.0
     random = np.random.default_rng(seed)
-    ids: list[int] = []
-    subjects: list[int] = []
-    for number in random.permutation(len(several)).tolist():
-        if len(ids) >= MOST:
-            break
-        chosen = random.permutation(several[number])[:OF_ONE].tolist()
-        ids += chosen
-        subjects += [number] * len(chosen)
-    found = view.vectors(ids)
-    height = _learned(np.stack([found[one] for one in ids]), np.array(subjects, np.int64), model)
-    if height is None:
+    drawn = [random.permutation(one)[:OF_ONE] for one in of_subjects]
+    drawn = [drawn[place] for place in random.permutation(len(drawn))[:SUBJECTS].tolist()]
+    if len(drawn) < 2 or max(len(one) for one in drawn) < 2:
         raise UsageError(
-            "the examples of the gallery's subjects are not nearer to each other than to those of others, so nothing "
-            "tells how far apart pictures of one thing are: the model does not tell them apart"
+            "the gallery has no two subjects of which one has two examples, so nothing tells how far apart pictures of "
+            "one thing are: enroll a second picture of some"
         )
-    note = (
-        f"{len(ids)} enrolled examples, in groups, agree best with their subjects up to a mean distance of {height:.3g}"
-    )
+    found = view.vectors([int(one) for each in drawn for one in each])
+    vectors = np.stack([found[int(one)] for each in drawn for one in each])
+    subjects = np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
+    others = max(1.0, pictures / per_subject - 1)
+    threshold = parting_distance(vectors, subjects, model.metric, others, seed=seed)
+    if threshold is None:
+        raise UsageError(
+            "examples of one subject of the gallery are no nearer to each other than to those of others, so nothing tells "
+            "how far apart pictures of one thing are: the model does not tell these subjects apart"
+        )
+    note = f"groups up to a mean distance of {threshold:.3g} are one, learned from {len(drawn)} enrolled subjects"
     if not strange:
         logger.warning("%s", TRAINED_ON)
         note += f"; {TRAINED_ON}"
-    return height, note
+    return threshold, note
 
 
-def _several(view: View, model: Model) -> tuple[list[list[int]], bool]:
-    """Examples of each subject that has two, and whether they are those that the model was not trained on."""
+def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
+    """Examples of each subject, those with two or more first, and whether the model was not trained on them."""
     trained, hashes = set(model.card.classes), set(model.card.content_hashes)
     every, strange = [], []
     for number, name in sorted(view.names().items()):
         examples = view.examples_of(number)
-        if len(examples) >= 2:
-            every.append([example for example, _ in examples])
-            if name not in trained and hashes.isdisjoint(content for _, content in examples):
-                strange.append(every[-1])
-    return (strange, True) if strange else (every, False)
-
-
-def _learned(vectors: NDArray[np.float32], subjects: NDArray[np.int64], model: Model) -> float | None:
-    """The height up to which groups of known vectors agree best with their subjects."""
-    neighbors, distances = _neighbors(vectors, model)
-    within = [_mean_distance(vectors[subjects == each], model) for each in np.unique(subjects)]
-    highest = max(distance for distance in within if distance is not None)
-    return best_height(average_linkage(vectors, neighbors, distances, model.metric, highest), subjects)
+        every.append([example for example, _ in examples])
+        if name not in trained and hashes.isdisjoint(content for _, content in examples):
+            strange.append(every[-1])
+    enough = sum(len(one) >= 2 for one in strange) >= 2
+    chosen = strange if enough else every
+    several = [one for one in chosen if len(one) >= 2]
+    return (several if len(several) >= 2 else chosen), enough or len(strange) == len(every)
 
 
 def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:

@@ -1,7 +1,7 @@
 """What may be wrong with what is enrolled, and groups of what is not: functions of neighbors, distances and labels."""
 
 from semelha.recognition.care.enrolled import Enrolled
-from semelha.recognition.care.heights import best_height
+from semelha.recognition.care.heights import parting_distance
 from semelha.recognition.care.labels import wrong_labels
 from semelha.recognition.care.linkage import Merges, average_linkage
 from semelha.recognition.care.pairs import near_duplicates, outliers
@@ -11,7 +11,7 @@ __all__ = [
     "Enrolled",
     "Merges",
     "average_linkage",
-    "best_height",
+    "parting_distance",
     "near_duplicates",
     "outliers",
     "two_under_one_name",

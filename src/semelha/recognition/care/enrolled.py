@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.metrics import Metric
 
-FEW = 3  # nearest examples of a subject whose mean is the distance to it
+FEW = 2  # nearest examples of a subject whose mean is the distance to it
 BLOCK = 1 << 20  # distances in memory at a time
 
 Rows = NDArray[np.int64]

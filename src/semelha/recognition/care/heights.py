@@ -1,47 +1,90 @@
-"""Up to which mean distance groups are merged: what would have been right for subjects that are known."""
+"""How far apart groups of one subject are, and groups of two: from subjects that are known."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.recognition.care.linkage import Merges
+from semelha.metrics import Metric
+
+GROUP = 4  # examples of a group, at most
+REPEATS = 4  # times that groups are drawn
+SUBJECTS = 400  # that are drawn from
 
 
-def best_height(merges: Merges, subjects: NDArray[np.int64]) -> float | None:
-    """The height up to which merges of known rows agree best with their subjects.
+def parting_distance(
+    vectors: NDArray[np.float32], subjects: NDArray[np.int64], metric: Metric, others: float, *, seed: int
+) -> float | None:
+    """The mean distance up to which two groups are rather of one subject.
 
-    Agreement is F₁ over pairs: 2 TP / (2 TP + FP + FN), where a pair of rows of one subject in one group is a true
-    positive.
+    Small groups are drawn from the subjects, two from each that has as many examples. Up to a distance t a part S(t) of
+    the two groups of one subject are made one, and a part D(t) of the groups of two subjects. Where each group meets one
+    other group of its subject and so many of other subjects, F₁ is 2 S / (1 + S + others · D), and t is where it is
+    largest: the more there is to be mistaken for, the nearer two groups must be.
 
     Parameters
     ----------
-    merges : Merges
-        Of all rows, to a height well above that which is looked for.
-    subjects : (rows,) int64
+    vectors : (n, d) float32
+    subjects : (n,) int64
+        Number of the subject of each.
+    metric : Metric
+    others : float
+        How many other subjects there are to be mistaken for.
+    seed : int
+        Of the draws.
 
     Returns
     -------
     float or None
-        In the middle between the last merge that is to be done and the first that is not; None where no two rows are of
-        one subject, or none of these were merged.
+        In the middle between two distances that were found; None where no subject has two examples, there is one
+        subject, or groups of one are no nearer than groups of two.
     """
-    sizes = np.bincount(subjects)
-    wanted = int((sizes * (sizes - 1) // 2).sum())
-    right, made = _counted(merges, subjects)
-    if not wanted or not right.any():
+    random = np.random.default_rng(seed)
+    order = np.argsort(subjects, kind="stable")
+    rows_of = np.split(order, np.flatnonzero(np.diff(subjects[order])) + 1)
+    rows_of = [rows_of[place] for place in random.permutation(len(rows_of))[:SUBJECTS].tolist()]
+    same, different = [], []
+    for _ in range(REPEATS):
+        firsts, seconds = zip(*(_two_groups(random.permutation(rows)) for rows in rows_of), strict=True)
+        table = _means(vectors, firsts, firsts, metric)
+        different.append(table[np.triu_indices(len(firsts), 1)])
+        pairs = [(a, b) for a, b in zip(firsts, seconds, strict=True) if len(b)]
+        same += [float(_means(vectors, [a], [b], metric)[0, 0]) for a, b in pairs]
+    return _best(np.sort(same), np.sort(np.concatenate(different)), others)
+
+
+def _two_groups(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two groups of one size; of a single row one group, and none."""
+    size = min(GROUP, max(1, len(rows) // 2))
+    return rows[:size], rows[size : 2 * size]
+
+
+def _means(
+    vectors: NDArray[np.float32],
+    groups: list[NDArray[np.int64]] | tuple[NDArray[np.int64], ...],
+    others: list[NDArray[np.int64]] | tuple[NDArray[np.int64], ...],
+    metric: Metric,
+) -> NDArray[np.float64]:
+    """The mean distance of each group to each of others, in both directions: (groups, others)."""
+    q, s = (vectors[np.concatenate(each)].astype(np.float64) for each in (groups, others))
+    table = metric.pairwise(q, s, check=False)
+    if not metric.symmetric:
+        table = (table + metric.pairwise(s, q, check=False).T) / 2
+    for axis, each in enumerate((groups, others)):
+        sizes = np.array([len(group) for group in each])
+        starts = np.cumsum(sizes) - sizes
+        table = np.add.reduceat(table, starts, axis=axis) / (sizes[:, None] if axis == 0 else sizes)
+    means: NDArray[np.float64] = table
+    return means
+
+
+def _best(same: NDArray[np.float64], different: NDArray[np.float64], others: float) -> float | None:
+    if not len(same) or not len(different):
         return None
-    best = int((2 * right / (made + wanted)).argmax())
-    return float(merges.heights[best : best + 2].mean())
-
-
-def _counted(merges: Merges, subjects: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs of one subject in one group, and pairs in one group, after each merge: (merges,) twice."""
-    groups: dict[int, dict[int, int]] = {row: {subject: 1} for row, subject in enumerate(subjects.tolist())}
-    right, made = [], []
-    for new, (a, b) in enumerate(merges.pairs.tolist(), start=merges.rows):
-        of_a, of_b = groups.pop(a), groups.pop(b)
-        made.append(sum(of_a.values()) * sum(of_b.values()))
-        right.append(sum(count * of_b.get(subject, 0) for subject, count in of_a.items()))
-        groups[new] = {subject: of_a.get(subject, 0) + of_b.get(subject, 0) for subject in {**of_a, **of_b}}
-    return np.cumsum(right, dtype=np.int64), np.cumsum(made, dtype=np.int64)
+    levels = np.unique(np.concatenate([same, different]))
+    of_same = np.searchsorted(same, levels, side="right") / len(same)
+    of_different = np.searchsorted(different, levels, side="right") / len(different)
+    if not (of_same > of_different).any():
+        return None
+    best = int((2 * of_same / (1 + of_same + others * of_different)).argmax())
+    return float(levels[best : best + 2].mean())
