@@ -29,6 +29,8 @@ COMMANDS = [
     "identify",
     "verify",
     "calibrate",
+    "check",
+    "cluster",
     "index",
     "evaluate",
     "doctor",

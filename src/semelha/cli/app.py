@@ -12,7 +12,7 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import demo, derived, doctor, galleries, indexes, models, training
+from semelha.cli import care, demo, derived, doctor, galleries, indexes, models, training
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -33,6 +33,8 @@ app.command("identify")(galleries.identify)
 app.command("verify")(galleries.verify)
 app.add_typer(galleries.subjects, name="subjects")
 app.command("calibrate")(galleries.calibrate)
+app.command("check")(care.check)
+app.command("cluster")(care.cluster)
 app.command("index")(indexes.index)
 app.command("evaluate")(models.evaluate)
 app.command("doctor")(doctor.doctor)

@@ -4,5 +4,6 @@ from semelha.gallery.care import Check, Finding
 from semelha.gallery.clusters import Cluster, Clustering
 from semelha.gallery.examples import Enrollment
 from semelha.gallery.gallery import Gallery
+from semelha.gallery.proposal import write_folders
 
-__all__ = ["Check", "Cluster", "Clustering", "Enrollment", "Finding", "Gallery"]
+__all__ = ["Check", "Cluster", "Clustering", "Enrollment", "Finding", "Gallery", "write_folders"]

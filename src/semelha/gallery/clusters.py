@@ -171,7 +171,7 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
         No subject has two examples, or there is one subject, or the examples of one are not nearer to each other.
     """
     of_subjects, strange = _examples(view, model)
-    per_subject = np.mean([len(examples) for examples in of_subjects]) if of_subjects else 1.0
+    per_subject = sum(len(one) for one in of_subjects) / max(1, len(of_subjects))
     random = np.random.default_rng(seed)
     drawn = [random.permutation(one)[:OF_ONE] for one in of_subjects]
     drawn = [drawn[place] for place in random.permutation(len(drawn))[:SUBJECTS].tolist()]
@@ -183,12 +183,12 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
     found = view.vectors([int(one) for each in drawn for one in each])
     vectors = np.stack([found[int(one)] for each in drawn for one in each])
     subjects = np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
-    others = max(1.0, pictures / per_subject - 1)
+    others = max(1.0, pictures / max(1.0, per_subject) - 1)
     threshold = parting_distance(vectors, subjects, model.metric, others, seed=seed)
     if threshold is None:
         raise UsageError(
-            "examples of one subject of the gallery are no nearer to each other than to those of others, so nothing tells "
-            "how far apart pictures of one thing are: the model does not tell these subjects apart"
+            "examples of one subject of the gallery are no nearer to each other than to those of others, so nothing "
+            "tells how far apart pictures of one thing are: the model does not tell these subjects apart"
         )
     note = f"groups up to a mean distance of {threshold:.3g} are one, learned from {len(drawn)} enrolled subjects"
     if not strange:

@@ -18,9 +18,9 @@ def parting_distance(
     """The mean distance up to which two groups are rather of one subject.
 
     Small groups are drawn from the subjects, two from each that has as many examples. Up to a distance t a part S(t) of
-    the two groups of one subject are made one, and a part D(t) of the groups of two subjects. Where each group meets one
-    other group of its subject and so many of other subjects, F₁ is 2 S / (1 + S + others · D), and t is where it is
-    largest: the more there is to be mistaken for, the nearer two groups must be.
+    the two groups of one subject are made one, and a part D(t) of the groups of two subjects. Where each group meets
+    one other group of its subject and so many of other subjects, F₁ is 2 S / (1 + S + others · D), and t is where it
+    is largest: the more there is to be mistaken for, the nearer two groups must be.
 
     Parameters
     ----------
