@@ -2,9 +2,9 @@
 
     python benchmarks/care.py DATA [--only labels clusters time] [--seeds 0 1 2] [--model build/omniglot/default-0]
 
-DATA holds `omniglot/open`. The model is learned from twenty alphabets, as in `omniglot.py`, and the other ten are looked
-at, which no setting was chosen on. `labels`: 2% of the examples get the name of another character, drawn by chance.
-`clusters`: five of the ten alphabets are enrolled, and the pictures of the other five are put into groups; beside it
+DATA holds `omniglot/open`. The model is learned from twenty alphabets, as in `omniglot.py`, and the other ten are
+looked at, which no setting was chosen on. `labels`: 2% of the examples get the name of another character, drawn by
+chance. `clusters`: five of the ten alphabets are enrolled, and the pictures of the other five are put into groups; beside it
 DBSCAN and average linkage with all distances, each with the setting that turned out best, which nobody has in use.
 `time`: 100,000 vectors of 128 numbers, of 5,000 subjects.
 """
@@ -76,8 +76,8 @@ def labels(model: semelha.Model, vectors: Vectors, names: Labels, seeds: Sequenc
         "others flagged",
     ]
     return (
-        f"{PART:.0%} of the labels of {len(set(names)):,} characters are wrong on purpose; means of {len(seeds)} draws. "
-        "Others flagged: of the examples whose label is right, the part at the default score.\n\n"
+        f"{PART:.0%} of the labels of {len(set(names)):,} characters are wrong on purpose; means of {len(seeds)} "
+        "draws. Others flagged: of the examples whose label is right, the part at the default score.\n\n"
         + table(columns, rows)
     )
 
@@ -172,7 +172,7 @@ def f1(groups: NDArray[np.int64], names: Labels) -> float:
 
 
 def timed(n: int = 100_000, dim: int = 128, per_subject: int = 20) -> str:
-    """Vectors of classes that overlap: each in a gallery, looked over; and again as unknown ones, beside a small one."""
+    """Vectors of classes that overlap: in a gallery that is looked over, and as unknown ones beside a small gallery."""
     random = np.random.default_rng(0)
     of = np.arange(n) // per_subject
     middles = random.normal(size=(of[-1] + 1, dim))

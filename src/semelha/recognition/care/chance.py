@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-QUANTILES = np.arange(0.1, 0.95, 0.1)
+QUANTILES = np.arange(0.1, 0.55, 0.1)  # above which enough of the made are for a count
 
 
 def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -28,8 +28,8 @@ def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) ->
     -------
     (n,) float64
         Within 0 and 1, never falling where the statistic rises. f₁ / f comes from an isotonic regression that tells
-        made from observed; π from how many are observed above each tenth of the made (Storey 2002), one more counted
-        so that few values do not prove that there are no faults.
+        made from observed; π from how many are observed above some quantiles of the made (after Storey 2002), one more
+        counted so that few values do not prove that there are no faults.
     """
     if not len(observed) or not len(made):
         return np.zeros(len(observed))
@@ -45,7 +45,7 @@ def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) ->
 
 
 def part_of_faults(observed: NDArray[np.float64], made: NDArray[np.float64]) -> float:
-    """π: the part of what is observed that cannot but be faults, for there are no more above any tenth of the made."""
+    """π: the part of what is observed that cannot but be faults, for there are no more above any of some quantiles of the made."""
     levels = np.quantile(made, QUANTILES)
     above = len(observed) - np.searchsorted(np.sort(observed), levels)
     return float(np.minimum(1.0, (above + 1) / (len(observed) * (1 - QUANTILES))).min())

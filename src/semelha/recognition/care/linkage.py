@@ -103,8 +103,9 @@ class _Work:
         """The distances of all pairs that are known, in both directions."""
         for a, known in self.near.items():
             later = [b for b in known if b > a]
-            for b, mean in zip(later, self.means(a, later), strict=True):
-                known[b] = self.near[b][a] = mean
+            self._complete(known, a, later)
+            for b in later:
+                self.near[b][a] = known[b]
 
     def run(self, threshold: float) -> Merges:
         waiting = [(mean, a, b) for a, known in self.near.items() for b, mean in known.items() if a < b]

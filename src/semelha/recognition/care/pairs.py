@@ -40,7 +40,8 @@ def _usual(enrolled: Enrolled) -> float:
     found = enrolled.nearest_own
     found = found[np.isfinite(found)]
     if not len(found):
-        found = enrolled.distances[:, 0][np.isfinite(enrolled.distances[:, 0])]
+        found = enrolled.distances[:, :1]
+        found = found[np.isfinite(found)]
     return float(np.median(found)) if len(found) else 0.0
 
 
