@@ -4,8 +4,9 @@
 
 DATA holds `omniglot/open`. The model is learned from twenty alphabets, as in `omniglot.py`, and the other ten are
 looked at, which no setting was chosen on. `labels`: 2% of the examples get the name of another character, drawn by
-chance. `clusters`: five of the ten alphabets are enrolled, and the pictures of the other five are put into groups; beside it
-DBSCAN and average linkage with all distances, each with the setting that turned out best, which nobody has in use.
+chance. `clusters`: five of the ten alphabets are enrolled, and the pictures of the other five are put into groups;
+beside it DBSCAN and average linkage with all distances, each with the setting that turned out best, which nobody has in
+use.
 `time`: 100,000 vectors of 128 numbers, of 5,000 subjects.
 """
 

@@ -45,7 +45,7 @@ def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) ->
 
 
 def part_of_faults(observed: NDArray[np.float64], made: NDArray[np.float64]) -> float:
-    """π: the part of what is observed that cannot but be faults, for there are no more above any of some quantiles of the made."""
+    """π: the largest part of faults that is in keeping with how many are observed above some quantiles of the made."""
     levels = np.quantile(made, QUANTILES)
     above = len(observed) - np.searchsorted(np.sort(observed), levels)
     return float(np.minimum(1.0, (above + 1) / (len(observed) * (1 - QUANTILES))).min())

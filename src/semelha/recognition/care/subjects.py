@@ -50,11 +50,13 @@ def _candidates(enrolled: Enrolled) -> Rows:
     owners = np.where(enrolled.neighbors >= 0, enrolled.subjects[enrolled.neighbors], -1)
     foreign = (owners >= 0) & (owners != enrolled.subjects[:, None])
     rows = np.flatnonzero(foreign.any(axis=1))
+    if not len(rows):
+        return np.empty((0, 2), np.int64)
     first = owners[rows, foreign[rows].argmax(axis=1)]  # the subject of the nearest example of another
     pairs, votes = np.unique(np.stack([enrolled.subjects[rows], first], axis=1), axis=0, return_counts=True)
     order = np.lexsort((-votes, pairs[:, 0]))
     pairs = pairs[order]
-    starts = np.flatnonzero(np.append(True, pairs[1:, 0] != pairs[:-1, 0])) if len(pairs) else np.empty(0, np.int64)
+    starts = np.flatnonzero(np.append(True, pairs[1:, 0] != pairs[:-1, 0]))
     rank = np.arange(len(pairs)) - np.repeat(starts, np.diff(np.append(starts, len(pairs))))
     pairs = np.unique(np.sort(pairs[rank < CANDIDATES], axis=1), axis=0)
     chosen: Rows = pairs[(enrolled.sizes[pairs] >= 2).all(axis=1)]
