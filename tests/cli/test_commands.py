@@ -32,6 +32,8 @@ COMMANDS = [
     "explain",
     "reject",
     "calibrate",
+    "check",
+    "cluster",
     "migrate",
     "index",
     "evaluate",

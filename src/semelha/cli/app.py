@@ -12,7 +12,19 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import demo, derived, doctor, evidence, galleries, indexes, migrating, models, rejections, training
+from semelha.cli import (
+    care,
+    demo,
+    derived,
+    doctor,
+    evidence,
+    galleries,
+    indexes,
+    migrating,
+    models,
+    rejections,
+    training,
+)
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -35,6 +47,8 @@ app.command("explain")(evidence.explain)
 app.command("reject")(rejections.reject)
 app.add_typer(galleries.subjects, name="subjects")
 app.command("calibrate")(galleries.calibrate)
+app.command("check")(care.check)
+app.command("cluster")(care.cluster)
 app.command("migrate")(migrating.migrate)
 app.command("index")(indexes.index)
 app.command("evaluate")(models.evaluate)

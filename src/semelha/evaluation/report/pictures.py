@@ -49,12 +49,13 @@ def _row(evaluation: Evaluation, pictures: Sequence[Picture], query: int) -> str
 def _figure(picture: Picture, kind: str, caption: str) -> str:
     label = escape(picture.label)
     return (
-        f'<figure class="{kind}"><img src="{_data(picture)}" alt="{label}" loading="lazy" width="{SIDE}" '
+        f'<figure class="{kind}"><img src="{data(picture)}" alt="{label}" loading="lazy" width="{SIDE}" '
         f'height="{SIDE}"><figcaption title="{escape(picture.name)}"><b>{label}</b>{caption}</figcaption></figure>'
     )
 
 
-def _data(picture: Picture) -> str:
+def data(picture: Picture) -> str:
+    """The picture as an address that holds it, small."""
     image = Image.fromarray(picture.pixels())
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()

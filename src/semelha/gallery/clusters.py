@@ -1,0 +1,269 @@
+"""Pictures of nobody knows what: what the gallery knows is told apart, the rest is put into groups as new subjects."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count, islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import Model, Progress, Source, as_pictures
+from semelha.errors import PictureError, UsageError
+from semelha.gallery.care import neighbors_of
+from semelha.gallery.state import State
+from semelha.images import Picture, Skipped, read_all
+from semelha.index import AutoIndex
+from semelha.recognition import decide
+from semelha.recognition.care import average_linkage, parting_distance
+from semelha.store import View
+
+logger = logging.getLogger(__name__)
+
+NEIGHBORS = 32
+BATCH = 256  # pictures that are decoded before they are embedded
+SUBJECTS = 400  # that the threshold is learned from
+OF_ONE = 32  # examples of one of them
+SPREAD = 64  # pictures of a group whose mean distance is told
+BLOCK = 4096  # pictures whose subjects are looked up at a time
+PAIRS = 1 << 20  # distances in memory at a time
+
+TRAINED_ON = "the model was trained on all subjects of the gallery: those that it never saw lie farther apart"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Pictures that seem to show one thing.
+
+    Attributes
+    ----------
+    subject : str
+        Its name in the gallery, or one that is proposed and that nothing has.
+    known : bool
+        Whether the gallery knows it.
+    pictures : tuple of int
+        Places of the pictures among those that were given.
+    distance : float or None
+        Mean distance between its pictures; None of a single one.
+    """
+
+    subject: str
+    known: bool
+    pictures: tuple[int, ...]
+    distance: float | None
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """Every picture that can be decoded, in one cluster each.
+
+    Attributes
+    ----------
+    clusters : tuple of Cluster
+        What is new comes first, the largest first; then what is known, by name.
+    names : tuple of str
+        Of the pictures as they were given.
+    skipped : tuple of Skipped
+        Pictures that cannot be decoded.
+    threshold : float
+        Mean distance up to which groups were made one.
+    note : str
+        What the threshold rests on.
+    """
+
+    clusters: tuple[Cluster, ...]
+    names: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+    threshold: float
+    note: str
+
+    def __len__(self) -> int:
+        return len(self.clusters)
+
+    def __iter__(self) -> Iterator[Cluster]:
+        return iter(self.clusters)
+
+    def __getitem__(self, place: int) -> Cluster:
+        return self.clusters[place]
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers, strings, lists and dicts; pictures by their names too."""
+        whole = asdict(self)
+        for one in whole["clusters"]:
+            one["names"] = [self.names[place] for place in one["pictures"]]
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Unknown:
+    """Vectors (n, d) of pictures, with the places (n,) and names of those given and what was left out of them."""
+
+    vectors: NDArray[np.float32]
+    places: NDArray[np.int64]
+    names: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+
+def embedded(pictures: Sequence[Source], model: Model, progress: Progress | None) -> Unknown:
+    """Vectors of the pictures that can be decoded."""
+    names: list[str] = []
+    blocks, places, skipped = [], [], []
+    for start in range(0, len(pictures), BATCH):
+        given = [_picture(source, start + k) for k, source in enumerate(pictures[start : start + BATCH])]
+        names += [one.name for one in given]
+        skipped += [one for one in given if isinstance(one, Skipped)]
+        some = [(start + k, one) for k, one in enumerate(given) if isinstance(one, Picture)]
+        prepared = []
+        results = read_all([one for _, one in some], lambda one: model.prepare(one.pixels()))
+        for (place, picture), result in zip(some, results, strict=True):
+            if isinstance(result, PictureError):
+                skipped.append(Skipped(picture.name, str(result)))
+            else:
+                places.append(place)
+                prepared.append(result)
+        if prepared:
+            blocks.append(model.embed_prepared(np.stack(prepared)))
+        if progress is not None:
+            progress(start + len(given), len(pictures))
+    vectors = np.concatenate(blocks) if blocks else np.empty((0, model.dim), np.float32)
+    return Unknown(vectors, np.array(places, np.int64), tuple(names), tuple(skipped))
+
+
+def _picture(source: Source, place: int) -> Picture | Skipped:
+    try:
+        return as_pictures([source], first=place)[0]
+    except PictureError as error:
+        return Skipped(f"picture {place}", str(error))
+
+
+def grouped(state: State, model: Model, unknown: Unknown, seed: int) -> Clustering:
+    """Group pictures at one moment of a gallery: see `Gallery.cluster`."""
+    threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
+    known = _known(state, unknown.vectors, model, threshold)
+    new = np.flatnonzero([subject is None for subject in known])
+    labels = _groups(unknown.vectors[new], model, threshold)
+    rows_of = np.split(new[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels))[:-1])
+    rows_of = sorted((rows for rows in rows_of if len(rows)), key=lambda rows: -len(rows))
+    by_name: dict[str, list[int]] = {}
+    for row, subject in enumerate(known):
+        if subject is not None:
+            by_name.setdefault(subject, []).append(row)
+    found = [(name, False, rows) for name, rows in zip(_new_names(state.view, len(rows_of)), rows_of, strict=True)]
+    found += [(name, True, np.array(rows)) for name, rows in sorted(by_name.items())]
+    clusters = tuple(
+        Cluster(name, is_known, tuple(unknown.places[rows].tolist()), _mean_distance(unknown.vectors[rows], model))
+        for name, is_known, rows in found
+    )
+    return Clustering(clusters, unknown.names, unknown.skipped, threshold, note)
+
+
+def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[float, str]:
+    """The mean distance up to which groups of so many pictures are made one, and what it rests on.
+
+    It is that of examples of subjects that the model was not trained on, if two of them have two; else of all.
+
+    Raises
+    ------
+    UsageError
+        No subject has two examples, or there is one subject, or the examples of one are not nearer to each other.
+    """
+    of_subjects, strange = _examples(view, model)
+    per_subject = sum(len(one) for one in of_subjects) / max(1, len(of_subjects))
+    random = np.random.default_rng(seed)
+    drawn = [random.permutation(one)[:OF_ONE] for one in of_subjects]
+    drawn = [drawn[place] for place in random.permutation(len(drawn))[:SUBJECTS].tolist()]
+    if len(drawn) < 2 or max(len(one) for one in drawn) < 2:
+        raise UsageError(
+            "the gallery has no two subjects of which one has two examples, so nothing tells how far apart pictures of "
+            "one thing are: enroll a second picture of some"
+        )
+    found = view.vectors([int(one) for each in drawn for one in each])
+    vectors = np.stack([found[int(one)] for each in drawn for one in each])
+    subjects = np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
+    others = max(1.0, pictures / max(1.0, per_subject) - 1)
+    threshold = parting_distance(vectors, subjects, model.metric, others, seed=seed)
+    if threshold is None:
+        raise UsageError(
+            "examples of one subject of the gallery are no nearer to each other than to those of others, so nothing "
+            "tells how far apart pictures of one thing are: the model does not tell these subjects apart"
+        )
+    note = f"groups up to a mean distance of {threshold:.3g} are one, learned from {len(drawn)} enrolled subjects"
+    if not strange:
+        logger.warning("%s", TRAINED_ON)
+        note += f"; {TRAINED_ON}"
+    return threshold, note
+
+
+def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
+    """Examples of each subject, those with two or more first, and whether the model was not trained on them."""
+    trained, hashes = set(model.card.classes), set(model.card.content_hashes)
+    every, strange = [], []
+    for number, name in sorted(view.names().items()):
+        examples = view.examples_of(number)
+        every.append([example for example, _ in examples])
+        if name not in trained and hashes.isdisjoint(content for _, content in examples):
+            strange.append(every[-1])
+    enough = sum(len(one) >= 2 for one in strange) >= 2
+    chosen = strange if enough else every
+    several = [one for one in chosen if len(one) >= 2]
+    return (several if len(several) >= 2 else chosen), enough or len(strange) == len(every)
+
+
+def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
+    """The number of the group of each vector."""
+    neighbors, distances = _neighbors(vectors, model)
+    return average_linkage(vectors, neighbors, distances, model.metric, threshold).labels()
+
+
+def _neighbors(vectors: NDArray[np.float32], model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    index, rows = AutoIndex(model.metric, background=False), np.arange(len(vectors))
+    index.build(rows, vectors)
+    return neighbors_of(index.snapshot(), rows, vectors, NEIGHBORS)
+
+
+def _known(state: State, vectors: NDArray[np.float32], model: Model, threshold: float) -> list[str | None]:
+    """The subject of each vector that the gallery knows: by its calibration, or where it has none as a group would be
+    made one with the examples of the nearest subject."""
+    nearest: list[str | None] = []
+    for start in range(0, len(vectors), BLOCK):
+        candidates = state.candidates(vectors[start : start + BLOCK], 1)
+        if state.rule is not None:
+            found = [decide(one, state.rule.calibration, state.rule.place) for one in candidates]
+            nearest += [one.subject for one in found]
+        else:
+            nearest += [one[0].subject if one else None for one in candidates]
+    if state.rule is not None:
+        return nearest
+    rows_of: dict[str, list[int]] = {}
+    for row, subject in enumerate(nearest):
+        if subject is not None:
+            rows_of.setdefault(subject, []).append(row)
+    for subject, rows in rows_of.items():
+        stored = state.view.vectors_of(subject).astype(np.float64)
+        step = max(1, PAIRS // len(stored))
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            means = model.metric.pairwise(vectors[some].astype(np.float64), stored).mean(axis=1)
+            for row, mean in zip(some, means.tolist(), strict=True):
+                if mean > threshold:
+                    nearest[row] = None
+    return nearest
+
+
+def _new_names(view: View, wanted: int) -> list[str]:
+    """Names that no subject has."""
+    width = len(str(wanted))
+    names = (f"new-{number:0{width}}" for number in count(1))
+    return list(islice((name for name in names if not view.has_subject(name)), wanted))
+
+
+def _mean_distance(vectors: NDArray[np.float32], model: Model) -> float | None:
+    """Mean distance of the pairs of some vectors; of many, of some of them."""
+    if len(vectors) < 2:
+        return None
+    some = vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), SPREAD)).astype(np.int64)].astype(np.float64)
+    table = model.metric.pairwise(some, some, check=False)
+    return float((table.sum() - np.trace(table)) / (len(some) * (len(some) - 1)))

@@ -1,0 +1,131 @@
+"""What a check looks at: examples, whose they are, what lies near them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.metrics import Metric
+
+FEW = 2  # nearest examples of a subject whose mean is the distance to it
+BLOCK = 1 << 20  # distances in memory at a time
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Enrolled:
+    """Examples by row.
+
+    Attributes
+    ----------
+    vectors : (n, d) float32
+    subjects : (n,) int64
+        Number of the subject of each, from 0.
+    neighbors : (n, k) int64
+        Rows near each row, nearest first, itself left out; −1 where there are no more.
+    distances : (n, k) float64
+        To those, exact; infinite beside −1.
+    metric : Metric
+    """
+
+    vectors: NDArray[np.float32]
+    subjects: Rows
+    neighbors: Rows
+    distances: NDArray[np.float64]
+    metric: Metric
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    @cached_property
+    def rows_of(self) -> list[Rows]:
+        """Rows of each subject, by its number."""
+        order = np.argsort(self.subjects, kind="stable")
+        return np.split(order, np.cumsum(self.sizes)[:-1])
+
+    @cached_property
+    def sizes(self) -> Rows:
+        """(subjects,), examples of each."""
+        return np.bincount(self.subjects)
+
+    def table(self, rows: Rows, others: Rows) -> NDArray[np.float64]:
+        """Distances of all rows to all others: (rows, others)."""
+        q, s = (self.vectors[chosen].astype(np.float64) for chosen in (rows, others))
+        distances: NDArray[np.float64] = self.metric.pairwise(q, s, check=False)
+        return distances
+
+    def to_subject(self, row: int, subject: int) -> float:
+        """How far a row is from a subject: the mean distance of its few nearest examples, itself left out."""
+        others = self.rows_of[subject]
+        return float(few_nearest(self.table(np.array([row]), others[others != row]))[0])
+
+    @property
+    def to_own(self) -> NDArray[np.float64]:
+        """(n,), how far each is from the other examples of its subject; infinite where there are none."""
+        return self._own[:, 1]
+
+    @property
+    def nearest_own(self) -> NDArray[np.float64]:
+        """(n,), distance of each to the nearest other example of its subject; infinite where there is none."""
+        return self._own[:, 0]
+
+    @cached_property
+    def _own(self) -> NDArray[np.float64]:
+        found = np.full((len(self), 2), np.inf)
+        for rows in self.rows_of:
+            if len(rows) < 2:
+                continue
+            step = max(1, BLOCK // len(rows))
+            for start in range(0, len(rows), step):
+                some = rows[start : start + step]
+                table = self.table(some, rows)
+                table[np.arange(len(some)), start + np.arange(len(some))] = np.inf
+                found[some, 0] = table.min(axis=1)
+                found[some, 1] = few_nearest(table, most=len(rows) - 1)
+        return found
+
+    @cached_property
+    def nearest_other(self) -> tuple[Rows, NDArray[np.float64]]:
+        """The nearest other subject of each among its neighbors, −1 for none, and how far it is: each (n,).
+
+        Of a subject with fewer examples among the neighbors than count, the last neighbor stands in for the missing:
+        they are no nearer.
+        """
+        return self.nearest_but(np.arange(len(self)), self.subjects[:, None])
+
+    def nearest_but(self, rows: Rows, left_out: Rows) -> tuple[Rows, NDArray[np.float64]]:
+        """The same of some rows, (q,), for other subjects than those left out, (q, c)."""
+        neighbors, near = self.neighbors[rows], self.distances[rows]
+        owners = np.where(neighbors >= 0, self.subjects[neighbors], -1)
+        lines, places = np.nonzero((owners >= 0) & (owners[:, :, None] != left_out[:, None, :]).all(axis=2))
+        who, distances = owners[lines, places], near[lines, places]
+        order = np.lexsort((places, who, lines))
+        lines, who, distances = lines[order], who[order], distances[order]
+        fresh = np.ones(len(lines), bool)
+        fresh[1:] = (lines[1:] != lines[:-1]) | (who[1:] != who[:-1])
+        starts, group = np.flatnonzero(fresh), np.cumsum(fresh) - 1
+        counted = np.arange(len(lines)) - starts[group] < FEW
+        sums = np.bincount(group[counted], distances[counted], len(starts))
+        counts = np.bincount(group[counted], minlength=len(starts))
+        lines, who = lines[starts], who[starts]
+        wanted = np.minimum(FEW, self.sizes[who])
+        last = np.where(np.isfinite(near), near, -np.inf).max(axis=1, initial=-np.inf)
+        means = (sums + (wanted - counts) * last[lines]) / wanted
+        found, far = np.full(len(rows), -1, np.int64), np.full(len(rows), np.inf)
+        order = np.lexsort((who, means, lines))
+        some, first = np.unique(lines[order], return_index=True)
+        found[some], far[some] = who[order[first]], means[order[first]]
+        return found, far
+
+
+def few_nearest(table: NDArray[np.float64], most: int | None = None) -> NDArray[np.float64]:
+    """The mean of the few smallest of each line (q, m) → (q,); of at most so many."""
+    count = min(FEW, table.shape[1] if most is None else most)
+    if not count:
+        return np.full(len(table), np.inf)
+    smallest: NDArray[np.float64] = np.partition(table, count - 1, axis=1)[:, :count].mean(axis=1)
+    return smallest
