@@ -142,12 +142,25 @@ def calibrate(
     if json:
         told = {"kind": found.kind, "fpir": fpir, "uncertain": uncertain, "n": found.n, "needed": least}
         why = {"interval": [low, high], "scoring": found.scoring.name, "assumption": found.assumption}
-        print_json({**told, **why, "mismatch": None if tested is None else vars(tested)})
+        print_json(
+            {
+                **told,
+                **why,
+                "misses": found.choice and found.choice.misses,
+                "mismatch": None if tested is None else vars(tested),
+            }
+        )
         return
     stdout.print(
         f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed); the rate of this "
         f"gallery lies between {low:.2g} and {high:.2g}, with 95% confidence. Scoring: {found.scoring.name}."
     )
+    if found.choice is not None:
+        ranked = sorted(found.choice.misses.items(), key=lambda item: item[1])
+        misses = ", ".join(f"{name} {part:.1%}" for name, part in ranked)
+        stdout.print(
+            f"Chosen on {found.choice.subjects} other subjects, by the part of probes that is missed: {misses}."
+        )
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
     if tested is not None:
         stdout.print(escape(tested.sentence))

@@ -38,11 +38,11 @@ def calibrate(
     wish: Wish,
     strangers: Dataset | Sequence[Source] | None,
     confirmed: Dataset | None,
-) -> tuple[Calibration, Choice | None]:
+) -> Calibration:
     """Work out the rule, and keep the plan and its scores. Raises `CalibrationError`."""
     given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
     plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
-    choice = None
+    choice: Choice | None = None
     with memory.now(ruled=False) as state:
         if wish.scoring is None:
             choice, part = chosen(state.view, state.index, model, plan)
@@ -54,7 +54,7 @@ def calibrate(
             _warn_of_trained(state, model)
         rule = rule_of(state.view, plan, scores, paired=True)
     store.set_plan(plan, scores, given)
-    return rule.calibration, choice
+    return replace(rule.calibration, choice=choice)
 
 
 def mismatch_of(memory: Memory, store: Store, model: Model, probes: Dataset, seed: int) -> Mismatch:

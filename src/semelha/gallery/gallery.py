@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,8 +17,6 @@ from semelha.gallery.evidence import explained
 from semelha.gallery.probes import looked_at, unless_barred
 from semelha.images import Dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
-
-logger = logging.getLogger(__name__)
 
 
 class Gallery(Enrolled):
@@ -125,10 +122,7 @@ class Gallery(Enrolled):
             There are too few strangers or subjects for the rate; the message says how many are missing.
         """
         wish = Wish(fpir, uncertain, scoring, seed)
-        calibration, choice = calibrate(self._store, self._memory, self.model, wish, strangers, confirmed)
-        if choice is not None:
-            logger.info("scoring %s is chosen on %d subjects: %s", choice.scoring.name, choice.subjects, choice.misses)
-        return calibration
+        return calibrate(self._store, self._memory, self.model, wish, strangers, confirmed)
 
     def mismatch(self, probes: Dataset, *, seed: int = 0) -> Mismatch:
         """Test whether pictures that are known, of enrolled subjects or of others, are as the calibration assumes.

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError, UsageError
+from semelha.recognition.choose import Choice
 from semelha.recognition.interval import design_effect, rate_interval
 from semelha.recognition.probability import Probability, learned
 from semelha.recognition.scoring import NEAREST, Scoring, with_one_more
@@ -52,6 +53,8 @@ class Calibration:
         The place of the nearest other subject of each; −1 where it has none here. Only for "subjects".
     stale : bool
         The gallery has changed since, and the scores are being worked out anew.
+    choice : Choice or None
+        How the scoring was chosen, where `Gallery.calibrate` has just done so.
     """
 
     kind: Literal["strangers", "subjects"]
@@ -62,6 +65,7 @@ class Calibration:
     own: NDArray[np.float64] | None = None
     neighbors: NDArray[np.int64] | None = None
     stale: bool = False
+    choice: Choice | None = None
 
     @property
     def n(self) -> int:
