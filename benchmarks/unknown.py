@@ -264,18 +264,15 @@ def told(cells: Sequence[Cell], splits: int) -> str:
     below = sum(np.mean(cell.fpir) <= cell.rate + 2 * cell.error for cell in kept)
     above = sum(np.mean(cell.fpir) >= cell.rate / 2 for cell in many)
     near = sum(np.mean(cell.fnir) - np.mean(cell.hindsight) <= 0.02 for cell in many)
-    inside = np.mean([covered(cell, cell.intervals) for cell in kept])
-    widths = [ratio(cell, cell.intervals) for cell in kept]
-    long = np.mean([covered(cell, cell.long_run) for cell in kept])
+    apart = np.mean([np.mean(cell.fnir) - np.mean(cell.hindsight) for cell in many])
     columns = ["set", "examples", "subjects", "strangers", "target", "achieved FPIR", "± 2 SE", "interval, mean"]
     columns += ["within it", "width ÷ Clopper–Pearson's", "FNIR", "FNIR, best threshold in hindsight"]
     return (
         f"{splits} splits a row. Mean achieved FPIR at most the target and two standard errors in {below} of "
-        f"{len(kept)} rows, and at least half of the target in {above} of the {len(many)} where N × target ≥ 5. FNIR "
-        f"within 2 points of hindsight in {near} of these {len(many)}. The interval of the rate on so many strangers "
-        f"holds what was achieved in {inside:.1%} of all cells, and is {np.mean(widths):.2f}× as wide as Clopper and "
-        f"Pearson's of the subjects (at most {np.max(widths):.2f}×); that of the rate in the long run holds it in "
-        f"{long:.1%}.\n\n"
+        f"{len(kept)} rows, and at least half of the target in {above} of the {len(many)} where N × target ≥ 5. FNIR in "
+        f"these {len(many)}: {100 * apart:.1f} points above that of hindsight on average, within 2 points in {near}. "
+        f"The interval of the rate {spoken(kept, 'long_run')}; that for a measurement on as many strangers as there are "
+        f"{spoken(kept, 'intervals')}. The table has the first.\n\n"
         + table(columns, [row(cell) for cell in cells])
         + "\n\nRefused, for example: "
         + next((cell.refused for cell in cells if cell.refused), "none")
@@ -283,13 +280,24 @@ def told(cells: Sequence[Cell], splits: int) -> str:
     )
 
 
+def spoken(cells: Sequence[Cell], name: str) -> str:
+    """What there is to say of one of the intervals."""
+    pairs = [(cell, getattr(cell, name)) for cell in cells]
+    widths = [ratio(cell, intervals) for cell, intervals in pairs]
+    inside = np.mean([covered(cell, intervals) for cell, intervals in pairs])
+    return (
+        f"holds what was measured in {inside:.1%} of all cells, and is {np.mean(widths):.2f}× as wide as Clopper and "
+        f"Pearson's of as many subjects (at most {np.max(widths):.2f}×)"
+    )
+
+
 def row(cell: Cell) -> list[object]:
     start = [cell.name, cell.examples, cell.subjects, cell.strangers, f"{cell.rate:.0%}"]
     if cell.refused:
         return [*start, "refused", *[None] * 6]
-    low, high = np.mean(cell.intervals, axis=0)
+    low, high = np.mean(cell.long_run, axis=0)
     figures = [float(np.mean(cell.fpir)), 2 * cell.error, f"{low:.3f}–{high:.3f}"]
-    figures += [f"{covered(cell, cell.intervals):.0%}", ratio(cell, cell.intervals)]
+    figures += [f"{covered(cell, cell.long_run):.0%}", ratio(cell, cell.long_run)]
     return [*start, *figures, float(np.mean(cell.fnir)), float(np.mean(cell.hindsight))]
 
 
