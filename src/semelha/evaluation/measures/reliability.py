@@ -67,11 +67,11 @@ def reliability(
         The three differ in number, nothing has a weight, a weight is negative, a probability is none, or there is no
         bin.
     """
-    said = np.asarray(said, np.float64)
-    share = np.ones(len(said)) if weights is None else np.asarray(weights, np.float64)
-    if not len(said) == len(right) == len(share):
+    probability = np.asarray(said, np.float64)
+    share = np.ones(len(probability)) if weights is None else np.asarray(weights, np.float64)
+    if not len(probability) == len(right) == len(share):
         raise ValueError("there must be one outcome and one weight for each probability")
-    if not ((said >= 0) & (said <= 1)).all():
+    if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("a probability lies between 0 and 1")
     if not (np.isfinite(share) & (share >= 0)).all() or not share.sum() > 0:
         raise ValueError("weights are not negative, and some are positive")
@@ -79,15 +79,16 @@ def reliability(
         raise ValueError(f"there is 1 bin or more, and not {bins}")
     share = share / share.sum()
     outcome = np.asarray(right, np.float64)
-    bin_of = bins_of(said, bins)
-    weight, sums, hits = (np.bincount(bin_of, share * each, minlength=bins) for each in (1.0, said, outcome))
+    bin_of = bins_of(probability, bins)
+    weight = np.bincount(bin_of, share, minlength=bins).astype(np.float64)
+    sums, hits = (np.bincount(bin_of, share * each, minlength=bins) for each in (probability, outcome))
     some = weight > 0
     return Reliability(
         said=sums[some] / weight[some],
         right=hits[some] / weight[some],
         weight=weight[some],
         ece=float(np.abs(hits - sums).sum()),
-        brier=float(share @ (said - outcome) ** 2),
+        brier=float(share @ (probability - outcome) ** 2),
     )
 
 
@@ -114,7 +115,7 @@ def error_interval(drawn: Draws, found: Floats) -> Interval | None:
     Chance makes bins err that are right, so that the error of a draw is too high, and twice so: percentiles of draws
     often lie above the figure itself. The upper end is that percentile nevertheless, but the lower is the figure less
     the same percentile of Σ |how far a bin moves|, the most by which chance alone can have raised it (the triangle
-    inequality). Together they hold the true error in at least 93% of simulated cases, percentiles in none where it is 0.
+    inequality). Percentiles on both sides would never hold a true error of 0.
 
     Returns
     -------
