@@ -1,4 +1,4 @@
-"""Reliability: equal to a plain loop and to scikit-learn; the interval holds the true error where percentiles do not."""
+"""Reliability: equal to a plain loop and to scikit-learn; an interval that holds the true error."""
 
 import numpy as np
 import pytest

@@ -117,8 +117,8 @@ def _certainty(evaluation: Evaluation) -> str:
     if found.reliability is None:
         return f"Insufficient data: {escape(found.note)}."
     return (
-        "What was said of each answer, and the part of answers that is right. Above the diagonal: more often right than said. "
-        "The larger a dot, the more probes."
+        "What was said of each answer, and the part of answers that is right. Above the diagonal: more often right "
+        "than said. The larger a dot, the more probes."
     )
 
 
