@@ -269,10 +269,10 @@ def told(cells: Sequence[Cell], splits: int) -> str:
     columns += ["within it", "width ÷ Clopper–Pearson's", "FNIR", "FNIR, best threshold in hindsight"]
     return (
         f"{splits} splits a row. Mean achieved FPIR at most the target and two standard errors in {below} of "
-        f"{len(kept)} rows, and at least half of the target in {above} of the {len(many)} where N × target ≥ 5. FNIR in "
-        f"these {len(many)}: {100 * apart:.1f} points above that of hindsight on average, within 2 points in {near}. "
-        f"The interval of the rate {spoken(kept, 'long_run')}; that for a measurement on as many strangers as there are "
-        f"{spoken(kept, 'intervals')}. The table has the first.\n\n"
+        f"{len(kept)} rows, and at least half of the target in {above} of the {len(many)} where N × target ≥ 5. FNIR "
+        f"in these {len(many)}: {100 * apart:.1f} points above that of hindsight on average, within 2 points in "
+        f"{near}. The interval of the rate {spoken(kept, 'long_run')}; that for a measurement on as many strangers as "
+        f"there are {spoken(kept, 'intervals')}. The table has the first.\n\n"
         + table(columns, [row(cell) for cell in cells])
         + "\n\nRefused, for example: "
         + next((cell.refused for cell in cells if cell.refused), "none")

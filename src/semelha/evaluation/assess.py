@@ -13,6 +13,7 @@ from semelha.embedders import Embedder
 from semelha.errors import DatasetError, UsageError
 from semelha.evaluation.intervals import (
     Intervals,
+    certainty_intervals,
     closed_set_intervals,
     cmc_band,
     fold_interval,
@@ -173,10 +174,11 @@ def _measure(
         sample = draw_pairs(counted, vectors, subjects, metric=metric, groups=groups, random=random)
         of_closed = closed_set_intervals(found, spread, (subjects[probes], subjects[spread_of]), draws, seed)
         of_open, at_fpirs = open_set_intervals(open_set, draws, seed)
+        of_certainty = certainty_intervals(open_set.certainty, draws, seed)
         of_pairs, at_fars = pair_intervals(pairs, sample, int(subjects.max()) + 1, draws, seed)
         of_folds = None if folds is None or drawn is None else fold_interval(folds, drawn, subjects, draws, seed)
         intervals = Intervals(
-            {**of_closed, **of_open, **of_pairs, "fold_accuracy": of_folds},
+            {**of_closed, **of_open, **of_certainty, **of_pairs, "fold_accuracy": of_folds},
             at_fars,
             at_fpirs,
             cmc_band(ranks, subjects[probes], upto, draws, seed),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.evaluation.certainty import Certainty
 from semelha.evaluation.lfw import FoldPairs
 from semelha.evaluation.measures import FoldAccuracy, Interval, Retrieval, Verification
 from semelha.evaluation.measures.bootstrap import (
@@ -20,6 +21,7 @@ from semelha.evaluation.measures.bootstrap import (
     pair_draws,
 )
 from semelha.evaluation.measures.pairs import PairSample
+from semelha.evaluation.measures.reliability import error_interval, gaps
 from semelha.evaluation.open_set import OpenProbes, OpenSetResult
 
 Places = NDArray[np.int64]
@@ -134,6 +136,27 @@ def _balanced(right: NDArray[np.bool_], subject: Places, weights: Weights) -> Dr
     """The mean over subjects of the part of each that is right, in each draw."""
     each = np.bincount(subject, right) / np.bincount(subject)
     return means(each, np.arange(len(each)), weights)
+
+
+def certainty_intervals(found: Certainty, draws: int, seed: int) -> Found:
+    """Of the expected calibration error and the Brier score, known subjects and strangers drawn apart."""
+    if found.said is None or found.reliability is None:
+        return {}
+    said = found.said
+    halves = (
+        (said.mated, said.right, said.mated_subject, seed),
+        (said.strangers, np.zeros(len(said.strangers), bool), said.stranger_subject, seed + 1),
+    )
+    moved, errors, at = [], [], []
+    for probability, right, subjects, chance in halves:
+        weights, subject, count = _weights(subjects, np.ones(len(subjects), bool), draws, chance)
+        moved.append(gaps(probability, right, subject, weights))
+        at.append(gaps(probability, right, subject, np.ones((1, count), np.float32))[0])
+        errors.append(means((probability - right) ** 2, subject, weights))
+    return {
+        "ece": error_interval((moved[0] + moved[1]) / 2, (at[0] + at[1]) / 2),
+        "brier": interval((errors[0] + errors[1]) / 2, found.reliability.brier),
+    }
 
 
 def pair_intervals(

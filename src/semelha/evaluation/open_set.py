@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.evaluation.certainty import Certainty
 from semelha.evaluation.measures import Balanced, OpenSet, Oscr
 
 
@@ -98,6 +99,9 @@ class OpenSetResult:
     sizes : tuple of GallerySize
         Smallest first; the last is the whole gallery.
     probes : OpenProbes
+    certainty : Certainty
+        Whether the probability that is said of an answer is right; of a gallery of its own where the protocol enrolls
+        one picture of each subject.
     note : str
         Why there is no calibrated figure, or what it assumes.
     """
@@ -113,4 +117,5 @@ class OpenSetResult:
     enrolled: int
     sizes: tuple[GallerySize, ...]
     probes: OpenProbes
+    certainty: Certainty
     note: str

@@ -45,6 +45,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         """The figures by name; None for what could not be measured."""
         found, pairs, strangers = self.retrieval, self.verification, self.open_set
+        certainty = strangers.certainty.reliability
         values = {
             "r_at_1": found.r_at[1],
             "r_at_5": found.r_at[5],
@@ -61,6 +62,9 @@ class Result:
             "baus": strangers.balanced.baus,
             "oscr": strangers.oscr.area,
             "auroc": strangers.auroc,
+            "ece": None if certainty is None else certainty.ece,
+            "brier": None if certainty is None else certainty.brier,
+            "reliability": None if certainty is None else certainty.to_json(),
             "gallery_sizes": [size.to_json() for size in strangers.sizes],
             "tar_at_far": {f"{rate:g}": value for rate, value in pairs.tar_at_far.items()},
             "eer": pairs.eer,

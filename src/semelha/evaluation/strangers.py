@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError, DatasetError
+from semelha.evaluation.certainty import measure_certainty
 from semelha.evaluation.measures import Balanced, auroc, balanced, open_set, oscr, retrieval
 from semelha.evaluation.open_set import OpenProbes, OpenSetResult
 from semelha.evaluation.sizes import Enrolled, measure_sizes
@@ -97,6 +98,9 @@ def measure_open_set(
             classes[rest][stranger],
             None if accepted is None else accepted[mated],
             None if accepted is None else accepted[stranger],
+        ),
+        certainty=measure_certainty(
+            vectors, metric, classes, groups, subjects, None if gallery is None else places, probes, seed
         ),
         note=ruled.note,
     )

@@ -82,7 +82,7 @@ def test_it_shows_figures_curves_pictures_and_card(html: str) -> None:
     page = Page(html)
     for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 files left out", "The model's card", "1,200 pictures"):
         assert expected in page.text
-    assert page.tags.count("svg") == 5
+    assert page.tags.count("svg") == 6
     assert page.tags.count("img") >= 16
 
 
@@ -102,7 +102,7 @@ def test_braces_in_foreign_text_are_no_parts_of_the_template(tmp_path: Path) -> 
 
 def test_every_figure_has_its_interval(html: str) -> None:
     rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', html)
-    assert len(rows) == 21
+    assert len(rows) == 22
     for title, cells in rows:
         for cell in re.findall("<td>(.*?)</td>", cells):
             assert re.search(r"<small>[\d.]+–[\d.]+</small>", cell) or "insufficient data" in cell, title
@@ -163,6 +163,14 @@ def test_a_page_of_what_could_hardly_be_measured(classes: int, each: int, known:
     found = evaluate(Known(), dataset(classes=classes, each=each), protocol=Protocol(known=known))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "insufficient data" in text
+
+
+def test_the_probability_is_drawn_or_it_is_said_why_not(html: str, tmp_path: Path) -> None:
+    assert "Probability: learned from 200 subjects" in html
+    assert "probability said" in html
+    few = write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "r.html").read_text("utf-8")
+    assert "Insufficient data: 5 known subjects have three pictures or more, and 20 are needed." in few
+    assert "probability said" not in few
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from semelha.evaluation.measures.cmc import cmc, subject_ranks
 from semelha.evaluation.measures.folds import FoldAccuracy, fold_accuracy
 from semelha.evaluation.measures.open_set import OpenSet, open_set
 from semelha.evaluation.measures.oscr import Oscr, auroc, oscr
+from semelha.evaluation.measures.reliability import Reliability, reliability
 from semelha.evaluation.measures.retrieval import Retrieval, retrieval
 from semelha.evaluation.measures.verification import Verification, verification
 
@@ -15,6 +16,7 @@ __all__ = [
     "Interval",
     "OpenSet",
     "Oscr",
+    "Reliability",
     "Retrieval",
     "Verification",
     "auroc",
@@ -23,6 +25,7 @@ __all__ = [
     "fold_accuracy",
     "open_set",
     "oscr",
+    "reliability",
     "retrieval",
     "subject_ranks",
     "verification",

@@ -14,7 +14,7 @@ from semelha._version import __version__
 from semelha.embedders import Card
 from semelha.errors import SemelhaError
 from semelha.evaluation.report.pictures import rows
-from semelha.evaluation.report.plots import cmc, det, oscr, roc, sizes
+from semelha.evaluation.report.plots import cmc, det, oscr, reliability, roc, sizes
 from semelha.evaluation.report.tables import headline, table
 from semelha.evaluation.result import Evaluation
 
@@ -53,6 +53,7 @@ def _page(evaluation: Evaluation, card: Card | None) -> str:
     results = {"model": evaluation.result}
     results |= {NAMES.get(name, name): result for name, result in evaluation.baselines.items()}
     title = f"How well {_quoted(card)} tells {escape(evaluation.dataset.name)} apart"
+    notes = (*evaluation.notes, _calibration_note(evaluation), _probability_note(evaluation))
     return _filled(
         "page.html",
         title=title,
@@ -60,13 +61,15 @@ def _page(evaluation: Evaluation, card: Card | None) -> str:
         lead=_lead(evaluation),
         headline=headline(evaluation.result),
         table=table(results),
-        notes="".join(f"<li>{escape(note)}</li>" for note in (*evaluation.notes, _calibration_note(evaluation))),
+        notes="".join(f"<li>{escape(note)}</li>" for note in notes),
         roc=roc(results),
         det=det(results),
         cmc=cmc(results),
         oscr=oscr(results),
         sizes=sizes(evaluation.result),
         galleries=_galleries(evaluation),
+        reliability=reliability(results),
+        certainty=_certainty(evaluation),
         worst=rows(evaluation, best=False, count=SHOWN),
         best=rows(evaluation, best=True, count=SHOWN),
         skipped=_skipped(evaluation),
@@ -106,6 +109,23 @@ def _galleries(evaluation: Evaluation) -> str:
         text += " Galleries without a calibrated point: insufficient data, too few subjects for the rate."
     return (
         text if drawn > 1 else f"One gallery, of all {found.enrolled:,} enrolled: insufficient data for smaller ones."
+    )
+
+
+def _certainty(evaluation: Evaluation) -> str:
+    found = evaluation.result.open_set.certainty
+    if found.reliability is None:
+        return f"Insufficient data: {escape(found.note)}."
+    return (
+        "What was said of each answer, and the part of answers that is right. Above the diagonal: more often right "
+        "than said. The larger a dot, the more probes."
+    )
+
+
+def _probability_note(evaluation: Evaluation) -> str:
+    found = evaluation.result.open_set.certainty
+    return (
+        f"Probability: {found.note}." if found.reliability is not None else f"Probability not measured: {found.note}."
     )
 
 

@@ -17,6 +17,7 @@ from semelha.evaluation.report.tables import rate
 from semelha.evaluation.result import Result
 
 POINTS = 400
+LEAST, LARGEST = 6, 400  # points², of the dots of no probe and of all
 TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 PERCENT = FuncFormatter(lambda value, _: rate(float(f"{value:.3g}")))
 
@@ -121,6 +122,25 @@ def oscr(results: Mapping[str, Result]) -> str:
         axes.legend(frameon=False, labelcolor=INK, loc="best")
 
     return svg(draw)
+
+
+def reliability(results: Mapping[str, Result]) -> str:
+    """Part that is right against the probability that was said, with the diagonal; empty where nothing was measured."""
+    found = {name: result.open_set.certainty.reliability for name, result in results.items()}
+    measured = {name: (COLORS[i % len(COLORS)], curve) for i, (name, curve) in enumerate(found.items()) if curve}
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":")
+        for name, (color, curve) in measured.items():
+            axes.plot(curve.said, curve.right, color=color, linewidth=1, alpha=0.35)
+            axes.scatter(curve.said, curve.right, LEAST + LARGEST * curve.weight, color=color, alpha=0.8, linewidth=0)
+            axes.plot([], [], "o", color=color, label=name)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability said", ylabel="part that is right")
+        axes.xaxis.set_major_formatter(PERCENT)
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.legend(frameon=False, labelcolor=INK, loc="best")
+
+    return svg(draw) if measured else ""
 
 
 def sizes(result: Result) -> str:

@@ -88,6 +88,9 @@ def _groups(result: Result) -> dict[str, list[Row]]:
             Row("Known subjects named, each counting once <small>BAKS</small>", "baks"),
             Row("Strangers called unknown, each counting once <small>BAUS</small>", "baus"),
         ],
+        "Is the probability right that is said of an answer?": [
+            Row("Off by, on average <small>expected calibration error</small>", "ece"),
+        ],
         "Are two pictures of the same thing?": [
             *(Row(f"TAR at FAR {rate(wanted)}", "tar_at_far", f"{wanted:g}") for wanted in pairs.tar_at_far),
             Row("Equal error rate", "eer"),
