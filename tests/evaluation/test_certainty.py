@@ -54,7 +54,7 @@ def test_a_loop_finds_the_same(grouped: bool) -> None:
 
 
 def test_the_more_pictures_are_enrolled_the_truer_it_is() -> None:
-    """What is learned rests on one picture fewer of each subject than there are: of two that is half, of eight little."""
+    """What is learned rests on one picture fewer of each subject than there are: half of two, little of eight."""
     vectors, classes = line(1000, 10, 0.0005, 1)
     turn, known = np.tile(np.arange(10), 1000), np.arange(0, 1000, 2)
     errors = {}
@@ -84,7 +84,7 @@ def test_the_protocol_says_who_is_enrolled_where_it_does() -> None:
     assert (len(said.mated), len(said.strangers)) == (30, 30)
 
 
-def test_one_picture_of_each_is_enrolled_without_a_second_nothing_is_said() -> None:
+def test_where_the_protocol_enrolls_one_picture_of_each_nothing_is_measured() -> None:
     """A protocol that enrolls one picture of each is not put aside for another."""
     first = Protocol(enroll=lambda picture: picture.name.endswith("/0"))
     content = evaluate(Known(), dataset(classes=60), protocol=first, fpir=0.1).to_json()
@@ -97,7 +97,7 @@ def test_twenty_subjects_with_three_pictures_are_needed(classes: int, each: int,
     found = evaluate(Known(), dataset(classes=classes, each=each), fpir=0.2, draws=0).result.open_set.certainty
     if there == 20:
         assert found.reliability is not None
-        assert "learned from 20 subjects" in found.note
+        assert "learned from 20 subjects, two enrolled pictures of each, in a gallery of its own" in found.note
     else:
         assert found.reliability is found.said is None
         assert found.note == f"{there} known subjects have three pictures or more, and 20 are needed"

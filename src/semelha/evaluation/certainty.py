@@ -128,8 +128,11 @@ def measure_certainty(
         mated_subject=classes[rest][mated],
         stranger_subject=classes[rest][strangers],
     )
+    how = " with two enrolled pictures or more"
+    if gallery is None:
+        how = ", two enrolled pictures of each, in a gallery of its own"
     note = (
-        f"learned from {enough:,} subjects with two enrolled pictures or more ({curve.method}); "
+        f"learned from {enough:,} subjects{how} ({curve.method}); "
         f"{len(said.mated):,} probes of known things and {len(said.strangers):,} of strangers, half of the weight each"
     )
     return Certainty(_reliability(said), said, note)
