@@ -315,7 +315,7 @@ def ratio(cell: Cell, intervals: Sequence[tuple[float, float]]) -> float:
 def scorings(data: Path, models: Path, splits: int) -> str:
     """What other scorings make of the same splits, and what is chosen."""
     rows: list[list[object]] = []
-    for name in ("emoji", "nyala", "grocery"):
+    for name in ("emoji", "grocery"):
         pictures = seen(name, data, models)
         for scoring in SCORINGS:
             (cell,) = (one for one in measured(pictures, 3, splits, scoring) if one.rate == RATES[0])
