@@ -10,6 +10,7 @@ from tests.gallery.test_rule import enroll, vectors
 from tests.tiny_model import noise
 
 from semelha.embedders import Model
+from semelha.errors import UsageError
 from semelha.gallery import Gallery
 from semelha.recognition import SCORINGS
 
@@ -40,7 +41,7 @@ def test_a_scoring_that_is_chosen_and_two_rates(shop: Path, capsys: pytest.Captu
     assert found["interval"][0] <= 0.1 <= found["interval"][1]
     status, out, _ = run(capsys, "calibrate", shop, "--fpir", "0.1", "--scoring", "choose")
     assert status == 0
-    assert "Chosen on 30 other subjects" in " ".join(out.split())
+    assert "Chosen on 30 other subjects: the simplest" in " ".join(out.split())
 
 
 def test_a_scoring_by_name(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,3 +71,21 @@ def test_uncertain_answers_are_shown_with_who_it_may_be(shop: Path, capsys: pyte
     assert found["subject"] is None
     assert found["probability"] is not None
     assert found["candidates"][0]["subject"] in run(capsys, "identify", shop, picture)[1]
+
+
+def test_of_an_unknown_thing_the_nearest_is_shown_too(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer(capsys, "calibrate", shop, "--fpir", "0.07")
+    picture = shop.parent / "p.png"
+    Image.fromarray(np.full((20, 20, 3), 7, np.uint8)).save(picture)
+    found = answer(capsys, "identify", shop, picture)["identifications"][0]
+    assert found["decision"] == "unknown"
+    nearest = found["candidates"][0]["subject"]
+    assert nearest in run(capsys, "identify", shop, picture)[1]
+    assert f"unknown; nearest is {nearest}" in run(capsys, "explain", shop, picture)[1]
+
+
+def test_a_seed_below_zero_is_refused_in_a_sentence(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "calibrate", shop, "--fpir", "0.1", "--seed", "-1")
+    assert (status, "--seed" in err) == (2, True)
+    with Gallery.open(shop) as gallery, pytest.raises(UsageError, match="seed is -1"):
+        gallery.calibrate(0.1, seed=-1)

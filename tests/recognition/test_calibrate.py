@@ -129,3 +129,12 @@ def test_the_probability_is_learned_from_the_subjects_own_examples() -> None:
     assert curve(np.array([0.1]))[0] > 0.8 > 0.2 > curve(np.array([0.9]))[0]
     assert full_conformal(foreign, 0.1, own=np.full(300, np.inf)).probability is None
     assert split_conformal(foreign, 0.1).probability is None
+
+
+@pytest.mark.parametrize("n", [3, 39, 148, 150, 997])
+def test_the_rate_that_a_refusal_proposes_is_not_refused(n: int) -> None:
+    for calibrate in (full_conformal, split_conformal):
+        with pytest.raises(CalibrationError) as refused:
+            calibrate(np.arange(float(n)), 1e-4)
+        proposed = float(str(refused.value).split("a rate of ")[-1].split()[0])
+        assert calibrate(np.arange(float(n)), proposed).fpir == proposed

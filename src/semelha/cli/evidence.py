@@ -40,7 +40,9 @@ def explain(
 def _tell(found: Evidence) -> None:
     answer = found.identification
     p_value = "" if answer.p_value is None else f", p {answer.p_value:.3f}"
-    stdout.print(f"{answer.decision}: [bold]{escape(answer.subject or '–')}[/]{p_value}")
+    nearest = "; nearest is" if answer.subject is None and found.matched else ":"
+    name = answer.subject or (found.matched[0].subject if found.matched else "–")
+    stdout.print(f"{answer.decision}{nearest} [bold]{escape(name)}[/]{p_value}")
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("", "subject", "distance", "example", "picture"):
         table.add_column(column)

@@ -19,11 +19,6 @@ from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibrate import needed
 
 subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove what is enrolled.")
-subjects.command("merge")(merge_subjects)
-subjects.command("undo")(undo_merge)
-subjects.command("merges")(merges_of_subjects)
-subjects.command("rejections")(rejections_of_subject)
-subjects.command("withdraw")(withdraw_rejection)
 
 
 def enroll(
@@ -78,7 +73,7 @@ def identify(
         print_json({"identifications": named})
         return
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("picture", "decision", "subject", "distance", "p", "right", "next candidates"):
+    for column in ("picture", "decision", "subject", "distance", "p", "right", "candidates"):
         table.add_column(column)
     for picture, one in zip(pictures, found, strict=True):
         table.add_row(escape(str(picture)), *_cells(one))
@@ -123,7 +118,7 @@ def calibrate(
         NEAREST.name
     ),
     probes: Annotated[Path | None, Option(help="Folder of known pictures to test the calibration on.")] = None,
-    seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, Option(help="Seed of the draws.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Let the gallery say "unknown", at a rate of false positives of your choice.
@@ -153,13 +148,14 @@ def calibrate(
         return
     stdout.print(
         f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed); the rate of this "
-        f"gallery lies between {low:.2g} and {high:.2g}, with 95% confidence. Scoring: {found.scoring.name}."
+        f"gallery lies between {low:.1%} and {high:.1%}, with 95% confidence. Scoring: {found.scoring.name}."
     )
     if found.choice is not None:
         ranked = sorted(found.choice.misses.items(), key=lambda item: item[1])
         misses = ", ".join(f"{name} {part:.1%}" for name, part in ranked)
         stdout.print(
-            f"Chosen on {found.choice.subjects} other subjects, by the part of probes that is missed: {misses}."
+            f"Chosen on {found.choice.subjects} {'subjects' if strangers or confirmed else 'other subjects'}: the "
+            f"simplest that is hardly worse than the best, by the part of probes that is missed: {misses}."
         )
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
     if tested is not None:
@@ -225,6 +221,13 @@ def remove_subject(
     stdout.print(f"[bold]{escape(name)}[/] removed with {count} examples")
 
 
+subjects.command("merge")(merge_subjects)
+subjects.command("undo")(undo_merge)
+subjects.command("merges")(merges_of_subjects)
+subjects.command("rejections")(rejections_of_subject)
+subjects.command("withdraw")(withdraw_rejection)
+
+
 def _opened_or_made(path: Path, model: Path | None, keep_pictures: bool) -> Gallery:
     if model is None or path.exists():
         return Gallery.open(path)
@@ -240,7 +243,7 @@ def _settle(gallery: Gallery) -> None:
 
 def _cells(one: Identification) -> tuple[str, ...]:
     color = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
-    after = one.candidates[0 if one.decision == "uncertain" else 1 :][:3]
+    after = one.candidates[0 if one.subject is None else 1 :][:3]
     others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in after)
     return (
         f"[{color}]{one.decision}[/]",

@@ -65,9 +65,10 @@ def migrate(
         stderr.print(f"[yellow]note:[/] {len(done.left_out)} examples without a picture are left out, such as:")
         for one in done.left_out[:TOLD]:
             stderr.print(f"  {escape(one)}")
+    by_originals = "" if pictures is None else f", {done.originals} of them by their original pictures"
     stdout.print(
         f"[bold]{escape(str(gallery))}[/] is of the model {done.model[:12]} now, before of {done.before[:12]}: "
-        f"{done.examples} examples of {done.subjects} subjects, {done.originals} of them by their original pictures."
+        f"{done.examples} examples of {done.subjects} subjects{by_originals}."
     )
     if not done.calibrated:
         stdout.print(f"It is not calibrated. Next: semelha calibrate {escape(str(gallery))}", style="dim")

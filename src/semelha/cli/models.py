@@ -16,7 +16,7 @@ from semelha.cli.names import RerankName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
-from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion, write_report
+from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.measures.resolution import INSUFFICIENT
 from semelha.evaluation.rerank import Rerank
@@ -99,6 +99,8 @@ def evaluate(
         )
     found = replace(found, notes=(*found.notes, *notes, *seen_before(embedder, found.dataset)))
     if report is not None:
+        from semelha.evaluation.report import write_report  # late, for Matplotlib is slow to import
+
         write_report(found, report, card=embedder.card)
     if json:
         print_json({**found.to_json(), **{name: None for name in ("raw_pixels", "untrained") if name not in others}})

@@ -15,6 +15,7 @@ from semelha.gallery.examples import one_of_each_enrolled, stand_ins
 from semelha.gallery.rule import chosen, rule_of, scores_of
 from semelha.gallery.state import Memory, State
 from semelha.images import Dataset
+from semelha.index.promise import check_seed
 from semelha.recognition import Calibration, Choice, Mismatch, Scoring, mismatch
 from semelha.store import Plan, Store, Strangers
 
@@ -40,6 +41,7 @@ def calibrate(
     confirmed: Dataset | None,
 ) -> Calibration:
     """Work out the rule, and keep the plan and its scores. Raises `CalibrationError`."""
+    check_seed(wish.seed)
     given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
     plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
     choice: Choice | None = None
@@ -59,6 +61,7 @@ def calibrate(
 
 def mismatch_of(memory: Memory, store: Store, model: Model, probes: Dataset, seed: int) -> Mismatch:
     """Whether probes that are known agree with the calibration; one of each subject or stranger, by chance."""
+    check_seed(seed)
     with store.reading() as view:
         pictures, subjects = one_of_each_enrolled(probes, view, model, seed, strangers=True)
     if not pictures:

@@ -239,8 +239,8 @@ def _check_rates(fpir: float, uncertain: float | None) -> None:
 def _check_number(n: int, smallest: int, fpir: float, what: str, do: str) -> None:
     enough = needed(fpir, smallest=smallest)
     if n < enough:
-        lowest = smallest / (n + 1)
-        other = f", or ask for a rate of {lowest:.2g} or more" if lowest < 1 else ""
+        lowest = math.ceil(1000 * smallest / (n + 1) - 1e-9) / 1000  # up, for what it says must not be refused too
+        other = f", or ask for a rate of {lowest:g} or more" if lowest < 1 else ""
         raise CalibrationError(
             f"a rate of {fpir:g} needs {enough} {what} and there are {n}: {do} {enough - n} more{other}"
         )

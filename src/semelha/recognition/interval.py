@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 
 def rate_interval(
@@ -33,8 +33,8 @@ def rate_interval(
     size = 1 / (effect / n + (1 / trials if trials else 0))
     k = rate * (size + 1)
     tail = (1 - confidence) / 2
-    low = float(beta.ppf(tail, k - 1, size + 2 - k)) if k > 1 else 0.0
-    return low, float(beta.ppf(1 - tail, k, size + 1 - k))
+    low = float(betaincinv(k - 1, size + 2 - k, tail)) if k > 1 else 0.0
+    return low, float(betaincinv(k, size + 1 - k, 1 - tail))
 
 
 def design_effect(scores: NDArray[np.float64], neighbors: NDArray[np.int64], rate: float) -> float:

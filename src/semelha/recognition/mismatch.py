@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import beta, kstest
+from scipy.special import betaincinv
 
 from semelha.recognition.calibrate import Calibration
 
@@ -70,6 +70,8 @@ def mismatch(p_values: NDArray[np.float64], calibration: Calibration, *, seed: i
         Of the smoothing: p-values are multiples of 1 / (n + 1), and are spread evenly between them (Vovk, Gammerman &
         Shafer, 2005, section 2.2).
     """
+    from scipy.stats import kstest  # here, for it takes a second to import, and every command would wait
+
     n, count = len(p_values), int((p_values <= calibration.fpir).sum())
     smooth = p_values - np.random.default_rng(seed).random(n) / (calibration.n + 1)
     test = kstest(smooth, "uniform")
@@ -78,8 +80,8 @@ def mismatch(p_values: NDArray[np.float64], calibration: Calibration, *, seed: i
         n,
         calibration.fpir,
         count / n,
-        float(beta.ppf(0.025, count, n - count + 1)) if count else 0.0,
-        float(beta.ppf(0.975, count + 1, n - count)) if count < n else 1.0,
+        float(betaincinv(count, n - count + 1, 0.025)) if count else 0.0,
+        float(betaincinv(count + 1, n - count, 0.975)) if count < n else 1.0,
         float(test.pvalue),
         verdict,
     )
