@@ -69,13 +69,13 @@ def average_linkage(
     threshold : float
     """
     last = distances[:, -1] if distances.shape[1] else np.full(len(distances), np.inf)
-    work = _Work(vectors, metric, np.minimum(last, threshold).tolist())
+    work = _Work(vectors, metric, threshold, np.minimum(last, threshold).tolist())
     for a, b, distance in _pairs(neighbors, distances, threshold):
         if not metric.symmetric:
             work.bounds.add((a, b))
             distance /= 2  # the other way may be 0
         work.near[a][b] = work.near[b][a] = distance
-    return work.run(threshold)
+    return work.run()
 
 
 def _pairs(
@@ -107,15 +107,16 @@ class _Work:
         Of each group that ever was: rows that are not listed beside its own are no nearer.
     """
 
-    def __init__(self, vectors: NDArray[np.floating], metric: Metric, reach: list[float]) -> None:
+    def __init__(self, vectors: NDArray[np.floating], metric: Metric, threshold: float, reach: list[float]) -> None:
         self.vectors = vectors
         self.metric = metric
+        self.threshold = threshold
         self.reach = reach
         self.near: dict[int, dict[int, float]] = {row: {} for row in range(len(vectors))}
         self.members = {row: [row] for row in range(len(vectors))}
         self.bounds: set[tuple[int, int]] = set()
 
-    def run(self, threshold: float) -> Merges:
+    def run(self) -> Merges:
         """Merge groups each of which is the other's nearest, found by going from group to nearest group."""
         rows = len(self.members)
         pairs: list[tuple[int, int]] = []
@@ -128,7 +129,7 @@ class _Work:
                 top = chain[-1]
                 before = chain[-2] if len(chain) > 1 else -1
                 nearest, height = self.nearest(top, before)
-                if nearest < 0 or height > threshold:  # nor will it be nearer to what others become
+                if nearest < 0 or height > self.threshold:  # nor will it be nearer to what others become
                     break
                 if nearest != before:
                     chain.append(nearest)
@@ -146,15 +147,16 @@ class _Work:
     def nearest(self, group: int, before: int) -> tuple[int, float]:
         """The nearest group and its mean distance; of equals that before it in the chain, then the first."""
         known = self.near[group]
-        while known:
-            height = min(known.values())
-            equals = [other for other, mean in known.items() if mean == height]
-            found = before if before in equals else min(equals)
-            pair = (min(group, found), max(group, found))
-            if pair not in self.bounds:
-                return found, height
-            self.measure(*pair)
-        return -1, np.inf
+        bounded = [other for other in known if (min(group, other), max(group, other)) in self.bounds]
+        if bounded:
+            unsure = set(bounded)
+            sure = min((mean for other, mean in known.items() if other not in unsure), default=np.inf)
+            self.measure(group, [other for other in bounded if known[other] <= min(sure, self.threshold)])
+        if not known:
+            return -1, np.inf
+        height = min(known.values())
+        equals = [other for other, mean in known.items() if mean == height]
+        return (before if before in equals else min(equals)), height
 
     def merged(self, a: int, b: int, new: int) -> None:
         """Make one group of two, with its mean distances, or bounds, to what either was near."""
@@ -180,14 +182,21 @@ class _Work:
         self.members[new] = self.members.pop(a) + self.members.pop(b)
         self.reach.append(min(self.reach[a], self.reach[b]))
 
-    def measure(self, a: int, b: int) -> None:
-        """Put the mean distance of two groups, over all pairs, in the place of its bound."""
-        q, s = (self.vectors[_spread(self.members[group])].astype(np.float64) for group in (a, b))
-        mean = float(self.metric.pairwise(q, s, check=False).mean())
+    def measure(self, group: int, others: list[int]) -> None:
+        """Put the mean distance from a group to each of others, over all pairs, in the place of its bound."""
+        if not others:
+            return
+        rows = [_spread(self.members[other]) for other in others]
+        counts = np.array([len(each) for each in rows])
+        q = self.vectors[_spread(self.members[group])].astype(np.float64)
+        s = self.vectors[[row for each in rows for row in each]].astype(np.float64)
+        means = self.metric.pairwise(q, s, check=False).mean(axis=0)
         if not self.metric.symmetric:
-            mean = (mean + float(self.metric.pairwise(s, q, check=False).mean())) / 2
-        self.near[a][b] = self.near[b][a] = mean
-        self.bounds.remove((a, b))
+            means = (means + self.metric.pairwise(s, q, check=False).mean(axis=1)) / 2
+        starts = np.cumsum(counts) - counts
+        for other, mean in zip(others, (np.add.reduceat(means, starts) / counts).tolist(), strict=True):
+            self.near[group][other] = self.near[other][group] = mean
+            self.bounds.remove((min(group, other), max(group, other)))
 
 
 def _spread(members: list[int]) -> list[int]:
