@@ -196,3 +196,7 @@ def timed(n: int = 100_000, dim: int = 128, per_subject: int = 20) -> str:
             what = f"{len(groups):,} groups of {of[-1] - 199:,} subjects"
             rows.append((f"cluster {(~few).sum():,} × {dim}", time.perf_counter() - start, what))
     return "With the index of the gallery made; without embedding.\n\n" + table(["what", "seconds", "found"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.gallery.state import State
-from semelha.index import Snapshot
+from semelha.index import LinearIndex, Snapshot
+from semelha.metrics import Metric
+from semelha.metrics.mapped import MappedMetric
 from semelha.recognition.care import (
     Enrolled,
     near_duplicates,
@@ -22,7 +24,8 @@ from semelha.recognition.care import (
 )
 from semelha.recognition.care.subjects import Found
 
-NEIGHBORS = 48
+NEIGHBORS = 24
+SCANNED = 300_000  # vectors up to which comparing all with all is quicker than making a graph and searching it
 BLOCK = 1 << 13  # queries at a time
 SHOWN = 3  # examples of a side of a finding
 
@@ -136,8 +139,10 @@ class Looked:
         ids, vectors = state.view.added_since(0)
         names, of = state.view.names(), state.view.subjects_of(ids.tolist())
         numbers, subjects = np.unique(np.array([of[one] for one in ids.tolist()], np.int64), return_inverse=True)
-        neighbors, distances = neighbors_of(state.index, ids, vectors)
-        enrolled = Enrolled(vectors, subjects.astype(np.int64), neighbors, distances, state.index.space.metric)
+        metric = state.index.space.metric
+        index = scan_of(ids, vectors, metric) or state.index
+        neighbors, distances = neighbors_of(index, ids, vectors, NEIGHBORS)
+        enrolled = Enrolled(vectors, subjects.astype(np.int64), neighbors, distances, metric)
         return cls(enrolled, ids, tuple(names[number] for number in numbers.tolist()), state)
 
     def mislabels(self, chance: NDArray[np.float64], others: NDArray[np.int64], least: float) -> Iterator[Finding]:
@@ -211,8 +216,17 @@ class Looked:
         return tuple(Example(one, *of[one]) for one in ids)
 
 
+def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric) -> Snapshot | None:
+    """An index that finds all neighbors, where that is the quickest for as many queries as there are vectors."""
+    if len(ids) > SCANNED or not isinstance(metric, MappedMetric):
+        return None
+    index = LinearIndex(metric, background=False)
+    index.build(ids, vectors)
+    return index.snapshot()
+
+
 def neighbors_of(
-    index: Snapshot, ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int = NEIGHBORS
+    index: Snapshot, ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Rows near each row of an index of them, itself left out, and their distances: (n, k) twice.
 

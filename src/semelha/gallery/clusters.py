@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.errors import PictureError, UsageError
-from semelha.gallery.care import neighbors_of
+from semelha.gallery.care import neighbors_of, scan_of
 from semelha.gallery.state import State
 from semelha.images import Picture, Skipped, read_all
 from semelha.index import AutoIndex
@@ -23,7 +23,7 @@ from semelha.store import View
 
 logger = logging.getLogger(__name__)
 
-NEIGHBORS = 32
+NEIGHBORS = 16
 BATCH = 256  # pictures that are decoded before they are embedded
 SUBJECTS = 400  # that the threshold is learned from
 OF_ONE = 32  # examples of one of them
@@ -219,7 +219,11 @@ def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDA
 
 
 def _neighbors(vectors: NDArray[np.float32], model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    index, rows = AutoIndex(model.metric, background=False), np.arange(len(vectors))
+    rows = np.arange(len(vectors))
+    scan = scan_of(rows, vectors, model.metric)
+    if scan is not None:
+        return neighbors_of(scan, rows, vectors, NEIGHBORS)
+    index = AutoIndex(model.metric, background=False)
     index.build(rows, vectors)
     return neighbors_of(index.snapshot(), rows, vectors, NEIGHBORS)
 
