@@ -115,6 +115,30 @@ def test_settling_works_stale_scores_out(gallery: Gallery) -> None:
     assert gallery.calibration.n == SUBJECTS - 1
 
 
+def test_a_stale_rule_that_is_replaced_by_another_plan_leaves_nothing_to_do(gallery: Gallery) -> None:
+    """Else the upkeep runs in circles until the next question."""
+    gallery.calibrate(0.2, scoring=Scoring("best"))
+    gallery._memory.on_upkeep = lambda: None
+    enroll(gallery, "late", vectors(50, 3))
+    assert gallery.calibration is not None
+    assert gallery._memory.wants_upkeep
+    gallery.calibrate(0.2)
+    gallery._memory.recalibrate()
+    assert not gallery._memory.wants_upkeep
+
+
+def test_scores_in_memory_are_not_given_up_for_earlier_ones_in_the_store(gallery: Gallery) -> None:
+    gallery.calibrate(0.2, scoring=Scoring("best"))
+    gallery._memory.on_upkeep = lambda: None
+    gallery._memory.keep_scores = lambda: None  # type: ignore[method-assign]
+    enroll(gallery, "late", vectors(50, 3))
+    gallery._memory.recalibrate()
+    picture = pictures(1)[0]
+    gallery.reject(picture, "s3")  # a change of nothing that scores hang on
+    assert gallery.calibration is not None
+    assert not gallery.calibration.stale
+
+
 def test_the_nearest_example_is_never_stale(gallery: Gallery) -> None:
     gallery.calibrate(0.2)
     enroll(gallery, "late", vectors(50, 3))

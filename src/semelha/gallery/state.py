@@ -219,10 +219,11 @@ class Memory:
         """Work out stale scores again, as of now, while others go on with those there are; and keep them."""
         with self._store.reading() as view:
             plan = view.plan()
-        if plan is None or follows(plan):
+        if (plan is None or follows(plan)) and not self._held.stale:
             return
-        with self.now() as state:
-            if not state.held.stale or state.held.plan != plan:
+        with self.now() as state:  # where the plan is another now, this brings it to mind, and nothing is stale
+            plan = state.held.plan
+            if plan is None or not state.held.stale:
                 return
             scores = scores_of(state.view, state.index, self._model, plan, None)
         with self._lock:
@@ -296,7 +297,9 @@ class Memory:
         if follows(held.plan) or scores is None:
             scores = scores_of(view, held.index, self._model, held.plan, scores)
         elif scores.change != view.change:
-            scores = brought_along(view, view.scores() or scores)  # another process may have worked them out
+            kept = view.scores()  # another process may have worked them out
+            later = kept if kept is not None and kept.change > scores.change else scores
+            scores = brought_along(view, later)
         try:
             rule = rule_of(view, held.plan, scores)
         except CalibrationError:
