@@ -8,7 +8,7 @@ import pytest
 from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
-from semelha.errors import CalibrationError
+from semelha.errors import CalibrationError, UsageError
 from semelha.gallery import Gallery
 from semelha.gallery.rule import Rule, rule_of
 from semelha.images import Dataset, Picture
@@ -173,6 +173,50 @@ def test_a_scoring_is_chosen_on_other_subjects_than_calibrate(model: Model, tmp_
     assert calibration.scoring in SCORINGS
     same = gallery.calibrate(0.2, scoring=calibration.scoring)
     assert same.n == 3 * LEAST
+
+
+def test_subjects_with_a_confirmed_picture_do_not_choose(model: Model, tmp_path: Path) -> None:
+    """Theirs are the scores that calibrate."""
+    gallery = Gallery.create(tmp_path / "large", model)
+    for number in range(3 * LEAST):
+        enroll(gallery, f"s{number}", vectors(number, 3))
+    known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
+    calibration = gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(known)))
+    assert calibration.n == 12
+    assert calibration.choice is not None
+    assert calibration.choice.subjects == 3 * LEAST - 12
+    everybody = [picture for number in range(3 * LEAST) for picture in pictures(number, label=f"s{number}")]
+    with pytest.raises(CalibrationError, match="choosing a scoring takes 20 subjects.*there are 0"):
+        gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(everybody)))
+
+
+def test_subjects_that_the_model_was_trained_on_do_not_choose(tmp_path: Path) -> None:
+    """Nor do they count among those that the rate can spare."""
+    trained = tiny_model(tmp_path / "model", classes=tuple(f"s{number}" for number in range(2 * LEAST)))
+    gallery = Gallery.create(tmp_path / "gallery", trained)
+    for number in range(4 * LEAST):
+        enroll(gallery, f"s{number}", vectors(number, 3))
+    calibration = gallery.calibrate(0.1, scoring=None)
+    assert calibration.choice is not None
+    assert (calibration.choice.subjects, calibration.n) == (LEAST, LEAST)
+
+
+@pytest.mark.parametrize("fpir", [0, -1, 1, 2, float("nan")])
+def test_a_rate_that_is_none_is_refused_before_anything_is_done(gallery: Gallery, fpir: float) -> None:
+    for scoring in (NEAREST, None):
+        with pytest.raises(UsageError, match="it lies between 0 and 1"):
+            gallery.calibrate(fpir, scoring=scoring)
+    with pytest.raises(UsageError, match="the seed is -1"):
+        gallery.calibrate(0.2, seed=-1)
+    assert gallery.calibration is None
+
+
+@pytest.mark.parametrize("scoring", SCORINGS, ids=lambda scoring: scoring.name)
+def test_a_decision_does_not_hang_on_how_many_candidates_are_listed(gallery: Gallery, scoring: Scoring) -> None:
+    gallery.calibrate(0.2, scoring=scoring)
+    probes = np.concatenate([vectors(seed, 1) for seed in range(300, 500)])
+    few, many = (gallery.identify_vectors(probes, k=k) for k in (1, SUBJECTS))
+    assert [one.p_value for one in few] == [one.p_value for one in many]
 
 
 def test_where_the_rate_needs_all_subjects_no_scoring_can_be_chosen(gallery: Gallery) -> None:

@@ -86,15 +86,24 @@ def drawn(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tup
 
     Those do that neither the model was trained on nor the scoring was chosen on.
     """
-    classes, hashes = set(model.card.classes), set(model.card.content_hashes)
     chosen: dict[int, int] = {}
+    for number, examples in strange(view, model, subjects).items():
+        name = subjects[number]
+        if lot(name, plan.seed) >= plan.choosers:
+            chance = np.random.default_rng([plan.seed, *name.encode()])
+            chosen[number] = int(chance.choice(examples))
+    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+
+
+def strange(view: View, model: Model, subjects: dict[int, str]) -> dict[int, list[int]]:
+    """Those of the subjects that the model was not trained on, with their examples."""
+    classes, hashes = set(model.card.classes), set(model.card.content_hashes)
+    found: dict[int, list[int]] = {}
     for number, name in subjects.items():
         examples = view.examples_of(number)
-        strange = name not in classes and hashes.isdisjoint(content for _, content in examples)
-        if examples and strange and lot(name, plan.seed) >= plan.choosers:
-            chance = np.random.default_rng([plan.seed, *name.encode()])
-            chosen[number] = int(chance.choice([example for example, _ in examples]))
-    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+        if examples and name not in classes and hashes.isdisjoint(content for _, content in examples):
+            found[number] = [example for example, _ in examples]
+    return found
 
 
 def to_others(

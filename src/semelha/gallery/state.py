@@ -86,7 +86,7 @@ class State:
     ) -> list[Identification]:
         """Who or what each probe (probes, d) shows, with k candidates; by hash, what was said of its very picture."""
         calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
-        wide = max(k, self.scoring.depth)
+        wide = max(k, self.scoring.reach)
         if self.view.has_rejections():
             pairs = ranked_and_barred(self.view, self.metric, vectors, hashes, wide, self.candidates)
             found = [decide_without(one, barred, calibration, place) for one, barred in zip(*pairs, strict=True)]
@@ -100,8 +100,8 @@ class State:
         if self.rule is None:
             return Verification(None, distance, None, name, UNCALIBRATED)
         calibration, place = self.rule.calibration, self.rule.place
-        depth = calibration.scoring.depth
-        others = [one for one in self.candidates(vector[None], depth)[0] if one.subject != name][: depth - 1]
+        reach = calibration.scoring.reach
+        others = [one for one in self.candidates(vector[None], reach)[0] if one.subject != name][: reach - 1]
         distances = np.array([[distance, *(one.distance for one in others)]])
         places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
         p_value = float(calibration.p_values(distances, places)[0])
