@@ -186,7 +186,7 @@ def test_subjects_with_a_confirmed_picture_do_not_choose(model: Model, tmp_path:
     assert calibration.choice is not None
     assert calibration.choice.subjects == 3 * LEAST - 12
     everybody = [picture for number in range(3 * LEAST) for picture in pictures(number, label=f"s{number}")]
-    with pytest.raises(CalibrationError, match="choosing a scoring takes 20 subjects.*there are 0"):
+    with pytest.raises(CalibrationError, match=r"choosing a scoring takes 20 subjects.*there are 0"):
         gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(everybody)))
 
 
@@ -252,6 +252,18 @@ def test_confirmed_pictures_follow_a_merge_and_its_undo(gallery: Gallery) -> Non
     np.testing.assert_allclose(np.sort(gallery.calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
     gallery.undo(merge)
     assert sorted(gallery.calibration.scores.tolist()) == sorted(before.tolist())
+
+
+def test_a_confirmed_picture_of_a_subject_that_was_removed_is_a_stranger_to_all(gallery: Gallery) -> None:
+    """Also to the next subject, which the database may give the same number."""
+    enroll(gallery, "last", vectors(60, 1))
+    known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
+    last = pictures(12, label="last")
+    gallery.calibrate(0.1, confirmed=Dataset("confirmed", (*known, *last)))
+    gallery.remove("last")
+    gallery.enroll("next", last)
+    assert gallery.calibration is not None
+    assert gallery.calibration.scores.min() == pytest.approx(0, abs=1e-6)
 
 
 def test_known_probes_test_the_calibration(gallery: Gallery) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
-from semelha.errors import CalibrationError
+from semelha.errors import CalibrationError, GalleryError, UsageError
 from semelha.gallery.rescored import strangers_rescored, subjects_rescored, trials
 from semelha.gallery.scores import lot, of_strangers, of_subjects, strange
 from semelha.index import Snapshot
@@ -73,6 +73,25 @@ def scores_of(
     return strangers_rescored(view, index, model, scoring, given)
 
 
+def plan_of(view: View) -> Plan | None:
+    """The plan of the moment of a view. Raises `GalleryError` where it is none that this semelha can follow."""
+    plan = view.plan()
+    try:
+        if plan is not None:
+            Scoring.named(plan.scoring)
+    except UsageError as error:
+        raise GalleryError(f"the calibration of the gallery is damaged, or of a newer semelha: {error}") from error
+    return plan
+
+
+def kept_scores(view: View, plan: Plan) -> Scores | None:
+    """The scores that the store kept for its plan, where they can be of it: else they are worked out again."""
+    scores = view.scores()
+    if scores is None or scores.change > view.change or (scores.own is None) != (plan.kind == "strangers"):
+        return None
+    return scores if scores.ranked.shape[1] == Scoring.named(plan.scoring).depth or not len(scores) else None
+
+
 def brought_along(view: View, scores: Scores) -> Scores:
     """Scores of an earlier change as those of this one, where no subject or example came, went or was renamed since."""
     same = view.reaches(scores.change) and not view.names(since=scores.change)
@@ -87,9 +106,9 @@ def follows(plan: Plan) -> bool:
 def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None) -> tuple[Choice, float]:
     """The scoring that serves best, and the part of the subjects on which it was chosen.
 
-    It is chosen on half of the subjects, or on as many as the rate can spare. Where strangers were given it is chosen on
-    all but those that stand in for strangers with a confirmed picture. None of them was the model trained on. Raises
-    `CalibrationError`.
+    It is chosen on half of the subjects, or on as many as the rate can spare. Where strangers were given it is chosen
+    on all but those that stand in for strangers with a confirmed picture. None of them was the model trained on.
+    Raises `CalibrationError`.
     """
     everybody = view.names()
     names = {number: everybody[number] for number in strange(view, model, everybody)}
@@ -100,8 +119,8 @@ def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Str
         choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
         if not choosers:
             raise CalibrationError(
-                f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring on: "
-                "enroll more, give strangers, or name a scoring"
+                f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring "
+                "on: enroll more, give strangers, or name a scoring"
             )
         return choose(trials(view, index, model, plan.seed, choosers), plan.fpir), part
     confirmed = set(strangers.subjects.tolist())

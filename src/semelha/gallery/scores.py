@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
+from semelha.errors import GalleryError
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.recognition import Scoring
@@ -69,7 +70,7 @@ def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: 
 
 def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Scores | None) -> Scores:
     """Scores of the strangers that were given, as `of_subjects`."""
-    if earlier is not None and view.reaches(earlier.change):
+    if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
         moved = _moved(view, index, earlier, strangers.vectors, gone)
         touched = list(view.names(since=earlier.change))
@@ -172,8 +173,11 @@ def _nearest_others(
 
 
 def vectors_of(view: View, examples: Numbers) -> Vectors:
-    """(examples, d)."""
+    """(examples, d). Raises `GalleryError` where one has none."""
     found = view.vectors(examples.tolist())
+    lacking = len(set(examples.tolist()) - found.keys())
+    if lacking:
+        raise GalleryError(f"the gallery is damaged: {lacking} examples that it is calibrated on have no vector")
     return np.stack([found[example] for example in examples.tolist()]) if found else np.empty((0, 0), np.float32)
 
 

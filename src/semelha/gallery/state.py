@@ -15,7 +15,7 @@ from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
 from semelha.gallery.probes import ranked_and_barred
 from semelha.gallery.ranking import Pooled, Ranking
-from semelha.gallery.rule import Rule, brought_along, follows, rule_of, scores_of
+from semelha.gallery.rule import Rule, brought_along, follows, kept_scores, plan_of, rule_of, scores_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
@@ -218,7 +218,7 @@ class Memory:
     def recalibrate(self) -> None:
         """Work out stale scores again, as of now, while others go on with those there are; and keep them."""
         with self._store.reading() as view:
-            plan = view.plan()
+            plan = plan_of(view)
         if (plan is None or follows(plan)) and not self._held.stale:
             return
         with self.now() as state:  # where the plan is another now, this brings it to mind, and nothing is stale
@@ -283,9 +283,9 @@ class Memory:
         held = self._held
         if held.change == view.change:
             return replace(held, index=self._followed.index.snapshot())
-        plan, scores = view.plan(), held.scores
+        plan, scores = plan_of(view), held.scores
         if plan is not None and plan != held.plan:
-            scores = view.scores()
+            scores = kept_scores(view, plan)
             self._kept = scores.change if scores is not None else 0
         return Held(view.change, self._followed.index.snapshot(), plan, scores)
 
@@ -297,7 +297,7 @@ class Memory:
         if follows(held.plan) or scores is None:
             scores = scores_of(view, held.index, self._model, held.plan, scores)
         elif scores.change != view.change:
-            kept = view.scores()  # another process may have worked them out
+            kept = kept_scores(view, held.plan)  # another process may have worked them out
             later = kept if kept is not None and kept.change > scores.change else scores
             scores = brought_along(view, later)
         try:
