@@ -8,7 +8,7 @@ import pytest
 from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
-from semelha.errors import CalibrationError
+from semelha.errors import CalibrationError, UsageError
 from semelha.gallery import Gallery
 from semelha.gallery.rule import Rule, rule_of
 from semelha.images import Dataset, Picture
@@ -115,6 +115,30 @@ def test_settling_works_stale_scores_out(gallery: Gallery) -> None:
     assert gallery.calibration.n == SUBJECTS - 1
 
 
+def test_a_stale_rule_that_is_replaced_by_another_plan_leaves_nothing_to_do(gallery: Gallery) -> None:
+    """Else the upkeep runs in circles until the next question."""
+    gallery.calibrate(0.2, scoring=Scoring("best"))
+    gallery._memory.on_upkeep = lambda: None
+    enroll(gallery, "late", vectors(50, 3))
+    assert gallery.calibration is not None
+    assert gallery._memory.wants_upkeep
+    gallery.calibrate(0.2)
+    gallery._memory.recalibrate()
+    assert not gallery._memory.wants_upkeep
+
+
+def test_scores_in_memory_are_not_given_up_for_earlier_ones_in_the_store(gallery: Gallery) -> None:
+    gallery.calibrate(0.2, scoring=Scoring("best"))
+    gallery._memory.on_upkeep = lambda: None
+    gallery._memory.keep_scores = lambda: None  # type: ignore[method-assign]
+    enroll(gallery, "late", vectors(50, 3))
+    gallery._memory.recalibrate()
+    picture = pictures(1)[0]
+    gallery.reject(picture, "s3")  # a change of nothing that scores hang on
+    assert gallery.calibration is not None
+    assert not gallery.calibration.stale
+
+
 def test_the_nearest_example_is_never_stale(gallery: Gallery) -> None:
     gallery.calibrate(0.2)
     enroll(gallery, "late", vectors(50, 3))
@@ -151,6 +175,50 @@ def test_a_scoring_is_chosen_on_other_subjects_than_calibrate(model: Model, tmp_
     assert same.n == 3 * LEAST
 
 
+def test_subjects_with_a_confirmed_picture_do_not_choose(model: Model, tmp_path: Path) -> None:
+    """Theirs are the scores that calibrate."""
+    gallery = Gallery.create(tmp_path / "large", model)
+    for number in range(3 * LEAST):
+        enroll(gallery, f"s{number}", vectors(number, 3))
+    known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
+    calibration = gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(known)))
+    assert calibration.n == 12
+    assert calibration.choice is not None
+    assert calibration.choice.subjects == 3 * LEAST - 12
+    everybody = [picture for number in range(3 * LEAST) for picture in pictures(number, label=f"s{number}")]
+    with pytest.raises(CalibrationError, match=r"choosing a scoring takes 20 subjects.*there are 0"):
+        gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(everybody)))
+
+
+def test_subjects_that_the_model_was_trained_on_do_not_choose(tmp_path: Path) -> None:
+    """Nor do they count among those that the rate can spare."""
+    trained = tiny_model(tmp_path / "model", classes=tuple(f"s{number}" for number in range(2 * LEAST)))
+    gallery = Gallery.create(tmp_path / "gallery", trained)
+    for number in range(4 * LEAST):
+        enroll(gallery, f"s{number}", vectors(number, 3))
+    calibration = gallery.calibrate(0.1, scoring=None)
+    assert calibration.choice is not None
+    assert (calibration.choice.subjects, calibration.n) == (LEAST, LEAST)
+
+
+@pytest.mark.parametrize("fpir", [0, -1, 1, 2, float("nan")])
+def test_a_rate_that_is_none_is_refused_before_anything_is_done(gallery: Gallery, fpir: float) -> None:
+    for scoring in (NEAREST, None):
+        with pytest.raises(UsageError, match="it lies between 0 and 1"):
+            gallery.calibrate(fpir, scoring=scoring)
+    with pytest.raises(UsageError, match="seed is -1"):
+        gallery.calibrate(0.2, seed=-1)
+    assert gallery.calibration is None
+
+
+@pytest.mark.parametrize("scoring", SCORINGS, ids=lambda scoring: scoring.name)
+def test_a_decision_does_not_hang_on_how_many_candidates_are_listed(gallery: Gallery, scoring: Scoring) -> None:
+    gallery.calibrate(0.2, scoring=scoring)
+    probes = np.concatenate([vectors(seed, 1) for seed in range(300, 500)])
+    few, many = (gallery.identify_vectors(probes, k=k) for k in (1, SUBJECTS))
+    assert [one.p_value for one in few] == [one.p_value for one in many]
+
+
 def test_where_the_rate_needs_all_subjects_no_scoring_can_be_chosen(gallery: Gallery) -> None:
     with pytest.raises(CalibrationError, match="none are left to choose a scoring on"):
         gallery.calibrate(2 / (SUBJECTS + 1), scoring=None)
@@ -184,6 +252,18 @@ def test_confirmed_pictures_follow_a_merge_and_its_undo(gallery: Gallery) -> Non
     np.testing.assert_allclose(np.sort(gallery.calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
     gallery.undo(merge)
     assert sorted(gallery.calibration.scores.tolist()) == sorted(before.tolist())
+
+
+def test_a_confirmed_picture_of_a_subject_that_was_removed_is_a_stranger_to_all(gallery: Gallery) -> None:
+    """Also to the next subject, which the database may give the same number."""
+    enroll(gallery, "last", vectors(60, 1))
+    known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
+    last = pictures(12, label="last")
+    gallery.calibrate(0.1, confirmed=Dataset("confirmed", (*known, *last)))
+    gallery.remove("last")
+    gallery.enroll("next", last)
+    assert gallery.calibration is not None
+    assert gallery.calibration.scores.min() == pytest.approx(0, abs=1e-6)
 
 
 def test_known_probes_test_the_calibration(gallery: Gallery) -> None:

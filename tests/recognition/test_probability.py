@@ -5,6 +5,7 @@ import pytest
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
+from semelha.errors import UsageError
 from semelha.recognition.probability import MANY, Probability, learned
 
 
@@ -83,3 +84,9 @@ def test_trials_that_are_all_alike_give_a_flat_curve() -> None:
     found = learned(np.full(5, 0.3), np.ones(5, bool), np.full(5, 0.3))
     assert found is not None
     assert found(np.array([0.3]))[0] == pytest.approx(0.5, abs=0.05)
+
+
+@pytest.mark.parametrize("strangers", [0, 1, -0.1, float("nan")])
+def test_a_part_of_strangers_that_is_none_is_refused(strangers: float) -> None:
+    with pytest.raises(UsageError, match="it lies between 0 and 1"):
+        curve(50, 2)(np.array([0.3]), strangers=strangers)

@@ -17,6 +17,7 @@ from semelha.gallery.state import Memory, State
 from semelha.images import Dataset
 from semelha.index.promise import check_seed
 from semelha.recognition import Calibration, Choice, Mismatch, Scoring, mismatch
+from semelha.recognition.calibrate import check_rates
 from semelha.store import Plan, Store, Strangers
 
 logger = logging.getLogger(__name__)
@@ -40,14 +41,15 @@ def calibrate(
     strangers: Dataset | Sequence[Source] | None,
     confirmed: Dataset | None,
 ) -> Calibration:
-    """Work out the rule, and keep the plan and its scores. Raises `CalibrationError`."""
+    """Work out the rule, and keep the plan and its scores. Raises `CalibrationError` or `UsageError`."""
+    check_rates(wish.fpir, wish.uncertain)
     check_seed(wish.seed)
     given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
     plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
     choice: Choice | None = None
     with memory.now(ruled=False) as state:
         if wish.scoring is None:
-            choice, part = chosen(state.view, state.index, model, plan)
+            choice, part = chosen(state.view, state.index, model, plan, given)
             plan = replace(plan, scoring=choice.scoring.name, choosers=part)
         else:
             plan = replace(plan, scoring=wish.scoring.name)
@@ -71,9 +73,9 @@ def mismatch_of(memory: Memory, store: Store, model: Model, probes: Dataset, see
         if state.rule is None:
             raise CalibrationError("the gallery is not calibrated, so nothing can be tested: calibrate it first")
         calibration, place = state.rule.calibration, state.rule.place
-        depth = calibration.scoring.depth
-        rankings = state.ranking().rank(vectors, depth, without=[state.view.name_of(one) or "" for one in subjects])
-    distances = np.full((len(vectors), depth), np.inf)
+        reach = calibration.scoring.reach
+        rankings = state.ranking().rank(vectors, reach, without=[state.view.name_of(one) or "" for one in subjects])
+    distances = np.full((len(vectors), reach), np.inf)
     places = np.full(distances.shape, -1)
     for row, ranking in enumerate(rankings):
         distances[row, : len(ranking)] = [one.distance for one in ranking]

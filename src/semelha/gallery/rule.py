@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
-from semelha.errors import CalibrationError
+from semelha.errors import CalibrationError, GalleryError, UsageError
 from semelha.gallery.rescored import strangers_rescored, subjects_rescored, trials
-from semelha.gallery.scores import lot, of_strangers, of_subjects
+from semelha.gallery.scores import lot, of_strangers, of_subjects, strange
 from semelha.index import Snapshot
 from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, full_conformal, split_conformal
 from semelha.recognition.calibrate import needed
@@ -73,6 +73,25 @@ def scores_of(
     return strangers_rescored(view, index, model, scoring, given)
 
 
+def plan_of(view: View) -> Plan | None:
+    """The plan of the moment of a view. Raises `GalleryError` where it is none that this semelha can follow."""
+    plan = view.plan()
+    try:
+        if plan is not None:
+            Scoring.named(plan.scoring)
+    except UsageError as error:
+        raise GalleryError(f"the calibration of the gallery is damaged, or of a newer semelha: {error}") from error
+    return plan
+
+
+def kept_scores(view: View, plan: Plan) -> Scores | None:
+    """The scores that the store kept for its plan, where they can be of it: else they are worked out again."""
+    scores = view.scores()
+    if scores is None or scores.change > view.change or (scores.own is None) != (plan.kind == "strangers"):
+        return None
+    return scores if scores.ranked.shape[1] == Scoring.named(plan.scoring).depth or not len(scores) else None
+
+
 def brought_along(view: View, scores: Scores) -> Scores:
     """Scores of an earlier change as those of this one, where no subject or example came, went or was renamed since."""
     same = view.reaches(scores.change) and not view.names(since=scores.change)
@@ -84,24 +103,29 @@ def follows(plan: Plan) -> bool:
     return plan.scoring == NEAREST.name
 
 
-def chosen(view: View, index: Snapshot, model: Model, plan: Plan) -> tuple[Choice, float]:
+def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None) -> tuple[Choice, float]:
     """The scoring that serves best, and the part of the subjects on which it was chosen.
 
-    It is chosen on half of the subjects, or on as many as the rate can spare, and on all where strangers were given.
+    It is chosen on half of the subjects, or on as many as the rate can spare. Where strangers were given it is chosen
+    on all but those that stand in for strangers with a confirmed picture. None of them was the model trained on.
     Raises `CalibrationError`.
     """
-    names = view.names()
-    lots = sorted(lot(name, plan.seed) for name in names.values())
-    spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2)))
-    part = 1.0 if plan.kind == "strangers" else lots[spare] if spare < len(lots) else 0.0
-    choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
-    if not choosers:
-        raise CalibrationError(
-            f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring on: "
-            "enroll more, give strangers, or name a scoring"
-        )
-    choice = choose(trials(view, index, model, plan.seed, choosers), plan.fpir)
-    return choice, part if plan.kind == "subjects" else 0.0
+    everybody = view.names()
+    names = {number: everybody[number] for number in strange(view, model, everybody)}
+    if strangers is None:
+        lots = sorted(lot(name, plan.seed) for name in names.values())
+        spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2)))
+        part = lots[spare] if spare < len(lots) else 0.0
+        choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
+        if not choosers:
+            raise CalibrationError(
+                f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring "
+                "on: enroll more, give strangers, or name a scoring"
+            )
+        return choose(trials(view, index, model, plan.seed, choosers), plan.fpir), part
+    confirmed = set(strangers.subjects.tolist())
+    others = {number: name for number, name in names.items() if number not in confirmed}
+    return choose(trials(view, index, model, plan.seed, others), plan.fpir), 0.0
 
 
 def _neighbors(view: View, scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.int64]:

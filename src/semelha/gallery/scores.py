@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
+from semelha.errors import GalleryError
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.recognition import Scoring
@@ -69,7 +70,7 @@ def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: 
 
 def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Scores | None) -> Scores:
     """Scores of the strangers that were given, as `of_subjects`."""
-    if earlier is not None and view.reaches(earlier.change):
+    if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
         moved = _moved(view, index, earlier, strangers.vectors, gone)
         touched = list(view.names(since=earlier.change))
@@ -86,15 +87,24 @@ def drawn(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tup
 
     Those do that neither the model was trained on nor the scoring was chosen on.
     """
-    classes, hashes = set(model.card.classes), set(model.card.content_hashes)
     chosen: dict[int, int] = {}
+    for number, examples in strange(view, model, subjects).items():
+        name = subjects[number]
+        if lot(name, plan.seed) >= plan.choosers:
+            chance = np.random.default_rng([plan.seed, *name.encode()])
+            chosen[number] = int(chance.choice(examples))
+    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+
+
+def strange(view: View, model: Model, subjects: dict[int, str]) -> dict[int, list[int]]:
+    """Those of the subjects that the model was not trained on, with their examples."""
+    classes, hashes = set(model.card.classes), set(model.card.content_hashes)
+    found: dict[int, list[int]] = {}
     for number, name in subjects.items():
         examples = view.examples_of(number)
-        strange = name not in classes and hashes.isdisjoint(content for _, content in examples)
-        if examples and strange and lot(name, plan.seed) >= plan.choosers:
-            chance = np.random.default_rng([plan.seed, *name.encode()])
-            chosen[number] = int(chance.choice([example for example, _ in examples]))
-    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+        if examples and name not in classes and hashes.isdisjoint(content for _, content in examples):
+            found[number] = [example for example, _ in examples]
+    return found
 
 
 def to_others(
@@ -163,8 +173,11 @@ def _nearest_others(
 
 
 def vectors_of(view: View, examples: Numbers) -> Vectors:
-    """(examples, d)."""
+    """(examples, d). Raises `GalleryError` where one has none."""
     found = view.vectors(examples.tolist())
+    lacking = len(set(examples.tolist()) - found.keys())
+    if lacking:
+        raise GalleryError(f"the gallery is damaged: {lacking} examples that it is calibrated on have no vector")
     return np.stack([found[example] for example in examples.tolist()]) if found else np.empty((0, 0), np.float32)
 
 

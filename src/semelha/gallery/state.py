@@ -15,7 +15,7 @@ from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
 from semelha.gallery.probes import ranked_and_barred
 from semelha.gallery.ranking import Pooled, Ranking
-from semelha.gallery.rule import Rule, brought_along, follows, rule_of, scores_of
+from semelha.gallery.rule import Rule, brought_along, follows, kept_scores, plan_of, rule_of, scores_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
@@ -86,7 +86,7 @@ class State:
     ) -> list[Identification]:
         """Who or what each probe (probes, d) shows, with k candidates; by hash, what was said of its very picture."""
         calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
-        wide = max(k, self.scoring.depth)
+        wide = max(k, self.scoring.reach)
         if self.view.has_rejections():
             pairs = ranked_and_barred(self.view, self.metric, vectors, hashes, wide, self.candidates)
             found = [decide_without(one, barred, calibration, place) for one, barred in zip(*pairs, strict=True)]
@@ -100,8 +100,8 @@ class State:
         if self.rule is None:
             return Verification(None, distance, None, name, UNCALIBRATED)
         calibration, place = self.rule.calibration, self.rule.place
-        depth = calibration.scoring.depth
-        others = [one for one in self.candidates(vector[None], depth)[0] if one.subject != name][: depth - 1]
+        reach = calibration.scoring.reach
+        others = [one for one in self.candidates(vector[None], reach)[0] if one.subject != name][: reach - 1]
         distances = np.array([[distance, *(one.distance for one in others)]])
         places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
         p_value = float(calibration.p_values(distances, places)[0])
@@ -218,11 +218,12 @@ class Memory:
     def recalibrate(self) -> None:
         """Work out stale scores again, as of now, while others go on with those there are; and keep them."""
         with self._store.reading() as view:
-            plan = view.plan()
-        if plan is None or follows(plan):
+            plan = plan_of(view)
+        if (plan is None or follows(plan)) and not self._held.stale:
             return
-        with self.now() as state:
-            if not state.held.stale or state.held.plan != plan:
+        with self.now() as state:  # where the plan is another now, this brings it to mind, and nothing is stale
+            plan = state.held.plan
+            if plan is None or not state.held.stale:
                 return
             scores = scores_of(state.view, state.index, self._model, plan, None)
         with self._lock:
@@ -282,9 +283,9 @@ class Memory:
         held = self._held
         if held.change == view.change:
             return replace(held, index=self._followed.index.snapshot())
-        plan, scores = view.plan(), held.scores
+        plan, scores = plan_of(view), held.scores
         if plan is not None and plan != held.plan:
-            scores = view.scores()
+            scores = kept_scores(view, plan)
             self._kept = scores.change if scores is not None else 0
         return Held(view.change, self._followed.index.snapshot(), plan, scores)
 
@@ -296,7 +297,9 @@ class Memory:
         if follows(held.plan) or scores is None:
             scores = scores_of(view, held.index, self._model, held.plan, scores)
         elif scores.change != view.change:
-            scores = brought_along(view, view.scores() or scores)  # another process may have worked them out
+            kept = kept_scores(view, held.plan)  # another process may have worked them out
+            later = kept if kept is not None and kept.change > scores.change else scores
+            scores = brought_along(view, later)
         try:
             rule = rule_of(view, held.plan, scores)
         except CalibrationError:

@@ -89,7 +89,7 @@ class Calibration:
         ----------
         distances : (probes,) or (probes, k) float
             To the nearest subject, or to the k nearest, ascending; k is at least the depth of the scoring, or there are
-            no more subjects.
+            no more subjects. Exact with all; where `scoring.reach` of them are given, what is left out is next to none.
         nearest : int64, of the shape of `distances`
             Which subjects these are, as places in `ranked`, or −1 where they have none there. Only for "subjects": had
             the probe been enrolled, they would have had it as a neighbor. A subject without a place adds nothing.
@@ -182,7 +182,7 @@ def split_conformal(
     CalibrationError
         So few strangers cannot support the rate: 1 / (n + 1) must not exceed it.
     """
-    _check_rates(fpir, uncertain)
+    check_rates(fpir, uncertain)
     _check_number(len(ranked), 1, fpir, "strangers", "give pictures of")
     return Calibration("strangers", fpir, _rows(ranked), scoring, uncertain)
 
@@ -215,7 +215,7 @@ def full_conformal(
     CalibrationError
         So few subjects cannot support the rate: the smallest p-value of a probe, 2 / (n + 1), must not exceed it.
     """
-    _check_rates(fpir, uncertain)
+    check_rates(fpir, uncertain)
     _check_number(len(ranked), 2, fpir, "subjects", "enroll")
     return Calibration("subjects", fpir, _rows(ranked), scoring, uncertain, own, neighbors)
 
@@ -229,7 +229,8 @@ def _rows(ranked: Distances) -> Ranked:
     return np.asarray(ranked, np.float64).reshape(len(ranked), -1)
 
 
-def _check_rates(fpir: float, uncertain: float | None) -> None:
+def check_rates(fpir: float, uncertain: float | None) -> None:
+    """Raise `UsageError` where there are no such rates."""
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it lies between 0 and 1, such as 0.01 for one stranger in a hundred")
     if uncertain is not None and not fpir < uncertain < 1:

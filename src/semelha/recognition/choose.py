@@ -77,8 +77,8 @@ def choose(trials: Mapping[Pooling, Trials], fpir: float) -> Choice:
     count = int(whose.max(initial=-1)) + 1
     if count < LEAST:
         raise CalibrationError(
-            f"choosing a scoring takes {LEAST} subjects of two examples or more, besides those that the rate needs, "
-            f"and there are {count}: enroll more, or name a scoring"
+            f"choosing a scoring takes {LEAST} subjects of two examples or more, besides those that stand in for "
+            f"strangers, and there are {count}: enroll more, or name a scoring"
         )
     rates = np.geomspace(max(fpir, 1 / len(whose)), LOOSEST, RATES) if fpir < LOOSEST else np.array([fpir])
     misses = {scoring: _misses(trials[scoring.pooling], scoring, rates, whose) for scoring in SCORINGS}

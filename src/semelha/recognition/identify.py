@@ -45,7 +45,8 @@ def decide(
     Parameters
     ----------
     candidates : tuple of Candidate
-        Nearest first; as many as the calibration's scoring needs, or all there are.
+        Nearest first; as many as the `reach` of the calibration's scoring, or all there are. What comes after these
+        changes nothing.
     calibration : Calibration or None
     place : mapping of str to int
         The place of each subject in the calibration's scores.
@@ -55,8 +56,9 @@ def decide(
     best = candidates[0]
     if calibration is None:
         return Identification("uncalibrated", best.subject, best.distance, None, candidates, UNCALIBRATED)
-    distances = np.array([[candidate.distance for candidate in candidates]])
-    places = np.array([[place.get(candidate.subject, -1) for candidate in candidates]])
+    reached = candidates[: calibration.scoring.reach]
+    distances = np.array([[candidate.distance for candidate in reached]])
+    places = np.array([[place.get(candidate.subject, -1) for candidate in reached]])
     p_value = float(calibration.p_values(distances, places)[0])
     decision = decided(p_value, calibration)
     curve = calibration.probability

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
+from semelha.errors import UsageError
+
 MANY = 1000  # trials from which a curve of any form is fitted (Niculescu-Mizil & Caruana, ICML 2005, section 5)
 
 Floats = NDArray[np.float64]
@@ -40,8 +42,10 @@ class Probability:
 
         Another part than one half changes the odds of a stranger, and with them, by Bayes, those of an error. All
         errors are taken as if strangers made them; among the enrolled some are errors too, so that below one half it
-        is a little too high.
+        is a little too high. Raises `UsageError` where the part does not lie between 0 and 1.
         """
+        if not 0 < strangers < 1:
+            raise UsageError(f"the part of strangers is {strangers}: it lies between 0 and 1")
         even = np.interp(scores, self.scores, self.right)
         if strangers == 0.5:
             return even

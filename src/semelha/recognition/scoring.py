@@ -23,6 +23,7 @@ Normalization = Literal["none", "margin", "cohort"]
 POOLINGS: tuple[Pooling, ...] = ("nearest", "best", "mean")
 NORMALIZATIONS: tuple[Normalization, ...] = ("none", "margin", "cohort")
 FEW = 3  # nearest examples whose mean distance is that of "best"
+REACH = 32  # nearest subjects whose scores a probe may change
 COHORT = 10  # next subjects that "cohort" sets against the nearest
 
 
@@ -65,6 +66,14 @@ class Scoring:
     def depth(self) -> int:
         """Subjects whose distances the score needs."""
         return {"none": 1, "margin": 2, "cohort": 1 + COHORT}[self.normalization]
+
+    @property
+    def reach(self) -> int:
+        """Nearest subjects of a probe that are looked at, always as many: whose scores the probe may well change.
+
+        Without normalization that is the nearest alone.
+        """
+        return self.depth if self.normalization == "none" else REACH
 
     def compared(self, examples: NDArray[Any]) -> NDArray[np.float64]:
         """What a probe is compared with, of a subject with these examples (n, d): their mean (1, d), or all of them."""

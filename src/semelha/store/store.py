@@ -128,6 +128,8 @@ class Store:
                 "INSERT INTO removed (change, example, added) SELECT ?, id, change FROM examples WHERE subject_id = ?",
                 (change, number),
             )
+            # A confirmed picture of it is a stranger now, also to a later subject that is given its number.
+            self._db.execute("UPDATE strangers SET subject = 0 WHERE subject = ?", (number,))
             self._db.execute("DELETE FROM subjects WHERE id = ?", (number,))
         return logged.rowcount
 
@@ -176,11 +178,11 @@ class Store:
     def keep_scores(self, plan: Plan, scores: Scores) -> None:
         """Keep scores of the plan, unless there is another plan now or later scores of this one. No change: derived."""
         with self._writing():
-            (current,) = self._db.execute(
+            current = self._db.execute(
                 "SELECT json_extract(value, '$.change') FROM meta WHERE key = 'calibration'"
             ).fetchone()
             later = self._db.execute("SELECT 1 FROM scores WHERE change >= ?", (scores.change,)).fetchone()
-            if current == plan.change and not later:
+            if current == (plan.change,) and not later:
                 self._replace_scores(scores)
 
     def trim(self, change: int) -> None:

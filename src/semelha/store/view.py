@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.store import rejections
+from semelha.store.calibrations import plan_of, scores_of
 from semelha.store.connection import check_model, saying
 from semelha.store.merges import LISTED, listed
 from semelha.store.places import Kept, Place
@@ -201,11 +202,12 @@ class View:
 
     def plan(self) -> Plan | None:
         """How the gallery is to say "unknown"; None where that was never asked for."""
-        found = self._meta("calibration")
         try:
-            return None if found is None else Plan(**found)
-        except TypeError as error:
-            raise GalleryError(f"the gallery {self._path} is damaged: its calibration cannot be read") from error
+            found = self._meta("calibration")
+            return None if found is None else plan_of(found)
+        except ValueError as error:
+            why = "its calibration cannot be read" if isinstance(error, json.JSONDecodeError) else error
+            raise GalleryError(f"the gallery {self._path} is damaged: {why}") from error
 
     def strangers(self) -> Strangers:
         """The strangers that were given to calibrate with."""
@@ -214,15 +216,12 @@ class View:
         return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
 
     def scores(self) -> Scores | None:
-        """The scores last kept for the plan."""
+        """The scores last kept for the plan; None where there are none, or none that can be read."""
         rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         if not rows:
             return None
         change, *blobs = rows[0]
-        subjects, examples, nearest = (np.frombuffer(blob, "<i8") for blob in blobs[:3])
-        own, further = (None if blob is None else np.frombuffer(blob, "<f8") for blob in blobs[4:])
-        further = None if further is None or not len(further) else further.reshape(len(subjects), -1)
-        return Scores(change, subjects, examples, nearest, np.frombuffer(blobs[3], "<f8"), own, further)
+        return scores_of(change, blobs)
 
     def _meta(self, key: str) -> Any:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
