@@ -215,6 +215,7 @@ def test_an_evaluation_shows_intervals_or_that_there_is_too_little(
     assert status == 0
     assert re.search(r"^R@1 +1\.000 0\.\d{3}–1\.000", out, re.MULTILINE)
     assert re.search(r"^FPIR achieved .* insufficient data", out, re.MULTILINE)
+    assert "Nothing was calibrated: a rate of 0.01 needs" in out
     status, _, err = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "5")
     assert (status, "100 or more" in err) == (2, True)
 

@@ -78,6 +78,7 @@ def evaluate(
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it lies between 0 and 1")
     embedder = load_embedder(model)
+    dataset = read(folder)
     others, notes = baselines_of(embedder) if baselines else ({}, ())
     with progress_bars() as bar:
         bars: dict[str, Callable[[int, int], None]] = {}
@@ -89,7 +90,7 @@ def evaluate(
 
         found = run_evaluation(
             embedder,
-            read(folder),
+            dataset,
             baselines=others,
             fpir=fpir,
             seed=seed,
@@ -108,6 +109,8 @@ def evaluate(
         stdout.print(figures(found))
         for note in found.notes:
             stdout.print(f"[dim]{escape(note)}[/]")
+        if found.result.open_set.fpir_achieved is None:
+            stdout.print(f"[dim]Nothing was calibrated: {escape(found.result.open_set.note)}[/]")
         if report is not None:
             stdout.print(f"Report: [bold]{escape(str(report))}[/]")
 
