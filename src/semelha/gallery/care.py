@@ -148,7 +148,8 @@ class Looked:
     def mislabels(self, chance: NDArray[np.float64], others: NDArray[np.int64], least: float) -> Iterator[Finding]:
         enrolled = self.enrolled
         _, far = enrolled.nearest_other
-        order = np.argsort(-chance, kind="stable")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            order = np.lexsort((far / enrolled.to_own, -chance))  # of equal chances first what is relatively nearer
         judged = np.isfinite(enrolled.to_own) & (others >= 0)
         for row in order[judged[order] & (chance[order] >= least)].tolist():
             own, other = self.names[enrolled.subjects[row]], self.names[others[row]]

@@ -30,6 +30,17 @@ def test_wrong_labels_come_first() -> None:
     assert np.isin(bad, told).mean() > 0.6
 
 
+def test_a_wrong_label_among_many_examples() -> None:
+    """Subjects with more examples than there are neighbors in the list."""
+    vectors, subjects = drawn(6, 60, spread=0.4)
+    labels = subjects.copy()
+    labels[[10, 100, 200]] = [3, 4, 0]
+    chance, others = wrong_labels(enrolled(vectors, labels), seed=0)
+    assert sorted(np.argsort(-chance, kind="stable")[:3].tolist()) == [10, 100, 200]
+    assert np.delete(chance, [10, 100, 200]).max() < chance[[10, 100, 200]].min()
+    assert others[[10, 100, 200]].tolist() == [0, 1, 3]
+
+
 def test_right_labels_are_left_alone() -> None:
     """Without a wrong label next to nothing is told; a subject of one example is not judged."""
     vectors, subjects = drawn(100, 8)

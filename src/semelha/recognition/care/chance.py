@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUANTILES = np.arange(0.1, 0.55, 0.1)  # above which enough of the made are for a count
+TOP = 0.2  # quantile of the made above which all is as likely a fault
 
 
 def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -36,7 +37,8 @@ def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) ->
 
     marks = np.concatenate([np.zeros(len(observed)), np.ones(len(made))])
     weights = np.concatenate([np.full(len(observed), 1 / len(observed)), np.full(len(made), 1 / len(made))])
-    both = np.concatenate([observed, made])
+    top = np.quantile(made, TOP)  # above it there are too few of either to tell them apart by
+    both = np.minimum(np.concatenate([observed, made]), top)
     told = IsotonicRegression(y_min=0, y_max=1).fit(both, marks, sample_weight=weights).predict(both)
     of_made = told[: len(observed)]
     with np.errstate(divide="ignore"):

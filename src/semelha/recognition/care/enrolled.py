@@ -90,7 +90,7 @@ class Enrolled:
 
     @cached_property
     def nearest_other(self) -> tuple[Rows, NDArray[np.float64]]:
-        """The nearest other subject of each among its neighbors, −1 for none, and how far it is: each (n,).
+        """The nearest other subject of each among its neighbors, −1 for none, and how far it is at least: each (n,).
 
         Of a subject with fewer examples among the neighbors than count, the last neighbor stands in for the missing:
         they are no nearer.
@@ -115,7 +115,7 @@ class Enrolled:
         wanted = np.minimum(FEW, self.sizes[who])
         last = np.where(np.isfinite(near), near, -np.inf).max(axis=1, initial=-np.inf)
         means = (sums + (wanted - counts) * last[lines]) / wanted
-        found, far = np.full(len(rows), -1, np.int64), np.full(len(rows), np.inf)
+        found, far = np.full(len(rows), -1, np.int64), np.where(np.isfinite(last), last, np.inf)
         order = np.lexsort((who, means, lines))
         some, first = np.unique(lines[order], return_index=True)
         found[some], far[some] = who[order[first]], means[order[first]]

@@ -33,11 +33,12 @@ def wrong_labels(enrolled: Enrolled, seed: int) -> tuple[NDArray[np.float64], Ro
     """
     others, far = enrolled.nearest_other
     chance, own = np.zeros(len(enrolled)), enrolled.to_own
-    judged = np.flatnonzero(np.isfinite(own) & (others >= 0))
-    if not len(judged):
+    judged = np.flatnonzero(np.isfinite(own) & np.isfinite(far))
+    if not len(judged) or len(enrolled.rows_of) < 2:
         return chance, others
     observed = _ratio(own[judged], far[judged])
     chance[judged] = chance_of_fault(observed, made_wrong(enrolled, judged, seed))
+    chance[others < 0] = 0.0  # nobody else's example is near
     return chance, others
 
 
