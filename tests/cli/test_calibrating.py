@@ -1,5 +1,6 @@
 """`semelha calibrate`: every option does what it says, and what is chosen is told."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,19 @@ def test_a_seed_below_zero_is_refused_in_a_sentence(shop: Path, capsys: pytest.C
     assert (status, "--seed" in err) == (2, True)
     with Gallery.open(shop) as gallery, pytest.raises(UsageError, match="seed is -1"):
         gallery.calibrate(0.1, seed=-1)
+
+
+def test_one_bad_file_among_many_is_told_and_the_others_are_named(
+    shop: Path, known: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = shop.parent / "bad.jpg"
+    bad.write_text("no picture")
+    good = [known / "s0" / "new.png", known / "s1" / "new.png"]
+    status, out, err = run(capsys, "identify", shop, good[0], bad, good[1], "--json")
+    assert status == 1
+    found = json.loads(out)
+    assert [one["picture"] for one in found["identifications"]] == [str(path) for path in good]
+    assert [one["name"] for one in found["skipped"]] == [str(bad)]
+    assert "bad.jpg" in err
+    assert run(capsys, "identify", shop, bad)[0] == 1
+    assert run(capsys, "identify", shop, *good)[0] == 0

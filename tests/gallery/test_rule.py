@@ -1,5 +1,6 @@
 """Rules by every scoring: those of a plain loop over the gallery, stale after a change, and soon worked out again."""
 
+import threading
 import time
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, UsageError
-from semelha.gallery import Gallery
+from semelha.gallery import Gallery, rescored
+from semelha.gallery.ranking import Pooled
 from semelha.gallery.rule import Rule, rule_of
 from semelha.images import Dataset, Picture
 from semelha.recognition import NEAREST, SCORINGS, Scoring
@@ -286,6 +288,34 @@ def test_verifying_follows_the_scoring(gallery: Gallery) -> None:
         assert same.p_value is not None
         assert other.p_value is not None
         assert same.p_value < other.p_value
+
+
+def test_two_pictures_of_an_enrolled_thing_are_the_same_whatever_the_scoring(gallery: Gallery) -> None:
+    """The subject that both show does not speak against them."""
+    picture = pictures(5)[0]
+    gallery.enroll("shown", picture)
+    for scoring in SCORINGS:
+        gallery.calibrate(0.2, scoring=scoring)
+        assert gallery.verify(picture, picture).same, scoring
+
+
+def test_closing_ends_a_calibration_that_is_worked_out_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery.calibrate(0.2, scoring=Scoring("mean"))
+    begun, ranked = threading.Event(), Pooled.rank
+
+    def slowly(pooled: Pooled, rows: np.ndarray, k: int, *, without: list[str] | None = None) -> object:
+        begun.set()
+        time.sleep(0.2)
+        return ranked(pooled, rows, k, without=without)
+
+    monkeypatch.setattr(rescored, "BLOCK", 1)
+    monkeypatch.setattr(Pooled, "rank", slowly)
+    enroll(gallery, "late", vectors(50, 3))
+    assert gallery.calibration is not None
+    assert begun.wait(20)
+    start = time.monotonic()
+    gallery.close()
+    assert time.monotonic() - start < 3
 
 
 def test_pairs_of_subjects_widen_the_interval(gallery: Gallery) -> None:

@@ -15,6 +15,7 @@ from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, std
 from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
 from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery
+from semelha.images import Dataset, Picture, readable
 from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibrate import needed
 
@@ -62,21 +63,32 @@ def identify(
     k: Annotated[int, Option("-k", help="Candidates to list.", min=1)] = 5,
     json: Json = False,
 ) -> None:
-    """Name what pictures show, or say that it is unknown.
+    """Name what pictures show, or say that it is unknown. Files that cannot be used are told, and end in state 1.
 
     Example: semelha identify shop new.jpg
     """
     with Gallery.open(gallery) as opened, progress_bars() as bar:
-        found = opened.identify_many(pictures, k=k, progress=bar("identifying"))
+        given = Dataset("pictures", tuple(Picture(path, "", str(path)) for path in pictures))
+        usable = readable(given, progress=bar("reading")) if len(pictures) > 1 else given
+        found = opened.identify_many(usable.pictures, k=k, progress=bar("identifying"))
+    names = [picture.name for picture in usable]
     if json:
-        named = [{"picture": str(p), **one.to_json()} for p, one in zip(pictures, found, strict=True)]
-        print_json({"identifications": named})
-        return
+        named = [{"picture": name, **one.to_json()} for name, one in zip(names, found, strict=True)]
+        print_json({"identifications": named, "skipped": [vars(one) for one in usable.skipped]})
+    else:
+        _show(names, found)
+    for skipped in usable.skipped:
+        stderr.print(f"[yellow]note:[/] {escape(skipped.reason)}")
+    if usable.skipped:
+        raise Exit(1)
+
+
+def _show(names: list[str], found: list[Identification]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("picture", "decision", "subject", "distance", "p", "right", "candidates"):
         table.add_column(column)
-    for picture, one in zip(pictures, found, strict=True):
-        table.add_row(escape(str(picture)), *_cells(one))
+    for name, one in zip(names, found, strict=True):
+        table.add_row(escape(name), *_cells(one))
     stdout.print(table)
     for note in sorted({one.note for one in found}):
         stdout.print(f"[dim]{escape(note)}[/]")
@@ -146,8 +158,9 @@ def calibrate(
             }
         )
         return
+    stood_in = found.kind if confirmed is None else "given pictures"
     stdout.print(
-        f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed); the rate of this "
+        f"Calibrated for FPIR {fpir:g} on {found.n} {stood_in} (at least {least} are needed); the rate of this "
         f"gallery lies between {low:.1%} and {high:.1%}, with 95% confidence. Scoring: {found.scoring.name}."
     )
     if found.choice is not None:

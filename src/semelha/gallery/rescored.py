@@ -6,7 +6,7 @@ do not follow each change, as those of `scores` do: they stand, marked as stale,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,24 +23,32 @@ BLOCK = 256  # probes at a time
 PROBES = 5  # of each subject, by chance, where a scoring is chosen
 
 Floats = NDArray[np.float64]
+GoOn = Callable[[], None]
+"""Called before each block of probes; raises where the work is to end."""
 
 
-def subjects_rescored(view: View, index: Snapshot, model: Model, plan: Plan) -> Scores:
+def always() -> None:
+    """Go on."""
+
+
+def subjects_rescored(view: View, index: Snapshot, model: Model, plan: Plan, go_on: GoOn = always) -> Scores:
     """Scores of the subjects, each in turn the stranger."""
     scoring, names = Scoring.named(plan.scoring), view.names()
     subjects, examples = drawn(view, model, plan, names)
     own = to_others(view, model.metric, scoring, subjects, examples)
     pooled = Pooled(view, index, model.metric, scoring)
     without = [names[number] for number in subjects.tolist()]
-    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without))
+    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without, go_on))
     return _scores(view.change, subjects, examples, rankings, scoring, own)
 
 
-def strangers_rescored(view: View, index: Snapshot, model: Model, scoring: Scoring, strangers: Strangers) -> Scores:
+def strangers_rescored(
+    view: View, index: Snapshot, model: Model, scoring: Scoring, strangers: Strangers, go_on: GoOn = always
+) -> Scores:
     """Scores of strangers that were given."""
     pooled = Pooled(view, index, model.metric, scoring)
     without = [view.name_of(number) or "" for number in strangers.subjects.tolist()]
-    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without))
+    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, go_on))
     return _scores(view.change, strangers.subjects, np.arange(len(without)), rankings, scoring, None)
 
 
@@ -61,7 +69,7 @@ def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[
     for pooling in POOLINGS:
         scoring = Scoring(pooling, "cohort")
         pooled = Pooled(view, index, model.metric, scoring, spared=True)
-        ranked = _distances(list(_ranked(pooled, vectors, scoring.depth, names)), scoring.depth)
+        ranked = _distances(list(_ranked(pooled, vectors, scoring.depth, names, always)), scoring.depth)
         own = [
             scoring.pooled(model.metric, vector, [scoring.compared(vectors_of(view, np.array(each, np.int64)))])[0]
             for vector, each in zip(vectors, others, strict=True)
@@ -70,8 +78,11 @@ def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[
     return found
 
 
-def _ranked(pooled: Pooled, vectors: NDArray[np.float32], depth: int, without: list[str]) -> Iterator[Ranking]:
+def _ranked(
+    pooled: Pooled, vectors: NDArray[np.float32], depth: int, without: list[str], go_on: GoOn
+) -> Iterator[Ranking]:
     for start in range(0, len(vectors), BLOCK):
+        go_on()
         rows = slice(start, start + BLOCK)
         yield from pooled.rank(vectors[rows], depth, without=without[rows])
 

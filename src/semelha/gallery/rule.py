@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError, UsageError
-from semelha.gallery.rescored import strangers_rescored, subjects_rescored, trials
+from semelha.gallery.rescored import GoOn, always, strangers_rescored, subjects_rescored, trials
 from semelha.gallery.scores import lot, of_strangers, of_subjects, strange
 from semelha.index import Snapshot
 from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, full_conformal, split_conformal
@@ -57,20 +57,22 @@ def scores_of(
     plan: Plan,
     earlier: Scores | None,
     strangers: Strangers | None = None,
+    *,
+    go_on: GoOn = always,
 ) -> Scores:
     """Scores of a plan at the moment of a view; where only the nearest example counts, from those of an earlier one.
 
-    The strangers are those of the store, unless others are given.
+    The strangers are those of the store, unless others are given. `go_on` is called now and then, and may raise.
     """
     scoring = Scoring.named(plan.scoring)
     if plan.kind == "subjects" and scoring == NEAREST:
         return of_subjects(view, index, model, plan, earlier)
     if plan.kind == "subjects":
-        return subjects_rescored(view, index, model, plan)
+        return subjects_rescored(view, index, model, plan, go_on)
     given = view.strangers() if strangers is None else strangers
     if scoring == NEAREST:
         return of_strangers(view, index, given, earlier)
-    return strangers_rescored(view, index, model, scoring, given)
+    return strangers_rescored(view, index, model, scoring, given, go_on)
 
 
 def plan_of(view: View) -> Plan | None:

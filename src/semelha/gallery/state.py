@@ -101,11 +101,19 @@ class State:
             return Verification(None, distance, None, name, UNCALIBRATED)
         calibration, place = self.rule.calibration, self.rule.place
         reach = calibration.scoring.reach
-        others = [one for one in self.candidates(vector[None], reach)[0] if one.subject != name][: reach - 1]
+        own = name or self._shared(vector, stored)
+        others = [one for one in self.candidates(vector[None], reach)[0] if one.subject != own][: reach - 1]
         distances = np.array([[distance, *(one.distance for one in others)]])
         places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
         p_value = float(calibration.p_values(distances, places)[0])
         return Verification(p_value <= calibration.fpir, distance, p_value, name, calibration.assumption)
+
+    def _shared(self, vector: NDArray[np.float32], other: NDArray[np.float32]) -> str | None:
+        """The subject nearest to two pictures, which may be what both show, so that it is none to set them against."""
+        if self.scoring.normalization == "none":
+            return None
+        first, second = self.candidates(np.stack([vector, other[0]]), 1)
+        return first[0].subject if first and second and first[0].subject == second[0].subject else None
 
     def paired(self) -> Calibration | None:
         """The calibration, with what its interval needs."""
@@ -156,6 +164,7 @@ class Memory:
         self._held = Held(0, self._followed.index.snapshot())
         self._kept = 0  # change of the scores that the store has
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self.on_upkeep: Callable[[], None] = lambda: None
 
     @contextmanager
@@ -225,15 +234,20 @@ class Memory:
             plan = state.held.plan
             if plan is None or not state.held.stale:
                 return
-            scores = scores_of(state.view, state.index, self._model, plan, None)
+            scores = scores_of(state.view, state.index, self._model, plan, None, go_on=self._go_on)
         with self._lock:
             if self._held.plan == plan:
                 self._held = replace(self._held, scores=scores, ruled=False, stale=False)
         self.keep_scores()
 
     def stop_merging(self) -> None:
-        """End a merge that goes on."""
+        """End a merge that goes on, and a calibration that is worked out again."""
+        self._closing.set()
         self._followed.index.close()
+
+    def _go_on(self) -> None:
+        if self._closing.is_set():
+            raise Stopped
 
     def keep_scores(self) -> None:
         """Leave the scores in the store, so that the next who opens the gallery need not work them out."""

@@ -25,7 +25,7 @@ Distances = NDArray[np.floating[Any]]
 Ranked = NDArray[np.float64]
 
 OWN = "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
-GIVEN = "strangers to come are assumed to be like those that the calibration was given"
+GIVEN = "strangers to come are assumed to be like the pictures that the calibration was given"
 
 
 @dataclass(frozen=True, eq=False)
