@@ -14,7 +14,12 @@ import numpy as np
 
 import semelha
 from semelha.embedders import Embedder
+from semelha.embedders.card import Card
+from semelha.embedders.extractors import FeatureExtractor
+from semelha.embedders.model import write_model
 from semelha.evaluation.measures import retrieval
+from semelha.features import Features
+from semelha.metrics import Metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,3 +153,26 @@ def interval(found: Sequence[Figures]) -> str:
 def cost(model: semelha.Model) -> Iterator[object]:
     """Steps and minutes of its training."""
     yield from (model.card.training["steps_taken"], model.card.training["seconds"] / 60)
+
+
+def unlearned(features: Features, metric: Metric, out: Path) -> semelha.Model:
+    """The model `out` of features with nothing learned, made unless it is there."""
+    if not out.exists():
+        out.parent.mkdir(parents=True, exist_ok=True)
+        card = Card.draft(
+            name=out.name,
+            dim=features.dim,
+            metric={"name": metric.name, **metric.parameters()},
+            training={},
+            classes=[],
+            content_hashes=[],
+            results={},
+            features=FeatureExtractor(features).spec,
+        )
+        write_model(out, card=card, weights={})
+    return semelha.load_embedder(out)
+
+
+def orl_faces(data: Path) -> Case:
+    """All persons are measured."""
+    return Case("orl_faces", (), (semelha.read_folder(data / "orl_faces" / "open"),))

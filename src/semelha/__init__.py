@@ -23,6 +23,7 @@ __all__ = [
     "evaluate",
     "glyphs",
     "load_embedder",
+    "migrate",
     "read_folder",
     "read_manifest",
     "train",
@@ -32,7 +33,7 @@ __all__ = [
 if TYPE_CHECKING:
     from semelha.embedders import Model, derive, load_embedder
     from semelha.evaluation import Protocol, evaluate, write_report
-    from semelha.gallery import Gallery
+    from semelha.gallery import Gallery, migrate
     from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
     from semelha.training import train
 else:
@@ -47,6 +48,7 @@ else:
         "evaluate": "evaluation",
         "glyphs": "images",
         "load_embedder": "embedders",
+        "migrate": "gallery",
         "read_folder": "images",
         "read_manifest": "images",
         "train": "training",

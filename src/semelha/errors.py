@@ -14,6 +14,7 @@
     │   └── ModelTooNew              written by a newer semelha
     ├── GalleryError                 a gallery that cannot do what was asked
     │   ├── FingerprintMismatch      vectors of two models would meet
+    │   │   └── GalleryMoved         another model took the place of the gallery's while it was open
     │   ├── SubjectNotFound          no subject has that name
     │   ├── SubjectExists            a subject has that name already
     │   └── GalleryTooNew            written by a newer semelha
@@ -85,6 +86,10 @@ class GalleryError(SemelhaError):
 
 class FingerprintMismatch(GalleryError):
     """Vectors of two models would meet."""
+
+
+class GalleryMoved(FingerprintMismatch):
+    """Another model took the place of the gallery's while it was open: open it again."""
 
 
 class SubjectNotFound(GalleryError):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from tests.tiny_model import noise
+from tests.tiny_model import noise, tiny_model
 from typer.main import get_command
 
 from semelha.cli.app import app, main
@@ -28,14 +29,19 @@ COMMANDS = [
     "enroll",
     "identify",
     "verify",
+    "explain",
+    "reject",
     "calibrate",
     "check",
     "cluster",
+    "migrate",
     "index",
     "evaluate",
     "doctor",
 ]
-SUBCOMMANDS = [["subjects", "list"], ["subjects", "rename"], ["subjects", "remove"]]
+SUBCOMMANDS = [
+    ["subjects", word] for word in ("list", "rename", "remove", "merge", "undo", "merges", "rejections", "withdraw")
+]
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
@@ -93,6 +99,10 @@ def test_the_whole_way(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest
     assert answer(capsys, "calibrate", shop, "--fpir", "0.4")["n"] == 4
     assert answer(capsys, "identify", shop, one)["identifications"][0]["decision"] == "known"
     assert answer(capsys, "verify", shop, one, "--subject", "thing 2")["same"] is True
+    explained = answer(capsys, "explain", shop, one, "-k", "1", "--out", tmp_path / "evidence.png")
+    assert [each["subject"] for each in explained["matched"]] == ["thing 2"]
+    assert explained["identification"]["decision"] == "known"
+    assert (tmp_path / "evidence.png").read_bytes().startswith(b"\x89PNG")
     assert answer(capsys, "verify", shop, one, one)["distance"] < 1e-5
 
     assert run(capsys, "subjects", "rename", shop, "thing 2", "Ding Zwei")[0] == 0
@@ -124,6 +134,33 @@ def test_the_index_of_a_gallery(
     assert run(capsys, "index", shop, "--recall", "1.5")[0] == 2
 
 
+def test_a_gallery_goes_on_with_another_model(
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop, new = tmp_path / "shop", tiny_model(tmp_path / "new", seed=1, dim=5)
+    assert run(capsys, "enroll", shop, "--model", tiny.folder, "--no-keep-pictures", "--from", photos)[0] == 0
+    status, out, err = run(capsys, "migrate", shop, "--model", new.folder)
+    assert (status, out) == (1, "")
+    assert "of 12 of 12 examples there is no picture to embed, those of thing 0" in err
+    (photos / "thing 0" / "0.png").rename(tmp_path / "elsewhere.png")
+    status, out, err = run(capsys, "migrate", shop, "--model", new.folder, "--pictures", photos)
+    assert status == 1
+    assert "of 1 of 12 examples" in err
+    arguments = ["migrate", shop, "--model", new.folder]
+    found = answer(capsys, *arguments, "--pictures", photos, "--drop-missing")
+    assert (found["moved"], found["examples"], found["originals"]) == (True, 11, 11)
+    assert found["left_out"] == ["thing 0/0.png of thing 0"]
+    assert answer(capsys, "identify", shop, photos / "thing 2" / "1.png")["identifications"][0]["subject"] == "thing 2"
+    status, out, _ = run(capsys, *arguments)
+    assert status == 0
+    assert "is of this model already: there is nothing to do" in out
+    status, out, err = run(capsys, "migrate", shop, "--model", tiny.folder, "--pictures", photos)
+    assert status == 0, err
+    assert f"is of the model {tiny.fingerprint[:12]} now, before of {new.fingerprint[:12]}: 11 examples of 4" in out
+    assert "It is not calibrated. Next: semelha calibrate" in out
+    assert run(capsys, *arguments, "--pictures", photos, "--strangers", photos)[0] == 2
+
+
 def test_enrolled_is_enrolled_also_where_the_index_cannot_be_saved(
     tiny: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -142,6 +179,7 @@ def test_what_people_read(tiny: Model, photos: Path, tmp_path: Path, capsys: pyt
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
     for arguments, expected in [
         (["identify", shop, photos / "thing 0" / "0.png"], "thing 0"),
+        (["explain", shop, photos / "thing 0" / "0.png", "--out", tmp_path / "e.png"], "The second is farther by"),
         (["subjects", "list", shop], "4 subjects"),
         (["verify", shop, photos / "thing 0" / "0.png", photos / "thing 1" / "0.png"], "not decided"),
         (["calibrate", shop, "--fpir", "0.5"], "Calibrated for FPIR 0.5"),
@@ -168,6 +206,18 @@ def test_evaluate_has_the_names_that_the_demo_has(
     assert names | {"seconds", "raw_pixels", "untrained"} <= set(found)
     assert found["r_at_1"] == 1
     assert "<html" in report.read_text(encoding="utf-8")
+
+
+def test_an_evaluation_shows_intervals_or_that_there_is_too_little(
+    tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "100")
+    assert status == 0
+    assert re.search(r"^R@1 +1\.000 0\.\d{3}–1\.000", out, re.MULTILINE)
+    assert re.search(r"^FPIR achieved .* insufficient data", out, re.MULTILINE)
+    assert "Nothing was calibrated: a rate of 0.01 needs" in out
+    status, _, err = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "5")
+    assert (status, "100 or more" in err) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from onnx import TensorProto, helper
 from safetensors.numpy import load_file
 from tests.tiny_model import projection, tiny_model
 
-from semelha.embedders import Card, Model, load_embedder, write_model
-from semelha.embedders.folder import read_card
+from semelha.embedders import Card, Model, derive, load_embedder, write_model
+from semelha.embedders.folder import copy_folder, read_card
 from semelha.embedders.graph import EXTERNAL_DATA
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
 
@@ -239,3 +239,16 @@ def test_writing_returns_the_model_at_work(tiny: Model, tmp_path: Path) -> None:
     other = write_model(tmp_path / "other", card=tiny.card, onnx=graph, weights={"w": 2 * weights["w"]})
     assert other.fingerprint != tiny.fingerprint
     assert model.folder == tmp_path / "deep" / "copy"
+
+
+def test_a_copy_is_the_same_and_comes_from_a_whole_folder_to_a_free_place(tiny: Model, folder: Path) -> None:
+    derived = derive([tiny, folder], out=folder.parent / "derived")
+    to = folder.parent / "copy"
+    assert copy_folder(derived.folder, to).fingerprint == derived.fingerprint
+    assert load_embedder(to).parts[1].fingerprint == tiny.fingerprint
+    with pytest.raises(ModelError, match="cannot be written"):
+        copy_folder(tiny.folder, to)
+    (folder / "embedder.onnx").write_bytes(b"another")
+    with pytest.raises(ModelAltered):
+        copy_folder(folder, folder.parent / "other")
+    assert not (folder.parent / "other").exists()

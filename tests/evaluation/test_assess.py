@@ -1,6 +1,7 @@
 """Protocols: who is enrolled and who probes, the open set, baselines, and what cannot be evaluated."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 from tests.evaluation.made import Known, dataset
 
 from semelha.embedders import raw_pixels
-from semelha.errors import DatasetError
+from semelha.errors import DatasetError, UsageError
 from semelha.evaluation import Protocol, evaluate
 from semelha.evaluation.measures import retrieval
+from semelha.evaluation.sizes import Enrolled, measure_sizes
 from semelha.images import Dataset, Picture
+from semelha.metrics import Euclidean
+from semelha.recognition import full_conformal
 
 NAMES = {"r_at_1", "map_at_r", "fnir_at_fpir", "fpir_target", "fpir_achieved", "fnir_achieved"}
 
@@ -51,7 +55,7 @@ def test_the_calibrated_rate_holds_on_average() -> None:
     """The guarantee is over galleries: twenty of them, 250 subjects each, strangers at 5%."""
     rates = []
     for seed in range(20):
-        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed).result.open_set
+        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed, draws=0).result.open_set
         assert open_set.enrolled == 250
         assert open_set.fpir_achieved is not None
         rates.append(open_set.fpir_achieved)
@@ -78,6 +82,7 @@ def test_groups_never_match_within() -> None:
     found = evaluate(Known(), grouped, fpir=0.5).result
     assert not found.retrieval.used.any()
     assert found.to_json()["r_at_1"] is None
+    assert found.to_json()["intervals"]["r_at_1"] is None
 
 
 def test_figures_have_one_set_of_names_and_are_json() -> None:
@@ -94,6 +99,94 @@ def test_the_seed_draws_the_classes() -> None:
         content.pop("seconds")
     assert one == same
     assert one["fnir_at_fpir"] != other["fnir_at_fpir"] or one["fpir_achieved"] != other["fpir_achieved"]
+
+
+def test_every_figure_has_an_interval_around_it() -> None:
+    content = evaluate(Known(), dataset(), fpir=0.05).to_json()
+    around = content["intervals"]
+    figures = set(content) & set(around)
+    assert figures == set(around)
+    assert figures >= NAMES - {"fpir_target"} | {"baks", "baus", "oscr", "auroc", "eer", "auc", "fold_accuracy"}
+    for name in figures:
+        values = content[name] if isinstance(content[name], dict) else {"": content[name]}
+        ends = around[name] if isinstance(content[name], dict) else {"": around[name]}
+        for key, value in values.items():
+            assert (value is None) == (ends[key] is None)
+            assert value is None or ends[key][0] <= value <= ends[key][1], (name, key)
+
+
+def test_intervals_change_no_figure() -> None:
+    without, few, many = (evaluate(Known(), dataset(classes=200), draws=draws).to_json() for draws in (0, 100, 300))
+    assert without["intervals"] == {}
+    assert few["intervals"] != many["intervals"]
+    for content in (without, few, many):
+        for name in ("intervals", "seconds", "notes"):
+            content.pop(name)
+    assert without == few == many
+
+
+def test_without_strangers_the_rest_is_measured() -> None:
+    content = evaluate(Known(), dataset(classes=30), protocol=Protocol(known=1.0), fpir=0.2).to_json()
+    assert content["auroc"] is content["oscr"] is content["fpir_achieved"] is content["baus"] is None
+    assert content["baks"] is not None
+    assert content["r_at_1"] == 1
+
+
+def test_few_draws_tell_no_percentile() -> None:
+    with pytest.raises(UsageError, match="100 or more"):
+        evaluate(Known(), dataset(classes=10), draws=50)
+
+
+def test_the_calibrated_figures_are_those_of_each_probe() -> None:
+    found = evaluate(Known(), dataset(classes=200), fpir=0.1, draws=0).result.open_set
+    probes = found.probes
+    assert probes.mated_accepted is not None
+    assert probes.stranger_accepted is not None
+    assert found.fpir_achieved == pytest.approx(probes.stranger_accepted.mean())
+    assert found.fnir_achieved == pytest.approx(1 - (probes.mated_accepted & probes.right).mean())
+    passed = [probes.stranger_accepted[probes.stranger_subject == one].mean() for one in set(probes.stranger_subject)]
+    assert found.balanced.baus == pytest.approx(1 - np.mean(passed))
+
+
+@pytest.mark.parametrize("split", [{}.get, ["gallery", "gallery", "query"].__getitem__])
+def test_the_largest_gallery_is_the_one_that_was_enrolled(split: Callable[[int], str | None]) -> None:
+    found = evaluate(Known(), dataset(split=split), fpir=0.05, draws=0).result.open_set
+    last = found.sizes[-1]
+    assert [size.subjects for size in found.sizes] == [12, 25, 50, 100, 200]
+    assert last.subjects == found.enrolled
+    for spread, value in (
+        (last.fnir_at_fpir, found.fnir_at_fpir),
+        (last.fpir_achieved, found.fpir_achieved),
+        (last.fnir_achieved, found.fnir_achieved),
+    ):
+        assert spread is not None
+        assert spread.mean == spread.low == spread.high == pytest.approx(value)
+
+
+def test_galleries_of_growing_size_are_those_that_a_loop_enrolls() -> None:
+    """One embedding on a line: the same galleries, searched one by one, each calibrated on its own subjects."""
+    random = np.random.default_rng(0)
+    centers, subjects = random.normal(0, 20, 60), 40
+    own = centers[:subjects, None] + random.normal(0, 0.1, (subjects, 1))
+    of_probe = np.concatenate([np.repeat(np.arange(subjects), 2), np.full(40, -1)])
+    truth = np.concatenate([np.repeat(np.arange(subjects), 2), np.repeat(np.arange(subjects, 60), 2)])
+    probes = centers[truth][:, None] + random.normal(0, 0.1, (120, 1))
+    enrolled = Enrolled(of_probe, np.arange(subjects), of_probe < 0, of_probe >= 0)
+    found = measure_sizes(probes, own, own, enrolled, metric=Euclidean(), groups=(None, None), fpir=0.2, seed=3)
+    orders = np.random.default_rng([3, 1])
+    galleries = [orders.permutation(subjects) for _ in range(8)]
+    for size in found:
+        rates = []
+        for order in galleries[: size.galleries]:
+            members = np.sort(order[: size.subjects])
+            away = np.abs(probes - own[members].T)
+            apart = np.abs(own[members] - own[members].T) + np.diag(np.full(len(members), np.inf))
+            if size.fpir_achieved is not None:
+                rule = full_conformal(apart.min(axis=1), 0.2)
+                rates.append(rule.accepts(away.min(axis=1), away.argmin(axis=1))[of_probe < 0].mean())
+        assert (size.fpir_achieved is None) == (size.subjects < 9)
+        if size.fpir_achieved is not None:
+            assert size.fpir_achieved == pytest.approx((np.mean(rates), min(rates), max(rates)))
 
 
 def test_a_bad_picture_is_left_out_and_listed(tmp_path: object) -> None:
@@ -116,5 +209,8 @@ def test_what_cannot_be_evaluated() -> None:
         evaluate(Known(), dataset(classes=1))
     with pytest.raises(DatasetError, match="0 pictures are enrolled"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: False))
+    only = Protocol(enroll=lambda picture: picture.label == "<b>0", known=0.01)
+    with pytest.raises(DatasetError, match="none of the 1 classes drawn to be known has an enrolled picture"):
+        evaluate(Known(), dataset(classes=60), protocol=only)
     with pytest.raises(DatasetError, match="0 probe"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: True))

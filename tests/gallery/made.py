@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from semelha.gallery import Gallery
 
@@ -39,3 +40,16 @@ def nearest(gallery: Gallery, number: int) -> tuple[str, str]:
 def index_files(gallery: Path) -> list[Path]:
     """The files of the segments that are on the disk, and the manifest."""
     return sorted((gallery / "index").iterdir()) if (gallery / "index").exists() else []
+
+
+def photo(seed: int, side: int = 700) -> np.ndarray:
+    """(side, side, 3) uint8 as smooth as a photo, larger than the copies that are kept."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (12, 12, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def exact(number: int, side: int = 20) -> np.ndarray:
+    """(side, side, 3) uint8 that no other number gives, of which the copy that is kept is the same to the pixel."""
+    blocks = np.random.default_rng(number).integers(0, 2, (4, 4), np.uint8)
+    blocks[0] = [number >> 12 & 15, number >> 8 & 15, number >> 4 & 15, number & 15]
+    return np.repeat(np.repeat(np.repeat(16 * blocks[:, :, None], side // 4, 0), side // 4, 1), 3, 2)

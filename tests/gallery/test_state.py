@@ -113,7 +113,7 @@ def test_an_index_that_failed_halfway_is_made_anew(gallery: Gallery, monkeypatch
 
 
 def test_without_a_wish_nothing_is_worked_out(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "of_subjects", None)
+    monkeypatch.setattr(state, "scores_of", None)
     enroll(gallery, "a", 1)
     assert nearest(gallery, 1) == "a"
     assert gallery.calibration is None

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from semelha.errors import CalibrationError, UsageError
-from semelha.recognition import full_conformal, split_conformal
+from semelha.recognition import Candidate, Scoring, decide, full_conformal, split_conformal
 from semelha.recognition.calibrate import needed
+from semelha.recognition.identify import decided
 
 
 def test_the_formula_of_full_conformal_by_a_plain_loop() -> None:
@@ -62,3 +63,78 @@ def test_a_supported_rate_can_be_reached() -> None:
 def test_rates_that_are_none(fpir: float) -> None:
     with pytest.raises(UsageError):
         full_conformal(np.ones(500), fpir)
+
+
+@pytest.mark.parametrize("name", ["nearest", "nearest-margin", "nearest-cohort"])
+def test_full_conformal_with_the_probe_among_the_neighbors_by_a_plain_loop(name: str) -> None:
+    scoring = Scoring.named(name)
+    random = np.random.default_rng(5)
+    apart = random.random((40, 40))  # need not be symmetric: examples of a subject and one drawn of it
+    np.fill_diagonal(apart, np.inf)
+    ranked = np.sort(apart, axis=1)[:, : scoring.depth]
+    calibration = full_conformal(ranked, 0.2, scoring=scoring)
+    probes = random.random((30, 40))
+    order = np.argsort(probes, axis=1)
+    found = calibration.p_values(np.take_along_axis(probes, order, axis=1), order)
+    for p, distances in zip(found, probes, strict=True):
+        score = scoring(np.sort(distances))
+        lower = 0
+        for subject in range(40):
+            everybody = np.sort([*np.delete(apart[subject], subject), distances[subject]])
+            lower += scoring(everybody) <= score
+        assert p == pytest.approx((1 + lower) / 41)
+
+
+@pytest.mark.parametrize("name", ["nearest-margin", "nearest-cohort"])
+def test_the_guarantee_holds_for_scores_that_look_at_the_cohort(name: str) -> None:
+    scoring, fpir = Scoring.named(name), 0.1
+    random = np.random.default_rng(6)
+    named = np.empty(2000)
+    for i in range(len(named)):
+        points = random.normal(size=(41, 3)) * random.choice([1, 3], (41, 1))
+        apart = np.linalg.norm(points[:, None] - points[None, :], axis=2)
+        np.fill_diagonal(apart, np.inf)
+        calibration = full_conformal(np.sort(apart[:40, :40], axis=1)[:, : scoring.depth], fpir, scoring=scoring)
+        order = np.argsort(apart[40:, :40], axis=1)
+        named[i] = calibration.accepts(np.take_along_axis(apart[40:, :40], order, axis=1), order)[0]
+    assert fpir / 3 <= named.mean() <= fpir + 2 * np.sqrt(fpir * (1 - fpir) / len(named))
+
+
+def test_two_rates_set_the_borders() -> None:
+    calibration = split_conformal(np.arange(100) / 100, 0.05, uncertain=0.2)
+    p_values = calibration.p_values(np.array([0.03, 0.1, 0.3]))
+    assert [decided(float(p), calibration) for p in p_values] == ["known", "uncertain", "unknown"]
+    alone = split_conformal(np.arange(100) / 100, 0.05)
+    assert [decided(float(p), alone) for p in p_values] == ["known", "unknown", "unknown"]
+    for wrong in (0.05, 0.01, 1.0):
+        with pytest.raises(UsageError, match="uncertain up to a rate above fpir"):
+            split_conformal(np.arange(100) / 100, 0.05, uncertain=wrong)
+
+
+def test_an_uncertain_answer_names_nobody_and_says_who_it_may_be() -> None:
+    calibration = split_conformal(np.arange(100) / 100, 0.05, uncertain=0.2)
+    candidates = (Candidate("a", 0.1, ()), Candidate("b", 0.5, ()))
+    found = decide(candidates, calibration, {})
+    assert (found.decision, found.subject, found.candidates) == ("uncertain", None, candidates)
+
+
+def test_the_probability_is_learned_from_the_subjects_own_examples() -> None:
+    random = np.random.default_rng(7)
+    foreign, own = random.uniform(0.5, 1, 300), random.uniform(0, 0.6, 300)
+    own[:100] = np.inf  # one example
+    calibration = full_conformal(foreign, 0.1, own=own)
+    curve = calibration.probability
+    assert curve is not None
+    assert curve.trials == 500
+    assert curve(np.array([0.1]))[0] > 0.8 > 0.2 > curve(np.array([0.9]))[0]
+    assert full_conformal(foreign, 0.1, own=np.full(300, np.inf)).probability is None
+    assert split_conformal(foreign, 0.1).probability is None
+
+
+@pytest.mark.parametrize("n", [3, 39, 148, 150, 997])
+def test_the_rate_that_a_refusal_proposes_is_not_refused(n: int) -> None:
+    for calibrate in (full_conformal, split_conformal):
+        with pytest.raises(CalibrationError) as refused:
+            calibrate(np.arange(float(n)), 1e-4)
+        proposed = float(str(refused.value).split("a rate of ")[-1].split()[0])
+        assert calibrate(np.arange(float(n)), proposed).fpir == proposed

@@ -58,7 +58,7 @@ def test_an_older_database_becomes_one_of_today(old: Path) -> None:
         assert view.names(since=0) == {1: "old"}
         assert view.names(since=1) == {}
         assert view.picture(7) == b"\x01"
-        assert view.strangers().size == 0
+        assert view.strangers().vectors.size == 0
         assert view.scores() is None
     store.add("old", [NewExample(np.array([1, 0.5], np.float32), "other hash", "1.png", None)])
     with store.reading() as view:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from semelha.errors import GalleryError, SubjectNotFound
-from semelha.store import NewExample, Plan, Scores, Store
+from semelha.store import NewExample, Plan, Scores, Store, Strangers
 from semelha.store.store import PATIENCE
 
 
@@ -70,7 +70,7 @@ def test_every_write_is_one_change_whoever_makes_it(tmp_path: Path) -> None:
     assert change_of(other) == 3
     other.remove("b")
     assert change_of(one) == 4
-    one.set_plan("subjects", 0.1, 0, scores(4))
+    one.set_plan(Plan("subjects", 0.1, 0), scores(4))
     assert change_of(other) == 5
     with pytest.raises(SubjectNotFound):
         one.remove("nobody")
@@ -81,7 +81,7 @@ def test_every_write_is_one_change_whoever_makes_it(tmp_path: Path) -> None:
 
 def test_what_is_derived_is_no_change(tmp_path: Path) -> None:
     store = Store(tmp_path / "s.sqlite")
-    store.set_plan("subjects", 0.1, 0, scores(1))
+    store.set_plan(Plan("subjects", 0.1, 0), scores(1))
     with store.reading() as view:
         plan = view.plan()
     assert plan is not None
@@ -102,19 +102,19 @@ def test_scores_are_kept_for_the_plan_that_is_in_force_and_never_older_ones(tmp_
         assert found.distances.tolist() == [0.1]
         return found.change
 
-    store.set_plan("subjects", 0.1, 0, scores(1))
+    store.set_plan(Plan("subjects", 0.1, 0), scores(1))
     with store.reading() as view:
         first = view.plan()
     assert first is not None
     for change, expected in [(5, 5), (4, 5), (6, 6)]:
         store.keep_scores(first, scores(change))
         assert kept() == expected
-    store.set_plan("strangers", 0.1, 0, scores(3), np.ones((2, 2), np.float32))
+    store.set_plan(Plan("strangers", 0.1, 0), scores(3), Strangers(np.zeros(2, np.int64), np.ones((2, 2), np.float32)))
     store.keep_scores(first, scores(9))
     assert kept() == 3
     with store.reading() as view:
         assert view.plan() == Plan("strangers", 0.1, 0, 3)
-        assert view.strangers().tolist() == [[1, 1], [1, 1]]
+        assert view.strangers().vectors.tolist() == [[1, 1], [1, 1]]
     store.close()
 
 

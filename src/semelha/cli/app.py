@@ -12,7 +12,19 @@ from typing import NoReturn
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import care, demo, derived, doctor, galleries, indexes, models, training
+from semelha.cli import (
+    care,
+    demo,
+    derived,
+    doctor,
+    evidence,
+    galleries,
+    indexes,
+    migrating,
+    models,
+    rejections,
+    training,
+)
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
@@ -31,10 +43,13 @@ app.command("embed")(models.embed)
 app.command("enroll")(galleries.enroll)
 app.command("identify")(galleries.identify)
 app.command("verify")(galleries.verify)
+app.command("explain")(evidence.explain)
+app.command("reject")(rejections.reject)
 app.add_typer(galleries.subjects, name="subjects")
 app.command("calibrate")(galleries.calibrate)
 app.command("check")(care.check)
 app.command("cluster")(care.cluster)
+app.command("migrate")(migrating.migrate)
 app.command("index")(indexes.index)
 app.command("evaluate")(models.evaluate)
 app.command("doctor")(doctor.doctor)

@@ -10,10 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
-from semelha.cli.galleries import GalleryPath
 from semelha.cli.models import read
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
-from semelha.evaluation.report import write_check_report, write_clusters_report
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
 from semelha.gallery import Gallery, write_folders
 
 Seed = Annotated[int, Option(help="Seed of the draws.", min=0)]
@@ -35,6 +33,8 @@ def check(
     with Gallery.open(gallery) as opened:
         found = opened.check(least=least, seed=seed)
         if report is not None:
+            from semelha.evaluation.report import write_check_report  # late, for Matplotlib is slow to import
+
             write_check_report(found, opened, report)
     if json:
         print_json(found.to_json())
@@ -78,6 +78,8 @@ def cluster(
     if out is not None:
         write_folders(found, dataset.pictures, out)
     if report is not None:
+        from semelha.evaluation.report import write_clusters_report
+
         write_clusters_report(found, dataset.pictures, report)
     if json:
         print_json(found.to_json())

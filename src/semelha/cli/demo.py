@@ -18,7 +18,7 @@ from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.cli.training import train_with_bars
 from semelha.embedders import Model
 from semelha.errors import UsageError
-from semelha.evaluation import Protocol, evaluate, write_report
+from semelha.evaluation import Protocol, evaluate
 from semelha.gallery import Gallery
 from semelha.images import TEST_SCRIPTS, TRAIN_SCRIPTS, Dataset, Picture, glyphs
 
@@ -68,6 +68,8 @@ def demo(
             progress=lambda name, done, total: bars[name](done, total),
         )
     found = replace(found, notes=(*found.notes, *notes))
+    from semelha.evaluation.report import write_report  # late, for Matplotlib is slow to import
+
     report = write_report(found, out / "report.html", card=model.card)
     answers = _use(out / "gallery", model, test, seed)
 

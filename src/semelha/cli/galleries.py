@@ -9,16 +9,17 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Exit, Option, Typer, confirm
 
+from semelha.cli.merging import merge_subjects, merges_of_subjects, tell_merge, undo_merge
 from semelha.cli.models import read
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
-from semelha.errors import IndexFileError, UsageError
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
+from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery
-from semelha.recognition import Identification
+from semelha.images import Dataset, Picture, readable
+from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibrate import needed
 
-GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
-
-subjects = Typer(no_args_is_help=True, help="List, rename or remove what is enrolled.")
+subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove what is enrolled.")
 
 
 def enroll(
@@ -62,21 +63,32 @@ def identify(
     k: Annotated[int, Option("-k", help="Candidates to list.", min=1)] = 5,
     json: Json = False,
 ) -> None:
-    """Name what pictures show, or say that it is unknown.
+    """Name what pictures show, or say that it is unknown. Files that cannot be used are told, and end in state 1.
 
     Example: semelha identify shop new.jpg
     """
     with Gallery.open(gallery) as opened, progress_bars() as bar:
-        found = opened.identify_many(pictures, k=k, progress=bar("identifying"))
+        given = Dataset("pictures", tuple(Picture(path, "", str(path)) for path in pictures))
+        usable = readable(given, progress=bar("reading")) if len(pictures) > 1 else given
+        found = opened.identify_many(usable.pictures, k=k, progress=bar("identifying"))
+    names = [picture.name for picture in usable]
     if json:
-        named = [{"picture": str(p), **one.to_json()} for p, one in zip(pictures, found, strict=True)]
-        print_json({"identifications": named})
-        return
+        named = [{"picture": name, **one.to_json()} for name, one in zip(names, found, strict=True)]
+        print_json({"identifications": named, "skipped": [vars(one) for one in usable.skipped]})
+    else:
+        _show(names, found)
+    for skipped in usable.skipped:
+        stderr.print(f"[yellow]note:[/] {escape(skipped.reason)}")
+    if usable.skipped:
+        raise Exit(1)
+
+
+def _show(names: list[str], found: list[Identification]) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("picture", "decision", "subject", "distance", "p", "next candidates"):
+    for column in ("picture", "decision", "subject", "distance", "p", "right", "candidates"):
         table.add_column(column)
-    for picture, one in zip(pictures, found, strict=True):
-        table.add_row(escape(str(picture)), *_cells(one))
+    for name, one in zip(names, found, strict=True):
+        table.add_row(escape(name), *_cells(one))
     stdout.print(table)
     for note in sorted({one.note for one in found}):
         stdout.print(f"[dim]{escape(note)}[/]")
@@ -109,21 +121,58 @@ def calibrate(
     gallery: GalleryPath,
     fpir: Annotated[float, Option(help="Part of strangers that may be named as somebody enrolled.")] = 0.01,
     strangers: Annotated[Path | None, Option(help="Folder of things that are not enrolled, one folder each.")] = None,
-    seed: Annotated[int, Option(help="Seed of the draws.")] = 0,
+    confirmed: Annotated[
+        Path | None,
+        Option(help="Folder of new pictures of enrolled things, strangers to all others."),
+    ] = None,
+    uncertain: Annotated[float | None, Option(help="A second rate: up to it answers are uncertain.")] = None,
+    scoring: Annotated[str, Option(help=f"How near a subject is: choose, {', '.join(s.name for s in SCORINGS)}.")] = (
+        NEAREST.name
+    ),
+    probes: Annotated[Path | None, Option(help="Folder of known pictures to test the calibration on.")] = None,
+    seed: Annotated[int, Option(help="Seed of the draws.", min=0)] = 0,
     json: Json = False,
 ) -> None:
     """Let the gallery say "unknown", at a rate of false positives of your choice.
 
     Example: semelha calibrate shop --fpir 0.01
+
+    Example: semelha calibrate shop --fpir 0.01 --uncertain 0.1 --scoring choose
     """
+    wanted = None if scoring == "choose" else Scoring.named(scoring)
+    given = [None if path is None else read(path) for path in (strangers, confirmed, probes)]
     with Gallery.open(gallery) as opened:
-        found = opened.calibrate(fpir, None if strangers is None else read(strangers), seed=seed)
+        found = opened.calibrate(fpir, given[0], uncertain=uncertain, scoring=wanted, confirmed=given[1], seed=seed)
+        tested = None if given[2] is None else opened.mismatch(given[2], seed=seed)
     least = needed(fpir, smallest=2 if found.kind == "subjects" else 1)
+    low, high = found.interval()
     if json:
-        print_json({"kind": found.kind, "fpir": fpir, "n": found.n, "needed": least, "assumption": found.assumption})
+        told = {"kind": found.kind, "fpir": fpir, "uncertain": uncertain, "n": found.n, "needed": least}
+        why = {"interval": [low, high], "scoring": found.scoring.name, "assumption": found.assumption}
+        print_json(
+            {
+                **told,
+                **why,
+                "misses": found.choice and found.choice.misses,
+                "mismatch": None if tested is None else vars(tested),
+            }
+        )
         return
-    stdout.print(f"Calibrated for FPIR {fpir:g} on {found.n} {found.kind} (at least {least} are needed).")
+    stood_in = found.kind if confirmed is None else "given pictures"
+    stdout.print(
+        f"Calibrated for FPIR {fpir:g} on {found.n} {stood_in} (at least {least} are needed); the rate of this "
+        f"gallery lies between {low:.1%} and {high:.1%}, with 95% confidence. Scoring: {found.scoring.name}."
+    )
+    if found.choice is not None:
+        ranked = sorted(found.choice.misses.items(), key=lambda item: item[1])
+        misses = ", ".join(f"{name} {part:.1%}" for name, part in ranked)
+        stdout.print(
+            f"Chosen on {found.choice.subjects} {'subjects' if strangers or confirmed else 'other subjects'}: the "
+            f"simplest that is hardly worse than the best, by the part of probes that is missed: {misses}."
+        )
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
+    if tested is not None:
+        stdout.print(escape(tested.sentence))
 
 
 @subjects.command("list")
@@ -150,14 +199,21 @@ def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
 def rename_subject(
     gallery: GalleryPath,
     old: Annotated[str, Argument(help="Its name.")],
-    new: Annotated[str, Argument(help="The name it gets, which no subject has.")],
+    new: Annotated[str, Argument(help="The name it gets.")],
+    merge: Annotated[bool, Option("--merge", help="Merge it into a subject that has the name already.")] = False,
 ) -> None:
-    """Give a subject another name.
+    """Give a subject another name; where another subject has that, ask whether they are one.
 
     Example: semelha subjects rename shop granny-smith "Granny Smith"
     """
     with Gallery.open(gallery) as opened:
-        opened.rename(old, new)
+        try:
+            opened.rename(old, new)
+        except SubjectExists:
+            if not merge and not confirm(f"A subject is called {new} already. Merge {old} into it?", err=True):
+                raise Exit(1) from None
+            tell_merge(opened, opened.merge(old, new))
+            return
     stdout.print(f"{escape(old)} is now [bold]{escape(new)}[/]")
 
 
@@ -178,6 +234,13 @@ def remove_subject(
     stdout.print(f"[bold]{escape(name)}[/] removed with {count} examples")
 
 
+subjects.command("merge")(merge_subjects)
+subjects.command("undo")(undo_merge)
+subjects.command("merges")(merges_of_subjects)
+subjects.command("rejections")(rejections_of_subject)
+subjects.command("withdraw")(withdraw_rejection)
+
+
 def _opened_or_made(path: Path, model: Path | None, keep_pictures: bool) -> Gallery:
     if model is None or path.exists():
         return Gallery.open(path)
@@ -192,13 +255,15 @@ def _settle(gallery: Gallery) -> None:
 
 
 def _cells(one: Identification) -> tuple[str, ...]:
-    color = {"known": "green", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
-    others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in one.candidates[1:4])
+    color = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
+    after = one.candidates[0 if one.subject is None else 1 :][:3]
+    others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in after)
     return (
         f"[{color}]{one.decision}[/]",
         "–" if one.subject is None else f"[bold]{escape(one.subject)}[/]",
         "–" if one.distance is None else f"{one.distance:.3f}",
         "–" if one.p_value is None else f"{one.p_value:.3f}",
+        "–" if one.probability is None else f"{one.probability:.2f}",
         others,
     )
 

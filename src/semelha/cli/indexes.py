@@ -9,8 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Option
 
-from semelha.cli.galleries import GalleryPath
-from semelha.cli.output import Json, print_json, progress_bars, stdout
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stdout
 from semelha.gallery import Gallery
 
 

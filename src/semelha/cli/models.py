@@ -16,8 +16,9 @@ from semelha.cli.names import RerankName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
-from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion, write_report
+from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
+from semelha.evaluation.measures.resolution import INSUFFICIENT
 from semelha.evaluation.rerank import Rerank
 from semelha.images import Dataset, read_dataset
 
@@ -64,6 +65,9 @@ def evaluate(
         Option(help=f"Rank what was found a second time: {', '.join(RerankName)}.", metavar="NAME"),
     ] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
+    draws: Annotated[
+        int, Option(help="Draws of the subjects from which the 95% intervals come; 0 for none.", min=0)
+    ] = 1000,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -74,6 +78,7 @@ def evaluate(
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it lies between 0 and 1")
     embedder = load_embedder(model)
+    dataset = read(folder)
     others, notes = baselines_of(embedder) if baselines else ({}, ())
     with progress_bars() as bar:
         bars: dict[str, Callable[[int, int], None]] = {}
@@ -85,15 +90,18 @@ def evaluate(
 
         found = run_evaluation(
             embedder,
-            read(folder),
+            dataset,
             baselines=others,
             fpir=fpir,
             seed=seed,
+            draws=draws,
             rerank=None if rerank is None else RERANKS[rerank],
             progress=show,
         )
     found = replace(found, notes=(*found.notes, *notes, *seen_before(embedder, found.dataset)))
     if report is not None:
+        from semelha.evaluation.report import write_report  # late, for Matplotlib is slow to import
+
         write_report(found, report, card=embedder.card)
     if json:
         print_json({**found.to_json(), **{name: None for name in ("raw_pixels", "untrained") if name not in others}})
@@ -101,6 +109,8 @@ def evaluate(
         stdout.print(figures(found))
         for note in found.notes:
             stdout.print(f"[dim]{escape(note)}[/]")
+        if found.result.open_set.fpir_achieved is None:
+            stdout.print(f"[dim]Nothing was calibrated: {escape(found.result.open_set.note)}[/]")
         if report is not None:
             stdout.print(f"Report: [bold]{escape(str(report))}[/]")
 
@@ -143,11 +153,16 @@ ROWS = {
     "FNIR at FPIR={rate} (hindsight)": "fnir_at_fpir",
     "FPIR achieved (calibrated for {rate})": "fpir_achieved",
     "FNIR achieved (calibrated)": "fnir_achieved",
+    "BAKS (calibrated)": "baks",
+    "BAUS (calibrated)": "baus",
+    "known against unknown (AUROC)": "auroc",
+    "area under OSCR": "oscr",
+    "equal error rate of pairs": "eer",
 }
 
 
 def figures(evaluation: Evaluation) -> Table:
-    """The main figures of a model beside its baselines."""
+    """The main figures of a model beside its baselines, with their 95% intervals."""
     columns = {"model": evaluation.result, **evaluation.baselines}
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("")
@@ -156,6 +171,13 @@ def figures(evaluation: Evaluation) -> Table:
     rate = f"{evaluation.result.open_set.fpir_target:g}"
     values = [result.to_json() for result in columns.values()]
     for title, key in ROWS.items():
-        cells = ["–" if each[key] is None else f"{each[key]:.3f}" for each in values]
+        cells = [figure(each[key], each["intervals"].get(key)) for each in values]
         table.add_row(title.format(rate=rate), *cells)
     return table
+
+
+def figure(value: float | None, around: list[float] | None) -> str:
+    """A figure and its interval, as the console marks them up."""
+    if value is None:
+        return f"[dim]{INSUFFICIENT}[/]"
+    return f"{value:.3f}" if around is None else f"{value:.3f} [not bold dim]{around[0]:.3f}–{around[1]:.3f}[/]"

@@ -7,12 +7,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from typer import Option
+from typer import Argument, Option
 
 NO_TERMINAL = 10_000
 """Columns where nobody has a window to wrap lines for, so that a file or a pipe gets them whole."""
@@ -20,6 +21,7 @@ NO_TERMINAL = 10_000
 stdout = Console(width=None if sys.stdout.isatty() else NO_TERMINAL)
 stderr = Console(stderr=True, width=None if sys.stderr.isatty() else NO_TERMINAL)
 
+GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object for programs to read.")]
 
 

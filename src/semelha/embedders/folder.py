@@ -53,6 +53,25 @@ def write_folder(
         contents |= {f"{PARTS}/{number}/{name}": data for name, data in _whole(part).items()}
     sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[CARD] = sealed.text().encode()
+    _place(contents, folder)
+    return sealed
+
+
+def copy_folder(source: Path, folder: Path) -> Card:
+    """Copy a model folder, checked, whole or not at all, and on the disk when this returns. Returns its card.
+
+    Raises
+    ------
+    ModelError
+        `source` is not what its card says, or `folder` exists, or cannot be written.
+    """
+    contents = _whole(source)
+    _place(contents, folder)
+    return read_card(folder)
+
+
+def _place(contents: Mapping[str, bytes], folder: Path) -> None:
+    """Write files under another name, sync them, and rename their folder into place."""
     partial: str | None = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -67,7 +86,6 @@ def write_folder(
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
         raise ModelError(f"the model cannot be written to {folder}: {error.strerror or error}") from error
-    return sealed
 
 
 def read_card(folder: Path) -> Card:

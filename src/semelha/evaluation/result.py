@@ -9,64 +9,74 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures import OpenSet, Retrieval, Verification
+from semelha.evaluation.intervals import Intervals
+from semelha.evaluation.measures import FoldAccuracy, Retrieval, Verification
+from semelha.evaluation.open_set import OpenSetResult
 from semelha.images import Dataset
 
 
 @dataclass(frozen=True, eq=False)
-class OpenSetResult:
-    """The open set: with the threshold of hindsight, and with the calibrated one.
+class Result:
+    """What one embedder reached.
 
     Attributes
     ----------
-    hindsight : OpenSet
-    fnir_at_fpir : float or None
-        With hindsight, at the target rate.
-    fpir_target : float
-    fpir_achieved, fnir_achieved : float or None
-        With the calibrated rule; None where as many subjects as there are cannot support the rate.
-    enrolled : int
-        Subjects.
-    note : str
-        Why there is no calibrated figure, or what it assumes.
+    retrieval : Retrieval
+    spread : Retrieval
+        From which MAP@R and R-precision come.
+    cmc : (ranks,) float64
+        Part of the probes whose subject is among the k nearest subjects, for k from 1.
+    verification : Verification
+    folds : FoldAccuracy or None
+        None where the subjects are too few for ten folds.
+    open_set : OpenSetResult
+    intervals : Intervals or None
+        None where none were asked for.
     """
 
-    hindsight: OpenSet
-    fnir_at_fpir: float | None
-    fpir_target: float
-    fpir_achieved: float | None
-    fnir_achieved: float | None
-    enrolled: int
-    note: str
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What one embedder reached."""
-
     retrieval: Retrieval
-    spread: Retrieval  # from which MAP@R and R-precision come
+    spread: Retrieval
+    cmc: NDArray[np.float64]
     verification: Verification
+    folds: FoldAccuracy | None
     open_set: OpenSetResult
+    intervals: Intervals | None
 
     def to_json(self) -> dict[str, Any]:
         """The figures by name; None for what could not be measured."""
-        found, pairs = self.retrieval, self.verification
+        found, pairs, strangers = self.retrieval, self.verification, self.open_set
+        certainty = strangers.certainty.reliability
         values = {
             "r_at_1": found.r_at[1],
             "r_at_5": found.r_at[5],
             "r_at_10": found.r_at[10],
             "r_precision": self.spread.r_precision,
             "map_at_r": self.spread.map_at_r,
-            "fnir_at_fpir": self.open_set.fnir_at_fpir,
-            "fpir_target": self.open_set.fpir_target,
-            "fpir_achieved": self.open_set.fpir_achieved,
-            "fnir_achieved": self.open_set.fnir_achieved,
+            "cmc": [_finite(value) for value in self.cmc.tolist()],
+            "fnir_at_fpir": strangers.fnir_at_fpir,
+            "fnir_at_fpirs": {f"{rate:g}": value for rate, value in strangers.hindsight.fnir_at_fpir.items()},
+            "fpir_target": strangers.fpir_target,
+            "fpir_achieved": strangers.fpir_achieved,
+            "fnir_achieved": strangers.fnir_achieved,
+            "baks": strangers.balanced.baks,
+            "baus": strangers.balanced.baus,
+            "oscr": strangers.oscr.area,
+            "auroc": strangers.auroc,
+            "ece": None if certainty is None else certainty.ece,
+            "brier": None if certainty is None else certainty.brier,
+            "reliability": None if certainty is None else certainty.to_json(),
+            "gallery_sizes": [size.to_json() for size in strangers.sizes],
             "tar_at_far": {f"{rate:g}": value for rate, value in pairs.tar_at_far.items()},
             "eer": pairs.eer,
             "auc": pairs.auc,
+            "fold_accuracy": None if self.folds is None else self.folds.mean,
+            "intervals": {} if self.intervals is None else self.intervals.to_json(),
         }
-        return {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in values.items()}
+        return {k: _finite(v) if isinstance(v, float) else v for k, v in values.items()}
+
+
+def _finite(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 @dataclass(frozen=True, eq=False)

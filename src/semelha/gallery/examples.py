@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import Model, Source, as_pictures
+from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.errors import PictureError
+from semelha.gallery.names import checked
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
-from semelha.store import NewExample, View
+from semelha.store import NewExample, Store, View
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,46 @@ def new_examples(
     return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
 
 
+def added(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment:
+    """Add examples to a subject, all or none, and tell what the owner should look at."""
+    warnings, duplicates, seen = [], [], set()
+    with store.reading() as view:
+        if not view.has_subject(name):
+            warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
+        for example in examples:
+            owners = view.subjects_with(example.content_hash)
+            if name in owners or example.content_hash in seen:
+                duplicates.append(example.source)
+            others = [owner for owner in owners if owner != name]
+            if others:
+                warnings.append(f"{example.source} is an example of {', '.join(others)} too")
+            seen.add(example.content_hash)
+    return Enrollment(name, len(store.add(name, examples)), tuple(duplicates), tuple(warnings))
+
+
+def added_dataset(
+    store: Store, model: Model, dataset: Dataset, keep_pictures: bool, progress: Progress | None
+) -> list[Enrollment]:
+    """Add every class of a data set under its label, without the pictures that cannot be decoded."""
+    done, enrollments = 0, []
+    by_label: dict[str, list[Picture]] = {}
+    for picture in dataset:
+        by_label.setdefault(picture.label, []).append(picture)
+    for label, pictures in by_label.items():
+        warnings: list[str] = []
+        examples = new_examples(pictures, model, keep_pictures, left_out=warnings)
+        if examples:
+            found = added(store, checked(label), examples)
+            warnings = [*found.warnings, *warnings]
+            enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
+        else:
+            enrollments.append(Enrollment(label, 0, (), tuple(warnings)))
+        done += len(pictures)
+        if progress is not None:
+            progress(done, len(dataset))
+    return enrollments
+
+
 def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:
     """One picture of each stranger, without those enrolled or trained on; without labels each picture is a stranger."""
     trained = set(model.card.content_hashes)
@@ -89,3 +130,35 @@ def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model,
     if left_out:
         logger.warning("%d strangers are enrolled, or the model was trained on them: left out", left_out)
     return list(chosen.values())
+
+
+def stand_ins(
+    strangers: Dataset | Sequence[Source] | None, confirmed: Dataset | None, view: View, model: Model, seed: int
+) -> tuple[list[Picture], list[int]]:
+    """What stands in for strangers: one picture of each stranger and of each subject, and the subject's number or 0."""
+    unknown = [] if strangers is None else one_of_each(strangers, view, model, seed)
+    known, subjects = ([], []) if confirmed is None else one_of_each_enrolled(confirmed, view, model, seed)
+    return [*unknown, *known], [0] * len(unknown) + subjects
+
+
+def one_of_each_enrolled(
+    dataset: Dataset, view: View, model: Model, seed: int, *, strangers: bool = False
+) -> tuple[list[Picture], list[int]]:
+    """One picture of each class that is enrolled, itself neither enrolled nor trained on, and its subject's number.
+
+    With `strangers` also of each class that is not enrolled, with the number 0.
+    """
+    trained, classes = set(model.card.content_hashes), set(model.card.classes)
+    chosen: dict[str, tuple[Picture, int]] = {}
+    for i in np.random.default_rng(seed).permutation(len(dataset)):
+        picture = dataset.pictures[i]
+        number = view.number_of(picture.label)
+        if picture.label in chosen or picture.label in classes or (number is None and not strangers):
+            continue
+        content = content_hash(picture.pixels())
+        if content not in trained and not view.subjects_with(content):
+            chosen[picture.label] = (picture, number or 0)
+    left_out = len(dataset.classes) - len(chosen)
+    if left_out:
+        logger.warning("%d classes have no picture that can serve: left out", left_out)
+    return [picture for picture, _ in chosen.values()], [number for _, number in chosen.values()]

@@ -1,21 +1,29 @@
-"""The folder of a gallery: `gallery.json`, `model/`, `gallery.sqlite`."""
+"""The folder of a gallery: `gallery.json`, `model/`, `gallery.sqlite`.
+
+The database says of which model its vectors are. After a migration that was cut short its model may stand in
+`model-…` still, beside the one that was there before.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from semelha.embedders import Model
-from semelha.errors import GalleryError, GalleryTooNew
+from semelha.embedders import Model, load_embedder
+from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError
 from semelha.gallery.segments import RECALL
 from semelha.store import Store
 
 FORMAT = 1
 DATABASE = "gallery.sqlite"
 SETTINGS = "gallery.json"
+MODEL = "model"
+TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Settings:
     format : int
     keep_pictures : bool
     fingerprint : str
-        Of the model.
+        Of the model, where the database does not say.
     recall : float
         For which an index is made where there is none on the disk.
     """
@@ -46,10 +54,10 @@ def make_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: floa
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        shutil.copytree(model.folder, partial / "model")
+        shutil.copytree(model.folder, partial / MODEL)
         settings = Settings(FORMAT, keep_pictures, model.fingerprint, recall)
         (partial / SETTINGS).write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
-        Store(partial / DATABASE).close()
+        Store(partial / DATABASE, model.fingerprint).close()
         partial.chmod(0o755)
         partial.rename(folder)
     except OSError as error:
@@ -83,3 +91,63 @@ def read_settings(folder: Path) -> Settings:
     if not (folder / DATABASE).is_file():
         raise GalleryError(f"{folder} has lost its {DATABASE}: restore it from a copy")
     return settings
+
+
+def open_folder(folder: Path, settings: Settings) -> tuple[Model, Store]:
+    """The database, and the model whose vectors it holds.
+
+    Raises
+    ------
+    FingerprintMismatch
+        The model in the folder is another.
+    GalleryError, ModelError
+    """
+    problem: SemelhaError
+    for attempt in range(TRIES):
+        time.sleep(0.1 * attempt)  # another process may be just moving the gallery to another model
+        store = Store(folder / DATABASE, settings.fingerprint)
+        try:
+            model = load_embedder(model_place(folder, store.model))
+            if model.fingerprint == store.model:
+                return model, store
+            problem = FingerprintMismatch(
+                f"{folder} holds vectors of the model {store.model[:12]}, but has {model.fingerprint[:12]}"
+            )
+        except ModelError as error:
+            problem = error
+        except BaseException:
+            store.close()
+            raise
+        store.close()
+    raise problem
+
+
+def waiting_place(folder: Path, fingerprint: str) -> Path:
+    """Where a model stands from before the database holds its vectors until it takes the place of the last one."""
+    return folder / f"{MODEL}-{fingerprint[:16]}"
+
+
+def model_place(folder: Path, fingerprint: str) -> Path:
+    """Where the model of a database is."""
+    waiting = waiting_place(folder, fingerprint)
+    return waiting if waiting.is_dir() else folder / MODEL
+
+
+def put_in_place(folder: Path, settings: Settings) -> None:
+    """Give the folder of a gallery that was moved to another model the names it always has, and clear away the rest.
+
+    It is whole before, after, and wherever this ends. For one process at a time. Raises `OSError`.
+    """
+    waiting, model = waiting_place(folder, settings.fingerprint), folder / MODEL
+    if waiting.is_dir():
+        if model.exists():
+            model.rename(Path(tempfile.mkdtemp(prefix=f".{MODEL}-", dir=folder)) / MODEL)
+        waiting.rename(model)
+    written = folder / f".{SETTINGS}"
+    with written.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(settings), indent=1) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    written.replace(folder / SETTINGS)
+    for stale in [*folder.glob(f"{MODEL}-" + 16 * "[0-9a-f]"), *folder.glob(f".{MODEL}-*")]:
+        shutil.rmtree(stale)

@@ -3,24 +3,28 @@
 What stands in for a stranger is one example, drawn by chance, of each subject that the model was not trained on, or a
 stranger that was given. Its score is the distance to the nearest example of anybody else. After a change only the
 subjects that it touched are drawn and searched anew; the others are compared with what was added, and searched anew
-where what they were nearest to is no more.
+where what they were nearest to is no more. All of that is of the nearest example; of other scorings the scores are
+worked out from the beginning, in `rescored`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+import hashlib
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
+from semelha.errors import GalleryError
 from semelha.index import LinearIndex, Snapshot
-from semelha.recognition import Calibration, full_conformal, split_conformal
-from semelha.store import Scores, View
+from semelha.metrics import Metric
+from semelha.recognition import Scoring
+from semelha.store import Plan, Scores, Strangers, View
 
 NONE = np.empty(0, np.int64)
-NOTHING = Scores(0, NONE, NONE, NONE, np.empty(0))
+NOBODY = np.empty(0)
+NOTHING = Scores(0, NONE, NONE, NONE, NOBODY, NOBODY)
 FIRST = 32  # neighbors that are looked at before more
 BLOCK = 1 << 15  # neighbors in memory at a time
 
@@ -28,25 +32,7 @@ Vectors = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 
-@dataclass(frozen=True, eq=False)
-class Rule:
-    """A calibration, and the place of each subject in its scores."""
-
-    calibration: Calibration
-    place: dict[str, int]
-
-
-def rule_of(kind: Literal["strangers", "subjects"], fpir: float, scores: Scores, names: dict[int, str]) -> Rule:
-    """The rule that the scores give, by the names of the subjects. Raises `CalibrationError`."""
-    scored = scores.nearest >= 0
-    if kind == "strangers":
-        return Rule(split_conformal(scores.distances[scored], fpir), {})
-    named = sorted((names[number], row) for row, number in enumerate(scores.subjects.tolist()) if scored[row])
-    calibration = full_conformal(scores.distances[[row for _, row in named]], fpir)
-    return Rule(calibration, {name: place for place, (name, _) in enumerate(named)})
-
-
-def of_subjects(view: View, index: Snapshot, model: Model, seed: int, earlier: Scores | None) -> Scores:
+def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: Scores | None) -> Scores:
     """Scores of the subjects, each in turn the stranger, at the moment of a view.
 
     Parameters
@@ -55,48 +41,90 @@ def of_subjects(view: View, index: Snapshot, model: Model, seed: int, earlier: S
     index : Snapshot
         Of the same moment.
     model : Model
-    seed : int
-        Of the draws. Each hangs on the subject's name and examples alone, so that others may come and go.
+    plan : Plan
+        Its seed is that of the draws. Each hangs on the subject's name and examples alone, so that others may come and
+        go.
     earlier : Scores or None
-        Of the same seed at an earlier change: where the log reaches back to it, only what changed is worked out.
+        Of the same plan at an earlier change: where the log reaches back to it, only what changed is worked out.
     """
     kept = earlier if earlier is not None and view.reaches(earlier.change) else NOTHING
     touched = view.names(since=kept.change)
     gone = view.removed_since(kept.change) if len(kept) else NONE
     if len(kept) and not touched and not len(gone):
         return replace(kept, change=view.change)
-    kept = _rows(kept, ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
-    kept = _moved(view, index, kept, _vectors(view, kept.examples), gone)
-    subjects, examples = _drawn(view, model, seed, touched)
-    nearest, distances = _nearest_others(view, index, subjects, _vectors(view, examples))
+    alive = np.isin(kept.subjects, list(view.names()))  # of a subject that was merged no example needs to be gone
+    kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
+    kept = _moved(view, index, kept, vectors_of(view, kept.examples), gone)
+    subjects, examples = drawn(view, model, plan, touched)
+    own = to_others(view, model.metric, Scoring.named(plan.scoring), subjects, examples)
+    nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
     return Scores(
         view.change,
         np.concatenate([kept.subjects, subjects]),
         np.concatenate([kept.examples, examples]),
         np.concatenate([kept.nearest, nearest]),
         np.concatenate([kept.distances, distances]),
+        np.concatenate([NOBODY if kept.own is None else kept.own, own]),
     )
 
 
-def of_strangers(view: View, index: Snapshot, strangers: Vectors, earlier: Scores | None) -> Scores:
-    """Scores of the strangers (n, d) that were given, as `of_subjects`."""
-    if earlier is not None and view.reaches(earlier.change):
+def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Scores | None) -> Scores:
+    """Scores of the strangers that were given, as `of_subjects`."""
+    if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
-        return replace(_moved(view, index, earlier, strangers, gone), change=view.change)
-    nobody = np.zeros(len(strangers), np.int64)
-    return Scores(view.change, nobody, np.arange(len(strangers)), *_nearest_others(view, index, nobody, strangers))
+        moved = _moved(view, index, earlier, strangers.vectors, gone)
+        touched = list(view.names(since=earlier.change))
+        own = np.isin(strangers.subjects, touched)  # they are no strangers to what was added
+        again = _nearest_others(view, index, strangers.subjects[own], strangers.vectors[own])
+        moved.nearest[own], moved.distances[own] = again
+        return replace(moved, change=view.change, subjects=strangers.subjects)
+    nearest, distances = _nearest_others(view, index, strangers.subjects, strangers.vectors)
+    return Scores(view.change, strangers.subjects, np.arange(len(nearest)), nearest, distances)
 
 
-def _drawn(view: View, model: Model, seed: int, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
-    """Those of the subjects that the model was not trained on, and one example of each."""
+def drawn(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
+    """Which of the subjects stand in for strangers, and one example of each.
+
+    Those do that neither the model was trained on nor the scoring was chosen on.
+    """
+    chosen: dict[int, int] = {}
+    for number, examples in strange(view, model, subjects).items():
+        name = subjects[number]
+        if lot(name, plan.seed) >= plan.choosers:
+            chance = np.random.default_rng([plan.seed, *name.encode()])
+            chosen[number] = int(chance.choice(examples))
+    return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+
+
+def strange(view: View, model: Model, subjects: dict[int, str]) -> dict[int, list[int]]:
+    """Those of the subjects that the model was not trained on, with their examples."""
     classes, hashes = set(model.card.classes), set(model.card.content_hashes)
-    drawn: dict[int, int] = {}
+    found: dict[int, list[int]] = {}
     for number, name in subjects.items():
         examples = view.examples_of(number)
         if examples and name not in classes and hashes.isdisjoint(content for _, content in examples):
-            chance = np.random.default_rng([seed, *name.encode()])
-            drawn[number] = int(chance.choice([example for example, _ in examples]))
-    return np.array(list(drawn), np.int64), np.array(list(drawn.values()), np.int64)
+            found[number] = [example for example, _ in examples]
+    return found
+
+
+def to_others(
+    view: View, metric: Metric, scoring: Scoring, subjects: Numbers, examples: Numbers
+) -> NDArray[np.float64]:
+    """Distance of an example of each subject to the subject's others; infinite where it has none."""
+    distances = np.full(len(subjects), np.inf)
+    for row, (subject, example) in enumerate(zip(subjects.tolist(), examples.tolist(), strict=True)):
+        others = [one for one, _ in view.examples_of(subject) if one != example]
+        if others:
+            vectors = view.vectors([example, *others])
+            compared = scoring.compared(np.stack([vectors[other] for other in others]))
+            distances[row] = scoring.pooled(metric, vectors[example], [compared])[0]
+    return distances
+
+
+def lot(name: str, seed: int) -> float:
+    """Of a subject, by chance and yet always the same: from 0 to 1."""
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") / 2**64
 
 
 def _moved(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:
@@ -144,9 +172,12 @@ def _nearest_others(
     return nearest, distances
 
 
-def _vectors(view: View, examples: Numbers) -> Vectors:
-    """(examples, d)."""
+def vectors_of(view: View, examples: Numbers) -> Vectors:
+    """(examples, d). Raises `GalleryError` where one has none."""
     found = view.vectors(examples.tolist())
+    lacking = len(set(examples.tolist()) - found.keys())
+    if lacking:
+        raise GalleryError(f"the gallery is damaged: {lacking} examples that it is calibrated on have no vector")
     return np.stack([found[example] for example in examples.tolist()]) if found else np.empty((0, 0), np.float32)
 
 
@@ -157,4 +188,5 @@ def _rows(scores: Scores, chosen: NDArray[np.bool_]) -> Scores:
         scores.examples[chosen],
         scores.nearest[chosen],
         scores.distances[chosen],
+        None if scores.own is None else scores.own[chosen],
     )

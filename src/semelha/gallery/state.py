@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError
-from semelha.gallery.scores import Rule, of_strangers, of_subjects, rule_of
+from semelha.gallery.probes import ranked_and_barred
+from semelha.gallery.ranking import Pooled, Ranking
+from semelha.gallery.rule import Rule, brought_along, follows, kept_scores, plan_of, rule_of, scores_of
 from semelha.gallery.segments import Followed, Segments
 from semelha.index import Snapshot
 from semelha.index.segmented import Stopped
-from semelha.recognition import Candidate, rank_subjects
+from semelha.metrics import Metric
+from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide, decide_without
+from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import Plan, Scores, Store, View
 
 logger = logging.getLogger(__name__)
@@ -40,6 +44,8 @@ class Held:
         Whether the rule of this change was worked out.
     rule : Rule or None
         That of the plan, where there is one and the scores support its rate.
+    stale : bool
+        Whether the scores are of an earlier change and have to be worked out again.
     """
 
     change: int
@@ -48,6 +54,7 @@ class Held:
     scores: Scores | None = None
     ruled: bool = False
     rule: Rule | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +63,7 @@ class State:
 
     view: View
     held: Held
+    metric: Metric
 
     @property
     def rule(self) -> Rule | None:
@@ -67,26 +75,69 @@ class State:
         """Of the examples."""
         return self.held.index
 
-    def scores_of_subjects(self, seed: int) -> Scores | None:
-        """Scores of the subjects, drawn with a seed, that are known of this change or an earlier one."""
-        plan = self.held.plan
-        return self.held.scores if plan is not None and (plan.kind, plan.seed) == ("subjects", seed) else None
+    def earlier(self, plan: Plan) -> Scores | None:
+        """Scores that are known of this change or an earlier one, and serve a plan of the same draws."""
+        known = self.held.plan
+        same = known is not None and _draws(known) == _draws(plan) and plan.kind == "subjects"
+        return self.held.scores if same else None
 
-    def candidates(self, vectors: NDArray[np.float32], k: int) -> list[tuple[Candidate, ...]]:
+    def answers(
+        self, vectors: NDArray[np.float32], k: int, hashes: Sequence[str] | None = None
+    ) -> list[Identification]:
+        """Who or what each probe (probes, d) shows, with k candidates; by hash, what was said of its very picture."""
+        calibration, place = (self.rule.calibration, self.rule.place) if self.rule else (None, {})
+        wide = max(k, self.scoring.reach)
+        if self.view.has_rejections():
+            pairs = ranked_and_barred(self.view, self.metric, vectors, hashes, wide, self.candidates)
+            found = [decide_without(one, barred, calibration, place) for one, barred in zip(*pairs, strict=True)]
+        else:
+            found = [decide(one, calibration, place) for one in self.candidates(vectors, wide)]
+        return [replace(one, candidates=one.candidates[:k]) for one in found]
+
+    def verified(self, vector: NDArray[np.float32], stored: NDArray[np.float32], name: str | None) -> Verification:
+        """Whether a probe (d,) shows what the examples (n, d) do: those of a subject, or of nobody in the gallery."""
+        distance = float(self.scoring.pooled(self.metric, vector, [self.scoring.compared(stored)])[0])
+        if self.rule is None:
+            return Verification(None, distance, None, name, UNCALIBRATED)
+        calibration, place = self.rule.calibration, self.rule.place
+        reach = calibration.scoring.reach
+        own = name or self._shared(vector, stored)
+        others = [one for one in self.candidates(vector[None], reach)[0] if one.subject != own][: reach - 1]
+        distances = np.array([[distance, *(one.distance for one in others)]])
+        places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
+        p_value = float(calibration.p_values(distances, places)[0])
+        return Verification(p_value <= calibration.fpir, distance, p_value, name, calibration.assumption)
+
+    def _shared(self, vector: NDArray[np.float32], other: NDArray[np.float32]) -> str | None:
+        """The subject nearest to two pictures, which may be what both show, so that it is none to set them against."""
+        if self.scoring.normalization == "none":
+            return None
+        first, second = self.candidates(np.stack([vector, other[0]]), 1)
+        return first[0].subject if first and second and first[0].subject == second[0].subject else None
+
+    def paired(self) -> Calibration | None:
+        """The calibration, with what its interval needs."""
+        held = self.held
+        if held.rule is None or held.plan is None or held.scores is None:
+            return None
+        return rule_of(self.view, held.plan, held.scores, paired=True).calibration
+
+    def candidates(self, vectors: NDArray[np.float32], k: int) -> list[Ranking]:
         """The k nearest subjects of each probe (probes, d)."""
-        ranked: list[tuple[Candidate, ...]] = [()] * len(vectors)
-        pending, deep = np.arange(len(vectors)), min(len(self.index), max(4 * k, 32))
-        while len(pending) and deep:
-            found = self.index.search(vectors[pending], deep)
-            of = self.view.owners(set(found.ids.ravel().tolist()))
-            for row, ids, distances in zip(pending.tolist(), found.ids, found.distances, strict=True):
-                ranked[row] = rank_subjects(ids, distances, of, k)
-            if deep == len(self.index) or min(len(one) for one in ranked) >= k:
-                break
-            wanted = min(k, self.view.subject_count())
-            pending = np.array([row for row in pending.tolist() if len(ranked[row]) < wanted], np.int64)
-            deep = min(len(self.index), 4 * deep)
-        return ranked
+        return self.ranking().rank(vectors, k)
+
+    def ranking(self) -> Pooled:
+        """What ranks subjects by the scoring."""
+        return Pooled(self.view, self.index, self.metric, self.scoring)
+
+    @property
+    def scoring(self) -> Scoring:
+        """How distances become scores."""
+        return self.rule.calibration.scoring if self.rule else NEAREST
+
+
+def _draws(plan: Plan) -> tuple[object, ...]:
+    return plan.kind, plan.seed, plan.scoring, plan.choosers
 
 
 class Memory:
@@ -113,13 +164,14 @@ class Memory:
         self._held = Held(0, self._followed.index.snapshot())
         self._kept = 0  # change of the scores that the store has
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self.on_upkeep: Callable[[], None] = lambda: None
 
     @contextmanager
     def now(self, *, ruled: bool = True) -> Iterator[State]:
         """The gallery at a moment after the call, until the block ends; its rule only where it is to be `ruled`."""
         with self._store.reading() as view:
-            yield State(view, self._brought_to(view, ruled))
+            yield State(view, self._brought_to(view, ruled), self._model.metric)
 
     @property
     def followed(self) -> Followed:
@@ -128,8 +180,8 @@ class Memory:
 
     @property
     def wants_upkeep(self) -> bool:
-        """There is something to merge, or to replace on the disk."""
-        return self._followed.index.wants_merge or self._followed.refused
+        """There is something to merge, to replace on the disk, or to calibrate again."""
+        return self._followed.index.wants_merge or self._followed.refused or self._held.stale
 
     def stats(self) -> dict[str, object]:
         """What there is to say of the index, and of what is kept of it."""
@@ -172,9 +224,30 @@ class Memory:
             self._followed = other
             self._held = self._at(view)
 
+    def recalibrate(self) -> None:
+        """Work out stale scores again, as of now, while others go on with those there are; and keep them."""
+        with self._store.reading() as view:
+            plan = plan_of(view)
+        if (plan is None or follows(plan)) and not self._held.stale:
+            return
+        with self.now() as state:  # where the plan is another now, this brings it to mind, and nothing is stale
+            plan = state.held.plan
+            if plan is None or not state.held.stale:
+                return
+            scores = scores_of(state.view, state.index, self._model, plan, None, go_on=self._go_on)
+        with self._lock:
+            if self._held.plan == plan:
+                self._held = replace(self._held, scores=scores, ruled=False, stale=False)
+        self.keep_scores()
+
     def stop_merging(self) -> None:
-        """End a merge that goes on."""
+        """End a merge that goes on, and a calibration that is worked out again."""
+        self._closing.set()
         self._followed.index.close()
+
+    def _go_on(self) -> None:
+        if self._closing.is_set():
+            raise Stopped
 
     def keep_scores(self) -> None:
         """Leave the scores in the store, so that the next who opens the gallery need not work them out."""
@@ -201,6 +274,8 @@ class Memory:
                     self.on_upkeep()
             if ruled and not self._held.ruled:
                 self._held = self._ruled(view)
+                if self._held.stale:
+                    self.on_upkeep()
             return self._held
 
     def _follow(self, view: View) -> None:
@@ -222,9 +297,9 @@ class Memory:
         held = self._held
         if held.change == view.change:
             return replace(held, index=self._followed.index.snapshot())
-        plan, scores = view.plan(), held.scores
+        plan, scores = plan_of(view), held.scores
         if plan is not None and plan != held.plan:
-            scores = view.scores()
+            scores = kept_scores(view, plan)
             self._kept = scores.change if scores is not None else 0
         return Held(view.change, self._followed.index.snapshot(), plan, scores)
 
@@ -232,12 +307,16 @@ class Memory:
         held = self._held
         if held.plan is None:
             return replace(held, ruled=True)
-        if held.plan.kind == "subjects":
-            scores = of_subjects(view, held.index, self._model, held.plan.seed, held.scores)
-        else:
-            scores = of_strangers(view, held.index, view.strangers(), held.scores)
+        scores = held.scores
+        if follows(held.plan) or scores is None:
+            scores = scores_of(view, held.index, self._model, held.plan, scores)
+        elif scores.change != view.change:
+            kept = kept_scores(view, held.plan)  # another process may have worked them out
+            later = kept if kept is not None and kept.change > scores.change else scores
+            scores = brought_along(view, later)
         try:
-            rule = rule_of(held.plan.kind, held.plan.fpir, scores, view.names())
+            rule = rule_of(view, held.plan, scores)
         except CalibrationError:
             rule = None
-        return replace(held, scores=scores, ruled=True, rule=rule)
+        stale = scores.change != view.change
+        return replace(held, scores=scores, ruled=True, rule=rule, stale=stale)

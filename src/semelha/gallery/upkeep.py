@@ -6,7 +6,7 @@ import logging
 import threading
 from dataclasses import replace
 
-from semelha.errors import GalleryError, IndexFileError
+from semelha.errors import GalleryError, GalleryMoved, IndexFileError
 from semelha.gallery.segments import Segments
 from semelha.gallery.state import Memory
 from semelha.index.segmented import Stopped
@@ -85,7 +85,7 @@ class Upkeep:
                         self._round()
                 if not ours:
                     self._stop.wait(PATIENCE)
-        except Stopped:
+        except (Stopped, GalleryMoved):  # of the latter whoever asks next is told
             pass
         except (IndexFileError, GalleryError) as error:
             logger.warning("the index is not saved, and the gallery goes on with what is in memory: %s", error)
@@ -104,13 +104,16 @@ class Upkeep:
             return False
 
     def _round(self, *, hurry: bool = False) -> bool:
-        """Take over what another process has saved, merge once, save. Whether there was something to merge.
+        """Take over what another process has saved, calibrate, merge once, save. Whether there was something to merge.
 
         Saved after each merge, not after the last, for who writes without a pause leaves none; and before, for a merge
         takes long, and who is killed in it would find as much to merge again, and more, at every start.
         """
+        with self._store.reading():  # raises where the index is of a model that the gallery has no more
+            pass
         self._take_over()
         self._save()
+        self._memory.recalibrate()
         if self._stop.is_set():
             raise Stopped
         some = self._memory.merge(hurry=hurry)
@@ -133,7 +136,8 @@ class Upkeep:
     def _rebuild(self) -> None:
         with self._store.reading() as view:
             followed = self._segments.read(view)
-            followed = replace(followed, generation=self._segments.generation() or 0, refused=self._segments.exist)
+            refused = self._segments.exist or view.trimmed > 0  # as where it is opened: else it warns every time
+            followed = replace(followed, generation=self._segments.generation() or 0, refused=refused)
         if not followed.index.snapshot().small:
             followed.index.merge(whole=True, hurry=True)
         self._memory.adopt(followed)

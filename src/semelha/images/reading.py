@@ -10,26 +10,27 @@ from itertools import islice
 from typing import TypeVar
 
 from semelha.errors import PictureError
-from semelha.images.dataset import Dataset, Picture, Skipped
+from semelha.images.dataset import Dataset, Skipped
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 def read_all(
-    pictures: Sequence[Picture], function: Callable[[Picture], Result], *, threads: int | None = None
+    pictures: Sequence[Item], function: Callable[[Item], Result], *, threads: int | None = None
 ) -> Iterator[Result | PictureError]:
     """`function` of every picture, in order; the error in its place where a picture cannot be used.
 
     Parameters
     ----------
-    pictures : sequence of Picture
+    pictures : sequence of Picture, or of what the function makes one of
     function : callable
         Called in threads; may raise `PictureError`.
     threads : int, optional
         As many as there are processors if not given.
     """
 
-    def attempt(picture: Picture) -> Result | PictureError:
+    def attempt(picture: Item) -> Result | PictureError:
         try:
             return function(picture)
         except PictureError as error:

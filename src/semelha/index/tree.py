@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.neighbors import BallTree, KDTree
 
 from semelha.errors import UsageError
 from semelha.index.card import whole_number
@@ -20,7 +19,7 @@ from semelha.metrics.mapped import MappedMetric
 CLOSE = 1e-9  # of the lengths: what rounding of float64 may exchange
 LIFTED = 1e-7  # the same where a coordinate is the root of a difference
 
-TREES = {"kd": KDTree, "ball": BallTree}
+TREES = ("kd", "ball")
 
 
 class Tree:
@@ -44,6 +43,8 @@ class Tree:
     kind: ClassVar[str] = "tree"
 
     def __init__(self, rows: Rows, tree: str, leaf: int, *, why: str = "") -> None:
+        from sklearn.neighbors import BallTree, KDTree  # late: slow to import, and few galleries have a tree
+
         self.why = why
         self.tree = tree
         self.leaf = leaf
@@ -54,7 +55,7 @@ class Tree:
             mapped = np.concatenate([mapped, np.sqrt(squares.max() - squares)[:, None]], axis=1)
         self._longest = float(np.sqrt((mapped**2).sum(axis=1).max()))
         self._bytes = mapped.nbytes
-        self._tree = TREES[tree](mapped, leaf_size=leaf)
+        self._tree = (KDTree if tree == "kd" else BallTree)(mapped, leaf_size=leaf)
 
     def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
         """The k nearest of the rows that it was made of."""

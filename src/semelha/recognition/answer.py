@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Decision = Literal["known", "unknown", "uncalibrated"]
+Decision = Literal["known", "uncertain", "unknown", "uncalibrated"]
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A subject, its distance (that of its nearest example), and its examples among the neighbors."""
+    """A subject, its distance by the pooling of the gallery's scoring, and its examples among the neighbors."""
 
     subject: str
     distance: float
@@ -32,18 +32,25 @@ class Identification:
 
     Attributes
     ----------
-    decision : {"known", "unknown", "uncalibrated"}
-        "uncalibrated": the gallery was not calibrated, so the nearest subject is named without deciding.
+    decision : {"known", "uncertain", "unknown", "uncalibrated"}
+        "uncertain": too near for a stranger at the second rate of the calibration, but not at the first; somebody
+        should look. "uncalibrated": the gallery was not calibrated, so the nearest subject is named without deciding.
     subject : str or None
-        The nearest subject; None where unknown, or where nothing is enrolled.
+        The nearest subject; None where unknown or uncertain (`candidates` say who it may be), or where nothing is
+        enrolled.
     distance : float or None
         To the nearest subject, also where the answer is unknown.
     p_value : float or None
         How often a stranger comes this near: known where it is at most the calibrated rate.
+    probability : float or None
+        That the nearest subject is the right one, where every other probe is a stranger; None where the gallery cannot
+        tell.
     candidates : tuple of Candidate
         Nearest first, each subject once.
     note : str
         What the decision assumes.
+    barred : tuple of str
+        Subjects that would be among the candidates, but that such a picture was said not to show.
     """
 
     decision: Decision
@@ -52,6 +59,8 @@ class Identification:
     p_value: float | None
     candidates: tuple[Candidate, ...]
     note: str
+    probability: float | None = None
+    barred: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As numbers, strings, lists and dicts."""

@@ -16,11 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError, UsageError
+from semelha.recognition.choose import Choice
+from semelha.recognition.interval import design_effect, rate_interval
+from semelha.recognition.probability import Probability, learned
+from semelha.recognition.scoring import NEAREST, Scoring, with_one_more
 
 Distances = NDArray[np.floating[Any]]
+Ranked = NDArray[np.float64]
 
 OWN = "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
-GIVEN = "strangers to come are assumed to be like those that the calibration was given"
+GIVEN = "strangers to come are assumed to be like the pictures that the calibration was given"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,98 +39,185 @@ class Calibration:
         (full-conformal).
     fpir : float
         The rate that was asked for.
-    scores : (n,) float64
-        Distance of each stranger to its nearest subject; or of each subject to its nearest other subject, in the order
-        of the subjects.
+    ranked : (n, depth) float64
+        Distances of each stranger to its nearest subjects, ascending; or of each subject to its nearest other subjects,
+        in the order of the subjects.
+    scoring : Scoring
+        How a score is made of such distances.
+    uncertain : float or None
+        The rate up to which answers are uncertain; None where none are.
+    own : (n,) float64 or None
+        Distance of the example that stands in for each subject to the subject's other examples; infinite where it has
+        none. Only for "subjects".
+    neighbors : (n,) int64 or None
+        The place of the nearest other subject of each; −1 where it has none here. Only for "subjects".
+    stale : bool
+        The gallery has changed since, and the scores are being worked out anew.
+    choice : Choice or None
+        How the scoring was chosen, where `Gallery.calibrate` has just done so.
     """
 
     kind: Literal["strangers", "subjects"]
     fpir: float
-    scores: NDArray[np.float64]
+    ranked: Ranked
+    scoring: Scoring = NEAREST
+    uncertain: float | None = None
+    own: NDArray[np.float64] | None = None
+    neighbors: NDArray[np.int64] | None = None
+    stale: bool = False
+    choice: Choice | None = None
 
     @property
     def n(self) -> int:
         """Strangers or subjects that it rests on."""
-        return len(self.scores)
+        return len(self.ranked)
 
     @property
     def assumption(self) -> str:
         """What must hold for the rate to hold."""
         return OWN if self.kind == "subjects" else GIVEN
 
+    @cached_property
+    def scores(self) -> NDArray[np.float64]:
+        """(n,), of what stands in for strangers."""
+        return self.scoring(self.ranked)
+
     def p_values(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """How often a stranger comes this near.
+        """How often a stranger has as low a score.
 
         Parameters
         ----------
-        distances : (probes,) float
-            To the nearest subject.
-        nearest : (probes,) int64
-            Which subject that is, as a place in `scores`, or −1 where it has no score there. Only for "subjects": had
-            the probe been enrolled, that subject would have had it as a neighbor. A subject without a
-            score adds nothing.
+        distances : (probes,) or (probes, k) float
+            To the nearest subject, or to the k nearest, ascending; k is at least the depth of the scoring, or there are
+            no more subjects. Exact with all; where `scoring.reach` of them are given, what is left out is next to none.
+        nearest : int64, of the shape of `distances`
+            Which subjects these are, as places in `ranked`, or −1 where they have none there. Only for "subjects": had
+            the probe been enrolled, they would have had it as a neighbor. A subject without a place adds nothing.
 
         Returns
         -------
         (probes,) float64
-            (1 + #{i: aᵢ ≤ a}) / (n + 1) from strangers; (1 + #{i: aᵢ ≤ a} + [a_nn > a]) / (n + 1) from subjects.
+            (1 + #{i: aᵢ ≤ a}) / (n + 1); from subjects aᵢ is the score that i has with the probe among its neighbors,
+            as far from i as i is from the probe. Of the nearest example that is aᵢ, or a where i is nearest and aᵢ > a.
         """
-        nearer = np.searchsorted(self._ascending, distances, side="right")
+        distances = np.asarray(distances, np.float64).reshape(len(distances), -1)
+        scores = self.scoring(distances)
+        lower = np.searchsorted(self._ascending, scores, side="right")
         if self.kind == "subjects":
             if nearest is None:
-                raise UsageError("p-values from subjects need to know which subject is nearest")
-            own = np.where(nearest >= 0, self.scores[nearest] if self.n else 0.0, -np.inf)
-            nearer = nearer + (own > distances)
-        p: NDArray[np.float64] = (1 + nearer) / (self.n + 1)
+                raise UsageError("p-values from subjects need to know which subjects are nearest")
+            lower = lower + self._own_terms(scores, distances, nearest.reshape(distances.shape))
+        p: NDArray[np.float64] = (1 + lower) / (self.n + 1)
         return p
-
-    @cached_property
-    def _ascending(self) -> NDArray[np.float64]:
-        return np.sort(self.scores)
 
     def accepts(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """(probes,) bool: known."""
         return self.p_values(distances, nearest) <= self.fpir
 
+    def interval(self, *, strangers: int | None = None, confidence: float = 0.95) -> tuple[float, float]:
+        """Where the rate of this very gallery lies; of all galleries calibrated so the mean is at most `fpir`.
 
-def split_conformal(stranger_distances: Distances, fpir: float) -> Calibration:
+        Parameters
+        ----------
+        strangers : int, optional
+            Where the rate would be measured to lie on so many strangers; without, where it lies in the long run.
+        confidence : float
+
+        Returns
+        -------
+        (float, float)
+            As in `rate_interval`.
+        """
+        pairs = self.neighbors is not None and self.n
+        effect = design_effect(self.scores, self.neighbors, self.fpir) if pairs else 1.0  # type: ignore[arg-type]
+        return rate_interval(self.fpir, self.n, effect=effect, trials=strangers, confidence=confidence)
+
+    @cached_property
+    def probability(self) -> Probability | None:
+        """How probable it is, by the score, that the nearest subject is the right one.
+
+        None where no subject has a second example, and where the strangers were given: nobody stands in for the
+        enrolled then.
+        """
+        if self.own is None:
+            return None
+        some = np.isfinite(self.own)
+        mated = self.scoring(with_one_more(self.ranked[some], self.own[some]))
+        return learned(mated, self.own[some] < self.ranked[some, 0], self.scores)
+
+    @cached_property
+    def _ascending(self) -> NDArray[np.float64]:
+        return np.sort(self.scores)
+
+    def _own_terms(
+        self, scores: NDArray[np.float64], distances: Ranked, places: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """By how many aᵢ ≤ a there are more with the probe among the neighbors of i, for (probes,) scores a."""
+        if not self.n:
+            return np.zeros(len(scores), np.int64)
+        before = self.scores[places]  # (probes, k)
+        after = self.scoring(with_one_more(self.ranked[places], distances))
+        more = (after <= scores[:, None]).astype(np.int64) - (before <= scores[:, None])
+        added: NDArray[np.int64] = np.where(places >= 0, more, 0).sum(axis=1)
+        return added
+
+
+def split_conformal(
+    ranked: Distances, fpir: float, *, scoring: Scoring = NEAREST, uncertain: float | None = None
+) -> Calibration:
     """Calibrate on pictures of things that are not enrolled, one of each thing.
 
     Parameters
     ----------
-    stranger_distances : (n,) float
-        Of each stranger to the nearest subject.
+    ranked : (n,) or (n, depth) float
+        Distance of each stranger to the nearest subject, or to as many as the scoring needs, ascending.
     fpir : float
         Between 0 and 1.
+    scoring : Scoring
+    uncertain : float, optional
+        Between `fpir` and 1: up to this rate an answer is uncertain.
 
     Raises
     ------
     CalibrationError
         So few strangers cannot support the rate: 1 / (n + 1) must not exceed it.
     """
-    _check_rate(fpir)
-    _check_number(len(stranger_distances), 1, fpir, "strangers", "give pictures of")
-    return Calibration("strangers", fpir, np.asarray(stranger_distances, np.float64))
+    check_rates(fpir, uncertain)
+    _check_number(len(ranked), 1, fpir, "strangers", "give pictures of")
+    return Calibration("strangers", fpir, _rows(ranked), scoring, uncertain)
 
 
-def full_conformal(own_nearest: Distances, fpir: float) -> Calibration:
+def full_conformal(
+    ranked: Distances,
+    fpir: float,
+    *,
+    scoring: Scoring = NEAREST,
+    uncertain: float | None = None,
+    own: NDArray[np.float64] | None = None,
+    neighbors: NDArray[np.int64] | None = None,
+) -> Calibration:
     """Calibrate on the enrolled subjects, each of them in turn the stranger.
 
     Parameters
     ----------
-    own_nearest : (n,) float
-        Of one example of each subject, drawn by chance, to the nearest example of any other subject.
+    ranked : (n,) or (n, depth) float
+        Distance of one example of each subject, drawn by chance, to the nearest other subject, or to as many as the
+        scoring needs, ascending.
     fpir : float
         Between 0 and 1.
+    scoring, uncertain
+        As for `split_conformal`.
+    own, neighbors : (n,), optional
+        As in `Calibration`; without them there is no `probability`, and `interval` takes subjects for independent.
 
     Raises
     ------
     CalibrationError
         So few subjects cannot support the rate: the smallest p-value of a probe, 2 / (n + 1), must not exceed it.
     """
-    _check_rate(fpir)
-    _check_number(len(own_nearest), 2, fpir, "subjects", "enroll")
-    return Calibration("subjects", fpir, np.asarray(own_nearest, np.float64))
+    check_rates(fpir, uncertain)
+    _check_number(len(ranked), 2, fpir, "subjects", "enroll")
+    return Calibration("subjects", fpir, _rows(ranked), scoring, uncertain, own, neighbors)
 
 
 def needed(fpir: float, *, smallest: int) -> int:
@@ -133,16 +225,23 @@ def needed(fpir: float, *, smallest: int) -> int:
     return math.ceil(smallest / fpir - 1e-9) - 1
 
 
-def _check_rate(fpir: float) -> None:
+def _rows(ranked: Distances) -> Ranked:
+    return np.asarray(ranked, np.float64).reshape(len(ranked), -1)
+
+
+def check_rates(fpir: float, uncertain: float | None) -> None:
+    """Raise `UsageError` where there are no such rates."""
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it lies between 0 and 1, such as 0.01 for one stranger in a hundred")
+    if uncertain is not None and not fpir < uncertain < 1:
+        raise UsageError(f"answers are uncertain up to a rate above fpir, {fpir:g}, and below 1: {uncertain:g} is not")
 
 
 def _check_number(n: int, smallest: int, fpir: float, what: str, do: str) -> None:
     enough = needed(fpir, smallest=smallest)
     if n < enough:
-        lowest = smallest / (n + 1)
-        other = f", or ask for a rate of {lowest:.2g} or more" if lowest < 1 else ""
+        lowest = math.ceil(1000 * smallest / (n + 1) - 1e-9) / 1000  # up, for what it says must not be refused too
+        other = f", or ask for a rate of {lowest:g} or more" if lowest < 1 else ""
         raise CalibrationError(
             f"a rate of {fpir:g} needs {enough} {what} and there are {n}: {do} {enough - n} more{other}"
         )

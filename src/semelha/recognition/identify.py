@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.recognition.answer import Candidate, Identification, Match
+from semelha.recognition.answer import Candidate, Decision, Identification, Match
 from semelha.recognition.calibrate import Calibration
 
 UNCALIBRATED = "the gallery is not calibrated: calibrate(fpir=…) lets it say unknown"
+STALE = "; the gallery has changed since, and its calibration is being worked out anew"
 
 
 def rank_subjects(
@@ -39,12 +40,13 @@ def rank_subjects(
 def decide(
     candidates: tuple[Candidate, ...], calibration: Calibration | None, place: Mapping[str, int]
 ) -> Identification:
-    """Known, unknown, or uncalibrated.
+    """Known, uncertain, unknown, or uncalibrated.
 
     Parameters
     ----------
     candidates : tuple of Candidate
-        Nearest first.
+        Nearest first; as many as the `reach` of the calibration's scoring, or all there are. What comes after these
+        changes nothing.
     calibration : Calibration or None
     place : mapping of str to int
         The place of each subject in the calibration's scores.
@@ -54,14 +56,25 @@ def decide(
     best = candidates[0]
     if calibration is None:
         return Identification("uncalibrated", best.subject, best.distance, None, candidates, UNCALIBRATED)
-    nearest = np.array([place.get(best.subject, -1)])
-    p_value = float(calibration.p_values(np.array([best.distance]), nearest)[0])
-    known = p_value <= calibration.fpir
+    reached = candidates[: calibration.scoring.reach]
+    distances = np.array([[candidate.distance for candidate in reached]])
+    places = np.array([[place.get(candidate.subject, -1) for candidate in reached]])
+    p_value = float(calibration.p_values(distances, places)[0])
+    decision = decided(p_value, calibration)
+    curve = calibration.probability
     return Identification(
-        "known" if known else "unknown",
-        best.subject if known else None,
+        decision,
+        best.subject if decision == "known" else None,
         best.distance,
         p_value,
         candidates,
-        f"FPIR {calibration.fpir:g}: {calibration.assumption}",
+        f"FPIR {calibration.fpir:g}: {calibration.assumption}" + STALE * calibration.stale,
+        None if curve is None else float(curve(calibration.scoring(distances))[0]),
     )
+
+
+def decided(p_value: float, calibration: Calibration) -> Decision:
+    """Known up to the first rate, uncertain up to the second, where there is one, and unknown above."""
+    if p_value <= calibration.fpir:
+        return "known"
+    return "uncertain" if calibration.uncertain is not None and p_value <= calibration.uncertain else "unknown"

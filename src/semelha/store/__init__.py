@@ -1,7 +1,23 @@
 """Subjects, examples, vectors, pictures: SQLite."""
 
-from semelha.store.records import NewExample, Plan, Scores, Subject
+from semelha.store.places import PLACES, Kept, Place
+from semelha.store.records import Merge, NewExample, Plan, Rejection, Scores, Strangers, Subject
 from semelha.store.store import Store
+from semelha.store.successor import Successor
 from semelha.store.view import View
 
-__all__ = ["NewExample", "Plan", "Scores", "Store", "Subject", "View"]
+__all__ = [
+    "PLACES",
+    "Kept",
+    "Merge",
+    "NewExample",
+    "Place",
+    "Plan",
+    "Rejection",
+    "Scores",
+    "Store",
+    "Strangers",
+    "Subject",
+    "Successor",
+    "View",
+]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from semelha.errors import GalleryError
+from semelha.errors import GalleryError, GalleryMoved
 
 TIMEOUT = 30  # seconds that a writer waits for another
 
@@ -26,3 +27,17 @@ def saying(path: Path, what: str) -> Iterator[None]:
         raise GalleryError(f"the gallery {path.parent} is closed") from error
     except sqlite3.Error as error:
         raise GalleryError(f"the gallery {path} cannot be {what}: {error}") from error
+
+
+def model_of(connection: sqlite3.Connection) -> str:
+    """Fingerprint of the model whose vectors the database holds; "" where it does not say."""
+    row = connection.execute("SELECT value FROM meta WHERE key = 'model'").fetchone()
+    return "" if row is None else str(json.loads(row[0]))
+
+
+def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:
+    """Raise `GalleryMoved` where the database holds vectors of another model by now."""
+    if (found := model_of(connection)) != model:
+        raise GalleryMoved(
+            f"the gallery {path.parent} was moved from the model {model[:12]} to {found[:12]} meanwhile: open it again"
+        )

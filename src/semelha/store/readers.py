@@ -22,10 +22,13 @@ class Readers:
     ----------
     path : Path
         Of the database, which is there and in WAL mode: a reader then has a snapshot of its own.
+    model : str
+        Fingerprint of the model whose vectors it held when it was opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model: str) -> None:
         self._path = path
+        self._model = model
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -35,7 +38,7 @@ class Readers:
         """A view of this moment, until the block ends. Raises `GalleryError`."""
         connection = self._lent()
         try:
-            view = View(connection, self._path)
+            view = View(connection, self._path, self._model)
             yield view
             view.end()
         except BaseException:

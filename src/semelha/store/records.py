@@ -29,13 +29,90 @@ class NewExample:
 
 
 @dataclass(frozen=True)
+class Merge:
+    """Two subjects that were made one.
+
+    Attributes
+    ----------
+    number : int
+        By which it is undone.
+    source : str
+        What the subject was called that ended.
+    into : str
+        What the subject is called that has its examples; or was called when that was merged in turn.
+    created : str
+        When (ISO, UTC).
+    moved : int
+        Examples that changed hands.
+    shared : int
+        Examples that are set aside, because both had the same picture.
+    inside : int or None
+        The later merge that must be undone before.
+    """
+
+    number: int
+    source: str
+    into: str
+    created: str
+    moved: int
+    shared: int
+    inside: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Rejection:
+    """A picture that was said not to show a subject.
+
+    Attributes
+    ----------
+    number : int
+        By which it is withdrawn.
+    subject : str
+    content_hash : str
+    source : str
+        Where the picture came from.
+    created : str
+        When (ISO, UTC) it was said.
+    picture : bytes or None
+        The small copy kept of it.
+    """
+
+    number: int
+    subject: str
+    content_hash: str
+    source: str
+    created: str
+    picture: bytes | None
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The wish to say "unknown": what stands in for strangers, the rate, the seed of the draws, since which change."""
+    """The wish to say "unknown".
+
+    Attributes
+    ----------
+    kind : {"strangers", "subjects"}
+        What stands in for strangers.
+    fpir : float
+    seed : int
+        Of the draws.
+    change : int
+        Since which it is in force; 0 before it is.
+    scoring : str
+        Its name.
+    uncertain : float or None
+        The second rate.
+    choosers : float
+        Part of the subjects, by chance, on which the scoring was chosen; they do not stand in for strangers.
+    """
 
     kind: Literal["strangers", "subjects"]
     fpir: float
     seed: int
-    change: int
+    change: int = 0
+    scoring: str = "nearest"
+    uncertain: float | None = None
+    choosers: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +129,11 @@ class Scores:
     nearest : (n,) int64
         The nearest example of any other subject; −1 where there is none.
     distances : (n,) float64
-        To that example; infinite beside −1.
+        To the subject of that example; infinite beside −1.
+    own : (n,) float64 or None
+        From the example drawn of each subject to its other examples; infinite where it has none. None of strangers.
+    further : (n, depth − 1) float64 or None
+        To the next subjects, ascending, where the scoring looks at more than one.
     """
 
     change: int
@@ -60,6 +141,25 @@ class Scores:
     examples: NDArray[np.int64]
     nearest: NDArray[np.int64]
     distances: NDArray[np.float64]
+    own: NDArray[np.float64] | None = None
+    further: NDArray[np.float64] | None = None
+
+    @property
+    def ranked(self) -> NDArray[np.float64]:
+        """(n, depth), distances to the nearest subjects, ascending."""
+        first = self.distances[:, None]
+        return first if self.further is None else np.concatenate([first, self.further], axis=1)
 
     def __len__(self) -> int:
         return len(self.subjects)
+
+
+@dataclass(frozen=True, eq=False)
+class Strangers:
+    """Pictures that a calibration was given: vectors (n, d) float32, and the subject, by number, that each shows, or 0.
+
+    One that shows a subject is a stranger to all others.
+    """
+
+    subjects: NDArray[np.int64]
+    vectors: NDArray[np.float32]

@@ -6,7 +6,7 @@ import sqlite3
 
 from semelha.errors import GalleryError, GalleryTooNew
 
-VERSION = 3
+VERSION = 6
 
 # Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
 # are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
@@ -67,6 +67,71 @@ CREATE TABLE scores (
     nearest BLOB NOT NULL,
     distances BLOB NOT NULL
 ) STRICT;
+""",
+    3: """
+ALTER TABLE strangers ADD COLUMN subject INTEGER NOT NULL DEFAULT 0;
+DROP TABLE scores;
+CREATE TABLE scores (
+    change INTEGER NOT NULL,
+    subjects BLOB NOT NULL,
+    examples BLOB NOT NULL,
+    nearest BLOB NOT NULL,
+    distances BLOB NOT NULL,
+    own BLOB,
+    further BLOB
+) STRICT;
+""",
+    # What a merge made is in `holder`, or `inside` a later merge. With its subject what is kept for an undo goes too.
+    4: """
+CREATE TABLE merges (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL,
+    source_number INTEGER NOT NULL,
+    source_created TEXT NOT NULL,
+    holder INTEGER REFERENCES subjects (id) ON DELETE CASCADE,
+    inside INTEGER REFERENCES merges (id) ON DELETE CASCADE,
+    created TEXT NOT NULL,
+    CHECK ((holder IS NULL) <> (inside IS NULL))
+) STRICT;
+CREATE INDEX merges_by_holder ON merges (holder);
+CREATE INDEX merges_by_inside ON merges (inside);
+CREATE TABLE moved (
+    merge INTEGER NOT NULL REFERENCES merges (id) ON DELETE CASCADE,
+    example INTEGER NOT NULL,
+    PRIMARY KEY (merge, example)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE set_aside (
+    merge INTEGER NOT NULL REFERENCES merges (id) ON DELETE CASCADE,
+    example INTEGER NOT NULL,
+    content_hash TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    picture BLOB,
+    PRIMARY KEY (merge, example)
+) STRICT;
+""",
+    5: """
+CREATE TABLE rejections (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject_id INTEGER NOT NULL REFERENCES subjects (id) ON DELETE CASCADE,
+    content_hash TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    picture BLOB
+) STRICT;
+CREATE INDEX rejections_by_subject ON rejections (subject_id, content_hash);
+CREATE TABLE moved_strangers (
+    merge INTEGER NOT NULL REFERENCES merges (id) ON DELETE CASCADE,
+    stranger INTEGER NOT NULL,
+    PRIMARY KEY (merge, stranger)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE moved_rejections (
+    merge INTEGER NOT NULL REFERENCES merges (id) ON DELETE CASCADE,
+    rejection INTEGER NOT NULL,
+    PRIMARY KEY (merge, rejection)
+) STRICT, WITHOUT ROWID;
 """,
 }
 

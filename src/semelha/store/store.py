@@ -10,20 +10,19 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from semelha.errors import SubjectExists, SubjectNotFound
-from semelha.store.connection import TIMEOUT, connect, saying
+from semelha.store import merges, rejections
+from semelha.store.connection import TIMEOUT, check_model, connect, model_of, saying
 from semelha.store.readers import Readers
-from semelha.store.records import NewExample, Plan, Scores
+from semelha.store.records import NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
+from semelha.store.successor import Successor, replace_strangers, take_over
 from semelha.store.view import View
 
 logger = logging.getLogger(__name__)
@@ -42,14 +41,23 @@ class Store:
     ----------
     path : Path
         Made where it is missing, brought to this version where it is older.
+    model : str
+        Fingerprint of the model whose vectors it holds, for a database that does not say yet.
+
+    Attributes
+    ----------
+    model : str
+        That of its vectors when it was opened; "" where nobody ever said.
 
     Raises
     ------
     GalleryError
         Of every call: the file cannot be read or written, is damaged, or there is no room.
+    GalleryMoved
+        Of every call from when the vectors are of another model than when it was opened.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, model: str = "") -> None:
         self.path = path
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
@@ -62,10 +70,13 @@ class Store:
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA foreign_keys = ON")
                 migrate(self._db)
+                if model and not model_of(self._db):
+                    self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
+                self.model = model_of(self._db)
         except BaseException:
             self._db.close()
             raise
-        self._readers = Readers(path)
+        self._readers = Readers(path, self.model)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -106,6 +117,7 @@ class Store:
                     if example.picture is not None:
                         self._db.execute("INSERT INTO pictures VALUES (?, ?)", (new, example.picture))
                     added.append(new)
+            rejections.enrolled(self._db, number, examples)
         return added
 
     def remove(self, subject: str) -> int:
@@ -116,6 +128,8 @@ class Store:
                 "INSERT INTO removed (change, example, added) SELECT ?, id, change FROM examples WHERE subject_id = ?",
                 (change, number),
             )
+            # A confirmed picture of it is a stranger now, also to a later subject that is given its number.
+            self._db.execute("UPDATE strangers SET subject = 0 WHERE subject = ?", (number,))
             self._db.execute("DELETE FROM subjects WHERE id = ?", (number,))
         return logged.rowcount
 
@@ -133,31 +147,42 @@ class Store:
                     f"a subject is called {new!r} already: remove it first, or choose another"
                 ) from error
 
-    def set_plan(
-        self,
-        kind: Literal["strangers", "subjects"],
-        fpir: float,
-        seed: int,
-        scores: Scores,
-        strangers: NDArray[np.float32] | None = None,
-    ) -> None:
-        """Let the gallery say "unknown" from now on, with its scores and the strangers (n, d) that they are of."""
+    def merge(self, source: str, into: str) -> int:
+        """Make two subjects one: `merges.merge`. Raises `SubjectNotFound` too."""
         with self._changing() as change:
-            plan = {"kind": kind, "fpir": fpir, "seed": seed, "change": change}
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (json.dumps(plan),))
-            self._db.execute("DELETE FROM strangers")
-            rows = [(vector.astype("<f4").tobytes(),) for vector in ([] if strangers is None else strangers)]
-            self._db.executemany("INSERT INTO strangers (vector) VALUES (?)", rows)
+            return merges.merge(self._db, self._subject(source), self._subject(into), change)
+
+    def undo(self, merge: int) -> str:
+        """Part two subjects again: `merges.undo`."""
+        with self._changing() as change:
+            return merges.undo(self._db, merge, change)
+
+    def reject(self, subject: str, picture: NewExample) -> int:
+        """Remember that a picture does not show a subject: `rejections.reject`. Raises `SubjectNotFound` too."""
+        with self._changing():
+            return rejections.reject(self._db, self._subject(subject), subject, picture)
+
+    def withdraw(self, rejection: int) -> None:
+        """Forget a rejection: `rejections.withdraw`."""
+        with self._changing():
+            rejections.withdraw(self._db, rejection)
+
+    def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
+        """Let the gallery say "unknown" from now on, with its scores and the strangers that they are of."""
+        with self._changing() as change:
+            wish = json.dumps(asdict(replace(plan, change=change)))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (wish,))
+            replace_strangers(self._db, strangers)
             self._replace_scores(scores)
 
     def keep_scores(self, plan: Plan, scores: Scores) -> None:
         """Keep scores of the plan, unless there is another plan now or later scores of this one. No change: derived."""
         with self._writing():
-            (current,) = self._db.execute(
+            current = self._db.execute(
                 "SELECT json_extract(value, '$.change') FROM meta WHERE key = 'calibration'"
             ).fetchone()
             later = self._db.execute("SELECT 1 FROM scores WHERE change >= ?", (scores.change,)).fetchone()
-            if current == plan.change and not later:
+            if current == (plan.change,) and not later:
                 self._replace_scores(scores)
 
     def trim(self, change: int) -> None:
@@ -168,14 +193,39 @@ class Store:
                 "UPDATE meta SET value = ? WHERE key = 'trimmed' AND CAST(value AS INTEGER) < ?", (str(change), change)
             )
 
+    def move(
+        self,
+        successor: Successor,
+        complete: Callable[[View], Mapping[str, Sequence[int]]],
+        strangers: Strangers | None,
+    ) -> None:
+        """Let the vectors of another model take the place of all there are: one change, after which this raises.
+
+        The wish of the calibration stays, and its scores go; one with strangers goes where they are not given anew.
+
+        Parameters
+        ----------
+        successor : Successor
+        complete : callable
+            Called while nobody else can write, with a view of what there is: makes the successor complete, and gives
+            the numbers of what is to be left out of each place, by its name.
+        strangers : Strangers, optional
+            By the other model, for those of a calibration with strangers.
+        """
+        with self._changing() as change:
+            with self.reading() as view:
+                left_out = complete(view)
+            take_over(self._db, successor, left_out, strangers, change)
+
     def _replace_scores(self, scores: Scores) -> None:
         numbers = (scores.subjects, scores.examples, scores.nearest)
-        blobs = [array.astype("<i8").tobytes() for array in numbers]
+        blobs: list[bytes | None] = [array.astype("<i8").tobytes() for array in numbers]
+        blobs += [
+            None if array is None else array.astype("<f8").tobytes()
+            for array in (scores.distances, scores.own, scores.further)
+        ]
         self._db.execute("DELETE FROM scores")
-        self._db.execute(
-            "INSERT INTO scores VALUES (?, ?, ?, ?, ?)",
-            (scores.change, *blobs, scores.distances.astype("<f8").tobytes()),
-        )
+        self._db.execute("INSERT INTO scores VALUES (?, ?, ?, ?, ?, ?, ?)", (scores.change, *blobs))
 
     def _subject(self, name: str) -> int:
         row = self._db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
@@ -196,6 +246,7 @@ class Store:
         with self._lock, saying(self.path, "written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                check_model(self._db, self.model, self.path)
                 yield
                 self._db.execute("COMMIT")
             except BaseException:

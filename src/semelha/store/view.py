@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import GalleryError
-from semelha.store.connection import saying
-from semelha.store.records import Plan, Scores, Subject
+from semelha.errors import GalleryError, SubjectNotFound
+from semelha.store import rejections
+from semelha.store.calibrations import plan_of, scores_of
+from semelha.store.connection import check_model, saying
+from semelha.store.merges import LISTED, listed
+from semelha.store.places import Kept, Place
+from semelha.store.records import Merge, Plan, Rejection, Scores, Strangers, Subject
 
 ROWS = 4096  # that are Python objects at a time
 
@@ -29,16 +33,18 @@ class View:
 
     change: int
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, model: str) -> None:
         self._db = connection
         self._path = path
+        self._model = model
         self.renew()
 
     def renew(self) -> None:
-        """Look at the present moment from now on."""
+        """Look at the present moment from now on. Raises `GalleryMoved`."""
         self.end()
         with saying(self._path, "read"):
             self._db.execute("BEGIN")
+            check_model(self._db, self._model, self._path)
         self.change = int(self._meta("change"))
 
     def end(self) -> None:
@@ -65,6 +71,16 @@ class View:
         """Whether a subject is called so."""
         return bool(self._rows("SELECT 1 FROM subjects WHERE name = ?", (name,)))
 
+    def number_of(self, name: str) -> int | None:
+        """Number of the subject that is called so."""
+        rows = self._rows("SELECT id FROM subjects WHERE name = ?", (name,))
+        return int(rows[0][0]) if rows else None
+
+    def name_of(self, number: int) -> str | None:
+        """Name of the subject that has that number."""
+        rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
+        return rows[0][0] if rows else None
+
     def namesakes(self, name: str) -> list[str]:
         """Names of the subjects whose names differ from this one by upper and lower case alone."""
         query = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
@@ -81,6 +97,25 @@ class View:
     def names(self, since: int = 0) -> dict[int, str]:
         """Name of each subject, by its number, that is new or has new examples or another name since a change."""
         return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY change, id", (since,)))
+
+    def merges(self) -> list[Merge]:
+        """Every merge that may be undone, the first one first."""
+        return listed(self._rows(LISTED))
+
+    def has_rejections(self) -> bool:
+        """Whether any picture was said not to show a subject."""
+        return bool(self._rows("SELECT 1 FROM rejections LIMIT 1"))
+
+    def rejections(self, subject: str) -> list[Rejection]:
+        """Pictures that do not show a subject; without those that are its examples. Raises `SubjectNotFound`."""
+        if not self.has_subject(subject):
+            raise SubjectNotFound(f"no subject is called {subject!r}")
+        return [Rejection(*row) for row in self._rows(rejections.LISTED, (subject,))]
+
+    def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
+        """Of the rejections of these subjects: name, content hash of the picture, and its vector (d,)."""
+        rows = self._among(rejections.BARRING, subjects)
+        return [(name, content, _vector(blob)) for name, content, blob in rows]
 
     # Examples.
 
@@ -123,6 +158,16 @@ class View:
         rows = self._rows("SELECT data FROM pictures WHERE example_id = ?", (example,))
         return rows[0][0] if rows else None
 
+    # What another model would make vectors of.
+
+    def hashes(self, place: Place) -> dict[int, str]:
+        """Content hash of every picture of a place, by its number there."""
+        return dict(self._rows(place.hashes))
+
+    def kept(self, place: Place, numbers: Iterable[int]) -> list[Kept]:
+        """What is there to embed those of a place anew that are still there."""
+        return [Kept(*row) for row in self._among(place.rows, numbers)]
+
     # What changed.
 
     def added_since(self, change: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -157,21 +202,26 @@ class View:
 
     def plan(self) -> Plan | None:
         """How the gallery is to say "unknown"; None where that was never asked for."""
-        found = self._meta("calibration")
-        return None if found is None else Plan(found["kind"], found["fpir"], found["seed"], found["change"])
+        try:
+            found = self._meta("calibration")
+            return None if found is None else plan_of(found)
+        except ValueError as error:
+            why = "its calibration cannot be read" if isinstance(error, json.JSONDecodeError) else error
+            raise GalleryError(f"the gallery {self._path} is damaged: {why}") from error
 
-    def strangers(self) -> NDArray[np.float32]:
-        """(n, d), the strangers that were given to calibrate with."""
-        return self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
+    def strangers(self) -> Strangers:
+        """The strangers that were given to calibrate with."""
+        vectors = self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
+        rows = self._rows("SELECT subject FROM strangers ORDER BY id")
+        return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
 
     def scores(self) -> Scores | None:
-        """The scores last kept for the plan."""
-        rows = self._rows("SELECT change, subjects, examples, nearest, distances FROM scores")
+        """The scores last kept for the plan; None where there are none, or none that can be read."""
+        rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         if not rows:
             return None
-        change, *blobs, distances = rows[0]
-        subjects, examples, nearest = (np.frombuffer(blob, "<i8") for blob in blobs)
-        return Scores(change, subjects, examples, nearest, np.frombuffer(distances, "<f8"))
+        change, *blobs = rows[0]
+        return scores_of(change, blobs)
 
     def _meta(self, key: str) -> Any:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
@@ -181,8 +231,8 @@ class View:
         with saying(self._path, "read"):
             return self._db.execute(query, values).fetchall()
 
-    def _among(self, query: str, ids: Iterable[int]) -> list[Any]:
-        """Rows of a query whose one value is a list of numbers."""
+    def _among(self, query: str, ids: Iterable[int] | Iterable[str]) -> list[Any]:
+        """Rows of a query whose one value is a list of numbers or names."""
         return self._rows(query, (json.dumps(list(ids)),))
 
     def _stacked(

@@ -5,12 +5,17 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.metrics import DetCurveDisplay
 from tests.evaluation.made import Known, dataset
 
 from semelha.embedders import Model, raw_pixels
 from semelha.errors import SemelhaError
-from semelha.evaluation import evaluate, write_report
+from semelha.evaluation import Protocol, evaluate, write_report
+from semelha.evaluation.measures import open_set
+from semelha.evaluation.report.plots import deviates
+from semelha.evaluation.report.tables import percent
 from semelha.images import Skipped
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
@@ -77,7 +82,7 @@ def test_it_shows_figures_curves_pictures_and_card(html: str) -> None:
     page = Page(html)
     for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 files left out", "The model's card", "1,200 pictures"):
         assert expected in page.text
-    assert page.tags.count("svg") == 2
+    assert page.tags.count("svg") == 6
     assert page.tags.count("img") >= 16
 
 
@@ -86,7 +91,7 @@ def test_every_open_set_figure_says_how_its_threshold_was_chosen(html: str) -> N
     rows = re.findall(r'<th scope="row">(.*?)</th>', html)
     said = [f"{name} {what}" for name, what in tiles] + rows
     open_set = [text for text in said if "FNIR" in text or "FPIR" in text]
-    assert len(open_set) == 6
+    assert len(open_set) == 8
     assert all("hindsight" in text or "calibrated" in text for text in open_set)
 
 
@@ -95,10 +100,77 @@ def test_braces_in_foreign_text_are_no_parts_of_the_template(tmp_path: Path) -> 
     assert "{{nothing}}" in write_report(found, tmp_path / "r.html").read_text("utf-8")
 
 
+def test_every_figure_has_its_interval(html: str) -> None:
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', html)
+    assert len(rows) == 22
+    for title, cells in rows:
+        for cell in re.findall("<td>(.*?)</td>", cells):
+            assert re.search(r"<small>[\d.]+–[\d.]+</small>", cell) or "insufficient data" in cell, title
+
+
+def test_what_the_data_cannot_measure_is_said_in_words(html: str) -> None:
+    """600 strangers cannot measure a rate of 0.1%."""
+    (cells,) = re.findall(r'<th scope="row">FNIR at FPIR 0.1% .*?</th>(.*?)</tr>', html)
+    assert cells.count("insufficient data") == 2
+
+
+def test_without_draws_there_are_no_intervals(tmp_path: Path) -> None:
+    text = write_report(evaluate(Known(), dataset(classes=10), draws=0), tmp_path / "r.html").read_text("utf-8")
+    assert not re.findall(r"<td>[^/]*</span><small>", text)
+
+
+def test_the_axes_are_those_of_scikit_learn() -> None:
+    """Normal deviates; rates of 0 and 1, which it draws beyond 8, are drawn at half of one error here."""
+    random = np.random.default_rng(0)
+    mated, strangers = random.normal(0, 1, 80), random.normal(2, 1, 120)
+    found = open_set(mated, np.ones(80, bool), strangers)
+    truth, scores = np.arange(200) < 80, -np.concatenate([mated, strangers])
+    shown = DetCurveDisplay.from_predictions(truth, scores).line_.get_xydata()
+    shown = shown[(np.abs(shown) < 8).all(axis=1)]
+    assert len(shown) > 20
+    drawn = np.stack(deviates(found.fpir, found.fnir, 120, 80), axis=1)
+    assert np.isfinite(drawn).all()
+    for point in shown:
+        assert np.abs(drawn - point).max(axis=1).min() < 1e-9
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0"),
+        (1.0, "100.0"),
+        (0.5, "50.0"),
+        (0.9999, "99.99"),
+        (0.00004, "0.004"),
+        (1e-8, "0.000"),
+        (1 - 1e-16, "100.0"),
+    ],
+)
+def test_a_percentage_is_told_from_none_and_all(value: float, text: str) -> None:
+    assert percent(value) == text
+
+
 def test_without_calibration_it_says_why(tmp_path: Path) -> None:
     found = evaluate(Known(), dataset(classes=10))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "Not calibrated, so no achieved rates" in text
+    assert "insufficient data" in text
+
+
+@pytest.mark.parametrize(("classes", "each", "known"), [(2, 1, 0.5), (12, 2, 1.0), (12, 1, 0.5)])
+def test_a_page_of_what_could_hardly_be_measured(classes: int, each: int, known: float, tmp_path: Path) -> None:
+    """Two pictures, no strangers, no mated pairs: every curve has nothing to draw somewhere."""
+    found = evaluate(Known(), dataset(classes=classes, each=each), protocol=Protocol(known=known))
+    text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
+    assert "insufficient data" in text
+
+
+def test_the_probability_is_drawn_or_it_is_said_why_not(html: str, tmp_path: Path) -> None:
+    assert "Probability: learned from 200 subjects" in html
+    assert "probability said" in html
+    few = write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "r.html").read_text("utf-8")
+    assert "Insufficient data: 5 known subjects have three pictures or more, and 20 are needed." in few
+    assert "probability said" not in few
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

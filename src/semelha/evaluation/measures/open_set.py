@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.evaluation.measures.resolution import measurable
+
 
 @dataclass(frozen=True, eq=False)
 class OpenSet:
@@ -17,7 +19,9 @@ class OpenSet:
     Attributes
     ----------
     fpir, fnir : (points,) float64
-        As the threshold rises.
+        The DET curve, as the threshold rises.
+    thresholds : (points,) float64
+        Distance up to which a probe is accepted at each point.
     fnir_at_fpir : dict of float to (float or None)
         Lowest FNIR whose FPIR is at most the key; None where there are too few non-mated probes to measure it.
     mated, non_mated : int
@@ -26,9 +30,15 @@ class OpenSet:
 
     fpir: NDArray[np.float64]
     fnir: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
     fnir_at_fpir: dict[float, float | None]
     mated: int
     non_mated: int
+
+    @property
+    def tpir(self) -> NDArray[np.float64]:
+        """True-positive identification rate of each point: 1 − FNIR."""
+        return 1 - self.fnir
 
 
 def open_set(
@@ -57,5 +67,5 @@ def open_set(
     accepted = np.searchsorted(right, thresholds, side="right")
     fnir = 1 - accepted / max(mated, 1)
     fpir = np.searchsorted(strangers, thresholds, side="right") / max(non_mated, 1)
-    at = {rate: float(fnir[fpir <= rate].min()) if mated and rate * non_mated >= 1 else None for rate in fpirs}
-    return OpenSet(fpir, fnir, at, mated, non_mated)
+    at = {rate: float(fnir[fpir <= rate].min()) if mated and measurable(rate, non_mated) else None for rate in fpirs}
+    return OpenSet(fpir, fnir, thresholds, at, mated, non_mated)

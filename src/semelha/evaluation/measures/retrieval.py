@@ -32,8 +32,10 @@ class Retrieval:
         Nearest references, −1 where fewer are allowed; kept is the largest k.
     distances : (queries, kept) float32
         To these, infinite beside −1.
-    average_precision : (queries,) float64
-        Each query's part of MAP@R; NaN where not used.
+    average_precision, precision : (queries,) float64
+        Each query's part of MAP@R and of R-precision; NaN where not used.
+    first : (queries,) int64
+        Rank, from 0, of the first of its class among what was looked at; a huge number where it is not there.
     """
 
     r_at: dict[int, float]
@@ -43,6 +45,8 @@ class Retrieval:
     nearest: NDArray[np.int64]
     distances: NDArray[np.float32]
     average_precision: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    first: NDArray[np.int64]
 
 
 def retrieval(
@@ -107,6 +111,8 @@ def retrieval(
         nearest=nearest,
         distances=distances,
         average_precision=average,
+        precision=precision,
+        first=first,
     )
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.blocks import Groups, Labels, blocks
+from semelha.evaluation.measures.blocks import Groups, Labels
+from semelha.evaluation.measures.pairs import BINS, PairCounts, count_pairs
+from semelha.evaluation.measures.resolution import measurable
 from semelha.metrics import Metric
 
-BINS = 1 << 16
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 
 
@@ -66,43 +67,27 @@ def verification(
     metric : Metric
     groups : (n,), optional
     """
-
-    def pairs() -> Any:
-        for part in blocks(vectors, labels, None, None, metric=metric, query_groups=groups, size=block):
-            later = np.arange(part.distances.shape[1])[None, :] > part.start + np.arange(len(part.distances))[:, None]
-            counted = part.allowed & later
-            yield part.distances[counted & part.same], part.distances[counted & ~part.same]
-
-    low, high = np.inf, -np.inf
-    for both in pairs():
-        for values in both:
-            if len(values):
-                low, high = min(low, float(values.min())), max(high, float(values.max()))
-    if not np.isfinite(low):
-        return _nothing()
-    edges = np.linspace(low, high if high > low else low + 1e-6, bins + 1)
-    counts = np.zeros((2, bins), np.int64)
-    for both in pairs():
-        for row, values in zip(counts, both, strict=True):
-            place = ((values - edges[0]) * (bins / (edges[-1] - edges[0]))).astype(np.int64)
-            row += np.bincount(np.clip(place, 0, bins - 1), minlength=bins)
-    return _curve(counts, edges)
+    counted = count_pairs(vectors, labels, metric=metric, groups=groups, bins=bins, block=block)
+    return curve(counted)
 
 
-def _curve(counts: NDArray[np.int64], edges: NDArray[np.float64]) -> Verification:
+def curve(found: PairCounts) -> Verification:
+    """The ROC of pairs that are counted."""
+    counts, edges = found.counts, found.edges
     mated, non_mated = (int(total) for total in counts.sum(axis=1))
     if not mated or not non_mated:
         return _nothing(mated, non_mated)
     rates = np.concatenate([np.zeros((2, 1)), np.cumsum(counts, axis=1) / [[mated], [non_mated]]], axis=1)
     kept = np.concatenate([[True], counts.any(axis=0)])
     tar, far, thresholds = rates[0, kept], rates[1, kept], edges[kept]
-    at = {rate: float(np.interp(rate, far, tar)) if rate * non_mated >= 1 else None for rate in RATES}
+    at = {rate: float(np.interp(rate, far, tar)) if measurable(rate, non_mated) else None for rate in RATES}
     return Verification(
-        far, tar, thresholds, at, _equal_error(far, tar), float(np.trapezoid(tar, far)), mated, non_mated
+        far, tar, thresholds, at, equal_error(far, tar), float(np.trapezoid(tar, far)), mated, non_mated
     )
 
 
-def _equal_error(far: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
+def equal_error(far: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
+    """Where false acceptances and false rejections are equally frequent on a ROC curve that begins at (0, 0)."""
     gap = far - (1 - tar)  # rises from −1 to 1
     after = int(np.argmax(gap >= 0))
     if after == 0:

@@ -98,7 +98,7 @@ def _finding(finding: Finding, gallery: Gallery) -> str:
 
 def _clusters(title: str, clusters: Sequence[Cluster], pictures: Sequence[Source]) -> str:
     rows = "".join(_cluster(one, pictures) for one in clusters[:MOST])
-    return f"<section><h2>{title} <small>{_told(len(clusters))}</small></h2>{rows}</section>"
+    return f"<section><h2>{title}</h2>{rows}</section>"
 
 
 def _cluster(cluster: Cluster, pictures: Sequence[Source]) -> str:

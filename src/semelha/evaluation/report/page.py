@@ -14,8 +14,9 @@ from semelha._version import __version__
 from semelha.embedders import Card
 from semelha.errors import SemelhaError
 from semelha.evaluation.report.pictures import rows
-from semelha.evaluation.report.plots import det, roc
-from semelha.evaluation.result import Evaluation, Result
+from semelha.evaluation.report.plots import cmc, det, oscr, reliability, roc, sizes
+from semelha.evaluation.report.tables import headline, table
+from semelha.evaluation.result import Evaluation
 
 SHOWN = 8
 NAMES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
@@ -52,16 +53,23 @@ def _page(evaluation: Evaluation, card: Card | None) -> str:
     results = {"model": evaluation.result}
     results |= {NAMES.get(name, name): result for name, result in evaluation.baselines.items()}
     title = f"How well {_quoted(card)} tells {escape(evaluation.dataset.name)} apart"
+    notes = (*evaluation.notes, _calibration_note(evaluation), _probability_note(evaluation))
     return _filled(
         "page.html",
         title=title,
         style=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
         lead=_lead(evaluation),
-        headline=_headline(evaluation.result),
-        table=_table(results),
-        notes="".join(f"<li>{escape(note)}</li>" for note in (*evaluation.notes, _calibration_note(evaluation))),
+        headline=headline(evaluation.result),
+        table=table(results),
+        notes="".join(f"<li>{escape(note)}</li>" for note in notes),
         roc=roc(results),
         det=det(results),
+        cmc=cmc(results),
+        oscr=oscr(results),
+        sizes=sizes(evaluation.result),
+        galleries=_galleries(evaluation),
+        reliability=reliability(results),
+        certainty=_certainty(evaluation),
         worst=rows(evaluation, best=False, count=SHOWN),
         best=rows(evaluation, best=True, count=SHOWN),
         skipped=_skipped(evaluation),
@@ -90,57 +98,41 @@ def _quoted(card: Card | None) -> str:
     return f"“{escape(card.name)}”" if card else "the model"
 
 
-def _headline(result: Result) -> str:
-    figures = result.to_json()
-    open_set = result.open_set
-    target = f"{open_set.fpir_target:.0%}" if open_set.fpir_target >= 0.01 else f"{open_set.fpir_target:.1%}"
-    tiles = [
-        ("R@1", figures["r_at_1"], "the nearest picture is of the right class"),
-        ("MAP@R", figures["map_at_r"], "all pictures of the class come first"),
-        (
-            f"FNIR at FPIR {target}",
-            figures["fnir_at_fpir"],
-            "known things missed; threshold chosen with hindsight",
-        ),
-        ("FPIR achieved", figures["fpir_achieved"], f"strangers named; calibrated for {target}"),
-        ("FNIR achieved", figures["fnir_achieved"], "known things missed; calibrated"),
-    ]
-    return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{_percent(value)}</dd><p>{escape(what)}</p></div>"
-        for name, value, what in tiles
+def _galleries(evaluation: Evaluation) -> str:
+    found = evaluation.result.open_set
+    drawn = max(size.galleries for size in found.sizes)
+    text = (
+        f"{found.hindsight.non_mated:,} pictures of strangers before galleries of growing size, their subjects drawn "
+        f"by chance: mean, lowest and highest of {drawn}."
+    )
+    if any(size.fpir_achieved is None for size in found.sizes):
+        text += " Galleries without a calibrated point: insufficient data, too few subjects for the rate."
+    return (
+        text if drawn > 1 else f"One gallery, of all {found.enrolled:,} enrolled: insufficient data for smaller ones."
     )
 
 
-ROWS = (
-    ("R@1", "r_at_1"),
-    ("R@5", "r_at_5"),
-    ("R@10", "r_at_10"),
-    ("R-precision", "r_precision"),
-    ("MAP@R", "map_at_r"),
-    ("FNIR at the target FPIR <small>hindsight</small>", "fnir_at_fpir"),
-    ("FPIR achieved <small>calibrated</small>", "fpir_achieved"),
-    ("FNIR achieved <small>calibrated</small>", "fnir_achieved"),
-    ("Equal error rate <small>pairs</small>", "eer"),
-    ("Area under ROC <small>pairs</small>", "auc"),
-)
-
-
-def _table(results: dict[str, Result]) -> str:
-    figures = {name: result.to_json() for name, result in results.items()}
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in figures)
-    body = "".join(
-        f'<tr><th scope="row">{title}</th>'
-        + "".join(f"<td>{_percent(found[key])}</td>" for found in figures.values())
-        + "</tr>"
-        for title, key in ROWS
+def _certainty(evaluation: Evaluation) -> str:
+    found = evaluation.result.open_set.certainty
+    if found.reliability is None:
+        return f"Insufficient data: {escape(found.note)}."
+    return (
+        "What was said of each answer, and the part of answers that is right. Above the diagonal: more often right "
+        "than said. The larger a dot, the more probes."
     )
-    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _probability_note(evaluation: Evaluation) -> str:
+    found = evaluation.result.open_set.certainty
+    return (
+        f"Probability: {found.note}." if found.reliability is not None else f"Probability not measured: {found.note}."
+    )
 
 
 def _calibration_note(evaluation: Evaluation) -> str:
     found = evaluation.result.open_set
     if found.fpir_achieved is None:
-        return f"Not calibrated, so no achieved rates: {found.note}."
+        return f"Not calibrated, so no achieved rates, BAKS and BAUS: {found.note}."
     return f"Calibrated on {found.enrolled} enrolled subjects; {found.note}."
 
 
@@ -158,7 +150,3 @@ def _card(card: Card | None) -> str:
     content: dict[str, Any] = card.model_dump(exclude={"classes", "content_hashes"})
     content["classes"] = f"{len(card.classes):,} classes trained on"
     return f"<h2>The model's card</h2><pre>{escape(json.dumps(content, indent=2, ensure_ascii=False))}</pre>"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}<span>%</span>"

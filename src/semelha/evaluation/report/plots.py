@@ -1,92 +1,194 @@
-"""Curves, as SVG that takes its colors from the page."""
+"""Curves of all embedders, as SVG."""
 
 from __future__ import annotations
 
-import io
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from itertools import cycle
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
+from scipy.stats import norm
 
+from semelha.evaluation.open_set import Spread
+from semelha.evaluation.report.svg import COLORS, FAINT, INK, svg
+from semelha.evaluation.report.tables import rate
 from semelha.evaluation.result import Result
 
-INK, FAINT = "#010203", "#040506"  # stand-ins, which become the page's colors
-COLORS = ("#0b6e4f", "#c8553d", "#7a7a9d", "#b08d2e")
 POINTS = 400
+LEAST, LARGEST = 6, 400  # points², of the dots of no probe and of all
+TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+PERCENT = FuncFormatter(lambda value, _: rate(float(f"{value:.3g}")))
+
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def roc(results: Mapping[str, Result]) -> str:
     """True against false acceptance rate, the latter on a log scale, for each embedder."""
 
     def draw(axes: Axes) -> None:
-        for color, (name, result) in zip(COLORS, results.items(), strict=False):
-            found = result.verification
-            axes.plot(*_thinned(found.far, found.tar), color=color, label=name)
-        lowest = min((1 / max(result.verification.non_mated, 10) for result in results.values()), default=1e-4)
+        lowest = min(1 / max(result.verification.non_mated, 10) for result in results.values())
         axes.set(xscale="log", xlim=(max(lowest, 1e-6), 1), ylim=(0, 1.01))
+        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
+            axes.plot(*_thinned(result.verification.far, result.verification.tar), color=color, label=name)
         axes.set(xlabel="false acceptance rate (log)", ylabel="true acceptance rate")
+        _percents(axes)
         axes.legend(frameon=False, labelcolor=INK, loc="lower right")
 
-    return _svg(draw)
+    return svg(draw)
 
 
 def det(results: Mapping[str, Result]) -> str:
-    """FNIR against FPIR on log axes, thresholds of hindsight, with the calibrated point of each embedder."""
+    """FNIR against FPIR on normal-deviate axes, thresholds of hindsight, with the calibrated point of each embedder."""
+    strangers = max(max(result.open_set.hindsight.non_mated for result in results.values()), 1)
+    mated = max(max(result.open_set.hindsight.mated for result in results.values()), 1)
 
     def draw(axes: Axes) -> None:
-        strangers = max((result.open_set.hindsight.non_mated for result in results.values()), default=10)
-        for color, (name, result) in zip(COLORS, results.items(), strict=False):
+        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
             found = result.open_set
-            axes.plot(*_thinned(found.hindsight.fpir, found.hindsight.fnir), color=color, label=f"{name}, hindsight")
+            curve = deviates(*_thinned(found.hindsight.fpir, found.hindsight.fnir), strangers, mated)
+            axes.plot(*curve, color=color, label=name)
             if found.fpir_achieved is not None and found.fnir_achieved is not None:
-                at = max(found.fpir_achieved, 0.5 / max(strangers, 1))
-                axes.plot([at], [found.fnir_achieved], "o", color=color, markersize=8, label=f"{name}, calibrated")
+                _calibrated(axes, result, color, strangers, mated)
         target = next(iter(results.values())).open_set.fpir_target
-        axes.axvline(target, color=FAINT, linestyle=":")
-        axes.set(xscale="log", yscale="log", xlim=(0.5 / max(strangers, 1), 1), ylim=(0.005, 1.1))
-        axes.set(
-            xlabel="false-positive identification rate (log)",
-            ylabel="false-negative identification rate (log)",
-        )
-        axes.legend(frameon=False, labelcolor=INK, fontsize=8, loc="lower left")
+        axes.axvline(float(norm.ppf(target)), color=FAINT, linestyle=":")
+        axes.set(xlim=norm.ppf([0.4 / strangers, 1 - 0.4 / max(strangers, 50)]))
+        axes.set(ylim=norm.ppf([0.4 / mated, 1 - 0.4 / max(mated, 50)]))
+        for which in (axes.xaxis, axes.yaxis):
+            low, high = which.get_view_interval()
+            ticks = [tick for tick in TICKS if low <= norm.ppf(tick) <= high]
+            which.set_ticks(norm.ppf(ticks), [rate(tick) for tick in ticks])
+        axes.set(xlabel="false-positive identification rate", ylabel="false-negative identification rate")
+        axes.legend(frameon=False, labelcolor=INK, loc="lower left")
 
-    return _svg(draw)
+    return svg(draw)
 
 
-def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def deviates(fpir: NDArray[np.float64], fnir: NDArray[np.float64], strangers: int, mated: int) -> Curve:
+    """A DET curve on normal-deviate axes (Martin et al., Eurospeech 1997), on which normal scores give a straight line.
+
+    Rates of 0 and 1, which lie at infinity, are drawn at half of one error.
+    """
+    x = norm.ppf(np.clip(fpir, 0.5 / strangers, 1 - 0.5 / strangers))
+    return np.asarray(x), np.asarray(norm.ppf(np.clip(fnir, 0.5 / mated, 1 - 0.5 / mated)))
+
+
+def _calibrated(axes: Axes, result: Result, color: str, strangers: int, mated: int) -> None:
+    """A dot for what the calibrated rule achieved, and its intervals as a cross."""
+    found = result.open_set
+    around = {} if result.intervals is None else result.intervals.figures
+    point = np.array([found.fpir_achieved]), np.array([found.fnir_achieved])
+    (x,), (y,) = deviates(*point, strangers, mated)
+    for name, value, along in (("fpir_achieved", y, "x"), ("fnir_achieved", x, "y")):
+        ends = around.get(name)
+        if ends is not None:
+            a, b = deviates(np.array(ends), np.array(ends), strangers, mated)
+            axes.plot(*((a, [value, value]) if along == "x" else ([value, value], b)), color=color, linewidth=1)
+    axes.plot([x], [y], "o", color=color, markersize=8)
+
+
+def cmc(results: Mapping[str, Result]) -> str:
+    """Part of the probes whose subject has rank k or better, with the interval of the first embedder."""
+
+    def draw(axes: Axes) -> None:
+        for number, (color, (name, result)) in enumerate(zip(cycle(COLORS), results.items(), strict=False)):
+            ranks = np.arange(1, len(result.cmc) + 1)
+            if number == 0 and result.intervals is not None:
+                axes.fill_between(ranks, *result.intervals.cmc, color=color, alpha=0.18, linewidth=0)
+            axes.plot(ranks, result.cmc, color=color, label=name, marker="o" if len(ranks) < 3 else None)
+        upto = max(len(result.cmc) for result in results.values())
+        axes.set(xscale="log", xlim=(1, max(upto, 2)), ylim=(0, 1.01))
+        ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick <= max(upto, 2)]
+        axes.xaxis.set_ticks(ticks, [str(tick) for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.set(xlabel="rank (log)", ylabel="identification rate")
+        axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+
+    return svg(draw)
+
+
+def oscr(results: Mapping[str, Result]) -> str:
+    """Known things rightly named against strangers accepted, the latter on a log scale."""
+
+    def draw(axes: Axes) -> None:
+        strangers = max(result.open_set.hindsight.non_mated for result in results.values())
+        axes.set(xscale="log", xlim=(min(1 / max(strangers, 1), 0.1), 1), ylim=(0, 1.01))
+        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
+            axes.plot(*_thinned(result.open_set.oscr.fpr, result.open_set.oscr.ccr), color=color, label=name)
+        axes.set(xlabel="strangers accepted (log)", ylabel="known things rightly named")
+        _percents(axes)
+        axes.legend(frameon=False, labelcolor=INK, loc="best")
+
+    return svg(draw)
+
+
+def reliability(results: Mapping[str, Result]) -> str:
+    """Part that is right against the probability that was said, with the diagonal; empty where nothing was measured."""
+    found = {name: result.open_set.certainty.reliability for name, result in results.items()}
+    measured = {name: (COLORS[i % len(COLORS)], curve) for i, (name, curve) in enumerate(found.items()) if curve}
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":")
+        for name, (color, curve) in measured.items():
+            axes.plot(curve.said, curve.right, color=color, linewidth=1, alpha=0.35)
+            axes.scatter(curve.said, curve.right, LEAST + LARGEST * curve.weight, color=color, alpha=0.8, linewidth=0)
+            axes.plot([], [], "o", color=color, label=name)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability said", ylabel="part that is right")
+        axes.xaxis.set_major_formatter(PERCENT)
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.legend(frameon=False, labelcolor=INK, loc="best")
+
+    return svg(draw) if measured else ""
+
+
+def sizes(result: Result) -> str:
+    """What is missed and who is let in, over the number of enrolled subjects: two panels."""
+    found = result.open_set
+    target = f"FPIR {rate(found.fpir_target)}"
+
+    def draw(missed: Axes, let_in: Axes) -> None:
+        _spreads(missed, {s.subjects: s.fnir_at_fpir for s in found.sizes}, "o:", f"at {target}, hindsight")
+        _spreads(missed, {s.subjects: s.fnir_achieved for s in found.sizes}, "o-", "calibrated")
+        _spreads(let_in, {s.subjects: s.fpir_achieved for s in found.sizes}, "o-", "calibrated")
+        let_in.axhline(found.fpir_target, color=FAINT, linestyle=":", label=f"target: {target}")
+        for axes in (missed, let_in):
+            axes.set_xscale("log")
+            axes.set_ylim(bottom=0)
+            axes.margins(x=0.08)
+            axes.yaxis.set_major_formatter(PERCENT)
+            axes.xaxis.set_minor_locator(NullLocator())
+            if axes.get_legend_handles_labels()[0]:
+                axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=8)
+        missed.set(ylabel="FNIR")
+        ticks = [size.subjects for size in found.sizes]
+        let_in.xaxis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
+        let_in.set(xlabel="subjects enrolled (log)", ylabel="FPIR", xlim=(ticks[0] / 1.15, ticks[-1] * 1.15))
+
+    return svg(draw, panels=2)
+
+
+def _spreads(axes: Axes, of: dict[int, Spread | None], line: str, label: str) -> None:
+    """Means joined by a line, from the lowest to the highest of each a bar; nothing where nothing was measured."""
+    known = [(subjects, spread) for subjects, spread in of.items() if spread is not None]
+    if known:
+        means = [spread.mean for _, spread in known]
+        axes.plot([subjects for subjects, _ in known], means, line, color=COLORS[0], markersize=4, label=label)
+    for subjects, spread in known:
+        axes.plot([subjects, subjects], [spread.low, spread.high], color=COLORS[0], linewidth=0.8)
+
+
+def _percents(axes: Axes) -> None:
+    axes.xaxis.set_major_formatter(PERCENT)
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(PERCENT)
+
+
+def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> Curve:
     """At most a few hundred points of a rising curve, spread over its log."""
     if len(x) <= POINTS:
         return x, y
     wanted = np.logspace(np.log10(max(float(x[x > 0].min(initial=1.0)), 1e-9)), 0, POINTS)
     kept = np.unique(np.concatenate([[0], np.searchsorted(x, wanted).clip(0, len(x) - 1), [len(x) - 1]]))
     return x[kept], y[kept]
-
-
-def _svg(draw: Callable[[Axes], None]) -> str:
-    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "semelha"}):
-        figure = Figure(figsize=(5.2, 3.9), layout="constrained")
-        figure.patch.set_alpha(0)
-        axes = figure.add_subplot()
-        axes.patch.set_alpha(0)
-        axes.grid(True, color=FAINT, alpha=0.25, linewidth=0.6)
-        draw(axes)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        axes.tick_params(which="both", colors=INK, length=0, labelsize=9)
-        axes.xaxis.label.set_color(INK)
-        axes.yaxis.label.set_color(INK)
-        file = io.StringIO()
-        FigureCanvasSVG(figure)
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 class="plot" role="img"', svg, count=1)
-    for color, name in {INK: "ink", FAINT: "faint", COLORS[0]: "right", COLORS[1]: "wrong"}.items():
-        svg = svg.replace(color, f"var(--{name})")
-    return svg

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.isotonic import IsotonicRegression
 
 QUANTILES = np.arange(0.1, 0.55, 0.1)  # above which enough of the made are for a count
 TOP = 0.2  # quantile of the made above which all is as likely a fault
@@ -34,6 +33,8 @@ def chance_of_fault(observed: NDArray[np.float64], made: NDArray[np.float64]) ->
     """
     if not len(observed) or not len(made):
         return np.zeros(len(observed))
+    from sklearn.isotonic import IsotonicRegression  # late: it takes a second to import, and only `check` asks for it
+
     marks = np.concatenate([np.zeros(len(observed)), np.ones(len(made))])
     weights = np.concatenate([np.full(len(observed), 1 / len(observed)), np.full(len(made), 1 / len(made))])
     top = np.quantile(made, TOP)  # above it there are too few of either to tell them apart by

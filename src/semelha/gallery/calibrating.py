@@ -1,0 +1,102 @@
+"""A gallery is asked for a rate: what stands in for strangers is gathered, a scoring chosen, and the plan kept."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import Model, Source
+from semelha.errors import CalibrationError, UsageError
+from semelha.gallery.examples import one_of_each_enrolled, stand_ins
+from semelha.gallery.rule import chosen, rule_of, scores_of
+from semelha.gallery.state import Memory, State
+from semelha.images import Dataset
+from semelha.index.promise import check_seed
+from semelha.recognition import Calibration, Choice, Mismatch, Scoring, mismatch
+from semelha.recognition.calibrate import check_rates
+from semelha.store import Plan, Store, Strangers
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for: as the parameters of `Gallery.calibrate`."""
+
+    fpir: float
+    uncertain: float | None
+    scoring: Scoring | None
+    seed: int
+
+
+def calibrate(
+    store: Store,
+    memory: Memory,
+    model: Model,
+    wish: Wish,
+    strangers: Dataset | Sequence[Source] | None,
+    confirmed: Dataset | None,
+) -> Calibration:
+    """Work out the rule, and keep the plan and its scores. Raises `CalibrationError` or `UsageError`."""
+    check_rates(wish.fpir, wish.uncertain)
+    check_seed(wish.seed)
+    given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
+    plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
+    choice: Choice | None = None
+    with memory.now(ruled=False) as state:
+        if wish.scoring is None:
+            choice, part = chosen(state.view, state.index, model, plan, given)
+            plan = replace(plan, scoring=choice.scoring.name, choosers=part)
+        else:
+            plan = replace(plan, scoring=wish.scoring.name)
+        scores = scores_of(state.view, state.index, model, plan, state.earlier(plan), given)
+        if given is None:
+            _warn_of_trained(state, model)
+        rule = rule_of(state.view, plan, scores, paired=True)
+    store.set_plan(plan, scores, given)
+    return replace(rule.calibration, choice=choice)
+
+
+def mismatch_of(memory: Memory, store: Store, model: Model, probes: Dataset, seed: int) -> Mismatch:
+    """Whether probes that are known agree with the calibration; one of each subject or stranger, by chance."""
+    check_seed(seed)
+    with store.reading() as view:
+        pictures, subjects = one_of_each_enrolled(probes, view, model, seed, strangers=True)
+    if not pictures:
+        raise UsageError(f"{probes.name} has no picture that is not enrolled and was not trained on")
+    vectors = model.embed(pictures)
+    with memory.now() as state:
+        if state.rule is None:
+            raise CalibrationError("the gallery is not calibrated, so nothing can be tested: calibrate it first")
+        calibration, place = state.rule.calibration, state.rule.place
+        reach = calibration.scoring.reach
+        rankings = state.ranking().rank(vectors, reach, without=[state.view.name_of(one) or "" for one in subjects])
+    distances = np.full((len(vectors), reach), np.inf)
+    places = np.full(distances.shape, -1)
+    for row, ranking in enumerate(rankings):
+        distances[row, : len(ranking)] = [one.distance for one in ranking]
+        places[row, : len(ranking)] = [place.get(one.subject, -1) for one in ranking]
+    return mismatch(calibration.p_values(distances, places), calibration, seed=seed)
+
+
+def _given(
+    store: Store,
+    model: Model,
+    strangers: Dataset | Sequence[Source] | None,
+    confirmed: Dataset | None,
+    seed: int,
+) -> Strangers:
+    with store.reading() as view:
+        pictures, subjects = stand_ins(strangers, confirmed, view, model, seed)
+    vectors: NDArray[np.float32] = model.embed(pictures) if pictures else np.empty((0, model.dim), np.float32)
+    return Strangers(np.array(subjects, np.int64), vectors)
+
+
+def _warn_of_trained(state: State, model: Model) -> None:
+    trained = set(model.card.classes).intersection(state.view.names().values())
+    if trained:
+        logger.warning("left out as strangers, for the model was trained on them: %d subjects", len(trained))

@@ -1,0 +1,49 @@
+"""What the answer of a gallery rests on."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from semelha.embedders import Model, Source, as_pictures
+from semelha.errors import UsageError
+from semelha.gallery.state import Memory
+from semelha.images import content_hash
+from semelha.recognition import Candidate, Evidence, Exhibit, occlude
+from semelha.store import View
+
+HIDDEN = 320  # pixels: a picture that is larger is made smaller before parts of it are hidden
+CANDIDATES = 5
+
+
+def explained(memory: Memory, model: Model, picture: Source, k: int) -> Evidence:
+    """Identify a picture, and tell what the answer rests on: `Gallery.explain`."""
+    if k < 1:
+        raise UsageError(f"k is {k}: at least one example is shown")
+    pixels = as_pictures([picture])[0].pixels()
+    vectors = model.embed_prepared(model.prepare(pixels)[None])
+    with memory.now() as state:
+        (found,) = state.answers(vectors, CANDIDATES, [content_hash(pixels)])
+        shown = [_exhibits(state.view, one, k) for one in found.candidates[:2]]
+        references = state.view.vectors(each[0].example for each in shown)
+    probe = _smaller(pixels)
+    heat = None
+    if shown:
+        stacked = np.stack([references[each[0].example] for each in shown])
+        heat = occlude(lambda hidden: model.embed(list(hidden)), model.metric, probe, stacked)
+    matched = shown[0] if shown else ()
+    return Evidence(found, probe, matched, shown[1][0] if len(shown) > 1 else None, heat)
+
+
+def _exhibits(view: View, candidate: Candidate, k: int) -> tuple[Exhibit, ...]:
+    return tuple(
+        Exhibit(candidate.subject, match.example, match.source, match.distance, view.picture(match.example))
+        for match in candidate.examples[:k]
+    )
+
+
+def _smaller(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    image = Image.fromarray(pixels)
+    image.thumbnail((HIDDEN, HIDDEN), Image.Resampling.LANCZOS)
+    return np.asarray(image)

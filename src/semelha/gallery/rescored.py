@@ -1,0 +1,108 @@
+"""Scores of a calibration by scorings that look at more than the nearest example: worked out from the beginning.
+
+One example more may change the prototype of a subject, and with it the distances and cohorts of many. So these scores
+do not follow each change, as those of `scores` do: they stand, marked as stale, until they are worked out again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import Model
+from semelha.gallery.ranking import Pooled, Ranking
+from semelha.gallery.scores import drawn, to_others, vectors_of
+from semelha.index import Snapshot
+from semelha.recognition import Scoring, Trials
+from semelha.recognition.scoring import POOLINGS, Pooling
+from semelha.store import Plan, Scores, Strangers, View
+
+BLOCK = 256  # probes at a time
+PROBES = 5  # of each subject, by chance, where a scoring is chosen
+
+Floats = NDArray[np.float64]
+GoOn = Callable[[], None]
+"""Called before each block of probes; raises where the work is to end."""
+
+
+def always() -> None:
+    """Go on."""
+
+
+def subjects_rescored(view: View, index: Snapshot, model: Model, plan: Plan, go_on: GoOn = always) -> Scores:
+    """Scores of the subjects, each in turn the stranger."""
+    scoring, names = Scoring.named(plan.scoring), view.names()
+    subjects, examples = drawn(view, model, plan, names)
+    own = to_others(view, model.metric, scoring, subjects, examples)
+    pooled = Pooled(view, index, model.metric, scoring)
+    without = [names[number] for number in subjects.tolist()]
+    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without, go_on))
+    return _scores(view.change, subjects, examples, rankings, scoring, own)
+
+
+def strangers_rescored(
+    view: View, index: Snapshot, model: Model, scoring: Scoring, strangers: Strangers, go_on: GoOn = always
+) -> Scores:
+    """Scores of strangers that were given."""
+    pooled = Pooled(view, index, model.metric, scoring)
+    without = [view.name_of(number) or "" for number in strangers.subjects.tolist()]
+    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, go_on))
+    return _scores(view.change, strangers.subjects, np.arange(len(without)), rankings, scoring, None)
+
+
+def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[int, str]) -> dict[Pooling, Trials]:
+    """Some examples of those of the subjects that have two or more, as probes, by each pooling."""
+    random = np.random.default_rng(seed)
+    whose, probes, others = [], [], []
+    for number in subjects:
+        examples = [example for example, _ in view.examples_of(number)]
+        if len(examples) > 1:
+            for example in random.permutation(examples)[:PROBES].tolist():
+                whose.append(number)
+                probes.append(example)
+                others.append([other for other in examples if other != example])
+    vectors = vectors_of(view, np.array(probes, np.int64))
+    names = [subjects[number] for number in whose]
+    found: dict[Pooling, Trials] = {}
+    for pooling in POOLINGS:
+        scoring = Scoring(pooling, "cohort")
+        pooled = Pooled(view, index, model.metric, scoring, spared=True)
+        ranked = _distances(list(_ranked(pooled, vectors, scoring.depth, names, always)), scoring.depth)
+        own = [
+            scoring.pooled(model.metric, vector, [scoring.compared(vectors_of(view, np.array(each, np.int64)))])[0]
+            for vector, each in zip(vectors, others, strict=True)
+        ]
+        found[pooling] = Trials(np.array(whose, np.int64), np.array(own, np.float64), ranked)
+    return found
+
+
+def _ranked(
+    pooled: Pooled, vectors: NDArray[np.float32], depth: int, without: list[str], go_on: GoOn
+) -> Iterator[Ranking]:
+    for start in range(0, len(vectors), BLOCK):
+        go_on()
+        rows = slice(start, start + BLOCK)
+        yield from pooled.rank(vectors[rows], depth, without=without[rows])
+
+
+def _scores(
+    change: int,
+    subjects: NDArray[np.int64],
+    examples: NDArray[np.int64],
+    rankings: list[Ranking],
+    scoring: Scoring,
+    own: Floats | None,
+) -> Scores:
+    distances = _distances(rankings, scoring.depth)
+    nearest = np.array([ranking[0].examples[0].example if ranking else -1 for ranking in rankings], np.int64)
+    return Scores(change, subjects, examples, nearest, distances[:, 0], own, distances[:, 1:])
+
+
+def _distances(rankings: list[Ranking], depth: int) -> Floats:
+    """(probes, depth), infinite where there are no more subjects."""
+    distances = np.full((len(rankings), depth), np.inf)
+    for row, ranking in zip(distances, rankings, strict=True):
+        row[: len(ranking)] = [candidate.distance for candidate in ranking][:depth]
+    return distances

@@ -1,0 +1,137 @@
+"""How a gallery says "unknown": its plan, and the scores of what stands in for strangers, make a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import Model
+from semelha.errors import CalibrationError, GalleryError, UsageError
+from semelha.gallery.rescored import GoOn, always, strangers_rescored, subjects_rescored, trials
+from semelha.gallery.scores import lot, of_strangers, of_subjects, strange
+from semelha.index import Snapshot
+from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, full_conformal, split_conformal
+from semelha.recognition.calibrate import needed
+from semelha.store import Plan, Scores, Strangers, View
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A calibration, and the place of each subject in its scores."""
+
+    calibration: Calibration
+    place: dict[str, int]
+
+
+def rule_of(view: View, plan: Plan, scores: Scores, *, paired: bool = False) -> Rule:
+    """The rule that scores of a plan give, of this moment or an earlier one.
+
+    With `paired` the calibration knows its `neighbors`, which takes as long again. Raises `CalibrationError`.
+    """
+    scoring, scored = Scoring.named(plan.scoring), scores.nearest >= 0
+    stale = scores.change != view.change
+    if plan.kind == "strangers":
+        calibration = split_conformal(scores.ranked[scored], plan.fpir, scoring=scoring, uncertain=plan.uncertain)
+        return Rule(replace(calibration, stale=stale), {})
+    names = view.names()
+    numbers = enumerate(scores.subjects.tolist())
+    named = sorted((names[number], row) for row, number in numbers if scored[row] and number in names)
+    rows = np.array([row for _, row in named], np.int64)
+    calibration = full_conformal(
+        scores.ranked[rows],
+        plan.fpir,
+        scoring=scoring,
+        uncertain=plan.uncertain,
+        own=None if scores.own is None else scores.own[rows],
+        neighbors=_neighbors(view, scores, rows) if paired else None,
+    )
+    return Rule(replace(calibration, stale=stale), {name: place for place, (name, _) in enumerate(named)})
+
+
+def scores_of(
+    view: View,
+    index: Snapshot,
+    model: Model,
+    plan: Plan,
+    earlier: Scores | None,
+    strangers: Strangers | None = None,
+    *,
+    go_on: GoOn = always,
+) -> Scores:
+    """Scores of a plan at the moment of a view; where only the nearest example counts, from those of an earlier one.
+
+    The strangers are those of the store, unless others are given. `go_on` is called now and then, and may raise.
+    """
+    scoring = Scoring.named(plan.scoring)
+    if plan.kind == "subjects" and scoring == NEAREST:
+        return of_subjects(view, index, model, plan, earlier)
+    if plan.kind == "subjects":
+        return subjects_rescored(view, index, model, plan, go_on)
+    given = view.strangers() if strangers is None else strangers
+    if scoring == NEAREST:
+        return of_strangers(view, index, given, earlier)
+    return strangers_rescored(view, index, model, scoring, given, go_on)
+
+
+def plan_of(view: View) -> Plan | None:
+    """The plan of the moment of a view. Raises `GalleryError` where it is none that this semelha can follow."""
+    plan = view.plan()
+    try:
+        if plan is not None:
+            Scoring.named(plan.scoring)
+    except UsageError as error:
+        raise GalleryError(f"the calibration of the gallery is damaged, or of a newer semelha: {error}") from error
+    return plan
+
+
+def kept_scores(view: View, plan: Plan) -> Scores | None:
+    """The scores that the store kept for its plan, where they can be of it: else they are worked out again."""
+    scores = view.scores()
+    if scores is None or scores.change > view.change or (scores.own is None) != (plan.kind == "strangers"):
+        return None
+    return scores if scores.ranked.shape[1] == Scoring.named(plan.scoring).depth or not len(scores) else None
+
+
+def brought_along(view: View, scores: Scores) -> Scores:
+    """Scores of an earlier change as those of this one, where no subject or example came, went or was renamed since."""
+    same = view.reaches(scores.change) and not view.names(since=scores.change)
+    return replace(scores, change=view.change) if same and not len(view.removed_since(scores.change)) else scores
+
+
+def follows(plan: Plan) -> bool:
+    """Whether scores of the plan are brought up to each change at once."""
+    return plan.scoring == NEAREST.name
+
+
+def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None) -> tuple[Choice, float]:
+    """The scoring that serves best, and the part of the subjects on which it was chosen.
+
+    It is chosen on half of the subjects, or on as many as the rate can spare. Where strangers were given it is chosen
+    on all but those that stand in for strangers with a confirmed picture. None of them was the model trained on.
+    Raises `CalibrationError`.
+    """
+    everybody = view.names()
+    names = {number: everybody[number] for number in strange(view, model, everybody)}
+    if strangers is None:
+        lots = sorted(lot(name, plan.seed) for name in names.values())
+        spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2)))
+        part = lots[spare] if spare < len(lots) else 0.0
+        choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
+        if not choosers:
+            raise CalibrationError(
+                f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring "
+                "on: enroll more, give strangers, or name a scoring"
+            )
+        return choose(trials(view, index, model, plan.seed, choosers), plan.fpir), part
+    confirmed = set(strangers.subjects.tolist())
+    others = {number: name for number, name in names.items() if number not in confirmed}
+    return choose(trials(view, index, model, plan.seed, others), plan.fpir), 0.0
+
+
+def _neighbors(view: View, scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Places, among those rows, of the subjects that are nearest to them."""
+    owner = view.subjects_of(scores.nearest[rows].tolist())
+    place = {number: i for i, number in enumerate(scores.subjects[rows].tolist())}
+    return np.array([place.get(owner.get(each, 0), -1) for each in scores.nearest[rows].tolist()], np.int64)

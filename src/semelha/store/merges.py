@@ -1,0 +1,155 @@
+"""Two subjects that are one: their examples come together, and an undo gives back what was.
+
+Examples move by their owner alone, so that no index learns of it; the subjects that a change touched bear its number,
+as ever. Of a picture that both have, that of the subject which ends is set aside, with vector and file, and logged as
+removed. An undo brings it back under its own number.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any
+
+from semelha.errors import GalleryError, SubjectExists, UsageError
+from semelha.store import rejections
+from semelha.store.records import Merge
+
+LISTED = """
+SELECT merges.id, merges.source, coalesce(subjects.name, later.source), merges.created,
+    (SELECT count(*) FROM moved WHERE merge = merges.id), (SELECT count(*) FROM set_aside WHERE merge = merges.id),
+    merges.inside
+FROM merges LEFT JOIN subjects ON subjects.id = merges.holder LEFT JOIN merges AS later ON later.id = merges.inside
+ORDER BY merges.id
+"""
+_SHARED = "subject_id = ? AND content_hash IN (SELECT content_hash FROM examples WHERE subject_id = ?)"
+
+
+def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
+    """Give a subject all examples of another, which ends. In a transaction of the caller's; subjects by number.
+
+    Returns
+    -------
+    int
+        The number of the merge.
+
+    Raises
+    ------
+    UsageError
+        They are the same.
+    """
+    if source == into:
+        raise UsageError("a subject cannot be merged into itself: name two")
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    number = int(
+        db.execute(
+            "INSERT INTO merges (source, source_number, source_created, holder, created)"
+            " SELECT name, id, created, ?, ? FROM subjects WHERE id = ?",
+            (into, now, source),
+        ).lastrowid
+        or 0
+    )
+    db.execute(
+        "INSERT INTO set_aside SELECT ?, examples.id, content_hash, source, created, vectors.data, pictures.data"
+        " FROM examples JOIN vectors ON vectors.example_id = examples.id"
+        f" LEFT JOIN pictures ON pictures.example_id = examples.id WHERE {_SHARED}",
+        (number, source, into),
+    )
+    db.execute(
+        f"INSERT INTO removed (change, example, added) SELECT ?, id, change FROM examples WHERE {_SHARED}",
+        (change, source, into),
+    )
+    db.execute(f"DELETE FROM examples WHERE {_SHARED}", (source, into))
+    db.execute("INSERT INTO moved SELECT ?, id FROM examples WHERE subject_id = ?", (number, source))
+    db.execute("UPDATE examples SET subject_id = ? WHERE subject_id = ?", (into, source))
+    rejections.follow(db, number, source, into)
+    db.execute("INSERT INTO moved_strangers SELECT ?, id FROM strangers WHERE subject = ?", (number, source))
+    db.execute("UPDATE strangers SET subject = ? WHERE subject = ?", (into, source))
+    db.execute("UPDATE merges SET holder = NULL, inside = ? WHERE holder = ?", (number, source))
+    db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, into))
+    db.execute("DELETE FROM subjects WHERE id = ?", (source,))
+    return number
+
+
+def undo(db: sqlite3.Connection, number: int, change: int) -> str:
+    """Part again what a merge brought together. In a transaction of the caller's.
+
+    What the subject was given since stays with it.
+
+    Returns
+    -------
+    str
+        The name of the subject that is there again.
+
+    Raises
+    ------
+    GalleryError
+        There is no such merge any more, or a later one must be undone before.
+    SubjectExists
+        Another subject has the old name now.
+    """
+    found = db.execute(
+        "SELECT source, source_number, source_created, holder, inside FROM merges WHERE id = ?", (number,)
+    ).fetchone()
+    if found is None:
+        raise GalleryError(f"there is no merge {number} to undo: it was undone, or what it made was removed")
+    name, own, created, holder, inside = found
+    if inside is not None:
+        raise GalleryError(f"what the merge {number} made was merged again: undo the merge {inside} first")
+    if db.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone():
+        raise SubjectExists(f"a subject is called {name!r} already: rename it before the merge is undone")
+    if db.execute("SELECT 1 FROM subjects WHERE id = ?", (own,)).fetchone():
+        own = None  # a newer subject has its number
+    source = int(
+        db.execute(
+            "INSERT INTO subjects (id, name, folded, created, change) VALUES (?, ?, ?, ?, ?)",
+            (own, name, name.casefold(), created, change),
+        ).lastrowid
+        or 0
+    )
+    db.execute(
+        "UPDATE examples SET subject_id = ? WHERE subject_id = ? AND id IN (SELECT example FROM moved WHERE merge = ?)",
+        (source, holder, number),
+    )
+    rejections.part(db, number, holder, source)
+    db.execute(
+        "UPDATE strangers SET subject = ? WHERE id IN (SELECT stranger FROM moved_strangers WHERE merge = ?)",
+        (source, number),
+    )
+    for (example,) in db.execute("SELECT example FROM set_aside WHERE merge = ?", (number,)).fetchall():
+        _put_back(db, number, example, source, change)
+    _fill_in(db, holder, number, change)
+    db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, holder))
+    db.execute("UPDATE merges SET holder = ?, inside = NULL WHERE inside = ?", (source, number))
+    db.execute("DELETE FROM merges WHERE id = ?", (number,))
+    return str(name)
+
+
+def listed(rows: list[Any]) -> list[Merge]:
+    """What the rows of `LISTED` say."""
+    return [Merge(*row) for row in rows]
+
+
+def _fill_in(db: sqlite3.Connection, holder: int, without: int, change: int) -> None:
+    """A picture that went with a subject comes back of another, where that had it too and is still merged."""
+    rows = db.execute(
+        "SELECT merge, min(example) FROM set_aside JOIN merges ON merges.id = merge"
+        " WHERE holder = ? AND merge <> ?"
+        " AND content_hash NOT IN (SELECT content_hash FROM examples WHERE subject_id = ?) GROUP BY content_hash",
+        (holder, without, holder),
+    ).fetchall()
+    for merge, example in rows:
+        _put_back(db, merge, example, holder, change)
+        db.execute("INSERT INTO moved VALUES (?, ?)", (merge, example))
+
+
+def _put_back(db: sqlite3.Connection, merge: int, example: int, subject: int, change: int) -> None:
+    aside = "FROM set_aside WHERE merge = ? AND example = ?"
+    db.execute(
+        "INSERT INTO examples (id, subject_id, content_hash, source, created, change)"
+        f" SELECT example, ?, content_hash, source, created, ? {aside}",
+        (subject, change, merge, example),
+    )
+    db.execute(f"INSERT INTO vectors SELECT example, vector {aside}", (merge, example))
+    db.execute(f"INSERT INTO pictures SELECT example, picture {aside} AND picture IS NOT NULL", (merge, example))
+    db.execute(f"DELETE {aside}", (merge, example))
