@@ -12,6 +12,7 @@ from semelha.embedders import Model
 from semelha.errors import SemelhaError, UsageError
 from semelha.gallery import Gallery, write_folders
 from semelha.images import Picture, read_folder
+from semelha.recognition import Scoring
 
 
 def view_of(thing: int, number: int) -> np.ndarray:
@@ -77,9 +78,11 @@ def test_unknown_pictures_become_groups_and_known_ones_are_told_apart(tmp_path: 
         assert [len(one.pictures) for one in gallery.cluster(pictures[:1])] == [1]
 
 
-def test_a_calibrated_gallery_knows_by_its_rule(tmp_path: Path, tiny: Model) -> None:
+@pytest.mark.parametrize("scoring", [Scoring(), Scoring("nearest", "margin")], ids=repr)
+def test_a_calibrated_gallery_knows_by_its_rule(tmp_path: Path, tiny: Model, scoring: Scoring) -> None:
+    """As `identify` does, also where the rule looks at who comes second."""
     with filled(tmp_path / "g", tiny) as gallery:
-        gallery.calibrate(fpir=0.2)
+        gallery.calibrate(fpir=0.2, scoring=scoring)
         pictures = [view_of(5, 30), view_of(25, 0), view_of(25, 1)]
         answers = [one.subject for one in gallery.identify_many(pictures)]
         found = {one.subject: one.pictures for one in gallery.cluster(pictures) if one.known}

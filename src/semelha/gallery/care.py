@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from semelha.errors import UsageError
 from semelha.gallery.state import State
@@ -100,16 +101,15 @@ def check(state: State, *, least: float, seed: int) -> Check:
         raise UsageError(f"least is {least}: a score lies between 0 and 1")
     looked = Looked.at(state)
     enrolled = looked.enrolled
-    findings = sorted(
-        (
+    with threadpool_limits(1, user_api="blas"):  # products of a subject's few rows, where a second thread only costs
+        findings = [
             *looked.mislabels(*wrong_labels(enrolled, seed), least),
             *looked.duplicates(*near_duplicates(enrolled), least),
             *looked.outliers(outliers(enrolled), least),
             *looked.merges(under_two_names(enrolled, seed), least),
             *looked.splits(two_under_one_name(enrolled, seed), least),
-        ),
-        key=lambda one: -one.score,
-    )
+        ]
+    findings.sort(key=lambda one: -one.score)
     alone = int((enrolled.sizes == 1).sum()) if len(enrolled) else 0
     return Check(tuple(findings), len(enrolled), len(looked.names), alone)
 

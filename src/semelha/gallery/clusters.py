@@ -17,7 +17,6 @@ from semelha.gallery.care import neighbors_of, scan_of
 from semelha.gallery.state import State
 from semelha.images import Picture, Skipped, read_all
 from semelha.index import AutoIndex
-from semelha.recognition import decide
 from semelha.recognition.care import average_linkage, parting_distance
 from semelha.store import View
 
@@ -233,12 +232,7 @@ def _known(state: State, vectors: NDArray[np.float32], model: Model, threshold: 
     made one with the examples of the nearest subject."""
     nearest: list[str | None] = []
     for start in range(0, len(vectors), BLOCK):
-        candidates = state.candidates(vectors[start : start + BLOCK], 1)
-        if state.rule is not None:
-            found = [decide(one, state.rule.calibration, state.rule.place) for one in candidates]
-            nearest += [one.subject for one in found]
-        else:
-            nearest += [one[0].subject if one else None for one in candidates]
+        nearest += [one.subject for one in state.answers(vectors[start : start + BLOCK], 1)]
     if state.rule is not None:
         return nearest
     rows_of: dict[str, list[int]] = {}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from semelha.metrics import Metric
 
@@ -75,7 +76,8 @@ def average_linkage(
             work.bounds.add((a, b))
             distance /= 2  # the other way may be 0
         work.near[a][b] = work.near[b][a] = distance
-    return work.run()
+    with threadpool_limits(1, user_api="blas"):  # its products are so small that a second thread only costs
+        return work.run()
 
 
 def _pairs(
