@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.evaluation.measures.open_set import open_set
+
 Distances = NDArray[np.floating[Any]]
 
 
@@ -45,13 +47,9 @@ def oscr(mated_distances: Distances, mated_right: NDArray[np.bool_], non_mated_d
     non_mated_distances : (n,) float
         Of probes of strangers, to the nearest subject.
     """
-    right = np.sort(np.asarray(mated_distances, float)[mated_right])
-    strangers = np.sort(np.asarray(non_mated_distances, float))
-    mated, non_mated = len(mated_distances), len(strangers)
-    thresholds = np.unique(np.concatenate([[-np.inf], right, strangers]))
-    ccr = np.searchsorted(right, thresholds, side="right") / max(mated, 1)
-    fpr = np.searchsorted(strangers, thresholds, side="right") / max(non_mated, 1)
-    return Oscr(fpr, ccr, float(np.trapezoid(ccr, fpr)) if mated and non_mated else None)
+    curve = open_set(mated_distances, mated_right, non_mated_distances)
+    both = curve.mated and curve.non_mated
+    return Oscr(curve.fpir, curve.tpir, float(np.trapezoid(curve.tpir, curve.fpir)) if both else None)
 
 
 def auroc(mated_distances: Distances, non_mated_distances: Distances) -> float | None:
