@@ -32,7 +32,8 @@ from _gallery_made import small_model
 from _results import table, write_section
 from _sets import alphabet_of, by_hash, omniglot, trained
 from semelha.gallery import Clustering
-from semelha.gallery.clusters import Unknown, grouped
+from semelha.gallery.clusters import grouped
+from semelha.gallery.probes import Looked
 
 PART = 0.02
 SHOTS = (20, 10, 5)
@@ -159,7 +160,7 @@ def clustered(gallery: semelha.Gallery, vectors: Vectors) -> Clustering:
     """As `Gallery.cluster`, of pictures whose vectors are known."""
     places = np.arange(len(vectors))
     with gallery._memory.now() as state:
-        return grouped(state, gallery.model, Unknown(vectors, places, tuple(map(str, places))), seed=0)
+        return grouped(state, gallery.model, Looked(vectors, None, places, tuple(map(str, places)), {}), seed=0)
 
 
 def alone(labels: NDArray[np.int64]) -> NDArray[np.int64]:

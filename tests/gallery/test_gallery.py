@@ -21,7 +21,7 @@ from semelha.errors import (
     UsageError,
 )
 from semelha.gallery import Gallery
-from semelha.images import Dataset, Picture, content_hash
+from semelha.images import Dataset, Picture, Skipped, content_hash
 
 
 @pytest.fixture
@@ -241,3 +241,16 @@ def test_a_picture_file_and_its_bytes_are_the_same(gallery: Gallery, tmp_path: P
     Image.fromarray(noise(1)).save(tmp_path / "a.png")
     gallery.enroll("a", tmp_path / "a.png")
     assert gallery.enroll("a", (tmp_path / "a.png").read_bytes()).added == 0
+
+
+def test_of_many_pictures_the_bad_ones_are_left_out_where_a_list_is_given(gallery: Gallery, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    gallery.enroll("a", near(1))
+    skipped: list[Skipped] = []
+    answers = gallery.identify_many([near(1), bad, b"neither", near(1)], skipped=skipped)
+    assert [one.subject for one in answers] == ["a", "a"]
+    assert len(skipped) == 2
+    assert "bad.jpg" in skipped[0].reason
+    with pytest.raises(PictureError):
+        gallery.identify_many([near(1), bad])

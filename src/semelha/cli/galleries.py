@@ -15,7 +15,7 @@ from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, std
 from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
 from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery
-from semelha.images import Dataset, Picture, readable
+from semelha.images import Picture, Skipped
 from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibrate import needed
 
@@ -68,18 +68,19 @@ def identify(
     Example: semelha identify shop new.jpg
     """
     with Gallery.open(gallery) as opened, progress_bars() as bar:
-        given = Dataset("pictures", tuple(Picture(path, "", str(path)) for path in pictures))
-        usable = readable(given, progress=bar("reading")) if len(pictures) > 1 else given
-        found = opened.identify_many(usable.pictures, k=k, progress=bar("identifying"))
-    names = [picture.name for picture in usable]
+        given = [Picture(path, "", str(path)) for path in pictures]
+        skipped: list[Skipped] | None = [] if len(given) > 1 else None
+        found = opened.identify_many(given, k=k, progress=bar("identifying"), skipped=skipped)
+    bad = {one.name: one.reason for one in skipped or ()}
+    names = [one.name for one in given if one.name not in bad]
     if json:
         named = [{"picture": name, **one.to_json()} for name, one in zip(names, found, strict=True)]
-        print_json({"identifications": named, "skipped": [vars(one) for one in usable.skipped]})
+        print_json({"identifications": named, "skipped": [vars(one) for one in skipped or ()]})
     else:
         _show(names, found)
-    for skipped in usable.skipped:
-        stderr.print(f"[yellow]note:[/] {escape(skipped.reason)}")
-    if usable.skipped:
+    for reason in bad.values():
+        stderr.print(f"[yellow]note:[/] {escape(reason)}")
+    if bad:
         raise Exit(1)
 
 

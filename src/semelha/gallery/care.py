@@ -139,7 +139,7 @@ class Looked:
         ids, vectors = state.view.added_since(0)
         names, of = state.view.names(), state.view.subjects_of(ids.tolist())
         numbers, subjects = np.unique(np.array([of[one] for one in ids.tolist()], np.int64), return_inverse=True)
-        metric = state.index.space.metric
+        metric = state.metric
         index = scan_of(ids, vectors, metric) or state.index
         neighbors, distances = neighbors_of(index, ids, vectors, NEIGHBORS)
         enrolled = Enrolled(vectors, subjects.astype(np.int64), neighbors, distances, metric)

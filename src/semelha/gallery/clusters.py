@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import count, islice
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import Model, Progress, Source, as_pictures
-from semelha.errors import PictureError, UsageError
+from semelha.embedders import Model
+from semelha.errors import UsageError
 from semelha.gallery.care import neighbors_of, scan_of
+from semelha.gallery.probes import Looked
+from semelha.gallery.scores import strange
 from semelha.gallery.state import State
-from semelha.images import Picture, Skipped, read_all
+from semelha.images import Skipped
 from semelha.index import AutoIndex
 from semelha.recognition.care import average_linkage, parting_distance
 from semelha.store import View
@@ -23,7 +25,6 @@ from semelha.store import View
 logger = logging.getLogger(__name__)
 
 NEIGHBORS = 16
-BATCH = 256  # pictures that are decoded before they are embedded
 SUBJECTS = 400  # that the threshold is learned from
 OF_ONE = 32  # examples of one of them
 SPREAD = 64  # pictures of a group whose mean distance is told
@@ -96,49 +97,7 @@ class Clustering:
         return whole
 
 
-@dataclass(frozen=True, eq=False)
-class Unknown:
-    """Vectors (n, d) of pictures, with the places (n,) and names of those given and what was left out of them."""
-
-    vectors: NDArray[np.float32]
-    places: NDArray[np.int64]
-    names: tuple[str, ...]
-    skipped: tuple[Skipped, ...] = ()
-
-
-def embedded(pictures: Sequence[Source], model: Model, progress: Progress | None) -> Unknown:
-    """Vectors of the pictures that can be decoded."""
-    names: list[str] = []
-    blocks, places, skipped = [], [], []
-    for start in range(0, len(pictures), BATCH):
-        given = [_picture(source, start + k) for k, source in enumerate(pictures[start : start + BATCH])]
-        names += [one.name for one in given]
-        skipped += [one for one in given if isinstance(one, Skipped)]
-        some = [(start + k, one) for k, one in enumerate(given) if isinstance(one, Picture)]
-        prepared = []
-        results = read_all([one for _, one in some], lambda one: model.prepare(one.pixels()))
-        for (place, picture), result in zip(some, results, strict=True):
-            if isinstance(result, PictureError):
-                skipped.append(Skipped(picture.name, str(result)))
-            else:
-                places.append(place)
-                prepared.append(result)
-        if prepared:
-            blocks.append(model.embed_prepared(np.stack(prepared)))
-        if progress is not None:
-            progress(start + len(given), len(pictures))
-    vectors = np.concatenate(blocks) if blocks else np.empty((0, model.dim), np.float32)
-    return Unknown(vectors, np.array(places, np.int64), tuple(names), tuple(skipped))
-
-
-def _picture(source: Source, place: int) -> Picture | Skipped:
-    try:
-        return as_pictures([source], first=place)[0]
-    except PictureError as error:
-        return Skipped(f"picture {place}", str(error))
-
-
-def grouped(state: State, model: Model, unknown: Unknown, seed: int) -> Clustering:
+def grouped(state: State, model: Model, unknown: Looked, seed: int) -> Clustering:
     """Group pictures at one moment of a gallery: see `Gallery.cluster`."""
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _known(state, unknown.vectors, model, threshold)
@@ -169,7 +128,7 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
     UsageError
         No subject has two examples, or there is one subject, or the examples of one are not nearer to each other.
     """
-    of_subjects, strange = _examples(view, model)
+    of_subjects, unseen = _examples(view, model)
     per_subject = sum(len(one) for one in of_subjects) / max(1, len(of_subjects))
     random = np.random.default_rng(seed)
     drawn = [random.permutation(one)[:OF_ONE] for one in of_subjects]
@@ -190,7 +149,7 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
             "tells how far apart pictures of one thing are: the model does not tell these subjects apart"
         )
     note = f"groups up to a mean distance of {threshold:.3g} are one, learned from {len(drawn)} enrolled subjects"
-    if not strange:
+    if not unseen:
         logger.warning("%s", TRAINED_ON)
         note += f"; {TRAINED_ON}"
     return threshold, note
@@ -198,17 +157,13 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
 
 def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
     """Examples of each subject, those with two or more first, and whether the model was not trained on them."""
-    trained, hashes = set(model.card.classes), set(model.card.content_hashes)
-    every, strange = [], []
-    for number, name in sorted(view.names().items()):
-        examples = view.examples_of(number)
-        every.append([example for example, _ in examples])
-        if name not in trained and hashes.isdisjoint(content for _, content in examples):
-            strange.append(every[-1])
-    enough = sum(len(one) >= 2 for one in strange) >= 2
-    chosen = strange if enough else every
+    names = dict(sorted(view.names().items()))
+    every = [[example for example, _ in view.examples_of(number)] for number in names]
+    unseen = list(strange(view, model, names).values())
+    enough = sum(len(one) >= 2 for one in unseen) >= 2
+    chosen = unseen if enough else every
     several = [one for one in chosen if len(one) >= 2]
-    return (several if len(several) >= 2 else chosen), enough or len(strange) == len(every)
+    return (several if len(several) >= 2 else chosen), enough or len(unseen) == len(every)
 
 
 def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:

@@ -11,11 +11,11 @@ from semelha.embedders import Progress, Source
 from semelha.errors import SubjectNotFound, UsageError
 from semelha.gallery.calibrating import Wish, calibrate, mismatch_of
 from semelha.gallery.care import Check, check
-from semelha.gallery.clusters import Clustering, embedded, grouped
+from semelha.gallery.clusters import Clustering, grouped
 from semelha.gallery.enrolled import Enrolled
 from semelha.gallery.evidence import explained
 from semelha.gallery.probes import looked_at, unless_barred
-from semelha.images import Dataset
+from semelha.images import Dataset, Skipped
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
 
 
@@ -38,13 +38,24 @@ class Gallery(Enrolled):
         return self.identify_many([picture], k=k)[0]
 
     def identify_many(
-        self, pictures: Sequence[Source], *, k: int = 5, progress: Progress | None = None
+        self,
+        pictures: Sequence[Source],
+        *,
+        k: int = 5,
+        progress: Progress | None = None,
+        skipped: list[Skipped] | None = None,
     ) -> list[Identification]:
-        """`identify` for many pictures at once."""
+        """`identify` for many pictures at once.
+
+        With a list to put them into, pictures that cannot be decoded are left out, and the answers are those to the
+        others, in their order; without, the first raises `PictureError`.
+        """
         with self._store.reading() as view:
             hashed = view.has_rejections()
-        vectors, hashes = looked_at(self.model, pictures, hashed=hashed, progress=progress)
-        return self._answers(vectors, k, hashes)
+        looked = looked_at(self.model, pictures, hashed=hashed, strict=skipped is None, progress=progress)
+        if skipped is not None:
+            skipped += looked.skipped
+        return self._answers(looked.vectors, k, looked.hashes)
 
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
         """`identify` for vectors (n, dim) of the gallery's own model."""
@@ -73,15 +84,15 @@ class Gallery(Enrolled):
         chance only for as many subjects as there are, so here it errs on the safe side.
         """
         name = str(against) if subject else None
-        embedded, hashes = looked_at(self.model, [picture] if subject else [picture, against], hashed=subject)
+        looked = looked_at(self.model, [picture] if subject else [picture, against], hashed=subject)
         with self._memory.now() as state:
-            stored = embedded[1:] if name is None else state.view.vectors_of(name)
+            stored = looked.vectors[1:] if name is None else state.view.vectors_of(name)
             if not len(stored):
                 raise SubjectNotFound(f"no subject is called {name!r}")
-            found = state.verified(embedded[0], stored, name)
-            if hashes is None:
+            found = state.verified(looked.vectors[0], stored, name)
+            if looked.hashes is None:
                 return found
-            return unless_barred(found, state.view, self.model.metric, embedded[0], hashes[0], stored)
+            return unless_barred(found, state.view, self.model.metric, looked.vectors[0], looked.hashes[0], stored)
 
     def calibrate(
         self,
@@ -155,7 +166,7 @@ class Gallery(Enrolled):
 
         How near is near enough is learned from what is enrolled: `UsageError` where no subject has two examples.
         """
-        unknown = embedded(pictures, self.model, progress)
+        unknown = looked_at(self.model, pictures, strict=False, progress=progress)
         with self._memory.now() as state:
             return grouped(state, self.model, unknown, seed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.errors import PictureError
-from semelha.images import Picture, content_hash, read_all
+from semelha.images import Picture, Skipped, content_hash, read_all
 from semelha.metrics import Metric
 from semelha.recognition import Candidate, Match, Rejected, Verification, barred
 from semelha.recognition.rejections import SAID
@@ -23,29 +23,84 @@ Vectors = NDArray[np.float32]
 Ranked = tuple[Candidate, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """Pictures that were looked at.
+
+    Attributes
+    ----------
+    vectors : (n, d) float32
+        Of those that can be decoded.
+    hashes : list of str or None
+        Content hashes of these, where they are wanted.
+    places : (n,) int64
+        Of these, among those that were given.
+    names : tuple of str
+        Of all that were given.
+    errors : dict of int to PictureError
+        What is wrong with the others, by their places.
+    """
+
+    vectors: Vectors
+    hashes: list[str] | None
+    places: NDArray[np.int64]
+    names: tuple[str, ...]
+    errors: dict[int, PictureError]
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Those that cannot be decoded, and why."""
+        return tuple(Skipped(self.names[place], str(error)) for place, error in self.errors.items())
+
+
 def looked_at(
-    model: Model, pictures: Sequence[Source], *, hashed: bool, progress: Progress | None = None
-) -> tuple[Vectors, list[str] | None]:
-    """Vectors (n, dim) of pictures and, if they are to be `hashed`, their content hashes. Raises `PictureError`."""
-    if not hashed:
-        return model.embed(pictures, progress=progress), None
+    model: Model,
+    pictures: Sequence[Source],
+    *,
+    hashed: bool = False,
+    strict: bool = True,
+    progress: Progress | None = None,
+) -> Looked:
+    """Decode and embed. If `strict` this raises the `PictureError` of the first picture that cannot be used."""
 
     def read(picture: Picture) -> tuple[NDArray[Any], str]:
         pixels = picture.pixels()
-        return model.prepare(pixels), content_hash(pixels)
+        return model.prepare(pixels), content_hash(pixels) if hashed else ""
 
-    vectors, hashes = np.empty((len(pictures), model.dim), np.float32), []
+    names: list[str] = []
+    places: list[int] = []
+    hashes: list[str] = []
+    blocks: list[Vectors] = []
+    errors: dict[int, PictureError] = {}
     for start in range(0, len(pictures), DECODED):
+        given = [_picture(source, start + k) for k, source in enumerate(pictures[start : start + DECODED])]
+        usable = [one for one in given if isinstance(one, Picture)]
+        results = iter(read_all(usable, read))
         prepared = []
-        for result in read_all(as_pictures(pictures[start : start + DECODED], first=start), read):
-            if isinstance(result, PictureError):
+        for place, one in enumerate(given, start):
+            names.append(one.name if isinstance(one, Picture) else f"picture {place}")
+            result = next(results) if isinstance(one, Picture) else one
+            if not isinstance(result, PictureError):
+                prepared.append(result[0])
+                hashes.append(result[1])
+                places.append(place)
+            elif strict:
                 raise result
-            prepared.append(result[0])
-            hashes.append(result[1])
-        vectors[start : start + len(prepared)] = model.embed_prepared(np.stack(prepared))
+            else:
+                errors[place] = result
+        if prepared:
+            blocks.append(model.embed_prepared(np.stack(prepared)))
         if progress is not None:
-            progress(len(hashes), len(pictures))
-    return vectors, hashes
+            progress(len(names), len(pictures))
+    vectors = np.concatenate(blocks) if blocks else np.empty((0, model.dim), np.float32)
+    return Looked(vectors, hashes if hashed else None, np.array(places, np.int64), tuple(names), errors)
+
+
+def _picture(source: Source, place: int) -> Picture | PictureError:
+    try:
+        return as_pictures([source], first=place)[0]
+    except PictureError as error:
+        return error
 
 
 def ranked_and_barred(

@@ -126,12 +126,13 @@ def _kept(gallery: Gallery, example: int) -> Picture | None:
 
 def _image(picture: Picture | None) -> str:
     """The picture, or an empty place where there is none that can be shown."""
+    empty = f'<svg width="{SIDE}" height="{SIDE}" role="img"></svg>'
+    if picture is None:
+        return empty
     try:
-        if picture is not None:
-            return f'<img src="{data(picture)}" alt="" loading="lazy" width="{SIDE}" height="{SIDE}">'
+        return f'<img src="{data(picture)}" alt="" loading="lazy" width="{SIDE}" height="{SIDE}">'
     except PictureError:
-        pass
-    return f'<svg width="{SIDE}" height="{SIDE}" role="img"></svg>'
+        return empty
 
 
 def _figure(image: str, kind: str, label: str, source: str) -> str:
