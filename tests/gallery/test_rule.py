@@ -10,7 +10,7 @@ from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, UsageError
-from semelha.gallery import Gallery, rescored
+from semelha.gallery import Gallery, rescored, rule
 from semelha.gallery.ranking import Pooled
 from semelha.gallery.rule import Rule, rule_of
 from semelha.images import Dataset, Picture
@@ -219,6 +219,20 @@ def test_a_decision_does_not_hang_on_how_many_candidates_are_listed(gallery: Gal
     probes = np.concatenate([vectors(seed, 1) for seed in range(300, 500)])
     few, many = (gallery.identify_vectors(probes, k=k) for k in (1, SUBJECTS))
     assert [one.p_value for one in few] == [one.p_value for one in many]
+
+
+def test_no_more_choose_than_it_takes(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rule, "CHOOSERS", LEAST)
+    gallery = Gallery.create(tmp_path / "large", model)
+    for number in range(3 * LEAST):
+        enroll(gallery, f"s{number}", vectors(number, 3))
+    calibration = gallery.calibrate(0.2, scoring=None)
+    assert calibration.n == 2 * LEAST
+    assert calibration.choice is not None
+    assert calibration.choice.subjects == LEAST
+    with_strangers = gallery.calibrate(0.2, pictures(*range(10)), scoring=None)
+    assert with_strangers.choice is not None
+    assert with_strangers.choice.subjects == LEAST
 
 
 def test_where_the_rate_needs_all_subjects_no_scoring_can_be_chosen(gallery: Gallery) -> None:

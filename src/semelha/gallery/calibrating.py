@@ -13,7 +13,8 @@ from semelha.embedders import Model, Source
 from semelha.errors import CalibrationError, UsageError
 from semelha.gallery.examples import one_of_each_enrolled, stand_ins
 from semelha.gallery.rule import chosen, rule_of, scores_of
-from semelha.gallery.state import Memory, State
+from semelha.gallery.scores import lot
+from semelha.gallery.state import Memory
 from semelha.images import Dataset
 from semelha.index.promise import check_seed
 from semelha.recognition import Calibration, Choice, Mismatch, Scoring, mismatch
@@ -55,7 +56,11 @@ def calibrate(
             plan = replace(plan, scoring=wish.scoring.name)
         scores = scores_of(state.view, state.index, model, plan, state.earlier(plan), given)
         if given is None:
-            _warn_of_trained(state, model)
+            asked = sum(lot(name, plan.seed) >= plan.choosers for name in state.view.names().values())
+            if asked > len(scores):
+                logger.warning(
+                    "left out as strangers, for the model was trained on them: %d subjects", asked - len(scores)
+                )
         rule = rule_of(state.view, plan, scores, paired=True)
     store.set_plan(plan, scores, given)
     return replace(rule.calibration, choice=choice)
@@ -94,9 +99,3 @@ def _given(
         pictures, subjects = stand_ins(strangers, confirmed, view, model, seed)
     vectors: NDArray[np.float32] = model.embed(pictures) if pictures else np.empty((0, model.dim), np.float32)
     return Strangers(np.array(subjects, np.int64), vectors)
-
-
-def _warn_of_trained(state: State, model: Model) -> None:
-    trained = set(model.card.classes).intersection(state.view.names().values())
-    if trained:
-        logger.warning("left out as strangers, for the model was trained on them: %d subjects", len(trained))

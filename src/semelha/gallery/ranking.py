@@ -35,6 +35,17 @@ def by_nearest(view: View, index: Snapshot, vectors: NDArray[np.float32], k: int
     return ranked
 
 
+def nearby(
+    view: View, index: Snapshot, vectors: NDArray[np.float32], k: int, without: Sequence[str] | None
+) -> list[Ranking]:
+    """`by_nearest`, for each probe without a subject, by its name, where one is to be left out."""
+    if without is None or not any(without):
+        return by_nearest(view, index, vectors, k)
+    found = by_nearest(view, index, vectors, k + 1)
+    kept = zip(found, without, strict=True)
+    return [tuple(one for one in ranking if one.subject != other)[:k] for ranking, other in kept]
+
+
 class Pooled:
     """Ranks subjects by a scoring's pooling, at one moment.
 
@@ -63,18 +74,21 @@ class Pooled:
 
     def rank(self, vectors: NDArray[np.float32], k: int, *, without: Sequence[str] | None = None) -> list[Ranking]:
         """The k nearest subjects of each probe (probes, d), or the 32 nearest where k is more; one may be left out."""
-        again = self._scoring.pooling != "nearest" or self._spared
-        if without is None:
-            without = [""] * len(vectors)
-        more = any(without)
-        found = by_nearest(self._view, self._index, vectors, (max(k, PROSPECTS) if again else k) + more)
-        ranked = []
-        for vector, ranking, other in zip(vectors, found, without, strict=True):
-            kept = tuple(one for one in ranking if one.subject != other)
-            ranked.append((self._again(vector, kept) if again and kept else kept)[:k])
-        return ranked
+        wide = max(k, PROSPECTS) if self._moves else k
+        found = nearby(self._view, self._index, vectors, wide, without)
+        return [ranking[:k] for ranking in self.again(vectors, found)]
 
-    def _again(self, vector: NDArray[np.float32], ranking: Ranking) -> Ranking:
+    def again(self, vectors: NDArray[np.float32], rankings: Sequence[Ranking]) -> list[Ranking]:
+        """Rankings of probes (probes, d) by the nearest example, as they are by the pooling."""
+        if not self._moves:
+            return list(rankings)
+        return [self._pooled(vector, one) if one else one for vector, one in zip(vectors, rankings, strict=True)]
+
+    @property
+    def _moves(self) -> bool:
+        return self._scoring.pooling != "nearest" or self._spared
+
+    def _pooled(self, vector: NDArray[np.float32], ranking: Ranking) -> Ranking:
         pooled = self._scoring.pooled(self._metric, vector, [self._of(one.subject) for one in ranking])
         moved = [replace(one, distance=distance) for one, distance in zip(ranking, pooled.tolist(), strict=True)]
         return tuple(sorted(moved, key=lambda one: one.distance))

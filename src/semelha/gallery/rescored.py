@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
-from semelha.gallery.ranking import Pooled, Ranking
+from semelha.gallery.ranking import PROSPECTS, Pooled, Ranking, nearby
 from semelha.gallery.scores import drawn, to_others, vectors_of
 from semelha.index import Snapshot
 from semelha.recognition import Scoring, Trials
@@ -65,15 +65,20 @@ def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[
                 others.append([other for other in examples if other != example])
     vectors = vectors_of(view, np.array(probes, np.int64))
     names = [subjects[number] for number in whose]
+    rest = [vectors_of(view, np.array(each, np.int64)) for each in others]
+    near: list[Ranking] = []
+    for start in range(0, len(vectors), BLOCK):
+        rows = slice(start, start + BLOCK)
+        near += nearby(view, index, vectors[rows], PROSPECTS, names[rows])
     found: dict[Pooling, Trials] = {}
     for pooling in POOLINGS:
         scoring = Scoring(pooling, "cohort")
         pooled = Pooled(view, index, model.metric, scoring, spared=True)
-        ranked = _distances(list(_ranked(pooled, vectors, scoring.depth, names, always)), scoring.depth)
         own = [
-            scoring.pooled(model.metric, vector, [scoring.compared(vectors_of(view, np.array(each, np.int64)))])[0]
-            for vector, each in zip(vectors, others, strict=True)
+            scoring.pooled(model.metric, vector, [scoring.compared(each)])[0]
+            for vector, each in zip(vectors, rest, strict=True)
         ]
+        ranked = _distances(pooled.again(vectors, near), scoring.depth)
         found[pooling] = Trials(np.array(whose, np.int64), np.array(own, np.float64), ranked)
     return found
 

@@ -16,6 +16,8 @@ from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, f
 from semelha.recognition.calibrate import needed
 from semelha.store import Plan, Scores, Strangers, View
 
+CHOOSERS = 1000  # subjects at most on which a scoring is chosen: more would choose the same, and be missed elsewhere
+
 
 @dataclass(frozen=True, eq=False)
 class Rule:
@@ -108,15 +110,15 @@ def follows(plan: Plan) -> bool:
 def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None) -> tuple[Choice, float]:
     """The scoring that serves best, and the part of the subjects on which it was chosen.
 
-    It is chosen on half of the subjects, or on as many as the rate can spare. Where strangers were given it is chosen
-    on all but those that stand in for strangers with a confirmed picture. None of them was the model trained on.
-    Raises `CalibrationError`.
+    It is chosen on half of the subjects, or on as many as the rate can spare, or on 1,000. Where strangers were given
+    it is chosen on all (1,000) but those that stand in for strangers with a confirmed picture. None of them was the
+    model trained on. Raises `CalibrationError`.
     """
     everybody = view.names()
     names = {number: everybody[number] for number in strange(view, model, everybody)}
     if strangers is None:
         lots = sorted(lot(name, plan.seed) for name in names.values())
-        spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2)))
+        spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2), CHOOSERS))
         part = lots[spare] if spare < len(lots) else 0.0
         choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
         if not choosers:
@@ -126,8 +128,9 @@ def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Str
             )
         return choose(trials(view, index, model, plan.seed, choosers), plan.fpir), part
     confirmed = set(strangers.subjects.tolist())
-    others = {number: name for number, name in names.items() if number not in confirmed}
-    return choose(trials(view, index, model, plan.seed, others), plan.fpir), 0.0
+    others = [number for number in names if number not in confirmed]
+    some = sorted(others, key=lambda number: lot(names[number], plan.seed))[:CHOOSERS]
+    return choose(trials(view, index, model, plan.seed, {one: names[one] for one in some}), plan.fpir), 0.0
 
 
 def _neighbors(view: View, scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.int64]:
