@@ -52,7 +52,8 @@ def _circumstances() -> str:
     # Where builds are kept tells nothing of the figures.
     cache = sys.argv.index("--cache") if "--cache" in sys.argv else len(sys.argv)
     arguments = [*sys.argv[1:cache], *sys.argv[cache + 2 :]]
-    command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
+    threads = [f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}"] if "OMP_NUM_THREADS" in os.environ else []
+    command = " ".join([*threads, "python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     return (
         f"{when}; {_processor()}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}; `{command}`"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import huggingface_hub.constants
 import pytest
@@ -65,6 +66,21 @@ def test_every_weight_learns_and_the_graph_gives_the_same_vectors(name: str) -> 
     export_onnx(network, channels=1, size=SIZE, name=name)
     network(torch.randint(0, 256, (4, 1, SIZE, SIZE), dtype=torch.uint8)).sum().backward()
     assert [key for key, weight in network.named_parameters() if weight.grad is None] == []
+
+
+@pytest.mark.parametrize("pooling", ["gem", "grid"])
+def test_a_backbone_without_a_map_is_not_pooled_in_another_way(pooling: Literal["gem", "grid"]) -> None:
+    """It would be left out without a word."""
+    with pytest.raises(UsageError, match=f"vit_tiny_patch16_224 has no feature map to be pooled by {pooling}"):
+        build(Network(backbone="vit_tiny_patch16_224", size=32, pooling=pooling), seed=0)
+
+
+@pytest.mark.parametrize("backbone", ["small", "resnet10t"])
+def test_features_of_a_grid_are_those_of_nine_regions(backbone: str) -> None:
+    one, nine = (build(Network(backbone=backbone, dim=None, pooling=way), seed=0) for way in ("average", "grid"))
+    assert nine.dim == 9 * one.dim
+    pixels = torch.randint(0, 256, (2, 1, 48, 48), dtype=torch.uint8)
+    assert nine.eval()(pixels).shape == (2, nine.dim)
 
 
 def test_unknown_name_suggests_near_ones() -> None:

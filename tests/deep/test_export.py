@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -28,9 +29,11 @@ class Function(nn.Module):
         return self.function(x.float().flatten(1) / 255)
 
 
-@pytest.mark.parametrize("backbone", ["small", "medium"])
-def test_graph_gives_the_vectors_of_the_network_for_any_batch(backbone: str) -> None:
-    network = build(Network(backbone=backbone, channels=3, size=32, dim=8, pooling="gem"), seed=0)
+@pytest.mark.parametrize(("backbone", "pooling"), [("small", "gem"), ("medium", "grid")])
+def test_graph_gives_the_vectors_of_the_network_for_any_batch(
+    backbone: str, pooling: Literal["average", "gem", "grid"]
+) -> None:
+    network = build(Network(backbone=backbone, channels=3, size=32, dim=8, pooling=pooling), seed=0)
     data = export_onnx(network, channels=3, size=32, name=backbone)
     network.eval()
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])

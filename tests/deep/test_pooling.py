@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from semelha.deep.pooling import Average, GeM
+from semelha.deep.pooling import POOLINGS, Average, GeM, Grid
 
 
 def test_average_is_the_mean_over_places() -> None:
@@ -42,3 +42,28 @@ def test_gem_is_finite_where_nothing_is_positive_or_much_is(fill: float) -> None
     assert torch.isfinite(value).all()
     assert torch.isfinite(x.grad).all()
     assert torch.isfinite(pooling.p.grad)
+
+
+@pytest.mark.parametrize(("h", "w"), [(3, 3), (6, 9), (4, 7), (2, 5), (1, 1)])
+def test_grid_is_the_mean_of_each_region_in_the_order_of_the_map(h: int, w: int) -> None:
+    """Regions meet, or overlap where the sides are no multiples of three; of a small map they are places of it."""
+    x = torch.rand(2, 5, h, w)
+    found = Grid()(x).reshape(2, 5, 3, 3)
+    for row in range(3):
+        for column in range(3):
+            rows = slice(row * h // 3, -(-(row + 1) * h // 3))
+            columns = slice(column * w // 3, -(-(column + 1) * w // 3))
+            torch.testing.assert_close(found[:, :, row, column], x[:, :, rows, columns].mean(dim=(2, 3)))
+
+
+def test_grid_tells_where_something_is_and_the_mean_does_not() -> None:
+    x = torch.rand(1, 4, 6, 6)
+    moved = x.roll(2, dims=3)
+    torch.testing.assert_close(Average()(x), Average()(moved))
+    assert not torch.allclose(Grid()(x), Grid()(moved))
+
+
+@pytest.mark.parametrize("name", POOLINGS)
+def test_every_pooling_makes_as_many_vectors_as_it_says(name: str) -> None:
+    pooling = POOLINGS[name]()
+    assert pooling(torch.rand(2, 5, 4, 4)).shape == (2, 5 * pooling.vectors)

@@ -42,6 +42,16 @@ def test_looks(pixels: np.ndarray, grey: bool, drawn: bool) -> None:
     assert recipe.augmentation.flip == (not drawn)
 
 
+def test_where_its_parts_are_is_kept_of_a_drawing_and_not_of_a_photo() -> None:
+    """Nor where there are no labels, or a backbone of timm pools."""
+    drawing, scene = (look_at(dataset([pixels] * 6), seed=0) for pixels in (strokes(), photo(3)))
+    assert choose_network(drawing).pooling == "grid"
+    assert choose_network(drawing, backbone="medium").pooling == "grid"
+    assert choose_network(scene).pooling == "average"
+    assert choose_network(drawing, labels=False).pooling == "average"
+    assert choose_network(drawing, backbone="resnet18").pooling == "average"
+
+
 def test_few_pictures_make_a_short_training() -> None:
     look = look_at(dataset([strokes()] * 6), seed=0)
     assert choose_recipe(look, Network(), 10, 40).steps == 300

@@ -68,7 +68,7 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked(), minutes: float | N
     _check_labels(asked)
     loss = _loss(asked)
     look = look_at(dataset, seed=seed)
-    network = _network(look, asked, loss)
+    network = _network(look, asked, loss, labels=asked.method is None)
     if asked.method is not None:
         recipe = _without_labels(dataset, look, network, asked, minutes)
     else:
@@ -112,7 +112,7 @@ def plan_frozen(dataset: Dataset, seed: int, asked: Asked) -> Network:
         raise UsageError(
             "--method none learns nothing: beside it are --backbone, --pretrained, --size, --channels and --pooling"
         )
-    return _network(look_at(dataset, seed=seed), asked, None)
+    return _network(look_at(dataset, seed=seed), asked, None, labels=False)
 
 
 def _check_labels(asked: Asked) -> None:
@@ -136,7 +136,7 @@ def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked
     return kinds[asked.optimizer](recipe) if asked.optimizer in kinds else recipe
 
 
-def _network(look: Look, asked: Asked, loss: ChosenLoss | None) -> Network:
+def _network(look: Look, asked: Asked, loss: ChosenLoss | None, *, labels: bool) -> Network:
     from semelha.deep.recipe import choose_network
 
     pretrained = True if asked.pretrained == "yes" else asked.pretrained or False
@@ -148,7 +148,7 @@ def _network(look: Look, asked: Asked, loss: ChosenLoss | None) -> Network:
         "pooling": None if asked.pooling is None else asked.pooling.value,
         "head": None if loss is None else loss.head,
     }
-    network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained)
+    network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained, labels=labels)
     return replace(network, **_given(of_network))
 
 

@@ -17,6 +17,7 @@ class Pooling(StrEnum):
 
     average = "average"
     gem = "gem"
+    grid = "grid"
 
 
 class Method(StrEnum):

@@ -28,12 +28,15 @@ class TimmBackbone(nn.Module):
     Attributes
     ----------
     features : int
+    mapped : bool
+        Whether it gives a map.
     """
 
-    def __init__(self, model: nn.Module, features: int) -> None:
+    def __init__(self, model: nn.Module, features: int, *, mapped: bool) -> None:
         super().__init__()
         self.model = model
         self.features = features
+        self.mapped = mapped
 
     def forward(self, x: Tensor) -> Tensor:
         found: Tensor = self.model(x)
@@ -98,14 +101,14 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
         hint = f"is it {' or '.join(near)}?" if near else "timm.list_models() names those there are"
         raise BackboneError(f"timm has no model {name!r}: {hint}")
     try:
-        model, arguments, features = _without_classifier(name, channels, size)
+        model, arguments, found = _without_classifier(name, channels, size)
     except Exception as error:  # each family fails in its own way
         raise BackboneError(f"{name} does not take pictures of {size} × {size} pixels: {_reason(error)}") from error
     if isinstance(pretrained, str):
         model = _from_file(name, arguments, Path(pretrained))
     elif pretrained:
         model = _published(name, arguments)
-    return TimmBackbone(model, features)
+    return TimmBackbone(model, found.shape[1], mapped=found.ndim == 4)
 
 
 def with_small_stem(backbone: TimmBackbone, name: str) -> None:
@@ -119,17 +122,17 @@ def with_small_stem(backbone: TimmBackbone, name: str) -> None:
     model.maxpool = nn.Identity()
 
 
-def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module, Arguments, int]:
-    """A model with random weights that gives a map if it has one, how it was made, and its features."""
+def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module, Arguments, Tensor]:
+    """A model with random weights that gives a map if it has one, how it was made, and what it gives for a picture."""
     arguments: Arguments = {"num_classes": 0, "in_chans": channels, "img_size": size}
     try:
         model, found = _try(name, {**arguments, "global_pool": ""})
         if found.ndim == 4 and found.shape[1] == model.head_hidden_size:  # tokens can lie in (batch, h, w, features)
-            return model, {**arguments, "global_pool": ""}, found.shape[1]
+            return model, {**arguments, "global_pool": ""}, found
     except (AssertionError, TypeError, ValueError):
         pass  # it cannot be had without its pooling
     model, found = _try(name, arguments)
-    return model, arguments, found.shape[1]
+    return model, arguments, found
 
 
 @torch.no_grad()

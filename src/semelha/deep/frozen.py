@@ -44,7 +44,7 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     start = time.monotonic()
-    network = replace(network or choose_network(look_at(dataset, seed=seed)), dim=None, head="sphere")
+    network = replace(network or choose_network(look_at(dataset, seed=seed), labels=False), dim=None, head="sphere")
     if not network.own and not network.pretrained:
         raise UsageError(
             f"{network.backbone} would have random weights: give it pretrained ones, timm's or a file, or train it"

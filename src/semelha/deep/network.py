@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from semelha.deep.backbones import TimmBackbone, published, timm_backbone, with_small_stem
 from semelha.deep.metric_layer import MetricLayer
-from semelha.deep.pooling import Average, GeM
+from semelha.deep.pooling import POOLINGS
 from semelha.deep.small import WIDTHS, SmallBackbone
 from semelha.embedders import InputSpec
 from semelha.errors import UsageError
@@ -45,8 +45,9 @@ class Network:
     stem : {"own", "small"}
         "small": a timm ResNet begins with a 3×3 convolution that keeps the size, without pooling, as it does for
         pictures of 32 pixels (Chen et al., ICML 2020, appendix B.9); its own leaves out 15 of 16 places there.
-    pooling : {"average", "gem"}
-        How a feature map becomes one vector.
+    pooling : {"average", "gem", "grid"}
+        How a feature map becomes one vector (`semelha.deep.pooling`). A grid keeps where on the picture something is:
+        for what is centered, as drawings are, and not for things that move about in photos.
     head : {"sphere", "simplex"}
         Where embeddings lie: vectors of length 1, or histograms of `dim` bins, for the metrics of histograms.
     pretrained : bool or str
@@ -62,7 +63,7 @@ class Network:
     fit: Fit = "pad"
     dim: int | None = 256
     stem: Literal["own", "small"] = "own"
-    pooling: Literal["average", "gem"] = "average"
+    pooling: Literal["average", "gem", "grid"] = "average"
     head: Literal["sphere", "simplex"] = "sphere"
     pretrained: bool | str = False
     mean: Statistic = None
@@ -81,8 +82,8 @@ class Network:
             raise UsageError(f"stem is {self.stem!r}: it is 'own' or 'small'")
         if self.stem == "small" and (self.own or self.pretrained):
             raise UsageError("a small stem is for a ResNet of timm with random weights, such as resnet18")
-        if self.pooling not in ("average", "gem"):
-            raise UsageError(f"pooling is {self.pooling!r}: it is 'average' or 'gem'")
+        if self.pooling not in POOLINGS:
+            raise UsageError(f"pooling is {self.pooling!r}: it is one of {', '.join(POOLINGS)}")
         if self.head not in ("sphere", "simplex"):
             raise UsageError(f"head is {self.head!r}: it is 'sphere' or 'simplex'")
         for name in ("mean", "std"):
@@ -158,10 +159,11 @@ class EmbeddingNet(nn.Module):
     def __init__(self, network: Network, backbone: TimmBackbone | SmallBackbone, features: int) -> None:
         super().__init__()
         self.frozen: tuple[str, ...] = ()
-        self.dim = network.dim or features
         self.normalize = Normalize(*network.statistics())
         self.backbone: TimmBackbone | SmallBackbone = backbone
-        self.pooling = GeM() if network.pooling == "gem" else Average()
+        self.pooling = POOLINGS[network.pooling]()
+        features *= self.pooling.vectors
+        self.dim = network.dim or features
         self.head = nn.Sequential()
         if network.dim is not None:
             self.head.extend([nn.BatchNorm1d(features), nn.Linear(features, network.dim, bias=False)])
@@ -221,6 +223,8 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
         )
         if network.stem == "small":
             with_small_stem(backbone, network.backbone)
+        if network.pooling != "average" and not backbone.mapped:
+            raise UsageError(f"{network.backbone} has no feature map to be pooled by {network.pooling}: leave it out")
         return EmbeddingNet(network, backbone, backbone.features)
 
 

@@ -20,6 +20,7 @@ from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, Together
 from semelha.deep.network import SMALL, EmbeddingNet, Network
 from semelha.deep.objective import Objective, Supervised
 from semelha.deep.sampler import MPerClass, Pool, Sampler
+from semelha.deep.small import WIDTHS
 from semelha.errors import PictureError, UsageError
 from semelha.images import Dataset
 
@@ -196,10 +197,13 @@ def look_at(dataset: Dataset, *, seed: int, sample: int = 200) -> Look:
     return Look(grey=all(grey), drawn=float(np.median(extreme)) > 0.8, side=int(np.median(sides)))
 
 
-def choose_network(look: Look, *, backbone: str = SMALL, pretrained: bool | str = False) -> Network:
+def choose_network(
+    look: Look, *, backbone: str = SMALL, pretrained: bool | str = False, labels: bool = True
+) -> Network:
     """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos, drawings closer.
 
-    Pretrained weights see pictures as they did: in color, of their size.
+    Where `labels` tell which drawings are the same, ours keeps where on the picture the parts of each are. Pretrained
+    weights see pictures as they did: in color, of their size.
     """
     told = published(backbone) if pretrained else None
     return Network(
@@ -208,6 +212,7 @@ def choose_network(look: Look, *, backbone: str = SMALL, pretrained: bool | str 
         channels=1 if look.grey and not pretrained else 3,
         size=told.size if told else 48 if look.drawn and look.grey else 64,
         fit="ink" if look.drawn else "pad",
+        pooling="grid" if look.drawn and labels and backbone in WIDTHS else "average",
     )
 
 

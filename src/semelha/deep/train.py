@@ -153,7 +153,7 @@ def _planned(
     """What was given, and what the pictures and the minutes ask for where nothing was."""
     if network is None or recipe is None:
         look = look_at(dataset, seed=seed)
-        network = network or choose_network(look)
+        network = network or choose_network(look, labels=method is None)
         if recipe is None and method is not None:
             recipe = recipe_without_labels(method, look, network, len(dataset), minutes=minutes)
         recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset), minutes=minutes)
