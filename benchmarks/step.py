@@ -116,7 +116,7 @@ def pictures() -> Part:
 
 
 def fresh() -> EmbeddingNet:
-    network = build(Network(channels=1, size=SIDE), seed=0)
+    network = build(Network(channels=1, size=SIDE, pooling="grid"), seed=0)
     network.to(memory_format=torch.channels_last)
     return network
 
