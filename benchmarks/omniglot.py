@@ -8,9 +8,10 @@ learn from, one each by another person to name (Lake, Salakhutdinov, Tenenbaum, 
 over alphabets.
 
 `default`: what `semelha train` makes of them when nothing is said; with the options of docs/few.md; and with a mean in
-place of the grid. `hour`: with 60 minutes, the medium network and 64 pixels. `small`: the default, of the five alphabets
-of background_small1 alone, and measured on all others. `shots`: the models of `default`, on 5 or 20 characters of any of
-the ten alphabets, with 1 or 5 drawings of each to learn from (Snell, Swersky, Zemel, NeurIPS 2017, section 3.1).
+place of the grid. `hour`: with 60 minutes, the medium network and 64 pixels. `small`: the default, of the five
+alphabets of background_small1 alone, and measured on all others. `shots`: the models of `default`, on 5 or 20
+characters of any of the ten alphabets, with 1 or 5 drawings of each to learn from (Snell, Swersky, Zemel, NeurIPS 2017,
+section 3.1).
 
 Models are kept in `--models`, go on if they were interrupted, and what is there is not trained again.
 """
