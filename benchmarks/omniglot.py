@@ -1,6 +1,6 @@
 """One-shot recognition of handwritten characters of alphabets never seen in training (Lake's within-alphabet task).
 
-    python benchmarks/omniglot.py DATA [--only default hour small shots] [--seeds 0 1 2] [--models build/omniglot]
+    python benchmarks/omniglot.py DATA [--only default hour small short shots] [--seeds 0 1 2] [--models build/omniglot]
 
 DATA holds `omniglot/open`, one folder a character. The ten alphabets whose names come first by SHA-256 are reported on
 only; the other twenty are learned from. A run: 20 characters of one alphabet, one drawing of each by one person to
@@ -9,9 +9,9 @@ over alphabets.
 
 `default`: what `semelha train` makes of them when nothing is said; with the options of docs/few.md; and with a mean in
 place of the grid. `hour`: with 60 minutes, the medium network and 64 pixels. `small`: the default, of the five
-alphabets of background_small1 alone, and measured on all others. `shots`: the models of `default`, on 5 or 20
-characters of any of the ten alphabets, with 1 or 5 drawings of each to learn from (Snell, Swersky, Zemel, NeurIPS 2017,
-section 3.1).
+alphabets of background_small1 alone, and measured on all others. `short`: the same in 300 steps, with the grid and
+without. `shots`: the models of `default`, on 5 or 20 characters of any of the ten alphabets, with 1 or 5 drawings of
+each to learn from (Snell, Swersky, Zemel, NeurIPS 2017, section 3.1).
 
 Models are kept in `--models`, go on if they were interrupted, and what is there is not trained again.
 """
@@ -37,7 +37,9 @@ WAY = 20
 RUNS_PER_ALPHABET = 40
 EPISODES = 2000
 HOUR = ["--minutes", "60", "--backbone", "medium", "--size", "64"]
-WORDS = {"default": [], "average": ["--pooling", "average"], "hour": HOUR, "small": []}
+MEAN = ["--pooling", "average"]
+SHORT = ["--steps", "300"]
+WORDS = {"default": [], "average": MEAN, "hour": HOUR, "small": [], "short": SHORT, "short-average": [*SHORT, *MEAN]}
 PUBLISHED = [
     ("convolutional net (Lake et al. 2015)", 13.5),
     ("prototypical net (Lake et al. 2019)", 13.7),
@@ -54,7 +56,7 @@ Errors = dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
-    parser.add_argument("--only", nargs="+", default=["default", "hour", "small", "shots"])
+    parser.add_argument("--only", nargs="+", default=["default", "hour", "small", "short", "shots"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--models", type=Path, default=Path("build/omniglot"))
     arguments = parser.parse_args()
@@ -73,6 +75,11 @@ def main() -> None:
         case = background_small(whole, Path(arguments.data))
         models = [learned(case, arguments.models, "small", seed) for seed in arguments.seeds]
         write_section("Omniglot, five alphabets", told(models, case.measured[0]) + published(PUBLISHED_SMALL))
+    if "short" in arguments.only:
+        case = background_small(whole, Path(arguments.data))
+        models = [learned(case, arguments.models, "short", seed) for seed in arguments.seeds]
+        means = [learned(case, arguments.models, "short-average", seed) for seed in arguments.seeds]
+        write_section("Omniglot, five alphabets, 300 steps", told(models, case.measured[0], means))
     if "shots" in arguments.only:
         models = [learned(whole, arguments.models, "default", seed) for seed in arguments.seeds]
         write_section("Omniglot, across alphabets", shots(models, reported))
