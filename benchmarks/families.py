@@ -5,8 +5,8 @@
 DATA holds `grocery/open`, `emoji/open`, `nyala/open`; half of the classes of each are learned from, the others
 measured, by R@1 and MAP@R. Pictures of one visit, style or encounter are a group and never match. Of each family the
 recipe is taken that did best on the pictures learned from: on classes of them held out, and where no label was used, on
-all. The family that did best so has two more seeds. A training ends by its steps, or after ten minutes. They
-are kept in `--models`, go on if they were interrupted, and what is there is not trained again.
+all. The best of all with labels is trained with two more seeds. A training ends by its steps, or after ten minutes;
+models are kept in `--models`, go on if they were interrupted, and what is there is not trained again.
 """
 
 from __future__ import annotations

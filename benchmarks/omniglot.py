@@ -66,8 +66,8 @@ def main() -> None:
     (reported,) = whole.measured
     if "default" in arguments.only:
         models = [learned(whole, arguments.models, "default", seed) for seed in arguments.seeds]
-        means = [learned(whole, arguments.models, "average", seed) for seed in arguments.seeds]
-        write_section("Omniglot", told(models, reported, means, options=True) + published(PUBLISHED))
+        gridless = [learned(whole, arguments.models, "average", seed) for seed in arguments.seeds]
+        write_section("Omniglot", told(models, reported, gridless, options=True) + published(PUBLISHED))
     if "hour" in arguments.only:
         models = [learned(whole, arguments.models, "hour", seed) for seed in arguments.seeds]
         write_section("Omniglot, an hour", told(models, reported, options=True) + published(PUBLISHED))
@@ -78,8 +78,8 @@ def main() -> None:
     if "short" in arguments.only:
         case = background_small(whole, Path(arguments.data))
         models = [learned(case, arguments.models, "short", seed) for seed in arguments.seeds]
-        means = [learned(case, arguments.models, "short-average", seed) for seed in arguments.seeds]
-        write_section("Omniglot, five alphabets, 300 steps", told(models, case.measured[0], means))
+        gridless = [learned(case, arguments.models, "short-average", seed) for seed in arguments.seeds]
+        write_section("Omniglot, five alphabets, 300 steps", told(models, case.measured[0], gridless))
     if "shots" in arguments.only:
         models = [learned(whole, arguments.models, "default", seed) for seed in arguments.seeds]
         write_section("Omniglot, across alphabets", shots(models, reported))
@@ -100,7 +100,7 @@ def background_small(whole: Case, data: Path) -> Case:
 def told(
     models: Sequence[semelha.Model],
     reported: semelha.Dataset,
-    means: Sequence[semelha.Model] = (),
+    gridless: Sequence[semelha.Model] = (),
     *,
     options: bool = False,
 ) -> str:
@@ -113,9 +113,9 @@ def told(
     ]
     if len(models) > 1:
         rows.append(row(f"semelha, mean of {len(models)} seeds", joined(per_seed)))
-    if means:
-        found = [one_shot(model, reported, alphabets, seed=seed) for seed, model in enumerate(means)]
-        rows.append(row(f"semelha, the mean in place of the grid: mean of {len(means)} seeds", joined(found)))
+    if gridless:
+        found = [one_shot(model, reported, alphabets, seed=seed) for seed, model in enumerate(gridless)]
+        rows.append(row(f"semelha, the mean in place of the grid: mean of {len(gridless)} seeds", joined(found)))
     if options:
         rows += with_options(models, reported, alphabets)
     rows.append(row("raw pixels", one_shot(raw_pixels(), reported, alphabets, seed=0)))

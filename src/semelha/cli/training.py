@@ -40,7 +40,10 @@ def train(
         Stem | None,
         Option(help="'small': a timm ResNet begins without coarsening (small pictures).", show_default="own"),
     ] = None,
-    pooling: Annotated[Pooling | None, Option(help="How a feature map becomes a vector; grid: place by place.")] = None,
+    pooling: Annotated[
+        Pooling | None,
+        Option(help="How a feature map becomes a vector; grid: place by place.", show_default="by the pictures"),
+    ] = None,
     loss: Annotated[
         Loss | None,
         Option(
