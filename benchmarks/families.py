@@ -1,6 +1,6 @@
 """The families of deep metric learning on photos, symbols and animals: proxies, pairs, both, and no labels at all.
 
-    python benchmarks/families.py DATA [--only grocery emoji nyala] [--steps 600] [--models build/families]
+    python benchmarks/families.py DATA [--only grocery emoji nyala] [--steps 300] [--models build/families]
 
 DATA holds `grocery/open`, `emoji/open`, `nyala/open`; half of the classes of each are learned from, the others
 measured, by R@1 and MAP@R. Pictures of one visit, style or encounter are a group and never match. Of each family the
@@ -45,7 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
     parser.add_argument("--only", nargs="+", default=["grocery", "emoji", "nyala"], choices=list(CASES))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--models", type=Path, default=Path("build/families"))
     arguments = parser.parse_args()
     if arguments.data is None:

@@ -1,6 +1,6 @@
 """Forward and backward of every loss, beside pytorch-metric-learning's of the same value: time and peak memory.
 
-    python benchmarks/losses.py [--only NAME …] [--batch N …] [--device cpu] [--limit 120] [--memory 12]
+    python benchmarks/losses.py [--only NAME …] [--batch N …] [--device cpu] [--limit 60] [--memory 12]
 
 Embeddings of 512 numbers, four pictures a class, float32. Each loss on each batch runs in a fresh process with one
 thread, ours and theirs in turn; memory is the peak of the first step over what was there before. Running out of memory,
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=LOSSES, default=list(LOSSES), metavar="NAME")
     parser.add_argument("--batch", nargs="+", type=int, default=list(BATCHES))
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--limit", type=float, default=120, help="CPU seconds for one cell")
+    parser.add_argument("--limit", type=float, default=60, help="CPU seconds for one cell")
     parser.add_argument("--memory", type=float, default=12, help="GB for one cell")
     arguments = parser.parse_args()
     whole = arguments.only == list(LOSSES) and arguments.batch == list(BATCHES)

@@ -1,6 +1,6 @@
 """Networks that learned without labels, on classes never seen: beside raw pixels, the untrained and the supervised one.
 
-    python benchmarks/self_supervised.py DATA [--methods simclr moco-v2 moco-v3] [--only omniglot] [--steps 2000]
+    python benchmarks/self_supervised.py DATA [--methods simclr moco-v2 moco-v3] [--only omniglot] [--steps 300]
 
 DATA holds `omniglot/open` and `grocery/open`. Omniglot: twenty alphabets are learned from, as in `omniglot.py`, and the
 other ten measured, each drawing searching all others. Grocery: the fifteen classes whose names come first by SHA-256
@@ -23,6 +23,7 @@ from semelha.deep import untrained
 from semelha.embedders import Embedder, raw_pixels
 
 SUPERVISED = "supervised"
+STEPS = {"omniglot": 300, "grocery": 150}
 METHODS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
 
 
@@ -30,22 +31,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
     parser.add_argument("--methods", nargs="+", default=["simclr", "moco-v2", "moco-v3"], choices=METHODS)
-    parser.add_argument("--only", nargs="+", default=["omniglot", "grocery"], choices=["omniglot", "grocery"])
-    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--only", nargs="+", default=list(STEPS), choices=list(STEPS))
+    parser.add_argument("--steps", type=int, help=f"of each training; {STEPS} where not given")
     parser.add_argument("--models", type=Path, default=Path("build/self-supervised"))
     arguments = parser.parse_args()
     if arguments.data is None:
         parser.error("name the folder that holds the sets, or set SEMELHA_DATA")
     for name in arguments.only:
-        case = CASES[name](Path(arguments.data))
+        case, steps = CASES[name](Path(arguments.data)), arguments.steps or STEPS[name]
         methods = (*arguments.methods, SUPERVISED)
-        models = {method: learned(case, method, arguments.steps, arguments.models) for method in methods}
+        models = {method: learned(case, method, steps, arguments.models) for method in methods}
         rows = [row(case, "raw pixels", raw_pixels(), None, None)]
-        rows += [row(case, "untrained", untrained(models[SUPERVISED].card), None, None)]
+        rows += [row(case, "untrained", untrained(models[methods[0]].card), None, None)]
         rows += [row(case, method, model, *cost(model)) for method, model in models.items()]
         (measured,) = case.measured
         body = (
-            f"At most {arguments.steps} steps of 256 of {len(case.learned):,} pictures, whose labels the supervised "
+            f"At most {steps} steps of 256 of {len(case.learned):,} pictures, whose labels the supervised "
             f"network has. R@1 and MAP@R on {len(measured):,} pictures of {len(measured.classes)} classes of which "
             "none was learned from; 95% interval over classes.\n\n"
             + table(["embedder", "R@1", "95% interval", "MAP@R", "steps", "minutes"], rows)
@@ -54,7 +55,7 @@ def main() -> None:
 
 
 def learned(case: Case, method: str, steps: int, models: Path) -> Model:
-    """The model of that method and so many steps at most."""
+    """The model of that method and so many steps."""
     words = ["--steps", str(steps), "--minutes", "100000"]
     words += [] if method == SUPERVISED else ["--method", method]
     return trained(case, models / f"{case.name}-{method}-{steps}", words, labelled=method == SUPERVISED)

@@ -1,6 +1,6 @@
 """What a training step costs beside the bare network, and beside a plain PyTorch loop of the same network.
 
-    python benchmarks/step.py [--steps 60] [--compile]
+    python benchmarks/step.py [--steps 100] [--compile] [--device cuda]
 
 The default network and recipe on grey 48-pixel pictures, 256 a batch. One process, a step of each after another, so
 that whatever else the machine does meets all alike: (a) forward and backward alone of the very batches that our loop
@@ -21,6 +21,7 @@ from pathlib import Path
 import kornia.augmentation as K
 import numpy as np
 import torch
+from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -39,11 +40,12 @@ ALONE, OURS, PLAIN, COMPILED = "network alone", "semelha", "plain loop", "networ
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     arguments = parser.parse_args()
-    part = pictures()
-    seconds = side_by_side(part, arguments.steps, compiled=arguments.compile)
+    part, fabric = pictures(), default_fabric(arguments.device)
+    seconds = side_by_side(part, arguments.steps, fabric, compiled=arguments.compile)
     per_picture = {name: np.array(times)[UNCOUNTED:] for name, times in seconds.items()}
     median = {name: float(np.median(values)) for name, values in per_picture.items()}
     rows = [[name, 1 / median[name], 1000 * BATCH * median[name], median[ALONE] / median[name]] for name in median]
@@ -61,19 +63,19 @@ def main() -> None:
     write_section("Training step", body)
 
 
-def side_by_side(part: Part, steps: int, *, compiled: bool) -> dict[str, list[float]]:
+def side_by_side(part: Part, steps: int, fabric: Fabric, *, compiled: bool) -> dict[str, list[float]]:
     """Seconds a picture of each step: of our loop, and of the others, which take theirs while it waits."""
     seconds: dict[str, list[float]] = {ALONE: [], OURS: [], PLAIN: []}
     last: list[Tensor] = []
     network = fresh()
     network.register_forward_pre_hook(lambda module, given: last.__setitem__(slice(None), given))
-    alone, plain = network_alone(fresh()), plain_loop(part)
+    alone, plain = network_alone(fresh(), fabric), plain_loop(part, fabric)
     fast: Callable[[Tensor], None] | None = None
     if compiled:
         seconds[COMPILED] = []
         fused = fresh()
         fused.backbone.compile()
-        fast = network_alone(fused)
+        fast = network_alone(fused, fabric)
     resumed = 0.0
 
     def watch(moment: Moment) -> None:
@@ -98,7 +100,7 @@ def side_by_side(part: Part, steps: int, *, compiled: bool) -> dict[str, list[fl
             part,
             None,
             recipe,
-            fabric=default_fabric("cpu"),
+            fabric=fabric,
             folder=Path(folder),
             plan="benchmark",
             seed=0,
@@ -121,11 +123,10 @@ def fresh() -> EmbeddingNet:
     return network
 
 
-def network_alone(network: nn.Module) -> Callable[[Tensor], None]:
+def network_alone(network: nn.Module, fabric: Fabric) -> Callable[[Tensor], None]:
     """Forward and backward of a batch."""
-    fabric = default_fabric("cpu")
     network = fabric.setup(network)
-    toward = torch.randn(256, generator=torch.Generator().manual_seed(0))
+    toward = torch.randn(256, generator=torch.Generator().manual_seed(0)).to(fabric.device)
 
     def step(pixels: Tensor) -> None:
         network.zero_grad(set_to_none=True)
@@ -134,14 +135,14 @@ def network_alone(network: nn.Module) -> Callable[[Tensor], None]:
     return step
 
 
-def plain_loop(part: Part) -> Callable[[], None]:
+def plain_loop(part: Part, fabric: Fabric) -> Callable[[], None]:
     """A step as it is written everywhere."""
-    network, fabric = fresh(), default_fabric("cpu")
+    network = fresh().to(fabric.device)
     augment = nn.Sequential(
         K.RandomAffine(15, translate=(0.08, 0.08), scale=(0.85, 1.15), shear=10, p=1.0, padding_mode="border"),
         K.RandomElasticTransform(p=1.0),
     )
-    loss_function = pairs_and_proxies(np.bincount(part.classes), 256)
+    loss_function = pairs_and_proxies(np.bincount(part.classes), 256).to(fabric.device)
     parameters = [*network.parameters(), *loss_function.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=1e-3)
     pixels, classes = torch.from_numpy(np.asarray(part.pixels)), torch.from_numpy(part.classes)
@@ -155,6 +156,7 @@ def plain_loop(part: Part) -> Callable[[], None]:
         except StopIteration:
             batches = iter(loader)
             x, y = next(batches)
+        x, y = x.to(fabric.device), y.to(fabric.device)
         x = augment(x.float() / 255) * 255
         with fabric.autocast():
             embeddings = network(x.contiguous(memory_format=torch.channels_last))
@@ -183,6 +185,8 @@ def augmentations(part: Part) -> str:
 def timed(step: Callable[[], object]) -> float:
     start = time.perf_counter()
     step()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 

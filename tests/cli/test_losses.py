@@ -13,7 +13,16 @@ from tests.tiny_model import noise
 
 from semelha.cli.app import main
 from semelha.cli.choices import Asked, plan
-from semelha.cli.losses import ChosenLoss, Loss, MetricName, MiningName, class_losses, minings, pair_losses
+from semelha.cli.losses import (
+    ChosenLoss,
+    Loss,
+    MetricName,
+    MiningName,
+    class_losses,
+    minings,
+    pair_losses,
+    proxy_losses,
+)
 from semelha.cli.names import SamplerName
 from semelha.deep import Recipe
 from semelha.deep import losses as L
@@ -45,8 +54,7 @@ def test_every_loss_and_mining_of_the_library_has_a_name() -> None:
     assert {kind for kind in kinds if issubclass(kind, torch.nn.Module)} - losses == {L.PairLoss, L.CrossBatch}
     named = {type(make()) for make in minings().values()}
     assert {kind for kind in kinds if issubclass(kind, L.Mining)} == named | {L.Mining}
-    assert set(pair_losses()) | set(class_losses()) == set(Loss)
-    assert not set(pair_losses()) & set(class_losses())
+    assert sorted([*pair_losses(), *proxy_losses(), *class_losses()]) == sorted(Loss)
     margins = {type(getattr(ChosenLoss(loss)(PICTURES, DIM), "margin", None)) for loss in Loss}
     assert {kind for kind in kinds if issubclass(kind, L.Margin)} - {L.Margin} <= margins
 
@@ -77,6 +85,16 @@ def test_a_distance_is_that_of_the_loss_and_of_the_model(metric: MetricName) -> 
     assert made(x if of_vectors else x.softmax(dim=1), torch.arange(12) % 4) > 0
 
 
+@pytest.mark.parametrize("loss", [Loss.proxynca, Loss.proxyanchor])
+def test_proxies_take_any_distance_of_vectors(loss: Loss) -> None:
+    x, labels = torch.randn(12, DIM, generator=torch.Generator().manual_seed(0)), torch.arange(12) % 4
+    made = ChosenLoss(loss, metric=MetricName.mahalanobis)(PICTURES, DIM)
+    assert metric_of(made).name == "mahalanobis"
+    made(x, labels).backward()
+    assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in made.parameters())
+    assert type(ChosenLoss(loss, metric=MetricName.euclidean)(PICTURES, DIM).metric).__name__ == "Euclidean"
+
+
 def test_a_memory_is_around_the_loss() -> None:
     chosen = ChosenLoss(Loss.circle, mining=MiningName.hard, memory=50)
     made = chosen(PICTURES, DIM)
@@ -97,6 +115,7 @@ def test_a_plan_has_what_was_asked_for(dataset: Dataset) -> None:
     assert kinds[SamplerName.perclass] is MPerClass
     assert kinds[SamplerName.balanced] is ClassBalanced
     assert plan(dataset, 0)[1].lookalikes > 0
+    assert plan(dataset, 0, Asked(loss=Loss.npair))[1].per_class == 2 < plan(dataset, 0)[1].per_class
 
 
 @pytest.mark.parametrize(
@@ -104,8 +123,10 @@ def test_a_plan_has_what_was_asked_for(dataset: Dataset) -> None:
     [
         ({"loss": Loss.arcface, "mining": MiningName.hard}, "arcface is none: take one of contrastive, triplet"),
         ({"loss": Loss.centers, "memory": 900}, "center is none"),
-        ({"mining": MiningName.hard}, "name one, such as --loss contrastive"),
-        ({"metric": MetricName.matusita}, "name one, such as --loss contrastive"),
+        ({"loss": Loss.arcface, "metric": MetricName.euclidean}, "arcface has its own: take one of contrastive"),
+        ({"loss": Loss.proxynca, "metric": MetricName.matusita}, "matusita is a distance between histograms"),
+        ({"mining": MiningName.hard}, "name one of pairs, such as --loss contrastive"),
+        ({"metric": MetricName.matusita}, "name one of pairs, such as --loss contrastive"),
         ({"loss": Loss.triplet, "memory": 255}, "--memory is 255: it must hold a batch, 256, or more"),
         ({"separator": "."}, "add --sampler hierarchical"),
         ({"chunk": 2}, "it must be 3 or more"),

@@ -180,6 +180,16 @@ def test_weight_file_that_lacks_tensors_is_an_error(tmp_path: Path) -> None:
         timm_backbone("resnet10t", channels=3, size=SIZE, pretrained=file)
 
 
+def test_weight_file_of_an_old_torch_fits(tmp_path: Path) -> None:
+    """It has no count of the batches that a normalization has seen, and nothing that is learned is missing."""
+    state = timm.create_model("resnet10t").state_dict()
+    old = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}
+    assert len(old) < len(state)
+    found = timm_backbone("resnet10t", channels=3, size=SIZE, pretrained=save_pth(old, tmp_path / "weights"))
+    torch.testing.assert_close(found.model.state_dict()["bn1.running_var"], state["bn1.running_var"])
+    torch.testing.assert_close(found.model.state_dict()["layer4.0.conv2.weight"], state["layer4.0.conv2.weight"])
+
+
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 @pytest.mark.parametrize("content", [b"", b"no weights at all"])
 def test_damaged_weight_file_is_an_error(name: str, content: bytes, tmp_path: Path) -> None:

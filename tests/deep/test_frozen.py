@@ -82,7 +82,8 @@ def test_it_serves_a_gallery_and_a_distance_is_learned_on_it(model: semelha.Mode
 
 
 def test_our_small_network_needs_no_weights(tmp_path: Path) -> None:
-    model = semelha.train(things(), out=tmp_path / "small", method="none")
+    with pytest.warns(UserWarning, match="random weights"):
+        model = semelha.train(things(), out=tmp_path / "small", method="none")
     assert model.dim == 256
     pixels = np.stack([model.prepare(picture.pixels()) for picture in things()]) / 255
     assert model.card.mean[0] == pytest.approx(pixels.mean(), abs=1e-3)

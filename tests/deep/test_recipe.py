@@ -92,6 +92,8 @@ def test_pretrained_weights_see_pictures_as_they_did_and_learn_slowly() -> None:
     recipe = choose_recipe(look, network, 16, 400)
     assert recipe.learning_rate < Recipe().learning_rate
     assert recipe.layer_decay < 1
+    alone = recipe_without_labels(SimCLR(), look, network, 400)
+    assert (alone.learning_rate, alone.layer_decay) == (recipe.learning_rate, recipe.layer_decay)
     assert choose_network(look, backbone="resnet10t").size == 48
     assert choose_network(look, backbone="nonsense", pretrained=True).size == 48  # refused when it is built
 

@@ -21,9 +21,9 @@ import semelha
 import semelha.deep
 from semelha.deep import Network, Recipe, build, train_network, untrained
 from semelha.deep.loop import embed
-from semelha.deep.losses import Contrastive, CrossBatch, MarginLoss, Triplet
+from semelha.deep.losses import Contrastive, CrossBatch, MarginLoss, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
-from semelha.deep.sampler import Hierarchical
+from semelha.deep.sampler import ClassBalanced, Hierarchical
 from semelha.errors import DatasetError, TrainingError, UsageError
 from semelha.metrics import KullbackLeibler, Mahalanobis
 
@@ -150,6 +150,15 @@ def start(data: Path, out: Path) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+
+
+def test_a_loss_of_pairs_on_batches_without_pairs_is_refused(tmp_path: Path) -> None:
+    """It would learn nothing, and say nothing."""
+    recipe = replace(SHORT, batch=6, sampler=ClassBalanced, lookalikes=0.0, loss=lambda pictures, dim: SupCon())
+    dataset = semelha.read_folder(shapes(tmp_path / "shapes", classes=8))
+    with pytest.raises(UsageError, match="SupCon compares pictures of one class, and a batch of 6 by ClassBalanced"):
+        train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=recipe)
+    assert not (tmp_path / "m.training").exists()
 
 
 def test_an_interrupted_training_is_not_overwritten(data: Path, tmp_path: Path) -> None:

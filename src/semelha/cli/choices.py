@@ -78,6 +78,7 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked(), minutes: float | N
     alike = None if asked.sampler in (None, SamplerName.perclass) else 0.0
     of_recipe = {
         "loss": loss,
+        "per_class": 2 if asked.loss == Loss.npair else None,  # it looks at no third
         "sampler": _sampler(asked),
         "lookalikes": alike,
         "chunk": asked.chunk,
@@ -161,7 +162,7 @@ def _loss(asked: Asked) -> ChosenLoss | None:
         return ChosenLoss(asked.loss, asked.mining, asked.metric, asked.memory)
     if asked.mining is not None or asked.metric is not None or asked.memory is not None:
         raise UsageError(
-            "--mining, --metric and --memory are for a loss of pairs: name one, such as --loss contrastive"
+            "--mining, --metric and --memory are for a loss: name one of pairs, such as --loss contrastive"
         )
     return None
 

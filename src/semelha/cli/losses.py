@@ -15,7 +15,7 @@ from semelha.errors import UsageError
 from semelha.metrics import METRICS, Mahalanobis, Metric
 
 if TYPE_CHECKING:
-    from semelha.deep.losses import Mining, PairLoss
+    from semelha.deep.losses import Mining, PairLoss, ProxyAnchor, ProxyNCA
     from semelha.deep.metric_layer import MetricLayer
     from semelha.deep.recipe import LossFactory
 
@@ -100,7 +100,7 @@ class ChosenLoss:
     Raises
     ------
     UsageError
-        A mining, a distance or a memory for a loss that knows the classes and takes none.
+        A mining, a distance or a memory for a loss that takes none, or not that one.
     """
 
     loss: Loss
@@ -109,11 +109,22 @@ class ChosenLoss:
     memory: int | None = None
 
     def __post_init__(self) -> None:
-        of_pairs = self.mining is not None or self.metric is not None or self.memory is not None
-        if of_pairs and self.loss not in pair_losses():
+        if self.loss in pair_losses():
+            return
+        if self.mining is not None or self.memory is not None:
             raise UsageError(
-                f"--mining, --metric and --memory are for losses of pairs, and {self.loss} is none: "
+                f"--mining and --memory are for losses of pairs, and {self.loss} is none: "
                 f"take one of {', '.join(pair_losses())}"
+            )
+        if self.metric is not None and self.loss not in proxy_losses():
+            raise UsageError(
+                f"--metric is for losses that take any distance, and {self.loss} has its own: "
+                f"take one of {', '.join([*pair_losses(), *proxy_losses()])}"
+            )
+        if self.head == "simplex":
+            raise UsageError(
+                f"{self.loss} has a point of the sphere for each class, and {self.metric} is a distance between "
+                f"histograms: take a loss of pairs, such as supcon"
             )
 
     @property
@@ -123,12 +134,15 @@ class ChosenLoss:
 
     def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
         """The loss, from the pictures of each class and the length of an embedding."""
-        if self.loss not in pair_losses():
+        if self.loss in class_losses():
             return class_losses()[self.loss](pictures, dim)
+        metric = _distance(self.metric, dim)
+        if self.loss in proxy_losses():
+            return proxy_losses()[self.loss](len(pictures), dim, metric=metric)
         from semelha.deep.losses import CrossBatch
 
         mining = None if self.mining is None else minings()[self.mining]()
-        loss = pair_losses()[self.loss](metric=_distance(self.metric, dim), mining=mining)
+        loss = pair_losses()[self.loss](metric=metric, mining=mining)
         return loss if self.memory is None else CrossBatch(loss, dim, size=self.memory)
 
     def __str__(self) -> str:
@@ -160,16 +174,21 @@ def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
     }
 
 
+def proxy_losses() -> dict[Loss, Callable[..., ProxyNCA | ProxyAnchor]]:
+    """The losses of proxies that take a distance: makers from (classes, length of an embedding, metric=)."""
+    from semelha.deep import losses as L
+
+    return {Loss.proxynca: L.ProxyNCA, Loss.proxyanchor: L.ProxyAnchor}
+
+
 def class_losses() -> dict[Loss, LossFactory]:
-    """The losses that know the classes: makers from the pictures of each class and the length of an embedding."""
+    """The others that know the classes: makers from the pictures of each class and the length of an embedding."""
     from semelha.deep import losses as L
 
     return {
         Loss.centers: lambda pictures, dim: L.Together(
             L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()), L.Center(len(pictures), dim), weights=(1.0, 0.5)
         ),
-        Loss.proxynca: lambda pictures, dim: L.ProxyNCA(len(pictures), dim),
-        Loss.proxyanchor: lambda pictures, dim: L.ProxyAnchor(len(pictures), dim),
         Loss.softtriple: lambda pictures, dim: L.SoftTriple(len(pictures), dim),
         Loss.crossentropy: lambda pictures, dim: L.CrossEntropy(len(pictures), dim),
         Loss.normalized: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()),

@@ -56,7 +56,7 @@ def train(
     ] = None,
     metric: Annotated[
         MetricName | None,
-        Option(help=f"The distance, for a loss of pairs: {', '.join(MetricName)}.", metavar="NAME"),
+        Option(help=f"The distance, for a loss of pairs or proxies: {', '.join(MetricName)}.", metavar="NAME"),
     ] = None,
     memory: Annotated[
         int | None, Option(help="Compare a batch with so many embeddings of the last ones (a loss of pairs).", min=1)
@@ -183,9 +183,9 @@ def train(
             stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
             raise
     elif method == Method.none:
-        model = semelha.train(
-            dataset, out=out, method=method.value, network=plan_frozen(dataset, seed, asked), seed=seed
-        )
+        network = plan_frozen(dataset, seed, asked)
+        with told_warnings():
+            model = semelha.train(dataset, out=out, method=method.value, network=network, seed=seed)
     else:
         assert method is not None
         chosen = None if features is None else FEATURES[features]()

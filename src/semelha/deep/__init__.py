@@ -7,6 +7,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from semelha.deep.augment import Augmentation
 from semelha.deep.loop import Moment
+from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe
 from semelha.deep.train import train_network
@@ -15,6 +16,7 @@ from semelha.deep.untrained import untrained
 __all__ = [
     "Augmentation",
     "EmbeddingNet",
+    "MetricLayer",
     "Moment",
     "Network",
     "Recipe",

@@ -180,8 +180,9 @@ def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
         raise BackboneError(f"{file} does not fit {name}: {_reason(error)}") from error
     # Every copy of the model would hold one of the file.
     model.pretrained_cfg = model.default_cfg = {}  # type: ignore[assignment]
-    missing = [key for key in model.state_dict() if key not in state]
-    if missing:  # timm would leave them random
+    # What timm would leave random. Counts of batches, which older files lack, are none of the weights.
+    missing = [key for key in model.state_dict() if key not in state and not key.endswith(".num_batches_tracked")]
+    if missing:
         raise BackboneError(f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}")
     return model
 

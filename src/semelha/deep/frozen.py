@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
     out : Path
         Must not exist.
     network : Network, optional
-        Its `dim` is that of the features, whatever it says. Our small one, untrained, if not given.
+        Its `dim` is that of the features, whatever it says. Our small one, of random weights, if not
+        given: a warning says so.
     seed : int
         Draws the weights of a network that has none, and which pictures are looked at.
 
@@ -50,6 +52,12 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
             f"{network.backbone} would have random weights: give it pretrained ones, timm's or a file, or train it"
         )
     network = with_statistics(network, _statistics(dataset, network, seed))
+    if network.own:
+        warnings.warn(
+            f"the network {network.backbone} has random weights and learns nothing: it is something to compare with, "
+            "and recognizes little",
+            stacklevel=2,
+        )
     return write_network(
         build(network, seed=seed),
         network,

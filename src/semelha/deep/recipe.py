@@ -221,6 +221,16 @@ def most_steps(minutes: float | None) -> float:
     return Recipe.steps * max(1.0, (minutes or 0.0) / Recipe.minutes)
 
 
+def paced(recipe: Recipe, network: Network) -> Recipe:
+    """The same as fast as the network can learn.
+
+    Our own begin with coarse pictures. Pretrained weights learn slowly, and the slower the nearer to the pixels.
+    """
+    if network.pretrained:
+        return replace(recipe, learning_rate=3e-4, layer_decay=0.75)
+    return replace(recipe, coarse=0.6 if network.own else 0.0)
+
+
 def choose_recipe(
     look: Look,
     network: Network,
@@ -233,10 +243,9 @@ def choose_recipe(
     """The default recipe.
 
     Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
-    Few pictures make a short training: about 60 passes, between 300 steps and what there is time for. Our own networks
-    begin with coarse pictures. Pretrained weights learn slowly, and the slower the nearer to the pixels.
+    Few pictures make a short training: about 60 passes, between 300 steps and what there is time for.
     """
-    recipe = Recipe(batch=batch)
+    recipe = paced(Recipe(batch=batch), network)
     if look.drawn:
         augmentation = Augmentation(rotate=15, stretch=0.15, shear=0.2, translate=0.04, elastic=0.02)
     else:
@@ -247,9 +256,6 @@ def choose_recipe(
         recipe,
         augmentation=augmentation,
         quarter_turns=turns,
-        coarse=0.6 if network.own else 0.0,
-        learning_rate=3e-4 if network.pretrained else recipe.learning_rate,
-        layer_decay=0.75 if network.pretrained else recipe.layer_decay,
         steps=int(np.clip(passes, 300, most_steps(minutes))),
         validation=0.1 if classes < MANY else 0.05,
         per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),

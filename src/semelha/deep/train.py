@@ -21,6 +21,7 @@ from semelha.deep.checkpoint import describe
 from semelha.deep.export import export_onnx
 from semelha.deep.layers import freeze
 from semelha.deep.loop import Watch, fit
+from semelha.deep.losses import PairLoss
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import Network, build, with_statistics
 from semelha.deep.part import Part, labelled, split, unlabelled
@@ -187,7 +188,13 @@ def _check(
         return
     sampler = recipe.batches(labelled(nothing, np.arange(len(dataset)), dataset.labels).pool(recipe), seed=0)
     with torch.random.fork_rng(devices=[]):
-        metric = metric_of(recipe.loss(sampler.counts, dim))
+        loss = recipe.loss(sampler.counts, dim)
+    if isinstance(loss, PairLoss) and len(set(sampler.batch(0).targets)) == recipe.batch:
+        raise UsageError(
+            f"{type(loss).__name__} compares pictures of one class, and a batch of {recipe.batch} by "
+            f"{type(sampler).__name__} has no two of any: give the loss a memory, or take another sampler"
+        )
+    metric = metric_of(loss)
     if metric.domain == "histograms" and network.head != "simplex":
         raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
 

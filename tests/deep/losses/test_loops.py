@@ -30,6 +30,7 @@ from semelha.deep.losses import (
     Triplet,
 )
 from semelha.deep.losses.quadruplet import quadruplets_within
+from semelha.metrics import Euclidean
 
 FEW = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 3])
 
@@ -84,7 +85,7 @@ def tied(labels: Tensor) -> Pairs:
     distance = (steps + steps.T) / 4
     distance.fill_diagonal_(0)
     same = labels[:, None] == labels
-    return Pairs(distance, same & ~torch.eye(size, dtype=torch.bool), ~same, labels, labels, dim=2)
+    return Pairs(distance, same & ~torch.eye(size, dtype=torch.bool), ~same, labels, labels, dim=2, metric=Euclidean())
 
 
 @pytest.mark.parametrize("mining", [All, SemiHard, Hard, BatchHard])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning import distances as pml_distances
@@ -31,7 +32,7 @@ from semelha.deep.losses import (
 )
 from semelha.deep.losses.pairs import compared
 from semelha.errors import UsageError
-from semelha.metrics import Cosine, Euclidean
+from semelha.metrics import Cosine, Euclidean, KullbackLeibler, Mahalanobis, Metric, SquaredEuclidean
 
 COSINE = pml_distances.CosineSimilarity()
 
@@ -133,6 +134,21 @@ def test_weights_are_those_of_the_distance_weighted_miner(
     expected = seen[0].nan_to_num(0.0)  # where an anchor has none, theirs divides 0 by 0
     assert (expected.sum(dim=1) > 0).any()
     torch.testing.assert_close(log_weights.softmax(dim=1).nan_to_num(0.0), expected, rtol=1e-8, atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", [SquaredEuclidean(), Cosine()], ids=lambda metric: metric.name)
+def test_weights_are_of_the_euclidean_distance_whatever_the_unit(metric: Metric) -> None:
+    x = embeddings(UNEVEN)
+    expected = DistanceWeighted().log_weights(compared(x, UNEVEN, None, Euclidean()))
+    found = DistanceWeighted().log_weights(compared(x, UNEVEN, None, metric))
+    torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("metric", [KullbackLeibler(), Mahalanobis(M=np.eye(4))], ids=lambda metric: metric.name)
+def test_a_metric_that_tells_no_euclidean_distance_is_refused(metric: Metric) -> None:
+    """Its distances would be weighed by a density that is not theirs."""
+    with pytest.raises(UsageError, match="take one of euclidean, squared-euclidean, cosine"):
+        MarginLoss(metric=metric)
 
 
 def test_negatives_are_drawn_by_their_weights() -> None:

@@ -34,7 +34,9 @@ from semelha.deep.losses import (
     SupCon,
     Triplet,
 )
-from semelha.metrics import Cosine, Euclidean, SquaredEuclidean
+from semelha.deep.losses.ranking import ENDS, end_of
+from semelha.errors import UsageError
+from semelha.metrics import METRICS, Bhattacharyya, Cosine, Euclidean, SquaredEuclidean
 
 MEAN = reducers.MeanReducer()
 
@@ -167,6 +169,21 @@ def test_margin_with_learned_boundaries() -> None:
 @pytest.mark.parametrize("bins", [4, 10])
 def test_fast_ap(bins: int) -> None:
     assert_equal(FastAP(bins=bins), pml.FastAPLoss(bins))
+
+
+def test_bins_of_fast_ap_end_where_the_distance_does() -> None:
+    """The cosine distance is half of the squared Euclidean one, and its bins half as wide."""
+    ends = {name: end_of(METRICS[name]()) for name in ENDS}
+    far = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0]])
+    for name, end in ends.items():
+        histograms, vectors = far
+        x = histograms if METRICS[name].domain == "histograms" else vectors
+        assert float(METRICS[name]().pairwise(x[:1], x[1:])[0, 0]) == pytest.approx(end)
+    x = embeddings(EVEN)
+    torch.testing.assert_close(FastAP(metric=Cosine())(x, EVEN), FastAP()(x, EVEN))
+    with pytest.raises(UsageError, match="or say where they end"):
+        FastAP(metric=Bhattacharyya())
+    assert FastAP(metric=Bhattacharyya(), most=3.0).most == 3.0
 
 
 @pytest.mark.parametrize("temperature", [0.01, 0.2])

@@ -216,7 +216,8 @@ def test_each_process_has_as_many_pictures_as_the_others() -> None:
 
 
 def test_no_teacher_beside_a_method_without_labels(loose: Path, tmp_path: Path) -> None:
-    teacher = semelha.train(loose, out=tmp_path / "teacher", method="none", network=SMALL)
+    with pytest.warns(UserWarning, match="random weights"):
+        teacher = semelha.train(loose, out=tmp_path / "teacher", method="none", network=SMALL)
     with pytest.raises(UsageError, match="a teacher stands beside a loss of labels, and moco-v3 has none"):
         semelha.train(loose, out=tmp_path / "m", method="moco-v3", network=SMALL, recipe=SHORT, teacher=teacher)
     assert not (tmp_path / "m.training").exists()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,12 +16,31 @@ from semelha.deep.losses.counting import triplets_within
 from semelha.deep.losses.masks import counts
 from semelha.deep.losses.pairs import Pairs
 from semelha.errors import UsageError
+from semelha.metrics import Metric
 
 Negatives = Literal["all", "semi-hard", "hard"]
+
+CHORDS: dict[str, Callable[[Tensor], Tensor]] = {
+    "euclidean": lambda distance: distance,
+    "squared-euclidean": lambda distance: distance.clamp(min=0).sqrt(),
+    "cosine": lambda distance: (2 * distance).clamp(min=0).sqrt(),
+}
+"""By the name of a metric: from its distances between points of the unit sphere to Euclidean ones."""
 
 
 class Mining(ABC):
     """Which pairs count, and, for a loss of triplets, which triplets of these pairs."""
+
+    known: ClassVar[Collection[str]] = ()
+    """Names of the metrics whose distances it understands, if not those of all."""
+
+    def check(self, metric: Metric) -> None:
+        """Raise `UsageError` for a metric that it does not understand."""
+        if self.known and metric.name not in self.known:
+            raise UsageError(
+                f"{type(self).__name__} does not know how distances by {metric.name} are spread: "
+                f"take one of {', '.join(self.known)}, or another mining"
+            )
 
     @abstractmethod
     def pairs(self, pairs: Pairs) -> Pairs:
@@ -126,18 +146,20 @@ class DistanceWeighted(Mining):
     """As many negatives as an anchor has positives, drawn so that all distances come equally often.
 
     Wu et al. (ICCV 2017, section 4): by 1 / q(d), with q(d) ∝ d^(dim − 2) (1 − d²/4)^((dim − 3)/2) the density of the
-    Euclidean distance between random points of the sphere. Drawn without replacement, by torch's own generator.
+    Euclidean distance between random points of the sphere. Drawn without replacement, by torch's own generator. The
+    metric is Euclidean, or one that tells the Euclidean distance there: its square, or the cosine distance.
 
     Parameters
     ----------
     cutoff : float
-        Distances below it are drawn as if they were it, lest a few that lie very near are always drawn.
+        Euclidean distances below it are drawn as if they were it, lest a few that lie very near are always drawn.
     farthest : float
         Negatives beyond it are never drawn.
     """
 
     cutoff: float = 0.5
     farthest: float = 1.4
+    known = CHORDS
 
     def pairs(self, pairs: Pairs) -> Pairs:
         log_weight = self.log_weights(pairs)  # (anchors, references), −∞ for what is not drawn
@@ -152,7 +174,8 @@ class DistanceWeighted(Mining):
 
     def log_weights(self, pairs: Pairs) -> Tensor:
         """ln 1/q of each negative, up to a constant; −∞ for other pairs: (anchors, references)."""
-        dim, distance = pairs.dim, pairs.distance.detach()
+        self.check(pairs.metric)
+        dim, distance = pairs.dim, CHORDS[pairs.metric.name](pairs.distance.detach())
         d = distance.clamp(min=self.cutoff)
         log_weight = (2 - dim) * d.log() - (dim - 3) / 2 * torch.log1p(-(d * d / 4).clamp(max=1 - 1e-6))
         return torch.where(pairs.negative & (distance < self.farthest), log_weight, -torch.inf)

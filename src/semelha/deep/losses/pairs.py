@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.losses.sphere import distances
+from semelha.deep.losses.sphere import distances, now
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Metric
 
@@ -48,6 +48,8 @@ class Pairs:
     labels, reference_labels : (anchors,), (references,) int64
     dim : int
         Length of an embedding.
+    metric : Metric
+        What the distances are of.
     """
 
     distance: Tensor
@@ -56,6 +58,7 @@ class Pairs:
     labels: Tensor
     reference_labels: Tensor
     dim: int
+    metric: Metric
 
     def only(self, positive: Tensor, negative: Tensor) -> Pairs:
         """The same with other positives and negatives."""
@@ -71,11 +74,12 @@ class PairLoss(nn.Module, ABC):
         The distance. A layer's arrays, such as the L of Mahalanobis, are learned with the network. Embeddings of any
         length are put on the unit sphere for a metric of vectors; for one of histograms they must be some.
     mining : Mining
-        Which pairs and triplets count.
+        Which pairs and triplets count. One that takes no distances of the metric raises `UsageError`.
     """
 
     def __init__(self, metric: Metric | MetricLayer, mining: Mining) -> None:
         super().__init__()
+        mining.check(now(metric))
         self.metric = metric
         self.mining = mining
 
@@ -108,7 +112,7 @@ def compared(embeddings: Tensor, labels: Tensor, references: References | None, 
         references = References(embeddings, labels, own)
     distance = distances(embeddings, references.embeddings, metric)
     positive, negative = positives_and_negatives(labels, references)
-    return Pairs(distance, positive, negative, labels, references.labels, embeddings.shape[1])
+    return Pairs(distance, positive, negative, labels, references.labels, embeddings.shape[1], now(metric))
 
 
 def positives_and_negatives(labels: Tensor, references: References) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -9,8 +11,24 @@ from semelha.deep.losses.blocks import by_rows
 from semelha.deep.losses.masks import counts, mean_where, slots
 from semelha.deep.losses.mining import All, Mining
 from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.sphere import now
 from semelha.deep.metric_layer import MetricLayer
+from semelha.errors import UsageError
 from semelha.metrics import Cosine, Metric, SquaredEuclidean
+
+ENDS = {
+    "euclidean": 2.0,
+    "squared-euclidean": 4.0,
+    "cosine": 2.0,
+    "matusita": math.sqrt(2),
+    "squared-matusita": 2.0,
+    "hellinger": 1.0,
+    "squared-hellinger": 1.0,
+    "jensen-shannon": math.log(2),
+    "jensen-shannon-distance": math.sqrt(math.log(2)),
+    "chi-square": 1.0,
+}
+"""By the name of a metric: its largest distance on the unit sphere, or between histograms."""
 
 
 class FastAP(PairLoss):
@@ -23,8 +41,8 @@ class FastAP(PairLoss):
     ----------
     bins : int
         Between 0 and `most`; there is a bin at either end.
-    most : float
-        The largest distance; 4 for squared Euclidean ones on the sphere.
+    most : float, optional
+        The largest distance. Where not given, that of the metric; one without an end raises `UsageError`.
     metric : Metric or MetricLayer, optional
         Squared Euclidean where not given.
     mining : Mining, optional
@@ -35,13 +53,13 @@ class FastAP(PairLoss):
         self,
         *,
         bins: int = 10,
-        most: float = 4.0,
+        most: float | None = None,
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
         super().__init__(metric or SquaredEuclidean(), mining or All())
         self.bins = bins
-        self.most = most
+        self.most = end_of(now(self.metric)) if most is None else most
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -65,6 +83,16 @@ class FastAP(PairLoss):
         empty = share.new_zeros(len(share), self.bins + 1)
         lower = empty.scatter_add(1, below, torch.where(mask, 1 - share, 0.0))
         return lower.scatter_add(1, below + 1, torch.where(mask, share, 0.0))
+
+
+def end_of(metric: Metric) -> float:
+    """Its largest distance. Raises `UsageError` where there is none, or none is known."""
+    if metric.name not in ENDS:
+        raise UsageError(
+            f"the bins of FastAP end at the largest distance, and {metric.name} has none: take one of "
+            f"{', '.join(ENDS)}, or say where they end (most)"
+        )
+    return ENDS[metric.name]
 
 
 class SmoothAP(PairLoss):

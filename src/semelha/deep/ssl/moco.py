@@ -32,8 +32,9 @@ class MoCo(SelfSupervised):
     momentum : float
         Of the key network, in a step.
     queue : int, optional
-        Keys to tell a picture from: a multiple of the batch, and a batch less than there are pictures at most, lest
-        those of a picture meet its older key. If not given, up to half of the pictures, 4,096 at most.
+        Keys to tell a picture from: a multiple of the batch, and a batch less than there are pictures at most. The
+        shorter, the fewer pictures meet an older key of their own, for the order is drawn anew in every pass. If not
+        given, up to half of the pictures, 4,096 at most.
     hidden : int, optional
         Length of the vectors between the two layers of the projector; None for one layer alone (v1).
     width : int

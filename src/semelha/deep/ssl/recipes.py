@@ -11,7 +11,7 @@ from timm.optim.lars import Lars
 
 from semelha.deep.augment import Augmentation
 from semelha.deep.network import Network
-from semelha.deep.recipe import Look, Recipe, most_steps
+from semelha.deep.recipe import Look, Recipe, most_steps, paced
 from semelha.deep.ssl.method import SelfSupervised
 
 DRAWINGS = Augmentation(rotate=15, scale=0.2, stretch=0.2, shear=0.3, translate=0.08, elastic=0.03)
@@ -65,10 +65,9 @@ def recipe_without_labels(
         batch=batch,
         augmentation=DRAWINGS if look.drawn else PHOTOS,
         quarter_turns=turns,
-        coarse=0.6 if network.own else 0.0,
         steps=int(np.clip(200 * pictures // batch, 300, most_steps(minutes))),
     )
-    return recipe.without_labels(method)
+    return paced(recipe, network).without_labels(method)
 
 
 def with_lars(recipe: Recipe) -> Recipe:
