@@ -34,7 +34,7 @@ from _sets import Case, alphabet_of, omniglot, trained
 from semelha.embedders import Embedder, raw_pixels
 
 WAY = 20
-RUNS_PER_ALPHABET = 40
+RUNS_PER_ALPHABET = 200
 EPISODES = 2000
 HOUR = ["--minutes", "60", "--backbone", "medium", "--size", "64"]
 MEAN = ["--pooling", "average"]

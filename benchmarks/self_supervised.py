@@ -14,13 +14,19 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import semelha
 from _results import table, write_section
 from _sets import CASES, Case, cost, figures, interval, trained
 from semelha import Model
-from semelha.deep import untrained
-from semelha.embedders import Embedder, raw_pixels
+from semelha.deep import Augmentation, Network, build, untrained
+from semelha.deep.cache import sample
+from semelha.deep.readout import MOST, read_layers
+from semelha.deep.untrained import TorchEmbedder
+from semelha.embedders import Card, Embedder, raw_pixels
+from semelha.metrics import Cosine
 
 SUPERVISED = "supervised"
 STEPS = {"omniglot": 300, "grocery": 150}
@@ -42,7 +48,9 @@ def main() -> None:
         methods = (*arguments.methods, SUPERVISED)
         models = {method: learned(case, method, steps, arguments.models) for method in methods}
         rows = [row(case, "raw pixels", raw_pixels(), None, None)]
-        rows += [row(case, "untrained", untrained(models[methods[0]].card), None, None)]
+        card = models[methods[0]].card
+        rows += [row(case, "untrained", untrained(card), None, None)]
+        rows += [row(case, "untrained, its layers read", read(case, card), None, None)]
         rows += [row(case, method, model, *cost(model)) for method, model in models.items()]
         (measured,) = case.measured
         body = (
@@ -59,6 +67,16 @@ def learned(case: Case, method: str, steps: int, models: Path) -> Model:
     words = ["--steps", str(steps), "--minutes", "100000"]
     words += [] if method == SUPERVISED else ["--method", method]
     return trained(case, models / f"{case.name}-{method}-{steps}", words, labelled=method == SUPERVISED)
+
+
+def read(case: Case, card: Card) -> TorchEmbedder:
+    """The network of a card with random weights, read as the trained one is, along axes of what is learned from."""
+    assert card.input is not None
+    network = replace(Network(**card.network), pretrained=False)
+    seen, _ = sample(semelha.Dataset(case.name, case.learned), card.input, MOST, seed=0)
+    changes = Augmentation(**card.training["augmentation"])
+    module = read_layers(build(network, seed=0), seen, network.dim or 0, augmentation=changes, seed=0)
+    return TorchEmbedder(module, card.input, Cosine(), f"read-{card.fingerprint}")
 
 
 def row(case: Case, title: str, embedder: Embedder, *cost: object) -> list[object]:

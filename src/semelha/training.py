@@ -22,6 +22,8 @@ WITHOUT_LABELS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
 """The methods by which a network learns without labels, by name."""
 NOTHING = "none"
 """The method that learns nothing."""
+READOUT = "readout"
+"""The method that finds new axes for the layers of a network, and leaves its weights."""
 
 
 def train(
@@ -46,23 +48,24 @@ def train(
     By default a network learns an embedding; that needs the extra `train`. With a `method` of `semelha.deep.ssl` it
     learns without labels. With one of `semelha.linear`, a distance is learned between features, or between the vectors
     of a model that is there already. With the method "none" nothing is learned: the features of a network as it is,
-    such as a pretrained one, become a model.
+    such as a pretrained one, become a model. With "readout" the layers of a network of ours, that of a model, are read
+    along the axes of these pictures.
 
     Parameters
     ----------
     dataset : Dataset or path
         Pictures with labels; a path is read as `read_dataset` does (a folder of class folders, or a CSV manifest). For
-        a method without labels, or "none", pictures may lie anywhere in the folder, and those that have labels keep
-        them unread.
+        a method without labels, "none" or "readout", pictures may lie anywhere in the folder, and those that have
+        labels keep them unread.
     out : path
         The model folder to make. Must not exist.
     method : learner, SelfSupervised or str, optional
         Such as `semelha.linear.GMML()` or `semelha.deep.ssl.SimCLR()`, or the name of one, "gmml" or "simclr", for its
-        default settings. "none": no learning at all.
+        default settings. "none": no learning at all. "readout": new axes for the layers of the network of `on`.
     features : Features, optional
         What a method learns on: such as `semelha.features.HOG()`, which it is if nothing is given.
     on : Model or path, optional
-        The model on whose vectors a method learns, instead of features.
+        The model on whose vectors a method learns, instead of features; or whose layers are read.
     network, recipe : Network, Recipe, optional
         From `semelha.deep`. Chosen from the pictures where not given.
     teacher : Model or path, optional
@@ -95,7 +98,7 @@ def train(
     DatasetError, TrainingError, VectorsError, BackboneError, PretrainedUnavailable
     """
     learner, unlabelled = _apart(method)
-    if learner is not None or method == NOTHING:
+    if learner is not None or method in (NOTHING, READOUT):
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise UsageError("such a method learns in one process: leave out torchrun")
         of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, watch)
@@ -106,10 +109,13 @@ def train(
             )
     if learner is not None:
         return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
-    if features is not None or on is not None:
+    if method == READOUT and (on is None or features is not None):
+        raise UsageError('"readout" reads the layers of a model: give it as on (--on MODEL), and no features')
+    if features is not None or (on is not None and method != READOUT):
         raise UsageError('features, and a model to learn on, need a method that learns without a network: "gmml"')
     try:
         from semelha.deep.frozen import publish_frozen
+        from semelha.deep.reread import reread
         from semelha.deep.ssl import METHODS
         from semelha.deep.train import train_network
     except ModuleNotFoundError as error:
@@ -118,6 +124,10 @@ def train(
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     if method == NOTHING:
         return publish_frozen(_pictures(dataset, labelled=False), out=Path(out), network=network, seed=seed)
+    if method == READOUT:
+        model = _model(on)
+        assert model is not None
+        return reread(_pictures(dataset, labelled=False), model=model, out=Path(out), seed=seed)
     return train_network(
         _pictures(dataset, labelled=unlabelled is None and (recipe is None or recipe.method is None)),
         out=Path(out),
@@ -144,7 +154,7 @@ def _apart(
     from semelha.linear.base import Learner
 
     if isinstance(method, str):
-        names = (*METHODS, *WITHOUT_LABELS, NOTHING)
+        names = (*METHODS, *WITHOUT_LABELS, NOTHING, READOUT)
         if method not in names:
             raise UsageError(f"no method is called {method!r}: there are {', '.join(names)}")
         return method if method in METHODS else None, method if method in WITHOUT_LABELS else None

@@ -367,7 +367,7 @@ def test_names_are_those_of_the_library() -> None:
     from semelha.linear import METHODS
     from semelha.training import WITHOUT_LABELS
 
-    assert [method.value for method in Method] == ["none", *WITHOUT_LABELS, *METHODS]
+    assert [method.value for method in Method] == ["none", "readout", *WITHOUT_LABELS, *METHODS]
     assert {name.value for name in FeatureName} == set(FEATURES)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from semelha.deep import Recipe
 from semelha.deep.cache import PixelCache, open_cache
-from semelha.deep.loop import _validate
+from semelha.deep.loop import validate
 from semelha.deep.part import Part, split
 from semelha.deep.processes import ALONE
 from semelha.embedders import InputSpec
@@ -68,5 +68,5 @@ def test_held_out_pictures_of_one_group_do_not_match(tmp_path: Path) -> None:
     _, held = split(cached([["a", "a", "b", "b"]] * 12, tmp_path), HALF, seed=0)
     assert held is not None
     network, device = Bursts(held), torch.device("cpu")
-    assert _validate(network, replace(held, groups=None), Cosine(), device, ALONE) == 1
-    assert _validate(network, held, Cosine(), device, ALONE) == 0
+    assert validate(network, replace(held, groups=None), Cosine(), device, ALONE) == 1
+    assert validate(network, held, Cosine(), device, ALONE) == 0

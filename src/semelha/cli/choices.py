@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from semelha.cli.losses import ChosenLoss, Loss, MetricName, MiningName
-from semelha.cli.names import Method, OptimizerName, Pooling, SamplerName, Stem
+from semelha.cli.names import Method, OptimizerName, Pooling, Readout, SamplerName, Stem
 from semelha.errors import MissingExtra, UsageError
 from semelha.images import Dataset
 
@@ -31,6 +31,7 @@ class Asked:
     dim: int | None = None
     stem: Stem | None = None
     pooling: Pooling | None = None
+    readout: Readout | None = None
     loss: Loss | None = None
     mining: MiningName | None = None
     metric: MetricName | None = None
@@ -148,6 +149,7 @@ def _network(look: Look, asked: Asked, loss: ChosenLoss | None, *, labels: bool)
         "stem": None if asked.stem is None else asked.stem.value,
         "pooling": None if asked.pooling is None else asked.pooling.value,
         "head": None if loss is None else loss.head,
+        "readout": asked.readout.value if asked.readout else None if loss is None or loss.by_cosine else "head",
     }
     network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained, labels=labels)
     return replace(network, **_given(of_network))

@@ -132,6 +132,11 @@ class ChosenLoss:
         """Where the embeddings lie that its distance takes."""
         return "sphere" if self.metric is None or METRICS[self.metric].domain == "vectors" else "simplex"
 
+    @property
+    def by_cosine(self) -> bool:
+        """Whether the model of a training compares by cosine: not by a distance that is learned, or of histograms."""
+        return self.head == "sphere" and self.metric != Mahalanobis.name
+
     def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
         """The loss, from the pictures of each class and the length of an embedding."""
         if self.loss in class_losses():

@@ -20,10 +20,18 @@ class Pooling(StrEnum):
     grid = "grid"
 
 
+class Readout(StrEnum):
+    """What becomes the embedding, by name."""
+
+    head = "head"
+    layers = "layers"
+
+
 class Method(StrEnum):
-    """The methods by name: learning nothing, then of a network without labels, then the learners without a network."""
+    """The methods by name: without learning, then of a network without labels, then the learners without a network."""
 
     none = "none"
+    readout = "readout"
     simclr = "simclr"
     simclr2 = "simclr-v2"
     moco1 = "moco-v1"

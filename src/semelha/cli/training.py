@@ -13,7 +13,7 @@ import semelha
 from semelha.cli.choices import Asked, plan, plan_frozen
 from semelha.cli.losses import Loss, MetricName, MiningName
 from semelha.cli.models import Seed, read
-from semelha.cli.names import FeatureName, Method, OptimizerName, Pooling, SamplerName, Stem
+from semelha.cli.names import FeatureName, Method, OptimizerName, Pooling, Readout, SamplerName, Stem
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Model
 from semelha.errors import UsageError
@@ -43,6 +43,13 @@ def train(
     pooling: Annotated[
         Pooling | None,
         Option(help="How a feature map becomes a vector; grid: place by place.", show_default="by the pictures"),
+    ] = None,
+    readout: Annotated[
+        Readout | None,
+        Option(
+            help="What becomes the embedding: what the head gives, or the layers before it, too.",
+            show_default="layers of our own networks",
+        ),
     ] = None,
     loss: Annotated[
         Loss | None,
@@ -97,7 +104,8 @@ def train(
         Method | None,
         Option(
             help=f"Learn without labels: {', '.join(WITHOUT_LABELS)}. Or a distance without a network: "
-            f"{', '.join(name for name in Method if name not in WITHOUT_LABELS)}.",
+            f"{', '.join(name for name in Method if name not in (*WITHOUT_LABELS, 'none', 'readout'))}. "
+            "Or nothing: none; or readout, new axes for the layers of the model --on.",
             metavar="NAME",
         ),
     ] = None,
@@ -120,6 +128,8 @@ def train(
 
     Example: semelha train photos --out model --method none --backbone resnet18 --pretrained yes
 
+    Example: semelha train photos --out model-here --method readout --on model
+
     Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --out model
     """
     unlabelled = method is not None and method in WITHOUT_LABELS
@@ -131,6 +141,7 @@ def train(
         dim=dim,
         stem=stem,
         pooling=pooling,
+        readout=readout,
         loss=loss,
         mining=mining,
         metric=metric,
@@ -163,7 +174,7 @@ def train(
         raise UsageError(f"--method {method} has no loss of labels for a teacher to stand beside: leave out --teacher")
     if (trains or method == Method.none) and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
-    dataset = read(folder, labelled=not unlabelled and method != Method.none)
+    dataset = read(folder, labelled=not unlabelled and method not in (Method.none, Method.readout))
     start = time.monotonic()
     if trains:
         network, recipe = plan(dataset, seed, asked, minutes)
@@ -212,6 +223,8 @@ def learned(model: Model, classes: int) -> str:
     training = model.card.training
     if training.get("method") == Method.none:
         return f"makes {model.dim} features of a picture; nothing was learned."
+    if "read" in training:
+        return f"reads {model.dim} numbers of layers along the axes of {training['read']['pictures']:,} pictures."
     what = f"of {classes:,} classes"
     if training.get("method") in WITHOUT_LABELS:
         queue = training["arguments"].get("queue")

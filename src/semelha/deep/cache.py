@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import InputSpec, fitted
-from semelha.errors import PictureError, TrainingError
+from semelha.errors import DatasetError, PictureError, TrainingError
 from semelha.images import Dataset, Picture, Skipped, content_hash, read_all
 
 Progress = Callable[[int, int], None]
@@ -47,6 +47,23 @@ class PixelCache:
 def statistics(pixels: NDArray[np.uint8]) -> tuple[float, float]:
     """Mean and standard deviation on the scale 0..1, to four digits."""
     return round(float(pixels.mean() / 255), 4), round(max(float(pixels.std() / 255), 1e-3), 4)
+
+
+def sample(dataset: Dataset, spec: InputSpec, most: int, *, seed: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Up to `most` pictures, drawn by chance and fitted: (n, channels, height, width), and the content hash of each.
+
+    Raises `DatasetError` where none can be read.
+    """
+
+    def both(picture: Picture) -> tuple[NDArray[np.uint8], str]:
+        pixels = picture.pixels()
+        return fitted(pixels, spec), content_hash(pixels)
+
+    chosen = np.random.default_rng(seed).permutation(len(dataset))[:most]
+    found = [each for each in read_all(dataset.select(chosen.tolist()).pictures, both) if isinstance(each, tuple)]
+    if not found:
+        raise DatasetError(f"{dataset.name} has no picture that can be read")
+    return np.stack([pixels for pixels, _ in found]), tuple(content for _, content in found)
 
 
 def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Progress | None = None) -> PixelCache:

@@ -7,15 +7,13 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from semelha.deep.cache import statistics
+from semelha.deep.cache import sample, statistics
 from semelha.deep.network import Network, build, with_statistics
 from semelha.deep.publish import write_network
 from semelha.deep.recipe import choose_network, look_at
-from semelha.embedders import Model, fitted
-from semelha.errors import DatasetError, PictureError, TrainingError, UsageError
-from semelha.images import Dataset, read_all
+from semelha.embedders import Model
+from semelha.errors import TrainingError, UsageError
+from semelha.images import Dataset
 from semelha.metrics import Cosine
 
 SAMPLE = 500
@@ -46,12 +44,14 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     start = time.monotonic()
-    network = replace(network or choose_network(look_at(dataset, seed=seed), labels=False), dim=None, head="sphere")
+    network = network or choose_network(look_at(dataset, seed=seed), labels=False)
+    network = replace(network, dim=None, head="sphere", readout="head")
     if not network.own and not network.pretrained:
         raise UsageError(
             f"{network.backbone} would have random weights: give it pretrained ones, timm's or a file, or train it"
         )
-    network = with_statistics(network, _statistics(dataset, network, seed))
+    seen, _ = sample(dataset, network.input_spec(), SAMPLE, seed=seed)
+    network = with_statistics(network, statistics(seen))
     if network.own:
         warnings.warn(
             f"the network {network.backbone} has random weights and learns nothing: it is something to compare with, "
@@ -74,14 +74,3 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
         content_hashes=[],
         results={},
     )
-
-
-def _statistics(dataset: Dataset, network: Network, seed: int) -> tuple[float, float]:
-    """Of some of the pictures, as the network sees them. Raises `DatasetError` where none can be read."""
-    chosen = np.random.default_rng(seed).permutation(len(dataset))[:SAMPLE]
-    spec = network.input_spec()
-    seen = read_all(dataset.select(chosen.tolist()).pictures, lambda picture: fitted(picture.pixels(), spec))
-    pixels = [each for each in seen if not isinstance(each, PictureError)]
-    if not pixels:
-        raise DatasetError(f"{dataset.name} has no picture that can be read")
-    return statistics(np.stack(pixels))

@@ -159,7 +159,7 @@ def fit(
             if not math.isfinite(value):
                 raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
             if validation is not None and _due(was, done):
-                score = _validate(average.module, validation, metric_of(objective), fabric.device, processes)
+                score = validate(average.module, validation, metric_of(objective), fabric.device, processes)
                 if score >= best_score:
                     best, best_score = _weights(average.module, objective), score
                 last_saved = -math.inf
@@ -206,8 +206,8 @@ def embed(
     return np.concatenate(out)
 
 
-def _validate(
-    network: nn.Module, validation: Part, metric: Metric, device: torch.device, processes: Processes
+def validate(
+    network: nn.Module, validation: Part, metric: Metric, device: torch.device, processes: Processes = ALONE
 ) -> float:
     """R@1 among the pictures held out. Each process embeds its share; the first measures."""
     places = np.arange(len(validation.rows))[processes.share(len(validation.rows))]

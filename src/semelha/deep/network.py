@@ -50,6 +50,9 @@ class Network:
         for what is centered, as drawings are, and not for things that move about in photos.
     head : {"sphere", "simplex"}
         Where embeddings lie: vectors of length 1, or histograms of `dim` bins, for the metrics of histograms.
+    readout : {"head", "layers"}
+        What becomes the embedding when the training is over: what the head gives, or that with the maps before it
+        (`semelha.deep.readout`), for our own networks and the cosine.
     pretrained : bool or str
         False: random weights. True: timm's published weights for that name. A path: a local weight file.
     mean, std : float or tuple of float, optional
@@ -65,6 +68,7 @@ class Network:
     stem: Literal["own", "small"] = "own"
     pooling: Literal["average", "gem", "grid"] = "average"
     head: Literal["sphere", "simplex"] = "sphere"
+    readout: Literal["head", "layers"] = "head"
     pretrained: bool | str = False
     mean: Statistic = None
     std: Statistic = None
@@ -86,6 +90,13 @@ class Network:
             raise UsageError(f"pooling is {self.pooling!r}: it is one of {', '.join(POOLINGS)}")
         if self.head not in ("sphere", "simplex"):
             raise UsageError(f"head is {self.head!r}: it is 'sphere' or 'simplex'")
+        if self.readout not in ("head", "layers"):
+            raise UsageError(f"readout is {self.readout!r}: it is 'head' or 'layers'")
+        if self.readout == "layers" and not (self.own and self.dim and self.head == "sphere"):
+            raise UsageError(
+                "layers are read of our own networks, small and medium, onto a sphere of some dim: for others the "
+                "readout is 'head'"
+            )
         for name in ("mean", "std"):
             value: Any = getattr(self, name)
             if isinstance(value, list | tuple):

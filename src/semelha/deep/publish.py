@@ -15,13 +15,14 @@ from semelha.deep.cache import PixelCache
 from semelha.deep.export import export_onnx
 from semelha.deep.loop import Trained
 from semelha.deep.network import EmbeddingNet, Network
+from semelha.deep.readout import ReadNetwork
 from semelha.deep.recipe import Recipe
 from semelha.embedders import METRIC, Card, Model, write_model
 from semelha.metrics import Metric
 
 
 def publish(
-    built: EmbeddingNet,
+    built: EmbeddingNet | ReadNetwork,
     network: Network,
     out: Path,
     *,
@@ -54,7 +55,7 @@ def publish(
 
 
 def write_network(
-    built: EmbeddingNet,
+    built: EmbeddingNet | ReadNetwork,
     network: Network,
     out: Path,
     *,

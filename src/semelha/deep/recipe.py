@@ -202,8 +202,8 @@ def choose_network(
 ) -> Network:
     """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos, drawings closer.
 
-    Where `labels` tell which drawings are the same, ours keeps where on the picture the parts of each are. Pretrained
-    weights see pictures as they did: in color, of their size.
+    Where `labels` tell which drawings are the same, ours keeps where on the picture the parts of each are. Its layers
+    are read. Pretrained weights see pictures as they did: in color, of their size.
     """
     told = published(backbone) if pretrained else None
     return Network(
@@ -213,6 +213,7 @@ def choose_network(
         size=told.size if told else 48 if look.drawn and look.grey else 64,
         fit="ink" if look.drawn else "pad",
         pooling="grid" if look.drawn and labels and backbone in WIDTHS else "average",
+        readout="layers" if backbone in WIDTHS else "head",
     )
 
 

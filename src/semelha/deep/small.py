@@ -32,6 +32,8 @@ class SmallBackbone(nn.Module):
 
     Attributes
     ----------
+    widths : tuple of int
+        Channels of the map of each block.
     recomputed : bool
         Whether a backward pass computes each block again instead of keeping what it made.
     """
@@ -44,14 +46,20 @@ class SmallBackbone(nn.Module):
         inputs = (widths[0], *widths)
         self.stem = convolution(channels, widths[0], 5, 2)
         self.blocks = nn.Sequential(*(Block(i, o, s) for i, o, s in zip(inputs, widths, strides, strict=False)))
+        self.widths = widths
         self.features = widths[-1]
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.stem(x), inplace=True)
+        return self.maps(x)[-1]
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """The map of each block, from the first to the last."""
+        x, found = F.relu(self.stem(x), inplace=True), []
         for block in self.blocks:
             again = self.recomputed and torch.is_grad_enabled()
             x = checkpoint(block, x, use_reentrant=False) if again else block(x)
-        return x
+            found.append(x)
+        return found
 
     def depths(self) -> dict[str, int]:
         """How deep each of its weights lies: the stem is 0, the blocks follow."""

@@ -20,19 +20,19 @@ from semelha.deep.cache import open_cache
 from semelha.deep.checkpoint import describe
 from semelha.deep.export import export_onnx
 from semelha.deep.layers import freeze
-from semelha.deep.loop import Watch, fit
-from semelha.deep.losses import PairLoss
-from semelha.deep.metric_layer import metric_of
-from semelha.deep.network import Network, build, with_statistics
-from semelha.deep.part import Part, labelled, split, unlabelled
+from semelha.deep.loop import Trained, Watch, fit, validate
+from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
+from semelha.deep.part import Part, split
+from semelha.deep.plan import check_plan, method_of, planned, settled
 from semelha.deep.processes import Processes, own_device, processes, started
 from semelha.deep.publish import publish
-from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.deep.readout import ReadNetwork, read_layers, some_of
+from semelha.deep.recipe import Recipe
 from semelha.deep.recompute import recompute_blocks
-from semelha.deep.ssl import SelfSupervised, recipe_without_labels
-from semelha.deep.teacher import check_teacher, lessons
+from semelha.deep.ssl import SelfSupervised
+from semelha.deep.teacher import lessons
 from semelha.embedders import Model, load_embedder
-from semelha.errors import TrainingError, UsageError
+from semelha.errors import TrainingError
 from semelha.images import Dataset, check_for_training, check_without_labels
 
 logger = logging.getLogger(__name__)
@@ -89,16 +89,16 @@ def train_network(
     ------
     DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
-    method = _method(method, recipe)
+    method = method_of(method, recipe)
     fabric = default_fabric(accelerator)
     with processes(fabric.device) as group:
         if out.exists():
             raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
         check = check_for_training if method is None else check_without_labels
         check(dataset)
-        network, recipe = _planned(dataset, method, network, recipe, minutes, seed)
+        network, recipe = planned(dataset, method, network, recipe, minutes, seed)
         built = build(network, seed=seed)
-        _check(recipe, network, built.dim, dataset, teacher, group)
+        check_plan(recipe, network, built.dim, dataset, teacher, group)
         folder = out.with_name(out.name + ".training")
         group.first_does(partial(_make_folder, folder, resume=resume))
 
@@ -118,7 +118,7 @@ def train_network(
         freeze(built, recipe.freeze)
 
         training, validation = split(cache, recipe, seed=seed)
-        recipe = _settled(recipe, training)
+        recipe = settled(recipe, training)
         if teacher is not None:
             turns = 4 if recipe.quarter_turns else 1
             training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, watch_reading, group))
@@ -136,88 +136,34 @@ def train_network(
             processes=group,
         )
         built.load_state_dict(trained.weights)
-        told = partial(publish, cache=cache, trained=trained, recipe=recipe, teacher=teacher, seed=seed)
-        published = group.first_does(partial(told, built, network, out))
+
+        def published_by_first() -> Model:
+            read, told = _read(built, network, training, validation, trained, recipe, seed)
+            return publish(read, network, out, cache=cache, trained=told, recipe=recipe, teacher=teacher, seed=seed)
+
+        published = group.first_does(published_by_first)
         for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.first else ():
             (folder / name).unlink(missing_ok=True)
         return published or load_embedder(out)
 
 
-def _planned(
-    dataset: Dataset,
-    method: SelfSupervised | None,
-    network: Network | None,
-    recipe: Recipe | None,
-    minutes: float | None,
+def _read(
+    built: EmbeddingNet,
+    network: Network,
+    training: Part,
+    validation: Part | None,
+    trained: Trained,
+    recipe: Recipe,
     seed: int,
-) -> tuple[Network, Recipe]:
-    """What was given, and what the pictures and the minutes ask for where nothing was."""
-    if network is None or recipe is None:
-        look = look_at(dataset, seed=seed)
-        network = network or choose_network(look, labels=method is None)
-        if recipe is None and method is not None:
-            recipe = recipe_without_labels(method, look, network, len(dataset), minutes=minutes)
-        recipe = recipe or choose_recipe(look, network, len(dataset.classes), len(dataset), minutes=minutes)
-    if method is not None:
-        recipe = recipe.without_labels(method)
-    if minutes is not None:
-        recipe = replace(recipe, minutes=minutes)
-    return network, recipe
-
-
-def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
-    """The method that was asked for, by itself or by the recipe."""
-    if method is not None and not isinstance(method, SelfSupervised):
-        raise UsageError(f"{type(method).__name__} is no method without labels, such as SimCLR() or MoCo()")
-    return method if method is not None or recipe is None else recipe.method
-
-
-def _check(
-    recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None, group: Processes
-) -> None:
-    """Raise what sampler and loss would raise of the whole data set, before its pictures are read."""
-    if recipe.batch < 2 * group.number:
-        raise UsageError(f"a batch of {recipe.batch} is too small for {group.number} processes: give each two pictures")
-    if group.number > 1 and recipe.chunk == 3:
-        raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
-    if teacher is not None:
-        _check_teacher(teacher, recipe, network)
-    nothing = np.empty(0, np.uint8)
-    if recipe.method is not None:
-        _check_without_labels(recipe, network, unlabelled(nothing, len(dataset)), group)
-        return
-    sampler = recipe.batches(labelled(nothing, np.arange(len(dataset)), dataset.labels).pool(recipe), seed=0)
-    with torch.random.fork_rng(devices=[]):
-        loss = recipe.loss(sampler.counts, dim)
-    if isinstance(loss, PairLoss) and len(set(sampler.batch(0).targets)) == recipe.batch:
-        raise UsageError(
-            f"{type(loss).__name__} compares pictures of one class, and a batch of {recipe.batch} by "
-            f"{type(sampler).__name__} has no two of any: give the loss a memory, or take another sampler"
-        )
-    metric = metric_of(loss)
-    if metric.domain == "histograms" and network.head != "simplex":
-        raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
-
-
-def _check_without_labels(recipe: Recipe, network: Network, training: Part, group: Processes) -> None:
-    method = _settled(recipe, training).method
-    assert method is not None
-    if network.head != "sphere":
-        raise UsageError(f"{method.name} compares on the sphere: give the network the head 'sphere'")
-    batch = recipe.batches(training.pool(recipe), seed=0).classes_per_batch
-    if batch % group.number:
-        raise UsageError(
-            f"{method.name} gives each process as many pictures of a batch, and {batch} are not to be shared evenly by "
-            f"{group.number} processes: make the batch a multiple of that"
-        )
-
-
-def _check_teacher(teacher: Model, recipe: Recipe, network: Network) -> None:
-    if recipe.method is not None:
-        raise UsageError(f"a teacher stands beside a loss of labels, and {recipe.method.name} has none: leave one out")
-    check_teacher(teacher)
-    if network.head != "sphere":
-        raise UsageError("a teacher tells similarities between vectors, and a simplex holds histograms")
+) -> tuple[EmbeddingNet | ReadNetwork, Trained]:
+    """What gives the embedding, with its own R@1 on the held-out classes."""
+    if network.readout == "head":
+        return built, trained
+    assert network.dim is not None
+    pixels = training.read(some_of(len(training.rows), seed=seed))
+    read = read_layers(built, pixels, network.dim, augmentation=recipe.augmentation, seed=seed)
+    score = None if validation is None else validate(read, validation, trained.metric, torch.device("cpu"))
+    return read, replace(trained, score=score)
 
 
 def _lessons(
@@ -228,17 +174,6 @@ def _lessons(
     own = lessons(teacher, dataset.select(range(len(dataset))[share]), turns, progress=progress)
     parts = group.joined(torch.from_numpy(own.swapaxes(0, 1)), group.sizes(own.shape[1]))
     return np.ascontiguousarray(parts.numpy().swapaxes(0, 1))
-
-
-def _settled(recipe: Recipe, training: Part) -> Recipe:
-    """The recipe with all that its method left open chosen by the number of pictures, and told."""
-    if recipe.method is None:
-        return recipe
-    sampler = recipe.batches(training.pool(recipe), seed=0)
-    method = recipe.method.settled(batch=sampler.classes_per_batch, instances=sampler.targets)
-    if method != recipe.method:
-        logger.info("%s for %d pictures: %r", method.name, sampler.targets, method)
-    return replace(recipe, method=method)
 
 
 def _make_folder(folder: Path, *, resume: bool) -> None:

@@ -13,10 +13,10 @@ from tests.tiny_model import noise
 
 import semelha
 from semelha.deep import Augmentation, Moment, Network, Recipe, train_network
+from semelha.deep.plan import check_plan
 from semelha.deep.processes import Processes
 from semelha.deep.recipe import Look
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, recipe_without_labels, with_lars, with_sgd
-from semelha.deep.train import _check
 from semelha.errors import DatasetError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.linear import GMML
@@ -210,9 +210,9 @@ def test_a_batch_that_was_asked_for_is_kept() -> None:
 def test_each_process_has_as_many_pictures_as_the_others() -> None:
     """A batch that three cannot share is refused before a picture is read."""
     recipe = SHORT.without_labels(SimCLR())
-    _check(recipe, SMALL, 8, pictures(), None, Processes(0, 4))
+    check_plan(recipe, SMALL, 8, pictures(), None, Processes(0, 4))
     with pytest.raises(UsageError, match="simclr gives each process as many pictures of a batch, and 8 are not"):
-        _check(recipe, SMALL, 8, pictures(), None, Processes(0, 3))
+        check_plan(recipe, SMALL, 8, pictures(), None, Processes(0, 3))
 
 
 def test_no_teacher_beside_a_method_without_labels(loose: Path, tmp_path: Path) -> None:

@@ -1,0 +1,81 @@
+"""A network that is there already, with its layers read along the axes of some pictures: nothing else is learned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from semelha.deep.augment import Augmentation
+from semelha.deep.cache import sample
+from semelha.deep.network import EmbeddingNet, Network, build
+from semelha.deep.publish import write_network
+from semelha.deep.readout import MOST, read_layers
+from semelha.embedders import Model
+from semelha.errors import ModelError, UsageError
+from semelha.images import Dataset
+from semelha.metrics import Cosine
+
+OWN = "network."
+"""What begins the name of a weight of the network, where its layers were read before."""
+
+
+def reread(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model:
+    """Write the network of `model` as the model folder `out`, its embedding read from the layers (`deep.readout`).
+
+    No weight changes. The pictures, whose labels are not looked at, tell the axes: those that were trained on, for a
+    model whose head alone was read, or those that it is to be used on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Of more than `MOST` pictures some are drawn.
+    model : Model
+        With a network of ours, small or medium, that is compared by cosine.
+    out : Path
+        Must not exist.
+    seed : int
+
+    Raises
+    ------
+    DatasetError, ModelError, TrainingError, UsageError
+    """
+    if out.exists():
+        raise ModelError(f"{out} exists already: choose another place for the model, or remove it")
+    card = model.card
+    if card.input is None or not Network(**card.network).own or not isinstance(model.metric, Cosine):
+        raise UsageError(
+            f"{card.name} has no layers to be read: that is for a network of ours, small or medium, by itself, which "
+            "is compared by cosine"
+        )
+    network = replace(Network(**card.network), readout="layers")
+    assert network.dim is not None
+    seen, hashes = sample(dataset, network.input_spec(), MOST, seed=seed)
+    changes = Augmentation(**card.training.get("augmentation", {}))
+    read = read_layers(network_of(model), seen, network.dim, augmentation=changes, seed=seed)
+    return write_network(
+        read,
+        network,
+        out,
+        metric=Cosine(),
+        training={
+            **{name: value for name, value in card.training.items() if name != "torch"},
+            "read": {"data": dataset.name, "pictures": len(seen), "seed": seed, "of": card.fingerprint},
+        },
+        classes=card.classes,
+        content_hashes=sorted({*card.content_hashes, *hashes}),
+        results={},
+    )
+
+
+def network_of(model: Model) -> EmbeddingNet:
+    """The network of a model with a graph, with its weights and its head. Raises `ModelError`."""
+    built = build(replace(Network(**model.card.network), pretrained=False), seed=0)
+    names = built.state_dict().keys()
+    given = {name.removeprefix(OWN): np.array(array) for name, array in model.contents()[1].items()}
+    if not names <= given.keys():
+        raise ModelError(f"{model.folder} lacks weights of its network")
+    built.load_state_dict({name: torch.from_numpy(given[name]) for name in names})
+    return built
