@@ -1,6 +1,7 @@
 """New axes for the layers of a network that is there: the same weights, other vectors; and what is refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,31 +10,35 @@ from tests.deep.test_readout import NETWORK, RECIPE, pictures
 
 import semelha
 from semelha.cli import main
-from semelha.deep import Network, train_network
+from semelha.deep import train_network
 from semelha.errors import DatasetError, ModelError, UsageError
 from semelha.features import HOG
+
+ON_ALL = replace(RECIPE, validation=0.0)
+
+
+def few() -> semelha.Dataset:
+    """So few that their axes are found exactly, and enough to be seen once."""
+    return pictures(13, 2)
 
 
 @pytest.fixture(scope="module")
 def headed(tmp_path_factory: pytest.TempPathFactory) -> semelha.Model:
-    network = Network(size=32, dim=12)
-    return train_network(pictures(), out=tmp_path_factory.mktemp("models") / "headed", network=network, recipe=RECIPE)
+    network = replace(NETWORK, readout="head")
+    return train_network(few(), out=tmp_path_factory.mktemp("models") / "headed", network=network, recipe=ON_ALL)
 
 
-def test_it_is_what_a_training_would_have_published_but_for_the_pictures_drawn(
-    headed: semelha.Model, tmp_path: Path
-) -> None:
-    """All of 48 pictures here, where a training leaves out those of classes that it holds out."""
-    read = semelha.train(pictures(), out=tmp_path / "read", method="readout", on=headed)
+def test_it_is_what_a_training_would_have_published(headed: semelha.Model, tmp_path: Path) -> None:
+    read = semelha.train(few(), out=tmp_path / "read", method="readout", on=headed)
     assert read.card.network == {**headed.card.network, "readout": "layers"}
     assert (read.card.classes, read.dim, read.card.results) == (headed.card.classes, 12, {})
-    assert read.card.training["read"] == {"data": "made", "pictures": 48, "seed": 0, "of": headed.fingerprint}
+    assert read.card.training["read"] == {"data": "made", "pictures": 26, "seed": 0, "of": headed.fingerprint}
     before, after = headed.contents()[1], read.contents()[1]
     for name, array in before.items():
         np.testing.assert_array_equal(after[f"network.{name}"], array)
-    trained = train_network(pictures(), out=tmp_path / "trained", network=NETWORK, recipe=RECIPE)
-    ours, theirs = (model.embed(pictures().pictures) for model in (read, trained))
-    assert np.corrcoef((ours @ ours.T).ravel(), (theirs @ theirs.T).ravel())[0, 1] > 0.97
+    trained = train_network(few(), out=tmp_path / "trained", network=NETWORK, recipe=ON_ALL)
+    ours, theirs = (model.embed(few().pictures) for model in (read, trained))
+    np.testing.assert_allclose(ours @ ours.T, theirs @ theirs.T, atol=2e-3)
 
 
 def test_again_on_other_pictures_and_without_labels(headed: semelha.Model, tmp_path: Path) -> None:
