@@ -39,13 +39,14 @@ FAMILIES = {
 }
 WITHOUT_LABELS = "no labels"
 SEEDS = (0, 1, 2)
+STEPS = 300
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
     parser.add_argument("--only", nargs="+", default=["grocery", "emoji", "nyala"], choices=list(CASES))
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--models", type=Path, default=Path("build/families"))
     arguments = parser.parse_args()
     if arguments.data is None:

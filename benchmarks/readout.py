@@ -57,14 +57,14 @@ def compared(name: str, data: Path, models: Path) -> list[list[object]]:
         found = omniglot.learned(case, models / "omniglot", kind, 0)
         return [row(case, name, "with labels", found)]
     case, folder = CASES[name](data), models / "families"
-    labelled = families.learned(case, "pairs and proxies", "the default", 300, folder, seed=0)
-    loose = families.learned(case, families.WITHOUT_LABELS, "SimCLR", 300, folder, seed=0)
+    labelled = families.learned(case, "pairs and proxies", "the default", families.STEPS, folder, seed=0)
+    loose = families.learned(case, families.WITHOUT_LABELS, "SimCLR", families.STEPS, folder, seed=0)
     return [row(case, name, "with labels", labelled), row(case, name, "without (SimCLR)", loose)]
 
 
 def row(case: Case, name: str, title: str, model: semelha.Model) -> list[object]:
     assert model.card.input is not None
-    head = TorchEmbedder(network_of(model).eval(), model.card.input, model.metric, f"head of {model.fingerprint}")
+    head = TorchEmbedder(network_of(model), model.card.input, model.metric, f"head of {model.fingerprint}")
     first, second = figures(case, head), figures(case, model)
     return [
         "omniglot, five alphabets" if name == FIVE else name,

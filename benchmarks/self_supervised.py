@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import semelha
@@ -72,7 +71,7 @@ def learned(case: Case, method: str, steps: int, models: Path) -> Model:
 def read(case: Case, card: Card) -> TorchEmbedder:
     """The network of a card with random weights, read as the trained one is, along axes of what is learned from."""
     assert card.input is not None
-    network = replace(Network(**card.network), pretrained=False)
+    network = Network.of_card(card)
     seen, _ = sample(semelha.Dataset(case.name, case.learned), card.input, MOST, seed=0)
     changes = Augmentation(**card.training["augmentation"])
     module = read_layers(build(network, seed=0), seen, network.dim or 0, augmentation=changes, seed=0)

@@ -17,7 +17,8 @@ from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.readout import HEAD, WHITENING, Places, ReadNetwork, read_layers, some_of
 from semelha.deep.small import SmallBackbone
 from semelha.errors import TrainingError, UsageError
-from semelha.images import Dataset, Picture
+from semelha.evaluation.measures import retrieval
+from semelha.images import Dataset, Picture, split_classes
 from semelha.metrics import Mahalanobis
 
 NETWORK = Network(size=32, dim=12, readout="layers")
@@ -114,6 +115,21 @@ def test_a_training_publishes_what_is_read_and_says_how_good_that_is(tmp_path: P
     baseline = semelha.deep.untrained(model.card)
     assert baseline is not None
     assert baseline.embed(dataset.pictures[:2]).shape == (2, 12)
+
+
+def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path) -> None:
+    """R@1 on the classes held out, of the vectors that the model gives and no others."""
+    dataset, recipe = pictures(24, 3), replace(RECIPE, validation=0.5)
+    measured = {}
+    for readout in ("layers", "head"):
+        network = replace(NETWORK, readout=readout)
+        model = train_network(dataset, out=tmp_path / readout, network=network, recipe=recipe)
+        held_out = split_classes(dataset, 0.5, seed=0)[1]
+        labels = np.unique(held_out.labels, return_inverse=True)[1]
+        found = retrieval(model.embed(held_out.pictures), labels, metric=model.metric, ks=(1,))
+        measured[readout] = model.card.results["r_at_1_on_held_out_classes"]
+        assert measured[readout] == pytest.approx(found.r_at[1], abs=1e-4)
+    assert measured["layers"] != measured["head"]
 
 
 def test_the_state_is_that_of_the_network_and_little_more() -> None:

@@ -11,6 +11,7 @@ from tests.deep.test_readout import NETWORK, RECIPE, pictures
 import semelha
 from semelha.cli import main
 from semelha.deep import train_network
+from semelha.embedders import write_model
 from semelha.errors import DatasetError, ModelError, UsageError
 from semelha.features import HOG
 
@@ -81,4 +82,28 @@ def test_what_has_no_layers_of_ours_is_refused(headed: semelha.Model, tmp_path: 
         semelha.train(semelha.Dataset("nothing", ()), out=tmp_path / "m", method="readout", on=headed)
     with pytest.raises(ModelError, match="exists already"):
         semelha.train(pictures(), out=headed.folder, method="readout", on=headed)
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"network": {"tail": 3}}, "describes no network that can be built"),
+        ({"network": {"channels": 7}}, "describes no network that can be built"),
+        ({"network": {"dim": 13}}, "are not those of the network in its card"),
+        ({"training": {"augmentation": {"melt": 1}}}, "names changes of pictures that there are not"),
+        ({"training": {"augmentation": 5}}, "names changes of pictures that there are not"),
+    ],
+)
+def test_a_card_that_lies_is_one_clear_error(
+    change: dict[str, dict[str, object]], said: str, headed: semelha.Model, tmp_path: Path
+) -> None:
+    """Checksums hold for whoever wrote them."""
+    card = headed.card
+    known = {"network": {**card.network, "size": 32, "channels": 1}, "training": card.training}
+    lying = card.model_copy(update={name: {**known[name], **part} for name, part in change.items()})
+    graph, weights = headed.contents()
+    write_model(tmp_path / "lying", card=lying, onnx=graph, weights=weights)
+    with pytest.raises(ModelError, match=said):
+        semelha.train(pictures(), out=tmp_path / "m", method="readout", on=tmp_path / "lying")
     assert not (tmp_path / "m").exists()

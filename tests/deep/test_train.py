@@ -159,6 +159,7 @@ def test_a_loss_of_pairs_on_batches_without_pairs_is_refused(tmp_path: Path) -> 
     with pytest.raises(UsageError, match="SupCon compares pictures of one class, and a batch of 6 by ClassBalanced"):
         train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=recipe)
     assert not (tmp_path / "m.training").exists()
+    train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(recipe, lookalikes=0.5))  # of two each
 
 
 def test_an_interrupted_training_is_not_overwritten(data: Path, tmp_path: Path) -> None:

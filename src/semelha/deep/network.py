@@ -16,8 +16,8 @@ from semelha.deep.backbones import TimmBackbone, published, timm_backbone, with_
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.pooling import POOLINGS
 from semelha.deep.small import WIDTHS, SmallBackbone
-from semelha.embedders import InputSpec
-from semelha.errors import UsageError
+from semelha.embedders import Card, InputSpec
+from semelha.errors import ModelError, UsageError
 from semelha.images import Fit
 from semelha.metrics import Cosine
 
@@ -121,6 +121,17 @@ class Network:
         """What it takes."""
         channels: Literal[1, 3] = 1 if self.channels == 1 else 3
         return InputSpec(height=self.size, width=self.size, channels=channels, fit=self.fit)
+
+    @classmethod
+    def of_card(cls, card: Card) -> Network:
+        """What the card of a model says was built, to be built without its pretrained weights.
+
+        Raises `ModelError` where it names what no network has.
+        """
+        try:
+            return replace(cls(**card.network), pretrained=False)
+        except (TypeError, UsageError) as error:
+            raise ModelError(f"the card of {card.name} describes no network that can be built: {error}") from error
 
     def as_card(self) -> dict[str, object]:
         """Every argument, as a model card keeps it."""

@@ -114,7 +114,7 @@ def _metric(recipe: Recipe, dim: int, dataset: Dataset) -> Metric:
     sampler = recipe.batches(everything.pool(recipe), seed=0)
     with torch.random.fork_rng(devices=[]):
         loss = recipe.loss(sampler.counts, dim)
-    if isinstance(loss, PairLoss) and len(set(sampler.batch(0).targets)) == recipe.batch:
+    if isinstance(loss, PairLoss) and not recipe.lookalikes and len(set(sampler.batch(0).targets)) == recipe.batch:
         raise UsageError(
             f"{type(loss).__name__} compares pictures of one class, and a batch of {recipe.batch} by "
             f"{type(sampler).__name__} has no two of any: give the loss a memory, or take another sampler"

@@ -13,7 +13,7 @@ from semelha.deep.cache import sample
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.publish import write_network
 from semelha.deep.readout import MOST, read_layers
-from semelha.embedders import Model
+from semelha.embedders import Card, Model
 from semelha.errors import ModelError, UsageError
 from semelha.images import Dataset
 from semelha.metrics import Cosine
@@ -45,16 +45,16 @@ def reread(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model
     if out.exists():
         raise ModelError(f"{out} exists already: choose another place for the model, or remove it")
     card = model.card
-    if card.input is None or not Network(**card.network).own or not isinstance(model.metric, Cosine):
+    network = Network.of_card(card)
+    dim = network.dim
+    if card.input is None or not network.own or dim is None or not isinstance(model.metric, Cosine):
         raise UsageError(
             f"{card.name} has no layers to be read: that is for a network of ours, small or medium, by itself, which "
             "is compared by cosine"
         )
-    network = replace(Network(**card.network), readout="layers")
-    assert network.dim is not None
+    network = replace(network, readout="layers")
     seen, hashes = sample(dataset, network.input_spec(), MOST, seed=seed)
-    changes = Augmentation(**card.training.get("augmentation", {}))
-    read = read_layers(network_of(model), seen, network.dim, augmentation=changes, seed=seed)
+    read = read_layers(network_of(model), seen, dim, augmentation=_changes(card), seed=seed)
     return write_network(
         read,
         network,
@@ -72,10 +72,18 @@ def reread(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model
 
 def network_of(model: Model) -> EmbeddingNet:
     """The network of a model with a graph, with its weights and its head. Raises `ModelError`."""
-    built = build(replace(Network(**model.card.network), pretrained=False), seed=0)
-    names = built.state_dict().keys()
+    built = build(Network.of_card(model.card), seed=0)
     given = {name.removeprefix(OWN): np.array(array) for name, array in model.contents()[1].items()}
-    if not names <= given.keys():
-        raise ModelError(f"{model.folder} lacks weights of its network")
-    built.load_state_dict({name: torch.from_numpy(given[name]) for name in names})
+    try:
+        built.load_state_dict({name: torch.from_numpy(given[name]) for name in built.state_dict()})
+    except (KeyError, RuntimeError) as error:  # one is missing, or has another shape
+        raise ModelError(f"the weights in {model.folder} are not those of the network in its card") from error
     return built
+
+
+def _changes(card: Card) -> Augmentation:
+    """As it was trained with."""
+    try:
+        return Augmentation(**card.training.get("augmentation", {}))
+    except (TypeError, UsageError) as error:
+        raise ModelError(f"the card of {card.name} names changes of pictures that there are not: {error}") from error

@@ -46,7 +46,7 @@ def untrained(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
     """The network of `card`, with random weights drawn from `seed`; None for a model that has no network."""
     if card.input is None:
         return None
-    network = replace(Network(**card.network), pretrained=False, readout="head")
+    network = replace(Network.of_card(card), readout="head")
     kind = METRICS[card.metric["name"]]
     metric = kind() if network.head == "simplex" else Cosine()  # a matrix that was learned is none of its own
     return TorchEmbedder(build(network, seed=seed), card.input, metric, f"untrained-{seed}-{card.fingerprint}")
