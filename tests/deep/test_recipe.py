@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.deep.network import Network
-from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
+from semelha.deep.recipe import FEW, Recipe, choose_network, choose_recipe, look_at
 from semelha.deep.ssl import SimCLR, recipe_without_labels
 from semelha.errors import UsageError
 from semelha.images import Dataset, Picture
@@ -48,7 +48,14 @@ def test_where_its_parts_are_is_kept_of_a_drawing_and_not_of_a_photo() -> None:
     assert choose_network(drawing).pooling == "grid"
     assert choose_network(drawing, backbone="medium").pooling == "grid"
     assert choose_network(scene).pooling == "average"
-    assert choose_network(drawing, labels=False).pooling == "average"
+    assert choose_network(drawing, classes=None).pooling == "average"
+
+
+def test_layers_are_read_where_few_classes_or_no_labels_shape_the_head() -> None:
+    drawing = look_at(dataset([strokes()] * 6), seed=0)
+    chosen = {classes: choose_network(drawing, classes=classes).readout for classes in (2, FEW - 1, FEW, None)}
+    assert chosen == {2: "layers", FEW - 1: "layers", FEW: "head", None: "layers"}
+    assert choose_network(drawing, backbone="resnet10t", classes=2).readout == "head"
     assert choose_network(drawing, backbone="resnet18").pooling == "average"
 
 

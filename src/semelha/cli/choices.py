@@ -69,7 +69,7 @@ def plan(dataset: Dataset, seed: int, asked: Asked = Asked(), minutes: float | N
     _check_labels(asked)
     loss = _loss(asked)
     look = look_at(dataset, seed=seed)
-    network = _network(look, asked, loss, labels=asked.method is None)
+    network = _network(look, asked, loss, classes=len(dataset.classes) if asked.method is None else None)
     if asked.method is not None:
         recipe = _without_labels(dataset, look, network, asked, minutes)
     else:
@@ -114,7 +114,7 @@ def plan_frozen(dataset: Dataset, seed: int, asked: Asked) -> Network:
         raise UsageError(
             "--method none learns nothing: beside it are --backbone, --pretrained, --size, --channels and --pooling"
         )
-    return _network(look_at(dataset, seed=seed), asked, None, labels=False)
+    return _network(look_at(dataset, seed=seed), asked, None, classes=None)
 
 
 def _check_labels(asked: Asked) -> None:
@@ -138,7 +138,7 @@ def _without_labels(dataset: Dataset, look: Look, network: Network, asked: Asked
     return kinds[asked.optimizer](recipe) if asked.optimizer in kinds else recipe
 
 
-def _network(look: Look, asked: Asked, loss: ChosenLoss | None, *, labels: bool) -> Network:
+def _network(look: Look, asked: Asked, loss: ChosenLoss | None, *, classes: int | None) -> Network:
     from semelha.deep.recipe import choose_network
 
     pretrained = True if asked.pretrained == "yes" else asked.pretrained or False
@@ -151,7 +151,7 @@ def _network(look: Look, asked: Asked, loss: ChosenLoss | None, *, labels: bool)
         "head": None if loss is None else loss.head,
         "readout": asked.readout.value if asked.readout else None if loss is None or loss.by_cosine else "head",
     }
-    network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained, labels=labels)
+    network = choose_network(look, backbone=asked.backbone or "small", pretrained=pretrained, classes=classes)
     return replace(network, **_given(of_network))
 
 

@@ -48,7 +48,7 @@ def train(
         Readout | None,
         Option(
             help="What becomes the embedding: what the head gives, or the layers before it, too.",
-            show_default="layers of our own networks",
+            show_default="layers, of our own networks below 1,000 classes",
         ),
     ] = None,
     loss: Annotated[

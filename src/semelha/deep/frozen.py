@@ -44,7 +44,7 @@ def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = Non
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     start = time.monotonic()
-    network = network or choose_network(look_at(dataset, seed=seed), labels=False)
+    network = network or choose_network(look_at(dataset, seed=seed), classes=None)
     network = replace(network, dim=None, head="sphere", readout="head")
     if not network.own and not network.pretrained:
         raise UsageError(

@@ -35,7 +35,7 @@ def planned(
     """What was given, and what the pictures and the minutes ask for where nothing was."""
     if network is None or recipe is None:
         look = look_at(dataset, seed=seed)
-        chosen = network or choose_network(look, labels=method is None)
+        chosen = network or choose_network(look, classes=len(dataset.classes) if method is None else None)
         if recipe is None and method is not None:
             recipe = recipe_without_labels(method, look, chosen, len(dataset), minutes=minutes)
         recipe = recipe or choose_recipe(look, chosen, len(dataset.classes), len(dataset), minutes=minutes)

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MANY = 400
 """Classes from which on a twentieth of them is enough to choose the best weights by."""
 
+FEW = 1000
+"""Classes from which on the head knows enough of others, and the layers before it blur what it knows."""
+
 LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
 """(pictures of each class, length of an embedding) → a loss of (embeddings, labels)."""
 
@@ -198,12 +201,13 @@ def look_at(dataset: Dataset, *, seed: int, sample: int = 200) -> Look:
 
 
 def choose_network(
-    look: Look, *, backbone: str = SMALL, pretrained: bool | str = False, labels: bool = True
+    look: Look, *, backbone: str = SMALL, pretrained: bool | str = False, classes: int | None = 1
 ) -> Network:
     """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos, drawings closer.
 
-    Where `labels` tell which drawings are the same, ours keeps where on the picture the parts of each are. Its layers
-    are read. Pretrained weights see pictures as they did: in color, of their size.
+    Where drawings have labels, ours keeps where on the picture the parts of each are; where there are few `classes`, or
+    None because there are no labels, its layers are read. Pretrained weights see pictures as they did: in color, of
+    their size.
     """
     told = published(backbone) if pretrained else None
     return Network(
@@ -212,8 +216,8 @@ def choose_network(
         channels=1 if look.grey and not pretrained else 3,
         size=told.size if told else 48 if look.drawn and look.grey else 64,
         fit="ink" if look.drawn else "pad",
-        pooling="grid" if look.drawn and labels and backbone in WIDTHS else "average",
-        readout="layers" if backbone in WIDTHS else "head",
+        pooling="grid" if look.drawn and classes is not None and backbone in WIDTHS else "average",
+        readout="layers" if (classes or 0) < FEW and backbone in WIDTHS else "head",
     )
 
 
