@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,8 +118,15 @@ def test_a_training_publishes_what_is_read_and_says_how_good_that_is(tmp_path: P
     assert baseline.embed(dataset.pictures[:2]).shape == (2, 12)
 
 
-def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path) -> None:
-    """R@1 on the classes held out, of the vectors that the model gives and no others."""
+def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """R@1 on the classes held out, of the vectors that the model gives: along two axes far less than of the head."""
+
+    def along_two(*given: Any, **named: Any) -> ReadNetwork:
+        read = read_layers(*given, **named)
+        read.axes, read.dim = read.axes[:, :2].contiguous(), 2
+        return read
+
+    monkeypatch.setattr("semelha.deep.train.read_layers", along_two)
     dataset, recipe = pictures(24, 3), replace(RECIPE, validation=0.5)
     measured = {}
     for readout in ("layers", "head"):
@@ -129,7 +137,7 @@ def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path) -> None:
         found = retrieval(model.embed(held_out.pictures), labels, metric=model.metric, ks=(1,))
         measured[readout] = model.card.results["r_at_1_on_held_out_classes"]
         assert measured[readout] == pytest.approx(found.r_at[1], abs=1e-4)
-    assert measured["layers"] != measured["head"]
+    assert measured["layers"] < measured["head"] - 0.2
 
 
 def test_the_state_is_that_of_the_network_and_little_more() -> None:
