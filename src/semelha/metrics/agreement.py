@@ -37,6 +37,7 @@ class Agreement(MappedMetric):
     name = "agreement"
     triangle = True
     product: ClassVar[Literal["l2sq", "ip"]] = "l2sq"
+    one_map = True
     array_names = ("features", "thresholds", "weights")
 
     def __init__(self, *, features: Any, thresholds: Any, weights: Any) -> None:

@@ -24,6 +24,7 @@ class Euclidean(MappedMetric):
     name = "euclidean"
     triangle = True
     product = "l2sq"
+    one_map = True
 
     def query_map(self, q: Array) -> Array:
         return q
@@ -40,6 +41,7 @@ class SquaredEuclidean(MappedMetric):
 
     name = "squared-euclidean"
     product = "l2sq"
+    one_map = True
 
     def query_map(self, q: Array) -> Array:
         return q
@@ -56,6 +58,7 @@ class Cosine(MappedMetric):
 
     name = "cosine"
     product = "ip"
+    one_map = True
 
     def check(self, x: Array, what: str = "the array") -> None:
         super().check(x, what)

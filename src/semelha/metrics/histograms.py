@@ -20,6 +20,7 @@ class _Roots(MappedMetric):
 
     domain = "histograms"
     product: ClassVar[Literal["l2sq", "ip"]] = "l2sq"
+    one_map = True
 
     def query_map(self, q: Array) -> Array:
         return root(q)

@@ -41,6 +41,7 @@ class Mahalanobis(MappedMetric):
     name = "mahalanobis"
     triangle = True
     product = "l2sq"
+    one_map = True
     array_names = ("L",)
 
     def __init__(self, M: Any = None, *, L: Any = None) -> None:

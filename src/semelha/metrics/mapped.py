@@ -24,12 +24,15 @@ class MappedMetric(Metric):
         ⊙: squared Euclidean distance (smaller is nearer) or inner product (larger is nearer).
     each_by_maps : bool
         `between` goes by the maps too, and not by a formula that is right where they are not.
+    one_map : bool
+        φ and ψ are the same, so that a pair has one distance either way round.
     """
 
     product: ClassVar[Literal["l2sq", "ip"]]
     exact_map = True
     search = "maps"
     each_by_maps: ClassVar[bool] = True
+    one_map: ClassVar[bool] = False
 
     @abstractmethod
     def query_map(self, q: Array) -> Array:

@@ -79,7 +79,7 @@ def filtered(
         if every is not None and wanted[0].shape[0] > MANY * a[rows].shape[0] * s.shape[0]:
             parts.append(scanned(q[rows], s, k, every, each))
         else:
-            parts.append(_ranked(xp, *wanted, q[rows], s, k, each))
+            parts.append(ranked(xp, *wanted, q[rows], s, k, each))
     return _joined(xp, parts, q, k)
 
 
@@ -95,7 +95,7 @@ def _left_over(xp: Any, a: Array, transposed: Array, k: int, least: Callable[[Ar
     even = m // wide  # tiles of full width
     sample = {number: a @ transposed[:, tiles[number]] for number in range(0, even, max(1, even // SAMPLE))}
     best = reduce(xp.maximum, sample.values())  # of each column of the tiles, the largest: (n, wide)
-    first = least(_kth_largest(xp, best, k))
+    first = least(kth_largest(xp, best, k))
     found = []
     for number, tile in enumerate(tiles):
         products = sample[number] if number in sample else a @ transposed[:, tile]
@@ -106,7 +106,7 @@ def _left_over(xp: Any, a: Array, transposed: Array, k: int, least: Callable[[Ar
         values = xp.take(xp.reshape(products, (-1,)), places)
         found.append((places // width * m + tile.start + places % width, values))
     places, values = (xp.concat(parts) for parts in zip(*found, strict=True))
-    enough = values >= xp.take(least(_kth_largest(xp, best, k)), places // m)
+    enough = values >= xp.take(least(kth_largest(xp, best, k)), places // m)
     places = xp.sort(places[enough])
     return places // m, places % m
 
@@ -119,10 +119,10 @@ def scanned(q: Array, s: Array, k: int, every: Each, each: Each) -> tuple[Array,
     for start in range(0, q.shape[0], high):
         rows = slice(start, start + high)
         distances = every(q[rows], s)  # (high, m)
-        kth = -_kth_largest(xp, -distances, k)
+        kth = -kth_largest(xp, -distances, k)
         slack = xp.where(xp.isfinite(kth), 1e-9 * (1 + xp.abs(kth)), xp.zeros_like(kth))
         near, positions = xp.nonzero(distances <= (kth + slack)[:, None])
-        parts.append(_ranked(xp, near, positions, q[rows], s, k, each))
+        parts.append(ranked(xp, near, positions, q[rows], s, k, each))
     return _joined(xp, parts, q, k)
 
 
@@ -148,7 +148,7 @@ def _as_inner_products(xp: Any, a: Array, b: Array, product: str) -> tuple[Array
     return xp.concat([a, xp.ones_like(a[:, :1])], axis=1), b
 
 
-def _kth_largest(xp: Any, x: Array, k: int) -> Array:
+def kth_largest(xp: Any, x: Array, k: int) -> Array:
     """A number that k of each row reach, the k-th largest or little below: (n, m) → (n,).
 
     The columns are dealt to groups; k groups whose largest is v or more have k numbers of v or more.
@@ -162,7 +162,7 @@ def _kth_largest(xp: Any, x: Array, k: int) -> Array:
     return np.partition(x, place, axis=1)[:, place] if is_numpy_namespace(xp) else xp.sort(x, axis=1)[:, place]
 
 
-def _ranked(xp: Any, rows: Array, positions: Array, q: Array, s: Array, k: int, each: Each) -> tuple[Array, Array]:
+def ranked(xp: Any, rows: Array, positions: Array, q: Array, s: Array, k: int, each: Each) -> tuple[Array, Array]:
     """The k nearest of each row of q among its positions of s, k or more, ascending: (n, k) positions, distances."""
     n = q.shape[0]
     step = max(1, PAIRS // max(1, q.shape[1]))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from semelha.evaluation.measures.among import Among
+from semelha.metrics.within import Over, neighbors, pays
 from semelha.processors import processors
 
 FOUND = 1 << 22  # neighbors that are looked at at a time
@@ -49,11 +50,23 @@ def search(
 
     def some(start: int) -> None:
         rows = np.arange(start, min(start + size, n))
-        places, away = metric.nearest(queries[rows], among.vectors, reach)
+        places, away = nearest(rows)
         allowed = among.allowed(rows, places)
         order = np.argsort(~allowed, axis=1, kind="stable")[:, :deep]
         look(rows, *(np.take_along_axis(each, order, axis=1) for each in (places, away, allowed)))
 
     size = block or max(1, min(-(-n // processors()), FOUND // max(1, reach)))
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(processors()) as pool:
+        nearest = _nearest(queries, among, reach, metric, pool.map)
         list(pool.map(some, range(0, n if reach else 0, size)))
+
+
+def _nearest(
+    queries: NDArray[Any], among: Among, reach: int, metric: Any, over: Over
+) -> Callable[[NDArray[np.int64]], tuple[Any, Any]]:
+    """What finds the nearest of some queries, by their rows. Where all are searched for among themselves, at once."""
+    if among.itself and pays(metric, len(queries), reach):
+        found = neighbors(metric, queries, reach, over=over)
+        if found is not None:
+            return lambda rows: (found.positions[rows], found.distances[rows])
+    return lambda rows: metric.nearest(queries[rows], among.vectors, reach)
