@@ -11,7 +11,7 @@ from semelha.errors import UsageError
 from semelha.evaluation.measures import retrieval
 from semelha.metrics import Bhattacharyya, Cosine, Euclidean, KullbackLeibler, Mahalanobis, Matusita, SquaredEuclidean
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.within import CROWD, DEEPEST, FEWEST, LEFT, neighbors, pays
+from semelha.metrics.within import CROWD, DEEPEST, FEWEST, LEFT, MOST, neighbors, pays
 
 random = np.random.default_rng(0)
 MADE: list[MappedMetric] = [
@@ -99,6 +99,7 @@ def test_an_evaluation_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -
 def test_what_it_is_for() -> None:
     assert pays(Euclidean(), FEWEST, DEEPEST)
     assert not pays(Euclidean(), FEWEST - 1, 1)
+    assert not pays(Euclidean(), MOST + 1, 1)
     assert not pays(Euclidean(), FEWEST, DEEPEST + 1)
     assert not pays(KullbackLeibler(), FEWEST, 1)  # from q to s is not from s to q
     assert not pays(object(), FEWEST, 1)

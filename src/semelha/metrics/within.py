@@ -19,6 +19,7 @@ from semelha.metrics.search import ROOM, kth_largest, ranked
 
 WIDE = 512  # rows and columns of a tile of products: what stays in a core's cache
 FEWEST = 8 * WIDE  # rows that are worth it
+MOST = 200_000  # of more rows too much would be held
 LEFT = 100  # pairs of a row that its first limit leaves over, about
 DEEPEST = LEFT // 4  # neighbors that are worth it: of more, a first limit would cost what is saved
 CROWD = 4  # times `LEFT`: more is not held
@@ -32,7 +33,7 @@ Pairs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 
 def pays(metric: object, n: int, k: int) -> bool:
     """Whether `neighbors` is for this metric, so many rows, and so many neighbors."""
-    return isinstance(metric, MappedMetric) and metric.one_map and n >= FEWEST and k <= DEEPEST
+    return isinstance(metric, MappedMetric) and metric.one_map and FEWEST <= n <= MOST and k <= DEEPEST
 
 
 def neighbors(metric: MappedMetric, x: NDArray[Any], k: int, *, over: Over = map) -> Nearest | None:
