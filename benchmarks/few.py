@@ -68,6 +68,7 @@ def main() -> None:
         if "SEMELHA_DATA" not in os.environ:
             parser.error("name the pictures, or set SEMELHA_DATA to the folder that holds omniglot/open")
         arguments.photos, arguments.one_shot = Path(os.environ["SEMELHA_DATA"], "omniglot", "open"), True
+        arguments.name = arguments.name or "omniglot"
     if not arguments.models:
         arguments.models = [omniglot_model(arguments.photos)]
     models = [semelha.load_embedder(path) for path in arguments.models]
