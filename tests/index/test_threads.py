@@ -24,6 +24,7 @@ VECTORS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
 BUSY = """
 import json, os, sys, threading, time
 import numpy as np
+import sklearn.neighbors  # what a tree loads late: OpenBLAS, whose thread spins for a tenth of a second when it is made
 from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler
 
