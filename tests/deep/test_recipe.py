@@ -49,6 +49,7 @@ def test_where_its_parts_are_is_kept_of_a_drawing_and_not_of_a_photo() -> None:
     assert choose_network(drawing, backbone="medium").pooling == "grid"
     assert choose_network(scene).pooling == "average"
     assert choose_network(drawing, classes=None).pooling == "average"
+    assert choose_network(drawing, backbone="resnet18").pooling == "average"
 
 
 def test_layers_are_read_where_few_classes_or_no_labels_shape_the_head() -> None:
@@ -56,7 +57,6 @@ def test_layers_are_read_where_few_classes_or_no_labels_shape_the_head() -> None
     chosen = {classes: choose_network(drawing, classes=classes).readout for classes in (2, FEW - 1, FEW, None)}
     assert chosen == {2: "layers", FEW - 1: "layers", FEW: "head", None: "layers"}
     assert choose_network(drawing, backbone="resnet10t", classes=2).readout == "head"
-    assert choose_network(drawing, backbone="resnet18").pooling == "average"
 
 
 def test_few_pictures_make_a_short_training() -> None:
