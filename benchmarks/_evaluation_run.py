@@ -45,7 +45,7 @@ def drawn(n: int, dim: int, per_class: int) -> tuple[Vectors, Labels]:
 
 
 def ours() -> Callable[[Vectors, Labels], Figures]:
-    from semelha.evaluation.measures import retrieval
+    from semelha.measures import retrieval
     from semelha.metrics import Euclidean
 
     def measure(vectors: Vectors, labels: Labels) -> Figures:

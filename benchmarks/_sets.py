@@ -17,8 +17,8 @@ from semelha.embedders import Embedder
 from semelha.embedders.card import Card
 from semelha.embedders.extractors import FeatureExtractor
 from semelha.embedders.model import write_model
-from semelha.evaluation.measures import retrieval
 from semelha.features import Features
+from semelha.measures import retrieval
 from semelha.metrics import Metric
 
 

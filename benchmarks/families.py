@@ -21,7 +21,7 @@ import semelha
 from _results import table, write_section
 from _sets import CASES, Case, cost, figures, interval, trained
 from semelha.embedders import Embedder, raw_pixels
-from semelha.evaluation.measures import retrieval
+from semelha.measures import retrieval
 
 FAMILIES = {
     "proxies": {

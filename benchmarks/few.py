@@ -27,9 +27,9 @@ from _results import table, write_section
 from _sets import alphabet_of, omniglot, trained
 from omniglot import interval, mean, one_shot
 from semelha.evaluation import KReciprocal, QueryExpansion
-from semelha.evaluation.measures import retrieval
 from semelha.evaluation.rerank import Rerank, searched_again
 from semelha.images import read_dataset
+from semelha.measures import retrieval
 from semelha.metrics import Metric
 
 VIEWS = (3, 5, 9)

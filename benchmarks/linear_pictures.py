@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 import semelha
 from _results import table, write_section
 from semelha.embedders import FeatureEmbedder, raw_pixels
-from semelha.evaluation.measures import retrieval
 from semelha.features import HOG, Features, FirstOrder, Histogram, RawPixels
 from semelha.linear import METHODS, learned_metric, learner_named
+from semelha.measures import retrieval
 from semelha.metrics import Euclidean, Metric
 
 FEATURES: dict[str, Features] = {

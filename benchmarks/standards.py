@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.metrics import det_curve, roc_auc_score
 
 from _results import table, version_of, write_section
-from semelha.evaluation.measures import auroc, balanced, open_set
+from semelha.measures import auroc, balanced, open_set
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ from _results import table, write_section
 from _sets import Case, emoji, grocery, nyala, omniglot, orl_faces, trained, unlearned
 from omniglot import background_small
 from semelha.errors import CalibrationError
-from semelha.evaluation.measures import open_set
 from semelha.features import Histogram, RawPixels
+from semelha.measures import open_set
 from semelha.metrics import Euclidean, Matusita
 from semelha.recognition import NEAREST, Scoring
 from semelha.recognition.calibrate import needed

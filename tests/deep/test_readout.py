@@ -18,8 +18,8 @@ from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.readout import HEAD, WHITENING, Places, ReadNetwork, read_layers, some_of
 from semelha.deep.small import SmallBackbone
 from semelha.errors import TrainingError, UsageError
-from semelha.evaluation.measures import retrieval
 from semelha.images import Dataset, Picture, split_classes
+from semelha.measures import retrieval
 from semelha.metrics import Mahalanobis
 
 NETWORK = Network(size=32, dim=12, readout="layers")

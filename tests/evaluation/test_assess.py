@@ -11,9 +11,9 @@ from tests.evaluation.made import Known, dataset
 from semelha.embedders import raw_pixels
 from semelha.errors import DatasetError, UsageError
 from semelha.evaluation import Protocol, evaluate
-from semelha.evaluation.measures import retrieval
 from semelha.evaluation.sizes import Enrolled, measure_sizes
 from semelha.images import Dataset, Picture
+from semelha.measures import retrieval
 from semelha.metrics import Euclidean
 from semelha.recognition import full_conformal
 

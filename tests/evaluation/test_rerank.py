@@ -6,8 +6,8 @@ from tests.evaluation.made import Known, dataset
 
 from semelha.errors import UsageError
 from semelha.evaluation import KReciprocal, QueryExpansion, evaluate
-from semelha.evaluation.measures import retrieval
 from semelha.evaluation.rerank import searched_again
+from semelha.measures import retrieval
 from semelha.metrics import Cosine, Euclidean, Mahalanobis, Metric
 
 

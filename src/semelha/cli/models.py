@@ -18,9 +18,9 @@ from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import SemelhaError, UsageError
 from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
-from semelha.evaluation.measures.resolution import INSUFFICIENT
 from semelha.evaluation.rerank import Rerank
 from semelha.images import Dataset, read_dataset
+from semelha.measures.resolution import INSUFFICIENT
 
 RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
 

@@ -30,7 +30,7 @@ from semelha.deep.recipe import Recipe
 from semelha.deep.recompute import keeping_statistics, recompute_blocks
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
-from semelha.evaluation.measures import retrieval
+from semelha.measures import retrieval
 from semelha.metrics import Metric
 
 CHECKPOINT_SECONDS = 30.0

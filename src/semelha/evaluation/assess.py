@@ -21,14 +21,14 @@ from semelha.evaluation.intervals import (
     pair_intervals,
 )
 from semelha.evaluation.lfw import FoldPairs, draw_fold_pairs
-from semelha.evaluation.measures import FoldAccuracy, Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
-from semelha.evaluation.measures.pairs import count_pairs, draw_pairs
-from semelha.evaluation.measures.verification import curve
 from semelha.evaluation.protocol import Protocol, roles
 from semelha.evaluation.rerank import Rerank, searched_again
 from semelha.evaluation.result import Evaluation, Result
 from semelha.evaluation.strangers import measure_open_set
 from semelha.images import Dataset, readable
+from semelha.measures import FoldAccuracy, Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
+from semelha.measures.pairs import count_pairs, draw_pairs
+from semelha.measures.verification import curve
 from semelha.metrics import Metric
 
 RANKS = 100  # of CMC

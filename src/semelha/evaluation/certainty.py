@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures import Reliability, reliability
-from semelha.evaluation.measures.among import Among
-from semelha.evaluation.measures.subjects import Near, to_subjects
+from semelha.measures import Reliability, reliability
+from semelha.measures.among import Among
+from semelha.measures.subjects import Near, to_subjects
 from semelha.metrics import Metric
 from semelha.recognition import full_conformal
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from semelha.evaluation.certainty import Certainty
 from semelha.evaluation.lfw import FoldPairs
-from semelha.evaluation.measures import FoldAccuracy, Interval, Retrieval, Verification
-from semelha.evaluation.measures.bootstrap import (
+from semelha.evaluation.open_set import OpenProbes, OpenSetResult
+from semelha.measures import FoldAccuracy, Interval, Retrieval, Verification
+from semelha.measures.bootstrap import (
     Draws,
     Weights,
     interval,
@@ -20,9 +21,8 @@ from semelha.evaluation.measures.bootstrap import (
     open_set_draws,
     pair_draws,
 )
-from semelha.evaluation.measures.pairs import PairSample
-from semelha.evaluation.measures.reliability import error_interval, gaps
-from semelha.evaluation.open_set import OpenProbes, OpenSetResult
+from semelha.measures.pairs import PairSample
+from semelha.measures.reliability import error_interval, gaps
 
 Places = NDArray[np.int64]
 Found = dict[str, Interval | None]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.evaluation.certainty import Certainty
-from semelha.evaluation.measures import Balanced, OpenSet, Oscr
+from semelha.measures import Balanced, OpenSet, Oscr
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.evaluation.measures.among import Among
-from semelha.evaluation.measures.retrieval import Retrieval, retrieval
-from semelha.evaluation.measures.search import Comparison, search
+from semelha.measures.among import Among
+from semelha.measures.retrieval import Retrieval, retrieval
+from semelha.measures.search import Comparison, search
 from semelha.metrics import Cosine, Metric
 
 Places = NDArray[np.int64]

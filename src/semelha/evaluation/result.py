@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.evaluation.intervals import Intervals
-from semelha.evaluation.measures import FoldAccuracy, Retrieval, Verification
 from semelha.evaluation.open_set import OpenSetResult
 from semelha.images import Dataset
+from semelha.measures import FoldAccuracy, Retrieval, Verification
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError
-from semelha.evaluation.measures import open_set
-from semelha.evaluation.measures.among import Among
-from semelha.evaluation.measures.subjects import Near, to_subjects
 from semelha.evaluation.open_set import GallerySize, Spread
+from semelha.measures import open_set
+from semelha.measures.among import Among
+from semelha.measures.subjects import Near, to_subjects
 from semelha.metrics import Metric
 from semelha.recognition import full_conformal
 

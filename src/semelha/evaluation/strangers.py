@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError, DatasetError
 from semelha.evaluation.certainty import measure_certainty
-from semelha.evaluation.measures import Balanced, auroc, balanced, open_set, oscr, retrieval
 from semelha.evaluation.open_set import OpenProbes, OpenSetResult
 from semelha.evaluation.sizes import Enrolled, measure_sizes
+from semelha.measures import Balanced, auroc, balanced, open_set, oscr, retrieval
 from semelha.metrics import Metric
 from semelha.recognition import full_conformal
 

@@ -17,13 +17,13 @@ from sklearn.decomposition import PCA
 
 from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, write_model
 from semelha.errors import PictureError, TrainingError, UsageError
-from semelha.evaluation.measures import retrieval
 from semelha.features import Features
 from semelha.images import Dataset, Picture, Skipped, check_for_training, content_hash, read_all, split_classes
 from semelha.linear.base import LinearLearner
 from semelha.linear.boosted import BoostedSimilarity
 from semelha.linear.named import METHODS
 from semelha.linear.span import WIDE
+from semelha.measures import retrieval
 from semelha.metrics import Agreement, Mahalanobis, Metric
 
 logger = logging.getLogger(__name__)

@@ -182,7 +182,7 @@ def warped(number: int = 200, each: int = 5) -> Dataset:
 def test_it_learns(method: object, tmp_path: Path) -> None:
     """Pictures of one sign lie nearer to each other than before, however warped, though nobody said what is what."""
     from semelha.deep import untrained
-    from semelha.evaluation.measures import retrieval
+    from semelha.measures import retrieval
 
     dataset = warped()
     recipe = replace(SHORT, steps=300, batch=256, quarter_turns=False, augmentation=WARPED)

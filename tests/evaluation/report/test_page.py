@@ -13,10 +13,10 @@ from tests.evaluation.made import Known, dataset
 from semelha.embedders import Model, raw_pixels
 from semelha.errors import SemelhaError
 from semelha.evaluation import Protocol, evaluate, write_report
-from semelha.evaluation.measures import open_set
 from semelha.evaluation.report.plots import deviates
 from semelha.evaluation.report.tables import percent
 from semelha.images import Skipped
+from semelha.measures import open_set
 
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
 

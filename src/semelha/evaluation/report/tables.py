@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from semelha.evaluation.measures import Interval
-from semelha.evaluation.measures.resolution import INSUFFICIENT
 from semelha.evaluation.result import Result
+from semelha.measures import Interval
+from semelha.measures.resolution import INSUFFICIENT
 
 Figures = dict[str, Any]
 

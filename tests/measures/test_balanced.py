@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semelha.evaluation.measures import balanced
+from semelha.measures import balanced
 
 NEW = "new"
 

@@ -5,9 +5,9 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from semelha.evaluation.measures import reliability
-from semelha.evaluation.measures.bootstrap import multiplicities
-from semelha.evaluation.measures.reliability import BINS, error_interval, gaps
+from semelha.measures import reliability
+from semelha.measures.bootstrap import multiplicities
+from semelha.measures.reliability import BINS, error_interval, gaps
 
 
 def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.bootstrap import LEVEL, ROUNDING, Draws, Interval, Places, Weights
+from semelha.measures.bootstrap import LEVEL, ROUNDING, Draws, Interval, Places, Weights
 
 BINS = 15  # as in the tables of Guo et al.
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.pairs import PairSample
-from semelha.evaluation.measures.verification import equal_error
+from semelha.measures.pairs import PairSample
+from semelha.measures.verification import equal_error
 
 LEVEL = 0.95
 ROUNDING = 1e-12  # by which sums of one thing may differ

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from semelha.evaluation.measures import verification
+from semelha.measures import verification
 from semelha.metrics import Euclidean
 
 BIN = 1e-4  # of the range of distances, a generous bound on what counting in 65,536 steps can cost

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.evaluation.lfw import draw_fold_pairs
-from semelha.evaluation.measures import fold_accuracy
+from semelha.measures import fold_accuracy
 
 
 def by_hand(distances: np.ndarray, same: np.ndarray, fold: np.ndarray) -> list[float]:

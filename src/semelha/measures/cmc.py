@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.among import Among
-from semelha.evaluation.measures.blocks import Groups, Labels
-from semelha.evaluation.measures.subjects import Near, to_subjects
+from semelha.measures.among import Among
+from semelha.measures.blocks import Groups, Labels
+from semelha.measures.subjects import Near, to_subjects
 from semelha.metrics import Metric
 
 

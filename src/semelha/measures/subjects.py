@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from semelha.evaluation.measures.among import Among
+from semelha.measures.among import Among
 from semelha.metrics import Metric
 from semelha.processors import processors
 

@@ -9,7 +9,7 @@ from pytorch_metric_learning.distances import LpDistance
 from pytorch_metric_learning.utils.accuracy_calculator import AccuracyCalculator
 from pytorch_metric_learning.utils.inference import CustomKNN
 
-from semelha.evaluation.measures import Retrieval, retrieval
+from semelha.measures import Retrieval, retrieval
 from semelha.metrics import Cosine, Euclidean
 
 SEEDS = range(4)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from semelha.evaluation.measures.blocks import Block, Groups, Labels, blocks
+from semelha.measures.blocks import Block, Groups, Labels, blocks
 from semelha.metrics import Metric
 
 BINS = 1 << 16

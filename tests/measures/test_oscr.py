@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import det_curve, roc_auc_score, roc_curve
 
-from semelha.evaluation.measures import auroc, open_set, oscr
+from semelha.measures import auroc, open_set, oscr
 
 
 def drawn(seed: int, digits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

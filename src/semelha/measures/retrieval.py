@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.among import Among
-from semelha.evaluation.measures.blocks import Groups, Labels
-from semelha.evaluation.measures.search import Comparison, search
+from semelha.measures.among import Among
+from semelha.measures.blocks import Groups, Labels
+from semelha.measures.search import Comparison, search
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.blocks import Groups, Labels, codes
+from semelha.measures.blocks import Groups, Labels, codes
 
 
 @dataclass(frozen=True, eq=False)

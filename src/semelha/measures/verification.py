@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.blocks import Groups, Labels
-from semelha.evaluation.measures.pairs import BINS, PairCounts, count_pairs
-from semelha.evaluation.measures.resolution import measurable
+from semelha.measures.blocks import Groups, Labels
+from semelha.measures.pairs import BINS, PairCounts, count_pairs
+from semelha.measures.resolution import measurable
 from semelha.metrics import Metric
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)

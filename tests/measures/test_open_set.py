@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semelha.evaluation.measures import open_set
+from semelha.measures import open_set
 
 
 def by_hand(mated: np.ndarray, right: np.ndarray, strangers: np.ndarray, fpir: float) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.resolution import measurable
+from semelha.measures.resolution import measurable
 
 
 @dataclass(frozen=True, eq=False)

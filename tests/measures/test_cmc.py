@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from semelha.evaluation.measures import cmc, retrieval, subject_ranks
+from semelha.measures import cmc, retrieval, subject_ranks
 from semelha.metrics import Euclidean
 
 

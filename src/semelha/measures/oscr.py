@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.measures.open_set import open_set
+from semelha.measures.open_set import open_set
 
 Distances = NDArray[np.floating[Any]]
 

@@ -5,10 +5,10 @@ import pytest
 from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from semelha.evaluation.measures import open_set, oscr, verification
-from semelha.evaluation.measures.bootstrap import interval, means, multiplicities, open_set_draws, pair_draws
-from semelha.evaluation.measures.pairs import count_pairs, draw_pairs
-from semelha.evaluation.measures.verification import equal_error
+from semelha.measures import open_set, oscr, verification
+from semelha.measures.bootstrap import interval, means, multiplicities, open_set_draws, pair_draws
+from semelha.measures.pairs import count_pairs, draw_pairs
+from semelha.measures.verification import equal_error
 from semelha.metrics import Euclidean
 
 
