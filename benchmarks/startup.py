@@ -18,8 +18,9 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from _results import table, write_section
 from PIL import Image
+
+from _results import table, write_section
 
 ROOT = Path(__file__).resolve().parents[1]
 SUBJECTS, EXAMPLES, SIDE = 30, 4, 200
@@ -73,8 +74,8 @@ def main() -> None:
         stages = np.median([_stages(galleries["semelha"], photo) for _ in range(5)], axis=0)
         packages = _packages(galleries["semelha"], photo)
     body = [
-        f"`semelha identify` of one JPEG of {SIDE} × {SIDE}, in a gallery of {SUBJECTS} subjects: seconds from the start "
-        f"of the process to its end, {arguments.runs} runs in turn.",
+        f"`semelha identify` of one JPEG of {SIDE} × {SIDE}, in a gallery of {SUBJECTS} subjects: seconds from the "
+        f"start of the process to its end, {arguments.runs} runs in turn.",
         table(["checkout", "shortest", "median", "longest"], rows),
         "Where it goes, seconds (median of 5): starting Python, the modules, opening the gallery with its model, "
         "answering, closing.",

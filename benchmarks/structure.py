@@ -17,8 +17,9 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import numpy as np
-from _results import table, write_section
 from PIL import Image
+
+from _results import table, write_section
 
 ROOT = Path(__file__).resolve().parents[1]
 
