@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test check bench slow clean
+.PHONY: demo test coverage check bench slow clean
 
 demo: $(READY)
 	$(BIN)/semelha demo
 
 test: $(READY)
-	$(BIN)/python -m pytest --cov=semelha --cov-report=term
+	$(BIN)/python -m pytest -n auto --dist worksteal --durations=20
+
+coverage: $(READY)
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov=semelha --cov-report=term
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow

@@ -1,9 +1,35 @@
-"""Fixtures that several parts share."""
+"""Settings and fixtures that all tests share."""
 
+import os
+
+# One thread for each library in each worker: `make test` runs as many workers as there are processors. Subprocesses
+# inherit the setting. It has to be made before NumPy, torch and FAISS are imported.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import onnxruntime
 import pytest
 
 from semelha.embedders import Model
+from semelha.processors import processors
 from tests.tiny_model import tiny_model
+
+
+class _OneThread(onnxruntime.SessionOptions):  # type: ignore[misc]
+    """ONNX Runtime reads no environment variable, and its idle threads spin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.intra_op_num_threads = 1
+
+
+onnxruntime.SessionOptions = _OneThread
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers that `-n auto` starts: the processors that this process may use."""
+    return processors()
 
 
 @pytest.fixture(scope="session")

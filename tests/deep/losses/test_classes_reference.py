@@ -63,7 +63,7 @@ MARGINS = [
 ]
 
 
-@pytest.mark.parametrize(("margin", "theirs"), MARGINS, ids=str)
+@pytest.mark.parametrize(("margin", "theirs"), MARGINS, ids=[str(margin) for margin, _ in MARGINS])
 def test_margin_softmax(margin: Margin, theirs: Callable[[], Any]) -> None:
     """Margin 1.5 puts many angles beyond π − m, where ArcFace is continued by a line."""
     ours, other = MarginSoftmax(CLASSES, DIM, margin=margin, scale=20).double(), theirs().double()
