@@ -26,8 +26,8 @@ from _results import table, write_section
 from _sets import CASES, Case, Figures, figures
 from semelha.cli.choices import plan
 from semelha.cli.demo import printed
-from semelha.deep.reread import network_of
-from semelha.deep.untrained import TorchEmbedder
+from semelha.deep.refit_readout import network_of
+from semelha.deep.torch_embedder import TorchEmbedder
 from semelha.embedders import Embedder
 from semelha.images import TEST_SCRIPTS, TRAIN_SCRIPTS
 

@@ -20,10 +20,10 @@ import semelha
 from _results import table, write_section
 from _sets import CASES, Case, cost, figures, interval, trained
 from semelha import Model
-from semelha.deep import Augmentation, Network, build, untrained
+from semelha.deep import Augmentation, Network, build, untrained_embedder
 from semelha.deep.cache import sample
-from semelha.deep.readout import MOST, read_layers
-from semelha.deep.untrained import TorchEmbedder
+from semelha.deep.readout import MOST, fit_layer_readout
+from semelha.deep.torch_embedder import TorchEmbedder
 from semelha.embedders import Card, Embedder, raw_pixels
 from semelha.metrics import Cosine
 
@@ -48,7 +48,7 @@ def main() -> None:
         models = {method: learned(case, method, steps, arguments.models) for method in methods}
         rows = [row(case, "raw pixels", raw_pixels(), None, None)]
         card = models[methods[0]].card
-        rows += [row(case, "untrained", untrained(card), None, None)]
+        rows += [row(case, "untrained", untrained_embedder(card), None, None)]
         rows += [row(case, "untrained, its layers read", read(case, card), None, None)]
         rows += [row(case, method, model, *cost(model)) for method, model in models.items()]
         (measured,) = case.measured
@@ -74,7 +74,7 @@ def read(case: Case, card: Card) -> TorchEmbedder:
     network = Network.of_card(card)
     seen, _ = sample(semelha.Dataset(case.name, case.learned), card.input, MOST, seed=0)
     changes = Augmentation(**card.training["augmentation"])
-    module = read_layers(build(network, seed=0), seen, network.dim or 0, augmentation=changes, seed=0)
+    module = fit_layer_readout(build(network, seed=0), seen, network.dim or 0, augmentation=changes, seed=0)
     return TorchEmbedder(module, card.input, Cosine(), f"read-{card.fingerprint}")
 
 

@@ -27,10 +27,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import semelha
 from _results import table, write_section
-from semelha.deep import Augmentation, EmbeddingNet, Moment, Network, Recipe, build
+from semelha.deep import Augmentation, EmbeddingNet, Network, Recipe, TrainingProgress, build
 from semelha.deep.loop import fit
-from semelha.deep.part import Part
 from semelha.deep.recipe import pairs_and_proxies
+from semelha.deep.subsets import PictureSubset
 from semelha.deep.train import default_fabric
 from semelha.images import fit as fit_picture
 
@@ -63,7 +63,7 @@ def main() -> None:
     write_section("Training step", body)
 
 
-def side_by_side(part: Part, steps: int, fabric: Fabric, *, compiled: bool) -> dict[str, list[float]]:
+def side_by_side(part: PictureSubset, steps: int, fabric: Fabric, *, compiled: bool) -> dict[str, list[float]]:
     """Seconds a picture of each step: of our loop, and of the others, which take theirs while it waits."""
     seconds: dict[str, list[float]] = {ALONE: [], OURS: [], PLAIN: []}
     last: list[Tensor] = []
@@ -78,7 +78,7 @@ def side_by_side(part: Part, steps: int, fabric: Fabric, *, compiled: bool) -> d
         fast = network_alone(fused, fabric)
     resumed = 0.0
 
-    def watch(moment: Moment) -> None:
+    def callback(progress: TrainingProgress) -> None:
         nonlocal resumed
         (pixels,) = last
         seconds[OURS].append((time.perf_counter() - resumed) / len(pixels))
@@ -105,16 +105,16 @@ def side_by_side(part: Part, steps: int, fabric: Fabric, *, compiled: bool) -> d
             plan="benchmark",
             seed=0,
             resume=False,
-            watch=watch,
+            callback=callback,
         )
     return seconds
 
 
-def pictures() -> Part:
+def pictures() -> PictureSubset:
     glyphs = semelha.glyphs(["Greek", "Cyrillic"], size=64)
     pixels = np.stack([fit_picture(p.pixels(), (SIDE, SIDE), channels=1).transpose(2, 0, 1) for p in glyphs])
     labels, classes = np.unique(glyphs.labels, return_inverse=True)
-    return Part(pixels, np.arange(len(pixels)), classes, tuple(map(str, labels)))
+    return PictureSubset(pixels, np.arange(len(pixels)), classes, tuple(map(str, labels)))
 
 
 def fresh() -> EmbeddingNet:
@@ -135,7 +135,7 @@ def network_alone(network: nn.Module, fabric: Fabric) -> Callable[[Tensor], None
     return step
 
 
-def plain_loop(part: Part, fabric: Fabric) -> Callable[[], None]:
+def plain_loop(part: PictureSubset, fabric: Fabric) -> Callable[[], None]:
     """A step as it is written everywhere."""
     network = fresh().to(fabric.device)
     augment = nn.Sequential(
@@ -169,7 +169,7 @@ def plain_loop(part: Part, fabric: Fabric) -> Callable[[], None]:
     return step
 
 
-def augmentations(part: Part) -> str:
+def augmentations(part: PictureSubset) -> str:
     """Milliseconds for the same changes: ours, and kornia's."""
     x = torch.from_numpy(part.pixels[:BATCH].copy())
     generator, own = torch.Generator().manual_seed(0), Augmentation(elastic=0.02)

@@ -11,7 +11,7 @@ from semelha.errors import MissingExtra, UsageError
 from semelha.images import Dataset, read_dataset
 
 if TYPE_CHECKING:
-    from semelha.deep import Moment, Network, Recipe
+    from semelha.deep import Network, Recipe, TrainingProgress
     from semelha.deep.ssl import SelfSupervised
     from semelha.embedders import Model
     from semelha.features import Features
@@ -40,8 +40,8 @@ def train(
     seed: int = 0,
     resume: bool = False,
     accelerator: str = "auto",
-    watch: Callable[[Moment], None] | None = None,
-    watch_reading: Callable[[int, int], None] | None = None,
+    callback: Callable[[TrainingProgress], None] | None = None,
+    reading_progress: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Learn to tell pictures of different classes apart, and write what was learned as a model folder.
 
@@ -79,9 +79,9 @@ def train(
         Go on with a training of the same pictures and settings that was interrupted at any moment.
     accelerator : str
         "auto", "cpu", "cuda" or "mps".
-    watch : callable, optional
-        Called with a `semelha.deep.Moment` after every step.
-    watch_reading : callable, optional
+    callback : callable, optional
+        Called with a `semelha.deep.TrainingProgress` after every step.
+    reading_progress : callable, optional
         Called with (pictures read, pictures in all) while the pictures are decoded.
 
     Returns
@@ -101,21 +101,21 @@ def train(
     if learner is not None or method in (NOTHING, READOUT):
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             raise UsageError("such a method learns in one process: leave out torchrun")
-        of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, watch)
+        of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, callback)
         if any(value is not None for value in of_network) or accelerator != "auto":
             raise UsageError(
-                "network, recipe, teacher, minutes, resume, accelerator and watch are for networks that learn: a "
+                "network, recipe, teacher, minutes, resume, accelerator and callback are for networks that learn: a "
                 'learner takes none of them, and "none" a network alone'
             )
     if learner is not None:
-        return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, watch_reading)
+        return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, reading_progress)
     if method == READOUT and (on is None or features is not None):
         raise UsageError('"readout" reads the layers of a model: give it as on (--on MODEL), and no features')
     if features is not None or (on is not None and method != READOUT):
         raise UsageError('features, and a model to learn on, need a method that learns without a network: "gmml"')
     try:
-        from semelha.deep.frozen import publish_frozen
-        from semelha.deep.reread import reread
+        from semelha.deep.feature_extractor import publish_feature_extractor
+        from semelha.deep.refit_readout import refit_readout
         from semelha.deep.ssl import METHODS
         from semelha.deep.train import train_network
     except ModuleNotFoundError as error:
@@ -123,11 +123,11 @@ def train(
             raise
         raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
     if method == NOTHING:
-        return publish_frozen(_pictures(dataset, labelled=False), out=Path(out), network=network, seed=seed)
+        return publish_feature_extractor(_pictures(dataset, labelled=False), out=Path(out), network=network, seed=seed)
     if method == READOUT:
         model = _model(on)
         assert model is not None
-        return reread(_pictures(dataset, labelled=False), model=model, out=Path(out), seed=seed)
+        return refit_readout(_pictures(dataset, labelled=False), model=model, out=Path(out), seed=seed)
     return train_network(
         _pictures(dataset, labelled=unlabelled is None and (recipe is None or recipe.method is None)),
         out=Path(out),
@@ -139,8 +139,8 @@ def train(
         seed=seed,
         resume=resume,
         accelerator=accelerator,
-        watch=watch,
-        watch_reading=watch_reading,
+        callback=callback,
+        reading_progress=reading_progress,
     )
 
 
@@ -178,7 +178,7 @@ def _train_linear(
     features: Features | None,
     on: Model | str | os.PathLike[str] | None,
     seed: int,
-    watch_reading: Callable[[int, int], None] | None,
+    reading_progress: Callable[[int, int], None] | None,
 ) -> Model:
     from semelha.features import HOG
     from semelha.linear import learner_named, train_linear
@@ -187,4 +187,4 @@ def _train_linear(
         raise UsageError("a method learns on features or on a model: give one of the two")
     learner = learner_named(method, seed=seed) if isinstance(method, str) else method
     below = _model(on) or features or HOG()
-    return train_linear(pictures, out=out, method=learner, on=below, seed=seed, watch_reading=watch_reading)
+    return train_linear(pictures, out=out, method=learner, on=below, seed=seed, reading_progress=reading_progress)

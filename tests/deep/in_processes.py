@@ -1,4 +1,4 @@
-"""What every process of `test_processes` does: `python -m tests.deep.in_processes FOLDER`, told its rank by the
+"""What every process of `test_distributed` does: `python -m tests.deep.in_processes FOLDER`, told its rank by the
 environment. Each writes what it found as `FOLDER/<rank>.pt`."""
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from semelha.deep.augment import Augmentation
+from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from semelha.deep.gradcache import GradCache
 from semelha.deep.loop import Trained, fit
 from semelha.deep.losses import (
@@ -29,11 +30,10 @@ from semelha.deep.losses import (
     Together,
     Triplet,
 )
-from semelha.deep.objective import Passes
-from semelha.deep.part import Part
-from semelha.deep.processes import ALONE, Processes, processes
+from semelha.deep.objective import StepContext
 from semelha.deep.recipe import Recipe
 from semelha.deep.ssl import METHODS
+from semelha.deep.subsets import PictureSubset
 from semelha.errors import TrainingError
 
 BATCH, CLASSES, DIM, STEPS = 23, 5, 6, 3
@@ -63,7 +63,7 @@ def network(*extra: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), *extra, nn.Flatten(), nn.Linear(144, DIM)).double()
 
 
-def learned(name: str, chunk: int, group: Processes = ALONE) -> list[Tensor]:
+def learned(name: str, chunk: int, group: ProcessGroup = SINGLE_PROCESS) -> list[Tensor]:
     """Value, embeddings and every gradient of each of three steps, and the weights after them."""
     net = network(nn.GroupNorm(2, 4))
     loss = LOSSES[name]().double()
@@ -92,21 +92,21 @@ class Unlabelled(nn.Module):
         return self.layers(pixels)
 
 
-def unlabelled(name: str, group: Processes = ALONE) -> list[Tensor]:
+def unlabelled(name: str, group: ProcessGroup = SINGLE_PROCESS) -> list[Tensor]:
     """Value, vectors, and all that is learned and remembered after three steps of a method without labels."""
     net = Unlabelled()
     method = METHODS[name].settled(batch=VIEWED, instances=5 * VIEWED)
     objective = method.objective(net, dim=DIM, batch=VIEWED, instances=5 * VIEWED).double()  # type: ignore[arg-type]
     optimizer, found = torch.optim.SGD([*net.parameters(), *objective.parameters()], lr=0.1), []
     cached = GradCache(2 * VIEWED, group)
-    passes = Passes(objective.trained(net), cached, Tensor.backward, nullcontext)  # type: ignore[arg-type]
+    context = StepContext(objective.training_module(net), cached, Tensor.backward, nullcontext)  # type: ignore[arg-type]
     for step in range(STEPS):
         random = torch.Generator().manual_seed(step)
         first, second = torch.randn(2, VIEWED, 1, 8, 8, generator=random, dtype=torch.float64)
         own = group.share(VIEWED)
         optimizer.zero_grad()
         torch.manual_seed(step)
-        value, _ = objective.backward(passes, torch.cat([first[own], second[own]]), torch.arange(VIEWED)[own])
+        value, _ = objective.backward(context, torch.cat([first[own], second[own]]), torch.arange(VIEWED)[own])
         group.sum_gradients(net, objective)
         optimizer.step()
         objective.after_step(net, step / STEPS)  # type: ignore[arg-type]
@@ -114,7 +114,7 @@ def unlabelled(name: str, group: Processes = ALONE) -> list[Tensor]:
     return [*found, *net.state_dict().values(), *objective.state_dict().values()]
 
 
-def drawn(group: Processes) -> list[Tensor]:
+def drawn(group: ProcessGroup) -> list[Tensor]:
     """A loss that draws its negatives, a network that drops: what all must draw alike, and what each for itself."""
     net, (x, labels) = network(nn.Dropout(0.5)), batch(0)
     dropped: list[Tensor] = []
@@ -126,7 +126,7 @@ def drawn(group: Processes) -> list[Tensor]:
     return [value, torch.rand(1), dropped[0]]
 
 
-def statistics(group: Processes) -> list[Tensor]:
+def statistics(group: ProcessGroup) -> list[Tensor]:
     net, (x, labels) = network(nn.BatchNorm2d(4)), batch(0)
     own = group.share(BATCH)
     GradCache(100, group).backward(net, x[own], labels[own], SupCon(), Tensor.backward)
@@ -152,19 +152,21 @@ STILL = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0)
 RECIPE = Recipe(steps=12, minutes=float("inf"), batch=21, warmup_steps=3, augmentation=STILL, accumulate=2)
 
 
-def pictures(seed: int, classes: int) -> Part:
+def pictures(seed: int, classes: int) -> PictureSubset:
     random = np.random.default_rng(seed)
     kinds = np.repeat(random.integers(0, 256, (classes, 1, 8, 8), np.uint8), 4, axis=0)
     pixels = kinds // 2 + random.integers(0, 100, kinds.shape, np.uint8)
     labels = np.repeat(np.arange(classes), 4)
-    return Part(pixels, np.arange(len(pixels)), labels, tuple(map(str, range(classes))))
+    return PictureSubset(pixels, np.arange(len(pixels)), labels, tuple(map(str, range(classes))))
 
 
-def trained(folder: Path, group: Processes = ALONE, *, stop: int | None = None, resume: bool = False) -> Trained:
+def trained(
+    folder: Path, group: ProcessGroup = SINGLE_PROCESS, *, stop: int | None = None, resume: bool = False
+) -> Trained:
     """A whole training. `stop`: an interruption after so many steps."""
 
-    def watch(moment: object) -> None:
-        if moment.step == stop:  # type: ignore[attr-defined]
+    def callback(progress: object) -> None:
+        if progress.step == stop:  # type: ignore[attr-defined]
             raise KeyboardInterrupt
 
     return fit(
@@ -177,12 +179,12 @@ def trained(folder: Path, group: Processes = ALONE, *, stop: int | None = None, 
         plan="test",
         seed=0,
         resume=resume,
-        watch=watch,
+        callback=callback,
         processes=group,
     )
 
 
-def failing(group: Processes) -> list[str]:
+def failing(group: ProcessGroup) -> list[str]:
     """What each process says where the first fails."""
     said = []
     for message in ("the disk is full: é", ""):
@@ -191,20 +193,20 @@ def failing(group: Processes) -> list[str]:
             raise OSError(message)
 
         try:
-            group.first_does(fail)
+            group.on_rank_zero(fail)
         except (TrainingError, OSError) as error:
             said.append(f"{type(error).__name__}: {error}")
-    said.append(str(group.first_does(lambda: group.rank)))
+    said.append(str(group.on_rank_zero(lambda: group.rank)))
     return said
 
 
 def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
-    with processes(torch.device("cpu")) as group:
+    with process_group(torch.device("cpu")) as group:
         torch.manual_seed(group.rank)
         weights = nn.Linear(3, 3)
-        group.equal(weights)
+        group.broadcast_modules(weights)
         (folder / f"training {group.rank}").mkdir()
         run = trained(folder / f"training {group.rank}", group)
         found = {
@@ -213,7 +215,7 @@ def main() -> None:
             "drawn": drawn(group),
             "statistics": statistics(group),
             "equal": [weights.weight.detach()],
-            "agreed": group.agreed(0.1 + group.rank),
+            "agreed": group.broadcast(0.1 + group.rank),
             "failing": failing(group),
             "trained": run.weights,
             "score": run.score,

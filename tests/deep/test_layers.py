@@ -8,7 +8,7 @@ import timm
 import torch
 from torch import nn
 
-from semelha.deep.layers import freeze, paces
+from semelha.deep.layers import freeze, lr_scales
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.objective import Supervised
 from semelha.deep.optimizer import optimizer_for
@@ -27,7 +27,7 @@ def a_step(net: nn.Module, loss: nn.Module, recipe: Recipe) -> dict[str, torch.T
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     optimizer = optimizer_for(net, Supervised(loss), recipe)
     for group in optimizer.param_groups:
-        group["lr"] = group["pace"]
+        group["lr"] = group["lr_scale"]
     net(torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)).sum().backward()
     optimizer.step()
     return {name: (tensor - before[name]).float().abs().max() for name, tensor in net.state_dict().items()}
@@ -73,7 +73,7 @@ def test_nothing_is_frozen_where_nothing_is_asked() -> None:
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_paces_fall_by_depth(backbone: str) -> None:
     net = network(backbone)
-    found = paces(net, 0.5)
+    found = lr_scales(net, 0.5)
     assert found.keys() == dict(net.named_parameters()).keys()
     depth = net.backbone.depths()
     assert depth.keys() == dict(net.backbone.named_parameters()).keys()
@@ -81,7 +81,7 @@ def test_paces_fall_by_depth(backbone: str) -> None:
     for name, each in depth.items():
         assert found[f"backbone.{name}"] == 0.5 ** (top - each)
     assert found["head.1.weight"] == 1
-    assert set(paces(net, 1).values()) == {1.0}
+    assert set(lr_scales(net, 1).values()) == {1.0}
 
 
 def test_depths_are_those_of_timm() -> None:
@@ -110,7 +110,7 @@ def test_the_optimizer_has_the_paces() -> None:
     groups = optimizer_for(
         net, Supervised(nn.Linear(2, 2)), replace(recipe, layer_decay=1.0, weight_decay=0.05)
     ).param_groups
-    assert [group["pace"] for group in groups] == [1e-3, 1e-3, 1e-2]
+    assert [group["lr_scale"] for group in groups] == [1e-3, 1e-3, 1e-2]
 
 
 def test_a_backbone_whose_layers_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_backbone_whose_layers_nobody_knows(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(BackboneError, match="does not know the layers of ResNet"):
         freeze(net, 0.5)
     with pytest.raises(BackboneError, match="let all layers learn at one rate"):
-        paces(net, 0.75)
+        lr_scales(net, 0.75)
     freeze(net, 1)
     assert not any(weight.requires_grad for weight in net.backbone.parameters())
 

@@ -39,7 +39,7 @@ def trained(folder: Path, network: nn.Module, **changes: Any) -> Trained:
         plan="test",
         seed=0,
         resume=False,
-        watch=lambda moment: None,
+        callback=lambda progress: None,
     )
 
 

@@ -15,7 +15,7 @@ import semelha
 from semelha.deep import Augmentation, Network, Recipe, build, train_network
 from semelha.deep.losses import Contrastive
 from semelha.deep.metric_layer import MetricLayer
-from semelha.deep.readout import HEAD, WHITENING, Places, ReadNetwork, read_layers, some_of
+from semelha.deep.readout import HEAD, WHITENING, MultiLayerNet, Places, fit_layer_readout, some_of
 from semelha.deep.small import SmallBackbone
 from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset, Picture, split_classes
@@ -66,7 +66,7 @@ def test_it_is_the_layers_joined_along_their_axes_and_evened_out() -> None:
     """As many axes as 40 pictures have, each seen twice and unchanged."""
     x = pixels(40)
     still = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0)
-    read = read_layers(build(NETWORK, seed=0), x, 39, augmentation=still, seed=0)
+    read = fit_layer_readout(build(NETWORK, seed=0), x, 39, augmentation=still, seed=0)
     with torch.no_grad():
         found = read(torch.from_numpy(x)).numpy()
     assert read.dim == 39
@@ -75,7 +75,7 @@ def test_it_is_the_layers_joined_along_their_axes_and_evened_out() -> None:
 
 
 def test_few_pictures_are_seen_several_times_and_many_in_part() -> None:
-    read = read_layers(build(NETWORK, seed=0), pixels(3), 12, augmentation=Augmentation(), seed=0)
+    read = fit_layer_readout(build(NETWORK, seed=0), pixels(3), 12, augmentation=Augmentation(), seed=0)
     assert read.dim == 12
     assert torch.isfinite(read(torch.from_numpy(pixels(3)))).all()
     assert some_of(5, seed=0).tolist() == [0, 1, 2, 3, 4]
@@ -99,7 +99,7 @@ def test_a_channel_that_says_nothing_counts_nothing() -> None:
 def test_pictures_that_are_all_one_are_an_error() -> None:
     same = np.repeat(pixels(1), 30, axis=0)
     with pytest.raises(TrainingError, match="all pictures are one to the network"):
-        read_layers(build(NETWORK, seed=0), same, 12, augmentation=Augmentation(), seed=0)
+        fit_layer_readout(build(NETWORK, seed=0), same, 12, augmentation=Augmentation(), seed=0)
 
 
 def test_a_training_publishes_what_is_read_and_says_how_good_that_is(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_training_publishes_what_is_read_and_says_how_good_that_is(tmp_path: P
     assert np.abs(headed.embed(dataset.pictures) @ headed.embed(dataset.pictures).T - vectors @ vectors.T).max() > 0.01
     again = train_network(dataset, out=tmp_path / "again", network=NETWORK, recipe=RECIPE)
     np.testing.assert_array_equal(again.embed(dataset.pictures), vectors)
-    baseline = semelha.deep.untrained(model.card)
+    baseline = semelha.deep.untrained_embedder(model.card)
     assert baseline is not None
     assert baseline.embed(dataset.pictures[:2]).shape == (2, 12)
 
@@ -121,12 +121,12 @@ def test_a_training_publishes_what_is_read_and_says_how_good_that_is(tmp_path: P
 def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """R@1 on the classes held out, of the vectors that the model gives: along two axes far less than of the head."""
 
-    def along_two(*given: Any, **named: Any) -> ReadNetwork:
-        read = read_layers(*given, **named)
+    def along_two(*given: Any, **named: Any) -> MultiLayerNet:
+        read = fit_layer_readout(*given, **named)
         read.axes, read.dim = read.axes[:, :2].contiguous(), 2
         return read
 
-    monkeypatch.setattr("semelha.deep.train.read_layers", along_two)
+    monkeypatch.setattr("semelha.deep.train.fit_layer_readout", along_two)
     dataset, recipe = pictures(24, 3), replace(RECIPE, validation=0.5)
     measured = {}
     for readout in ("layers", "head"):
@@ -142,7 +142,7 @@ def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path, monkeypatch: 
 
 def test_the_state_is_that_of_the_network_and_little_more() -> None:
     network = build(NETWORK, seed=0)
-    read = ReadNetwork(network, 12)
+    read = MultiLayerNet(network, 12)
     beside = {name for name in read.state_dict() if not name.startswith("network.")}
     assert beside == {"mean", "axes", "places.0.shift", "places.0.factor", "places.1.shift", "places.1.factor"}
     assert len(read.state_dict()) == len(network.state_dict()) + len(beside)

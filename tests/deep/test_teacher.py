@@ -11,7 +11,7 @@ from torch import Tensor
 
 import semelha
 from semelha.deep import Network, Recipe, train_network
-from semelha.deep.teacher import beside, lessons, unlike
+from semelha.deep.teacher import distillation_loss, lessons, with_distillation
 from semelha.embedders import Model
 from semelha.errors import TrainingError, UsageError
 
@@ -42,7 +42,7 @@ def test_the_loss_is_that_of_a_plain_loop() -> None:
         q = torch.stack([torch.exp(mine[i] @ mine[j] / 0.05) for j in others])
         p, q = p / p.sum(), q / q.sum()
         total = total + (p * (p / q).log()).sum() / 7
-    value = unlike(mine, theirs)
+    value = distillation_loss(mine, theirs)
     torch.testing.assert_close(value, total)
     expected, found = (torch.autograd.grad(each, mine, retain_graph=True)[0] for each in (total, value))
     torch.testing.assert_close(found, expected)
@@ -51,7 +51,7 @@ def test_the_loss_is_that_of_a_plain_loop() -> None:
 def test_nothing_is_unlike_itself() -> None:
     x = unit(7, 4).requires_grad_()
     turned = x @ torch.linalg.qr(unit(4, 4, seed=2)).Q  # similarities do not know
-    value = unlike(x, turned.detach())
+    value = distillation_loss(x, turned.detach())
     value.backward()
     assert value.item() == pytest.approx(0, abs=1e-12)
     assert float(x.grad.abs().max()) < 1e-12  # type: ignore[union-attr]
@@ -63,8 +63,10 @@ def test_beside_a_loss() -> None:
     def loss(embeddings: Tensor, labels: Tensor) -> Tensor:
         return embeddings.sum() + labels.sum()
 
-    assert beside(loss, None, 2.0) is loss
-    torch.testing.assert_close(beside(loss, taught, 2.0)(x, labels), loss(x, labels) + 2 * unlike(x, taught))
+    assert with_distillation(loss, None, 2.0) is loss
+    torch.testing.assert_close(
+        with_distillation(loss, taught, 2.0)(x, labels), loss(x, labels) + 2 * distillation_loss(x, taught)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_a_student_comes_to_resemble_its_teacher(teacher: Model, tmp_path: Path)
         recipe = replace(SHORT, steps=240, teaching=5.0, validation=0.0)
         model = train_network(data, out=tmp_path / name, network=SMALL, recipe=recipe, teacher=one)
         mine, theirs = (torch.from_numpy(each.embed(data.pictures)) for each in (model, teacher))
-        apart[name] = float(unlike(mine, theirs))
+        apart[name] = float(distillation_loss(mine, theirs))
     assert apart["taught"] < 0.2 * apart["alone"]
     card = semelha.load_embedder(tmp_path / "taught").card
     assert card.training["teacher"] == {"name": "joined", "fingerprint": teacher.fingerprint}
@@ -106,8 +108,8 @@ def test_a_student_comes_to_resemble_its_teacher(teacher: Model, tmp_path: Path)
 def test_a_training_goes_on_with_the_same_teacher_alone(
     teacher: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def pause(moment: semelha.deep.Moment) -> None:  # type: ignore[name-defined]
-        if moment.step == 3:
+    def pause(progress: semelha.deep.TrainingProgress) -> None:  # type: ignore[name-defined]
+        if progress.step == 3:
             raise KeyboardInterrupt
 
     recipe = replace(SHORT, steps=6, quarter_turns=True)
@@ -115,7 +117,7 @@ def test_a_training_goes_on_with_the_same_teacher_alone(
     whole = train_network(things(), out=tmp_path / "whole", teacher=teacher, **settings)
     monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train_network(things(), out=tmp_path / "m", teacher=teacher, watch=pause, **settings)
+        train_network(things(), out=tmp_path / "m", teacher=teacher, callback=pause, **settings)
     with pytest.raises(TrainingError, match="other pictures or settings"):
         train_network(things(), out=tmp_path / "m", resume=True, **settings)
     model = train_network(things(), out=tmp_path / "m", teacher=teacher, resume=True, **settings)

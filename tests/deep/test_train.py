@@ -19,7 +19,7 @@ from torch import nn
 
 import semelha
 import semelha.deep
-from semelha.deep import Network, Recipe, build, train_network, untrained
+from semelha.deep import Network, Recipe, build, train_network, untrained_embedder
 from semelha.deep.loop import embed
 from semelha.deep.losses import Contrastive, CrossBatch, MarginLoss, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
@@ -111,7 +111,7 @@ print("ready", flush=True)
 train_network(semelha.read_folder(sys.argv[1]), out=__import__("pathlib").Path(sys.argv[2]), resume=True,
     network=Network(channels=1, size=24, dim=16),
     recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5),
-    watch=lambda moment: (print(moment.step, flush=True), time.sleep(0.1)))
+    callback=lambda progress: (print(progress.step, flush=True), time.sleep(0.1)))
 """
 
 
@@ -229,13 +229,13 @@ def test_draws_memory_chunks_and_families_come_from_the_seed(
     dataset = semelha.read_folder(data)
     whole = train_network(dataset, out=tmp_path / "whole", **settings)
 
-    def pause(moment: semelha.deep.Moment) -> None:
-        if moment.step == 11:
+    def pause(progress: semelha.deep.TrainingProgress) -> None:
+        if progress.step == 11:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train_network(dataset, out=tmp_path / "again", watch=pause, **settings)
+        train_network(dataset, out=tmp_path / "again", callback=pause, **settings)
     again = train_network(dataset, out=tmp_path / "again", resume=True, **settings)
     pictures = sorted(data.rglob("*.png"))[:5]
     np.testing.assert_allclose(again.embed(pictures), whole.embed(pictures), atol=1e-3)
@@ -264,7 +264,7 @@ def test_a_metric_of_histograms_on_a_simplex(data: Path, tmp_path: Path) -> None
     np.testing.assert_allclose(vectors.sum(axis=1), 1, atol=1e-5)
     assert (vectors > 0).all()
     assert model.metric.name == "kullback-leibler"
-    blank = untrained(model.card)
+    blank = untrained_embedder(model.card)
     assert blank is not None
     assert blank.metric.name == "kullback-leibler"
     np.testing.assert_allclose(blank.embed(sorted(data.rglob("*.png"))[:5]).sum(axis=1), 1, atol=1e-5)

@@ -98,10 +98,10 @@ def _check_command(arguments: Sequence[str]) -> None:
 def _speaks(error: Exception) -> bool:
     """Which of several processes says what is wrong."""
     try:
-        from semelha.deep.processes import first_to_fail
+        from semelha.deep.distributed import failed_first
     except ModuleNotFoundError:
         return os.environ.get("RANK", "0") == "0"
-    return first_to_fail(error)
+    return failed_first(error)
 
 
 def _told(error: SemelhaError | OSError) -> str:

@@ -131,10 +131,10 @@ def baselines_of(model: Model) -> tuple[dict[str, Embedder], tuple[str, ...]]:
     """Raw pixels and the untrained network, and what to say where torch is missing for the latter."""
     others: dict[str, Embedder] = {"raw_pixels": raw_pixels()}
     try:
-        from semelha.deep import untrained
+        from semelha.deep import untrained_embedder
     except ModuleNotFoundError:
         return others, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
-    blank = untrained(model.card)
+    blank = untrained_embedder(model.card)
     return others if blank is None else {**others, "untrained": blank}, ()
 
 

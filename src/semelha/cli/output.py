@@ -60,7 +60,7 @@ def told_warnings() -> Iterator[None]:
 @contextmanager
 def training_bars() -> Iterator[tuple[Callable[[int, int], None], Callable[[Any], None]]]:
     """Two bars on standard error: one for the pictures read, taking (done, in all), and one for the training, taking a
-    `Moment`: part done, images/s, loss, and R@1 on the classes held out."""
+    `TrainingProgress`: part done, images/s, loss, and R@1 on the classes held out."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -75,9 +75,11 @@ def training_bars() -> Iterator[tuple[Callable[[int, int], None], Callable[[Any]
         def read(done: int, total: int) -> None:
             bars.update(reading, completed=done, total=total)
 
-        def watch(moment: Any) -> None:
-            validation = "" if moment.validation is None else f"  R@1 {moment.validation:.3f} (best {moment.best:.3f})"
-            figures = f"{moment.images_per_second:4.0f} images/s  loss {moment.loss:.3f}{validation}"
-            bars.update(training, completed=moment.done, total=1.0, figures=figures)
+        def callback(progress: Any) -> None:
+            validation = (
+                "" if progress.validation is None else f"  R@1 {progress.validation:.3f} (best {progress.best:.3f})"
+            )
+            figures = f"{progress.images_per_second:4.0f} images/s  loss {progress.loss:.3f}{validation}"
+            bars.update(training, completed=progress.done, total=1.0, figures=figures)
 
-        yield read, watch
+        yield read, callback

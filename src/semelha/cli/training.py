@@ -208,7 +208,7 @@ def train(
                 features=chosen,
                 on=on,
                 seed=seed,
-                watch_reading=bar("reading"),
+                reading_progress=bar("reading"),
             )
     if json:
         card = model.card
@@ -237,5 +237,5 @@ def learned(model: Model, classes: int) -> str:
 
 def train_with_bars(dataset: Dataset, **arguments: Any) -> Model:
     """`semelha.train`, with a bar for reading the pictures and one for the training."""
-    with training_bars() as (reading, watch):
-        return semelha.train(dataset, watch=watch, watch_reading=reading, **arguments)
+    with training_bars() as (reading, callback):
+        return semelha.train(dataset, callback=callback, reading_progress=reading, **arguments)

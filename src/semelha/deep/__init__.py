@@ -6,21 +6,21 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.loop import Moment
+from semelha.deep.loop import TrainingProgress
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe
+from semelha.deep.torch_embedder import untrained_embedder
 from semelha.deep.train import train_network
-from semelha.deep.untrained import untrained
 
 __all__ = [
     "Augmentation",
     "EmbeddingNet",
     "MetricLayer",
-    "Moment",
     "Network",
     "Recipe",
+    "TrainingProgress",
     "build",
     "train_network",
-    "untrained",
+    "untrained_embedder",
 ]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semelha.deep.augment import quarter_turns
-from semelha.deep.part import Part
-from semelha.deep.processes import Processes
+from semelha.deep.distributed import ProcessGroup
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Sampler
+from semelha.deep.subsets import PictureSubset
 from semelha.errors import UsageError
 
 
@@ -28,18 +28,25 @@ def next_batch(
     return sampler.batch(uniform), uniform + 1
 
 
-def own_share(batch: Batch, processes: Processes) -> Batch:
+def own_share(batch: Batch, processes: ProcessGroup) -> Batch:
     """The share of this process. Raises `UsageError` where somebody would be left with one picture or none."""
-    if len(batch) < 2 * processes.number:
+    if len(batch) < 2 * processes.size:
         raise UsageError(
-            f"a batch has but {len(batch)} pictures, for {processes.number} processes: take fewer processes or larger "
+            f"a batch has but {len(batch)} pictures, for {processes.size} processes: take fewer processes or larger "
             "batches"
         )
     return batch.part(processes.share(len(batch)))
 
 
 def views_of(
-    batch: Batch, training: Part, views: int, recipe: Recipe, device: torch.device, seed: list[int], *, coarse: bool
+    batch: Batch,
+    training: PictureSubset,
+    views: int,
+    recipe: Recipe,
+    device: torch.device,
+    seed: list[int],
+    *,
+    coarse: bool,
 ) -> Tensor:
     """The batch on the device, turned, and augmented as often as asked: (views · batch, channels, side, side)."""
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)

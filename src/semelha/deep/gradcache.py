@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.processes import ALONE, Processes
+from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
 from semelha.errors import UsageError
 
 
@@ -27,13 +27,13 @@ class GradCache:
     ----------
     chunk : int
         Pictures at a time, 3 or more; in each of several processes.
-    processes : Processes, optional
+    processes : ProcessGroup, optional
         This one alone if not given. Of several each has its share of the batch, and adds that of the gradient to its
         network; the loss is that of the whole batch.
     """
 
     chunk: int
-    processes: Processes = ALONE
+    processes: ProcessGroup = SINGLE_PROCESS
 
     def __post_init__(self) -> None:
         if self.chunk < 3:
@@ -66,15 +66,15 @@ class GradCache:
         """
         processes = self.processes
         sizes = processes.sizes(len(pixels))
-        labels = processes.joined(labels, sizes)  # (batch,)
+        labels = processes.all_gather(labels, sizes)  # (batch,)
         # As many chunks as the largest share has: in a synchronized batch norm each waits for that of the others.
         chunks = self._chunks(pixels, max(sizes))
         # All draw the seeds of all, lest they go on to draw different negatives for one loss; each uses its own.
-        several = len(chunks) > 1 or processes.number > 1
-        seeds = torch.randint(2**62, (processes.number, len(chunks)))[processes.rank].tolist() if several else []
+        several = len(chunks) > 1 or processes.size > 1
+        seeds = torch.randint(2**62, (processes.size, len(chunks)))[processes.rank].tolist() if several else []
         if len(chunks) == 1:
             own = _seeded(network, pixels, seeds[0]) if several else network(pixels)
-            embeddings = processes.joined(own, sizes)
+            embeddings = processes.all_gather(own, sizes)
             value = loss(embeddings, labels)
             backward(value)
             return value.detach(), embeddings.detach()
@@ -84,7 +84,7 @@ class GradCache:
             for buffer, old in zip(network.buffers(), before, strict=True):
                 buffer.copy_(old)
         own = torch.cat(parts).requires_grad_()
-        embeddings = processes.joined(own, sizes)
+        embeddings = processes.all_gather(own, sizes)
         value = loss(embeddings, labels)
         backward(value)
         assert own.grad is not None

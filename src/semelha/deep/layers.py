@@ -32,7 +32,7 @@ def freeze(network: EmbeddingNet, part: float) -> None:
     network.train(network.training)
 
 
-def paces(network: nn.Module, decay: float) -> dict[str, float]:
+def lr_scales(network: nn.Module, decay: float) -> dict[str, float]:
     """What part of the learning rate each weight has, by its name: decay to the power of its distance from the top.
 
     The last layer of the backbone has `decay` itself; what is not of a backbone, such as the head, has 1 (Clark et al.,

@@ -20,14 +20,14 @@ from torch import nn
 from semelha.deep.average import MovingAverage
 from semelha.deep.batches import drawing_from, next_batch, own_share, remember, views_of
 from semelha.deep.checkpoint import Checkpoint, Tensors
+from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
+from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing, preserve_running_stats
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
-from semelha.deep.objective import Objective, Passes
+from semelha.deep.objective import Objective, StepContext
 from semelha.deep.optimizer import clip, gradients, optimizer_for
-from semelha.deep.part import Part
-from semelha.deep.processes import ALONE, Processes
 from semelha.deep.recipe import Recipe
-from semelha.deep.recompute import keeping_statistics, recompute_blocks
+from semelha.deep.subsets import PictureSubset
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.measures import retrieval
@@ -39,7 +39,7 @@ LOG_STEPS = 10
 
 
 @dataclass(frozen=True)
-class Moment:
+class TrainingProgress:
     """How a training stands: what a progress bar shows and the log keeps."""
 
     step: int
@@ -52,7 +52,7 @@ class Moment:
     best: float | None
 
 
-Watch = Callable[[Moment], None]
+Watch = Callable[[TrainingProgress], None]
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Trained:
 
 def fit(
     network: EmbeddingNet,
-    training: Part,
-    validation: Part | None,
+    training: PictureSubset,
+    validation: PictureSubset | None,
     recipe: Recipe,
     *,
     fabric: Fabric,
@@ -77,12 +77,12 @@ def fit(
     plan: str,
     seed: int,
     resume: bool,
-    watch: Watch,
-    processes: Processes = ALONE,
+    callback: Watch,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> Trained:
     """Train a copy of `network`: the weights that named the held-out classes best; without such classes, the last.
 
-    Of several processes all return the same; the first alone writes files, and calls `watch`.
+    Of several processes all return the same; the first alone writes files, and calls `callback`.
 
     Raises
     ------
@@ -90,9 +90,11 @@ def fit(
         The loss is no longer finite, or a checkpoint cannot be written or read.
     """
     sampler = recipe.batches(training.pool(recipe), seed=seed)
-    network = processes.synchronized(copy.deepcopy(network).to(fabric.device)).to(memory_format=torch.channels_last)
+    network = processes.with_sync_batchnorm(copy.deepcopy(network).to(fabric.device)).to(
+        memory_format=torch.channels_last
+    )
     if recipe.checkpoint:
-        recompute_blocks(network)
+        enable_gradient_checkpointing(network)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # which proxies or a projector are drawn from
@@ -112,32 +114,32 @@ def fit(
         step, uniform, elapsed, means = saved.step, saved.uniform, saved.elapsed, saved.means
         best, best_score = saved.best, saved.best_score
 
-    if processes.agreed(step) != step:
+    if processes.broadcast(step) != step:
         raise TrainingError(f"process {processes.rank} does not find {checkpoint_file}: let all have the same folder")
-    processes.equal(network, average, objective)
+    processes.broadcast_modules(network, average, objective)
     if recipe.compile:
         network.backbone.compile()
-    forward, optimizer = fabric.setup(objective.trained(network), optimizer)
-    backward = keeping_statistics(network, fabric.backward) if recipe.checkpoint else fabric.backward
+    forward, optimizer = fabric.setup(objective.training_module(network), optimizer)
+    backward = preserve_running_stats(network, fabric.backward) if recipe.checkpoint else fabric.backward
     cached = replace(recipe.cached(), processes=processes)
-    passes = Passes(forward, cached, backward, fabric.autocast, teaching=recipe.teaching)
+    context = StepContext(forward, cached, backward, fabric.autocast, teaching=recipe.teaching)
     score = best_score if best_score >= 0 else None
     started, last_saved = time.monotonic() - elapsed, time.monotonic()
     done = _done(step, elapsed, recipe)
-    with (folder / "log.jsonl" if processes.first else Path(os.devnull)).open("a", encoding="utf-8") as log:
+    with (folder / "log.jsonl" if processes.is_rank_zero else Path(os.devnull)).open("a", encoding="utf-8") as log:
         while done < 1:
             before = time.monotonic()
             for group in optimizer.param_groups:
-                group["lr"] = group["pace"] * _schedule(step, done, recipe)
+                group["lr"] = group["lr_scale"] * _schedule(step, done, recipe)
 
             optimizer.zero_grad(set_to_none=True)
             loss, seen, coarse = torch.zeros((), device=fabric.device), [], done < recipe.coarse
             for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
                 batch, uniform = next_batch(sampler, number, uniform, means.numpy(), recipe, seed)
-                own, changes = own_share(batch, processes), [seed, number, *processes.apart]
+                own, changes = own_share(batch, processes), [seed, number, *processes.seed_suffix]
                 pixels = views_of(own, training, objective.views, recipe, fabric.device, changes, coarse=coarse)
                 targets = torch.from_numpy(own.targets).to(fabric.device)
-                taught = replace(passes, taught=training.taught(batch, fabric.device))
+                taught = replace(context, taught=training.taught(batch, fabric.device))
                 with drawing_from([seed, 5, number], fabric.device):
                     part, embeddings = objective.backward(taught, pixels, targets)
                 loss = loss + part / recipe.accumulate
@@ -152,7 +154,7 @@ def fit(
                 remember(means, embeddings.float().cpu(), torch.from_numpy(known))
 
             step += 1
-            elapsed, was = processes.agreed(time.monotonic() - started), done
+            elapsed, was = processes.broadcast(time.monotonic() - started), done
             done = _done(step, elapsed, recipe)
             objective.after_step(network, done)
             value = float(loss)
@@ -165,11 +167,11 @@ def fit(
                 last_saved = -math.inf
             speed = sum(len(known) for _, known in seen) / (time.monotonic() - before)
             rate = optimizer.param_groups[0]["lr"]
-            moment = Moment(step, done, elapsed, value, rate, speed, score, best_score if best else None)
+            progress = TrainingProgress(step, done, elapsed, value, rate, speed, score, best_score if best else None)
             if step % LOG_STEPS == 0 or done >= 1:
-                log.write(json.dumps(moment.__dict__) + "\n")
+                log.write(json.dumps(progress.__dict__) + "\n")
                 log.flush()
-            if processes.first and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            if processes.is_rank_zero and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
                 Checkpoint(
                     plan=plan,
                     step=step,
@@ -184,8 +186,8 @@ def fit(
                     best_score=best_score,
                 ).save(checkpoint_file)
                 last_saved = time.monotonic()
-            if processes.first:
-                watch(moment)
+            if processes.is_rank_zero:
+                callback(progress)
     weights = best or _weights(average.module, objective)
     arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(objective).arrays()}
     metric = metric_of(objective).with_arrays(arrays)
@@ -207,17 +209,21 @@ def embed(
 
 
 def validate(
-    network: nn.Module, validation: Part, metric: Metric, device: torch.device, processes: Processes = ALONE
+    network: nn.Module,
+    validation: PictureSubset,
+    metric: Metric,
+    device: torch.device,
+    processes: ProcessGroup = SINGLE_PROCESS,
 ) -> float:
     """R@1 among the pictures held out. Each process embeds its share; the first measures."""
     places = np.arange(len(validation.rows))[processes.share(len(validation.rows))]
     # Where there are more processes than pictures, some embed one for nothing.
     own = embed(network, validation.read(places if len(places) else np.zeros(1, np.int64)), device)[: len(places)]
-    embeddings = processes.joined(torch.from_numpy(own), processes.sizes(len(own))).numpy()
-    if not processes.first:
-        return processes.agreed(0.0)
+    embeddings = processes.all_gather(torch.from_numpy(own), processes.sizes(len(own))).numpy()
+    if not processes.is_rank_zero:
+        return processes.broadcast(0.0)
     found = retrieval(embeddings, validation.classes, metric=metric, query_groups=validation.groups, ks=(1,))
-    return processes.agreed(float(found.r_at[1]))
+    return processes.broadcast(float(found.r_at[1]))
 
 
 def _due(was: float, done: float) -> bool:

@@ -214,7 +214,7 @@ class EmbeddingNet(nn.Module):
         return self
 
 
-class Unplaced(nn.Module):
+class BeforeNormalization(nn.Module):
     """A network without its last step, for a projector to go on from: pixels → vectors of any length, (batch, dim)."""
 
     def __init__(self, network: EmbeddingNet) -> None:

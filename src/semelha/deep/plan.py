@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from semelha.deep.distributed import ProcessGroup
 from semelha.deep.losses import PairLoss
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import Network
-from semelha.deep.part import Part, labelled, unlabelled
-from semelha.deep.processes import Processes
 from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
 from semelha.deep.ssl import SelfSupervised, recipe_without_labels
+from semelha.deep.subsets import PictureSubset, labelled, unlabelled
 from semelha.deep.teacher import check_teacher
 from semelha.embedders import Model
 from semelha.errors import UsageError
@@ -56,7 +56,7 @@ def method_of(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSuper
     return method if method is not None or recipe is None else recipe.method
 
 
-def settled(recipe: Recipe, training: Part) -> Recipe:
+def settled(recipe: Recipe, training: PictureSubset) -> Recipe:
     """The recipe with all that its method left open chosen by the number of pictures, and told."""
     if recipe.method is None:
         return recipe
@@ -68,12 +68,12 @@ def settled(recipe: Recipe, training: Part) -> Recipe:
 
 
 def check_plan(
-    recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None, group: Processes
+    recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None, group: ProcessGroup
 ) -> None:
     """Raise what does not go together, before the pictures are read."""
-    if recipe.batch < 2 * group.number:
-        raise UsageError(f"a batch of {recipe.batch} is too small for {group.number} processes: give each two pictures")
-    if group.number > 1 and recipe.chunk == 3:
+    if recipe.batch < 2 * group.size:
+        raise UsageError(f"a batch of {recipe.batch} is too small for {group.size} processes: give each two pictures")
+    if group.size > 1 and recipe.chunk == 3:
         raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
     if teacher is not None:
         _check_teacher(teacher, recipe, network)
@@ -87,16 +87,16 @@ def check_plan(
         raise UsageError(f"the metric {metric.name} is of what the head gives: give the network the readout 'head'")
 
 
-def _check_without_labels(recipe: Recipe, network: Network, training: Part, group: Processes) -> None:
+def _check_without_labels(recipe: Recipe, network: Network, training: PictureSubset, group: ProcessGroup) -> None:
     method = settled(recipe, training).method
     assert method is not None
     if network.head != "sphere":
         raise UsageError(f"{method.name} compares on the sphere: give the network the head 'sphere'")
     batch = recipe.batches(training.pool(recipe), seed=0).classes_per_batch
-    if batch % group.number:
+    if batch % group.size:
         raise UsageError(
             f"{method.name} gives each process as many pictures of a batch, and {batch} are not to be shared evenly by "
-            f"{group.number} processes: make the batch a multiple of that"
+            f"{group.size} processes: make the batch a multiple of that"
         )
 
 

@@ -15,14 +15,14 @@ from semelha.deep.cache import PixelCache
 from semelha.deep.export import export_onnx
 from semelha.deep.loop import Trained
 from semelha.deep.network import EmbeddingNet, Network
-from semelha.deep.readout import ReadNetwork
+from semelha.deep.readout import MultiLayerNet
 from semelha.deep.recipe import Recipe
 from semelha.embedders import METRIC, Card, Model, write_model
 from semelha.metrics import Metric
 
 
 def publish(
-    built: EmbeddingNet | ReadNetwork,
+    built: EmbeddingNet | MultiLayerNet,
     network: Network,
     out: Path,
     *,
@@ -55,7 +55,7 @@ def publish(
 
 
 def write_network(
-    built: EmbeddingNet | ReadNetwork,
+    built: EmbeddingNet | MultiLayerNet,
     network: Network,
     out: Path,
     *,

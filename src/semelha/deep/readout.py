@@ -61,7 +61,7 @@ class Places(nn.Module):
         return F.normalize(places.flatten(1), dim=1)
 
 
-class ReadNetwork(nn.Module):
+class MultiLayerNet(nn.Module):
     """A trained network whose embedding is read from its layers: pixels, as `EmbeddingNet` takes them → (batch, dim).
 
     Parameters
@@ -117,9 +117,9 @@ def some_of(number: int, *, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng([seed, 6]).permutation(number)[:MOST])
 
 
-def read_layers(
+def fit_layer_readout(
     network: EmbeddingNet, pixels: NDArray[np.uint8], dim: int, *, augmentation: Augmentation, seed: int
-) -> ReadNetwork:
+) -> MultiLayerNet:
     """The network with its embedding read from the layers, whose axes are those of some pictures.
 
     Parameters
@@ -142,7 +142,7 @@ def read_layers(
     network.eval()
     generator = torch.Generator().manual_seed(seed)
     copies = -(-2 * dim // len(pixels))
-    read = ReadNetwork(network, dim)
+    read = MultiLayerNet(network, dim)
     with torch.inference_mode():
         blocks = [read.layers(block) for block in _views(pixels, copies, augmentation, generator)]
         head, *grids = (torch.cat(part) for part in zip(*blocks, strict=True))

@@ -65,16 +65,16 @@ def lessons(
     return out
 
 
-def beside(
+def with_distillation(
     loss: Callable[[Tensor, Tensor], Tensor], taught: Tensor | None, weight: float
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """The loss with what the teacher says of the batch: taught (batch, d), of length 1. The loss alone without one."""
     if taught is None:
         return loss
-    return lambda embeddings, labels: loss(embeddings, labels) + weight * unlike(embeddings, taught)
+    return lambda embeddings, labels: loss(embeddings, labels) + weight * distillation_loss(embeddings, taught)
 
 
-def unlike(embeddings: Tensor, taught: Tensor, temperature: float = 0.05) -> Tensor:
+def distillation_loss(embeddings: Tensor, taught: Tensor, temperature: float = 0.05) -> Tensor:
     """How far the similarities of a batch are from the teacher's: (batch, dim), (batch, d), of length 1 → scalar.
 
     The Kullback–Leibler divergence of what each picture resembles, a softmax of its similarities to all others, from

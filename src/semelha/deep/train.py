@@ -18,18 +18,18 @@ from numpy.typing import NDArray
 
 from semelha.deep.cache import open_cache
 from semelha.deep.checkpoint import describe
+from semelha.deep.distributed import ProcessGroup, launched_processes, local_device_index, process_group
 from semelha.deep.export import export_onnx
+from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing
 from semelha.deep.layers import freeze
 from semelha.deep.loop import Trained, Watch, fit, validate
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
-from semelha.deep.part import Part, split
 from semelha.deep.plan import check_plan, method_of, planned, settled
-from semelha.deep.processes import Processes, own_device, processes, started
 from semelha.deep.publish import publish
-from semelha.deep.readout import ReadNetwork, read_layers, some_of
+from semelha.deep.readout import MultiLayerNet, fit_layer_readout, some_of
 from semelha.deep.recipe import Recipe
-from semelha.deep.recompute import recompute_blocks
 from semelha.deep.ssl import SelfSupervised
+from semelha.deep.subsets import PictureSubset, split
 from semelha.deep.teacher import lessons
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
@@ -50,8 +50,8 @@ def train_network(
     seed: int = 0,
     resume: bool = False,
     accelerator: str = "auto",
-    watch: Watch | None = None,
-    watch_reading: Callable[[int, int], None] | None = None,
+    callback: Watch | None = None,
+    reading_progress: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
 
@@ -80,9 +80,9 @@ def train_network(
         Go on with a training of the same pictures and settings that was interrupted.
     accelerator : str
         As Lightning Fabric names them: "auto", "cpu", "cuda", "mps".
-    watch : callable, optional
-        Called with a `Moment` after every step.
-    watch_reading : callable, optional
+    callback : callable, optional
+        Called with a `TrainingProgress` after every step.
+    reading_progress : callable, optional
         Called with (pictures read, pictures in all) while the pictures are decoded.
 
     Raises
@@ -91,7 +91,7 @@ def train_network(
     """
     method = method_of(method, recipe)
     fabric = default_fabric(accelerator)
-    with processes(fabric.device) as group:
+    with process_group(fabric.device) as group:
         if out.exists():
             raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
         check = check_for_training if method is None else check_without_labels
@@ -100,17 +100,17 @@ def train_network(
         built = build(network, seed=seed)
         check_plan(recipe, network, built.dim, dataset, teacher, group)
         folder = out.with_name(out.name + ".training")
-        group.first_does(partial(_make_folder, folder, resume=resume))
+        group.on_rank_zero(partial(_make_folder, folder, resume=resume))
 
         if recipe.checkpoint:
-            recompute_blocks(copy.deepcopy(built))  # refused now, not after
+            enable_gradient_checkpointing(copy.deepcopy(built))  # refused now, not after
         if not network.own:
-            group.first_does(
+            group.on_rank_zero(
                 partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
             )
-        made = group.first_does(partial(open_cache, dataset, folder, network.input_spec(), progress=watch_reading))
+        made = group.on_rank_zero(partial(open_cache, dataset, folder, network.input_spec(), progress=reading_progress))
         cache = made or open_cache(dataset, folder, network.input_spec())
-        for skipped in cache.dataset.skipped if group.first else ():
+        for skipped in cache.dataset.skipped if group.is_rank_zero else ():
             logger.warning("left out %s: %s", skipped.name, skipped.reason)
         check(cache.dataset)
         network = with_statistics(network, cache.statistics())
@@ -121,7 +121,7 @@ def train_network(
         recipe = settled(recipe, training)
         if teacher is not None:
             turns = 4 if recipe.quarter_turns else 1
-            training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, watch_reading, group))
+            training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, reading_progress, group))
         trained = fit(
             built,
             training,
@@ -132,7 +132,7 @@ def train_network(
             plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *cache.hashes),
             seed=seed,
             resume=resume,
-            watch=watch or (lambda moment: None),
+            callback=callback or (lambda progress: None),
             processes=group,
         )
         built.load_state_dict(trained.weights)
@@ -141,8 +141,8 @@ def train_network(
             read, told = _read(built, network, training, validation, trained, recipe, seed)
             return publish(read, network, out, cache=cache, trained=told, recipe=recipe, teacher=teacher, seed=seed)
 
-        published = group.first_does(published_by_first)
-        for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.first else ():
+        published = group.on_rank_zero(published_by_first)
+        for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.is_rank_zero else ():
             (folder / name).unlink(missing_ok=True)
         return published or load_embedder(out)
 
@@ -150,29 +150,29 @@ def train_network(
 def _read(
     built: EmbeddingNet,
     network: Network,
-    training: Part,
-    validation: Part | None,
+    training: PictureSubset,
+    validation: PictureSubset | None,
     trained: Trained,
     recipe: Recipe,
     seed: int,
-) -> tuple[EmbeddingNet | ReadNetwork, Trained]:
+) -> tuple[EmbeddingNet | MultiLayerNet, Trained]:
     """What gives the embedding, with its own R@1 on the held-out classes."""
     if network.readout == "head":
         return built, trained
     assert network.dim is not None
     pixels = training.read(some_of(len(training.rows), seed=seed))
-    read = read_layers(built, pixels, network.dim, augmentation=recipe.augmentation, seed=seed)
+    read = fit_layer_readout(built, pixels, network.dim, augmentation=recipe.augmentation, seed=seed)
     score = None if validation is None else validate(read, validation, trained.metric, torch.device("cpu"))
     return read, replace(trained, score=score)
 
 
 def _lessons(
-    teacher: Model, dataset: Dataset, turns: int, progress: Callable[[int, int], None] | None, group: Processes
+    teacher: Model, dataset: Dataset, turns: int, progress: Callable[[int, int], None] | None, group: ProcessGroup
 ) -> NDArray[np.float32]:
     """`lessons`, of which each process hears its share: (turns, pictures, d)."""
     share = group.share(len(dataset))
     own = lessons(teacher, dataset.select(range(len(dataset))[share]), turns, progress=progress)
-    parts = group.joined(torch.from_numpy(own.swapaxes(0, 1)), group.sizes(own.shape[1]))
+    parts = group.all_gather(torch.from_numpy(own.swapaxes(0, 1)), group.sizes(own.shape[1]))
     return np.ascontiguousarray(parts.numpy().swapaxes(0, 1))
 
 
@@ -201,8 +201,8 @@ def default_fabric(accelerator: str) -> Fabric:
         There are more processes than graphics cards.
     """
     fabric = Fabric(accelerator=accelerator, devices=1, precision="32-true")
-    if started() > 1 and fabric.device.type != "cpu":
-        fabric = Fabric(accelerator=accelerator, devices=[own_device()], precision="32-true")
+    if launched_processes() > 1 and fabric.device.type != "cpu":
+        fabric = Fabric(accelerator=accelerator, devices=[local_device_index()], precision="32-true")
     if _computes_bf16(fabric.device):
         own: Any = 1 if fabric.device.index is None else [fabric.device.index]
         fabric = Fabric(accelerator=accelerator, devices=own, precision="bf16-mixed")

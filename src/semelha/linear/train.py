@@ -41,7 +41,7 @@ def train_linear(
     method: LinearLearner | BoostedSimilarity,
     on: Features | Model,
     seed: int = 0,
-    watch_reading: Callable[[int, int], None] | None = None,
+    reading_progress: Callable[[int, int], None] | None = None,
 ) -> Model:
     """Learn a metric for features, or for the vectors of a trained model, and write both as the model folder `out`.
 
@@ -61,7 +61,7 @@ def train_linear(
     on : Features or Model
     seed : int
         Draws the classes of that figure; a learner has a seed of its own.
-    watch_reading : callable, optional
+    reading_progress : callable, optional
         Called with (pictures read, pictures in all).
 
     Raises
@@ -75,7 +75,7 @@ def train_linear(
         raise UsageError(f"{type(method).__name__} learns no metric that an index can serve")
     start = time.monotonic()
     extractor: Extractor = on.extractor if isinstance(on, Model) else FeatureExtractor(on)
-    read = _read(dataset, extractor, watch_reading)
+    read = _read(dataset, extractor, reading_progress)
     for skipped in read.dataset.skipped:
         logger.warning("left out %s: %s", skipped.name, skipped.reason)
     check_for_training(read.dataset)
@@ -134,7 +134,7 @@ class _Read:
     dataset: Dataset
 
 
-def _read(dataset: Dataset, extractor: Extractor, watch: Callable[[int, int], None] | None) -> _Read:
+def _read(dataset: Dataset, extractor: Extractor, callback: Callable[[int, int], None] | None) -> _Read:
     def both(picture: Picture) -> tuple[NDArray[Any], str]:
         pixels = picture.pixels()
         return extractor.prepare(pixels), content_hash(pixels)
@@ -154,8 +154,8 @@ def _read(dataset: Dataset, extractor: Extractor, watch: Callable[[int, int], No
         if len(waiting) == BATCH:
             blocks.append(extractor.vectors(np.stack(waiting)))
             waiting = []
-        if watch is not None:
-            watch(number + 1, len(dataset))
+        if callback is not None:
+            callback(number + 1, len(dataset))
     if waiting:
         blocks.append(extractor.vectors(np.stack(waiting)))
     vectors = np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from semelha.deep import EmbeddingNet, Network, build
 from semelha.deep.gradcache import GradCache
-from semelha.deep.network import Unplaced
-from semelha.deep.objective import Objective, Passes
+from semelha.deep.network import BeforeNormalization
+from semelha.deep.objective import Objective, StepContext
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SelfSupervised, SimCLR
 from semelha.deep.ssl.contrast import against_batch
 from semelha.errors import UsageError
@@ -32,10 +32,10 @@ def views() -> Tensor:
 def step(network: EmbeddingNet, objective: Objective, chunk: int = 2 * BATCH) -> float:
     for module in (network, objective):
         module.zero_grad()
-    passes = Passes(objective.trained(network), GradCache(chunk), torch.Tensor.backward, nullcontext)
+    context = StepContext(objective.training_module(network), GradCache(chunk), torch.Tensor.backward, nullcontext)
     with torch.random.fork_rng():
         torch.manual_seed(2)
-        value, _ = objective.backward(passes, views(), torch.arange(BATCH))
+        value, _ = objective.backward(context, views(), torch.arange(BATCH))
     return float(value)
 
 
@@ -123,7 +123,7 @@ def test_moco_v3_predicts_keys_from_queries_of_both_views() -> None:
     value = step(network, objective)
     first, second = views().chunk(2)
     projector, predictor, keys = objective.projector, objective.predictor, objective.keys  # type: ignore[union-attr]
-    q = [predictor(projector(Unplaced(network)(view))) for view in (first, second)]
+    q = [predictor(projector(BeforeNormalization(network)(view))) for view in (first, second)]
     k = [keys(view) for view in (first, second)]
     assert not any(part is predictor for part in keys.modules())
     assert len(list(keys.copy.after.parameters())) == len(list(projector.parameters()))

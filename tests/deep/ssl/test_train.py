@@ -12,9 +12,9 @@ from tests.test_architecture import run_without_torch
 from tests.tiny_model import noise
 
 import semelha
-from semelha.deep import Augmentation, Moment, Network, Recipe, train_network
+from semelha.deep import Augmentation, Network, Recipe, TrainingProgress, train_network
+from semelha.deep.distributed import ProcessGroup
 from semelha.deep.plan import check_plan
-from semelha.deep.processes import Processes
 from semelha.deep.recipe import Look
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, recipe_without_labels, with_lars, with_sgd
 from semelha.errors import DatasetError, UsageError
@@ -82,13 +82,13 @@ def test_continued_it_is_what_it_would_have_been(
     settings = {"network": SMALL, "recipe": recipe, "method": method}
     whole = train_network(pictures(), out=tmp_path / "whole", **settings)  # type: ignore[arg-type]
 
-    def pause(moment: Moment) -> None:
-        if moment.step == 3:
+    def pause(progress: TrainingProgress) -> None:
+        if progress.step == 3:
             raise KeyboardInterrupt
 
     monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train_network(pictures(), out=tmp_path / "again", watch=pause, **settings)  # type: ignore[arg-type]
+        train_network(pictures(), out=tmp_path / "again", callback=pause, **settings)  # type: ignore[arg-type]
     again = train_network(pictures(), out=tmp_path / "again", resume=True, **settings)  # type: ignore[arg-type]
     for name, array in whole.items():  # type: ignore[attr-defined]
         assert np.array_equal(array, again[name]), name  # type: ignore[index]
@@ -181,14 +181,14 @@ def warped(number: int = 200, each: int = 5) -> Dataset:
 @pytest.mark.parametrize("method", [SimCLR(), MoCo(queue=512), MoCoV3()], ids=lambda method: method.name)
 def test_it_learns(method: object, tmp_path: Path) -> None:
     """Pictures of one sign lie nearer to each other than before, however warped, though nobody said what is what."""
-    from semelha.deep import untrained
+    from semelha.deep import untrained_embedder
     from semelha.measures import retrieval
 
     dataset = warped()
     recipe = replace(SHORT, steps=300, batch=256, quarter_turns=False, augmentation=WARPED)
     network = replace(SMALL, size=24, dim=32)
     model = train_network(dataset, out=tmp_path / "m", method=method, network=network, recipe=recipe)  # type: ignore[arg-type]
-    blank = untrained(model.card)
+    blank = untrained_embedder(model.card)
     assert blank is not None
     classes = np.unique(dataset.labels, return_inverse=True)[1]
     before, after = (
@@ -210,9 +210,9 @@ def test_a_batch_that_was_asked_for_is_kept() -> None:
 def test_each_process_has_as_many_pictures_as_the_others() -> None:
     """A batch that three cannot share is refused before a picture is read."""
     recipe = SHORT.without_labels(SimCLR())
-    check_plan(recipe, SMALL, 8, pictures(), None, Processes(0, 4))
+    check_plan(recipe, SMALL, 8, pictures(), None, ProcessGroup(0, 4))
     with pytest.raises(UsageError, match="simclr gives each process as many pictures of a batch, and 8 are not"):
-        check_plan(recipe, SMALL, 8, pictures(), None, Processes(0, 3))
+        check_plan(recipe, SMALL, 8, pictures(), None, ProcessGroup(0, 3))
 
 
 def test_no_teacher_beside_a_method_without_labels(loose: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.network import EmbeddingNet, Unplaced
-from semelha.deep.objective import Objective, Passes
+from semelha.deep.network import BeforeNormalization, EmbeddingNet
+from semelha.deep.objective import Objective, StepContext
 from semelha.deep.ssl.contrast import against_queue
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.momentum import KeyNetwork
@@ -84,7 +84,7 @@ class MoCo(SelfSupervised):
         assert size is not None
         widths = [dim, self.width] if self.hidden is None else [dim, self.hidden, self.width]
         own = projector(widths, norm=False)
-        keys = KeyNetwork(Continued(Unplaced(network), own))
+        keys = KeyNetwork(Continued(BeforeNormalization(network), own))
         return AgainstQueue(
             own, keys, Queue(size, self.width, batch=batch), self.temperature, self.momentum, -(-batch // self.parts)
         )
@@ -94,8 +94,8 @@ class AgainstQueue(Objective):
     """Queries by the network and its projector, keys by what follows them, and a queue of keys to be told from."""
 
     views = 2
-    pace = 1.0
-    decays = True
+    lr_scale = 1.0
+    uses_weight_decay = True
 
     def __init__(
         self, projector: nn.Module, keys: KeyNetwork, queue: Queue, temperature: float, momentum: float, part: int
@@ -108,21 +108,21 @@ class AgainstQueue(Objective):
         self.momentum = momentum
         self.part = part
 
-    def trained(self, network: EmbeddingNet) -> nn.Module:
-        return Unplaced(network)
+    def training_module(self, network: EmbeddingNet) -> nn.Module:
+        return BeforeNormalization(network)
 
-    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, context: StepContext, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         first, second = pixels.chunk(2)
-        with torch.no_grad(), passes.autocast():
-            keys = passes.joined(InParts(self.keys, self.part, shuffle=True)(second))  # (batch, width)
+        with torch.no_grad(), context.autocast():
+            keys = context.all_gather(InParts(self.keys, self.part, shuffle=True)(second))  # (batch, width)
         queue = self.queue.keys()
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
             return against_queue(self.projector(vectors), keys, queue, self.temperature)
 
-        found = passes.both(InParts(passes.network, self.part), first, targets, loss)
+        found = context.backpropagate(InParts(context.network, self.part), first, targets, loss)
         self.queue.put(nn.functional.normalize(keys, dim=1))
         return found
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
-        self.keys.follow(Continued(Unplaced(network), self.projector), self.momentum)
+        self.keys.follow(Continued(BeforeNormalization(network), self.projector), self.momentum)

@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.network import EmbeddingNet, Unplaced
-from semelha.deep.objective import Objective, Passes
+from semelha.deep.network import BeforeNormalization, EmbeddingNet
+from semelha.deep.objective import Objective, StepContext
 from semelha.deep.ssl.contrast import against_batch
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.momentum import KeyNetwork, rising
@@ -52,7 +52,7 @@ class MoCoV3(SelfSupervised):
     def objective(self, network: EmbeddingNet, *, dim: int, batch: int, instances: int) -> Objective:
         own = projector([dim, self.hidden, self.width], norm=True, last_norm=True)
         predictor = projector([self.width, self.hidden, self.width], norm=True, last_norm=True)
-        keys = KeyNetwork(Continued(Unplaced(network), own))
+        keys = KeyNetwork(Continued(BeforeNormalization(network), own))
         return Predicted(own, predictor, keys, self.temperature, self.momentum)
 
 
@@ -60,8 +60,8 @@ class Predicted(Objective):
     """The key of each view predicted from the other: the loss is of both, and batch norm sees one view at a time."""
 
     views = 2
-    pace = 1.0
-    decays = True
+    lr_scale = 1.0
+    uses_weight_decay = True
 
     def __init__(
         self, projector: nn.Module, predictor: nn.Module, keys: KeyNetwork, temperature: float, momentum: float
@@ -73,22 +73,22 @@ class Predicted(Objective):
         self.temperature = temperature
         self.momentum = momentum
 
-    def trained(self, network: EmbeddingNet) -> nn.Module:
-        return Unplaced(network)
+    def training_module(self, network: EmbeddingNet) -> nn.Module:
+        return BeforeNormalization(network)
 
-    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, context: StepContext, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         batch = len(targets)
-        with torch.no_grad(), passes.autocast():
-            vectors = passes.joined(InParts(self.keys.copy.network, batch)(pixels))
+        with torch.no_grad(), context.autocast():
+            vectors = context.all_gather(InParts(self.keys.copy.network, batch)(pixels))
         with torch.no_grad():  # the projector sees all of a view, in whichever process, as that of the queries does
-            first, second = (self.keys.copy.after(view) for view in passes.two_views(vectors))  # (batch, width) each
+            first, second = (self.keys.copy.after(view) for view in context.split_views(vectors))  # (batch, width) each
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
-            ours, theirs = (self.predictor(self.projector(view)) for view in passes.two_views(vectors))
+            ours, theirs = (self.predictor(self.projector(view)) for view in context.split_views(vectors))
             value = against_batch(ours, second, self.temperature)
             return value + against_batch(theirs, first, self.temperature)
 
-        return passes.both(InParts(passes.network, batch), pixels, targets.repeat(2), loss)
+        return context.backpropagate(InParts(context.network, batch), pixels, targets.repeat(2), loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
-        self.keys.follow(Continued(Unplaced(network), self.projector), rising(self.momentum, done))
+        self.keys.follow(Continued(BeforeNormalization(network), self.projector), rising(self.momentum, done))

@@ -8,8 +8,8 @@ from typing import Literal, Self
 from torch import Tensor, nn
 
 from semelha.deep.losses import NTXent
-from semelha.deep.network import EmbeddingNet, Unplaced
-from semelha.deep.objective import Objective, Passes
+from semelha.deep.network import BeforeNormalization, EmbeddingNet
+from semelha.deep.objective import Objective, StepContext
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.projector import projector
 from semelha.errors import UsageError
@@ -59,23 +59,23 @@ class TwoViews(Objective):
     """A loss of (vectors, labels) behind a projector, for which the two views of a picture are one class."""
 
     views = 2
-    pace = 1.0
-    decays = True
+    lr_scale = 1.0
+    uses_weight_decay = True
 
     def __init__(self, projector: nn.Module, loss: nn.Module) -> None:
         super().__init__()
         self.projector = projector
         self.loss = loss
 
-    def trained(self, network: EmbeddingNet) -> nn.Module:
-        return Unplaced(network)
+    def training_module(self, network: EmbeddingNet) -> nn.Module:
+        return BeforeNormalization(network)
 
-    def backward(self, passes: Passes, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(self, context: StepContext, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         def loss(vectors: Tensor, labels: Tensor) -> Tensor:
             value: Tensor = self.loss(self.projector(vectors), labels)
             return value
 
-        return passes.both(passes.network, pixels, targets.repeat(2), loss)
+        return context.backpropagate(context.network, pixels, targets.repeat(2), loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
         """Nothing."""

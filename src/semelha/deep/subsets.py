@@ -19,7 +19,7 @@ MOST_VALIDATED = 2000
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class PictureSubset:
     """Some rows of a cache.
 
     Attributes
@@ -63,19 +63,19 @@ def labelled(
     rows: NDArray[np.int64],
     labels: NDArray[np.str_],
     groups: NDArray[Any] | None = None,
-) -> Part:
+) -> PictureSubset:
     """The pictures at `rows`, whose labels are the classes."""
     names, classes = np.unique(labels, return_inverse=True)
-    return Part(pixels, rows, classes, tuple(map(str, names)), groups)
+    return PictureSubset(pixels, rows, classes, tuple(map(str, names)), groups)
 
 
-def unlabelled(pixels: NDArray[np.uint8], number: int) -> Part:
+def unlabelled(pixels: NDArray[np.uint8], number: int) -> PictureSubset:
     """So many pictures, each a class of its own."""
     rows = np.arange(number)
-    return Part(pixels, rows, rows, tuple(map(str, rows)))
+    return PictureSubset(pixels, rows, rows, tuple(map(str, rows)))
 
 
-def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[Part, Part | None]:
+def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubset, PictureSubset | None]:
     """Training pictures, and those of the classes that the best weights are chosen by.
 
     None to choose by where fewer than 10 classes have two pictures that may match. Without labels all pictures, each a

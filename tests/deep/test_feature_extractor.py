@@ -78,7 +78,7 @@ def test_it_serves_a_gallery_and_a_distance_is_learned_on_it(model: semelha.Mode
     assert 0 <= found.to_json()["r_at_1"] <= 1
     with pytest.warns():
         assert semelha.train(things(), out=tmp_path / "gmml", method="gmml", on=model).metric.name == "mahalanobis"
-    assert semelha.deep.untrained(model.card).dim == model.dim  # type: ignore[union-attr, attr-defined]
+    assert semelha.deep.untrained_embedder(model.card).dim == model.dim  # type: ignore[union-attr, attr-defined]
 
 
 def test_our_small_network_needs_no_weights(tmp_path: Path) -> None:

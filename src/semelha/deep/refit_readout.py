@@ -12,7 +12,7 @@ from semelha.deep.augment import Augmentation
 from semelha.deep.cache import sample
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.publish import write_network
-from semelha.deep.readout import MOST, read_layers
+from semelha.deep.readout import MOST, fit_layer_readout
 from semelha.embedders import Card, Model
 from semelha.errors import ModelError, UsageError
 from semelha.images import Dataset
@@ -22,7 +22,7 @@ OWN = "network."
 """What begins the name of a weight of the network, where its layers were read before."""
 
 
-def reread(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model:
+def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model:
     """Write the network of `model` as the model folder `out`, its embedding read from the layers (`deep.readout`).
 
     No weight changes. The pictures, whose labels are not looked at, tell the axes: those that were trained on, for a
@@ -54,7 +54,7 @@ def reread(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model
         )
     network = replace(network, readout="layers")
     seen, hashes = sample(dataset, network.input_spec(), MOST, seed=seed)
-    read = read_layers(network_of(model), seen, dim, augmentation=_changes(card), seed=seed)
+    read = fit_layer_readout(network_of(model), seen, dim, augmentation=_changes(card), seed=seed)
     return write_network(
         read,
         network,

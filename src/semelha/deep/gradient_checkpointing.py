@@ -12,7 +12,7 @@ from semelha.deep.small import SmallBackbone
 from semelha.errors import UsageError
 
 
-def recompute_blocks(network: nn.Module) -> None:
+def enable_gradient_checkpointing(network: nn.Module) -> None:
     """Let every block of the backbone keep its input alone for the backward pass (Chen et al., 2016, section 3).
 
     Raises
@@ -34,7 +34,7 @@ def recompute_blocks(network: nn.Module) -> None:
     raise UsageError("the network has no blocks to compute again: leave that out")
 
 
-def keeping_statistics(network: nn.Module, backward: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
+def preserve_running_stats(network: nn.Module, backward: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
     """A backward pass that leaves running averages as they are: those of a block moved when it was first computed."""
 
     def kept(value: Tensor) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from semelha.deep.loop import embed
 from semelha.deep.network import EmbeddingNet, Network, build
-from semelha.deep.readout import ReadNetwork
+from semelha.deep.readout import MultiLayerNet
 from semelha.embedders import Card, InputSpec, Progress, Source, embed_all, fitted
 from semelha.metrics import METRICS, Cosine, Metric
 
@@ -20,7 +20,7 @@ from semelha.metrics import METRICS, Cosine, Metric
 class TorchEmbedder:
     """A torch network at work, with the face of an embedder (pictures in, vectors out)."""
 
-    def __init__(self, module: EmbeddingNet | ReadNetwork, spec: InputSpec, metric: Metric, fingerprint: str) -> None:
+    def __init__(self, module: EmbeddingNet | MultiLayerNet, spec: InputSpec, metric: Metric, fingerprint: str) -> None:
         self.module = module
         self.spec = spec
         self.dim = module.dim
@@ -42,7 +42,7 @@ class TorchEmbedder:
         return embed(self.module, prepared, torch.device("cpu"), batch=len(prepared))
 
 
-def untrained(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
+def untrained_embedder(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
     """The network of `card`, with random weights drawn from `seed`; None for a model that has no network."""
     if card.input is None:
         return None

@@ -13,9 +13,9 @@ from torch import nn
 
 from semelha.deep import Recipe
 from semelha.deep.cache import PixelCache, open_cache
+from semelha.deep.distributed import SINGLE_PROCESS
 from semelha.deep.loop import validate
-from semelha.deep.part import Part, split
-from semelha.deep.processes import ALONE
+from semelha.deep.subsets import PictureSubset, split
 from semelha.embedders import InputSpec
 from semelha.images import Dataset, Picture
 from semelha.metrics import Cosine
@@ -53,7 +53,7 @@ def test_nothing_is_held_out_where_nothing_could_match(groups: list[str | None],
 class Bursts(nn.Module):
     """All pictures of a burst have one vector, and next to it lies that of another class's other burst."""
 
-    def __init__(self, held: Part) -> None:
+    def __init__(self, held: PictureSubset) -> None:
         super().__init__()
         second = np.asarray(held.groups) == "b"
         angles = np.pi / 3 * (held.classes + second) + 0.01 * second
@@ -68,5 +68,5 @@ def test_held_out_pictures_of_one_group_do_not_match(tmp_path: Path) -> None:
     _, held = split(cached([["a", "a", "b", "b"]] * 12, tmp_path), HALF, seed=0)
     assert held is not None
     network, device = Bursts(held), torch.device("cpu")
-    assert validate(network, replace(held, groups=None), Cosine(), device, ALONE) == 1
-    assert validate(network, held, Cosine(), device, ALONE) == 0
+    assert validate(network, replace(held, groups=None), Cosine(), device, SINGLE_PROCESS) == 1
+    assert validate(network, held, Cosine(), device, SINGLE_PROCESS) == 0

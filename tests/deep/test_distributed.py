@@ -12,7 +12,7 @@ import torch
 from tests.deep import in_processes
 from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, trained, unlabelled
 
-from semelha.deep.processes import ALONE, Processes, own_device
+from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, local_device_index
 from semelha.deep.ssl import METHODS
 from semelha.errors import TrainingError
 
@@ -121,29 +121,29 @@ def test_what_fails_on_the_first_fails_on_all(each: list[dict[str, Any]]) -> Non
 def test_shares_are_even_and_leave_nothing_out() -> None:
     for number in range(1, 6):
         for length in range(30):
-            shares = [range(length)[Processes(rank, number).share(length)] for rank in range(number)]
+            shares = [range(length)[ProcessGroup(rank, number).share(length)] for rank in range(number)]
             assert [row for share in shares for row in share] == list(range(length))
             assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_alone_nothing_happens() -> None:
     own = torch.ones(3, 2, requires_grad=True)
-    assert ALONE.joined(own, ALONE.sizes(3)) is own
-    assert ALONE.agreed(0.25) == 0.25
-    assert ALONE.first_does(lambda: "done") == "done"
+    assert SINGLE_PROCESS.all_gather(own, SINGLE_PROCESS.sizes(3)) is own
+    assert SINGLE_PROCESS.broadcast(0.25) == 0.25
+    assert SINGLE_PROCESS.on_rank_zero(lambda: "done") == "done"
 
 
 INTERRUPTED = """
 import sys, torch
 from pathlib import Path
 import semelha.deep.loop as loop
-from semelha.deep.processes import processes
+from semelha.deep.distributed import processes
 from tests.deep.in_processes import trained
 loop.CHECKPOINT_SECONDS = 0.0
 torch.set_num_threads(1)
-with processes(torch.device("cpu")) as group:
+with process_group(torch.device("cpu")) as group:
     run = trained(Path(sys.argv[1]), group, stop=int(sys.argv[2]), resume=True)
-    if group.first:
+    if group.is_rank_zero:
         torch.save(run.weights, Path(sys.argv[1]) / "weights.pt")
 """
 
@@ -173,9 +173,9 @@ def test_more_processes_than_cards_are_refused(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("LOCAL_RANK", "1")
     with pytest.raises(TrainingError, match="2 processes on this machine and 1 graphics cards"):
-        own_device()
+        local_device_index()
     monkeypatch.setenv("LOCAL_RANK", "0")
-    assert own_device() == 0
+    assert local_device_index() == 0
 
 
 def test_the_losses_are_of_all_kinds() -> None:

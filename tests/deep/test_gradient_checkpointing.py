@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from semelha.deep.gradcache import GradCache
+from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing, preserve_running_stats
 from semelha.deep.losses import SupCon
 from semelha.deep.network import Network, build
-from semelha.deep.recompute import keeping_statistics, recompute_blocks
 from semelha.errors import UsageError
 
 LABELS = torch.arange(12) % 4
@@ -27,9 +27,9 @@ def test_gradients_and_statistics_are_equal(backbone: str, chunk: int) -> None:
     network = Network(backbone=backbone, size=size, dim=8)
     net: nn.Module = nn.Sequential(build(network, seed=0), nn.Dropout(0.3))
     again = copy.deepcopy(net)
-    recompute_blocks(again)
+    enable_gradient_checkpointing(again)
     found = []
-    for each, backward in ((net, Tensor.backward), (again, keeping_statistics(again, Tensor.backward))):
+    for each, backward in ((net, Tensor.backward), (again, preserve_running_stats(again, Tensor.backward))):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             found.append(GradCache(chunk).backward(each, pixels(size), LABELS, SupCon(), backward))
@@ -55,12 +55,12 @@ def test_less_is_kept_for_the_gradient(backbone: str) -> None:
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             net(pixels(64))
         kept[name] = total
-        recompute_blocks(net)
+        enable_gradient_checkpointing(net)
     assert kept["blocks"] < kept["all"] / 2
 
 
 def test_a_network_without_blocks_is_refused() -> None:
     with pytest.raises(UsageError, match="DLA has no blocks to compute again"):
-        recompute_blocks(build(Network(backbone="dla46_c", size=64, dim=8), seed=0))
+        enable_gradient_checkpointing(build(Network(backbone="dla46_c", size=64, dim=8), seed=0))
     with pytest.raises(UsageError, match="no blocks to compute again"):
-        recompute_blocks(nn.Linear(2, 2))
+        enable_gradient_checkpointing(nn.Linear(2, 2))

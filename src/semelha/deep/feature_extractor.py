@@ -19,7 +19,7 @@ from semelha.metrics import Cosine
 SAMPLE = 500
 
 
-def publish_frozen(dataset: Dataset, *, out: Path, network: Network | None = None, seed: int = 0) -> Model:
+def publish_feature_extractor(dataset: Dataset, *, out: Path, network: Network | None = None, seed: int = 0) -> Model:
     """Write a network as the model folder `out`, its pooled features being the embedding.
 
     No weight is learned, and no layer of our own stands behind the backbone. The pictures tell only what was not said:

@@ -33,54 +33,54 @@ PATIENCE = timedelta(days=7)  # pictures may take the first process long to read
 
 
 @dataclass(frozen=True)
-class Processes:
-    """What a process knows of the others. All but `share` and `first` must be called by all of them alike.
+class ProcessGroup:
+    """What a process knows of the others. All but `share` and `is_rank_zero` must be called by all of them alike.
 
     Attributes
     ----------
     rank : int
         Which of them this is, from 0 on.
-    number : int
+    size : int
         How many there are; 1 for a process alone, for which nothing here does anything.
     """
 
     rank: int = 0
-    number: int = 1
+    size: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_rank_zero(self) -> bool:
         """Is this the one that writes and speaks?"""
         return self.rank == 0
 
     @property
-    def apart(self) -> tuple[int, ...]:
+    def seed_suffix(self) -> tuple[int, ...]:
         """What is added to a seed of which every process draws for itself."""
-        return () if self.number == 1 else (self.rank,)
+        return () if self.size == 1 else (self.rank,)
 
     def share(self, length: int) -> slice:
         """Which of so many rows are this process's: one after another, as even as can be."""
-        each, more = divmod(length, self.number)
+        each, more = divmod(length, self.size)
         start = self.rank * each + min(self.rank, more)
         return slice(start, start + each + (self.rank < more))
 
     def sizes(self, length: int) -> list[int]:
         """The lengths of the shares of all."""
-        if self.number == 1:
+        if self.size == 1:
             return [length]
-        found = torch.zeros(self.number, dtype=torch.int64)
+        found = torch.zeros(self.size, dtype=torch.int64)
         found[self.rank] = length
         with _noticing():
             dist.all_reduce(found)
         sizes: list[int] = found.tolist()
         return sizes
 
-    def joined(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
+    def all_gather(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
         """The rows of all processes, those of the first before those of the second: (own, …) → (Σ sizes, …).
 
         The gradient of the own rows is their part of the gradient of all: every process is to compute the same from
         what is joined, and the sum over the processes of what goes on into a network is the gradient of that.
         """
-        if self.number == 1:
+        if self.size == 1:
             return own
         found: Tensor = _Joined.apply(own, tuple(sizes), self.rank)
         return found
@@ -90,41 +90,41 @@ class Processes:
 
         Running averages of a batch norm become the mean of those of the processes.
         """
-        if self.number == 1:
+        if self.size == 1:
             return
         with _noticing():
             _as_one([p.grad for p in network.parameters() if p.grad is not None], dist.all_reduce)
             _as_one([p.grad for p in loss.parameters() if p.grad is not None], _by_the_first)
             _as_one([buffer for buffer in network.buffers() if buffer.is_floating_point()], self._mean)
 
-    def synchronized(self, network: Module) -> Module:
+    def with_sync_batchnorm(self, network: Module) -> Module:
         """The network with batch norms that see the whole batch, where torch has such: on graphics cards.
 
         Elsewhere each process normalizes by the statistics of its own share.
         """
-        if self.number == 1 or next(network.parameters()).device.type != "cuda":
+        if self.size == 1 or next(network.parameters()).device.type != "cuda":
             return network
         convert: Callable[[Module], Module] = convert_sync_batchnorm  # timm's own kinds too
         return convert(network)
 
-    def equal(self, *modules: nn.Module) -> None:
+    def broadcast_modules(self, *modules: nn.Module) -> None:
         """Give all processes the first's parameters and buffers."""
-        if self.number == 1:
+        if self.size == 1:
             return
         with _noticing():
             for module in modules:
                 _as_one([*module.parameters(), *module.buffers()], _by_the_first)
 
-    def agreed(self, value: float) -> float:
+    def broadcast(self, value: float) -> float:
         """The first's number."""
-        if self.number == 1:
+        if self.size == 1:
             return value
         found = torch.tensor(value, dtype=torch.float64)
         with _noticing():
             _by_the_first(found)
         return float(found)
 
-    def first_does(self, work: Callable[[], T]) -> T | None:
+    def on_rank_zero(self, work: Callable[[], T]) -> T | None:
         """Let the first process do some work while the others wait: what comes of it, there; None to the others.
 
         Raises
@@ -132,9 +132,9 @@ class Processes:
         TrainingError
             On the others, what the work has failed of on the first.
         """
-        if self.number == 1:
+        if self.size == 1:
             return work()
-        if not self.first:
+        if not self.is_rank_zero:
             if failure := self._told(""):
                 raise TrainingError(failure)
             return None
@@ -148,24 +148,24 @@ class Processes:
 
     def _told(self, text: str) -> str:
         """What the first says."""
-        length = int(self.agreed(len(text.encode())))
+        length = int(self.broadcast(len(text.encode())))
         if length == 0:
             return ""
-        said = torch.tensor(list(text.encode()) if self.first else [0] * length, dtype=torch.uint8)
+        said = torch.tensor(list(text.encode()) if self.is_rank_zero else [0] * length, dtype=torch.uint8)
         with _noticing():
             _by_the_first(said)
         return bytes(said.tolist()).decode()
 
     def _mean(self, flat: Tensor) -> None:
         dist.all_reduce(flat)
-        flat /= self.number
+        flat /= self.size
 
 
-ALONE = Processes()
+SINGLE_PROCESS = ProcessGroup()
 
 
 @contextmanager
-def processes(device: torch.device) -> Iterator[Processes]:
+def process_group(device: torch.device) -> Iterator[ProcessGroup]:
     """The processes that were started for this training, as by `torchrun`, or this one alone.
 
     A group that the program has made of its processes is used, and left as it is.
@@ -176,10 +176,10 @@ def processes(device: torch.device) -> Iterator[Processes]:
         The processes do not find each other.
     """
     if dist.is_initialized():
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
         return
-    if started() == 1:
-        yield ALONE
+    if launched_processes() == 1:
+        yield SINGLE_PROCESS
         return
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -187,19 +187,21 @@ def processes(device: torch.device) -> Iterator[Processes]:
         # Numbers and messages go by gloo in any case, for who waits for NCCL keeps a core busy.
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
-        raise TrainingError(f"the {started()} processes do not find each other: start them by torchrun") from error
+        raise TrainingError(
+            f"the {launched_processes()} processes do not find each other: start them by torchrun"
+        ) from error
     try:
-        yield Processes(dist.get_rank(), dist.get_world_size())
+        yield ProcessGroup(dist.get_rank(), dist.get_world_size())
     finally:
         dist.destroy_process_group()
 
 
-def started() -> int:
+def launched_processes() -> int:
     """How many processes `torchrun` has started for this program."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def own_device() -> int:
+def local_device_index() -> int:
     """Which of the graphics cards of this machine is this process's. Raises `TrainingError` where it has none."""
     own, cards = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if own >= cards:
@@ -210,7 +212,7 @@ def own_device() -> int:
     return own
 
 
-def first_to_fail(error: Exception) -> bool:
+def failed_first(error: Exception) -> bool:
     """Is this the first of the processes to fail? Its message says why; that of any other would only repeat it."""
     if isinstance(error, ProcessLost):
         time.sleep(1)  # the one that is lost has the word, if it can speak
