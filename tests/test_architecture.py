@@ -23,6 +23,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 FLOORS = [
     {"errors", "processors", "_version"},
     {"images"},
+    {"html"},
     {"features"},
     {"metrics"},
     {"measures"},

@@ -16,8 +16,9 @@ import semelha
 from semelha.embedders import Model
 from semelha.errors import FingerprintMismatch, GalleryError, GalleryMoved
 from semelha.features import HOG
-from semelha.gallery import Gallery, migrate, moving
+from semelha.gallery import Gallery, migrate
 from semelha.gallery.folder import DATABASE
+from semelha.gallery.migration import switch
 from semelha.images import Picture
 
 
@@ -74,7 +75,7 @@ def test_what_is_done_to_the_gallery_meanwhile_is_in_the_new_one(path: Path, new
     """The writer has the gallery open all the time, and enrolls more than is embedded while writers wait."""
 
     def use() -> None:
-        gallery.enroll("new", [noise(number) for number in range(100, 100 + 2 * moving.LAST)])
+        gallery.enroll("new", [noise(number) for number in range(100, 100 + 2 * switch.LAST)])
         gallery.enroll("s2", noise(200))
         gallery.remove("s1")
         gallery.rename("s3", "other")
@@ -85,7 +86,7 @@ def test_what_is_done_to_the_gallery_meanwhile_is_in_the_new_one(path: Path, new
         names = dict(rows(path, "SELECT name, id FROM subjects"))
         assert {"new", "other"} <= names.keys()
         assert not {"s1", "s3"} & names.keys()
-        assert done.examples == 25 - 2 + 2 * moving.LAST + 1
+        assert done.examples == 25 - 2 + 2 * switch.LAST + 1
     check_of(path, new)
 
 
@@ -93,8 +94,8 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
     path: Path, new: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few are, more are not: then there is another round."""
-    waiting = [moving.LAST + 1, 2]
-    whole = moving._catch_up
+    waiting = [switch.LAST + 1, 2]
+    whole = switch._catch_up
 
     def catch_up(*arguments: Any) -> None:
         whole(*arguments)
@@ -102,8 +103,8 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
         with Gallery.open(path) as gallery:
             gallery.enroll("late", [noise(1000 * count + i) for i in range(count)])
 
-    monkeypatch.setattr(moving, "_catch_up", catch_up)
-    assert migrate(path, new).examples == 25 + moving.LAST + 1 + 2
+    monkeypatch.setattr(switch, "_catch_up", catch_up)
+    assert migrate(path, new).examples == 25 + switch.LAST + 1 + 2
     assert waiting == []
     check_of(path, new)
 
@@ -144,15 +145,15 @@ def test_a_writer_that_waits_for_the_last_step_is_told(path: Path, new: Model, m
 
     writer = threading.Thread(target=write)
     gallery = Gallery.open(path)
-    whole = moving._Last.__call__
+    whole = switch._Last.__call__
 
-    def last(self: moving._Last, view: Any) -> Any:
+    def last(self: switch._Last, view: Any) -> Any:
         writer.start()
         writer.join(0.5)
         assert writer.is_alive(), "it waits"
         return whole(self, view)
 
-    monkeypatch.setattr(moving._Last, "__call__", last)
+    monkeypatch.setattr(switch._Last, "__call__", last)
     migrate(path, new)
     writer.join()
     assert len(told) == 1
@@ -195,7 +196,7 @@ def test_another_model_may_be_chosen_after_a_migration_that_was_cut_short(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(moving, "_catch_up", stop)
+        patch.setattr(switch, "_catch_up", stop)
         with pytest.raises(KeyboardInterrupt):
             migrate(path, new)
     other = tiny_model(tmp_path / "other", seed=3, dim=5)

@@ -13,12 +13,14 @@ from tests.gallery.made import exact
 from tests.gallery.moved import check_of, rows
 
 from semelha.embedders import Model
-from semelha.gallery import Gallery, migrate, reembed
+from semelha.gallery import Gallery, migrate
+from semelha.gallery.migration import reembed
 
 MIGRATE = """
 import os, signal, sys
 from pathlib import Path
-from semelha.gallery import folder, migrate, migration, moving, reembed
+from semelha.gallery import folder, migrate
+from semelha.gallery.migration import migration, reembed, switch
 from semelha.store import store, successor
 reembed.BATCH = 5
 
@@ -57,7 +59,7 @@ POINTS = {
     "in the third batch": ("before(successor.Successor, 'put', 3)", False, 2),
     "while the model is copied": ("before(os, 'rename')", False, 0),
     "before the last step": ("before(store.Store, 'move')", False, 5),
-    "while writers wait": ("before(moving._Last, '__call__')", False, 5),
+    "while writers wait": ("before(switch._Last, '__call__')", False, 5),
     "in the transaction": ("after(store, 'take_over')", False, 5),
     "at once after the transaction": ("after(store.Store, 'move')", True, 5),
     "before the new model is put in place": ("before(Path, 'rename', 2)", True, 5),

@@ -14,8 +14,9 @@ import semelha
 from semelha.embedders import Model
 from semelha.errors import GalleryError, UsageError
 from semelha.features import HOG
-from semelha.gallery import Gallery, migrate, moving
+from semelha.gallery import Gallery, migrate
 from semelha.gallery.folder import DATABASE
+from semelha.gallery.migration import switch
 from semelha.images import Picture, encode
 
 
@@ -82,7 +83,7 @@ def test_originals_are_used_rather_than_copies_also_by_who_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(moving, "_Last", stop)  # everything is embedded by then
+        patch.setattr(switch, "_Last", stop)  # everything is embedded by then
         with pytest.raises(KeyboardInterrupt):
             migrate(path, new)
     assert migrate(path, new, pictures=[photo(0), noise(5)]).originals == 2

@@ -33,7 +33,7 @@ def check(
     with Gallery.open(gallery) as opened:
         found = opened.check(least=least, seed=seed)
         if report is not None:
-            from semelha.evaluation.report import write_check_report  # late, for Matplotlib is slow to import
+            from semelha.gallery.curation.report import write_check_report
 
             write_check_report(found, opened, report)
     if json:
@@ -78,7 +78,7 @@ def cluster(
     if out is not None:
         write_folders(found, dataset.pictures, out)
     if report is not None:
-        from semelha.evaluation.report import write_clusters_report
+        from semelha.gallery.curation.report import write_clusters_report
 
         write_clusters_report(found, dataset.pictures, report)
     if json:

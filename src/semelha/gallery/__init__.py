@@ -1,11 +1,11 @@
 """The one public object that composes embedder, store, index and recognition."""
 
-from semelha.gallery.care import Check, Finding
-from semelha.gallery.clusters import Cluster, Clustering
+from semelha.gallery.curation.check import Check, Finding
+from semelha.gallery.curation.cluster import Cluster, Clustering
+from semelha.gallery.curation.export import write_folders
 from semelha.gallery.examples import Enrollment
 from semelha.gallery.gallery import Gallery
-from semelha.gallery.migration import Migrated, migrate
-from semelha.gallery.proposal import write_folders
+from semelha.gallery.migration import MigrationResult, migrate
 
 __all__ = [
     "Check",
@@ -14,7 +14,7 @@ __all__ = [
     "Enrollment",
     "Finding",
     "Gallery",
-    "Migrated",
+    "MigrationResult",
     "migrate",
     "write_folders",
 ]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from semelha.embedders import Progress, Source
 from semelha.errors import SubjectNotFound, UsageError
 from semelha.gallery.calibrating import Wish, calibrate, mismatch_of
-from semelha.gallery.care import Check, check
-from semelha.gallery.clusters import Clustering, grouped
+from semelha.gallery.curation.check import Check, check
+from semelha.gallery.curation.cluster import Clustering, grouped
 from semelha.gallery.enrolled import Enrolled
 from semelha.gallery.evidence import explained
 from semelha.gallery.probes import looked_at, unless_barred
@@ -156,7 +156,7 @@ class Gallery(Enrolled):
     def check(self, *, least: float = 0.5, seed: int = 0) -> Check:
         """Look for wrong labels, near-duplicates, outliers, and subjects that are one or two; those of a score `least`.
 
-        See docs/care.md for what the scores are. `seed` is that of the draws.
+        See docs/curation.md for what the scores are. `seed` is that of the draws.
         """
         with self._memory.now(ruled=False) as state:
             return check(state, least=least, seed=seed)

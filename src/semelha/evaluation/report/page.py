@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from semelha._version import __version__
 from semelha.embedders import Card
-from semelha.errors import SemelhaError
 from semelha.evaluation.report.pictures import rows
 from semelha.evaluation.report.plots import cmc, det, oscr, reliability, roc, sizes
 from semelha.evaluation.report.tables import headline, table
 from semelha.evaluation.result import Evaluation
+from semelha.html import write_page
 
 SHOWN = 8
 NAMES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
@@ -38,27 +36,16 @@ def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: 
     SemelhaError
         The file cannot be written.
     """
-    target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(_page(evaluation, card), encoding="utf-8")
-        partial.replace(target)
-    except OSError as error:
-        raise SemelhaError(f"the report cannot be written to {target}: {error.strerror or error}") from error
-    return target
+    title = f"How well {_quoted(card)} tells {escape(evaluation.dataset.name)} apart"
+    return write_page(path, title, _lead(evaluation), [_content(evaluation, card)])
 
 
-def _page(evaluation: Evaluation, card: Card | None) -> str:
+def _content(evaluation: Evaluation, card: Card | None) -> str:
     results = {"model": evaluation.result}
     results |= {NAMES.get(name, name): result for name, result in evaluation.baselines.items()}
-    title = f"How well {_quoted(card)} tells {escape(evaluation.dataset.name)} apart"
     notes = (*evaluation.notes, _calibration_note(evaluation), _probability_note(evaluation))
     return _filled(
         "page.html",
-        title=title,
-        style=files(__package__).joinpath("page.css").read_text(encoding="utf-8"),
-        lead=_lead(evaluation),
         headline=headline(evaluation.result),
         table=table(results),
         notes="".join(f"<li>{escape(note)}</li>" for note in notes),
@@ -74,8 +61,6 @@ def _page(evaluation: Evaluation, card: Card | None) -> str:
         best=rows(evaluation, best=True, count=SHOWN),
         skipped=_skipped(evaluation),
         card=_card(card),
-        when=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        version=__version__,
     )
 
 

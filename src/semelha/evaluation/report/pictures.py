@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
-from html import escape
 
 import numpy as np
-from PIL import Image
 
 from semelha.evaluation.result import Evaluation
+from semelha.html import figure
 from semelha.images import Picture
 
-SIDE = 96
 NEIGHBORS = 5
 
 
@@ -47,17 +43,4 @@ def _row(evaluation: Evaluation, pictures: Sequence[Picture], query: int) -> str
 
 
 def _figure(picture: Picture, kind: str, caption: str) -> str:
-    label = escape(picture.label)
-    return (
-        f'<figure class="{kind}"><img src="{data(picture)}" alt="{label}" loading="lazy" width="{SIDE}" '
-        f'height="{SIDE}"><figcaption title="{escape(picture.name)}"><b>{label}</b>{caption}</figcaption></figure>'
-    )
-
-
-def data(picture: Picture) -> str:
-    """The picture as an address that holds it, small."""
-    image = Image.fromarray(picture.pixels())
-    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=80)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+    return figure(picture, kind, picture.label, tooltip=picture.name, caption=caption)

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 from scipy.spatial.distance import squareform
 
-from semelha.recognition.care.chance import chance_of_fault
-from semelha.recognition.care.enrolled import Enrolled, Rows
+from semelha.recognition.curation.chance import chance_of_fault
+from semelha.recognition.curation.enrolled import Enrolled, Rows
 
 MOST = 128  # examples of a subject that are looked at
 MADE = 2000  # subjects that are halved, and pairs that are joined, on purpose

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.recognition.care.chance import chance_of_fault
-from semelha.recognition.care.enrolled import Enrolled, Rows
+from semelha.recognition.curation.chance import chance_of_fault
+from semelha.recognition.curation.enrolled import Enrolled, Rows
 
 MADE = 4000  # labels that are wrong on purpose
 

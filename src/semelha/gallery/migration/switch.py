@@ -15,7 +15,7 @@ from semelha.embedders.folder import copy_folder
 from semelha.errors import GalleryError, ModelAltered, UsageError
 from semelha.gallery.examples import stand_ins
 from semelha.gallery.folder import waiting_place
-from semelha.gallery.reembed import Reembedding, find_originals
+from semelha.gallery.migration.reembed import Reembedding, find_originals
 from semelha.gallery.scores import drawn
 from semelha.images import Dataset
 from semelha.recognition.calibrate import needed

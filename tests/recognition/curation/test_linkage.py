@@ -5,10 +5,10 @@ import pytest
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.metrics import adjusted_rand_score
-from tests.recognition.care.made import drawn, enrolled
+from tests.recognition.curation.made import drawn, enrolled
 
 from semelha.metrics import Cosine, Euclidean, JensenShannon, KullbackLeibler, Metric
-from semelha.recognition.care import average_linkage
+from semelha.recognition.curation import average_linkage
 
 
 @pytest.mark.parametrize("metric", [Cosine(), Euclidean(), JensenShannon(), KullbackLeibler()], ids=repr)

@@ -1,6 +1,6 @@
 """A gallery looked over: labels that are wrong on purpose, unknown characters in groups, and the time it takes.
 
-    python benchmarks/care.py DATA [--only labels clusters time] [--seeds 0 1 2] [--model build/omniglot/default-0]
+    python benchmarks/curation.py DATA [--only labels clusters time] [--seeds 0 1 2] [--model build/omniglot/default-0]
 
 DATA holds `omniglot/open`. The model is learned from twenty alphabets, as in `omniglot.py`, and the other ten are
 looked at, which no setting was chosen on. `labels`: 2% of the examples get the name of another character, drawn by
@@ -32,7 +32,7 @@ from _gallery_made import small_model
 from _results import table, write_section
 from _sets import alphabet_of, by_hash, omniglot, trained
 from semelha.gallery import Clustering
-from semelha.gallery.clusters import grouped
+from semelha.gallery.curation.cluster import grouped
 from semelha.gallery.probes import Looked
 
 PART = 0.02

@@ -12,7 +12,7 @@ from PIL import Image
 
 from semelha.embedders import Source, as_pictures
 from semelha.errors import SemelhaError, UsageError
-from semelha.gallery.clusters import Clustering
+from semelha.gallery.curation.cluster import Clustering
 from semelha.images import Picture
 
 

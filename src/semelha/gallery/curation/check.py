@@ -15,7 +15,7 @@ from semelha.gallery.state import State
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
-from semelha.recognition.care import (
+from semelha.recognition.curation import (
     Enrolled,
     near_duplicates,
     outliers,
@@ -23,7 +23,7 @@ from semelha.recognition.care import (
     under_two_names,
     wrong_labels,
 )
-from semelha.recognition.care.subjects import Found
+from semelha.recognition.curation.subjects import Found
 
 NEIGHBORS = 24
 SCANNED = 300_000  # vectors up to which comparing all with all is quicker than making a graph and searching it

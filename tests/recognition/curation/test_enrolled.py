@@ -1,9 +1,9 @@
 """How far an example is from subjects, against plain loops in float64."""
 
 import numpy as np
-from tests.recognition.care.made import drawn, enrolled
+from tests.recognition.curation.made import drawn, enrolled
 
-from semelha.recognition.care.enrolled import FEW
+from semelha.recognition.curation.enrolled import FEW
 
 
 def mean_of_few(distances: list[float]) -> float:

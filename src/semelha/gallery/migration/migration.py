@@ -19,13 +19,13 @@ from semelha.embedders import Model, Progress, Source, load_embedder
 from semelha.errors import GalleryError, IndexFileError
 from semelha.gallery.folder import DATABASE, put_in_place, read_settings
 from semelha.gallery.gallery import Gallery
-from semelha.gallery.moving import Moved, Steps, clear_gathered, move
+from semelha.gallery.migration.switch import Moved, Steps, clear_gathered, move
 from semelha.images import Dataset
 from semelha.store import Store
 
 
 @dataclass(frozen=True)
-class Migrated:
+class MigrationResult:
     """What a migration did.
 
     Attributes
@@ -66,7 +66,7 @@ def migrate(
     confirmed: Dataset | None = None,
     uncalibrated: bool = False,
     progress: Steps | None = None,
-) -> Migrated:
+) -> MigrationResult:
     """Let a gallery go on with another model: every example is embedded again, from the picture kept of it.
 
     Meanwhile the gallery answers, enrolls, removes and renames as ever, in any process, and nothing of that is lost.
@@ -140,7 +140,7 @@ def migrate(
             warnings.append(f"the index is not saved: {error}")
         calibrated = opened.calibration is not None
         subjects = opened.subjects()
-    return Migrated(
+    return MigrationResult(
         moved=before != new.fingerprint,
         before=before,
         model=new.fingerprint,

@@ -1,10 +1,10 @@
 """Faults that are put into made subjects on purpose come first; where there are none, little is said."""
 
 import numpy as np
-from tests.recognition.care.made import drawn, enrolled
+from tests.recognition.curation.made import drawn, enrolled
 
 from semelha.metrics import Cosine
-from semelha.recognition.care import (
+from semelha.recognition.curation import (
     near_duplicates,
     outliers,
     parting_distance,
@@ -12,7 +12,7 @@ from semelha.recognition.care import (
     under_two_names,
     wrong_labels,
 )
-from semelha.recognition.care.chance import chance_of_fault, part_of_faults
+from semelha.recognition.curation.chance import chance_of_fault, part_of_faults
 
 
 def test_wrong_labels_come_first() -> None:

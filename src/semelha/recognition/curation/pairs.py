@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from semelha.recognition.care.enrolled import FEW, Enrolled, Rows
+from semelha.recognition.curation.enrolled import FEW, Enrolled, Rows
 
 NEARER = 10  # times nearer than usual, from which on a pair is rather one picture twice
 TO_DEVIATION = 1.4826  # from the median of absolute deviations to the standard deviation, where all is normal

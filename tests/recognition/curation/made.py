@@ -3,7 +3,7 @@
 import numpy as np
 
 from semelha.metrics import Cosine, Metric
-from semelha.recognition.care import Enrolled
+from semelha.recognition.curation import Enrolled
 
 
 def drawn(

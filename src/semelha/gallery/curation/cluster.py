@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import UsageError
-from semelha.gallery.care import neighbors_of, scan_of
+from semelha.gallery.curation.check import neighbors_of, scan_of
 from semelha.gallery.probes import Looked
 from semelha.gallery.scores import strange
 from semelha.gallery.state import State
 from semelha.images import Skipped
 from semelha.index import AutoIndex
-from semelha.recognition.care import average_linkage, parting_distance
+from semelha.recognition.curation import average_linkage, parting_distance
 from semelha.store import View
 
 logger = logging.getLogger(__name__)

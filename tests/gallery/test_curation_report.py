@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 from tests.evaluation.report.test_page import Page
-from tests.gallery.test_care import filled, view_of
+from tests.gallery.test_curation import filled, view_of
 
 from semelha.embedders import Model
 from semelha.errors import SemelhaError
-from semelha.evaluation.report import write_check_report, write_clusters_report
 from semelha.gallery import Gallery
+from semelha.gallery.curation.report import write_check_report, write_clusters_report
 from semelha.images import Picture
 
 NAME = "<script>alert(1)</script>"
@@ -41,7 +41,7 @@ def test_the_page_of_a_check(tmp_path: Path, tiny: Model) -> None:
 def test_a_check_that_found_nothing_and_a_gallery_without_pictures(tmp_path: Path, tiny: Model) -> None:
     with Gallery.create(tmp_path / "g", tiny, keep_pictures=False) as gallery:
         page = look_at(write_check_report(gallery.check(), gallery, tmp_path / "check.html"))
-        assert "Nothing was found" in page.text
+        assert "No findings" in page.text
         for thing in range(12):
             gallery.enroll(f"thing {thing}", [view_of(thing, number) for number in range(5)])
         gallery.enroll("thing 4", view_of(8, 0))

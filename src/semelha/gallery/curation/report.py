@@ -1,0 +1,123 @@
+"""HTML reports of a check of a gallery and of clustered pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+from semelha.embedders import Source, as_pictures
+from semelha.errors import PictureError
+from semelha.gallery.curation.check import Check, Finding
+from semelha.gallery.curation.cluster import Cluster, Clustering
+from semelha.gallery.gallery import Gallery
+from semelha.html import figure, write_page
+from semelha.images import Picture
+
+MAX_ITEMS = 100  # findings of a kind, clusters, or skipped files in a report
+MAX_PICTURES = 24  # of a cluster
+
+TITLES = {
+    "mislabel": "Examples that seem to be of another subject",
+    "merge": "Two subjects that seem to be one",
+    "split": "Subjects that seem to be two",
+    "duplicate": "Nearly the same picture under two subjects",
+    "outlier": "Examples far from everything",
+}
+
+
+def write_check_report(check: Check, gallery: Gallery, path: str | os.PathLike[str]) -> Path:
+    """Write an HTML report of a check, with the pictures of each finding.
+
+    Parameters
+    ----------
+    check : Check
+        What `Gallery.check` returned.
+    gallery : Gallery
+        The gallery that was checked. If it keeps no pictures, the report has none.
+    path : path
+        File to write; an existing one is replaced.
+
+    Raises
+    ------
+    SemelhaError
+        The file cannot be written.
+    """
+    title = f"Check of {escape(gallery.path.name)}"
+    lead = f"{check.examples:,} examples of {check.subjects:,} subjects; {len(check.findings):,} findings."
+    kinds = sorted({one.kind for one in check.findings}, key=lambda kind: -check.of(kind)[0].score)
+    sections = [_findings(check.of(kind), gallery) for kind in kinds]
+    return write_page(path, title, lead, sections or ['<p class="note">No findings.</p>'])
+
+
+def write_clusters_report(clustering: Clustering, pictures: Sequence[Source], path: str | os.PathLike[str]) -> Path:
+    """Write an HTML report with the pictures of each cluster.
+
+    Parameters
+    ----------
+    clustering : Clustering
+        What `Gallery.cluster` returned.
+    pictures : sequence of picture
+        Those that were passed to `Gallery.cluster`.
+    path : path
+        File to write; an existing one is replaced.
+
+    Raises
+    ------
+    SemelhaError
+        The file cannot be written.
+    """
+    new = [one for one in clustering if not one.known]
+    known = [one for one in clustering if one.known]
+    lead = f"{sum(len(one.pictures) for one in clustering):,} pictures; {escape(clustering.note)}."
+    sections = [
+        _clusters(f"{len(some):,} {what}", some, pictures)
+        for what, some in (("proposed subjects", new), ("subjects that the gallery knows", known))
+        if some
+    ]
+    if clustering.skipped:
+        shown = clustering.skipped[:MAX_ITEMS]
+        items = "".join(f"<li><b>{escape(one.name)}</b> {escape(one.reason)}</li>" for one in shown)
+        sections.append(f"<section><h2>{len(clustering.skipped):,} files left out</h2><ul>{items}</ul></section>")
+    return write_page(path, "Clusters of unknown pictures", lead, sections)
+
+
+def _findings(found: Sequence[Finding], gallery: Gallery) -> str:
+    count = f"{len(found):,}" if len(found) <= MAX_ITEMS else f"the first {MAX_ITEMS} of {len(found):,}"
+    rows = "".join(_finding(one, gallery) for one in found[:MAX_ITEMS])
+    return f"<section><h2>{escape(TITLES[found[0].kind])} <small>{count}</small></h2>{rows}</section>"
+
+
+def _finding(finding: Finding, gallery: Gallery) -> str:
+    figures = []
+    for place, one in enumerate(finding.examples):
+        is_suspect = place == 0 and finding.kind in ("mislabel", "outlier")
+        kind = "probe" if is_suspect else "right" if one.subject == finding.subjects[-1] else "wrong"
+        figures.append(figure(_kept_picture(gallery, one.example), kind, one.subject, tooltip=one.source))
+    sentence = f'<p class="note"><b>{finding.score:.2f}</b> {escape(finding.sentence)}</p>'
+    return f'{sentence}<div class="row">{"".join(figures)}</div>'
+
+
+def _clusters(title: str, clusters: Sequence[Cluster], pictures: Sequence[Source]) -> str:
+    rows = "".join(_cluster(one, pictures) for one in clusters[:MAX_ITEMS])
+    return f"<section><h2>{title}</h2>{rows}</section>"
+
+
+def _cluster(cluster: Cluster, pictures: Sequence[Source]) -> str:
+    figures = []
+    for place in cluster.pictures[:MAX_PICTURES]:
+        (picture,) = as_pictures([pictures[place]], first=place)
+        figures.append(figure(picture, "right", picture.name, tooltip=picture.name))
+    apart = "" if cluster.distance is None else f", mean distance {cluster.distance:.3g}"
+    head = f"<b>{escape(cluster.subject)}</b> {len(cluster.pictures):,} pictures{apart}"
+    return f'<p class="note">{head}</p><div class="row">{"".join(figures)}</div>'
+
+
+def _kept_picture(gallery: Gallery, example: int) -> Picture | None:
+    """The copy that the gallery keeps of an example."""
+    file = gallery.picture(example)
+    try:
+        return None if file is None else as_pictures([file])[0]
+    except PictureError:
+        return None
