@@ -33,7 +33,7 @@ from _results import table, write_section
 from _sets import alphabet_of, by_hash, omniglot, trained
 from semelha.gallery import Clustering
 from semelha.gallery.curation.cluster import grouped
-from semelha.gallery.probes import Looked
+from semelha.gallery.probes import EmbeddedProbes
 
 PART = 0.02
 SHOTS = (20, 10, 5)
@@ -159,8 +159,8 @@ def grouping(
 def clustered(gallery: semelha.Gallery, vectors: Vectors) -> Clustering:
     """As `Gallery.cluster`, of pictures whose vectors are known."""
     places = np.arange(len(vectors))
-    with gallery._memory.now() as state:
-        return grouped(state, gallery.model, Looked(vectors, None, places, tuple(map(str, places)), {}), seed=0)
+    with gallery._live.read() as state:
+        return grouped(state, gallery.model, EmbeddedProbes(vectors, None, places, tuple(map(str, places)), {}), seed=0)
 
 
 def alone(labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -185,7 +185,7 @@ def timed(n: int = 100_000, dim: int = 128, per_subject: int = 20) -> str:
         small = small_model(Path(folder) / "model", dim)
         with semelha.Gallery.create(Path(folder) / "gallery", small, keep_pictures=False) as gallery:
             enrolled(gallery, vectors, np.char.add("s", of.astype(str)))
-            gallery.settle()
+            gallery.flush()
             start = time.perf_counter()
             found = gallery.check()
             rows.append((f"check {n:,} × {dim}", time.perf_counter() - start, f"{len(found.findings)} findings"))

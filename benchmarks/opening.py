@@ -2,7 +2,7 @@
 
     python benchmarks/opening.py [--examples 1000000] [--cache FOLDER] [--rounds 5]
 
-Made once, by `Gallery.enroll_vectors` and `Gallery.settle`; then each round is a fresh process that opens it and
+Made once, by `Gallery.enroll_vectors` and `Gallery.flush`; then each round is a fresh process that opens it and
 identifies one vector, with everything in the page cache. Every block of every segment is verified at opening.
 """
 
@@ -93,7 +93,7 @@ def made(folder: Path, examples: int) -> tuple[float, float] | None:
             sources = [f"made {number + i}" for i in range(len(some))]
             gallery.enroll_vectors(f"subject {number // PER_SUBJECT}", some, sources, fingerprint=model.fingerprint)
         enrolled = time.perf_counter()
-        gallery.settle()
+        gallery.flush()
         settled = time.perf_counter()
     np.save(folder / "vector.npy", vectors[:1])
     done.write_text(json.dumps([enrolled - start, settled - enrolled]))

@@ -235,7 +235,7 @@ def measured(pictures: Seen, examples: int, splits: int, scoring: Scoring) -> li
             intervals = {}
             for rate in sorted(RATES):  # the loosest last, which all rates that can be supported go by
                 try:
-                    calibration = gallery.calibrate(rate, scoring=scoring, seed=seed)
+                    calibration = gallery.calibrate(fpir=rate, scoring=scoring, seed=seed)
                     intervals[rate] = (*calibration.interval(strangers=unknown), *calibration.interval())
                 except CalibrationError as error:
                     refused[rate] = str(error)
@@ -335,7 +335,7 @@ def choices(pictures: Seen, splits: int) -> str:
         with empty(pictures.model) as gallery:
             enroll(gallery, pictures, split(pictures, 3, seed).enrolled)
             try:
-                name = gallery.calibrate(RATES[0], scoring=None, seed=seed).scoring.name
+                name = gallery.calibrate(fpir=RATES[0], scoring=None, seed=seed).scoring.name
             except CalibrationError:
                 name = "refused"
         found[name] = found.get(name, 0) + 1
@@ -355,7 +355,7 @@ def growth(pictures: Seen, splits: int) -> str:
             for size in SIZES:
                 enroll(gallery, pictures, {name: parts.enrolled[name] for name in subjects[before:size]})
                 if size == SIZES[0]:
-                    scores = np.sort(gallery.calibrate(loosest, seed=seed).scores)
+                    scores = np.sort(gallery.calibrate(fpir=loosest, seed=seed).scores)
                     fixed = scores[int(loosest * (size + 1)) - 1]
                 found, now = asked(gallery, probes, NEAREST), gallery.calibration
                 before = size
@@ -384,7 +384,7 @@ def growth(pictures: Seen, splits: int) -> str:
 def again(pictures: Seen, parts: Split, names: Sequence[str], rate: float, seed: int) -> NDArray[np.float64]:
     with empty(pictures.model) as gallery:
         enroll(gallery, pictures, {name: parts.enrolled[name] for name in names})
-        return gallery.calibrate(rate, seed=seed).scores
+        return gallery.calibrate(fpir=rate, seed=seed).scores
 
 
 if __name__ == "__main__":

@@ -89,7 +89,7 @@ def test_a_seed_below_zero_is_refused_in_a_sentence(shop: Path, capsys: pytest.C
     status, _, err = run(capsys, "calibrate", shop, "--fpir", "0.1", "--seed", "-1")
     assert (status, "--seed" in err) == (2, True)
     with Gallery.open(shop) as gallery, pytest.raises(UsageError, match="seed is -1"):
-        gallery.calibrate(0.1, seed=-1)
+        gallery.calibrate(fpir=0.1, seed=-1)
 
 
 def test_one_bad_file_among_many_is_told_and_the_others_are_named(

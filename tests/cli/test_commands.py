@@ -167,7 +167,7 @@ def test_enrolled_is_enrolled_also_where_the_index_cannot_be_saved(
     def full(gallery: Gallery, *, rebuild: bool = False) -> None:
         raise IndexFileError("manifest cannot be written: no space left")
 
-    monkeypatch.setattr(Gallery, "settle", full)
+    monkeypatch.setattr(Gallery, "flush", full)
     status, out, err = run(capsys, "enroll", tmp_path / "shop", "--model", tiny.folder, "--from", photos)
     assert status == 0
     assert "12 examples added" in out

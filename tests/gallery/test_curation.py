@@ -1,4 +1,4 @@
-"""A gallery looked over, and unknown pictures in groups: what is found, what is refused, what is left alone."""
+"""A gallery looked over, and unknown pictures in groups: what is found, what is unusable, what is left alone."""
 
 import os
 from pathlib import Path

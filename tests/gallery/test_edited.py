@@ -1,4 +1,4 @@
-"""A calibration that somebody edited in the database: refused in one sentence, or worked out again."""
+"""A calibration that somebody edited in the database: unusable in one sentence, or worked out again."""
 
 import json
 import sqlite3
@@ -26,7 +26,7 @@ def calibrated(model: Model, path: Path, scoring: Scoring) -> Calibration:
     with Gallery.create(path, model) as gallery:
         for number in range(24):
             enroll(gallery, f"s{number}", 2 * number, 2)
-        return gallery.calibrate(0.2, scoring=scoring)
+        return gallery.calibrate(fpir=0.2, scoring=scoring)
 
 
 def edit(path: Path, *statement: object) -> None:

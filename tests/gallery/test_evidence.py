@@ -32,7 +32,7 @@ def sheet(evidence: Evidence) -> Image.Image:
 
 
 def test_it_tells_what_identify_answers_and_what_that_rests_on(gallery: Gallery) -> None:
-    gallery.calibrate(0.4)
+    gallery.calibrate(fpir=0.4)
     found = gallery.explain(near(2), k=2)
     answer = gallery.identify(near(2))
     assert found.identification.to_json() == answer.to_json()
@@ -55,7 +55,7 @@ def test_the_heat_is_the_change_of_both_distances(gallery: Gallery) -> None:
     assert found.heat is not None
     assert found.similar.shape == found.contrast.shape == (10, 10)
     assert found.runner_up is not None
-    with gallery._memory.now() as state:
+    with gallery._live.read() as state:
         stored = state.view.vectors([found.matched[0].example, found.runner_up.example])
     np.testing.assert_array_equal(found.contrast, found.heat.rises[0] - found.heat.rises[1])
     before = gallery.model.metric.pairwise(

@@ -154,7 +154,7 @@ def test_folders_that_are_no_gallery(gallery: Gallery, tiny: Model, tmp_path: Pa
 def test_an_empty_gallery_knows_nothing(gallery: Gallery) -> None:
     assert gallery.identify(noise(1)).decision == "unknown"
     with pytest.raises(CalibrationError):
-        gallery.calibrate(0.5)
+        gallery.calibrate(fpir=0.5)
     with pytest.raises(UsageError):
         gallery.enroll("a", [])
 
@@ -162,8 +162,8 @@ def test_an_empty_gallery_knows_nothing(gallery: Gallery) -> None:
 def test_calibrated_it_says_unknown(gallery: Gallery) -> None:
     filled(gallery, 60)
     with pytest.raises(CalibrationError, match="199 subjects and there are 60: enroll 139 more"):
-        gallery.calibrate(0.01)
-    gallery.calibrate(0.05)
+        gallery.calibrate(fpir=0.01)
+    gallery.calibrate(fpir=0.05)
     assert gallery.identify(near(7)).subject == "subject 7"
     strangers = [gallery.identify(noise(1000 + i)).decision for i in range(200)]
     assert strangers.count("known") / 200 <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / 200) + 2 / 61
@@ -171,7 +171,7 @@ def test_calibrated_it_says_unknown(gallery: Gallery) -> None:
 
 def test_the_wish_outlives_changes_and_reopening(gallery: Gallery) -> None:
     filled(gallery, 45)
-    gallery.calibrate(0.05)
+    gallery.calibrate(fpir=0.05)
     gallery.enroll("late", noise(900))
     assert gallery.calibration is not None
     assert gallery.calibration.n == 46
@@ -188,7 +188,7 @@ def test_with_strangers_one_of_each_counts_and_none_that_is_enrolled(gallery: Ga
     filled(gallery, 10)
     strangers = [Picture(noise(500 + i), f"stranger {i // 2}", str(i)) for i in range(80)]
     strangers += [Picture(noise(1), "somebody", "s"), Picture(noise(3000), "subject 3", "t")]
-    found = gallery.calibrate(0.05, Dataset("strangers", tuple(strangers)))
+    found = gallery.calibrate(fpir=0.05, strangers=Dataset("strangers", tuple(strangers)))
     assert (found.kind, found.n) == ("strangers", 40)
     assert gallery.identify(near(4)).decision == "known"
 
@@ -198,21 +198,21 @@ def test_what_the_model_was_trained_on_does_not_stand_in_for_strangers(tmp_path:
         tmp_path / "model", classes=("subject 0",), content_hashes=(content_hash(noise(1)), content_hash(noise(700)))
     )
     with filled(Gallery.create(tmp_path / "gallery", model), 30) as gallery:
-        assert gallery.calibrate(0.1).n == 28
+        assert gallery.calibrate(fpir=0.1).n == 28
         strangers = tuple(Picture(noise(600 + i), f"s{i}", str(i)) for i in range(50))
         seen = (Picture(noise(700), "seen", "x"), Picture(noise(701), "subject 0", "y"))
-        assert gallery.calibrate(0.1, Dataset("s", strangers + seen)).n == 50
+        assert gallery.calibrate(fpir=0.1, strangers=Dataset("s", strangers + seen)).n == 50
 
 
 def test_verify(gallery: Gallery) -> None:
     filled(gallery, 40)
     assert gallery.verify(near(3), noise(3)).same is None
-    gallery.calibrate(0.1)
+    gallery.calibrate(fpir=0.1)
     assert gallery.verify(near(3), noise(3)).same is True
-    assert gallery.verify(near(3), "subject 3", subject=True).same is True
-    assert gallery.verify(noise(4), "subject 3", subject=True).same is False
+    assert gallery.verify_subject(near(3), "subject 3").same is True
+    assert gallery.verify_subject(noise(4), "subject 3").same is False
     with pytest.raises(SubjectNotFound):
-        gallery.verify(noise(4), "nobody", subject=True)
+        gallery.verify_subject(noise(4), "nobody")
 
 
 def test_a_subject_with_very_many_examples_leaves_room_for_others(gallery: Gallery) -> None:

@@ -9,8 +9,8 @@ from tests.gallery.made import enroll, nearest, vectors
 from semelha.embedders import Model
 from semelha.errors import SubjectExists
 from semelha.gallery import Gallery
-from semelha.gallery.rule import rule_of
-from semelha.gallery.scores import of_subjects
+from semelha.gallery.calibration.rule import rule_of
+from semelha.gallery.calibration.scores import score_subjects
 from semelha.store import Plan
 
 
@@ -27,8 +27,8 @@ def scores(gallery: Gallery) -> list[float]:
 def afresh(gallery: Gallery) -> list[float]:
     """The scores of every subject drawn and searched anew."""
     plan = Plan("subjects", 0.3, seed=0)
-    with gallery._memory.now() as state:
-        found = of_subjects(state.view, state.index, gallery.model, plan, None)
+    with gallery._live.read() as state:
+        found = score_subjects(state.view, state.index, gallery.model, plan, None)
         return list(rule_of(state.view, plan, found).calibration.scores.tolist())
 
 
@@ -39,7 +39,7 @@ def test_a_merged_subject_answers_for_both(gallery: Gallery) -> None:
     assert [(subject.name, subject.examples) for subject in gallery.subjects()] == [("b", 3)]
     assert nearest(gallery, 1) == ("b", "1")
     assert [merge.into for merge in gallery.merges()] == ["b"]
-    assert gallery.undo(number) == "a"
+    assert gallery.unmerge(number) == "a"
     assert nearest(gallery, 1) == ("a", "1")
     assert gallery.merges() == []
 
@@ -60,7 +60,7 @@ def test_the_calibration_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
     twin = vectors(0, 1, gallery.model.dim) + np.float32(1e-3)
     gallery.enroll_vectors("twin", twin, ["twin"], fingerprint=gallery.model.fingerprint)
     enroll(gallery, "twin", 1, 1)  # a picture that both have
-    gallery.calibrate(0.3)
+    gallery.calibrate(fpir=0.3)
     before = scores(gallery)
     first = gallery.merge("twin", "s0")
     merged = scores(gallery)
@@ -68,9 +68,9 @@ def test_the_calibration_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
     assert min(merged) > min(before)
     second = gallery.merge("s7", "s3")
     assert scores(gallery) == pytest.approx(afresh(gallery), rel=1e-9)
-    gallery.undo(first)
+    gallery.unmerge(first)
     assert scores(gallery) == pytest.approx(afresh(gallery), rel=1e-9)
-    gallery.undo(second)
+    gallery.unmerge(second)
     assert scores(gallery) == pytest.approx(before, rel=1e-12)
     assert afresh(gallery) == pytest.approx(before, rel=1e-9)
 
@@ -84,17 +84,19 @@ def test_the_index_on_the_disk_follows(gallery: Gallery, monkeypatch: pytest.Mon
 
     def reopened(gallery: Gallery, settle: bool) -> Gallery:
         if settle:
-            gallery.settle()
+            gallery.flush()
         gallery.close()
         return Gallery.open(gallery.path)
 
-    gallery.settle()
-    monkeypatch.setattr("semelha.gallery.segments.Segments.read", None)  # from now on nothing is made anew
+    gallery.flush()
+    monkeypatch.setattr(
+        "semelha.gallery.index_folder.IndexFolder.read_vectors", None
+    )  # from now on nothing is made anew
     for settle in (True, False, True):
         number = gallery.merge("twin", "s0")
         gallery = reopened(gallery, settle)
         assert nearest(gallery, 2) == ("s0", "2")
-        gallery.undo(number)
+        gallery.unmerge(number)
         gallery = reopened(gallery, settle)
         assert nearest(gallery, 2)[1] == "2"
         assert gallery.index_stats()["vectors"] == 52

@@ -111,7 +111,7 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
 
 def test_who_has_the_gallery_open_is_told_to_open_it_again_and_writes_nothing(path: Path, new: Model) -> None:
     with Gallery.open(path) as gallery, Gallery.open(path) as unused:
-        gallery.calibrate(0.2)
+        gallery.calibrate(fpir=0.2)
         assert gallery.identify(noise(3)).subject == "s1"
         migrate(path, new)
         before = rows(path, "SELECT count(*) FROM examples")
@@ -120,11 +120,11 @@ def test_who_has_the_gallery_open_is_told_to_open_it_again_and_writes_nothing(pa
             lambda: gallery.enroll("more", noise(300)),
             lambda: gallery.remove("s1"),
             lambda: gallery.rename("s1", "x"),
-            lambda: gallery.calibrate(0.2),
+            lambda: gallery.calibrate(fpir=0.2),
             gallery.subjects,
-            gallery.settle,
+            gallery.flush,
             lambda: unused.enroll("more", noise(300)),
-            lambda: unused.verify(noise(3), "s1", subject=True),
+            lambda: unused.verify_subject(noise(3), "s1"),
         ):
             with pytest.raises(GalleryMoved, match=r"was moved from the model .* to .* meanwhile: open it again"):
                 act()
@@ -133,7 +133,7 @@ def test_who_has_the_gallery_open_is_told_to_open_it_again_and_writes_nothing(pa
 
 
 def test_a_writer_that_waits_for_the_last_step_is_told(path: Path, new: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its vector is of the old model: it is refused, not written."""
+    """Its vector is of the old model: it is unusable, not written."""
     told: list[BaseException] = []
 
     def write() -> None:
@@ -174,7 +174,7 @@ def test_a_damaged_file_of_gathered_vectors_is_begun_anew(
 def test_calibrating_meanwhile_is_not_lost(path: Path, new: Model, tiny: Model) -> None:
     with Gallery.open(path) as gallery:
         with pytest.raises(GalleryError, match="calibrated anew meanwhile: call the migration again"):
-            migrate(path, new, progress=during(lambda: gallery.calibrate(0.2) and None))
+            migrate(path, new, progress=during(lambda: gallery.calibrate(fpir=0.2) and None))
         assert gallery.calibration is not None
     assert migrate(path, new).calibrated
 
@@ -212,9 +212,9 @@ def test_the_index_is_made_anew_for_the_recall_that_it_had(
     path = tmp_path / "gallery"
     with Gallery.create(path, tiny, recall=0.9) as gallery:
         gallery.enroll("many", [noise(number) for number in range(3 * DELTA)])
-        gallery.settle()
+        gallery.flush()
     with Gallery.open(path, recall=0.8) as gallery:
-        gallery.settle()
+        gallery.flush()
     old = {each.name: each.read_bytes() for each in (path / "index").iterdir()}
     caplog.clear()
     migrate(path, new)
@@ -274,6 +274,6 @@ def test_what_was_rejected_and_what_a_merge_set_aside_move_too(path: Path, new: 
         assert found.shape == expected.shape
         assert new.metric.pairwise(found[None], expected[None])[0, 0] < 0.1  # of the copy that was kept
     with Gallery.open(path) as gallery:
-        gallery.undo(merge)
+        gallery.unmerge(merge)
         assert "s3" not in [one.subject for one in gallery.identify(noise(61)).candidates]
     check_of(path, new)

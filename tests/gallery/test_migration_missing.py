@@ -134,11 +134,11 @@ def test_a_model_that_gives_no_numbers_does_not_take_over(
 
 def test_the_calibration_is_that_of_calibrating_afresh(path: Path, new: Model) -> None:
     with Gallery.open(path) as gallery:
-        gallery.calibrate(0.2, seed=3)
+        gallery.calibrate(fpir=0.2, seed=3)
     assert migrate(path, new).calibrated
     with Gallery.open(path) as gallery:
         found = gallery.calibration
-        again = gallery.calibrate(0.2, seed=3)
+        again = gallery.calibrate(fpir=0.2, seed=3)
         assert found is not None
         np.testing.assert_allclose(np.sort(found.scores), np.sort(again.scores), atol=1e-6)
 
@@ -146,7 +146,7 @@ def test_the_calibration_is_that_of_calibrating_afresh(path: Path, new: Model) -
 def test_strangers_have_to_be_given_again(path: Path, tiny: Model, new: Model) -> None:
     strangers = [noise(number) for number in range(300, 310)]
     with Gallery.open(path) as gallery:
-        gallery.calibrate(0.1, strangers)
+        gallery.calibrate(fpir=0.1, strangers=strangers)
     with pytest.raises(GalleryError, match="strangers of whom no pictures were kept: give them again"):
         migrate(path, new)
     with pytest.raises(GalleryError, match=r"needs 9 strangers .* there are 4"):
@@ -155,7 +155,7 @@ def test_strangers_have_to_be_given_again(path: Path, tiny: Model, new: Model) -
     assert migrate(path, new, strangers=strangers).calibrated
     with Gallery.open(path) as gallery:
         found = gallery.calibration
-        again = gallery.calibrate(0.1, strangers)
+        again = gallery.calibrate(fpir=0.1, strangers=strangers)
         assert found is not None
         np.testing.assert_allclose(np.sort(found.scores), np.sort(again.scores), atol=1e-6)
     assert not migrate(path, tiny, uncalibrated=True).calibrated
@@ -168,7 +168,7 @@ def test_strangers_have_to_be_given_again(path: Path, tiny: Model, new: Model) -
 def test_a_model_that_was_trained_on_the_subjects_would_end_the_calibration(path: Path, tmp_path: Path) -> None:
     trained = tiny_model(tmp_path / "trained", seed=2, classes=tuple(f"s{number}" for number in range(6)))
     with Gallery.open(path) as gallery:
-        gallery.calibrate(0.2)
+        gallery.calibrate(fpir=0.2)
     with pytest.raises(GalleryError, match=r"needs 9 enrolled subjects .* not trained on, and there are 6: let"):
         migrate(path, trained)
     assert not migrate(path, trained, uncalibrated=True).calibrated

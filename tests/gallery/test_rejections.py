@@ -45,7 +45,7 @@ def test_the_subject_is_barred_and_the_next_one_named(gallery: Gallery) -> None:
         assert (kept.number, kept.subject) == (number, "thing 0")
         assert (kept.picture or b"")[:4] == b"RIFF"
         assert again.rejections("thing 1") == []
-        again.withdraw(number)
+        again.withdraw_rejection(number)
         assert again.identify(between(0, 1)).subject == "thing 0"
 
 
@@ -84,7 +84,7 @@ def test_where_many_are_barred_the_search_goes_deeper(gallery: Gallery) -> None:
 
 def test_a_calibrated_gallery_accepts_no_more_than_before(gallery: Gallery) -> None:
     """Strangers and others, with a rejection for each of some: who is known then was known before."""
-    gallery.calibrate(0.3)
+    gallery.calibrate(fpir=0.3)
     probes = [between(i, i + 1, turn) for i in range(0, 18, 2) for turn in range(2)]
     probes += [noise(500 + i) for i in range(30)]
     before = gallery.identify_many(probes)
@@ -101,14 +101,14 @@ def test_a_calibrated_gallery_accepts_no_more_than_before(gallery: Gallery) -> N
 
 
 def test_a_comparison_with_the_subject_is_not_the_same(gallery: Gallery) -> None:
-    gallery.calibrate(0.9)
+    gallery.calibrate(fpir=0.9)
     probe = between(0, 1)
-    assert gallery.verify(probe, "thing 0", subject=True).same is True
+    assert gallery.verify_subject(probe, "thing 0").same is True
     gallery.reject(probe, "thing 0")
-    found = gallery.verify(probe, "thing 0", subject=True)
+    found = gallery.verify_subject(probe, "thing 0")
     assert found.same is False
     assert "does not show thing 0" in found.note
-    assert gallery.verify(noise(0), "thing 0", subject=True).same is True
+    assert gallery.verify_subject(noise(0), "thing 0").same is True
     assert gallery.explain(probe).matched[0].subject != "thing 0"
 
 
@@ -126,9 +126,9 @@ def test_enrolling_the_very_picture_withdraws_it(gallery: Gallery) -> None:
 def test_what_is_said_twice_is_one_and_what_is_not_there_is_told(gallery: Gallery) -> None:
     number = gallery.reject(between(0, 1), "thing 0")
     assert gallery.reject(between(0, 1), "thing 0") == number
-    gallery.withdraw(number)
+    gallery.withdraw_rejection(number)
     with pytest.raises(GalleryError, match=f"no rejection {number}"):
-        gallery.withdraw(number)
+        gallery.withdraw_rejection(number)
     with pytest.raises(SubjectNotFound):
         gallery.reject(noise(1), "nobody")
     with pytest.raises(SubjectNotFound):
@@ -153,11 +153,11 @@ def test_it_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
     assert [one.number for one in gallery.rejections("thing 5")] == [own, other]
     assert gallery.identify(between(0, 1)).barred == ("thing 5",)
     later = gallery.reject(between(0, 3), "thing 5")
-    gallery.undo(number)
+    gallery.unmerge(number)
     assert [one.number for one in gallery.rejections("thing 0")] == [own]
     assert [one.number for one in gallery.rejections("thing 5")] == [other, later]
     gallery.merge("thing 0", "thing 5")
-    gallery.withdraw(own)
+    gallery.withdraw_rejection(own)
     assert [one.number for one in gallery.rejections("thing 5")] == [later], "with both of the same picture"
 
 
@@ -167,6 +167,6 @@ def test_an_example_that_a_merge_brings_outweighs_a_rejection_until_the_undo(gal
     number = gallery.merge("thing 0", "thing 1")
     assert gallery.rejections("thing 1") == []
     assert gallery.identify(between(0, 1)).subject == "thing 1"
-    gallery.undo(number)
+    gallery.unmerge(number)
     assert len(gallery.rejections("thing 1")) == 1
-    assert gallery.verify(between(0, 1), "thing 1", subject=True).same is False
+    assert gallery.verify_subject(between(0, 1), "thing 1").same is False

@@ -10,9 +10,10 @@ from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, UsageError
-from semelha.gallery import Gallery, rescored, rule
-from semelha.gallery.ranking import Pooled
-from semelha.gallery.rule import Rule, rule_of
+from semelha.gallery import Gallery
+from semelha.gallery.calibration import pooled_scores, rule
+from semelha.gallery.calibration.rule import Rule, rule_of
+from semelha.gallery.ranking import SubjectRanker
 from semelha.images import Dataset, Picture
 from semelha.recognition import NEAREST, SCORINGS, Scoring
 from semelha.recognition.choose import LEAST
@@ -61,7 +62,7 @@ def pictures(*seeds: int, label: str = "") -> list[Picture]:
 
 @pytest.mark.parametrize("scoring", OTHERS, ids=lambda scoring: scoring.name)
 def test_scores_and_answers_by_a_plain_loop(gallery: Gallery, scoring: Scoring) -> None:
-    calibration = gallery.calibrate(0.2, scoring=scoring, seed=3)
+    calibration = gallery.calibrate(fpir=0.2, scoring=scoring, seed=3)
     names = [one.name for one in gallery.subjects()]
     with gallery._store.reading() as view:
         for place, name in enumerate(names):
@@ -84,7 +85,7 @@ def test_scores_and_answers_by_a_plain_loop(gallery: Gallery, scoring: Scoring) 
 
 def test_another_scoring_is_stale_after_a_change_until_it_was_worked_out_again(gallery: Gallery) -> None:
     scoring = Scoring("mean", "margin")
-    gallery.calibrate(0.2, scoring=scoring)
+    gallery.calibrate(fpir=0.2, scoring=scoring)
     enroll(gallery, "late", vectors(50, 3))
     was = gallery.identify_vectors(vectors(51, 1))[0]
     for _ in range(200):
@@ -97,7 +98,7 @@ def test_another_scoring_is_stale_after_a_change_until_it_was_worked_out_again(g
     assert now.n == SUBJECTS + 1
     assert "is being worked out anew" in was.note
     assert "is being worked out anew" not in gallery.identify_vectors(vectors(51, 1))[0].note
-    afresh = gallery.calibrate(0.2, scoring=scoring)
+    afresh = gallery.calibrate(fpir=0.2, scoring=scoring)
     assert now.ranked.tolist() == afresh.ranked.tolist()
     gallery.close()
     with Gallery.open(gallery.path) as again:
@@ -106,35 +107,35 @@ def test_another_scoring_is_stale_after_a_change_until_it_was_worked_out_again(g
 
 
 def test_settling_works_stale_scores_out(gallery: Gallery) -> None:
-    gallery.calibrate(0.2, scoring=Scoring("best"))
-    gallery._upkeep.soon = lambda: None  # type: ignore[method-assign]
-    gallery._memory.on_upkeep = lambda: None
+    gallery.calibrate(fpir=0.2, scoring=Scoring("best"))
+    gallery._compactor.start = lambda: None  # type: ignore[method-assign]
+    gallery._live.on_work = lambda: None
     gallery.remove("s3")
     assert gallery.calibration is not None
     assert gallery.calibration.stale
-    gallery.settle()
+    gallery.flush()
     assert not gallery.calibration.stale
     assert gallery.calibration.n == SUBJECTS - 1
 
 
 def test_a_stale_rule_that_is_replaced_by_another_plan_leaves_nothing_to_do(gallery: Gallery) -> None:
     """Else the upkeep runs in circles until the next question."""
-    gallery.calibrate(0.2, scoring=Scoring("best"))
-    gallery._memory.on_upkeep = lambda: None
+    gallery.calibrate(fpir=0.2, scoring=Scoring("best"))
+    gallery._live.on_work = lambda: None
     enroll(gallery, "late", vectors(50, 3))
     assert gallery.calibration is not None
-    assert gallery._memory.wants_upkeep
-    gallery.calibrate(0.2)
-    gallery._memory.recalibrate()
-    assert not gallery._memory.wants_upkeep
+    assert gallery._live.needs_work
+    gallery.calibrate(fpir=0.2)
+    gallery._live.recalibrate()
+    assert not gallery._live.needs_work
 
 
 def test_scores_in_memory_are_not_given_up_for_earlier_ones_in_the_store(gallery: Gallery) -> None:
-    gallery.calibrate(0.2, scoring=Scoring("best"))
-    gallery._memory.on_upkeep = lambda: None
-    gallery._memory.keep_scores = lambda: None  # type: ignore[method-assign]
+    gallery.calibrate(fpir=0.2, scoring=Scoring("best"))
+    gallery._live.on_work = lambda: None
+    gallery._live.save_scores = lambda: None  # type: ignore[method-assign]
     enroll(gallery, "late", vectors(50, 3))
-    gallery._memory.recalibrate()
+    gallery._live.recalibrate()
     picture = pictures(1)[0]
     gallery.reject(picture, "s3")  # a change of nothing that scores hang on
     assert gallery.calibration is not None
@@ -142,7 +143,7 @@ def test_scores_in_memory_are_not_given_up_for_earlier_ones_in_the_store(gallery
 
 
 def test_the_nearest_example_is_never_stale(gallery: Gallery) -> None:
-    gallery.calibrate(0.2)
+    gallery.calibrate(fpir=0.2)
     enroll(gallery, "late", vectors(50, 3))
     assert gallery.calibration is not None
     assert not gallery.calibration.stale
@@ -155,13 +156,13 @@ def test_a_hub_that_goes_leaves_what_calibrating_afresh_gives(gallery: Gallery) 
         everything = view.added_since(0)[1]
     hub = everything + 1e-3
     enroll(gallery, "hub", (hub / np.linalg.norm(hub, axis=1, keepdims=True)).astype(np.float32))
-    before = gallery.calibrate(0.2)
+    before = gallery.calibrate(fpir=0.2)
     assert (np.sort(before.scores)[:-1] < 0.01).all()
     gallery.remove("hub")
     after = gallery.calibration
     assert after is not None
-    gallery.calibrate(0.2, seed=1)
-    afresh = gallery.calibrate(0.2)
+    gallery.calibrate(fpir=0.2, seed=1)
+    afresh = gallery.calibrate(fpir=0.2)
     assert after.ranked.tolist() == afresh.ranked.tolist()
     assert after.scores.min() > 0.01
 
@@ -170,10 +171,10 @@ def test_a_scoring_is_chosen_on_other_subjects_than_calibrate(model: Model, tmp_
     gallery = Gallery.create(tmp_path / "large", model)
     for number in range(3 * LEAST):
         enroll(gallery, f"s{number}", vectors(number, 3))
-    calibration = gallery.calibrate(0.2, scoring=None)
+    calibration = gallery.calibrate(fpir=0.2, scoring=None)
     assert calibration.n == 3 * LEAST - 3 * LEAST // 2
     assert calibration.scoring in SCORINGS
-    same = gallery.calibrate(0.2, scoring=calibration.scoring)
+    same = gallery.calibrate(fpir=0.2, scoring=calibration.scoring)
     assert same.n == 3 * LEAST
 
 
@@ -183,13 +184,13 @@ def test_subjects_with_a_confirmed_picture_do_not_choose(model: Model, tmp_path:
     for number in range(3 * LEAST):
         enroll(gallery, f"s{number}", vectors(number, 3))
     known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
-    calibration = gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(known)))
+    calibration = gallery.calibrate(fpir=0.1, scoring=None, confirmed=Dataset("confirmed", tuple(known)))
     assert calibration.n == 12
     assert calibration.choice is not None
     assert calibration.choice.subjects == 3 * LEAST - 12
     everybody = [picture for number in range(3 * LEAST) for picture in pictures(number, label=f"s{number}")]
     with pytest.raises(CalibrationError, match=r"choosing a scoring takes 20 subjects.*there are 0"):
-        gallery.calibrate(0.1, scoring=None, confirmed=Dataset("confirmed", tuple(everybody)))
+        gallery.calibrate(fpir=0.1, scoring=None, confirmed=Dataset("confirmed", tuple(everybody)))
 
 
 def test_subjects_that_the_model_was_trained_on_do_not_choose(tmp_path: Path) -> None:
@@ -198,7 +199,7 @@ def test_subjects_that_the_model_was_trained_on_do_not_choose(tmp_path: Path) ->
     gallery = Gallery.create(tmp_path / "gallery", trained)
     for number in range(4 * LEAST):
         enroll(gallery, f"s{number}", vectors(number, 3))
-    calibration = gallery.calibrate(0.1, scoring=None)
+    calibration = gallery.calibrate(fpir=0.1, scoring=None)
     assert calibration.choice is not None
     assert (calibration.choice.subjects, calibration.n) == (LEAST, LEAST)
 
@@ -207,15 +208,15 @@ def test_subjects_that_the_model_was_trained_on_do_not_choose(tmp_path: Path) ->
 def test_a_rate_that_is_none_is_refused_before_anything_is_done(gallery: Gallery, fpir: float) -> None:
     for scoring in (NEAREST, None):
         with pytest.raises(UsageError, match="it lies between 0 and 1"):
-            gallery.calibrate(fpir, scoring=scoring)
+            gallery.calibrate(fpir=fpir, scoring=scoring)
     with pytest.raises(UsageError, match="seed is -1"):
-        gallery.calibrate(0.2, seed=-1)
+        gallery.calibrate(fpir=0.2, seed=-1)
     assert gallery.calibration is None
 
 
 @pytest.mark.parametrize("scoring", SCORINGS, ids=lambda scoring: scoring.name)
 def test_a_decision_does_not_hang_on_how_many_candidates_are_listed(gallery: Gallery, scoring: Scoring) -> None:
-    gallery.calibrate(0.2, scoring=scoring)
+    gallery.calibrate(fpir=0.2, scoring=scoring)
     probes = np.concatenate([vectors(seed, 1) for seed in range(300, 500)])
     few, many = (gallery.identify_vectors(probes, k=k) for k in (1, SUBJECTS))
     assert [one.p_value for one in few] == [one.p_value for one in many]
@@ -226,27 +227,27 @@ def test_no_more_choose_than_it_takes(model: Model, tmp_path: Path, monkeypatch:
     gallery = Gallery.create(tmp_path / "large", model)
     for number in range(3 * LEAST):
         enroll(gallery, f"s{number}", vectors(number, 3))
-    calibration = gallery.calibrate(0.2, scoring=None)
+    calibration = gallery.calibrate(fpir=0.2, scoring=None)
     assert calibration.n == 2 * LEAST
     assert calibration.choice is not None
     assert calibration.choice.subjects == LEAST
-    with_strangers = gallery.calibrate(0.2, pictures(*range(10)), scoring=None)
+    with_strangers = gallery.calibrate(fpir=0.2, strangers=pictures(*range(10)), scoring=None)
     assert with_strangers.choice is not None
     assert with_strangers.choice.subjects == LEAST
 
 
 def test_where_the_rate_needs_all_subjects_no_scoring_can_be_chosen(gallery: Gallery) -> None:
     with pytest.raises(CalibrationError, match="none are left to choose a scoring on"):
-        gallery.calibrate(2 / (SUBJECTS + 1), scoring=None)
+        gallery.calibrate(fpir=2 / (SUBJECTS + 1), scoring=None)
     with pytest.raises(CalibrationError, match="choosing a scoring takes 20 subjects"):
-        gallery.calibrate(0.2, scoring=None)
+        gallery.calibrate(fpir=0.2, scoring=None)
     assert gallery.calibration is None
 
 
 def test_confirmed_pictures_are_strangers_to_all_but_their_own(gallery: Gallery) -> None:
     known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
     dataset = Dataset("confirmed", (*known, *pictures(40, label="nobody")))
-    calibration = gallery.calibrate(0.1, confirmed=dataset)
+    calibration = gallery.calibrate(fpir=0.1, confirmed=dataset)
     assert (calibration.kind, calibration.n) == ("strangers", 12)
     embedded = gallery.model.embed(known)
     expected = [ranked_by_hand(gallery, vector, NEAREST, f"s{i}")[0] for i, vector in enumerate(embedded)]
@@ -259,14 +260,14 @@ def test_confirmed_pictures_are_strangers_to_all_but_their_own(gallery: Gallery)
 
 def test_confirmed_pictures_follow_a_merge_and_its_undo(gallery: Gallery) -> None:
     known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
-    before = gallery.calibrate(0.1, confirmed=Dataset("confirmed", tuple(known))).scores.copy()
+    before = gallery.calibrate(fpir=0.1, confirmed=Dataset("confirmed", tuple(known))).scores.copy()
     merge = gallery.merge("s3", "s4")
     embedded = gallery.model.embed(known)
     names = ["s4" if i == 3 else f"s{i}" for i in range(12)]
     expected = [ranked_by_hand(gallery, v, NEAREST, name)[0] for v, name in zip(embedded, names, strict=True)]
     assert gallery.calibration is not None
     np.testing.assert_allclose(np.sort(gallery.calibration.scores), np.sort(expected), rtol=1e-6, atol=1e-6)
-    gallery.undo(merge)
+    gallery.unmerge(merge)
     assert sorted(gallery.calibration.scores.tolist()) == sorted(before.tolist())
 
 
@@ -275,7 +276,7 @@ def test_a_confirmed_picture_of_a_subject_that_was_removed_is_a_stranger_to_all(
     enroll(gallery, "last", vectors(60, 1))
     known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
     last = pictures(12, label="last")
-    gallery.calibrate(0.1, confirmed=Dataset("confirmed", (*known, *last)))
+    gallery.calibrate(fpir=0.1, confirmed=Dataset("confirmed", (*known, *last)))
     gallery.remove("last")
     gallery.enroll("next", last)
     assert gallery.calibration is not None
@@ -285,7 +286,7 @@ def test_a_confirmed_picture_of_a_subject_that_was_removed_is_a_stranger_to_all(
 def test_known_probes_test_the_calibration(gallery: Gallery) -> None:
     with pytest.raises(CalibrationError, match="not calibrated"):
         gallery.mismatch(Dataset("probes", tuple(pictures(1))))
-    gallery.calibrate(0.2)
+    gallery.calibrate(fpir=0.2)
     found = gallery.mismatch(Dataset("probes", tuple(pictures(*range(30)))))
     assert found.probes == 30
     assert found.low <= found.achieved <= found.high
@@ -296,9 +297,9 @@ def test_verifying_follows_the_scoring(gallery: Gallery) -> None:
     picture = pictures(5)[0]
     gallery.enroll("shown", picture)
     for scoring in SCORINGS:
-        gallery.calibrate(0.2, scoring=scoring)
-        same = gallery.verify(picture, "shown", subject=True)
-        other = gallery.verify(picture, "s6", subject=True)
+        gallery.calibrate(fpir=0.2, scoring=scoring)
+        same = gallery.verify_subject(picture, "shown")
+        other = gallery.verify_subject(picture, "s6")
         assert same.p_value is not None
         assert other.p_value is not None
         assert same.p_value < other.p_value
@@ -309,21 +310,21 @@ def test_two_pictures_of_an_enrolled_thing_are_the_same_whatever_the_scoring(gal
     picture = pictures(5)[0]
     gallery.enroll("shown", picture)
     for scoring in SCORINGS:
-        gallery.calibrate(0.2, scoring=scoring)
+        gallery.calibrate(fpir=0.2, scoring=scoring)
         assert gallery.verify(picture, picture).same, scoring
 
 
 def test_closing_ends_a_calibration_that_is_worked_out_again(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    gallery.calibrate(0.2, scoring=Scoring("mean"))
-    begun, ranked = threading.Event(), Pooled.rank
+    gallery.calibrate(fpir=0.2, scoring=Scoring("mean"))
+    begun, ranked = threading.Event(), SubjectRanker.rank
 
-    def slowly(pooled: Pooled, rows: np.ndarray, k: int, *, without: list[str] | None = None) -> object:
+    def slowly(pooled: SubjectRanker, rows: np.ndarray, k: int, *, without: list[str] | None = None) -> object:
         begun.set()
         time.sleep(0.2)
         return ranked(pooled, rows, k, without=without)
 
-    monkeypatch.setattr(rescored, "BLOCK", 1)
-    monkeypatch.setattr(Pooled, "rank", slowly)
+    monkeypatch.setattr(pooled_scores, "BLOCK", 1)
+    monkeypatch.setattr(SubjectRanker, "rank", slowly)
     enroll(gallery, "late", vectors(50, 3))
     assert gallery.calibration is not None
     assert begun.wait(20)
@@ -333,15 +334,15 @@ def test_closing_ends_a_calibration_that_is_worked_out_again(gallery: Gallery, m
 
 
 def test_pairs_of_subjects_widen_the_interval(gallery: Gallery) -> None:
-    calibration = gallery.calibrate(0.2)
+    calibration = gallery.calibrate(fpir=0.2)
     assert calibration.neighbors is not None
-    with gallery._memory.now() as state:
+    with gallery._live.read() as state:
         assert isinstance(state.rule, Rule)
         assert state.rule.calibration.neighbors is None
-        plan, scores = state.held.plan, state.held.scores
+        plan, scores = state.cached.plan, state.cached.scores
         assert plan is not None
         assert scores is not None
-        paired = rule_of(state.view, plan, scores, paired=True).calibration
+        paired = rule_of(state.view, plan, scores, with_neighbors=True).calibration
     low, high = paired.interval()
     assert 0 <= low < 0.2 < high < 1
     for place, neighbor in enumerate(paired.neighbors.tolist()):

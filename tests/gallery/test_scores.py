@@ -10,8 +10,8 @@ from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError
-from semelha.gallery.rule import rule_of
-from semelha.gallery.scores import of_strangers, of_subjects
+from semelha.gallery.calibration.rule import rule_of
+from semelha.gallery.calibration.scores import score_strangers, score_subjects
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Cosine, JensenShannon, KullbackLeibler, Metric
 from semelha.store import NewExample, Plan, Scores, Store, Strangers, View
@@ -84,7 +84,7 @@ def changed_at_random(store: Store, metric: Metric, turn: int, random: np.random
         store.merge(*random.choice(names, 2, replace=False).tolist())
     elif kind == 5:
         if merges:
-            store.undo(int(random.choice(merges)))
+            store.unmerge(int(random.choice(merges)))
     elif kind == 2:
         store.remove(str(random.choice(names)))
     else:
@@ -94,34 +94,34 @@ def changed_at_random(store: Store, metric: Metric, turn: int, random: np.random
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_subjects_as_they_come_go_and_are_renamed_merged_and_parted(store: Store, model: Model, metric: Metric) -> None:
     random = np.random.default_rng(0)
-    followed: Scores | None = None
+    synced: Scores | None = None
     for turn in range(60):
         for _ in range(random.integers(1, 4)):
             changed_at_random(store, metric, 3 * turn + _, random)
         with store.reading() as view:
             index = index_of(view, metric)
-            followed = of_subjects(view, index, model, PLAN, followed)
-            anew = of_subjects(view, index, model, PLAN, None)
+            synced = score_subjects(view, index, model, PLAN, synced)
+            anew = score_subjects(view, index, model, PLAN, None)
             expected = plain(view, metric, 7)
-            assert followed.change == view.change
-            for scores in (followed, anew):
+            assert synced.change == view.change
+            for scores in (synced, anew):
                 assert by_name(view, scores) == pytest.approx(expected, rel=1e-9, abs=1e-9)
         if turn == 30:
-            store.trim(followed.change + 1)  # from here on what follows is behind the log
+            store.trim(synced.change + 1)  # from here on what follows is behind the log
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 def test_strangers_as_others_come_and_go(store: Store, metric: Metric) -> None:
     random = np.random.default_rng(1)
     strangers = rows(metric, 7, seed=10_000).astype(np.float32)
-    followed: Scores | None = None
+    synced: Scores | None = None
     for turn in range(40):
         changed_at_random(store, metric, turn, random)
         with store.reading() as view:
             index = index_of(view, metric)
-            followed = of_strangers(view, index, Strangers(np.zeros(7, np.int64), strangers), followed)
+            synced = score_strangers(view, index, Strangers(np.zeros(7, np.int64), strangers), synced)
             expected = metric.pairwise(strangers.astype(float), view.added_since(0)[1].astype(float)).min(axis=1)
-        np.testing.assert_allclose(followed.distances, expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(synced.distances, expected, rtol=1e-9, atol=1e-9)
 
 
 def test_many_examples_of_one_subject_do_not_hide_the_others(store: Store, model: Model) -> None:
@@ -132,7 +132,7 @@ def test_many_examples_of_one_subject_do_not_hide_the_others(store: Store, model
     store.add("crowd", crowd)
     store.add("other", examples(Cosine(), [1]))
     with store.reading() as view:
-        scores = of_subjects(view, index_of(view, Cosine()), model, FIRST, None)
+        scores = score_subjects(view, index_of(view, Cosine()), model, FIRST, None)
         assert by_name(view, scores) == pytest.approx(plain(view, Cosine(), 0), rel=1e-9)
         assert set(by_name(view, scores)) == {"crowd", "other"}
 
@@ -140,13 +140,13 @@ def test_many_examples_of_one_subject_do_not_hide_the_others(store: Store, model
 def test_one_subject_alone_has_no_score_until_another_comes(store: Store, model: Model) -> None:
     store.add("one", examples(Cosine(), [0, 1]))
     with store.reading() as view:
-        alone = of_subjects(view, index_of(view, Cosine()), model, FIRST, None)
+        alone = score_subjects(view, index_of(view, Cosine()), model, FIRST, None)
         assert (alone.nearest.tolist(), alone.distances.tolist()) == ([-1], [np.inf])
         with pytest.raises(CalibrationError):
             rule_of(view, FIRST, alone)
     store.add("two", examples(Cosine(), [2]))
     with store.reading() as view:
-        both = of_subjects(view, index_of(view, Cosine()), model, FIRST, alone)
+        both = score_subjects(view, index_of(view, Cosine()), model, FIRST, alone)
         assert by_name(view, both) == pytest.approx(plain(view, Cosine(), 0))
         assert len(by_name(view, both)) == 2
 
@@ -155,7 +155,7 @@ def test_the_rule_is_in_the_order_of_names(store: Store, model: Model) -> None:
     for number, name in enumerate(["b", "c", "a"]):
         store.add(name, examples(Cosine(), [number]))
     with store.reading() as view:
-        scores = of_subjects(view, index_of(view, Cosine()), model, FIRST, None)
+        scores = score_subjects(view, index_of(view, Cosine()), model, FIRST, None)
         rule = rule_of(view, FIRST, scores)
         expected = plain(view, Cosine(), 0)
     assert rule.place == {"a": 0, "b": 1, "c": 2}

@@ -11,7 +11,7 @@ import pytest
 
 from semelha.embedders import Model
 from semelha.errors import GalleryError
-from semelha.gallery import Gallery, state
+from semelha.gallery import Gallery, live_index
 from semelha.index import AutoIndex, Snapshot
 from semelha.store import Store, View
 
@@ -73,12 +73,12 @@ def test_behind_a_trimmed_log_everything_is_read_anew(gallery: Gallery, asked: l
 
 
 def test_a_view_that_memory_is_ahead_of_becomes_a_later_one(gallery: Gallery) -> None:
-    memory = gallery._memory
+    memory = gallery._live
     enroll(gallery, "a", 1)
     with gallery._store.reading() as late:
         enroll(gallery, "b", 2)
         assert nearest(gallery, 2) == "b"
-        held = memory._brought_to(late, True)
+        held = memory._synchronized(late, True)
         assert held.change == late.change == 3
         assert len(held.index) == len(late) == 2
 
@@ -86,7 +86,7 @@ def test_a_view_that_memory_is_ahead_of_becomes_a_later_one(gallery: Gallery) ->
 def test_what_was_asked_before_a_change_is_answered_as_before_it(gallery: Gallery) -> None:
     enroll(gallery, "a", 1)
     enroll(gallery, "b", 2)
-    with gallery._memory.now() as before:
+    with gallery._live.read() as before:
         gallery.rename("a", "A")
         gallery.remove("b")
         assert nearest(gallery, 2) == "A"
@@ -113,7 +113,7 @@ def test_an_index_that_failed_halfway_is_made_anew(gallery: Gallery, monkeypatch
 
 
 def test_without_a_wish_nothing_is_worked_out(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "scores_of", None)
+    monkeypatch.setattr(live_index, "scores_of", None)
     enroll(gallery, "a", 1)
     assert nearest(gallery, 1) == "a"
     assert gallery.calibration is None
@@ -126,13 +126,13 @@ def test_a_calibrated_gallery_opens_with_its_scores(
     pictures = [np.random.default_rng(100 + i).integers(0, 256, (20, 20, 3), np.uint8) for i in range(20)]
     for number in range(20):
         enroll(gallery, f"s{number}", number)
-    gallery.calibrate(0.2, pictures if with_strangers else None)
+    gallery.calibrate(fpir=0.2, strangers=pictures if with_strangers else None)
     enroll(gallery, "late", 50)
     calibration = gallery.calibration
     assert calibration is not None
     gallery.close()
     monkeypatch.setattr(Snapshot, "search", None)
-    monkeypatch.setattr(Store, "keep_scores", None)
+    monkeypatch.setattr(Store, "save_scores", None)
     for _ in range(2):
         with Gallery.open(gallery.path) as again:
             assert again.calibration is not None
@@ -144,7 +144,7 @@ def test_scores_that_cannot_be_kept_are_said_and_worked_out_again(
 ) -> None:
     for number in range(20):
         enroll(gallery, f"s{number}", number)
-    gallery.calibrate(0.2)
+    gallery.calibrate(fpir=0.2)
     enroll(gallery, "late", 50)
     calibration = gallery.calibration
     assert calibration is not None
@@ -153,9 +153,9 @@ def test_scores_that_cannot_be_kept_are_said_and_worked_out_again(
         raise GalleryError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "keep_scores", full)
+        patch.setattr(Store, "save_scores", full)
         gallery.close()
-    assert "worked out again: the disk is full" in caplog.text
+    assert "computed again: the disk is full" in caplog.text
     with Gallery.open(gallery.path) as again:
         assert again.calibration is not None
         assert again.calibration.scores.tolist() == calibration.scores.tolist()
@@ -165,10 +165,10 @@ def test_strangers_given_anew_by_another_process_count(gallery: Gallery) -> None
     for number in range(20):
         enroll(gallery, f"s{number}", number)
     first, second = ([np.full((20, 20, 3), shade + i, np.uint8) for i in range(10)] for shade in (0, 100))
-    gallery.calibrate(0.2, first)
+    gallery.calibrate(fpir=0.2, strangers=first)
     was = gallery.calibration
     with Gallery.open(gallery.path) as other:
-        expected = other.calibrate(0.2, second)
+        expected = other.calibrate(fpir=0.2, strangers=second)
     now = gallery.calibration
     assert was is not None
     assert now is not None
@@ -178,13 +178,13 @@ def test_strangers_given_anew_by_another_process_count(gallery: Gallery) -> None
 def test_a_new_rate_needs_no_new_scores(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         enroll(gallery, f"s{number}", number)
-    first = gallery.calibrate(0.2)
+    first = gallery.calibrate(fpir=0.2)
     assert nearest(gallery, 1) == "s1"
     monkeypatch.setattr(Snapshot, "search", None)
-    second = gallery.calibrate(0.3)
+    second = gallery.calibrate(fpir=0.3)
     assert second.scores.tolist() == first.scores.tolist()
     with pytest.raises(TypeError):
-        gallery.calibrate(0.3, seed=1)
+        gallery.calibrate(fpir=0.3, seed=1)
 
 
 class Truth:
@@ -215,7 +215,7 @@ def test_answers_are_right_for_a_moment_between_call_and_return(
     With small segments both merge and save all the while, and load what the other saved.
     """
     monkeypatch.setattr("semelha.index.segment.DELTA", delta)
-    monkeypatch.setattr("semelha.gallery.upkeep.PATIENCE", 0.01)
+    monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.01)
     truth, stop = Truth(), threading.Event()
     other = Gallery.open(gallery.path)
     wrong: list[str] = []

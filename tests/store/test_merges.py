@@ -62,7 +62,7 @@ def test_examples_come_together_and_an_undo_gives_back_what_was(store: Store) ->
     with store.reading() as view:
         (merge,) = view.merges()
         assert (merge.number, merge.source, merge.into, merge.moved, merge.shared) == (number, "a", "b", 2, 1)
-    assert store.undo(number) == "a"
+    assert store.unmerge(number) == "a"
     assert content(store) == before
     with store.reading() as view:
         assert view.merges() == []
@@ -74,7 +74,7 @@ def test_a_subject_whose_number_was_given_away_gets_another(store: Store) -> Non
     store.add("a", examples(2))
     number = store.merge("a", "b")
     store.add("new", examples(3))
-    store.undo(number)
+    store.unmerge(number)
     assert held_by(store) == {"a": ["2.png"], "b": ["1.png"], "new": ["3.png"]}
     with store.reading() as view:
         assert view.names() == {1: "b", 2: "new", 3: "a"}
@@ -86,7 +86,7 @@ def test_what_came_since_stays_with_the_subject_under_its_new_name(store: Store)
     number = store.merge("a", "b")
     store.add("b", examples(3))
     store.rename("b", "B")
-    store.undo(number)
+    store.unmerge(number)
     assert held_by(store) == {"a": ["1.png"], "B": ["2.png", "3.png"]}
 
 
@@ -100,10 +100,10 @@ def test_merges_of_what_was_merged_are_undone_from_the_last_to_the_first(store: 
     with store.reading() as view:
         assert [(m.source, m.into, m.inside) for m in view.merges()] == [("a", "b", 2), ("b", "c", 3), ("c", "d", None)]
     with pytest.raises(GalleryError, match="undo the merge 2 first"):
-        store.undo(1)
+        store.unmerge(1)
     assert content(store) == moments.pop()
     for number in reversed(numbers):
-        store.undo(number)
+        store.unmerge(number)
         assert content(store) == moments.pop()
 
 
@@ -114,9 +114,9 @@ def test_of_two_merges_into_one_the_first_may_be_undone_first(store: Store) -> N
     store.add("c", examples(3, 9))
     before = content(store)
     first, second = store.merge("a", "b"), store.merge("c", "b")
-    store.undo(first)
+    store.unmerge(first)
     assert held_by(store) == {"a": ["1.png", "9.png"], "b": ["2.png", "3.png", "9.png"]}
-    store.undo(second)
+    store.unmerge(second)
     assert content(store) == before
 
 
@@ -133,7 +133,7 @@ def test_any_merges_and_undos_lose_nothing(store: Store) -> None:
         if len(names) > 1 and random.random() < 0.55:
             store.merge(*random.choice(names, 2, replace=False).tolist())
         elif open_:
-            store.undo(int(random.choice(open_)))
+            store.unmerge(int(random.choice(open_)))
         pictures = [source for sources in held_by(store).values() for source in sources]
         assert set(pictures) == {row[2] for _, rows in before.values() for row in rows}
     while True:
@@ -141,7 +141,7 @@ def test_any_merges_and_undos_lose_nothing(store: Store) -> None:
             left = [merge.number for merge in view.merges() if merge.inside is None]
         if not left:
             break
-        store.undo(left[0])
+        store.unmerge(left[0])
     assert content(store) == before
 
 
@@ -156,12 +156,12 @@ def test_what_cannot_be_merged_or_undone(store: Store) -> None:
     store.add("a", examples(3))
     before = content(store)
     with pytest.raises(SubjectExists, match="'a' already: rename it before"):
-        store.undo(number)
+        store.unmerge(number)
     assert content(store) == before
     store.rename("a", "other")
-    store.undo(number)
+    store.unmerge(number)
     with pytest.raises(GalleryError, match=f"no merge {number} to undo"):
-        store.undo(number)
+        store.unmerge(number)
 
 
 def test_with_the_subject_goes_what_was_kept_for_an_undo(store: Store) -> None:
@@ -173,7 +173,7 @@ def test_with_the_subject_goes_what_was_kept_for_an_undo(store: Store) -> None:
     store.merge("b", "c")
     store.remove("c")
     with pytest.raises(GalleryError, match="what it made was removed"):
-        store.undo(first)
+        store.unmerge(first)
     database = sqlite3.connect(store.path)
     for table in ("examples", "vectors", "pictures", "merges", "moved", "set_aside"):
         assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
@@ -200,7 +200,7 @@ def test_the_logs_tell_of_a_merge_and_its_undo_what_an_index_must_know(store: St
     for _ in range(2):
         number = store.merge("a", "b")
         moment()
-        store.undo(number)
+        store.unmerge(number)
         moment()
     store.remove("a")
     now = moment()

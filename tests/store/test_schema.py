@@ -54,7 +54,7 @@ def test_an_older_database_becomes_one_of_today(old: Path) -> None:
         ids, vectors = view.added_since(0)
         assert (ids.tolist(), vectors.tolist()) == ([7], [[1.0, 2.0]])
         assert view.owners([7]) == {7: ("old", "")}
-        assert view.namesakes("OLD") == ["old"]
+        assert view.names_differing_in_case("OLD") == ["old"]
         assert view.names(since=0) == {1: "old"}
         assert view.names(since=1) == {}
         assert view.picture(7) == b"\x01"

@@ -85,7 +85,7 @@ def test_what_is_derived_is_no_change(tmp_path: Path) -> None:
     with store.reading() as view:
         plan = view.plan()
     assert plan is not None
-    store.keep_scores(plan, scores(2))
+    store.save_scores(plan, scores(2))
     store.trim(1)
     assert change_of(store) == 2
     store.close()
@@ -107,10 +107,10 @@ def test_scores_are_kept_for_the_plan_that_is_in_force_and_never_older_ones(tmp_
         first = view.plan()
     assert first is not None
     for change, expected in [(5, 5), (4, 5), (6, 6)]:
-        store.keep_scores(first, scores(change))
+        store.save_scores(first, scores(change))
         assert kept() == expected
     store.set_plan(Plan("strangers", 0.1, 0), scores(3), Strangers(np.zeros(2, np.int64), np.ones((2, 2), np.float32)))
-    store.keep_scores(first, scores(9))
+    store.save_scores(first, scores(9))
     assert kept() == 3
     with store.reading() as view:
         assert view.plan() == Plan("strangers", 0.1, 0, 3)

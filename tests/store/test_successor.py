@@ -149,7 +149,7 @@ def test_who_opened_it_before_is_told_at_every_call(
         store.move(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
         assert view.added_since(0)[1].shape == (3, 2), "a moment that is seen stays"
         with pytest.raises(GalleryMoved):
-            view.renew()
+            view.refresh()
     for either in (store, other):
         with pytest.raises(GalleryMoved, match="from the model old to new meanwhile: open it again"):
             call(either)

@@ -33,7 +33,7 @@ def test_a_view_is_of_one_moment_until_it_is_renewed(store: Store) -> None:
         assert view.owners([first, first + 1]) == {first: ("a", "1.png")}
         assert (len(view), view.subject_count(), view.change) == (1, 1, 2)
         assert view.added_since(0)[0].tolist() == [first]
-        view.renew()
+        view.refresh()
         assert view.owners([first, first + 1]) == {first: ("b", "1.png"), first + 1: ("c", "2.png")}
         assert (len(view), view.subject_count(), view.change) == (2, 2, 4)
 
@@ -140,8 +140,8 @@ def test_names_that_differ_by_case_alone(store: Store) -> None:
     for name in ("Straße", "STRASSE", "strasse", "other"):
         store.add(name, [example(1)])
     with store.reading() as view:
-        assert view.namesakes("Strasse") == ["STRASSE", "Straße", "strasse"]
-        assert view.namesakes("strasse") == ["STRASSE", "Straße"]
+        assert view.names_differing_in_case("Strasse") == ["STRASSE", "Straße", "strasse"]
+        assert view.names_differing_in_case("strasse") == ["STRASSE", "Straße"]
         assert view.subjects_with("hash 1") == ["STRASSE", "Straße", "other", "strasse"]
 
 

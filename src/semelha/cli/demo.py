@@ -115,7 +115,7 @@ def _use(folder: Path, model: Model, test: Dataset, seed: int) -> list[dict[str,
     with Gallery.create(folder, model) as gallery:
         with progress_bars() as bar:
             gallery.enroll_dataset(test.select(members), progress=bar("enrolling"))
-        gallery.calibrate(GALLERY_FPIR, seed=seed)
+        gallery.calibrate(fpir=GALLERY_FPIR, seed=seed)
         found = gallery.identify_many(probes)
     return [
         {

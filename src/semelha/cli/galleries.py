@@ -109,7 +109,7 @@ def verify(
     if (other is None) == (subject is None):
         raise UsageError("say what to compare with: another picture, or --subject NAME")
     with Gallery.open(gallery) as opened:
-        found = opened.verify(picture, subject or other or "", subject=subject is not None)
+        found = opened.verify_subject(picture, subject) if subject else opened.verify(picture, other or "")
     if json:
         print_json(found.to_json())
         return
@@ -143,7 +143,9 @@ def calibrate(
     wanted = None if scoring == "choose" else Scoring.named(scoring)
     given = [None if path is None else read(path) for path in (strangers, confirmed, probes)]
     with Gallery.open(gallery) as opened:
-        found = opened.calibrate(fpir, given[0], uncertain=uncertain, scoring=wanted, confirmed=given[1], seed=seed)
+        found = opened.calibrate(
+            fpir=fpir, strangers=given[0], uncertain=uncertain, scoring=wanted, confirmed=given[1], seed=seed
+        )
         tested = None if given[2] is None else opened.mismatch(given[2], seed=seed)
     least = needed(fpir, smallest=2 if found.kind == "subjects" else 1)
     low, high = found.interval()
@@ -250,7 +252,7 @@ def _opened_or_made(path: Path, model: Path | None, keep_pictures: bool) -> Gall
 
 def _settle(gallery: Gallery) -> None:
     try:
-        gallery.settle()
+        gallery.flush()
     except IndexFileError as error:  # everything is enrolled; the next who opens the gallery tries again
         stderr.print(f"[yellow]note:[/] the index is not saved: {escape(str(error))}")
 

@@ -27,7 +27,7 @@ def index(
     """
     with Gallery.open(gallery, recall=recall) as opened, progress_bars() as bar:
         bar("bringing the index up to date")
-        opened.settle(rebuild=rebuild)
+        opened.flush(rebuild=rebuild)
         found: dict[str, Any] = opened.index_stats()
     if json:
         print_json(found)

@@ -33,7 +33,7 @@ def undo_merge(
     Example: semelha subjects undo shop 1
     """
     with Gallery.open(gallery) as opened:
-        name = opened.undo(merge)
+        name = opened.unmerge(merge)
     stdout.print(f"[bold]{escape(name)}[/] is a subject of its own again")
 
 

@@ -63,5 +63,5 @@ def withdraw_rejection(
     Example: semelha subjects withdraw shop 1
     """
     with Gallery.open(gallery) as opened:
-        opened.withdraw(rejection)
+        opened.withdraw_rejection(rejection)
     stdout.print(f"The rejection {rejection} is withdrawn")

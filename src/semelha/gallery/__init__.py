@@ -3,7 +3,7 @@
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.curation.export import write_folders
-from semelha.gallery.examples import Enrollment
+from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration import MigrationResult, migrate
 

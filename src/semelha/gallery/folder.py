@@ -1,7 +1,7 @@
 """The folder of a gallery: `gallery.json`, `model/`, `gallery.sqlite`.
 
-The database says of which model its vectors are. After a migration that was cut short its model may stand in
-`model-…` still, beside the one that was there before.
+The database names the model of its vectors. After a migration that was cut short that model may still be in
+`model-…`, beside the earlier one.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from pathlib import Path
 
 from semelha.embedders import Model, load_embedder
 from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError
-from semelha.gallery.segments import RECALL
+from semelha.gallery.index_folder import RECALL
 from semelha.store import Store
 
 FORMAT = 1
 DATABASE = "gallery.sqlite"
 SETTINGS = "gallery.json"
 MODEL = "model"
-TRIES = 3
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What `gallery.json` holds.
+class GallerySettings:
+    """The content of `gallery.json`.
 
     Attributes
     ----------
     format : int
     keep_pictures : bool
     fingerprint : str
-        Of the model, where the database does not say.
+        Of the model, for a database that does not name it.
     recall : float
-        For which an index is made where there is none on the disk.
+        Target recall of the index if none is on disk.
     """
 
     format: int
@@ -46,8 +46,8 @@ class Settings:
     recall: float = RECALL
 
 
-def make_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: float = RECALL) -> None:
-    """Make an empty gallery, whole or not at all. Raises `GalleryError` where it exists or cannot be written."""
+def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: float = RECALL) -> None:
+    """Create an empty gallery, whole or not at all. Raises `GalleryError` if it exists or cannot be written."""
     if folder.exists():
         raise GalleryError(f"{folder} exists already: open it, or choose another place")
     partial = None
@@ -55,7 +55,7 @@ def make_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: floa
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         shutil.copytree(model.folder, partial / MODEL)
-        settings = Settings(FORMAT, keep_pictures, model.fingerprint, recall)
+        settings = GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall)
         (partial / SETTINGS).write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
         Store(partial / DATABASE, model.fingerprint).close()
         partial.chmod(0o755)
@@ -66,18 +66,18 @@ def make_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: floa
         raise GalleryError(f"the gallery cannot be made at {folder}: {error.strerror or error}") from error
 
 
-def read_settings(folder: Path) -> Settings:
-    """The settings of a gallery. Raises `GalleryError` or `GalleryTooNew`."""
+def read_settings(folder: Path) -> GallerySettings:
+    """Read `gallery.json`. Raises `GalleryError` or `GalleryTooNew`."""
     try:
         content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        settings = Settings(
+        settings = GallerySettings(
             int(content["format"]),
             bool(content["keep_pictures"]),
             str(content["fingerprint"]),
-            float(content.get("recall", RECALL)),  # not there before there were indexes on the disk
+            float(content.get("recall", RECALL)),  # absent before indexes were saved to disk
         )
         if not 0 < settings.recall <= 1:
-            raise ValueError(f"there is no recall of {settings.recall}")
+            raise ValueError(f"recall must be within (0, 1], not {settings.recall}")
     except FileNotFoundError as error:
         raise GalleryError(
             f"{folder} is no gallery: make one with Gallery.create, or `semelha enroll --model`"
@@ -93,21 +93,21 @@ def read_settings(folder: Path) -> Settings:
     return settings
 
 
-def open_folder(folder: Path, settings: Settings) -> tuple[Model, Store]:
-    """The database, and the model whose vectors it holds.
+def open_folder(folder: Path, settings: GallerySettings) -> tuple[Model, Store]:
+    """Open the database, and load the model of its vectors.
 
     Raises
     ------
     FingerprintMismatch
-        The model in the folder is another.
+        The folder has another model.
     GalleryError, ModelError
     """
     problem: SemelhaError
-    for attempt in range(TRIES):
-        time.sleep(0.1 * attempt)  # another process may be just moving the gallery to another model
+    for attempt in range(ATTEMPTS):
+        time.sleep(0.1 * attempt)  # another process may be installing another model at this moment
         store = Store(folder / DATABASE, settings.fingerprint)
         try:
-            model = load_embedder(model_place(folder, store.model))
+            model = load_embedder(model_folder(folder, store.model))
             if model.fingerprint == store.model:
                 return model, store
             problem = FingerprintMismatch(
@@ -122,27 +122,27 @@ def open_folder(folder: Path, settings: Settings) -> tuple[Model, Store]:
     raise problem
 
 
-def waiting_place(folder: Path, fingerprint: str) -> Path:
-    """Where a model stands from before the database holds its vectors until it takes the place of the last one."""
+def pending_model_folder(folder: Path, fingerprint: str) -> Path:
+    """Where a migration keeps its model until the database has its vectors and `install_model` renames it."""
     return folder / f"{MODEL}-{fingerprint[:16]}"
 
 
-def model_place(folder: Path, fingerprint: str) -> Path:
-    """Where the model of a database is."""
-    waiting = waiting_place(folder, fingerprint)
-    return waiting if waiting.is_dir() else folder / MODEL
+def model_folder(folder: Path, fingerprint: str) -> Path:
+    """The folder of the model of a database's vectors."""
+    pending = pending_model_folder(folder, fingerprint)
+    return pending if pending.is_dir() else folder / MODEL
 
 
-def put_in_place(folder: Path, settings: Settings) -> None:
-    """Give the folder of a gallery that was moved to another model the names it always has, and clear away the rest.
+def install_model(folder: Path, settings: GallerySettings) -> None:
+    """Rename the model of a migration to `model/`, write the settings, and delete what is left over.
 
-    It is whole before, after, and wherever this ends. For one process at a time. Raises `OSError`.
+    The gallery is whole before, after, and wherever this is interrupted. For one process at a time. Raises `OSError`.
     """
-    waiting, model = waiting_place(folder, settings.fingerprint), folder / MODEL
-    if waiting.is_dir():
+    pending, model = pending_model_folder(folder, settings.fingerprint), folder / MODEL
+    if pending.is_dir():
         if model.exists():
             model.rename(Path(tempfile.mkdtemp(prefix=f".{MODEL}-", dir=folder)) / MODEL)
-        waiting.rename(model)
+        pending.rename(model)
     written = folder / f".{SETTINGS}"
     with written.open("w", encoding="utf-8") as file:
         file.write(json.dumps(asdict(settings), indent=1) + "\n")

@@ -1,39 +1,339 @@
-"""A gallery: what is known, and the questions that can be asked of it."""
+"""`Gallery`: enrolls subjects from pictures, identifies and verifies new pictures, and says when one is unknown."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import Progress, Source
+from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
 from semelha.errors import SubjectNotFound, UsageError
-from semelha.gallery.calibrating import Wish, calibrate, mismatch_of
+from semelha.gallery.calibration.calibrate import CalibrationSettings, calibrate, mismatch_of
+from semelha.gallery.compactor import Compactor
 from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, grouped
-from semelha.gallery.enrolled import Enrolled
-from semelha.gallery.evidence import explained
-from semelha.gallery.probes import looked_at, unless_barred
-from semelha.images import Dataset, Skipped
+from semelha.gallery.enrollment import Enrollment, add_dataset, add_examples, embed_examples, vector_examples
+from semelha.gallery.explaining import explained
+from semelha.gallery.folder import create_folder, open_folder, read_settings
+from semelha.gallery.index_folder import RECALL, IndexFolder
+from semelha.gallery.live_index import LiveIndex
+from semelha.gallery.names import checked_name
+from semelha.gallery.probes import apply_rejections, embed_probes
+from semelha.images import Dataset, Picture, Skipped, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
+from semelha.store import Merge, Rejection, StoredExample, Subject
 
 
-class Gallery(Enrolled):
-    """What is known, in a folder with the model that sees it: `gallery.json`, `model/`, `gallery.sqlite`, `index/`.
+class Gallery:
+    """A folder of enrolled subjects with the model that embeds their pictures.
 
-    Made by `Gallery.create` and `Gallery.open`; closes itself as a context manager. May be used from several threads,
-    and its folder by several processes.
+    The folder holds `gallery.json`, `model/`, `gallery.sqlite` and `index/`. `Gallery(path)` opens it, `Gallery.create`
+    makes an empty one. Use it as a context manager, or call `close`. Several threads may share one `Gallery`, and
+    several processes may open the same folder.
+
+    `len(gallery)` is the number of subjects, `name in gallery` tests for a subject, and `iter(gallery)` yields the
+    names of the subjects in order; `subjects()` gives their records.
+
+    Parameters
+    ----------
+    path : path
+    recall : float, optional
+        Recall@10 that searches of the index keep on average, within (0, 1]; 1 compares with every example, which takes
+        longer. By default that of the index on disk, or else of the gallery. Another recall rebuilds the index, for
+        everybody who opens the gallery later.
+    threads : int, optional
+        Threads that search and merge the index, shared by all callers; by default one per processor.
+
+    Raises
+    ------
+    GalleryError, GalleryTooNew
+        The folder is no gallery, is damaged, or was written by a newer semelha.
+    FingerprintMismatch
+        The model in the folder is not the one whose vectors the database holds.
+    ModelError
+    UsageError
+        `recall` or `threads` is out of range.
     """
 
+    def __init__(
+        self, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None
+    ) -> None:
+        self.path = Path(path)
+        settings = read_settings(self.path)
+        self.keep_pictures = settings.keep_pictures
+        self.model, self._store = open_folder(self.path, settings)
+        try:
+            folder = IndexFolder(self.path, self.model, recall, threads, settings.recall)
+            self._live = LiveIndex(self._store, self.model, folder)
+        except BaseException:
+            self._store.close()
+            raise
+        self._compactor = Compactor(self._live, self._store, folder)
+        self._live.on_work = self._compactor.start
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        model: Model | str | os.PathLike[str],
+        *,
+        keep_pictures: bool = True,
+        recall: float | None = None,
+        threads: int | None = None,
+    ) -> Self:
+        """Create an empty gallery with a copy of the model, and open it.
+
+        Parameters
+        ----------
+        path : path
+            Must not exist.
+        model : Model or path
+        keep_pictures : bool
+            Keep a small re-encoded copy of every enrolled picture.
+        recall : float, optional
+            The default for everybody who opens the gallery; 0.99 if not given.
+        threads : int, optional
+            As for `Gallery`.
+
+        Raises
+        ------
+        GalleryError
+            The folder exists or cannot be written.
+        ModelError
+        UsageError
+            `recall` or `threads` is out of range.
+        """
+        embedder = model if isinstance(model, Model) else load_embedder(model)
+        IndexFolder(Path(path), embedder, recall, threads).empty_index()
+        create_folder(Path(path), embedder, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
+        return cls(path, threads=threads)
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None) -> Self:
+        """Open a gallery: the same as `Gallery(path)`, with the same parameters and errors."""
+        return cls(path, recall=recall, threads=threads)
+
+    def close(self) -> None:
+        """Close the database. A merge of the index that runs in the background is cancelled and done another time."""
+        self._compactor.close()
+        self._live.save_scores()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Gallery({str(self.path)!r}, model={self.model.fingerprint[:12]!r}, dim={self.model.dim})"
+
+    def __len__(self) -> int:
+        with self._store.reading() as view:
+            return view.subject_count()
+
+    def __contains__(self, subject: object) -> bool:
+        with self._store.reading() as view:
+            return isinstance(subject, str) and view.has_subject(subject)
+
+    def __iter__(self) -> Iterator[str]:
+        return (subject.name for subject in self.subjects())
+
+    def subjects(self) -> list[Subject]:
+        """List every subject, by name."""
+        with self._store.reading() as view:
+            return view.subjects()
+
+    def enroll(self, subject: str, pictures: Source | Sequence[Source]) -> Enrollment:
+        """Add pictures to a new or existing subject: all of them or none. They are durable when this returns.
+
+        Parameters
+        ----------
+        subject : str
+        pictures : picture or sequence of pictures
+            Paths, bytes, pixels (h, w[, 3]) uint8 or `Picture`.
+
+        Raises
+        ------
+        PictureError
+            A picture cannot be used; nothing was enrolled.
+        GalleryError
+            The name cannot be used, or the database cannot be written.
+        UsageError
+            `pictures` is empty.
+        """
+        name = checked_name(subject)
+        if isinstance(pictures, str | bytes | os.PathLike | np.ndarray | Picture):
+            pictures = [pictures]
+        if not len(pictures):
+            raise UsageError(f"there are no pictures of {name} to enroll")
+        return add_examples(self._store, name, embed_examples(as_pictures(pictures), self.model, self.keep_pictures))
+
+    def enroll_dataset(
+        self, dataset: Dataset | str | os.PathLike[str], *, progress: Progress | None = None
+    ) -> list[Enrollment]:
+        """Enroll every class of a dataset under its label.
+
+        A picture that cannot be decoded is skipped, and named in the warnings of its class's `Enrollment`.
+
+        Parameters
+        ----------
+        dataset : Dataset or path
+            A path is read as `read_dataset` does: a folder of class folders, or a CSV manifest.
+        progress : callable, optional
+            Called with (done, total) pictures; what it reports as done is durable.
+
+        Raises
+        ------
+        DatasetError
+            The folder or manifest cannot be read.
+        GalleryError
+            A label cannot be used as a name, or the database cannot be written.
+        """
+        whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
+        return add_dataset(self._store, self.model, whole, self.keep_pictures, progress)
+
+    def enroll_vectors(
+        self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
+    ) -> Enrollment:
+        """Add vectors (n, dim) that the gallery's model computed elsewhere.
+
+        Parameters
+        ----------
+        subject : str
+        vectors : (n, dim) float32
+        sources : sequence of n str
+            Where each picture came from.
+        fingerprint : str
+            Of the model that computed the vectors.
+
+        Raises
+        ------
+        FingerprintMismatch
+            The vectors are of another model.
+        UsageError
+            `vectors` is empty, or has rows that the model's metric cannot take.
+        GalleryError
+            The name cannot be used, or the database cannot be written.
+        """
+        examples = vector_examples(self.model, subject, vectors, sources, fingerprint)
+        return add_examples(self._store, checked_name(subject), examples)
+
+    def remove(self, subject: str) -> int:
+        """Remove a subject with its examples and pictures, and return how many examples it had.
+
+        Raises `SubjectNotFound`.
+        """
+        return self._store.remove(subject)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a subject. Raises `SubjectNotFound`, `SubjectExists`, or `GalleryError` for an invalid name."""
+        self._store.rename(old, checked_name(new))
+
+    def examples(self, subject: str) -> list[StoredExample]:
+        """List the examples of a subject in the order of enrollment. Raises `SubjectNotFound`."""
+        with self._store.reading() as view:
+            return view.examples(subject)
+
+    def remove_example(self, example: int) -> str:
+        """Remove one example, by its number, and return the name of its subject.
+
+        A subject that loses its last example is removed too. Raises `GalleryError` if there is no such example.
+        """
+        return self._store.remove_example(example)
+
+    def move_example(self, example: int, subject: str) -> int:
+        """Move one example, by its number, to another subject, which is created if it is new.
+
+        The subject that loses its last example is removed. A picture that both subjects have is kept once.
+
+        Returns
+        -------
+        int
+            The number of the example from now on.
+
+        Raises
+        ------
+        GalleryError
+            There is no such example, or the name cannot be used.
+        UsageError
+            The example is of that subject already.
+        """
+        return self._store.move_example(example, checked_name(subject))
+
+    def picture(self, example: int) -> bytes | None:
+        """Return the small copy that was kept of an example, as a WebP file; None if none was kept."""
+        with self._store.reading() as view:
+            return view.picture(example)
+
+    def merge(self, source: str, into: str) -> int:
+        """Merge the subject `source` into `into`, and return the number that `unmerge` takes.
+
+        Raises `SubjectNotFound`, or `UsageError` if both are the same.
+        """
+        return self._store.merge(checked_name(source), checked_name(into))
+
+    def unmerge(self, merge: int) -> str:
+        """Undo a merge, by its number, and return the name of the subject that exists again.
+
+        Raises `GalleryError` if there is no such merge or a later one must be undone first, and `SubjectExists` if
+        another subject has the name.
+        """
+        return self._store.unmerge(merge)
+
+    def merges(self) -> list[Merge]:
+        """List every merge that can be undone, oldest first."""
+        with self._store.reading() as view:
+            return view.merges()
+
+    def reject(self, picture: Source, subject: str) -> int:
+        """Record that a picture does not show a subject, and return the number that `withdraw_rejection` takes.
+
+        The subject is excluded from the answers for this picture, and for pictures nearer to it than to any example of
+        the subject.
+
+        Raises
+        ------
+        SubjectNotFound
+        PictureError
+            The picture cannot be used.
+        GalleryError
+            The same picture is an example of the subject.
+        """
+        (new,) = embed_examples(as_pictures([picture]), self.model, self.keep_pictures)
+        return self._store.reject(checked_name(subject), new)
+
+    def rejections(self, subject: str) -> list[Rejection]:
+        """List the pictures that were rejected for a subject. Raises `SubjectNotFound`."""
+        with self._store.reading() as view:
+            return view.rejections(subject)
+
+    def withdraw_rejection(self, rejection: int) -> None:
+        """Withdraw a rejection, by its number. Raises `GalleryError` if there is no such rejection."""
+        self._store.withdraw_rejection(rejection)
+
     def identify(self, picture: Source, *, k: int = 5) -> Identification:
-        """Name what a picture shows, or say that it is unknown.
+        """Name the subject that a picture shows, or report that it is unknown.
 
         Parameters
         ----------
         picture : path, bytes, pixels or Picture
         k : int
             Candidates to list.
+
+        Raises
+        ------
+        PictureError
+            The picture cannot be used.
+        UsageError
+            `k` is below 1.
         """
         return self.identify_many([picture], k=k)[0]
 
@@ -45,133 +345,170 @@ class Gallery(Enrolled):
         progress: Progress | None = None,
         skipped: list[Skipped] | None = None,
     ) -> list[Identification]:
-        """`identify` for many pictures at once.
-
-        With a list to put them into, pictures that cannot be decoded are left out, and the answers are those to the
-        others, in their order; without, the first raises `PictureError`.
-        """
-        with self._store.reading() as view:
-            hashed = view.has_rejections()
-        looked = looked_at(self.model, pictures, hashed=hashed, strict=skipped is None, progress=progress)
-        if skipped is not None:
-            skipped += looked.skipped
-        return self._answers(looked.vectors, k, looked.hashes)
-
-    def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
-        """`identify` for vectors (n, dim) of the gallery's own model."""
-        return self._answers(vectors, k, None)
-
-    def explain(self, picture: Source, *, k: int = 3) -> Evidence:
-        """`identify`, and what the answer rests on: k examples at most that matched, what came second, a heat map.
-
-        Parts of the picture are hidden one after the other, which takes as long as embedding about a hundred pictures.
-        """
-        return explained(self._memory, self.model, picture, k)
-
-    def verify(self, picture: Source, against: str | Source, *, subject: bool = False) -> Verification:
-        """Do two pictures show the same thing, or does a picture show a subject?
+        """Identify many pictures at once.
 
         Parameters
         ----------
-        picture : picture
-        against : picture, or the name of a subject
-        subject : bool
-            `against` is a name.
+        pictures : sequence of pictures
+        k : int
+            Candidates to list.
+        progress : callable, optional
+            Called with (done, total) pictures.
+        skipped : list, optional
+            Pictures that cannot be decoded are appended to it, and the answers are those of the others, in order.
+            Without it the first such picture raises `PictureError`.
 
-        Notes
-        -----
-        The rate of the calibration is that of a search of the whole gallery. A single comparison is easier to pass by
-        chance only for as many subjects as there are, so here it errs on the safe side.
+        Raises
+        ------
+        PictureError
+        UsageError
+            `k` is below 1.
         """
-        name = str(against) if subject else None
-        looked = looked_at(self.model, [picture] if subject else [picture, against], hashed=subject)
-        with self._memory.now() as state:
-            stored = looked.vectors[1:] if name is None else state.view.vectors_of(name)
+        with self._store.reading() as view:
+            hashed = view.has_rejections()
+        probes = embed_probes(self.model, pictures, hashed=hashed, strict=skipped is None, progress=progress)
+        if skipped is not None:
+            skipped += probes.skipped
+        with self._live.read() as state:
+            return state.identify(probes.vectors, k, probes.hashes)
+
+    def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
+        """Identify vectors (n, dim) of the gallery's model. Raises `UsageError` if `k` is below 1."""
+        with self._live.read() as state:
+            return state.identify(vectors, k)
+
+    def explain(self, picture: Source, *, k: int = 3) -> Evidence:
+        """Identify a picture and show what the answer rests on: up to k matched examples, the runner-up, a heat map.
+
+        The heat map hides parts of the picture one after another, which takes as long as embedding about a hundred
+        pictures. Raises `PictureError`, or `UsageError` if `k` is below 1.
+        """
+        return explained(self._live, self.model, picture, k)
+
+    def verify(self, picture: Source, other: Source) -> Verification:
+        """Decide whether two pictures show the same subject.
+
+        The calibrated rate is that of a search of the whole gallery; a single comparison has a lower false match rate,
+        so this errs on the safe side. Raises `PictureError`.
+        """
+        vectors = embed_probes(self.model, [picture, other]).vectors
+        with self._live.read() as state:
+            return state.verify(vectors[0], vectors[1:], None)
+
+    def verify_subject(self, picture: Source, subject: str) -> Verification:
+        """Decide whether a picture shows a subject; the rate is as for `verify`.
+
+        Raises `SubjectNotFound` or `PictureError`.
+        """
+        probe = embed_probes(self.model, [picture], hashed=True)
+        with self._live.read() as state:
+            stored = state.view.vectors_of(subject)
             if not len(stored):
-                raise SubjectNotFound(f"no subject is called {name!r}")
-            found = state.verified(looked.vectors[0], stored, name)
-            if looked.hashes is None:
-                return found
-            return unless_barred(found, state.view, self.model.metric, looked.vectors[0], looked.hashes[0], stored)
+                raise SubjectNotFound(f"no subject is called {subject!r}")
+            found = state.verify(probe.vectors[0], stored, subject)
+            content = "" if probe.hashes is None else probe.hashes[0]
+            return apply_rejections(found, state.view, self.model.metric, probe.vectors[0], content, stored)
 
     def calibrate(
         self,
-        fpir: float = 0.01,
-        strangers: Dataset | Sequence[Source] | None = None,
         *,
+        fpir: float,
+        strangers: Dataset | Sequence[Source] | None = None,
         uncertain: float | None = None,
         scoring: Scoring | None = NEAREST,
         confirmed: Dataset | None = None,
         seed: int = 0,
     ) -> Calibration:
-        """Let the gallery say "unknown", so that a part `fpir` of strangers at most is named as somebody enrolled.
+        """Let the gallery answer "unknown", so that at most a share `fpir` of strangers is named as a subject.
 
-        The wish is kept: after every change of the gallery the rule is worked out anew. With the nearest example as
-        scoring that is done at once; otherwise in the background, and meanwhile answers say that their rule is stale.
+        The settings are kept, and the rule follows every change of the gallery: at once if `scoring` is the nearest
+        example; otherwise in the background, while answers report that their rule is stale.
 
         Parameters
         ----------
         fpir : float
-            False-positive identification rate wanted.
+            False-positive identification rate.
         strangers : Dataset or sequence of pictures, optional
-            Of things that are not enrolled; of a data set one picture of each class is drawn. Without them the enrolled
-            subjects, each left out in turn, stand in for strangers.
+            Pictures of things that are not enrolled; one picture of each class of a dataset is drawn. Without them
+            every enrolled subject, left out in turn, serves as a stranger.
         uncertain : float, optional
-            A second rate, above `fpir`: what is near enough for it, and not for `fpir`, is uncertain.
+            A second rate, above `fpir`: an answer that passes it, but not `fpir`, is "uncertain".
         scoring : Scoring or None
-            How near a subject is. None: chosen by the gallery's own examples, as `recognition.choose` says; without
-            strangers on half of the subjects at most, and the others calibrate.
+            How the distances to a subject's examples become a score. None chooses one by the gallery's own examples
+            (`recognition.choose`); without strangers it uses at most half of the subjects, and the others calibrate.
         confirmed : Dataset, optional
-            New pictures of enrolled subjects, under their names, taken as probes are taken. Each stands in for a
-            stranger, to all subjects but its own. May be given beside strangers.
+            New pictures of enrolled subjects, labelled with their names and taken as probes are. Each serves as a
+            stranger to all other subjects. May be combined with `strangers`.
         seed : int
-            Of the draws.
+            Of the random draws.
 
         Raises
         ------
         CalibrationError
             There are too few strangers or subjects for the rate; the message says how many are missing.
+        UsageError
+            A rate or the seed is out of range.
         """
-        wish = Wish(fpir, uncertain, scoring, seed)
-        return calibrate(self._store, self._memory, self.model, wish, strangers, confirmed)
+        settings = CalibrationSettings(fpir, uncertain, scoring, seed)
+        return calibrate(self._store, self._live, self.model, settings, strangers, confirmed)
 
     def mismatch(self, probes: Dataset, *, seed: int = 0) -> Mismatch:
-        """Test whether pictures that are known, of enrolled subjects or of others, are as the calibration assumes.
+        """Test whether labelled pictures, of subjects or of strangers, are distributed as the calibration assumes.
 
-        Raises
-        ------
-        CalibrationError
-            The gallery is not calibrated.
-        UsageError
-            No picture can serve.
+        Raises `CalibrationError` if the gallery is not calibrated, and `UsageError` if no picture can serve.
         """
-        return mismatch_of(self._memory, self._store, self.model, probes, seed)
+        return mismatch_of(self._live, self._store, self.model, probes, seed)
 
     @property
     def calibration(self) -> Calibration | None:
-        """The rule in force; None where none was asked for, or too few subjects are left for its rate."""
-        with self._memory.now() as state:
-            return state.paired() if state.rule else None
+        """The rule in force; None if `calibrate` was never called, or too few subjects are left for its rate."""
+        with self._live.read() as state:
+            return state.calibration_with_neighbors() if state.rule else None
 
     def check(self, *, least: float = 0.5, seed: int = 0) -> Check:
-        """Look for wrong labels, near-duplicates, outliers, and subjects that are one or two; those of a score `least`.
+        """Find wrong labels, near-duplicates, outliers, and subjects to merge or split, of a score of at least `least`.
 
-        See docs/curation.md for what the scores are. `seed` is that of the draws.
+        docs/curation.md explains the scores. `seed` is of the random draws. Raises `UsageError` if `least` is outside
+        [0, 1].
         """
-        with self._memory.now(ruled=False) as state:
+        with self._live.read(with_rule=False) as state:
             return check(state, least=least, seed=seed)
 
     def cluster(self, pictures: Sequence[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
-        """Tell apart the pictures that the gallery knows, and group the others into subjects that are proposed.
+        """Identify pictures, and group the unknown ones into proposed subjects.
 
-        How near is near enough is learned from what is enrolled: `UsageError` where no subject has two examples.
+        The distance up to which groups are joined is learned from the enrolled subjects. Raises `UsageError` if no
+        subject has two examples.
         """
-        unknown = looked_at(self.model, pictures, strict=False, progress=progress)
-        with self._memory.now() as state:
-            return grouped(state, self.model, unknown, seed)
+        probes = embed_probes(self.model, pictures, strict=False, progress=progress)
+        with self._live.read() as state:
+            return grouped(state, self.model, probes, seed)
 
-    def _answers(self, vectors: NDArray[np.float32], k: int, hashes: Sequence[str] | None) -> list[Identification]:
-        if k < 1:
-            raise UsageError(f"k is {k}: at least one candidate is listed")
-        with self._memory.now() as state:
-            return state.answers(vectors, k, hashes)
+    def flush(self, *, rebuild: bool = False) -> None:
+        """Merge the index and save it to disk now, so that the gallery opens at once the next time.
+
+        This happens in the background while the gallery is open; call `flush` at the end of a program that enrolled
+        much. A gallery of a few thousand examples keeps no index on disk.
+
+        Parameters
+        ----------
+        rebuild : bool
+            Build the index anew from the vectors, in one segment.
+
+        Raises
+        ------
+        IndexFileError
+            The index cannot be written.
+        GalleryError
+            The database cannot be read, or the gallery was closed during the merge.
+        """
+        self._compactor.flush(rebuild=rebuild)
+
+    def index_stats(self) -> dict[str, object]:
+        """Return statistics of the index: `AutoIndex.stats`, its target recall, and the change that is saved on disk.
+
+        Each segment has its kind and why it was chosen, its vectors and bytes, and the measured recall if it is
+        approximate. Its state is "made", "waiting" to be merged, or "open" for recent additions.
+        """
+        with self._live.read(with_rule=False) as state:
+            return {**self._live.stats(), "change": state.view.change}

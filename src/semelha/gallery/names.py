@@ -9,7 +9,7 @@ from semelha.errors import GalleryError
 LONGEST = 200
 
 
-def checked(name: str) -> str:
+def checked_name(name: str) -> str:
     """The name in Unicode's composed form (NFC), so that it is one name however it was typed.
 
     Raises

@@ -24,7 +24,7 @@ Ranked = tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
+class EmbeddedProbes:
     """Pictures that were looked at.
 
     Attributes
@@ -53,14 +53,14 @@ class Looked:
         return tuple(Skipped(self.names[place], str(error)) for place, error in self.errors.items())
 
 
-def looked_at(
+def embed_probes(
     model: Model,
     pictures: Sequence[Source],
     *,
     hashed: bool = False,
     strict: bool = True,
     progress: Progress | None = None,
-) -> Looked:
+) -> EmbeddedProbes:
     """Decode and embed. If `strict` this raises the `PictureError` of the first picture that cannot be used."""
 
     def read(picture: Picture) -> tuple[NDArray[Any], str]:
@@ -93,7 +93,7 @@ def looked_at(
         if progress is not None:
             progress(len(names), len(pictures))
     vectors = np.concatenate(blocks) if blocks else np.empty((0, model.dim), np.float32)
-    return Looked(vectors, hashes if hashed else None, np.array(places, np.int64), tuple(names), errors)
+    return EmbeddedProbes(vectors, hashes if hashed else None, np.array(places, np.int64), tuple(names), errors)
 
 
 def _picture(source: Source, place: int) -> Picture | PictureError:
@@ -103,7 +103,7 @@ def _picture(source: Source, place: int) -> Picture | PictureError:
         return error
 
 
-def ranked_and_barred(
+def rank_without_rejected(
     view: View,
     metric: Metric,
     vectors: Vectors,
@@ -129,7 +129,7 @@ def ranked_and_barred(
     return ranked, found
 
 
-def unless_barred(
+def apply_rejections(
     found: Verification, view: View, metric: Metric, probe: Vectors, content_hash: str, stored: Vectors
 ) -> Verification:
     """What was found of a probe (d,) and a subject of these examples (n, d); not the same where that is barred."""

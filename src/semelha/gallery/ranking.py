@@ -15,12 +15,12 @@ from semelha.store import View
 
 PROSPECTS = 32  # subjects with the nearest examples, of which the nearest by another pooling are taken
 
-Ranking = tuple[Candidate, ...]
+RankedSubjects = tuple[Candidate, ...]
 
 
-def by_nearest(view: View, index: Snapshot, vectors: NDArray[np.float32], k: int) -> list[Ranking]:
+def by_nearest(view: View, index: Snapshot, vectors: NDArray[np.float32], k: int) -> list[RankedSubjects]:
     """The k subjects that have the nearest examples, of each probe (probes, d)."""
-    ranked: list[Ranking] = [()] * len(vectors)
+    ranked: list[RankedSubjects] = [()] * len(vectors)
     pending, deep = np.arange(len(vectors)), min(len(index), max(4 * k, 32))
     while len(pending) and deep:
         found = index.search(vectors[pending], deep)
@@ -37,7 +37,7 @@ def by_nearest(view: View, index: Snapshot, vectors: NDArray[np.float32], k: int
 
 def nearby(
     view: View, index: Snapshot, vectors: NDArray[np.float32], k: int, without: Sequence[str] | None
-) -> list[Ranking]:
+) -> list[RankedSubjects]:
     """`by_nearest`, for each probe without a subject, by its name, where one is to be left out."""
     if without is None or not any(without):
         return by_nearest(view, index, vectors, k)
@@ -46,7 +46,7 @@ def nearby(
     return [tuple(one for one in ranking if one.subject != other)[:k] for ranking, other in kept]
 
 
-class Pooled:
+class SubjectRanker:
     """Ranks subjects by a scoring's pooling, at one moment.
 
     The subjects looked at are those with the nearest examples: a subject whose prototype is near, and none of whose
@@ -72,13 +72,15 @@ class Pooled:
         self._spared = spared
         self._compared: dict[str, NDArray[np.float64]] = {}
 
-    def rank(self, vectors: NDArray[np.float32], k: int, *, without: Sequence[str] | None = None) -> list[Ranking]:
+    def rank(
+        self, vectors: NDArray[np.float32], k: int, *, without: Sequence[str] | None = None
+    ) -> list[RankedSubjects]:
         """The k nearest subjects of each probe (probes, d), or the 32 nearest where k is more; one may be left out."""
         wide = max(k, PROSPECTS) if self._moves else k
         found = nearby(self._view, self._index, vectors, wide, without)
         return [ranking[:k] for ranking in self.again(vectors, found)]
 
-    def again(self, vectors: NDArray[np.float32], rankings: Sequence[Ranking]) -> list[Ranking]:
+    def again(self, vectors: NDArray[np.float32], rankings: Sequence[RankedSubjects]) -> list[RankedSubjects]:
         """Rankings of probes (probes, d) by the nearest example, as they are by the pooling."""
         if not self._moves:
             return list(rankings)
@@ -88,7 +90,7 @@ class Pooled:
     def _moves(self) -> bool:
         return self._scoring.pooling != "nearest" or self._spared
 
-    def _pooled(self, vector: NDArray[np.float32], ranking: Ranking) -> Ranking:
+    def _pooled(self, vector: NDArray[np.float32], ranking: RankedSubjects) -> RankedSubjects:
         pooled = self._scoring.pooled(self._metric, vector, [self._of(one.subject) for one in ranking])
         moved = [replace(one, distance=distance) for one, distance in zip(ranking, pooled.tolist(), strict=True)]
         return tuple(sorted(moved, key=lambda one: one.distance))

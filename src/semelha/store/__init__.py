@@ -1,7 +1,7 @@
 """Subjects, examples, vectors, pictures: SQLite."""
 
 from semelha.store.places import PLACES, Kept, Place
-from semelha.store.records import Merge, NewExample, Plan, Rejection, Scores, Strangers, Subject
+from semelha.store.records import Merge, NewExample, Plan, Rejection, Scores, StoredExample, Strangers, Subject
 from semelha.store.store import Store
 from semelha.store.successor import Successor
 from semelha.store.view import View
@@ -16,6 +16,7 @@ __all__ = [
     "Rejection",
     "Scores",
     "Store",
+    "StoredExample",
     "Strangers",
     "Subject",
     "Successor",

@@ -19,7 +19,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def saying(path: Path, what: str) -> Iterator[None]:
+def translating_errors(path: Path, what: str) -> Iterator[None]:
     """Turn an error of SQLite into a `GalleryError` that tells what cannot be done."""
     try:
         yield

@@ -13,6 +13,7 @@ from typing import Any
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
 from semelha.store import rejections
+from semelha.store.examples import has_examples, touch_or_remove
 from semelha.store.records import Merge
 
 LISTED = """
@@ -118,10 +119,12 @@ def undo(db: sqlite3.Connection, number: int, change: int) -> str:
     )
     for (example,) in db.execute("SELECT example FROM set_aside WHERE merge = ?", (number,)).fetchall():
         _put_back(db, number, example, source, change)
+    if not has_examples(db, source):
+        raise GalleryError(f"the merge {number} cannot be undone: every example of {name} was removed or moved since")
     _fill_in(db, holder, number, change)
-    db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, holder))
     db.execute("UPDATE merges SET holder = ?, inside = NULL WHERE inside = ?", (source, number))
     db.execute("DELETE FROM merges WHERE id = ?", (number,))
+    touch_or_remove(db, holder, change)
     return str(name)
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from semelha.errors import GalleryError
-from semelha.store.connection import connect, saying
+from semelha.store.connection import connect, translating_errors
 from semelha.store.view import View
 
 IDLE = 16  # connections that are kept for views to come
@@ -60,7 +60,7 @@ class Readers:
                 raise GalleryError(f"the gallery {self._path.parent} is closed")
             if self._idle:
                 return self._idle.pop()
-        with saying(self._path, "read"):
+        with translating_errors(self._path, "read"):
             connection = connect(self._path)
             connection.execute("PRAGMA query_only = ON")
             return connection

@@ -18,6 +18,30 @@ class Subject:
     created: str
 
 
+@dataclass(frozen=True)
+class StoredExample:
+    """An example of a subject.
+
+    Attributes
+    ----------
+    number : int
+        Takes part in `Gallery.remove_example`, `Gallery.move_example` and `Gallery.picture`.
+    subject : str
+    source : str
+        Where the picture came from.
+    created : str
+        When (ISO, UTC) it was enrolled.
+    has_picture : bool
+        Whether a small copy of the picture was kept.
+    """
+
+    number: int
+    subject: str
+    source: str
+    created: str
+    has_picture: bool
+
+
 @dataclass(frozen=True, eq=False)
 class NewExample:
     """A picture to enroll: vector (d,) float32, content hash, where it came from, and the file to keep or None."""

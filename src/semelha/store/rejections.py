@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from semelha.errors import GalleryError
@@ -60,9 +60,9 @@ def withdraw(db: sqlite3.Connection, number: int) -> None:
     db.execute("DELETE FROM rejections WHERE subject_id = ? AND content_hash = ?", very)
 
 
-def enrolled(db: sqlite3.Connection, subject: int, examples: Sequence[NewExample]) -> None:
-    """Forget the rejections of pictures that are examples now."""
-    rows = [(subject, example.content_hash) for example in examples]
+def forget_enrolled(db: sqlite3.Connection, subject: int, hashes: Iterable[str]) -> None:
+    """Delete the rejections of pictures, by content hash, that are examples of the subject now."""
+    rows = [(subject, content) for content in hashes]
     if db.execute("SELECT 1 FROM rejections WHERE subject_id = ?", (subject,)).fetchone():
         db.executemany("DELETE FROM rejections WHERE subject_id = ? AND content_hash = ?", rows)
 

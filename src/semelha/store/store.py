@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from semelha.errors import SubjectExists, SubjectNotFound
-from semelha.store import merges, rejections
-from semelha.store.connection import TIMEOUT, check_model, connect, model_of, saying
+from semelha.store import examples, merges, rejections
+from semelha.store.connection import TIMEOUT, check_model, connect, model_of, translating_errors
 from semelha.store.readers import Readers
 from semelha.store.records import NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
@@ -62,10 +62,10 @@ class Store:
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
         self._too_long = LONG_LOG
-        with saying(path, "opened"):
+        with translating_errors(path, "opened"):
             self._db = connect(path)
         try:
-            with saying(path, "opened"):
+            with translating_errors(path, "opened"):
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA foreign_keys = ON")
@@ -88,7 +88,7 @@ class Store:
         """`with store.reading() as view`: all that it answers is of one moment."""
         return self._readers.view()
 
-    def add(self, subject: str, examples: Sequence[NewExample]) -> list[int]:
+    def add(self, subject: str, new: Sequence[NewExample]) -> list[int]:
         """Add examples to a subject, new or old, all or none; on the disk when this returns.
 
         Returns
@@ -96,42 +96,38 @@ class Store:
         list of int
             Numbers of those added; a picture that the subject has already is not.
         """
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        added = []
+        now, added = _now(), []
         with self._changing() as change:
-            self._db.execute(
-                "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (name) DO UPDATE SET change = excluded.change",
-                (subject, subject.casefold(), now, change),
-            )
-            number = self._subject(subject)
-            for example in examples:
+            number = self._subject_or_new(subject, change)
+            for example in new:
                 cursor = self._db.execute(
                     "INSERT OR IGNORE INTO examples (subject_id, content_hash, source, created, change)"
                     " VALUES (?, ?, ?, ?, ?)",
                     (number, example.content_hash, example.source, now, change),
                 )
                 if cursor.rowcount:
-                    new = int(cursor.lastrowid or 0)
-                    self._db.execute("INSERT INTO vectors VALUES (?, ?)", (new, example.vector.astype("<f4").tobytes()))
+                    row = int(cursor.lastrowid or 0)
+                    self._db.execute("INSERT INTO vectors VALUES (?, ?)", (row, example.vector.astype("<f4").tobytes()))
                     if example.picture is not None:
-                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (new, example.picture))
-                    added.append(new)
-            rejections.enrolled(self._db, number, examples)
+                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (row, example.picture))
+                    added.append(row)
+            rejections.forget_enrolled(self._db, number, (example.content_hash for example in new))
         return added
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples, their vectors and pictures. Returns the number of examples."""
         with self._changing() as change:
-            number = self._subject(subject)
-            logged = self._db.execute(
-                "INSERT INTO removed (change, example, added) SELECT ?, id, change FROM examples WHERE subject_id = ?",
-                (change, number),
-            )
-            # A confirmed picture of it is a stranger now, also to a later subject that is given its number.
-            self._db.execute("UPDATE strangers SET subject = 0 WHERE subject = ?", (number,))
-            self._db.execute("DELETE FROM subjects WHERE id = ?", (number,))
-        return logged.rowcount
+            return examples.remove_subject(self._db, self._subject(subject), change)
+
+    def remove_example(self, example: int) -> str:
+        """Remove an example and return the name of its subject: `examples.remove`."""
+        with self._changing() as change:
+            return examples.remove(self._db, example, change)
+
+    def move_example(self, example: int, subject: str) -> int:
+        """Move an example to a subject, new or old: `examples.move`."""
+        with self._changing() as change:
+            return examples.move(self._db, example, self._subject_or_new(subject, change), change)
 
     def rename(self, old: str, new: str) -> None:
         """Give a subject another name, which no subject may have."""
@@ -152,7 +148,7 @@ class Store:
         with self._changing() as change:
             return merges.merge(self._db, self._subject(source), self._subject(into), change)
 
-    def undo(self, merge: int) -> str:
+    def unmerge(self, merge: int) -> str:
         """Part two subjects again: `merges.undo`."""
         with self._changing() as change:
             return merges.undo(self._db, merge, change)
@@ -162,7 +158,7 @@ class Store:
         with self._changing():
             return rejections.reject(self._db, self._subject(subject), subject, picture)
 
-    def withdraw(self, rejection: int) -> None:
+    def withdraw_rejection(self, rejection: int) -> None:
         """Forget a rejection: `rejections.withdraw`."""
         with self._changing():
             rejections.withdraw(self._db, rejection)
@@ -175,7 +171,7 @@ class Store:
             replace_strangers(self._db, strangers)
             self._replace_scores(scores)
 
-    def keep_scores(self, plan: Plan, scores: Scores) -> None:
+    def save_scores(self, plan: Plan, scores: Scores) -> None:
         """Keep scores of the plan, unless there is another plan now or later scores of this one. No change: derived."""
         with self._writing():
             current = self._db.execute(
@@ -233,6 +229,15 @@ class Store:
             raise SubjectNotFound(f"no subject is called {name!r}")
         return int(row[0])
 
+    def _subject_or_new(self, name: str, change: int) -> int:
+        """Number of a subject, which is marked as changed, or created if nobody has the name."""
+        self._db.execute(
+            "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET change = excluded.change",
+            (name, name.casefold(), _now(), change),
+        )
+        return self._subject(name)
+
     @contextmanager
     def _changing(self) -> Iterator[int]:
         """A write that is a change: gives its number."""
@@ -243,7 +248,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """One transaction: all of it, or on any error none."""
-        with self._lock, saying(self.path, "written"):
+        with self._lock, translating_errors(self.path, "written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 check_model(self._db, self.model, self.path)
@@ -273,3 +278,7 @@ class Store:
             self._too_long = self._log.stat().st_size + LONG_LOG
         except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
             logger.warning("the log of %s cannot be emptied, which is tried again: %s", self.path, error)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

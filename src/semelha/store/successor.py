@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import GalleryError
-from semelha.store.connection import connect, saying
+from semelha.store.connection import connect, translating_errors
 from semelha.store.places import PLACES, Place
 from semelha.store.records import Strangers
 
@@ -73,14 +73,14 @@ class Successor:
 
     def done(self, place: Place) -> dict[int, tuple[str, bool]]:
         """Content hash, and whether it was the original picture, of each vector that was put, by its number."""
-        with saying(self.path, "read"):
+        with translating_errors(self.path, "read"):
             rows = self._db.execute("SELECT number, content_hash, original FROM vectors WHERE place = ?", (place.name,))
             return {number: (content, bool(original)) for number, content, original in rows}
 
     def put(self, rows: Sequence[tuple[Place, int, str, bool]], vectors: NDArray[np.float32]) -> None:
         """Keep vectors (n, dim): of which place, number there and content hash, and whether of the original picture."""
         blobs = [vector.astype("<f4").tobytes() for vector in vectors]
-        with saying(self.path, "written"), self._db:
+        with translating_errors(self.path, "written"), self._db:
             self._db.execute("BEGIN")
             self._db.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)",

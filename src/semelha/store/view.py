@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import GalleryError, SubjectNotFound
-from semelha.store import rejections
+from semelha.store import examples, rejections
 from semelha.store.calibrations import plan_of, scores_of
-from semelha.store.connection import check_model, saying
+from semelha.store.connection import check_model, translating_errors
 from semelha.store.merges import LISTED, listed
 from semelha.store.places import Kept, Place
-from semelha.store.records import Merge, Plan, Rejection, Scores, Strangers, Subject
+from semelha.store.records import Merge, Plan, Rejection, Scores, StoredExample, Strangers, Subject
 
 ROWS = 4096  # that are Python objects at a time
 
@@ -37,12 +37,12 @@ class View:
         self._db = connection
         self._path = path
         self._model = model
-        self.renew()
+        self.refresh()
 
-    def renew(self) -> None:
+    def refresh(self) -> None:
         """Look at the present moment from now on. Raises `GalleryMoved`."""
         self.end()
-        with saying(self._path, "read"):
+        with translating_errors(self._path, "read"):
             self._db.execute("BEGIN")
             check_model(self._db, self._model, self._path)
         self.change = int(self._meta("change"))
@@ -50,7 +50,7 @@ class View:
     def end(self) -> None:
         """See nothing any more."""
         if self._db.in_transaction:
-            with saying(self._path, "read"):
+            with translating_errors(self._path, "read"):
                 self._db.execute("COMMIT")
 
     # Subjects.
@@ -81,7 +81,7 @@ class View:
         rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
         return rows[0][0] if rows else None
 
-    def namesakes(self, name: str) -> list[str]:
+    def names_differing_in_case(self, name: str) -> list[str]:
         """Names of the subjects whose names differ from this one by upper and lower case alone."""
         query = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
         return [other for (other,) in self._rows(query, (name.casefold(), name))]
@@ -108,8 +108,7 @@ class View:
 
     def rejections(self, subject: str) -> list[Rejection]:
         """Pictures that do not show a subject; without those that are its examples. Raises `SubjectNotFound`."""
-        if not self.has_subject(subject):
-            raise SubjectNotFound(f"no subject is called {subject!r}")
+        self._check_subject(subject)
         return [Rejection(*row) for row in self._rows(rejections.LISTED, (subject,))]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
@@ -121,6 +120,12 @@ class View:
 
     def __len__(self) -> int:
         return int(self._rows("SELECT count(*) FROM examples")[0][0])
+
+    def examples(self, subject: str) -> list[StoredExample]:
+        """Examples of a subject, by its name, in the order of enrollment. Raises `SubjectNotFound`."""
+        self._check_subject(subject)
+        rows = self._rows(examples.LISTED, (subject,))
+        return [StoredExample(number, subject, source, created, bool(kept)) for number, source, created, kept in rows]
 
     def owners(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Subject and source of each of these examples."""
@@ -223,12 +228,16 @@ class View:
         change, *blobs = rows[0]
         return scores_of(change, blobs)
 
+    def _check_subject(self, name: str) -> None:
+        if not self.has_subject(name):
+            raise SubjectNotFound(f"no subject is called {name!r}")
+
     def _meta(self, key: str) -> Any:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
         return json.loads(rows[0][0]) if rows else None
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
-        with saying(self._path, "read"):
+        with translating_errors(self._path, "read"):
             return self._db.execute(query, values).fetchall()
 
     def _among(self, query: str, ids: Iterable[int] | Iterable[str]) -> list[Any]:
@@ -241,7 +250,7 @@ class View:
         """Numbers and vectors that a query gives. Few rows at a time are Python objects, so that a million fit."""
         (total,) = self._rows(count, values)[0]
         ids, vectors, done = np.empty(total, np.int64), np.empty((total, 0), np.float32), 0
-        with saying(self._path, "read"):
+        with translating_errors(self._path, "read"):
             cursor = self._db.execute(query, values)
             while rows := cursor.fetchmany(ROWS):
                 numbers, blobs = zip(*rows, strict=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from semelha.errors import UsageError
-from semelha.gallery.state import State
+from semelha.gallery.state import GalleryState
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
@@ -95,7 +95,7 @@ class Check:
         return asdict(self)
 
 
-def check(state: State, *, least: float, seed: int) -> Check:
+def check(state: GalleryState, *, least: float, seed: int) -> Check:
     """Look over what is enrolled at one moment: see `Gallery.check`."""
     if not 0 <= least <= 1:
         raise UsageError(f"least is {least}: a score lies between 0 and 1")
@@ -125,16 +125,16 @@ class Looked:
         Number of each example.
     names : tuple of str
         Of the subjects, by their number in `enrolled`.
-    state : State
+    state : GalleryState
     """
 
     enrolled: Enrolled
     ids: NDArray[np.int64]
     names: tuple[str, ...]
-    state: State
+    state: GalleryState
 
     @classmethod
-    def at(cls, state: State) -> Looked:
+    def at(cls, state: GalleryState) -> Looked:
         """What is enrolled at a moment, with its neighbors."""
         ids, vectors = state.view.added_since(0)
         names, of = state.view.names(), state.view.subjects_of(ids.tolist())

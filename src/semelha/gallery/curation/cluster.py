@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import UsageError
+from semelha.gallery.calibration.scores import unseen_in_training
 from semelha.gallery.curation.check import neighbors_of, scan_of
-from semelha.gallery.probes import Looked
-from semelha.gallery.scores import strange
-from semelha.gallery.state import State
+from semelha.gallery.probes import EmbeddedProbes
+from semelha.gallery.state import GalleryState
 from semelha.images import Skipped
 from semelha.index import AutoIndex
 from semelha.recognition.curation import average_linkage, parting_distance
@@ -97,7 +97,7 @@ class Clustering:
         return whole
 
 
-def grouped(state: State, model: Model, unknown: Looked, seed: int) -> Clustering:
+def grouped(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: int) -> Clustering:
     """Group pictures at one moment of a gallery: see `Gallery.cluster`."""
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _known(state, unknown.vectors, model, threshold)
@@ -159,7 +159,7 @@ def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
     """Examples of each subject, those with two or more first, and whether the model was not trained on them."""
     names = dict(sorted(view.names().items()))
     every = [[example for example, _ in view.examples_of(number)] for number in names]
-    unseen = list(strange(view, model, names).values())
+    unseen = list(unseen_in_training(view, model, names).values())
     enough = sum(len(one) >= 2 for one in unseen) >= 2
     chosen = unseen if enough else every
     several = [one for one in chosen if len(one) >= 2]
@@ -182,12 +182,12 @@ def _neighbors(vectors: NDArray[np.float32], model: Model) -> tuple[NDArray[np.i
     return neighbors_of(index.snapshot(), rows, vectors, NEIGHBORS)
 
 
-def _known(state: State, vectors: NDArray[np.float32], model: Model, threshold: float) -> list[str | None]:
+def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, threshold: float) -> list[str | None]:
     """The subject of each vector that the gallery knows: by its calibration, or where it has none as a group would be
     made one with the examples of the nearest subject."""
     nearest: list[str | None] = []
     for start in range(0, len(vectors), BLOCK):
-        nearest += [one.subject for one in state.answers(vectors[start : start + BLOCK], 1)]
+        nearest += [one.subject for one in state.identify(vectors[start : start + BLOCK], 1)]
     if state.rule is not None:
         return nearest
     rows_of: dict[str, list[int]] = {}

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 
 from semelha.embedders import Model, Progress, Source, load_embedder
 from semelha.errors import GalleryError, IndexFileError
-from semelha.gallery.folder import DATABASE, put_in_place, read_settings
+from semelha.gallery.folder import DATABASE, install_model, read_settings
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration.switch import Moved, Steps, clear_gathered, move
 from semelha.images import Dataset
@@ -128,14 +128,14 @@ def migrate(
             store.close()
         warnings = list(done.warnings)
         try:
-            put_in_place(folder, replace(settings, fingerprint=new.fingerprint))
+            install_model(folder, replace(settings, fingerprint=new.fingerprint))
             clear_gathered(folder)
         except OSError as error:  # the gallery is moved and whole
             warnings.append(f"{folder} is not tidied up, call the migration again for that: {error}")
     with Gallery.open(folder) as opened:
         steps("bringing the index up to date")
         try:
-            opened.settle(rebuild=before != new.fingerprint)
+            opened.flush(rebuild=before != new.fingerprint)
         except IndexFileError as error:
             warnings.append(f"the index is not saved: {error}")
         calibrated = opened.calibration is not None

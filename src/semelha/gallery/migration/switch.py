@@ -13,10 +13,10 @@ import numpy as np
 from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.embedders.folder import copy_folder
 from semelha.errors import GalleryError, ModelAltered, UsageError
-from semelha.gallery.examples import stand_ins
-from semelha.gallery.folder import waiting_place
+from semelha.gallery.calibration.scores import draw_examples
+from semelha.gallery.enrollment import draw_nonmated_probes
+from semelha.gallery.folder import pending_model_folder
 from semelha.gallery.migration.reembed import Reembedding, find_originals
-from semelha.gallery.scores import drawn
 from semelha.images import Dataset
 from semelha.recognition.calibrate import needed
 from semelha.store import PLACES, Plan, Store, Strangers, Successor, View
@@ -57,7 +57,9 @@ def move(
         plan = view.plan()
         again = strangers is not None or confirmed is not None
         _check_plan(plan, again, uncalibrated)
-        chosen = None if plan is None or not again else stand_ins(strangers, confirmed, view, model, plan.seed)
+        chosen = (
+            None if plan is None or not again else draw_nonmated_probes(strangers, confirmed, view, model, plan.seed)
+        )
         if plan is not None and not uncalibrated:
             _check_support(view, plan, model, None if chosen is None else len(chosen[0]))
         wanted = {content for place in PLACES for content in view.hashes(place).values()}
@@ -140,7 +142,7 @@ def _further(progress: Progress, before: int, done: int, total: int) -> None:
 
 
 def _put_beside(folder: Path, model: Model) -> None:
-    place = waiting_place(folder, model.fingerprint)
+    place = pending_model_folder(folder, model.fingerprint)
     if place.exists():  # of a move that was cut short
         shutil.rmtree(place)
     if copy_folder(model.folder, place).fingerprint != model.fingerprint:
@@ -168,7 +170,7 @@ def _check_support(view: View, plan: Plan, model: Model, strangers: int | None) 
         enough, of = needed(plan.fpir, smallest=2), "enrolled subjects"
         if view.subject_count() < enough:
             return  # it is uncalibrated as it is
-        there = len(drawn(view, model, plan, view.names())[0])
+        there = len(draw_examples(view, model, plan, view.names())[0])
     if there < enough:
         raise GalleryError(
             f"the calibration needs {enough} {of} that the new model was not trained on, and there are {there}: "

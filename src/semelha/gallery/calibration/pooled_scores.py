@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model
-from semelha.gallery.ranking import PROSPECTS, Pooled, Ranking, nearby
-from semelha.gallery.scores import drawn, to_others, vectors_of
+from semelha.gallery.calibration.scores import distances_to_own, draw_examples, vectors_of
+from semelha.gallery.ranking import PROSPECTS, RankedSubjects, SubjectRanker, nearby
 from semelha.index import Snapshot
 from semelha.recognition import Scoring, Trials
 from semelha.recognition.scoring import POOLINGS, Pooling
@@ -23,32 +23,39 @@ BLOCK = 256  # probes at a time
 PROBES = 5  # of each subject, by chance, where a scoring is chosen
 
 Floats = NDArray[np.float64]
-GoOn = Callable[[], None]
+CheckStop = Callable[[], None]
 """Called before each block of probes; raises where the work is to end."""
 
 
-def always() -> None:
+def never_stop() -> None:
     """Go on."""
 
 
-def subjects_rescored(view: View, index: Snapshot, model: Model, plan: Plan, go_on: GoOn = always) -> Scores:
+def score_subjects_by_pooling(
+    view: View, index: Snapshot, model: Model, plan: Plan, check_stop: CheckStop = never_stop
+) -> Scores:
     """Scores of the subjects, each in turn the stranger."""
     scoring, names = Scoring.named(plan.scoring), view.names()
-    subjects, examples = drawn(view, model, plan, names)
-    own = to_others(view, model.metric, scoring, subjects, examples)
-    pooled = Pooled(view, index, model.metric, scoring)
+    subjects, examples = draw_examples(view, model, plan, names)
+    own = distances_to_own(view, model.metric, scoring, subjects, examples)
+    pooled = SubjectRanker(view, index, model.metric, scoring)
     without = [names[number] for number in subjects.tolist()]
-    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without, go_on))
+    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without, check_stop))
     return _scores(view.change, subjects, examples, rankings, scoring, own)
 
 
-def strangers_rescored(
-    view: View, index: Snapshot, model: Model, scoring: Scoring, strangers: Strangers, go_on: GoOn = always
+def score_strangers_by_pooling(
+    view: View,
+    index: Snapshot,
+    model: Model,
+    scoring: Scoring,
+    strangers: Strangers,
+    check_stop: CheckStop = never_stop,
 ) -> Scores:
     """Scores of strangers that were given."""
-    pooled = Pooled(view, index, model.metric, scoring)
+    pooled = SubjectRanker(view, index, model.metric, scoring)
     without = [view.name_of(number) or "" for number in strangers.subjects.tolist()]
-    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, go_on))
+    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, check_stop))
     return _scores(view.change, strangers.subjects, np.arange(len(without)), rankings, scoring, None)
 
 
@@ -66,14 +73,14 @@ def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[
     vectors = vectors_of(view, np.array(probes, np.int64))
     names = [subjects[number] for number in whose]
     rest = [vectors_of(view, np.array(each, np.int64)) for each in others]
-    near: list[Ranking] = []
+    near: list[RankedSubjects] = []
     for start in range(0, len(vectors), BLOCK):
         rows = slice(start, start + BLOCK)
         near += nearby(view, index, vectors[rows], PROSPECTS, names[rows])
     found: dict[Pooling, Trials] = {}
     for pooling in POOLINGS:
         scoring = Scoring(pooling, "cohort")
-        pooled = Pooled(view, index, model.metric, scoring, spared=True)
+        pooled = SubjectRanker(view, index, model.metric, scoring, spared=True)
         own = [
             scoring.pooled(model.metric, vector, [scoring.compared(each)])[0]
             for vector, each in zip(vectors, rest, strict=True)
@@ -84,10 +91,10 @@ def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[
 
 
 def _ranked(
-    pooled: Pooled, vectors: NDArray[np.float32], depth: int, without: list[str], go_on: GoOn
-) -> Iterator[Ranking]:
+    pooled: SubjectRanker, vectors: NDArray[np.float32], depth: int, without: list[str], check_stop: CheckStop
+) -> Iterator[RankedSubjects]:
     for start in range(0, len(vectors), BLOCK):
-        go_on()
+        check_stop()
         rows = slice(start, start + BLOCK)
         yield from pooled.rank(vectors[rows], depth, without=without[rows])
 
@@ -96,7 +103,7 @@ def _scores(
     change: int,
     subjects: NDArray[np.int64],
     examples: NDArray[np.int64],
-    rankings: list[Ranking],
+    rankings: list[RankedSubjects],
     scoring: Scoring,
     own: Floats | None,
 ) -> Scores:
@@ -105,7 +112,7 @@ def _scores(
     return Scores(change, subjects, examples, nearest, distances[:, 0], own, distances[:, 1:])
 
 
-def _distances(rankings: list[Ranking], depth: int) -> Floats:
+def _distances(rankings: list[RankedSubjects], depth: int) -> Floats:
     """(probes, depth), infinite where there are no more subjects."""
     distances = np.full((len(rankings), depth), np.inf)
     for row, ranking in zip(distances, rankings, strict=True):

@@ -8,7 +8,7 @@ from PIL import Image
 
 from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import UsageError
-from semelha.gallery.state import Memory
+from semelha.gallery.live_index import LiveIndex
 from semelha.images import content_hash
 from semelha.recognition import Candidate, Evidence, Exhibit, occlude
 from semelha.store import View
@@ -17,14 +17,14 @@ HIDDEN = 320  # pixels: a picture that is larger is made smaller before parts of
 CANDIDATES = 5
 
 
-def explained(memory: Memory, model: Model, picture: Source, k: int) -> Evidence:
+def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidence:
     """Identify a picture, and tell what the answer rests on: `Gallery.explain`."""
     if k < 1:
         raise UsageError(f"k is {k}: at least one example is shown")
     pixels = as_pictures([picture])[0].pixels()
     vectors = model.embed_prepared(model.prepare(pixels)[None])
-    with memory.now() as state:
-        (found,) = state.answers(vectors, CANDIDATES, [content_hash(pixels)])
+    with live.read() as state:
+        (found,) = state.identify(vectors, CANDIDATES, [content_hash(pixels)])
         shown = [_exhibits(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
     probe = _smaller(pixels)

@@ -32,7 +32,7 @@ Vectors = NDArray[np.float32]
 Numbers = NDArray[np.int64]
 
 
-def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: Scores | None) -> Scores:
+def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: Scores | None) -> Scores:
     """Scores of the subjects, each in turn the stranger, at the moment of a view.
 
     Parameters
@@ -55,8 +55,8 @@ def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: 
     alive = np.isin(kept.subjects, list(view.names()))  # of a subject that was merged no example needs to be gone
     kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
     kept = _moved(view, index, kept, vectors_of(view, kept.examples), gone)
-    subjects, examples = drawn(view, model, plan, touched)
-    own = to_others(view, model.metric, Scoring.named(plan.scoring), subjects, examples)
+    subjects, examples = draw_examples(view, model, plan, touched)
+    own = distances_to_own(view, model.metric, Scoring.named(plan.scoring), subjects, examples)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
     return Scores(
         view.change,
@@ -68,7 +68,7 @@ def of_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: 
     )
 
 
-def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Scores | None) -> Scores:
+def score_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Scores | None) -> Scores:
     """Scores of the strangers that were given, as `of_subjects`."""
     if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
@@ -82,21 +82,21 @@ def of_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Sco
     return Scores(view.change, strangers.subjects, np.arange(len(nearest)), nearest, distances)
 
 
-def drawn(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
+def draw_examples(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
     """Which of the subjects stand in for strangers, and one example of each.
 
     Those do that neither the model was trained on nor the scoring was chosen on.
     """
     chosen: dict[int, int] = {}
-    for number, examples in strange(view, model, subjects).items():
+    for number, examples in unseen_in_training(view, model, subjects).items():
         name = subjects[number]
-        if lot(name, plan.seed) >= plan.choosers:
+        if uniform_hash(name, plan.seed) >= plan.choosers:
             chance = np.random.default_rng([plan.seed, *name.encode()])
             chosen[number] = int(chance.choice(examples))
     return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
 
 
-def strange(view: View, model: Model, subjects: dict[int, str]) -> dict[int, list[int]]:
+def unseen_in_training(view: View, model: Model, subjects: dict[int, str]) -> dict[int, list[int]]:
     """Those of the subjects that the model was not trained on, with their examples."""
     classes, hashes = set(model.card.classes), set(model.card.content_hashes)
     found: dict[int, list[int]] = {}
@@ -107,7 +107,7 @@ def strange(view: View, model: Model, subjects: dict[int, str]) -> dict[int, lis
     return found
 
 
-def to_others(
+def distances_to_own(
     view: View, metric: Metric, scoring: Scoring, subjects: Numbers, examples: Numbers
 ) -> NDArray[np.float64]:
     """Distance of an example of each subject to the subject's others; infinite where it has none."""
@@ -121,7 +121,7 @@ def to_others(
     return distances
 
 
-def lot(name: str, seed: int) -> float:
+def uniform_hash(name: str, seed: int) -> float:
     """Of a subject, by chance and yet always the same: from 0 to 1."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64

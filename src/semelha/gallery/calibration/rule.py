@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError, UsageError
-from semelha.gallery.rescored import GoOn, always, strangers_rescored, subjects_rescored, trials
-from semelha.gallery.scores import lot, of_strangers, of_subjects, strange
+from semelha.gallery.calibration.pooled_scores import (
+    CheckStop,
+    never_stop,
+    score_strangers_by_pooling,
+    score_subjects_by_pooling,
+    trials,
+)
+from semelha.gallery.calibration.scores import score_strangers, score_subjects, uniform_hash, unseen_in_training
 from semelha.index import Snapshot
 from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, full_conformal, split_conformal
 from semelha.recognition.calibrate import needed
@@ -27,10 +33,10 @@ class Rule:
     place: dict[str, int]
 
 
-def rule_of(view: View, plan: Plan, scores: Scores, *, paired: bool = False) -> Rule:
+def rule_of(view: View, plan: Plan, scores: Scores, *, with_neighbors: bool = False) -> Rule:
     """The rule that scores of a plan give, of this moment or an earlier one.
 
-    With `paired` the calibration knows its `neighbors`, which takes as long again. Raises `CalibrationError`.
+    With `with_neighbors` the calibration has its `neighbors`, which takes as long again. Raises `CalibrationError`.
     """
     scoring, scored = Scoring.named(plan.scoring), scores.nearest >= 0
     stale = scores.change != view.change
@@ -47,7 +53,7 @@ def rule_of(view: View, plan: Plan, scores: Scores, *, paired: bool = False) -> 
         scoring=scoring,
         uncertain=plan.uncertain,
         own=None if scores.own is None else scores.own[rows],
-        neighbors=_neighbors(view, scores, rows) if paired else None,
+        neighbors=_neighbors(view, scores, rows) if with_neighbors else None,
     )
     return Rule(replace(calibration, stale=stale), {name: place for place, (name, _) in enumerate(named)})
 
@@ -60,21 +66,21 @@ def scores_of(
     earlier: Scores | None,
     strangers: Strangers | None = None,
     *,
-    go_on: GoOn = always,
+    check_stop: CheckStop = never_stop,
 ) -> Scores:
     """Scores of a plan at the moment of a view; where only the nearest example counts, from those of an earlier one.
 
-    The strangers are those of the store, unless others are given. `go_on` is called now and then, and may raise.
+    The strangers are those of the store, unless others are given. `check_stop` is called now and then, and may raise.
     """
     scoring = Scoring.named(plan.scoring)
     if plan.kind == "subjects" and scoring == NEAREST:
-        return of_subjects(view, index, model, plan, earlier)
+        return score_subjects(view, index, model, plan, earlier)
     if plan.kind == "subjects":
-        return subjects_rescored(view, index, model, plan, go_on)
+        return score_subjects_by_pooling(view, index, model, plan, check_stop)
     given = view.strangers() if strangers is None else strangers
     if scoring == NEAREST:
-        return of_strangers(view, index, given, earlier)
-    return strangers_rescored(view, index, model, scoring, given, go_on)
+        return score_strangers(view, index, given, earlier)
+    return score_strangers_by_pooling(view, index, model, scoring, given, check_stop)
 
 
 def plan_of(view: View) -> Plan | None:
@@ -88,7 +94,7 @@ def plan_of(view: View) -> Plan | None:
     return plan
 
 
-def kept_scores(view: View, plan: Plan) -> Scores | None:
+def saved_scores(view: View, plan: Plan) -> Scores | None:
     """The scores that the store kept for its plan, where they can be of it: else they are worked out again."""
     scores = view.scores()
     if scores is None or scores.change > view.change or (scores.own is None) != (plan.kind == "strangers"):
@@ -96,13 +102,13 @@ def kept_scores(view: View, plan: Plan) -> Scores | None:
     return scores if scores.ranked.shape[1] == Scoring.named(plan.scoring).depth or not len(scores) else None
 
 
-def brought_along(view: View, scores: Scores) -> Scores:
+def carried_forward(view: View, scores: Scores) -> Scores:
     """Scores of an earlier change as those of this one, where no subject or example came, went or was renamed since."""
     same = view.reaches(scores.change) and not view.names(since=scores.change)
     return replace(scores, change=view.change) if same and not len(view.removed_since(scores.change)) else scores
 
 
-def follows(plan: Plan) -> bool:
+def is_incremental(plan: Plan) -> bool:
     """Whether scores of the plan are brought up to each change at once."""
     return plan.scoring == NEAREST.name
 
@@ -115,12 +121,12 @@ def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Str
     model trained on. Raises `CalibrationError`.
     """
     everybody = view.names()
-    names = {number: everybody[number] for number in strange(view, model, everybody)}
+    names = {number: everybody[number] for number in unseen_in_training(view, model, everybody)}
     if strangers is None:
-        lots = sorted(lot(name, plan.seed) for name in names.values())
+        lots = sorted(uniform_hash(name, plan.seed) for name in names.values())
         spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2), CHOOSERS))
         part = lots[spare] if spare < len(lots) else 0.0
-        choosers = {number: name for number, name in names.items() if lot(name, plan.seed) < part}
+        choosers = {number: name for number, name in names.items() if uniform_hash(name, plan.seed) < part}
         if not choosers:
             raise CalibrationError(
                 f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring "
@@ -129,7 +135,7 @@ def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Str
         return choose(trials(view, index, model, plan.seed, choosers), plan.fpir), part
     confirmed = set(strangers.subjects.tolist())
     others = [number for number in names if number not in confirmed]
-    some = sorted(others, key=lambda number: lot(names[number], plan.seed))[:CHOOSERS]
+    some = sorted(others, key=lambda number: uniform_hash(names[number], plan.seed))[:CHOOSERS]
     return choose(trials(view, index, model, plan.seed, {one: names[one] for one in some}), plan.fpir), 0.0
 
 

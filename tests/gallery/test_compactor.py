@@ -36,7 +36,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
     monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
     monkeypatch.setattr("semelha.index.auto.GRAPH", GRAPH)
-    monkeypatch.setattr("semelha.gallery.upkeep.PATIENCE", 0.05)
+    monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.05)
     made = Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1)
     yield made
     made.close()
@@ -73,7 +73,7 @@ def kinds(gallery: Gallery) -> list[tuple[str, str]]:
 
 def test_a_settled_gallery_opens_without_its_vectors(gallery: Gallery, read: list[int]) -> None:
     enroll(gallery, "a", 0, 700)
-    gallery.settle()
+    gallery.flush()
     assert kinds(gallery) == [("hnsw", "made")]
     read.clear()
     with Gallery.open(gallery.path) as again:
@@ -90,8 +90,8 @@ def test_a_settled_gallery_opens_without_its_vectors(gallery: Gallery, read: lis
 
 def test_a_small_gallery_has_no_index_on_the_disk(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> None:
     enroll(gallery, "a", 0, DELTA - 1)
-    gallery.settle()
-    gallery.settle(rebuild=True)
+    gallery.flush()
+    gallery.flush(rebuild=True)
     assert index_files(gallery.path) == []
     with Gallery.open(gallery.path) as again:
         assert nearest(again, 3) == ("a", "3")
@@ -103,7 +103,7 @@ def test_a_gallery_that_grows_is_merged_and_saved_by_itself(gallery: Gallery, re
         enroll(gallery, f"s{number}", 30 * number, 30)
         assert nearest(gallery, 30 * number) == (f"s{number}", str(30 * number))
     until(lambda: not gallery.index_stats()["wants_merge"])
-    gallery._upkeep.close()
+    gallery._compactor.close()
     assert "waiting" not in {state for _, state in kinds(gallery)}
     assert len(kinds(gallery)) < 6
     read.clear()
@@ -114,10 +114,10 @@ def test_a_gallery_that_grows_is_merged_and_saved_by_itself(gallery: Gallery, re
 
 def test_many_vectors_are_scanned_while_their_graph_is_made(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     enroll(gallery, "a", 0, 700)
-    go_on, make = threading.Event(), AutoMaker.make
+    check_stop, make = threading.Event(), AutoMaker.make
 
     def slow(maker: AutoMaker, rows: Rows, stop: Callable[[], None]) -> object:
-        go_on.wait(20)
+        check_stop.wait(20)
         return make(maker, rows, stop)
 
     monkeypatch.setattr(AutoMaker, "make", slow)
@@ -125,7 +125,7 @@ def test_many_vectors_are_scanned_while_their_graph_is_made(gallery: Gallery, mo
     assert kinds(gallery) == [("linear", "waiting")]
     enroll(gallery, "b", 1000, 5)
     assert nearest(gallery, 1002) == ("b", "1002")
-    go_on.set()
+    check_stop.set()
     until(lambda: ("hnsw", "made") in kinds(gallery))
     assert nearest(gallery, 1002) == ("b", "1002")
 
@@ -147,17 +147,17 @@ def test_closing_ends_a_merge_soon(gallery: Gallery, monkeypatch: pytest.MonkeyP
         start = time.monotonic()
         gallery.close()
         assert time.monotonic() - start < 5
-    assert "semelha-upkeep" not in {thread.name for thread in threading.enumerate()}
+    assert "semelha-compactor" not in {thread.name for thread in threading.enumerate()}
     with Gallery.open(gallery.path) as again:
-        again.settle()
+        again.flush()
         assert kinds(again) == [("hnsw", "made")]
 
 
 def test_who_settles_learns_that_the_gallery_was_closed(gallery: Gallery) -> None:
     enroll(gallery, "a", 0, 700)
-    gallery._upkeep.close()
+    gallery._compactor.close()
     with pytest.raises(GalleryError, match="closed before its index"):
-        gallery.settle()
+        gallery.flush()
 
 
 def test_a_full_disk_does_not_stop_the_gallery(
@@ -176,9 +176,9 @@ def test_a_full_disk_does_not_stop_the_gallery(
         enroll(gallery, "b", 1000, 5)
         assert nearest(gallery, 1002) == ("b", "1002")
         with pytest.raises(IndexFileError, match="No space left"):
-            gallery.settle()
+            gallery.flush()
     assert index_files(gallery.path) == []
-    gallery.settle()
+    gallery.flush()
     assert len(index_files(gallery.path)) == 2
 
 
@@ -188,12 +188,12 @@ from tests.gallery.made import small_segments
 from semelha.gallery import Gallery
 small_segments()
 gallery = Gallery.open(sys.argv[1], threads=1)
-upkeep = gallery._upkeep
-with upkeep._segments.alone() as ours:
+upkeep = gallery._compactor
+with upkeep._folder.lock() as ours:
     assert ours
     print("held", flush=True)
     sys.stdin.readline()
-    with gallery._memory.now(ruled=False):
+    with gallery._live.read(with_rule=False):
         pass
     upkeep._stop.clear()
     upkeep._round()
@@ -263,7 +263,7 @@ def test_what_is_on_the_disk_is_of_the_change_that_it_names(gallery: Gallery, tm
             gallery.identify_vectors(np.ones((1, 16), np.float32) / 4)
 
     def look() -> int:
-        gallery.settle()
+        gallery.flush()
         index = AutoIndex(gallery.model.metric, recall=0.9, background=False)
         if not (gallery.path / "index" / "manifest").exists():
             return 0
@@ -290,10 +290,10 @@ def test_the_log_is_trimmed_to_what_is_saved_and_who_is_behind_reads_that(galler
     enroll(gallery, "b", 1000, 100)
     with Gallery.open(gallery.path) as behind:
         assert nearest(behind, 1000) == ("b", "1000")
-        behind._upkeep.close()
+        behind._compactor.close()
         gallery.remove("b")
         enroll(gallery, "c", 2000, 100)
-        gallery.settle()
+        gallery.flush()
         with gallery._store.reading() as view:
             assert view.trimmed == view.change == 5
             assert not view.reaches(4)
@@ -306,16 +306,16 @@ def test_the_log_is_trimmed_to_what_is_saved_and_who_is_behind_reads_that(galler
 def test_the_log_is_kept_for_the_scores_of_a_calibration(gallery: Gallery) -> None:
     for number in range(30):
         enroll(gallery, f"s{number}", 10 * number, 4)
-    gallery.calibrate(0.2)
+    gallery.calibrate(fpir=0.2)
     gallery.remove("s3")
-    gallery.settle()
+    gallery.flush()
     with gallery._store.reading() as view:
         scores = view.scores()
         assert scores is not None
         assert view.trimmed == scores.change < view.change
     assert gallery.calibration is not None
     enroll(gallery, "late", 1000, 1)
-    gallery.settle()
+    gallery.flush()
     with gallery._store.reading() as view:
         scores = view.scores()
         assert scores is not None
@@ -325,10 +325,10 @@ def test_the_log_is_kept_for_the_scores_of_a_calibration(gallery: Gallery) -> No
 def test_rebuilt_is_one_segment(gallery: Gallery) -> None:
     for number in range(4):
         enroll(gallery, f"s{number}", 100 * number, 100 >> number)
-        gallery.settle()
+        gallery.flush()
     gallery.remove("s1")
     assert len(kinds(gallery)) > 1
-    gallery.settle(rebuild=True)
+    gallery.flush(rebuild=True)
     assert kinds(gallery) == [("linear", "made")]
     assert nearest(gallery, 200) == ("s2", "200")
     with Gallery.open(gallery.path) as again:
@@ -338,9 +338,9 @@ def test_rebuilt_is_one_segment(gallery: Gallery) -> None:
 def test_all_is_found_where_all_is_asked_for(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> None:
     """The recall that an index was made for stays, until another is asked for."""
     enroll(gallery, "a", 0, 700)
-    gallery.settle()
+    gallery.flush()
     with Gallery.open(gallery.path, recall=1) as exact:
-        exact.settle()
+        exact.flush()
         assert kinds(exact) == [("linear", "made")]
     assert "other settings" in caplog.text
     caplog.clear()

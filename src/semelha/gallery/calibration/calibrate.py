@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Source
 from semelha.errors import CalibrationError, UsageError
-from semelha.gallery.examples import one_of_each_enrolled, stand_ins
-from semelha.gallery.rule import chosen, rule_of, scores_of
-from semelha.gallery.scores import lot
-from semelha.gallery.state import Memory
+from semelha.gallery.calibration.rule import chosen, rule_of, scores_of
+from semelha.gallery.calibration.scores import uniform_hash
+from semelha.gallery.enrollment import draw_known_probes, draw_nonmated_probes
+from semelha.gallery.live_index import LiveIndex
 from semelha.images import Dataset
 from semelha.index.promise import check_seed
 from semelha.recognition import Calibration, Choice, Mismatch, Scoring, mismatch
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Wish:
+class CalibrationSettings:
     """What is asked for: as the parameters of `Gallery.calibrate`."""
 
     fpir: float
@@ -36,9 +36,9 @@ class Wish:
 
 def calibrate(
     store: Store,
-    memory: Memory,
+    live: LiveIndex,
     model: Model,
-    wish: Wish,
+    wish: CalibrationSettings,
     strangers: Dataset | Sequence[Source] | None,
     confirmed: Dataset | None,
 ) -> Calibration:
@@ -48,38 +48,38 @@ def calibrate(
     given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
     plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
     choice: Choice | None = None
-    with memory.now(ruled=False) as state:
+    with live.read(with_rule=False) as state:
         if wish.scoring is None:
             choice, part = chosen(state.view, state.index, model, plan, given)
             plan = replace(plan, scoring=choice.scoring.name, choosers=part)
         else:
             plan = replace(plan, scoring=wish.scoring.name)
-        scores = scores_of(state.view, state.index, model, plan, state.earlier(plan), given)
+        scores = scores_of(state.view, state.index, model, plan, state.reusable_scores(plan), given)
         if given is None:
-            asked = sum(lot(name, plan.seed) >= plan.choosers for name in state.view.names().values())
+            asked = sum(uniform_hash(name, plan.seed) >= plan.choosers for name in state.view.names().values())
             if asked > len(scores):
                 logger.warning(
                     "left out as strangers, for the model was trained on them: %d subjects", asked - len(scores)
                 )
-        rule = rule_of(state.view, plan, scores, paired=True)
+        rule = rule_of(state.view, plan, scores, with_neighbors=True)
     store.set_plan(plan, scores, given)
     return replace(rule.calibration, choice=choice)
 
 
-def mismatch_of(memory: Memory, store: Store, model: Model, probes: Dataset, seed: int) -> Mismatch:
+def mismatch_of(live: LiveIndex, store: Store, model: Model, probes: Dataset, seed: int) -> Mismatch:
     """Whether probes that are known agree with the calibration; one of each subject or stranger, by chance."""
     check_seed(seed)
     with store.reading() as view:
-        pictures, subjects = one_of_each_enrolled(probes, view, model, seed, strangers=True)
+        pictures, subjects = draw_known_probes(probes, view, model, seed, strangers=True)
     if not pictures:
         raise UsageError(f"{probes.name} has no picture that is not enrolled and was not trained on")
     vectors = model.embed(pictures)
-    with memory.now() as state:
+    with live.read() as state:
         if state.rule is None:
             raise CalibrationError("the gallery is not calibrated, so nothing can be tested: calibrate it first")
         calibration, place = state.rule.calibration, state.rule.place
         reach = calibration.scoring.reach
-        rankings = state.ranking().rank(vectors, reach, without=[state.view.name_of(one) or "" for one in subjects])
+        rankings = state.ranker().rank(vectors, reach, without=[state.view.name_of(one) or "" for one in subjects])
     distances = np.full((len(vectors), reach), np.inf)
     places = np.full(distances.shape, -1)
     for row, ranking in enumerate(rankings):
@@ -96,6 +96,6 @@ def _given(
     seed: int,
 ) -> Strangers:
     with store.reading() as view:
-        pictures, subjects = stand_ins(strangers, confirmed, view, model, seed)
+        pictures, subjects = draw_nonmated_probes(strangers, confirmed, view, model, seed)
     vectors: NDArray[np.float32] = model.embed(pictures) if pictures else np.empty((0, model.dim), np.float32)
     return Strangers(np.array(subjects, np.int64), vectors)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, as_pictures
-from semelha.errors import PictureError
-from semelha.gallery.names import checked
+from semelha.errors import FingerprintMismatch, PictureError, UsageError
+from semelha.gallery.names import checked_name
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
 from semelha.store import NewExample, Store, View
 
@@ -40,7 +40,7 @@ class Enrollment:
     warnings: tuple[str, ...] = ()
 
 
-def new_examples(
+def embed_examples(
     pictures: Sequence[Picture],
     model: Model,
     keep_pictures: bool,
@@ -69,12 +69,31 @@ def new_examples(
     return [NewExample(vector, *one) for vector, one in zip(vectors, rest, strict=True)]
 
 
-def added(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment:
+def vector_examples(
+    model: Model, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], fingerprint: str
+) -> list[NewExample]:
+    """Examples of vectors that a model computed elsewhere. Raises `FingerprintMismatch` or `UsageError`."""
+    if fingerprint != model.fingerprint:
+        raise FingerprintMismatch(
+            f"these vectors are of the model {fingerprint[:12]}, not of {model.fingerprint[:12]}: "
+            "embed the pictures with the gallery's model"
+        )
+    vectors = np.asarray(vectors, np.float32)
+    if vectors.shape != (len(sources), model.dim) or not np.isfinite(vectors).all():
+        raise UsageError(f"there must be {len(sources)} vectors of {model.dim} finite numbers")
+    if not len(vectors):
+        raise UsageError(f"there are no vectors of {subject} to enroll")
+    model.metric.check(vectors, "the vectors")
+    pairs = zip(vectors, sources, strict=True)
+    return [NewExample(vector, content_hash(vector.view(np.uint8)), source, None) for vector, source in pairs]
+
+
+def add_examples(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment:
     """Add examples to a subject, all or none, and tell what the owner should look at."""
     warnings, duplicates, seen = [], [], set()
     with store.reading() as view:
         if not view.has_subject(name):
-            warnings += [f"{name} is another subject than {other}" for other in view.namesakes(name)]
+            warnings += [f"{name} is another subject than {other}" for other in view.names_differing_in_case(name)]
         for example in examples:
             owners = view.subjects_with(example.content_hash)
             if name in owners or example.content_hash in seen:
@@ -86,7 +105,7 @@ def added(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment
     return Enrollment(name, len(store.add(name, examples)), tuple(duplicates), tuple(warnings))
 
 
-def added_dataset(
+def add_dataset(
     store: Store, model: Model, dataset: Dataset, keep_pictures: bool, progress: Progress | None
 ) -> list[Enrollment]:
     """Add every class of a data set under its label, without the pictures that cannot be decoded."""
@@ -96,9 +115,9 @@ def added_dataset(
         by_label.setdefault(picture.label, []).append(picture)
     for label, pictures in by_label.items():
         warnings: list[str] = []
-        examples = new_examples(pictures, model, keep_pictures, left_out=warnings)
+        examples = embed_examples(pictures, model, keep_pictures, left_out=warnings)
         if examples:
-            found = added(store, checked(label), examples)
+            found = add_examples(store, checked_name(label), examples)
             warnings = [*found.warnings, *warnings]
             enrollments.append(Enrollment(found.subject, found.added, found.duplicates, tuple(warnings)))
         else:
@@ -109,13 +128,13 @@ def added_dataset(
     return enrollments
 
 
-def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:
+def draw_strangers(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:
     """One picture of each stranger, without those enrolled or trained on; without labels each picture is a stranger."""
     trained = set(model.card.content_hashes)
     pictures = list(strangers) if isinstance(strangers, Dataset) else as_pictures(strangers)
     classes = set(model.card.classes) if isinstance(strangers, Dataset) else set()
 
-    def strange(picture: Picture) -> bool:
+    def unseen_in_training(picture: Picture) -> bool:
         if picture.label in classes or (isinstance(strangers, Dataset) and view.has_subject(picture.label)):
             return False
         content = content_hash(picture.pixels())
@@ -124,7 +143,7 @@ def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model,
     chosen: dict[str, Picture] = {}
     for i in np.random.default_rng(seed).permutation(len(pictures)):
         stranger = pictures[i].label or f"#{i}"
-        if stranger not in chosen and strange(pictures[i]):
+        if stranger not in chosen and unseen_in_training(pictures[i]):
             chosen[stranger] = pictures[i]
     left_out = len({picture.label or f"#{i}" for i, picture in enumerate(pictures)}) - len(chosen)
     if left_out:
@@ -132,16 +151,16 @@ def one_of_each(strangers: Dataset | Sequence[Source], view: View, model: Model,
     return list(chosen.values())
 
 
-def stand_ins(
+def draw_nonmated_probes(
     strangers: Dataset | Sequence[Source] | None, confirmed: Dataset | None, view: View, model: Model, seed: int
 ) -> tuple[list[Picture], list[int]]:
     """What stands in for strangers: one picture of each stranger and of each subject, and the subject's number or 0."""
-    unknown = [] if strangers is None else one_of_each(strangers, view, model, seed)
-    known, subjects = ([], []) if confirmed is None else one_of_each_enrolled(confirmed, view, model, seed)
+    unknown = [] if strangers is None else draw_strangers(strangers, view, model, seed)
+    known, subjects = ([], []) if confirmed is None else draw_known_probes(confirmed, view, model, seed)
     return [*unknown, *known], [0] * len(unknown) + subjects
 
 
-def one_of_each_enrolled(
+def draw_known_probes(
     dataset: Dataset, view: View, model: Model, seed: int, *, strangers: bool = False
 ) -> tuple[list[Picture], list[int]]:
     """One picture of each class that is enrolled, itself neither enrolled nor trained on, and its subject's number.

@@ -1,0 +1,163 @@
+"""Background compaction: merges the segments of a gallery's index and saves it, away from readers and writers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import replace
+
+from semelha.errors import GalleryError, GalleryMoved, IndexFileError
+from semelha.gallery.index_folder import IndexFolder
+from semelha.gallery.live_index import LiveIndex
+from semelha.index.segmented import Stopped
+from semelha.store import Store
+
+POLL = 1.0  # seconds between looks at whether another process still compacts
+
+logger = logging.getLogger(__name__)
+
+
+class Compactor:
+    """Merges and saves the index in a background thread, in one process at a time.
+
+    Parameters
+    ----------
+    live : LiveIndex
+    store : Store
+    folder : IndexFolder
+        Where the index is saved.
+    """
+
+    def __init__(self, live: LiveIndex, store: Store, folder: IndexFolder) -> None:
+        self._live = live
+        self._store = store
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._worker: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the background thread, unless it runs."""
+        with self._lock:
+            if self._worker is None and not self._stop.is_set():
+                self._worker = threading.Thread(target=self._work, name="semelha-compactor", daemon=True)
+                self._worker.start()
+
+    def flush(self, *, rebuild: bool = False) -> None:
+        """Merge and save the present index now, after any compaction that runs already.
+
+        With `rebuild` it is built anew, in one segment.
+
+        Raises
+        ------
+        IndexFileError
+            The index cannot be saved.
+        GalleryError
+            The gallery was closed, or its database cannot be read.
+        """
+        try:
+            with self._folder.lock(wait=True):
+                if rebuild:
+                    self._rebuild()
+                with self._live.read(with_rule=False):
+                    pass
+                _, snapshot = self._live.refreshed()
+                for _ in range(len(snapshot.parts) + 1):  # what is written during it waits for the background thread
+                    if not self._round(hurry=True):
+                        break
+        except Stopped as error:
+            raise GalleryError("the gallery was closed before its index was merged") from error
+
+    def close(self) -> None:
+        """Stop the background thread, and wait until it has ended, which takes seconds at most."""
+        self._stop.set()
+        self._live.stop()
+        with self._lock:
+            worker = self._worker
+        if worker is not None:
+            worker.join()
+
+    def _work(self) -> None:
+        try:
+            while self._has_work():
+                with self._folder.lock() as locked:
+                    if locked:
+                        self._round()
+                if not locked:
+                    self._stop.wait(POLL)
+        except (Stopped, GalleryMoved):  # the next reader gets GalleryMoved too
+            pass
+        except (IndexFileError, GalleryError) as error:
+            logger.warning("the index is not saved, and the gallery goes on with what is in memory: %s", error)
+        except Exception:
+            logger.exception("the index could not be merged, and is searched as it is")
+        finally:
+            with self._lock:
+                if self._worker is threading.current_thread():
+                    self._worker = None
+
+    def _has_work(self) -> bool:
+        with self._lock:
+            if self._live.needs_work and not self._stop.is_set():
+                return True
+            self._worker = None  # under the lock, so that a later `start` makes another thread
+            return False
+
+    def _round(self, *, hurry: bool = False) -> bool:
+        """Load what another process saved, compute stale scores, merge once, save. Whether anything was merged.
+
+        It saves after each merge, not after the last, because a steady writer leaves no last one; and before the
+        merge, because a process that is killed during it would otherwise merge more at every start.
+        """
+        with self._store.reading():  # raises GalleryMoved if the gallery has another model by now
+            pass
+        self._load_newer()
+        self._save()
+        self._live.recalibrate()
+        if self._stop.is_set():
+            raise Stopped
+        merged = self._live.merge(hurry=hurry)
+        if merged:
+            self._save()
+        return merged
+
+    def _load_newer(self) -> None:
+        """Adopt the index on disk if another process has saved a later one."""
+        generation = self._folder.generation()
+        if generation is None or generation <= self._live.synced.generation:
+            return
+        try:
+            with self._store.reading() as view:
+                synced = self._folder.load(view)
+        except IndexFileError as error:
+            logger.warning("the index that another process saved is not used: %s", error)
+        else:
+            self._live.adopt(synced)
+
+    def _rebuild(self) -> None:
+        with self._store.reading() as view:
+            synced = self._folder.read_vectors(view)
+            unusable = self._folder.has_index or view.trimmed > 0  # else every opening would warn
+            synced = replace(synced, generation=self._folder.generation() or 0, unusable=unusable)
+        if not synced.index.snapshot().small:
+            synced.index.merge(whole=True, hurry=True)
+        self._live.adopt(synced)
+
+    def _save(self) -> None:
+        """Save the index, unless it is saved or so small that reading the database is as fast."""
+        synced, snapshot = self._live.refreshed()
+        generation = self._folder.generation()
+        unneeded = snapshot.small and not self._folder.has_index
+        is_saved = generation == synced.change == synced.generation and snapshot.saved
+        if not synced.change or ((unneeded or is_saved) and not synced.unusable):
+            return
+        self._folder.save(synced, snapshot)
+        self._live.mark_saved(synced)
+        self._live.save_scores()
+        self._trim_log(synced.change)
+
+    def _trim_log(self, change: int) -> None:
+        """Forget removals that both the index on disk and the scores in the store already reflect."""
+        with self._store.reading() as view:
+            scores = view.scores()
+        self._store.trim(change if scores is None else min(change, scores.change))
