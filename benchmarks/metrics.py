@@ -23,7 +23,16 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from _results import table, write_section
-from semelha.metrics import Bhattacharyya, ChiSquare, JensenShannon, KullbackLeibler, Matusita, Metric, smoothed
+from semelha.metrics import (
+    Bhattacharyya,
+    ChiSquare,
+    JensenShannon,
+    KullbackLeibler,
+    MappedMetric,
+    Matusita,
+    Metric,
+    additive_smoothing,
+)
 
 K = 10
 Rows = NDArray[np.float64]
@@ -116,13 +125,13 @@ def flat(random: np.random.Generator, n: int, bins: int) -> Rows:
 def crowded(random: np.random.Generator, n: int, bins: int) -> Rows:
     """Counts of 4,096 pixels, of one of 500 kinds of picture."""
     kinds = np.random.default_rng(1).dirichlet(np.full(bins, 0.3), 500)
-    return smoothed(random.multinomial(4096, kinds[random.integers(0, 500, n)]))
+    return additive_smoothing(random.multinomial(4096, kinds[random.integers(0, 500, n)]))
 
 
 def compared(peer: Peer, queries: Rows, stored: Rows, arguments: argparse.Namespace) -> list[object]:
     metric = peer.metric
     few, fewer = queries[: arguments.slow], queries[:2]
-    many = queries if metric.exact_map else queries[: max(50, arguments.slow)]
+    many = queries if isinstance(metric, MappedMetric) else queries[: max(50, arguments.slow)]
     milliseconds: dict[str, list[float]] = {"ours": [], "loop": [], "by hand": [], "sklearn": []}
 
     def measure(name: str, probes: Rows, step: Callable[[], NDArray[np.int64]]) -> NDArray[np.int64]:

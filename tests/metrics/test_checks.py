@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.errors import UsageError
-from semelha.metrics import Jeffreys, KullbackLeibler, MappedMetric, ReverseKullbackLeibler, smoothed
+from semelha.metrics import Jeffreys, KullbackLeibler, MappedMetric, ReverseKullbackLeibler, additive_smoothing
 
 HALF = np.array([[0.5, 0.5, 0.0]])
 FULL = np.array([[0.2, 0.3, 0.5]])
@@ -12,9 +12,11 @@ FULL = np.array([[0.2, 0.3, 0.5]])
 
 def test_smoothed_is_the_rule() -> None:
     counts = np.array([[0, 3, 1], [0, 0, 0]])
-    np.testing.assert_allclose(smoothed(counts, 0.5), [[0.5 / 5.5, 3.5 / 5.5, 1.5 / 5.5], [1 / 3, 1 / 3, 1 / 3]])
-    np.testing.assert_allclose(smoothed(counts[:1], 0), [[0, 0.75, 0.25]])
-    assert smoothed(counts.astype(np.float32)).dtype == np.float32
+    np.testing.assert_allclose(
+        additive_smoothing(counts, 0.5), [[0.5 / 5.5, 3.5 / 5.5, 1.5 / 5.5], [1 / 3, 1 / 3, 1 / 3]]
+    )
+    np.testing.assert_allclose(additive_smoothing(counts[:1], 0), [[0, 0.75, 0.25]])
+    assert additive_smoothing(counts.astype(np.float32)).dtype == np.float32
 
 
 @pytest.mark.parametrize(
@@ -29,7 +31,7 @@ def test_smoothed_is_the_rule() -> None:
 )
 def test_counts_that_are_wrong(counts: list[list[float]], alpha: float, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        smoothed(np.array(counts), alpha)
+        additive_smoothing(np.array(counts), alpha)
 
 
 def test_zeros_under_a_logarithm_are_infinite_by_definition() -> None:
@@ -54,7 +56,7 @@ def test_a_bin_that_is_all_but_empty_is_not_empty(tiny: float) -> None:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_maps_demand_bins_above_zero(metric: MappedMetric, q: np.ndarray, s: np.ndarray) -> None:
-    with pytest.raises(UsageError, match=r"row 0 .* has 0 at column 2, under a logarithm.*smoothed"):
+    with pytest.raises(UsageError, match=r"row 0 .* has 0 at column 2, under a logarithm.*additive_smoothing"):
         _ = metric.query_map(q), metric.stored_map(s)
-    with pytest.raises(UsageError, match="smoothed"):
+    with pytest.raises(UsageError, match="additive_smoothing"):
         metric.nearest(q, s, 1)

@@ -62,7 +62,7 @@ class TestEveryMetric:
         def holds(x: np.ndarray) -> None:
             one, other = metric.pairwise(x[:2], x[2:]), metric.pairwise(x[2:], x[:2])
             assert (one >= 0).all()
-            if metric.symmetric:
+            if metric.is_symmetric:
                 np.testing.assert_allclose(one, other.T, rtol=1e-7, atol=1e-7)
             np.testing.assert_allclose(
                 metric.between(x[:2], x[2:]), np.diag(one), rtol=1e-6, atol=1e-7 * (1 + np.abs(x).max())
@@ -71,7 +71,7 @@ class TestEveryMetric:
         holds()
 
     def test_triangle_inequality_where_claimed(self, metric: Metric) -> None:
-        if not metric.triangle:
+        if not metric.has_triangle_inequality:
             return
 
         @some
@@ -85,9 +85,9 @@ class TestEveryMetric:
     def test_what_is_not_claimed_does_not_hold(self, metric: Metric) -> None:
         """A claim is left out only where there is a counterexample."""
         q, s = rows(metric, 30), rows(metric, 30, seed=1)
-        if not metric.symmetric:
+        if not metric.is_symmetric:
             assert not np.allclose(metric.pairwise(q, s), metric.pairwise(s, q).T)
-        if not metric.triangle:
+        if not metric.has_triangle_inequality:
             d = metric.pairwise(q, q)
             assert (d[:, None, :] > d[:, :, None] + d[None, :, :] + 1e-9).any()
 
@@ -251,7 +251,7 @@ class TestEveryMetricOfHistograms:
             metric.pairwise(good, bad)
         bad = good.copy()
         bad[1] *= 3
-        with pytest.raises(UsageError, match=r"row 1 of the first array sums to 3.*smoothed"):
+        with pytest.raises(UsageError, match=r"row 1 of the first array sums to 3.*additive_smoothing"):
             metric.between(bad, good)
         with pytest.raises(UsageError, match="row 0 of the first array sums to 0"):
             metric.pairwise(np.zeros((1, 3)), np.full((1, 3), 1 / 3))

@@ -50,7 +50,7 @@ def test_covariances_that_are_not_positive_definite(covariance: list[list[float]
 def test_shapes_that_are_wrong() -> None:
     with pytest.raises(UsageError, match="not symmetric"):
         pack_gaussians(np.zeros((1, 2)), np.array([[[1.0, 0.5], [0.0, 1.0]]]))
-    with pytest.raises(UsageError, match="go together"):
+    with pytest.raises(UsageError, match="do not match"):
         pack_gaussians(np.zeros((1, 2)), np.ones((1, 3, 3)))
     for length in (0, 1, 3, 4, 6):
         with pytest.raises(UsageError, match="pack_gaussians"):

@@ -18,8 +18,8 @@ class MetricLayer(nn.Module):
     a vector of zeros. The arrays of the metric, such as L, are parameters of the layer, and learned with the network.
 
     A metric whose two sides have maps of their own (Kullback–Leibler) has two outputs: the layer itself is that of the
-    queries, `stored` that of what is searched, and their product is the metric. A metric without maps (`exact_map` is
-    False: Jensen–Shannon) has nowhere to map to: the layer hands on its input, on which `distances` is the metric.
+    queries, `stored` that of what is searched, and their product is the metric. A metric without maps (Jensen–Shannon)
+    has nowhere to map to: the layer hands on its input, on which `distances` is the metric.
 
     `distances` and `found` serve every metric. Maps that take a logarithm look at the values, and cannot be exported.
 

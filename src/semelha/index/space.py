@@ -117,16 +117,16 @@ class Queries:
         """Distances to the rows of `stored`, so many for each query, one query after the other: (q, repeats)."""
         metric = self.space.metric
         distances: NDArray[np.float64]
-        if isinstance(metric, MappedMetric) and metric.each_by_maps:
-            distances = metric.among(self.precise, stored)
+        if isinstance(metric, MappedMetric) and metric.between_uses_maps:
+            distances = metric.candidate_distances(self.precise, stored)
         else:
-            distances = metric.each(self.exact.repeat(repeats, axis=0), stored).reshape(len(self), repeats)
+            distances = metric.between_unchecked(self.exact.repeat(repeats, axis=0), stored).reshape(len(self), repeats)
         return distances
 
     def roughly_each(self, repeats: int, stored: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same in float32."""
         asked = _single(self.exact).repeat(repeats, axis=0)
-        distances: NDArray[np.float32] = self.space.metric.each(asked, stored).reshape(len(self), repeats)
+        distances: NDArray[np.float32] = self.space.metric.between_unchecked(asked, stored).reshape(len(self), repeats)
         return distances
 
     def part(self, which: slice | NDArray[np.bool_]) -> Queries:

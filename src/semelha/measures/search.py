@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from semelha.measures.among import Among
-from semelha.metrics.within import Over, neighbors, pays
+from semelha.metrics.self_neighbors import MapFunction, is_worthwhile, self_neighbors
 from semelha.processors import processors
 
 FOUND = 1 << 22  # neighbors that are looked at at a time
@@ -62,11 +62,11 @@ def search(
 
 
 def _nearest(
-    queries: NDArray[Any], among: Among, reach: int, metric: Any, over: Over
+    queries: NDArray[Any], among: Among, reach: int, metric: Any, map_function: MapFunction
 ) -> Callable[[NDArray[np.int64]], tuple[Any, Any]]:
     """What finds the nearest of some queries, by their rows. Where all are searched for among themselves, at once."""
-    if among.itself and pays(metric, len(queries), reach):
-        found = neighbors(metric, queries, reach, over=over)
+    if among.itself and is_worthwhile(metric, len(queries), reach):
+        found = self_neighbors(metric, queries, reach, map_function=map_function)
         if found is not None:
             return lambda rows: (found.positions[rows], found.distances[rows])
     return lambda rows: metric.nearest(queries[rows], among.vectors, reach)

@@ -1,8 +1,8 @@
-"""Similarity functions: two maps and a link where there are such, so that one index serves them all."""
+"""Metrics between vectors, histograms and Gaussians; most are two maps and a link, so that one index serves them."""
 
 from semelha.metrics.agreement import Agreement
 from semelha.metrics.base import Metric, Nearest
-from semelha.metrics.checks import smoothed
+from semelha.metrics.checks import additive_smoothing
 from semelha.metrics.divergences import (
     ChiSquare,
     Jeffreys,
@@ -29,7 +29,7 @@ from semelha.metrics.histograms import (
 )
 from semelha.metrics.mahalanobis import Mahalanobis
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.named import METRICS, metric_from_card
+from semelha.metrics.registry import METRICS, metric_from_card
 from semelha.metrics.scanned import ScannedMetric
 
 __all__ = [
@@ -57,9 +57,9 @@ __all__ = [
     "SquaredEuclidean",
     "SquaredHellinger",
     "SquaredMatusita",
+    "additive_smoothing",
     "bhattacharyya_coefficient",
     "metric_from_card",
     "pack_gaussians",
-    "smoothed",
     "unpack_gaussians",
 ]

@@ -1,22 +1,23 @@
-"""What every metric does, whatever it computes: distances of all pairs, of rows, and the nearest.
+"""The base class of all metrics: distances between all pairs, between rows, and the nearest neighbors.
 
-Every metric here gives a distance: smaller is nearer. Logarithms are natural. Arrays are NumPy's, torch's or any other
-of the array API; what comes in decides what comes out, and nothing is imported for it.
+A metric is a distance: smaller is nearer. Logarithms are natural. Arrays may be NumPy's, torch's or those of any other
+array API library, and results are of the same library.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from copy import copy
+from math import inf
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from semelha.errors import UsageError
-from semelha.metrics.checks import as_rows, check_distances, check_finite, check_histograms, plain
-from semelha.metrics.namespace import array_namespace
+from semelha.metrics.array_math import array_namespace, detached
+from semelha.metrics.checks import as_rows, check_distances, check_finite, check_histograms
 
 Array = Any
-"""An array of NumPy, torch or another library of the array API."""
+"""An array of NumPy, torch or another array API library."""
 
 Domain = Literal["vectors", "histograms", "gaussians"]
 Search = Literal["maps", "bound", "scan"]
@@ -28,7 +29,7 @@ class Nearest(NamedTuple):
     Attributes
     ----------
     positions : (queries, k) int64
-        Rows of what is stored, nearest first, ties by position.
+        Positions of the stored rows, nearest first, ties by position.
     distances : (queries, k) float64
     """
 
@@ -37,33 +38,38 @@ class Nearest(NamedTuple):
 
 
 class Metric(ABC):
-    """A distance between rows: `MappedMetric` where it is two maps and a link, else `ScannedMetric`.
+    """A distance between rows: a `MappedMetric` if it is two maps and a link, else a `ScannedMetric`.
 
     Attributes
     ----------
     name : str
-        What a model card calls it.
+        Name of the metric in a model card.
     domain : {"vectors", "histograms", "gaussians"}
-        What a row is: any finite numbers; numbers of 0 or more that sum to 1; a mean and a covariance
-        (`pack_gaussians`).
-    symmetric : bool
-        f(q, s) = f(s, q) is claimed.
-    triangle : bool
-        f(a, c) ≤ f(a, b) + f(b, c) is claimed.
-    exact_map : bool
-        There are maps for it, and any index serves it. If not, `nearest` scans (see `search`).
-    search : str
-        How `nearest` finds: "maps" (a matrix product), "bound" (a scan of what a bound by a mapped metric leaves
-        over) or "scan" (of everything). What is found is exact in each case.
+        What a row is: finite numbers; numbers of 0 or more that sum to 1; a mean and a covariance (`pack_gaussians`).
+    is_symmetric : bool
+        f(q, s) = f(s, q) holds.
+    has_triangle_inequality : bool
+        f(a, c) ≤ f(a, b) + f(b, c) holds.
+    is_cosine : bool
+        It is the cosine distance, which depends on the directions of vectors alone.
+    max_distance : float
+        Largest distance between unit vectors (domain "vectors") or between histograms; infinite if unbounded.
+    has_chord_length : bool
+        The distance of two unit vectors determines their Euclidean distance: see `chord_length`.
+    search : {"maps", "bound", "scan"}
+        How `nearest` searches: by a matrix product; by a scan of the rows that a bound does not exclude; by a scan of
+        all rows. Results are exact in each case.
     array_names : tuple of str
-        The arrays that it is made of, as its constructor calls them.
+        Arrays that the metric consists of, by the names of its constructor's parameters.
     """
 
     name: ClassVar[str]
     domain: ClassVar[Domain] = "vectors"
-    symmetric: ClassVar[bool] = True
-    triangle: ClassVar[bool] = False
-    exact_map: ClassVar[bool]
+    is_symmetric: ClassVar[bool] = True
+    has_triangle_inequality: ClassVar[bool] = False
+    is_cosine: ClassVar[bool] = False
+    max_distance: ClassVar[float] = inf
+    has_chord_length: ClassVar[bool] = False
     search: ClassVar[Search]
     array_names: ClassVar[tuple[str, ...]] = ()
 
@@ -71,15 +77,21 @@ class Metric(ABC):
         return f"{type(self).__name__}()"
 
     def parameters(self) -> dict[str, object]:
-        """What a model card must hold to make this metric again, beside its name and its arrays."""
+        """Return the parameters that a model card stores beside the name and the arrays."""
         return {}
 
     def arrays(self) -> dict[str, Array]:
-        """The arrays that it has, by name: what is stored beside a card, and what a network learns."""
+        """Return the arrays by name: stored beside a model card, learned by a network."""
         return {name: getattr(self, name) for name in self.array_names}
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
-        """The same metric with other arrays of the same names, whose values are not looked at."""
+        """Return a copy with other arrays of the same names; their values are not checked.
+
+        Raises
+        ------
+        UsageError
+            The names are not those of the metric's arrays.
+        """
         if sorted(arrays) != sorted(self.array_names):
             raise UsageError(f"the metric {self.name} has the arrays {list(self.array_names)}, not {sorted(arrays)}")
         other = copy(self)
@@ -88,64 +100,74 @@ class Metric(ABC):
         return other
 
     def check(self, x: Array, what: str = "the array") -> None:
-        """Nothing, or `UsageError` with the first row that this metric cannot take and what would be right."""
+        """Raise `UsageError` for the first row that the metric cannot take, with what would be right."""
         if self.domain == "histograms":
             check_histograms(x, what)
         else:
             check_finite(x, what)
 
     def pairwise(self, q: Array, s: Array, *, check: bool = True) -> Array:
-        """Distances of every q to every s: (n, d), (m, d) → (n, m).
+        """Compute the distance of every q to every s: (n, d), (m, d) → (n, m).
 
-        Integers become float64; otherwise the precision is that of the more precise of the two. With `check=False`
-        the values are not looked at: for what is known to be right, such as embeddings inside a loss.
+        Integers become float64; otherwise the result has the more precise of the two dtypes. With `check=False` the
+        values are not checked: for valid rows, such as embeddings in a loss.
 
         Raises
         ------
         UsageError
             A row that the metric cannot take.
         """
-        found = self._all(*self.ready(q, s, check))
+        distances = self._pairwise(*self.as_checked_rows(q, s, check))
         if check:
-            check_distances(found)
-        return found
+            check_distances(distances)
+        return distances
 
     def between(self, q: Array, s: Array, *, check: bool = True) -> Array:
-        """Distance of each q to the s in the same row: (n, d), (n, d) → (n,). As `pairwise`; exact near 0."""
-        q, s = self.ready(q, s, check)
-        if q.shape[0] != s.shape[0]:
-            raise UsageError(f"between compares row by row, and there are {q.shape[0]} rows and {s.shape[0]}")
-        found = self._each(q, s)
-        if check:
-            check_distances(found)
-        return found
+        """Compute the distance of each q to the s in the same row: (n, d), (n, d) → (n,). Exact near 0.
 
-    def each(self, q: Array, s: Array) -> Array:
-        """`between` of rows that are known to be right, and of one type: nothing is looked at."""
-        return self._each(q, s)
-
-    def nearest(self, q: Array, s: Array, k: int) -> Nearest:
-        """The k nearest s of each q, exactly: (n, d), (m, d) → positions and distances, each (n, k).
-
-        Ranked by `between` in float64, ties by position. The memory is that of the maps and of some blocks, never
-        (n, m). There is no gradient.
+        Parameters and dtypes are as in `pairwise`.
 
         Raises
         ------
         UsageError
-            A row that the metric cannot take, or k is not within 1 … m.
+            A row that the metric cannot take, or different numbers of rows.
         """
-        q, s = self.ready(q, s, check=True)
+        q, s = self.as_checked_rows(q, s, check)
+        if q.shape[0] != s.shape[0]:
+            raise UsageError(f"between compares row by row, and there are {q.shape[0]} rows and {s.shape[0]}")
+        distances = self.between_unchecked(q, s)
+        if check:
+            check_distances(distances)
+        return distances
+
+    def nearest(self, q: Array, s: Array, k: int) -> Nearest:
+        """Find the k nearest s of each q, exactly: (n, d), (m, d) → positions and distances, each (n, k).
+
+        Candidates are ranked by `between` in float64, ties by position. Memory is that of the maps and a few blocks,
+        never (n, m). The result has no gradient.
+
+        Raises
+        ------
+        UsageError
+            A row that the metric cannot take, or a k that is not within 1 … m.
+        """
+        q, s = self.as_checked_rows(q, s)
         if not 1 <= k <= s.shape[0]:
             raise UsageError(f"k is {k}: it must be within 1 and the {s.shape[0]} rows to search")
         xp = array_namespace(q, s)
-        q, s = (xp.astype(plain(x), xp.float64) for x in (q, s))
-        positions, distances = self._search(q, s, k)
+        q, s = (xp.astype(detached(x), xp.float64) for x in (q, s))
+        positions, distances = self._nearest(q, s, k)
         check_distances(distances)
         return Nearest(positions, distances)
 
-    def ready(self, q: Array, s: Array, check: bool = True) -> tuple[Array, Array]:
-        """Both as floating-point rows of one precision, looked at unless `check` is False. Raises `UsageError`."""
+    def as_checked_rows(self, q: Array, s: Array, check: bool = True) -> tuple[Array, Array]:
+        """Convert both arrays to rows of one floating-point dtype, and check them unless `check` is False.
+
+        Raises
+        ------
+        UsageError
+            A row that the metric cannot take.
+        """
         q, s = as_rows(q, s)
         if check:
             self.check(q, "the first array")
@@ -153,18 +175,24 @@ class Metric(ABC):
                 self.check(s, "the second array")
         return q, s
 
-    @abstractmethod
-    def _all(self, q: Array, s: Array) -> Array:
-        """`pairwise` of rows that are right."""
+    def chord_length(self, distance: Array) -> Array:
+        """Compute the Euclidean distance of unit vectors from their distance by this metric, elementwise.
+
+        Raises
+        ------
+        UsageError
+            The metric has no such function (`has_chord_length`).
+        """
+        raise UsageError(f"the Euclidean distance of unit vectors cannot be computed from the metric {self.name}")
 
     @abstractmethod
-    def _each(self, q: Array, s: Array) -> Array:
-        """`between` of rows that are right."""
+    def between_unchecked(self, q: Array, s: Array) -> Array:
+        """Compute `between` of valid rows of one dtype, without any check."""
 
     @abstractmethod
-    def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
-        """`nearest` of rows that are right, in float64."""
+    def _pairwise(self, q: Array, s: Array) -> Array:
+        """Compute `pairwise` of valid rows."""
 
-
-Each = Callable[[Array, Array], Array]
-"""Distances row by row: (n, d), (n, d) → (n,)."""
+    @abstractmethod
+    def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        """Compute `nearest` of valid rows in float64."""

@@ -1,4 +1,4 @@
-"""What a metric looks at before it computes, in one pass where nothing is wrong; and smoothing of counts."""
+"""Validation of the rows that a metric takes, in one pass if all are valid; and additive smoothing of counts."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 import numpy as np
 
 from semelha.errors import UsageError
-from semelha.metrics.namespace import array_namespace
+from semelha.metrics.array_math import array_namespace, detached
 
 TOLERANCE = 1e-4
-"""How far from 1 a histogram may sum: rounding of tens of thousands of float32 stays below."""
+"""Largest difference between the sum of a histogram and 1: the rounding of tens of thousands of float32 is smaller."""
 
-ALONE = 10_000
-"""Numbers of which a dot product takes one thread."""
+ONE_THREAD = 10_000
+"""Numbers up to which BLAS computes a dot product in one thread."""
 
-PLAINLY = 1e30
-"""A sum of squares below which every number is finite and can be squared, in float32 too; NaN is not below."""
+CLEARLY_FINITE = 1e30
+"""If a sum of squares is below it, every number is finite and can be squared, in float32 too. NaN is not below it."""
 
 
 def as_rows(q: Any, s: Any) -> tuple[Any, Any]:
-    """Both as (·, d) of one floating-point type; one and the same array stays one. Raises `UsageError`."""
+    """Convert both to (·, d) of one floating-point dtype; one and the same array stays one. Raises `UsageError`."""
     xp = array_namespace(q, s)
     same = s is q
     for x in (q, s):
         if x.ndim != 2:
             raise UsageError(f"a metric takes rows, (n, d), and got an array of shape {tuple(x.shape)}")
         if xp.isdtype(x.dtype, "complex floating"):
-            raise UsageError("a metric takes real numbers, and got complex ones")
+            raise UsageError("a metric takes real numbers, and got complex numbers")
     if q.dtype == s.dtype and q.shape[1] == s.shape[1] and xp.isdtype(q.dtype, "real floating"):
         return q, s
     if q.shape[1] != s.shape[1]:
@@ -39,22 +39,17 @@ def as_rows(q: Any, s: Any) -> tuple[Any, Any]:
     return q, (q if same else s)
 
 
-def plain(x: Any) -> Any:
-    """The values alone: a tensor without its gradient."""
-    return x.detach() if hasattr(x, "detach") else x
-
-
-def squarable(x: Any) -> float:
-    """The largest number of which a row may be squared and summed, in the precision of x."""
+def largest_squarable(x: Any) -> float:
+    """Return the largest number such that the squares of a row of them can be summed, in the dtype of `x`."""
     return float((float(array_namespace(x).finfo(x.dtype).max) / (16 * max(1, x.shape[1]))) ** 0.5)
 
 
 def check_finite(x: Any, what: str) -> None:
-    """Raises `UsageError` where a number is NaN, infinite, or so large that squares of rows would be infinite."""
-    if type(x) is np.ndarray and _sum_of_squares(x) < PLAINLY:
+    """Raise `UsageError` if a number is NaN, infinite, or so large that the square of a row would be infinite."""
+    if type(x) is np.ndarray and _sum_of_squares(x) < CLEARLY_FINITE:
         return
-    xp, x = array_namespace(x), plain(x)
-    most = squarable(x)
+    xp, x = array_namespace(x), detached(x)
+    most = largest_squarable(x)
     if 0 in x.shape or (float(xp.max(x)) <= most and float(xp.min(x)) >= -most):  # False for NaN
         return
     row, column = _first(xp, ~(xp.abs(x) <= most))
@@ -65,25 +60,25 @@ def check_finite(x: Any, what: str) -> None:
 
 
 def _sum_of_squares(x: np.ndarray[Any, Any]) -> float:
-    """By BLAS, which is quicker, unless there is so much that it would wake threads of its own."""
-    return float(np.vdot(x, x) if x.size <= ALONE else np.einsum("i,i->", x.ravel(), x.ravel()))
+    """Sum the squares by BLAS, which is fastest, unless `x` is so large that BLAS would start threads."""
+    return float(np.vdot(x, x) if x.size <= ONE_THREAD else np.einsum("i,i->", x.ravel(), x.ravel()))
 
 
 def check_distances(x: Any) -> None:
-    """Raises `UsageError` where a distance came out as no number: the last line against a silent NaN."""
-    xp, x = array_namespace(x), plain(x)
-    if bool(xp.isnan(xp.sum(x))):  # distances are not below 0, so that infinite ones do not cancel
+    """Raise `UsageError` if a distance is NaN."""
+    xp, x = array_namespace(x), detached(x)
+    if bool(xp.isnan(xp.sum(x))):  # infinite distances do not cancel, because none is below 0
         place = int(xp.argmax(xp.reshape(xp.astype(xp.isnan(x), xp.int8), (-1,))))
-        raise UsageError(f"distance number {place} cannot be told in {x.dtype}: scale the numbers down")
+        raise UsageError(f"distance number {place} cannot be computed in {x.dtype}: scale the numbers down")
 
 
 def check_histograms(x: Any, what: str) -> None:
-    """Raises `UsageError` where a row is no histogram: a number not finite or below 0, or a sum that is not 1."""
-    xp, x = array_namespace(x), plain(x)
+    """Raise `UsageError` if a row is not a histogram: a number is not finite or below 0, or the sum is not 1."""
+    xp, x = array_namespace(x), detached(x)
     if x.shape[0] == 0:
         return
     if x.shape[1] == 0:
-        raise UsageError(f"the rows of {what} are empty: a histogram has one bin or more")
+        raise UsageError(f"the rows of {what} are empty: a histogram needs at least one bin")
     sums = xp.sum(x, axis=1)
     tolerance = max(TOLERANCE, 8 * float(xp.finfo(x.dtype).eps))
     right = xp.abs(sums - 1) <= tolerance  # False for NaN too
@@ -94,37 +89,37 @@ def check_histograms(x: Any, what: str) -> None:
     if bool(xp.any(negative)):
         row, column = _first(xp, negative)
         raise UsageError(
-            f"row {row} of {what} has {float(x[row, column]):g} at column {column}: a histogram has nothing below 0"
+            f"row {row} of {what} has {float(x[row, column]):g} at column {column}: a histogram has no number below 0"
         )
     row = int(xp.argmax(xp.astype(~right, xp.int8)))
     raise UsageError(
         f"row {row} of {what} sums to {float(sums[row]):g}: a histogram sums to 1; divide counts by their sum, "
-        "or make smoothed(counts, alpha) of them"
+        "or use additive_smoothing(counts, alpha)"
     )
 
 
 def check_positive(x: Any, what: str) -> None:
-    """Raises `UsageError` where a number that goes under a logarithm is not above 0."""
-    xp, x = array_namespace(x), plain(x)
+    """Raise `UsageError` if a number under a logarithm is not above 0."""
+    xp, x = array_namespace(x), detached(x)
     wrong = ~(x > 0)
     if bool(xp.any(wrong)):
         row, column = _first(xp, wrong)
         raise UsageError(
             f"row {row} of {what} has {float(x[row, column]):g} at column {column}, under a logarithm: the map of this "
-            "metric needs every bin above 0; make smoothed(counts, alpha) of the counts, or compare with pairwise"
+            "metric needs every bin above 0; use additive_smoothing(counts, alpha), or compare with pairwise"
         )
 
 
-def smoothed(counts: Any, alpha: float = 1.0) -> Any:
-    """Histograms from counts, (n + α) / (N + α K): (rows, K) → (rows, K), each row summing to 1.
+def additive_smoothing(counts: Any, alpha: float = 1.0) -> Any:
+    """Turn counts into histograms by additive smoothing, (n + α) / (N + α K): (rows, K) → (rows, K).
 
-    α = 1 is Laplace's rule, ½ Jeffreys' (Krichevsky & Trofimov 1981). With α above 0 every bin is above 0, and a row
-    without counts is uniform.
+    Every row sums to 1. With α above 0 every bin is above 0, and a row without counts becomes uniform. α = 1 is
+    Laplace's rule, α = ½ that of Jeffreys (Krichevsky & Trofimov 1981).
 
     Raises
     ------
     UsageError
-        Counts below 0 or not finite, α below 0, or a row without counts where α is 0.
+        Counts below 0 or not finite, α below 0, or a row without counts if α is 0.
     """
     xp = array_namespace(counts)
     if not 0 <= alpha < float("inf"):
@@ -135,17 +130,17 @@ def smoothed(counts: Any, alpha: float = 1.0) -> Any:
     if bool(xp.any(negative)):
         row, column = _first(xp, negative)
         raise UsageError(
-            f"row {row} of the counts has {float(plain(counts)[row, column]):g} at column {column}, below 0"
+            f"row {row} of the counts has {float(detached(counts)[row, column]):g} at column {column}, below 0"
         )
-    raised = counts + alpha
-    sums = xp.sum(raised, axis=1, keepdims=True)
+    smoothed = counts + alpha
+    sums = xp.sum(smoothed, axis=1, keepdims=True)
     if not bool(xp.all(sums > 0)):
         row, _ = _first(xp, ~(sums > 0))
-        raise UsageError(f"row {row} of the counts has none: take an alpha above 0")
-    return raised / sums
+        raise UsageError(f"row {row} of the counts has none: pass an alpha above 0")
+    return smoothed / sums
 
 
 def _first(xp: Any, wrong: Any) -> tuple[int, int]:
-    """Row and column of the first True of a matrix."""
+    """Row and column of the first True in a matrix."""
     place = int(xp.argmax(xp.reshape(xp.astype(wrong, xp.int8), (-1,))))
     return place // int(wrong.shape[1]), place % int(wrong.shape[1])

@@ -1,39 +1,37 @@
-"""Euclidean distance, its square, and cosine distance."""
+"""Euclidean distance, squared Euclidean distance, and cosine distance."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from semelha.errors import UsageError
+from semelha.metrics.array_math import array_namespace, safe_sqrt, vecdot
 from semelha.metrics.base import Array
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.namespace import array_namespace, inner
-from semelha.metrics.safe import positive_part, root
 
 LARGE_ENOUGH = 1e-30
-"""A square that no precision has lost digits of."""
+"""A square above it has all its digits, in float32 too."""
 
 
 class Euclidean(MappedMetric):
-    """‖q − s‖₂. A metric: identity, symmetry, triangle inequality.
+    """‖q − s‖₂. It is a metric: identity, symmetry, triangle inequality.
 
-    `pairwise` takes squares apart, ‖q‖² + ‖s‖² − 2⟨q, s⟩, so that near 0 it is right to about 10⁻⁸ ‖q‖ in float64 and
-    10⁻³ ‖q‖ in float32; `between` and `nearest` are exact there.
+    `pairwise` computes √(‖q‖² + ‖s‖² − 2⟨q, s⟩), so that near 0 its error is about 10⁻⁸ ‖q‖ in float64 and 10⁻³ ‖q‖
+    in float32. `between` and `nearest` are exact there.
     """
 
     name = "euclidean"
-    triangle = True
+    has_triangle_inequality = True
     product = "l2sq"
-    one_map = True
+    link_type = "sqrt"
+    max_distance = 2.0
+    has_chord_length = True
 
     def query_map(self, q: Array) -> Array:
         return q
 
-    def stored_map(self, s: Array) -> Array:
-        return s
-
-    def link(self, x: Array) -> Array:
-        return root(x)
+    def chord_length(self, distance: Array) -> Array:
+        return distance
 
 
 class SquaredEuclidean(MappedMetric):
@@ -41,29 +39,31 @@ class SquaredEuclidean(MappedMetric):
 
     name = "squared-euclidean"
     product = "l2sq"
-    one_map = True
+    link_type = "identity"
+    max_distance = 4.0
+    has_chord_length = True
 
     def query_map(self, q: Array) -> Array:
         return q
 
-    def stored_map(self, s: Array) -> Array:
-        return s
-
-    def link(self, x: Array) -> Array:
-        return x
+    def chord_length(self, distance: Array) -> Array:
+        return safe_sqrt(distance)
 
 
 class Cosine(MappedMetric):
-    """1 − ⟨q, s⟩ / (‖q‖ ‖s‖), between 0 and 2. Vectors of length 0 have distance 1 to everything, themselves too."""
+    """1 − ⟨q, s⟩ / (‖q‖ ‖s‖), from 0 to 2. A vector of length 0 has distance 1 to every vector, itself included."""
 
     name = "cosine"
+    is_cosine = True
     product = "ip"
-    one_map = True
+    link_type = "one-minus"
+    max_distance = 2.0
+    has_chord_length = True
 
     def check(self, x: Array, what: str = "the array") -> None:
         super().check(x, what)
         xp = array_namespace(x)
-        squares = inner(x, x)
+        squares = vecdot(x, x)
         if type(x) is np.ndarray and x.size and squares.min() > LARGE_ENOUGH:
             return
         small = squares < xp.finfo(x.dtype).smallest_normal
@@ -78,20 +78,17 @@ class Cosine(MappedMetric):
 
     def query_map(self, q: Array) -> Array:
         xp = array_namespace(q)
-        squares = inner(q, q)[..., None]
+        squares = vecdot(q, q)[..., None]
         positive = squares > 0
         if type(q) is np.ndarray and positive.all():
             return q / np.sqrt(squares)
         return q / xp.sqrt(xp.where(positive, squares, xp.ones_like(squares)))
 
-    def stored_map(self, s: Array) -> Array:
-        return self.query_map(s)
-
-    def among(self, a: Array, s: Array) -> Array:
-        """As for every metric with maps; what is stored is divided by its length after the product, not before."""
+    def candidate_distances(self, a: Array, s: Array) -> Array:
+        """As in every metric with maps, but products are divided by the lengths of s: cheaper than s before."""
         b = s.reshape((len(a), s.shape[0] // max(1, len(a)), s.shape[1]))
-        lengths = root(inner(b, b))
-        return self.link(inner(a[:, None, :], b) / array_namespace(b).where(lengths > 0, lengths, 1))
+        lengths = safe_sqrt(vecdot(b, b))
+        return self.link(vecdot(a[:, None, :], b) / array_namespace(b).where(lengths > 0, lengths, 1))
 
-    def link(self, x: Array) -> Array:
-        return positive_part(1 - x)
+    def chord_length(self, distance: Array) -> Array:
+        return safe_sqrt(2 * distance)

@@ -1,7 +1,7 @@
-"""Distances between Gaussians, each a row of its mean and its covariance.
+"""Distances between Gaussian distributions: Kullback–Leibler, Bhattacharyya and Matusita.
 
-A Gaussian over d numbers is one row of d (d + 3) / 2: its mean, then the lower triangle of its covariance row by row.
-`pack_gaussians` and `unpack_gaussians` go there and back. Rows are stored and searched like any other vectors.
+A Gaussian over d variables is one row of d (d + 3) / 2 numbers: its mean, then the lower triangle of its covariance,
+row by row (`pack_gaussians`, `unpack_gaussians`). Such rows are stored and searched like any other vectors.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ import numpy as np
 from array_api_compat import device
 
 from semelha.errors import UsageError
+from semelha.metrics.array_math import array_namespace, detached, positive_part, safe_sqrt
 from semelha.metrics.base import Array, Metric
-from semelha.metrics.checks import check_finite, plain
+from semelha.metrics.checks import check_finite
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.namespace import array_namespace
-from semelha.metrics.safe import positive_part, root
 from semelha.metrics.scanned import ScannedMetric
 
 
 def pack_gaussians(means: Array, covariances: Array) -> Array:
-    """Rows from means (n, d) and covariances (n, d, d), symmetric: (n, d (d + 3) / 2).
+    """Pack means (n, d) and symmetric covariances (n, d, d) into rows: (n, d (d + 3) / 2).
 
     Raises
     ------
     UsageError
-        The shapes do not go together, or a covariance is not symmetric.
+        The shapes do not match, or a covariance is not symmetric.
     """
     xp = array_namespace(means, covariances)
     n, d = means.shape if means.ndim == 2 else (-1, -1)
     if n < 0 or covariances.shape != (n, d, d):
         raise UsageError(
-            f"means {tuple(means.shape)} and covariances {tuple(covariances.shape)} do not go together: "
-            "they are (n, d) and (n, d, d)"
+            f"means {tuple(means.shape)} and covariances {tuple(covariances.shape)} do not match: "
+            "they must be (n, d) and (n, d, d)"
         )
     gap = xp.abs(covariances - xp.matrix_transpose(covariances))
     wrong = xp.reshape(gap, (n, -1)) > 1e-6 * xp.max(xp.abs(xp.reshape(covariances, (n, -1))), axis=1, keepdims=True)
@@ -46,7 +45,13 @@ def pack_gaussians(means: Array, covariances: Array) -> Array:
 
 
 def unpack_gaussians(x: Array) -> tuple[Array, Array]:
-    """Means (…, d) and covariances (…, d, d) of packed rows (…, d (d + 3) / 2). `UsageError` for another length."""
+    """Unpack rows (…, d (d + 3) / 2) into means (…, d) and covariances (…, d, d).
+
+    Raises
+    ------
+    UsageError
+        The length of the rows is not d (d + 3) / 2 for a whole d.
+    """
     xp = array_namespace(x)
     d = _dimension(x.shape[-1])
     place = np.zeros((d, d), np.int64)
@@ -64,16 +69,16 @@ class _Gaussian(Metric):
 
     def check(self, x: Array, what: str = "the array") -> None:
         check_finite(x, what)
-        _, covariances = unpack_gaussians(plain(x))
+        _, covariances = unpack_gaussians(detached(x))
         xp = array_namespace(x)
         if not x.shape[0]:
             return
         try:
             sound = xp.isfinite(xp.linalg.cholesky(covariances))
             wrong = ~xp.all(xp.reshape(sound, (x.shape[0], -1)), axis=1)
-        except (ValueError, RuntimeError):  # NumPy's and torch's LinAlgError, which do not say which row
+        except (ValueError, RuntimeError):  # NumPy's and torch's LinAlgError, which do not name the row
             least = xp.linalg.eigvalsh(covariances)[:, 0]
-            wrong = least <= xp.clip(xp.min(least), min=0)  # below 0, or by rounding the least of all
+            wrong = least <= xp.clip(xp.min(least), min=0)  # below 0, or the least of all by rounding
         if bool(xp.any(wrong)):
             row = int(xp.argmax(xp.astype(wrong, xp.int8)))
             least = float(xp.linalg.eigvalsh(covariances[row])[0])
@@ -91,8 +96,10 @@ class GaussianKullbackLeibler(_Gaussian, MappedMetric):
     """
 
     name = "gaussian-kullback-leibler"
-    symmetric = False
+    is_symmetric = False
     product = "ip"
+    link_type = "negative"
+    between_uses_maps = False
 
     def query_map(self, q: Array) -> Array:
         xp = array_namespace(q)
@@ -112,12 +119,7 @@ class GaussianKullbackLeibler(_Gaussian, MappedMetric):
         quadratic = xp.reshape(precision, (-1, d * d)) / -2
         return xp.concat([linear, quadratic, own[:, None], xp.ones_like(own[:, None])], axis=1)
 
-    def link(self, x: Array) -> Array:
-        return positive_part(-x)
-
-    each_by_maps = False
-
-    def _each(self, q: Array, s: Array) -> Array:
+    def between_unchecked(self, q: Array, s: Array) -> Array:
         xp = array_namespace(q, s)
         (m, v), (n, w) = unpack_gaussians(q), unpack_gaussians(s)
         ratio = xp.linalg.solve(w, v)
@@ -126,7 +128,7 @@ class GaussianKullbackLeibler(_Gaussian, MappedMetric):
         return positive_part((trace - m.shape[1] + _squared_mahalanobis(m - n, w) + logarithm) / 2)
 
 
-class _GaussianScan(_Gaussian, ScannedMetric):
+class _BhattacharyyaBased(_Gaussian, ScannedMetric):
     """A function of D_B = ⅛ Δᵀ Σ⁻¹ Δ + ½ ln (det Σ / √(det Σ_q det Σₛ)), Δ = μ_q − μₛ, Σ = (Σ_q + Σₛ) / 2."""
 
     def _bhattacharyya(self, q: Array, s: Array) -> Array:
@@ -136,44 +138,45 @@ class _GaussianScan(_Gaussian, ScannedMetric):
         return positive_part(_squared_mahalanobis(m - n, middle) / 8 + logarithms / 2)
 
 
-class GaussianBhattacharyya(_GaussianScan):
+class GaussianBhattacharyya(_BhattacharyyaBased):
     """−ln ∫ √(q s), the Bhattacharyya distance D_B of two Gaussians. Symmetric; no triangle inequality.
 
     Kailath (IEEE Transactions on Communication Technology 15, 1967); Fukunaga
-    (Introduction to Statistical Pattern Recognition, 1990, equation 3.152). Where all covariances are one Σ it is ⅛ of
+    (Introduction to Statistical Pattern Recognition, 1990, equation 3.152). If all covariances are one Σ, it is ⅛ of
     the squared `Mahalanobis(M=Σ⁻¹)` of the means, which has maps; in general it has none.
     """
 
     name = "gaussian-bhattacharyya"
 
-    def _pairs(self, q: Array, s: Array) -> Array:
+    def between_unchecked(self, q: Array, s: Array) -> Array:
         return self._bhattacharyya(q, s)
 
 
-class GaussianMatusita(_GaussianScan):
-    """√(∫ (√q − √s)²) = √(2 − 2 exp(−D_B)), from 0 to √2, with the root. A metric.
+class GaussianMatusita(_BhattacharyyaBased):
+    """√(∫ (√q − √s)²) = √(2 − 2 exp(−D_B)), from 0 to √2, with the outer root. A metric.
 
     Matusita (Annals of Mathematical Statistics 26, 1955), with D_B of `GaussianBhattacharyya`.
     """
 
     name = "gaussian-matusita"
-    triangle = True
+    has_triangle_inequality = True
 
-    def _pairs(self, q: Array, s: Array) -> Array:
-        return root(-2 * array_namespace(q, s).expm1(-self._bhattacharyya(q, s)))
+    def between_unchecked(self, q: Array, s: Array) -> Array:
+        return safe_sqrt(-2 * array_namespace(q, s).expm1(-self._bhattacharyya(q, s)))
 
 
 def _dimension(length: int) -> int:
-    """d of d (d + 3) / 2."""
+    """Solve length = d (d + 3) / 2 for d. Raises `UsageError` if there is no whole d."""
     d = (isqrt(9 + 8 * length) - 3) // 2
     if d < 1 or d * (d + 3) // 2 != length:
         raise UsageError(
-            f"a Gaussian over d numbers is a row of d (d + 3) / 2, and these have {length}: make them by pack_gaussians"
+            f"a Gaussian over d variables is a row of d (d + 3) / 2 numbers, not {length}: call pack_gaussians"
         )
     return d
 
 
 def _log_determinant(covariance: Array) -> Array:
+    """ln det Σ: (…, d, d) → (…)."""
     xp = array_namespace(covariance)
     found: Any = xp.linalg.slogdet(covariance)
     return found[1]

@@ -1,71 +1,88 @@
-"""A metric with maps: f(q, s) = link(φ(q) ⊙ ψ(s)), with ⊙ the squared Euclidean distance or the inner product.
+"""Metrics with maps: f(q, s) = link(φ(q) ⊙ ψ(s)), with ⊙ the squared Euclidean distance or the inner product.
 
-So one index serves them all, at the speed of matrix products. What hangs on one side alone, such as the Σ q ln q of
-a divergence, is one more coordinate of that side's map, 1 in the other's: the link is a function of a single number.
+One index serves all of them at the speed of matrix products. A term of one side alone, such as the Σ q ln q of a
+divergence, is one more coordinate of that side's map, with a 1 in the other map: the link is a function of one number.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
+from semelha.metrics.array_math import array_namespace, positive_part, safe_sqrt, vecdot
 from semelha.metrics.base import Array, Metric
-from semelha.metrics.namespace import array_namespace, inner
-from semelha.metrics.safe import positive_part
-from semelha.metrics.search import filtered
+from semelha.metrics.nearest import Product, nearest_by_product
+
+LinkType = Literal["identity", "sqrt", "one-minus", "negative"]
+
+LINKS: dict[LinkType, Callable[[Array], Array]] = {
+    "identity": lambda x: x,
+    "sqrt": safe_sqrt,
+    "one-minus": lambda x: positive_part(1 - x),
+    "negative": lambda x: positive_part(-x),
+}
 
 
 class MappedMetric(Metric):
-    """Two maps and a link.
+    """A distance that is two maps and a link.
+
+    A subclass has a `query_map`, a `stored_map` if it is another one, and a `link_type` or its own `link`.
 
     Attributes
     ----------
     product : {"l2sq", "ip"}
         ⊙: squared Euclidean distance (smaller is nearer) or inner product (larger is nearer).
-    each_by_maps : bool
-        `between` goes by the maps too, and not by a formula that is right where they are not.
-    one_map : bool
-        φ and ψ are the same, so that a pair has one distance either way round.
+    link_type : {"identity", "sqrt", "one-minus", "negative"} or None
+        The link: x, √x, 1 − x or −x, each 0 where it would be below. None if `link` is overridden.
+    between_uses_maps : bool
+        `between` is computed from the maps too, not from a formula that is more accurate.
     """
 
-    product: ClassVar[Literal["l2sq", "ip"]]
-    exact_map = True
+    product: ClassVar[Product]
+    link_type: ClassVar[LinkType | None] = None
+    between_uses_maps: ClassVar[bool] = True
     search = "maps"
-    each_by_maps: ClassVar[bool] = True
-    one_map: ClassVar[bool] = False
+
+    @property
+    def maps_are_equal(self) -> bool:
+        """φ and ψ are the same function, so that f(q, s) = f(s, q)."""
+        return type(self).stored_map is MappedMetric.stored_map
 
     @abstractmethod
     def query_map(self, q: Array) -> Array:
-        """φ: (n, d) → (n, m). Where it takes a logarithm, `UsageError` for a row that is not above 0."""
+        """Compute φ: (n, d) → (n, m). Raises `UsageError` for a number under a logarithm that is not above 0."""
 
-    @abstractmethod
     def stored_map(self, s: Array) -> Array:
-        """ψ: (n, d) → (n, m). Where it takes a logarithm, `UsageError` for a row that is not above 0."""
+        """Compute ψ: (n, d) → (n, m). Raises `UsageError` for a number under a logarithm that is not above 0."""
+        return self.query_map(s)
 
-    @abstractmethod
     def link(self, x: Array) -> Array:
-        """Distances from values of ⊙, of any shape."""
+        """Compute distances from values of ⊙, elementwise."""
+        if self.link_type is None:
+            raise NotImplementedError(f"{type(self).__name__} needs a link_type or its own link")
+        return LINKS[self.link_type](x)
 
-    def _all(self, q: Array, s: Array) -> Array:
-        return self.link(self._products(self.query_map(q), self.stored_map(s)))
+    def candidate_distances(self, a: Array, s: Array) -> Array:
+        """Compute the distances of each query to c candidates: φ of queries (q, m), rows (q · c, d) → (q, c).
 
-    def among(self, a: Array, s: Array) -> Array:
-        """Distances of each query, whose φ is known, to c rows of its own: (q, m), (q · c, d) → (q, c).
-
-        The numbers of `each`, where `each_by_maps` holds.
+        The candidates of a query stand side by side. Same numbers as `between` if `between_uses_maps`.
         """
         q, m = a.shape
         b = self.stored_map(s).reshape((q, s.shape[0] // max(1, q), m))
         if self.product == "ip":
-            return self.link(inner(a[:, None, :], b))
+            return self.link(vecdot(a[:, None, :], b))
         difference = a[:, None, :] - b
-        return self.link(inner(difference, difference))
+        return self.link(vecdot(difference, difference))
 
-    def _each(self, q: Array, s: Array) -> Array:
-        return array_namespace(q, s).reshape(self.among(self.query_map(q), s), (q.shape[0],))
+    def between_unchecked(self, q: Array, s: Array) -> Array:
+        return array_namespace(q, s).reshape(self.candidate_distances(self.query_map(q), s), (q.shape[0],))
+
+    def _pairwise(self, q: Array, s: Array) -> Array:
+        return self.link(self._products(self.query_map(q), self.stored_map(s)))
 
     def _products(self, a: Array, b: Array) -> Array:
-        """Every a ⊙ b: (n, m), (k, m) → (n, k)."""
+        """Compute every a ⊙ b: (n, m), (k, m) → (n, k)."""
         xp = array_namespace(a, b)
         inner = a @ xp.matrix_transpose(b)
         if self.product == "ip":
@@ -73,5 +90,5 @@ class MappedMetric(Metric):
         squares = xp.sum(a * a, axis=1)[:, None] + xp.sum(b * b, axis=1)[None, :]
         return positive_part(squares - 2 * inner)
 
-    def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
-        return filtered(self, q, s, k, self._each)
+    def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        return nearest_by_product(q, s, k, self.between_unchecked, self.query_map(q), self.stored_map(s), self.product)

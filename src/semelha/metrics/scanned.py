@@ -1,49 +1,48 @@
-"""Metrics without an exact finite map: computed pair by pair, in blocks."""
+"""Metrics without exact maps: distances are computed pair by pair, in blocks."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import ClassVar
 
+from semelha.metrics.array_math import array_namespace
 from semelha.metrics.base import Array, Metric, Search
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.namespace import array_namespace
-from semelha.metrics.search import filtered, scanned
+from semelha.metrics.nearest import nearest_by_product, nearest_by_scan
 
-BLOCK = 1 << 16  # numbers of a block of pairs: what stays in a core's cache
+BLOCK = 1 << 16  # numbers of a block of pairs that fit in a core's cache
 
 
 class ScannedMetric(Metric):
     """A distance that has to be computed for each pair."""
 
-    exact_map = False
     search: ClassVar[Search] = "scan"
 
     @abstractmethod
-    def _pairs(self, q: Array, s: Array) -> Array:
-        """Distances of rows that are broadcast: (…, d), (…, d) → (…)."""
+    def between_unchecked(self, q: Array, s: Array) -> Array:
+        """Compute the distances of valid rows, with broadcasting: (…, d), (…, d) → (…)."""
 
-    def _each(self, q: Array, s: Array) -> Array:
-        return self._pairs(q, s)
-
-    def _all(self, q: Array, s: Array) -> Array:
+    def _pairwise(self, q: Array, s: Array) -> Array:
         xp = array_namespace(q, s)
         if not q.shape[0] or not s.shape[0]:
             return q @ xp.matrix_transpose(s)
-        wide = min(s.shape[0], max(1, BLOCK // max(1, s.shape[1])))
-        high = max(1, BLOCK // (wide * max(1, s.shape[1])))
-        lines = []
-        for i in range(0, q.shape[0], high):
-            line = [self._pairs(q[i : i + high, None], s[None, j : j + wide]) for j in range(0, s.shape[0], wide)]
-            lines.append(xp.concat(line, axis=1))
-        return xp.concat(lines, axis=0)
+        columns = min(s.shape[0], max(1, BLOCK // max(1, s.shape[1])))
+        rows = max(1, BLOCK // (columns * max(1, s.shape[1])))
+        bands = []
+        for i in range(0, q.shape[0], rows):
+            band = [
+                self.between_unchecked(q[i : i + rows, None], s[None, j : j + columns])
+                for j in range(0, s.shape[0], columns)
+            ]
+            bands.append(xp.concat(band, axis=1))
+        return xp.concat(bands, axis=0)
 
-    def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
-        return scanned(q, s, k, self._all, self._each)
+    def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        return nearest_by_scan(q, s, k, self._pairwise, self.between_unchecked)
 
 
 class BoundedMetric(ScannedMetric):
-    """A scanned metric d that a mapped one b with squared distances bounds: b ≤ c · d and d ≤ C · b.
+    """A scanned distance d that a squared mapped distance b bounds: b ≤ c · d and d ≤ C · b.
 
     A row with b above c · C times the k-th smallest b is none of the k nearest by d, so that only the others are
     computed.
@@ -51,7 +50,7 @@ class BoundedMetric(ScannedMetric):
     Attributes
     ----------
     bound : MappedMetric
-        b, with the product "l2sq" and the link x.
+        b, with the product "l2sq" and the link "identity".
     stretch : float
         c · C.
     """
@@ -60,5 +59,10 @@ class BoundedMetric(ScannedMetric):
     bound: ClassVar[MappedMetric]
     stretch: ClassVar[float]
 
-    def _search(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
-        return filtered(self.bound, q, s, k, self._each, stretch=self.stretch, every=self._all)
+    def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        return nearest_by_product(
+            *(q, s, k, self.between_unchecked),
+            *(self.bound.query_map(q), self.bound.stored_map(s), self.bound.product),
+            stretch=self.stretch,
+            pairwise=self._pairwise,
+        )

@@ -26,7 +26,8 @@ from semelha.deep.losses.mining import (
     MultiSimilarityMining,
     SemiHard,
 )
-from semelha.deep.losses.pairs import PairLoss, Pairs, References
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import Pairs, References
 from semelha.deep.losses.proxies import ProxyAnchor, ProxyNCA, SoftTriple
 from semelha.deep.losses.quadruplet import Quadruplet
 from semelha.deep.losses.ranking import FastAP, SmoothAP

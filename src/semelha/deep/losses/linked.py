@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from semelha.deep.losses.blocks import blocks
-from semelha.metrics import Cosine, Euclidean, Mahalanobis, MappedMetric, Matusita, SquaredEuclidean
+from semelha.metrics.mapped import LinkType, MappedMetric
 
 
 @dataclass(frozen=True)
@@ -30,20 +30,17 @@ class Link:
     back: Callable[[Tensor, Tensor], Tensor]
 
 
-ROOT = Link(lambda x: x.clamp_(min=0).sqrt_(), lambda d, g: torch.where(d > 0, g / (2 * d), 0.0))
-LINKS: dict[type[MappedMetric], Link] = {
-    Euclidean: ROOT,
-    Mahalanobis: ROOT,
-    Matusita: ROOT,
-    SquaredEuclidean: Link(lambda x: x.clamp_(min=0), lambda d, g: torch.where(d > 0, g, 0.0)),
-    Cosine: Link(lambda x: x.neg_().add_(1).clamp_(min=0), lambda d, g: torch.where(d > 0, -g, 0.0)),
+LINKS: dict[LinkType | None, Link] = {
+    "identity": Link(lambda x: x.clamp_(min=0), lambda d, g: torch.where(d > 0, g, 0.0)),
+    "sqrt": Link(lambda x: x.clamp_(min=0).sqrt_(), lambda d, g: torch.where(d > 0, g / (2 * d), 0.0)),
+    "one-minus": Link(lambda x: x.neg_().add_(1).clamp_(min=0), lambda d, g: torch.where(d > 0, -g, 0.0)),
 }
 """Those that are known; of any other, autograd finds the derivative."""
 
 
 def linked(metric: MappedMetric, a: Tensor, b: Tensor) -> Tensor:
     """The metric of rows that its maps have made: (n, m), (k, m) → (n, k). A gradient in a and b."""
-    link = LINKS.get(type(metric))
+    link = LINKS.get(metric.link_type)
     product: Tensor = _Product.apply(metric.product == "l2sq", link, a, b)
     if link is not None:
         return product

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from semelha.deep.losses.masks import counts, weighted
 from semelha.deep.losses.mining import DistanceWeighted, Mining
-from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Euclidean, Metric
 

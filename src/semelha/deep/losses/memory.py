@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.losses.pairs import PairLoss, References
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import References
 from semelha.errors import UsageError
 
 

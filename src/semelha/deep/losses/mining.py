@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -16,30 +15,24 @@ from semelha.deep.losses.counting import triplets_within
 from semelha.deep.losses.masks import counts
 from semelha.deep.losses.pairs import Pairs
 from semelha.errors import UsageError
-from semelha.metrics import Metric
+from semelha.metrics import METRICS, Metric
 
 Negatives = Literal["all", "semi-hard", "hard"]
-
-CHORDS: dict[str, Callable[[Tensor], Tensor]] = {
-    "euclidean": lambda distance: distance,
-    "squared-euclidean": lambda distance: distance.clamp(min=0).sqrt(),
-    "cosine": lambda distance: (2 * distance).clamp(min=0).sqrt(),
-}
-"""By the name of a metric: from its distances between points of the unit sphere to Euclidean ones."""
 
 
 class Mining(ABC):
     """Which pairs count, and, for a loss of triplets, which triplets of these pairs."""
 
-    known: ClassVar[Collection[str]] = ()
-    """Names of the metrics whose distances it understands, if not those of all."""
+    needs_chord_length: ClassVar[bool] = False
+    """It takes only metrics whose distances tell the Euclidean distance of unit vectors."""
 
     def check(self, metric: Metric) -> None:
-        """Raise `UsageError` for a metric that it does not understand."""
-        if self.known and metric.name not in self.known:
+        """Raise `UsageError` for a metric whose distances it cannot take."""
+        if self.needs_chord_length and not metric.has_chord_length:
+            known = ", ".join(name for name, kind in METRICS.items() if kind.has_chord_length)
             raise UsageError(
                 f"{type(self).__name__} does not know how distances by {metric.name} are spread: "
-                f"take one of {', '.join(self.known)}, or another mining"
+                f"take one of {known}, or another mining"
             )
 
     @abstractmethod
@@ -159,7 +152,7 @@ class DistanceWeighted(Mining):
 
     cutoff: float = 0.5
     farthest: float = 1.4
-    known = CHORDS
+    needs_chord_length = True
 
     def pairs(self, pairs: Pairs) -> Pairs:
         log_weight = self.log_weights(pairs)  # (anchors, references), −∞ for what is not drawn
@@ -175,7 +168,7 @@ class DistanceWeighted(Mining):
     def log_weights(self, pairs: Pairs) -> Tensor:
         """ln 1/q of each negative, up to a constant; −∞ for other pairs: (anchors, references)."""
         self.check(pairs.metric)
-        dim, distance = pairs.dim, CHORDS[pairs.metric.name](pairs.distance.detach())
+        dim, distance = pairs.dim, pairs.metric.chord_length(pairs.distance.detach())
         d = distance.clamp(min=self.cutoff)
         log_weight = (2 - dim) * d.log() - (dim - 3) / 2 * torch.log1p(-(d * d / 4).clamp(max=1 - 1e-6))
         return torch.where(pairs.negative & (distance < self.farthest), log_weight, -torch.inf)

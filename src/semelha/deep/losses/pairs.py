@@ -1,20 +1,15 @@
-"""Anchors against references: what every loss of pairs sees, and what such a loss is."""
+"""The pairs of a batch: the distances of anchors to references, and which pairs are positive or negative."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from semelha.deep.losses.sphere import distances, now
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Metric
-
-if TYPE_CHECKING:
-    from semelha.deep.losses.mining import Mining
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,46 +58,6 @@ class Pairs:
     def only(self, positive: Tensor, negative: Tensor) -> Pairs:
         """The same with other positives and negatives."""
         return replace(self, positive=positive, negative=negative)
-
-
-class PairLoss(nn.Module, ABC):
-    """A loss of the distances between anchors and references.
-
-    Attributes
-    ----------
-    metric : Metric or MetricLayer
-        The distance. A layer's arrays, such as the L of Mahalanobis, are learned with the network. Embeddings of any
-        length are put on the unit sphere for a metric of vectors; for one of histograms they must be some.
-    mining : Mining
-        Which pairs and triplets count. One that takes no distances of the metric raises `UsageError`.
-    """
-
-    def __init__(self, metric: Metric | MetricLayer, mining: Mining) -> None:
-        super().__init__()
-        mining.check(now(metric))
-        self.metric = metric
-        self.mining = mining
-
-    def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
-        """The loss of a batch, a scalar, in float32 or better.
-
-        Parameters
-        ----------
-        embeddings : (batch, dim)
-        labels : (batch,) int64
-        references : References, optional
-            What they are compared with; one another if not given.
-
-        Raises
-        ------
-        UsageError
-            The metric cannot take the embeddings.
-        """
-        return self.of(compared(embeddings, labels, references, self.metric))
-
-    @abstractmethod
-    def of(self, pairs: Pairs) -> Tensor:
-        """The loss of these pairs; 0, with a gradient of 0, where there is nothing to compare."""
 
 
 def compared(embeddings: Tensor, labels: Tensor, references: References | None, metric: Metric | MetricLayer) -> Pairs:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from semelha.deep.losses.mining import All, Mining
-from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import Pairs
 from semelha.deep.losses.triplet import mean_hinge
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError

@@ -10,25 +10,12 @@ from torch import Tensor
 from semelha.deep.losses.blocks import by_rows
 from semelha.deep.losses.masks import counts, mean_where, slots
 from semelha.deep.losses.mining import All, Mining
-from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import Pairs
 from semelha.deep.losses.sphere import now
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
-from semelha.metrics import Cosine, Metric, SquaredEuclidean
-
-ENDS = {
-    "euclidean": 2.0,
-    "squared-euclidean": 4.0,
-    "cosine": 2.0,
-    "matusita": math.sqrt(2),
-    "squared-matusita": 2.0,
-    "hellinger": 1.0,
-    "squared-hellinger": 1.0,
-    "jensen-shannon": math.log(2),
-    "jensen-shannon-distance": math.sqrt(math.log(2)),
-    "chi-square": 1.0,
-}
-"""By the name of a metric: its largest distance on the unit sphere, or between histograms."""
+from semelha.metrics import METRICS, Cosine, Metric, SquaredEuclidean
 
 
 class FastAP(PairLoss):
@@ -59,7 +46,7 @@ class FastAP(PairLoss):
     ) -> None:
         super().__init__(metric or SquaredEuclidean(), mining or All())
         self.bins = bins
-        self.most = end_of(now(self.metric)) if most is None else most
+        self.most = max_distance(now(self.metric)) if most is None else most
 
     def of(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -85,14 +72,15 @@ class FastAP(PairLoss):
         return lower.scatter_add(1, below + 1, torch.where(mask, share, 0.0))
 
 
-def end_of(metric: Metric) -> float:
-    """Its largest distance. Raises `UsageError` where there is none, or none is known."""
-    if metric.name not in ENDS:
+def max_distance(metric: Metric) -> float:
+    """Return the largest distance of a metric. Raises `UsageError` if there is none."""
+    if math.isinf(metric.max_distance):
+        bounded = ", ".join(name for name, kind in METRICS.items() if kind.max_distance < math.inf)
         raise UsageError(
             f"the bins of FastAP end at the largest distance, and {metric.name} has none: take one of "
-            f"{', '.join(ENDS)}, or say where they end (most)"
+            f"{bounded}, or say where they end (most)"
         )
-    return ENDS[metric.name]
+    return metric.max_distance
 
 
 class SmoothAP(PairLoss):

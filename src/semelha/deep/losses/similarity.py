@@ -9,7 +9,8 @@ from torch import Tensor
 from semelha.deep.losses.blocks import by_rows, log_sum_and_few, log_sum_where
 from semelha.deep.losses.masks import few, mean_where
 from semelha.deep.losses.mining import All, Mining
-from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Metric
 

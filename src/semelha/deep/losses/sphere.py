@@ -13,7 +13,7 @@ from semelha.deep.losses.blocks import in_blocks
 from semelha.deep.losses.linked import linked
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
-from semelha.metrics import Cosine, MappedMetric, Metric
+from semelha.metrics import MappedMetric, Metric
 
 NUMBERS = 1 << 22  # made at a time, by a metric that compares pair by pair
 
@@ -72,12 +72,12 @@ def distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer)
     with torch.autocast(anchors.device.type, enabled=False):
         q = placed(anchors, metric)
         s = q if references is anchors else placed(references, metric)
-        if isinstance(metric, MappedMetric) and metric.each_by_maps:
-            if isinstance(metric, Cosine):  # whose map is the sphere
+        if isinstance(metric, MappedMetric) and metric.between_uses_maps:
+            if metric.is_cosine:  # whose map is the sphere
                 return linked(metric, q, s)
             return linked(metric, metric.query_map(q), metric.stored_map(s))
         # NaN is for the training to notice. A metric without maps makes (rows, references, dim) numbers.
-        rows = None if metric.exact_map else max(1, NUMBERS // max(1, s.numel()))
+        rows = None if isinstance(metric, MappedMetric) else max(1, NUMBERS // max(1, s.numel()))
         return in_blocks(partial(metric.pairwise, check=False), q, s, rows)
 
 

@@ -17,7 +17,8 @@ from torch import Tensor
 from semelha.deep.losses.blocks import by_rows
 from semelha.deep.losses.masks import slots, weighted
 from semelha.deep.losses.mining import Mining, SemiHard
-from semelha.deep.losses.pairs import PairLoss, Pairs
+from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
 from semelha.metrics import Euclidean, Metric

@@ -68,7 +68,7 @@ def _means(
     """The mean distance of each group to each of others, in both directions: (groups, others)."""
     q, s = (vectors[np.concatenate(each)].astype(np.float64) for each in (groups, others))
     table = metric.pairwise(q, s, check=False)
-    if not metric.symmetric:
+    if not metric.is_symmetric:
         table = (table + metric.pairwise(s, q, check=False).T) / 2
     for axis, each in enumerate((groups, others)):
         sizes = np.array([len(group) for group in each])

@@ -72,7 +72,7 @@ def average_linkage(
     last = distances[:, -1] if distances.shape[1] else np.full(len(distances), np.inf)
     work = _Work(vectors, metric, threshold, np.minimum(last, threshold).tolist())
     for a, b, distance in _pairs(neighbors, distances, threshold):
-        if not metric.symmetric:
+        if not metric.is_symmetric:
             work.bounds.add((a, b))
             distance /= 2  # the other way may be 0
         work.near[a][b] = work.near[b][a] = distance
@@ -193,7 +193,7 @@ class _Work:
         q = self.vectors[_spread(self.members[group])].astype(np.float64)
         s = self.vectors[[row for each in rows for row in each]].astype(np.float64)
         means = self.metric.pairwise(q, s, check=False).mean(axis=0)
-        if not self.metric.symmetric:
+        if not self.metric.is_symmetric:
             means = (means + self.metric.pairwise(s, q, check=False).mean(axis=1)) / 2
         starts = np.cumsum(counts) - counts
         for other, mean in zip(others, (np.add.reduceat(means, starts) / counts).tolist(), strict=True):

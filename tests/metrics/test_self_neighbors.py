@@ -11,7 +11,14 @@ from semelha.errors import UsageError
 from semelha.measures import retrieval
 from semelha.metrics import Bhattacharyya, Cosine, Euclidean, KullbackLeibler, Mahalanobis, Matusita, SquaredEuclidean
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.within import CROWD, DEEPEST, FEWEST, LEFT, MOST, neighbors, pays
+from semelha.metrics.self_neighbors import (
+    MAX_CANDIDATES,
+    MAX_NEIGHBORS,
+    MAX_ROWS,
+    MIN_ROWS,
+    is_worthwhile,
+    self_neighbors,
+)
 
 random = np.random.default_rng(0)
 MADE: list[MappedMetric] = [
@@ -34,10 +41,10 @@ def rows(metric: MappedMetric, n: int = 1700) -> np.ndarray:
 
 
 @pytest.mark.parametrize("metric", MADE, ids=repr)
-@pytest.mark.parametrize("k", [1, 7, DEEPEST])
+@pytest.mark.parametrize("k", [1, 7, MAX_NEIGHBORS])
 def test_the_neighbors_are_those_of_the_whole_search(metric: MappedMetric, k: int) -> None:
     x = rows(metric)
-    found, wanted = neighbors(metric, x, k), metric.nearest(x, x, k)
+    found, wanted = self_neighbors(metric, x, k), metric.nearest(x, x, k)
     assert found is not None
     np.testing.assert_array_equal(found.positions, wanted.positions)
     np.testing.assert_allclose(found.distances, wanted.distances, rtol=1e-12, atol=0)
@@ -46,7 +53,7 @@ def test_the_neighbors_are_those_of_the_whole_search(metric: MappedMetric, k: in
 @pytest.mark.parametrize(("offset", "spread"), [(1e6, 1), (1e6, 1e-3), (0, 1e-30), (0, 1e20)])
 def test_vectors_far_from_the_origin_and_of_any_size(offset: float, spread: float) -> None:
     x = offset + spread * rows(Euclidean())
-    found = neighbors(Euclidean(), x, 5)
+    found = self_neighbors(Euclidean(), x, 5)
     assert found is not None
     np.testing.assert_array_equal(found.positions, Euclidean().nearest(x, x, 5).positions)
 
@@ -54,7 +61,7 @@ def test_vectors_far_from_the_origin_and_of_any_size(offset: float, spread: floa
 def test_threads_find_the_same_and_float32_is_taken() -> None:
     x = rows(Cosine(), 6000).astype(np.float32)
     with ThreadPoolExecutor(3) as pool:
-        found = neighbors(Cosine(), x, 4, over=pool.map)
+        found = self_neighbors(Cosine(), x, 4, map_function=pool.map)
     assert found is not None
     wanted = Cosine().nearest(x, x, 4)
     np.testing.assert_array_equal(found.positions, wanted.positions)
@@ -64,30 +71,32 @@ def test_threads_find_the_same_and_float32_is_taken() -> None:
 @pytest.mark.parametrize("n", [30, 511, 512, 513])
 def test_few_rows(n: int) -> None:
     x = random.normal(size=(n, 3))
-    found = neighbors(Euclidean(), x, 6)
+    found = self_neighbors(Euclidean(), x, 6)
     assert found is not None
     np.testing.assert_array_equal(found.positions, Euclidean().nearest(x, x, 6).positions)
 
 
 def test_rows_of_which_too_many_are_alike_are_left_to_the_whole_search() -> None:
     """As a network that has collapsed gives them: what is held would grow with the square."""
-    x = np.ones((2 * CROWD * LEFT, 4))
-    assert neighbors(Euclidean(), x, 3) is None
-    many = np.repeat(random.normal(size=(8, 4)), FEWEST // 8, axis=0)
-    labels = np.arange(len(many)) // (FEWEST // 8)
-    assert pays(Euclidean(), len(many), 2)
+    x = np.ones((2 * MAX_CANDIDATES, 4))
+    assert self_neighbors(Euclidean(), x, 3) is None
+    many = np.repeat(random.normal(size=(8, 4)), MIN_ROWS // 8, axis=0)
+    labels = np.arange(len(many)) // (MIN_ROWS // 8)
+    assert is_worthwhile(Euclidean(), len(many), 2)
     assert retrieval(many, labels, metric=Euclidean(), ks=(1,)).r_at[1] == 1
 
 
 def test_an_evaluation_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = rows(Cosine(), FEWEST + 10)
+    x = rows(Cosine(), MIN_ROWS + 10)
     labels = random.integers(0, 1500, len(x))
     groups = random.integers(0, 3000, len(x))
     calls = []
-    monkeypatch.setattr("semelha.measures.search.neighbors", lambda *a, **b: calls.append(1) or neighbors(*a, **b))
+    monkeypatch.setattr(
+        "semelha.measures.search.self_neighbors", lambda *a, **b: calls.append(1) or self_neighbors(*a, **b)
+    )
     half = retrieval(x, labels, metric=Cosine(), query_groups=groups, ks=(1, 5))
     assert calls
-    monkeypatch.setattr("semelha.measures.search.pays", lambda *given: False)
+    monkeypatch.setattr("semelha.measures.search.is_worthwhile", lambda *given: False)
     whole = retrieval(x, labels, metric=Cosine(), query_groups=groups, ks=(1, 5))
     np.testing.assert_array_equal(half.nearest, whole.nearest)
     np.testing.assert_array_equal(half.distances, whole.distances)
@@ -95,21 +104,21 @@ def test_an_evaluation_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_what_it_is_for() -> None:
-    assert pays(Euclidean(), FEWEST, DEEPEST)
-    assert not pays(Euclidean(), FEWEST - 1, 1)
-    assert not pays(Euclidean(), MOST + 1, 1)
-    assert not pays(Euclidean(), FEWEST, DEEPEST + 1)
-    assert not pays(KullbackLeibler(), FEWEST, 1)  # from q to s is not from s to q
-    assert not pays(object(), FEWEST, 1)
+    assert is_worthwhile(Euclidean(), MIN_ROWS, MAX_NEIGHBORS)
+    assert not is_worthwhile(Euclidean(), MIN_ROWS - 1, 1)
+    assert not is_worthwhile(Euclidean(), MAX_ROWS + 1, 1)
+    assert not is_worthwhile(Euclidean(), MIN_ROWS, MAX_NEIGHBORS + 1)
+    assert not is_worthwhile(KullbackLeibler(), MIN_ROWS, 1)  # from q to s is not from s to q
+    assert not is_worthwhile(object(), MIN_ROWS, 1)
 
 
 @pytest.mark.parametrize("metric", [each for each in EVERY if isinstance(each, MappedMetric)], ids=repr)
 def test_one_map_is_said_of_those_that_have_one(metric: MappedMetric) -> None:
     x = made.rows(metric, 20)
     query, stored = metric.query_map(x), metric.stored_map(x)
-    assert metric.one_map == (query.shape == stored.shape and np.array_equal(query, stored))
+    assert metric.maps_are_equal == (query.shape == stored.shape and np.array_equal(query, stored))
 
 
 def test_a_row_that_the_metric_cannot_take() -> None:
     with pytest.raises(UsageError, match="the first array"):
-        neighbors(Euclidean(), np.full((600, 2), np.nan), 1)
+        self_neighbors(Euclidean(), np.full((600, 2), np.nan), 1)

@@ -1,4 +1,4 @@
-"""From what a model card says to a metric."""
+"""All metrics by name, and the metric of a model card."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ METRICS: dict[str, type[Metric]] = {
         GaussianMatusita,
     )
 }
-"""Every metric by the name that a card has for it."""
+"""All metrics by the name that a model card has for them."""
 
 
 def metric_from_card(spec: Mapping[str, object], arrays: Mapping[str, Any] | None = None) -> Metric:
-    """The metric of `{"name": …}`, with the arrays that were stored beside the card.
+    """Build a metric from its entry in a model card, such as `{"name": "cosine"}`, and the arrays stored beside it.
 
-    A metric is written as `{"name": metric.name, **metric.parameters()}` and `metric.arrays()`.
+    The entry is `{"name": metric.name, **metric.parameters()}`, the arrays are `metric.arrays()`.
 
     Raises
     ------
     ModelError
-        The name is unknown, or has parameters or arrays that it cannot have.
+        The name is unknown, or the metric does not have these parameters or arrays.
     """
     name = spec.get("name")
     if not isinstance(name, str) or name not in METRICS:
@@ -64,11 +64,11 @@ def metric_from_card(spec: Mapping[str, object], arrays: Mapping[str, Any] | Non
     unknown = sorted(set(spec) - {"name"})
     if unknown:
         raise ModelError(f"the metric {name} takes no {', '.join(unknown)}")
-    given = dict(arrays or {})
-    wanted = sorted(METRICS[name].array_names)
-    if sorted(given) != wanted:
-        raise ModelError(f"the metric {name} needs the arrays {wanted}, and the model has {sorted(given)}")
+    arrays = dict(arrays or {})
+    needed = sorted(METRICS[name].array_names)
+    if sorted(arrays) != needed:
+        raise ModelError(f"the metric {name} needs the arrays {needed}, and the model has {sorted(arrays)}")
     try:
-        return METRICS[name](**given)
+        return METRICS[name](**arrays)
     except UsageError as error:
-        raise ModelError(f"the metric {name} of the model cannot be made: {error}") from None
+        raise ModelError(f"the metric {name} of the model is invalid: {error}") from None
