@@ -28,7 +28,7 @@ import sys
 from tests.tiny_model import tiny_model
 from pathlib import Path
 from semelha import Gallery
-from semelha.cli.app import app
+from semelha.cli.app import main
 
 folder = Path(sys.argv[1])
 with Gallery.create(folder / "shop", tiny_model(folder / "model", size=64, channels=3)) as gallery:
@@ -48,8 +48,8 @@ import threading
 threading.setprofile(note)
 sys.setprofile(note)
 try:
-    app(["identify", str(folder / "shop"), str(folder / "a.jpg")], standalone_mode=False)
-finally:
+    main(["identify", str(folder / "shop"), str(folder / "a.jpg")])
+except SystemExit:
     sys.setprofile(None)
 print("\\n".join(["WALK", *passed]))
 """

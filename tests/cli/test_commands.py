@@ -15,7 +15,7 @@ from PIL import Image
 from tests.tiny_model import noise, tiny_model
 from typer.main import get_command
 
-from semelha.cli.app import app, main
+from semelha.cli.app import main, make_app
 from semelha.embedders import Model, load_embedder
 from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
@@ -69,7 +69,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_every_command_there_is_is_tested() -> None:
-    assert sorted([*COMMANDS, "subjects"]) == sorted(get_command(app).commands)  # type: ignore[attr-defined]
+    assert sorted([*COMMANDS, "subjects"]) == sorted(get_command(make_app()).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("command", [[name] for name in COMMANDS] + SUBCOMMANDS, ids=" ".join)

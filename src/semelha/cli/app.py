@@ -5,54 +5,57 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
 from typing import NoReturn
 
 from rich.markup import escape
 from typer import Typer
 
-from semelha.cli import (
-    care,
-    demo,
-    derived,
-    doctor,
-    evidence,
-    galleries,
-    indexes,
-    migrating,
-    models,
-    rejections,
-    training,
-)
 from semelha.cli.output import stderr
 from semelha.errors import SemelhaError, UsageError
 
-app = Typer(
-    name="semelha",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown.",
-    epilog="Start with: semelha demo",
-)
-app.command("demo")(demo.demo)
-app.command("train")(training.train)
-app.command("derive")(derived.derive)
-app.command("embed")(models.embed)
-app.command("enroll")(galleries.enroll)
-app.command("identify")(galleries.identify)
-app.command("verify")(galleries.verify)
-app.command("explain")(evidence.explain)
-app.command("reject")(rejections.reject)
-app.add_typer(galleries.subjects, name="subjects")
-app.command("calibrate")(galleries.calibrate)
-app.command("check")(care.check)
-app.command("cluster")(care.cluster)
-app.command("migrate")(migrating.migrate)
-app.command("index")(indexes.index)
-app.command("evaluate")(models.evaluate)
-app.command("doctor")(doctor.doctor)
+COMMANDS = {
+    "demo": "demo",
+    "train": "training",
+    "derive": "derived",
+    "embed": "models",
+    "enroll": "galleries",
+    "identify": "galleries",
+    "verify": "galleries",
+    "explain": "evidence",
+    "reject": "rejections",
+    "subjects": "galleries",
+    "calibrate": "galleries",
+    "check": "care",
+    "cluster": "care",
+    "migrate": "migrating",
+    "index": "indexes",
+    "evaluate": "models",
+    "doctor": "doctor",
+}
+"""Each command, in the order of the help, and the module of `semelha.cli` that has a function, or `Typer`, of its name."""
+
+
+def make_app(names: Iterable[str] = COMMANDS) -> Typer:
+    """Make the program with these commands, importing the modules of these alone."""
+    app = Typer(
+        name="semelha",
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help="Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown.",
+        epilog="Start with: semelha demo",
+        callback=lambda: None,  # so that one command alone is still called by its name
+    )
+    for name in names:
+        command = getattr(import_module(f"semelha.cli.{COMMANDS[name]}"), name)
+        if isinstance(command, Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -61,13 +64,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     logging.getLogger("lightning").propagate = False  # it writes by itself
+    words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        # Help, suggestions and completion take all commands; `identify` needs nothing of training or evaluation.
+        app = make_app([words[0]] if words and words[0] in COMMANDS else COMMANDS)
         if processes == 1:
-            app(arguments, standalone_mode=True)
+            app(words, standalone_mode=True)
         else:
             with _one_voice(rank):
-                _check_command(sys.argv[1:] if arguments is None else arguments)
-                app(arguments, standalone_mode=True)
+                _check_command(words)
+                app(words, standalone_mode=True)
     except BrokenPipeError:  # such as `| head`: nobody reads the rest, so let nothing complain of it at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
