@@ -35,7 +35,10 @@ COMMANDS = {
     "evaluate": "models",
     "doctor": "doctor",
 }
-"""Each command, in the order of the help, and the module of `semelha.cli` that has a function, or `Typer`, of its name."""
+"""Each command, in the order of the help, and the module of `semelha.cli` that defines it under the same name."""
+
+
+HELP = "Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown."
 
 
 def make_app(names: Iterable[str] = COMMANDS) -> Typer:
@@ -45,7 +48,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
         no_args_is_help=True,
         rich_markup_mode="rich",
         pretty_exceptions_enable=False,
-        help="Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown.",
+        help=HELP,
         epilog="Start with: semelha demo",
         callback=lambda: None,  # so that one command alone is still called by its name
     )

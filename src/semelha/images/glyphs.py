@@ -12,9 +12,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
 from PIL import ImageFont
 
@@ -142,6 +140,9 @@ def _draw(character: str, face: ImageFont.FreeTypeFont, size: int) -> NDArray[np
 @cache
 def _faces() -> dict[str, tuple[Path, frozenset[int]]]:
     """File and code points of each typeface, the reference face first."""
+    import matplotlib  # here, because it takes long to import and identification does not need it
+    from fontTools.ttLib import TTFont
+
     found: dict[str, tuple[Path, frozenset[int]]] = {}
     folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     for file in sorted(folder.glob("*.ttf")):

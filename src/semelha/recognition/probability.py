@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression, minimize
 from scipy.special import expit, logit
 
 from semelha.errors import UsageError
@@ -85,6 +84,8 @@ def learned(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> Proba
 
 
 def _isotonic(scores: Floats, outcome: Floats, weights: Floats) -> Probability:
+    from scipy.optimize import isotonic_regression  # here, because identification does not need it
+
     order = np.argsort(scores, kind="stable")
     fitted = isotonic_regression(outcome[order], weights=weights[order], increasing=False).x
     at, first = np.unique(scores[order], return_index=True)
@@ -93,6 +94,8 @@ def _isotonic(scores: Floats, outcome: Floats, weights: Floats) -> Probability:
 
 
 def _platt(scores: Floats, outcome: Floats, weights: Floats) -> Probability:
+    from scipy.optimize import minimize
+
     positive = outcome.sum()
     target = np.where(outcome > 0, (positive + 1) / (positive + 2), 1 / (len(outcome) - positive + 2))
     middle, spread = float(np.median(scores)), float(scores.std())
