@@ -1,9 +1,11 @@
 """The house keeps its shape: who imports whom, what is public, what works without torch, what is never used."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from itertools import takewhile
 from pathlib import Path
 
@@ -19,9 +21,9 @@ MODULES = {
 }
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
 
-# Upward only: a floor may import itself and those before it.
+# Imports run upward only: a floor may import itself and the floors before it.
 FLOORS = [
-    {"errors", "processors", "_version"},
+    {"errors", "files", "processors", "_version"},
     {"images"},
     {"html"},
     {"features"},
@@ -40,16 +42,21 @@ FLOORS = [
     {"service"},
     {"cli"},
 ]
+# Pairs of packages of which the first must not import the second, though its floor would allow it.
+APART = {("evaluation", "gallery")}
 TRAINING_ONLY = {"torch", "torchvision", "timm", "lightning", "onnx", "onnxscript"}
+
+
+def package(module: str) -> str:
+    """The package or module of semelha's top level that a module belongs to."""
+    return ".".join(module.split(".")[1:2])
 
 
 def floor(module: str) -> int:
     """The place in `FLOORS` of a module of semelha."""
-    parts = module.split(".")[1:3]
-    for part in (".".join(parts), parts[0] if parts else ""):
-        for number, names in enumerate(FLOORS):
-            if part in names:
-                return number
+    for number, names in enumerate(FLOORS):
+        if package(module) in names:
+            return number
     raise AssertionError(f"{module} has no floor: add it to FLOORS")
 
 
@@ -62,13 +69,13 @@ def imports(module: str) -> Iterator[tuple[str, bool]]:
         if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef) or _is_for_types(outer)
         for inner in ast.walk(outer)
     }
-    package = module if MODULES[module].stem == "__init__" else module.rpartition(".")[0]
+    parent = module if MODULES[module].stem == "__init__" else module.rpartition(".")[0]
     for node in ast.walk(tree):
         at_once = id(node) not in late
         if isinstance(node, ast.Import):
             yield from ((alias.name, at_once) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
+            base = parent.rsplit(".", node.level - 1)[0] if node.level > 1 else parent
             origin = ".".join(filter(None, (base, node.module))) if node.level else node.module or ""
             for alias in node.names:
                 whole = f"{origin}.{alias.name}"
@@ -89,14 +96,51 @@ def test_imports_run_upward(module: str) -> None:
     for name, _ in imports(module):
         if name.split(".")[0] == "semelha":
             assert floor(name) <= floor(module), f"{module} imports {name}, which stands on top of it"
+            assert (package(module), package(name)) not in APART, f"{module} must not import {name}"
 
 
-def test_the_rule_sees_an_import_downward(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("module", "text", "said"),
+    [
+        ("semelha.images.fit", "import semelha.gallery", "stands on top"),
+        ("semelha.images.fit", "from ..gallery import Gallery", "stands on top"),
+        ("semelha.images.fit", "def f():\n    from semelha import cli", "stands on top"),
+        ("semelha.evaluation", "from semelha.gallery import Gallery", "must not import"),
+    ],
+)
+def test_the_rule_sees_an_import_downward(module: str, text: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test above would fail, also for a relative import and for one inside a function."""
-    for text in ("import semelha.gallery", "from ..gallery import Gallery", "def f():\n    from semelha import cli"):
-        monkeypatch.setitem(TREES, "semelha.images.fit", ast.parse(text))
-        with pytest.raises(AssertionError, match="stands on top"):
-            test_imports_run_upward("semelha.images.fit")
+    monkeypatch.setitem(TREES, module, ast.parse(text))
+    with pytest.raises(AssertionError, match=said):
+        test_imports_run_upward(module)
+
+
+def circle() -> list[str]:
+    """Modules that import one another in a circle, wherever in the module the import stands; empty if there is none."""
+    graph = {module: {name for name, _ in imports(module) if name in MODULES} - {module} for module in MODULES}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.xfail(reason="four circles are being opened")
+def test_no_modules_import_one_another_in_a_circle() -> None:
+    assert circle() == []
+
+
+@pytest.mark.xfail(reason="four circles are being opened")
+def test_the_rule_sees_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three modules, also where the imports stand under `TYPE_CHECKING` and inside a function."""
+    made = {
+        "semelha.images.fit": "from semelha.images import views",
+        "semelha.images.views": "if TYPE_CHECKING:\n    from .decode import decode",
+        "semelha.images.decode": "def f():\n    import semelha.images.fit",
+    }
+    for module, text in made.items():
+        monkeypatch.setitem(TREES, module, ast.parse(text))
+    assert set(circle()) == set(made)
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("semelha.deep")])
@@ -127,14 +171,14 @@ def test_the_library_prints_nothing(module: str) -> None:
 
 
 def test_all_is_the_public_namespace() -> None:
-    """What `import *` gives, `dir` shows, type checkers see and attribute access finds are the same names."""
+    """`import *`, `dir`, type checkers and attribute access find the same names."""
     (types,) = [node for node in TREES["semelha"].body if _is_for_types(node)]
     imported = [node for node in [*TREES["semelha"].body, *types.body] if isinstance(node, ast.ImportFrom)]
     seen = {alias.asname or alias.name for node in imported for alias in node.names} - {"TYPE_CHECKING"}
     assert seen == set(semelha.__all__) == set(dir(semelha))
     assert sorted(semelha.__all__) == semelha.__all__
     for name in semelha.__all__:
-        assert getattr(semelha, name) is not None
+        assert hasattr(semelha, name), name
     with pytest.raises(AttributeError, match="no attribute 'embeddings'"):
         _ = semelha.embeddings
 
@@ -142,9 +186,9 @@ def test_all_is_the_public_namespace() -> None:
 @pytest.mark.parametrize("module", [name for name, path in MODULES.items() if path.stem == "__init__"])
 def test_packages_export_what_they_say(module: str) -> None:
     """`__all__` of every package is sorted by ruff, and each of its names is there."""
-    package = __import__(module, fromlist=["__all__"])
-    for name in getattr(package, "__all__", ()):
-        assert hasattr(package, name), f"{module} has no {name}"
+    found = importlib.import_module(module)
+    for name in getattr(found, "__all__", ()):
+        assert hasattr(found, name), f"{module} has no {name}"
 
 
 def test_every_error_is_drawn() -> None:
