@@ -169,7 +169,7 @@ def test_a_full_disk_does_not_stop_the_gallery(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("semelha.index.archive.os.fsync", full)
+        patch.setattr("os.fsync", full)
         assert nearest(gallery, 5) == ("a", "5")
         until(lambda: "the index is not saved" in caplog.text)
         assert "No space left on device" in caplog.text

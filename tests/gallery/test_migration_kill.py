@@ -62,8 +62,8 @@ POINTS = {
     "while writers wait": ("before(switch._Last, '__call__')", False, 5),
     "in the transaction": ("after(store, 'take_over')", False, 5),
     "at once after the transaction": ("after(store.Store, 'move')", True, 5),
-    "before the new model is put in place": ("before(Path, 'rename', 2)", True, 5),
-    "before the settings are": ("before(Path, 'replace')", True, 5),
+    "before the new model is put in place": ("before(os, 'rename', 3)", True, 5),
+    "before the settings are": ("before(os, 'replace')", True, 5),
     "before it is tidied up": ("before(migration, 'clear_gathered')", True, 5),
     "before the index is made": ("before(migration.Gallery, 'open')", True, 5),
 }

@@ -44,7 +44,7 @@ class Steps:
             "pathlib.Path.unlink": Path.unlink,
         }
         patches = [patch(name, self._counted(name.split(".")[-1], call)) for name, call in calls.items()]
-        patches.append(patch("semelha.index.archive.open", self._open, create=True))
+        patches.append(patch("semelha.files.open", self._open, create=True))
         for each in patches:
             each.start()
         try:

@@ -225,12 +225,13 @@ def test_no_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def refused(*arguments: object, **named: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("semelha.index.archive.open", refused, raising=False)
+    monkeypatch.setattr("semelha.files.open", refused, raising=False)
     monkeypatch.setattr("pathlib.Path.unlink", refused)
     with pytest.raises(IndexFileError, match="Permission denied"):
         write_archive(tmp_path / "a", {}, {})
 
 
-def test_no_folder(tmp_path: Path) -> None:
-    with pytest.raises(IndexFileError, match="No such file"):
-        write_archive(tmp_path / "none" / "a", {}, {})
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(IndexFileError, match="cannot be written: Not a directory"):
+        write_archive(tmp_path / "file" / "a", {}, {})

@@ -199,9 +199,9 @@ def test_saved_by_another_while_it_is_loaded(saved: Path, kind: str, monkeypatch
 
 def test_a_folder_that_is_a_file(kind: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(IndexFileError, match="cannot be made"):
+    with pytest.raises(IndexFileError, match="cannot be written"):
         old(kind).save(tmp_path / "file")
-    with pytest.raises(IndexFileError, match="cannot be made"):
+    with pytest.raises(IndexFileError, match="cannot be written"):
         old(kind).save(tmp_path / "file" / "index")
     assert refused(tmp_path / "file")
 

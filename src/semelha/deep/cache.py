@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import InputSpec, fitted
 from semelha.errors import DatasetError, PictureError, TrainingError
+from semelha.files import atomic_write, remove_partial_files, write_file
 from semelha.images import Dataset, Picture, Skipped, content_hash, read_all
 
 Progress = Callable[[int, int], None]
@@ -80,7 +80,9 @@ def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Pro
     key = _key(dataset, spec)
     if not _complete(index_file, key):
         try:
-            index_file.unlink(missing_ok=True)
+            for path in (index_file, pixels_file):
+                path.unlink(missing_ok=True)
+            remove_partial_files(folder)
             _write(dataset, pixels_file, index_file, key, spec, progress)
         except OSError as error:
             raise TrainingError(f"the picture cache cannot be written to {folder}: {error.strerror}") from error
@@ -120,7 +122,7 @@ def _write(
     kept: list[int] = []
     hashes: list[str] = []
     skipped: list[tuple[str, str]] = []
-    with pixels_file.open("wb") as file:
+    with atomic_write(pixels_file, error=TrainingError) as file:
         for i, result in enumerate(read_all(dataset.pictures, prepared)):
             if isinstance(result, PictureError):
                 skipped.append((dataset.pictures[i].name, str(result)))
@@ -131,12 +133,8 @@ def _write(
                 hashes.append(digest)
             if progress is not None:
                 progress(i + 1, len(dataset))
-        file.flush()
-        os.fsync(file.fileno())
     index = {"key": key, "kept": kept, "hashes": hashes, "skipped": skipped}
-    partial = index_file.with_suffix(".partial")
-    partial.write_text(json.dumps(index))
-    partial.replace(index_file)
+    write_file(index_file, [json.dumps(index)], error=TrainingError)
 
 
 def _key(dataset: Dataset, spec: InputSpec) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from semelha.errors import TrainingError
+from semelha.files import atomic_write
 
 Tensors = dict[str, Tensor]
 
@@ -54,17 +54,13 @@ class Checkpoint:
     best_score: float
 
     def save(self, path: Path) -> None:
-        """Write to a temporary file, sync, rename: the old checkpoint stays until the new one is whole."""
-        unfinished = path.with_suffix(".partial")
+        """Replace the checkpoint at `path`: the old one stays until the new one is complete."""
         state = {field.name: getattr(self, field.name) for field in fields(self)}
         try:
-            with unfinished.open("wb") as file:
+            with atomic_write(path, error=TrainingError) as file:
                 torch.save(state, file)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        except (OSError, RuntimeError) as error:
-            raise TrainingError(f"the checkpoint cannot be written to {path}: {error}") from error
+        except RuntimeError as error:  # of torch, where the disk is full
+            raise TrainingError(f"{path} cannot be written: {error}") from error
 
     @classmethod
     def load(cls, path: Path, *, plan: str) -> Checkpoint:

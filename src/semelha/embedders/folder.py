@@ -5,10 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from safetensors.numpy import load, save
 
 from semelha.embedders.card import FORMAT, Card
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew, UsageError
+from semelha.files import atomic_folder
 
 CARD, GRAPH, WEIGHTS, PARTS = "model.json", "embedder.onnx", "weights.safetensors", "parts"
 INSIDE = re.compile(rf"({PARTS}/[0-9]+/)*({re.escape(CARD)}|{re.escape(GRAPH)}|{re.escape(WEIGHTS)})")
@@ -44,8 +42,6 @@ def write_folder(
     ModelError
         `folder` exists, or cannot be written; or one of `parts` is not what its card says.
     """
-    if folder.exists():
-        raise ModelError(f"{folder} exists already: choose another place for the model, or remove it")
     contents = {WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()})}
     if onnx is not None:
         contents[GRAPH] = onnx
@@ -71,21 +67,11 @@ def copy_folder(source: Path, folder: Path) -> Card:
 
 
 def _place(contents: Mapping[str, bytes], folder: Path) -> None:
-    """Write files under another name, sync them, and rename their folder into place."""
-    partial: str | None = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent)
+    """Create a folder of these files, complete or not at all."""
+    with atomic_folder(folder, error=ModelError) as partial:
         for name, data in contents.items():
-            Path(partial, name).parent.mkdir(parents=True, exist_ok=True)
-            _write_synced(Path(partial, name), data)
-        os.chmod(partial, 0o755)
-        os.rename(partial, folder)
-        _sync_folder(folder.parent)
-    except OSError as error:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-        raise ModelError(f"the model cannot be written to {folder}: {error.strerror or error}") from error
+            (partial / name).parent.mkdir(parents=True, exist_ok=True)
+            (partial / name).write_bytes(data)
 
 
 def read_card(folder: Path) -> Card:
@@ -151,19 +137,3 @@ def _read(folder: Path, name: str) -> bytes:
         raise ModelIncomplete(what) from error
     except OSError as error:
         raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -7,7 +7,6 @@ The database names the model of its vectors. After a migration that was cut shor
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from semelha.embedders import Model, load_embedder
 from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError
+from semelha.files import atomic_folder, remove_partial_files, rename, write_file
 from semelha.gallery.index_folder import RECALL
 from semelha.store import Store
 
@@ -50,20 +50,14 @@ def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: fl
     """Create an empty gallery, whole or not at all. Raises `GalleryError` if it exists or cannot be written."""
     if folder.exists():
         raise GalleryError(f"{folder} exists already: open it, or choose another place")
-    partial = None
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    with atomic_folder(folder, error=GalleryError) as partial:
         shutil.copytree(model.folder, partial / MODEL)
-        settings = GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall)
-        (partial / SETTINGS).write_text(json.dumps(asdict(settings), indent=1) + "\n", encoding="utf-8")
+        _write_settings(partial, GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall))
         Store(partial / DATABASE, model.fingerprint).close()
-        partial.chmod(0o755)
-        partial.rename(folder)
-    except OSError as error:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
-        raise GalleryError(f"the gallery cannot be made at {folder}: {error.strerror or error}") from error
+
+
+def _write_settings(folder: Path, settings: GallerySettings) -> None:
+    write_file(folder / SETTINGS, [json.dumps(asdict(settings), indent=1), "\n"], error=GalleryError)
 
 
 def read_settings(folder: Path) -> GallerySettings:
@@ -136,18 +130,16 @@ def model_folder(folder: Path, fingerprint: str) -> Path:
 def install_model(folder: Path, settings: GallerySettings) -> None:
     """Rename the model of a migration to `model/`, write the settings, and delete what is left over.
 
-    The gallery is whole before, after, and wherever this is interrupted. For one process at a time. Raises `OSError`.
+    The gallery is whole before, after, and wherever this is interrupted. For one process at a time.
+
+    Raises `OSError` or `GalleryError`.
     """
     pending, model = pending_model_folder(folder, settings.fingerprint), folder / MODEL
     if pending.is_dir():
         if model.exists():
-            model.rename(Path(tempfile.mkdtemp(prefix=f".{MODEL}-", dir=folder)) / MODEL)
-        pending.rename(model)
-    written = folder / f".{SETTINGS}"
-    with written.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(settings), indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    written.replace(folder / SETTINGS)
+            rename(model, Path(tempfile.mkdtemp(prefix=f".{MODEL}-", dir=folder)) / MODEL)
+        rename(pending, model)
+    remove_partial_files(folder)
+    _write_settings(folder, settings)
     for stale in [*folder.glob(f"{MODEL}-" + 16 * "[0-9a-f]"), *folder.glob(f".{MODEL}-*")]:
         shutil.rmtree(stale)

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from semelha.embedders import Model
 from semelha.errors import IndexFileError
+from semelha.files import file_lock
 from semelha.index import AutoIndex, Snapshot
 from semelha.index.files import MANIFEST, generation_on_disk, recall_on_disk
 from semelha.store import View
@@ -156,18 +156,8 @@ class IndexFolder:
         IndexFileError
             The lock file cannot be created.
         """
-        path = self.gallery / "index.lock"
-        lock = FileLock(path, timeout=-1 if wait else 0)
-        try:
-            lock.acquire()
-        except Timeout:
-            pass
-        except OSError as error:
-            raise IndexFileError(f"{path} cannot be locked: {error.strerror or error}") from error
-        try:
-            yield lock.is_locked
-        finally:
-            lock.release()
+        with file_lock(self.gallery / "index.lock", wait=wait, error=IndexFileError) as is_held:
+            yield is_held
 
 
 def _matches(index: Snapshot, view: View) -> bool:

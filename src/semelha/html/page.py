@@ -14,7 +14,8 @@ from pathlib import Path
 from PIL import Image
 
 from semelha._version import __version__
-from semelha.errors import PictureError, SemelhaError
+from semelha.errors import PictureError
+from semelha.files import write_file
 from semelha.images import Picture
 
 SIDE = 96  # pixels, of a thumbnail
@@ -43,14 +44,7 @@ def write_page(path: str | os.PathLike[str], title: str, lead: str, sections: It
         The file cannot be written.
     """
     target = Path(path)
-    partial = target.with_name(target.name + ".partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.writelines(_page(title, lead, sections))
-        partial.replace(target)
-    except OSError as error:
-        raise SemelhaError(f"the report cannot be written to {target}: {error.strerror or error}") from error
+    write_file(target, _page(title, lead, sections))
     return target
 
 

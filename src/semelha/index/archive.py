@@ -10,11 +10,8 @@ in between, or has a full disk, still has the old one.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -26,6 +23,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError
+from semelha.files import write_file
 
 MAGIC = b"semelha arrays 1\n"
 PREFIX = len(MAGIC) + 16  # magic, length, checksum
@@ -61,7 +59,7 @@ def write_archive(path: Path, content: Mapping[str, Any], arrays: Arrays) -> str
     header = json.dumps({"content": dict(content), "arrays": table, "bytes": end}).encode()
     prefix = MAGIC + len(header).to_bytes(8, "little")
     own = checksum(prefix + header)
-    _write_durably(path, _pieces(prefix + bytes.fromhex(own) + header, table, bodies))
+    write_file(path, _pieces(prefix + bytes.fromhex(own) + header, table, bodies), error=IndexFileError)
     return own
 
 
@@ -157,31 +155,6 @@ def _pieces(head: bytes, table: Mapping[str, Any], bodies: Arrays) -> Iterable[m
     for (end, _), (name, body) in zip(pairwise(ends), bodies.items(), strict=True):
         yield memoryview(bytes(table[name]["start"] - end))
         yield from (block.data for block in _blocks(_bytes(body)))
-
-
-def _write_durably(path: Path, pieces: Iterable[memoryview]) -> None:
-    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with open(partial, "xb") as file:
-            for piece in pieces:
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-        sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise IndexFileError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names given in a folder survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _blocks(body: NDArray[np.uint8]) -> Iterable[NDArray[np.uint8]]:

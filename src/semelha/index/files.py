@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError, UsageError
+from semelha.files import remove_partial_files
 from semelha.index.archive import checksum, read_archive, write_archive
 from semelha.index.card import number, whole_number
 from semelha.index.cells import Cells
@@ -48,10 +49,6 @@ def save_snapshot(snapshot: Snapshot, folder: Path, mark: Mark, maker: Maker, ge
     IndexFileError
         There is no room, or no right to write; the folder holds what it held.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise IndexFileError(f"{folder} cannot be made: {error.strerror or error}") from error
     try:
         return _saved(snapshot, folder, mark, maker, generation)
     except IndexFileError:
@@ -210,8 +207,9 @@ def _clear(folder: Path, kept: set[str] | None) -> None:
     if kept is None:
         return
     try:
+        remove_partial_files(folder)
         for path in folder.iterdir():
-            if path.name not in kept and (path.suffix == ".partial" or path.name.endswith(SUFFIX)):
+            if path.name.endswith(SUFFIX) and path.name not in kept:
                 path.unlink(missing_ok=True)
     except OSError as error:
         logger.warning("%s keeps files that are of no more use: %s", folder, error.strerror or error)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from PIL import Image
 
 from semelha.embedders import Source, as_pictures
 from semelha.errors import SemelhaError, UsageError
+from semelha.files import atomic_folder
 from semelha.gallery.curation.cluster import Clustering
 from semelha.images import Picture
 
@@ -43,23 +43,13 @@ def write_folders(clustering: Clustering, pictures: Sequence[Source], out: str |
     for one in clustering:
         if one.subject.startswith(".") or "/" in one.subject or os.sep in one.subject or "\0" in one.subject:
             raise UsageError(f"no folder can be named {one.subject!r}: rename that subject first")
-    partial = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    with atomic_folder(target, error=SemelhaError) as partial:
         for one in clustering:
             folder = partial / one.subject
             folder.mkdir()
             for place in one.pictures:
                 (picture,) = as_pictures([pictures[place]], first=place)
                 _copy(picture, folder, place)
-        partial.chmod(0o755)
-        partial.rename(target)
-    except OSError as error:
-        raise SemelhaError(f"the folders cannot be written to {target}: {error.strerror or error}") from error
-    finally:
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return target
 
 

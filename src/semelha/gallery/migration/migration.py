@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from semelha.embedders import Model, Progress, Source, load_embedder
 from semelha.errors import GalleryError, IndexFileError
+from semelha.files import file_lock
 from semelha.gallery.folder import DATABASE, install_model, read_settings
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration.switch import Moved, Steps, clear_gathered, move
@@ -130,7 +129,7 @@ def migrate(
         try:
             install_model(folder, replace(settings, fingerprint=new.fingerprint))
             clear_gathered(folder)
-        except OSError as error:  # the gallery is moved and whole
+        except (OSError, GalleryError) as error:  # the gallery is moved and whole
             warnings.append(f"{folder} is not tidied up, call the migration again for that: {error}")
     with Gallery.open(folder) as opened:
         steps("bringing the index up to date")
@@ -156,18 +155,10 @@ def migrate(
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Be the one that moves the gallery, until the block ends. Raises `GalleryError`."""
-    path = folder / "migration.lock"
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout as error:
-        raise GalleryError(f"{folder} is just being moved to another model: wait until that is done") from error
-    except OSError as error:
-        raise GalleryError(f"{path} cannot be locked: {error.strerror or error}") from error
-    try:
+    with file_lock(folder / "migration.lock", wait=False, error=GalleryError) as is_held:
+        if not is_held:
+            raise GalleryError(f"{folder} is just being moved to another model: wait until that is done")
         yield
-    finally:
-        lock.release()
 
 
 def _silent(title: str) -> Progress:
