@@ -59,13 +59,13 @@ def mined(loss: Any, miner: Any) -> Callable[[Tensor, Tensor], Tensor]:
     return lambda x, labels: loss(x, labels, miner(x, labels))
 
 
-def softmax(margin: L.Margin, centers: int = 1) -> Make:
+def softmax(margin: L.SoftmaxMargin, centers: int = 1) -> Make:
     return lambda classes: L.MarginSoftmax(classes, DIM, margin=margin, scale=30.0, centers=centers)
 
 
 LOSSES: dict[str, Both] = {
     "contrastive": Both(lambda c: L.Contrastive(), lambda c: P.ContrastiveLoss()),
-    "triplet, all": Both(lambda c: L.Triplet(mining=L.All()), lambda c: P.TripletMarginLoss(0.2), cubic=True),
+    "triplet, all": Both(lambda c: L.Triplet(mining=L.AllPairs()), lambda c: P.TripletMarginLoss(0.2), cubic=True),
     "triplet, semi-hard": Both(
         lambda c: L.Triplet(),
         lambda c: mined(P.TripletMarginLoss(0.2), miners.TripletMarginMiner(0.2, "semihard")),
@@ -79,7 +79,7 @@ LOSSES: dict[str, Both] = {
         lambda c: mined(P.TripletMarginLoss(0.2), miners.BatchEasyHardMiner("easy", "semihard")),
     ),
     "triplet, soft margin": Both(
-        lambda c: L.Triplet(margin=None, mining=L.All()),
+        lambda c: L.Triplet(margin=None, mining=L.AllPairs()),
         lambda c: P.TripletMarginLoss(0, smooth_loss=True, reducer=MEAN),
         cubic=True,
     ),
@@ -96,14 +96,14 @@ LOSSES: dict[str, Both] = {
     "SupCon": Both(lambda c: L.SupCon(), lambda c: P.SupConLoss()),
     "NT-Xent": Both(lambda c: L.NTXent(temperature=0.1), lambda c: P.NTXentLoss(0.1), cubic=True),
     "InfoNCE": Both(lambda c: L.InfoNCE(temperature=0.1), lambda c: P.NCALoss(softmax_scale=10, distance=COSINE)),
-    "margin, all": Both(lambda c: L.MarginLoss(mining=L.All()), lambda c: P.MarginLoss(), cubic=True),
+    "margin, all": Both(lambda c: L.MarginLoss(mining=L.AllPairs()), lambda c: P.MarginLoss(), cubic=True),
     "margin, distance-weighted": Both(
         lambda c: L.MarginLoss(), lambda c: mined(P.MarginLoss(), miners.DistanceWeightedMiner()), equal=False
     ),
     "FastAP": Both(lambda c: L.FastAP(), lambda c: P.FastAPLoss()),
     # Theirs is right only where there are as many classes as pictures of each (and has the picture itself in its list).
     "Smooth-AP": Both(lambda c: L.SmoothAP(), lambda c: P.SmoothAPLoss(), cubic=True, equal=False),
-    "center": Both(lambda c: L.Center(c, DIM), None),
+    "center": Both(lambda c: L.CenterLoss(c, DIM), None),
     "ProxyNCA++": Both(lambda c: L.ProxyNCA(c, DIM), lambda c: P.ProxyNCALoss(c, DIM, softmax_scale=9)),
     "Proxy-Anchor": Both(lambda c: L.ProxyAnchor(c, DIM), lambda c: P.ProxyAnchorLoss(c, DIM)),
     "SoftTriple": Both(lambda c: L.SoftTriple(c, DIM, merging=0.0), lambda c: P.SoftTripleLoss(c, DIM)),

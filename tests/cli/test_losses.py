@@ -51,12 +51,12 @@ def test_every_loss_can_be_named(loss: Loss) -> None:
 def test_every_loss_and_mining_of_the_library_has_a_name() -> None:
     kinds = {getattr(L, name) for name in L.__all__} - {L.adacos_scale, L.dynamic_margins}
     losses = {part for loss in Loss for part in map(type, ChosenLoss(loss)(PICTURES, DIM).modules())}
-    assert {kind for kind in kinds if issubclass(kind, torch.nn.Module)} - losses == {L.PairLoss, L.CrossBatch}
+    assert {kind for kind in kinds if issubclass(kind, torch.nn.Module)} - losses == {L.PairLoss, L.CrossBatchMemory}
     named = {type(make()) for make in minings().values()}
     assert {kind for kind in kinds if issubclass(kind, L.Mining)} == named | {L.Mining}
     assert sorted([*pair_losses(), *proxy_losses(), *class_losses()]) == sorted(Loss)
     margins = {type(getattr(ChosenLoss(loss)(PICTURES, DIM), "margin", None)) for loss in Loss}
-    assert {kind for kind in kinds if issubclass(kind, L.Margin)} - {L.Margin} <= margins
+    assert {kind for kind in kinds if issubclass(kind, L.SoftmaxMargin)} - {L.SoftmaxMargin} <= margins
 
 
 def test_every_distance_of_vectors_or_histograms_has_a_name() -> None:
@@ -98,7 +98,7 @@ def test_proxies_take_any_distance_of_vectors(loss: Loss) -> None:
 def test_a_memory_is_around_the_loss() -> None:
     chosen = ChosenLoss(Loss.circle, mining=MiningName.hard, memory=50)
     made = chosen(PICTURES, DIM)
-    assert isinstance(made, L.CrossBatch)
+    assert isinstance(made, L.CrossBatchMemory)
     assert (made.size, type(made.loss)) == (50, L.Circle)
     assert str(chosen) == "circle (mining hard, memory 50)"
     assert str(ChosenLoss(Loss.arcface)) == "arcface"
@@ -147,7 +147,7 @@ def test_the_page_on_losses_has_every_name_and_its_python_runs() -> None:
     exec(compile(code, "docs/losses.md", "exec"), names)
     recipe = names["recipe"]
     assert isinstance(recipe, Recipe)
-    assert isinstance(recipe.loss(PICTURES, DIM), L.CrossBatch)
+    assert isinstance(recipe.loss(PICTURES, DIM), L.CrossBatchMemory)
 
 
 def test_train_with_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

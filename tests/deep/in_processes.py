@@ -21,14 +21,14 @@ from semelha.deep.loop import Trained, fit
 from semelha.deep.losses import (
     ArcFace,
     Contrastive,
-    CrossBatch,
+    CrossBatchMemory,
     MarginLoss,
     MarginSoftmax,
     NoMargin,
     ProxyAnchor,
     SupCon,
-    Together,
     Triplet,
+    WeightedSum,
 )
 from semelha.deep.objective import StepContext
 from semelha.deep.recipe import Recipe
@@ -45,8 +45,8 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "contrastive": Contrastive,
     "proxies": lambda: ProxyAnchor(CLASSES, DIM),
     "margin": lambda: MarginSoftmax(CLASSES, DIM, margin=ArcFace(0.3)),
-    "together": lambda: Together(SupCon(), MarginSoftmax(CLASSES, DIM, margin=NoMargin())),
-    "memory": lambda: CrossBatch(SupCon(), DIM, size=50),
+    "together": lambda: WeightedSum(SupCon(), MarginSoftmax(CLASSES, DIM, margin=NoMargin())),
+    "memory": lambda: CrossBatchMemory(SupCon(), DIM, size=50),
 }
 CHUNKS = [5, 12, 100]
 
@@ -95,7 +95,7 @@ class Unlabelled(nn.Module):
 def unlabelled(name: str, group: ProcessGroup = SINGLE_PROCESS) -> list[Tensor]:
     """Value, vectors, and all that is learned and remembered after three steps of a method without labels."""
     net = Unlabelled()
-    method = METHODS[name].settled(batch=VIEWED, instances=5 * VIEWED)
+    method = METHODS[name].resolve(batch=VIEWED, instances=5 * VIEWED)
     objective = method.objective(net, dim=DIM, batch=VIEWED, instances=5 * VIEWED).double()  # type: ignore[arg-type]
     optimizer, found = torch.optim.SGD([*net.parameters(), *objective.parameters()], lr=0.1), []
     cached = GradCache(2 * VIEWED, group)

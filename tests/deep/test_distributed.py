@@ -181,4 +181,4 @@ def test_more_processes_than_cards_are_refused(monkeypatch: pytest.MonkeyPatch) 
 def test_the_losses_are_of_all_kinds() -> None:
     """Of pairs, of proxies, both, and with a memory, for each of which a whole batch means something else."""
     kinds = {type(make()).__name__ for make in in_processes.LOSSES.values()}
-    assert {"SupCon", "ProxyAnchor", "Together", "CrossBatch"} <= kinds
+    assert {"SupCon", "ProxyAnchor", "WeightedSum", "CrossBatchMemory"} <= kinds

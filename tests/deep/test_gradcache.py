@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from semelha.deep.gradcache import GradCache
-from semelha.deep.losses import CrossBatch, MarginSoftmax, NoMargin, SupCon, Together, Triplet
+from semelha.deep.losses import CrossBatchMemory, MarginSoftmax, NoMargin, SupCon, Triplet, WeightedSum
 from semelha.errors import UsageError
 
 BATCH, CLASSES, DIM = 22, 5, 6
@@ -31,10 +31,15 @@ def network(*extra: nn.Module) -> nn.Module:
 
 
 def proxies() -> nn.Module:
-    return Together(SupCon(), MarginSoftmax(CLASSES, DIM, margin=NoMargin())).double()
+    return WeightedSum(SupCon(), MarginSoftmax(CLASSES, DIM, margin=NoMargin())).double()
 
 
-LOSSES: list[Callable[[], nn.Module]] = [SupCon, Triplet, proxies, lambda: CrossBatch(SupCon(), DIM, size=30).double()]
+LOSSES: list[Callable[[], nn.Module]] = [
+    SupCon,
+    Triplet,
+    proxies,
+    lambda: CrossBatchMemory(SupCon(), DIM, size=30).double(),
+]
 
 
 def gradients(*modules: nn.Module) -> list[Tensor]:

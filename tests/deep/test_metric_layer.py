@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.metrics.made import EVERY, rows
 
-from semelha.deep.losses import Contrastive, CrossBatch, CrossEntropy, ProxyNCA, SupCon, Together, Triplet
+from semelha.deep.losses import Contrastive, CrossBatchMemory, CrossEntropy, ProxyNCA, SupCon, Triplet, WeightedSum
 from semelha.deep.metric_layer import MetricLayer, metric_of
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler, Mahalanobis, MappedMetric, Matusita, Metric
@@ -111,19 +111,19 @@ def test_can_be_exported(metric: Metric) -> None:
 def test_the_metric_of_a_loss_is_the_one_that_matters() -> None:
     """On the sphere all rank as the cosine does; a learned one and one of histograms do not."""
     assert metric_of(CrossEntropy(3, 5)).name == "cosine"
-    assert metric_of(Together(Contrastive(), SupCon(), ProxyNCA(3, 5))).name == "cosine"
-    assert metric_of(Together(SupCon(), Triplet(metric=Matusita()))).name == "matusita"
-    found = metric_of(CrossBatch(Triplet(metric=MetricLayer(Mahalanobis(L=np.eye(5)))), 5, size=9))
+    assert metric_of(WeightedSum(Contrastive(), SupCon(), ProxyNCA(3, 5))).name == "cosine"
+    assert metric_of(WeightedSum(SupCon(), Triplet(metric=Matusita()))).name == "matusita"
+    found = metric_of(CrossBatchMemory(Triplet(metric=MetricLayer(Mahalanobis(L=np.eye(5)))), 5, size=9))
     assert found.name == "mahalanobis"
     assert isinstance(found.arrays()["L"], np.ndarray)
 
 
 def test_a_loss_of_two_metrics_is_refused() -> None:
     learned = [MetricLayer(Mahalanobis(L=np.eye(5))) for _ in range(2)]
-    assert metric_of(Together(*(Triplet(metric=learned[0]) for _ in range(2)))).name == "mahalanobis"
+    assert metric_of(WeightedSum(*(Triplet(metric=learned[0]) for _ in range(2)))).name == "mahalanobis"
     for one, other in ((Matusita(), KullbackLeibler()), learned):
         with pytest.raises(UsageError, match="a model has one metric, and its loss has"):
-            metric_of(Together(Triplet(metric=one), Triplet(metric=other)))
+            metric_of(WeightedSum(Triplet(metric=one), Triplet(metric=other)))
 
 
 def test_what_the_metric_cannot_take_is_an_error() -> None:

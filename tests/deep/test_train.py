@@ -21,7 +21,7 @@ import semelha
 import semelha.deep
 from semelha.deep import Network, Recipe, build, train_network, untrained_embedder
 from semelha.deep.loop import embed
-from semelha.deep.losses import Contrastive, CrossBatch, MarginLoss, SupCon, Triplet
+from semelha.deep.losses import Contrastive, CrossBatchMemory, MarginLoss, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.sampler import ClassBalanced, Hierarchical
 from semelha.errors import DatasetError, TrainingError, UsageError
@@ -217,7 +217,7 @@ def test_a_place_that_cannot_be_written_is_said(data: Path, tmp_path: Path) -> N
 
 
 def draws_by_chance(pictures: np.ndarray, dim: int) -> nn.Module:
-    return CrossBatch(MarginLoss(), dim, size=64)
+    return CrossBatchMemory(MarginLoss(), dim, size=64)
 
 
 def test_draws_memory_chunks_and_families_come_from_the_seed(

@@ -144,11 +144,11 @@ class ChosenLoss:
         metric = _distance(self.metric, dim)
         if self.loss in proxy_losses():
             return proxy_losses()[self.loss](len(pictures), dim, metric=metric)
-        from semelha.deep.losses import CrossBatch
+        from semelha.deep.losses import CrossBatchMemory
 
         mining = None if self.mining is None else minings()[self.mining]()
         loss = pair_losses()[self.loss](metric=metric, mining=mining)
-        return loss if self.memory is None else CrossBatch(loss, dim, size=self.memory)
+        return loss if self.memory is None else CrossBatchMemory(loss, dim, size=self.memory)
 
     def __str__(self) -> str:
         parts = {"mining": self.mining, "metric": self.metric, "memory": self.memory}
@@ -191,8 +191,10 @@ def class_losses() -> dict[Loss, LossFactory]:
     from semelha.deep import losses as L
 
     return {
-        Loss.centers: lambda pictures, dim: L.Together(
-            L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()), L.Center(len(pictures), dim), weights=(1.0, 0.5)
+        Loss.centers: lambda pictures, dim: L.WeightedSum(
+            L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()),
+            L.CenterLoss(len(pictures), dim),
+            weights=(1.0, 0.5),
         ),
         Loss.softtriple: lambda pictures, dim: L.SoftTriple(len(pictures), dim),
         Loss.crossentropy: lambda pictures, dim: L.CrossEntropy(len(pictures), dim),
@@ -215,7 +217,7 @@ def minings() -> dict[MiningName, Callable[[], Mining]]:
     from semelha.deep import losses as L
 
     return {
-        MiningName.all: L.All,
+        MiningName.all: L.AllPairs,
         MiningName.semihard: partial(L.SemiHard, margin=0.2),
         MiningName.hard: L.Hard,
         MiningName.batchhard: L.BatchHard,

@@ -61,7 +61,7 @@ def settled(recipe: Recipe, training: PictureSubset) -> Recipe:
     if recipe.method is None:
         return recipe
     sampler = recipe.batches(training.pool(recipe), seed=0)
-    method = recipe.method.settled(batch=sampler.classes_per_batch, instances=sampler.targets)
+    method = recipe.method.resolve(batch=sampler.classes_per_batch, instances=sampler.targets)
     if method != recipe.method:
         logger.info("%s for %d pictures: %r", method.name, sampler.targets, method)
     return replace(recipe, method=method)

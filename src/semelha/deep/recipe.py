@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from semelha.deep.augment import Augmentation
 from semelha.deep.backbones import published
 from semelha.deep.gradcache import GradCache
-from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, Together
+from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, WeightedSum
 from semelha.deep.network import SMALL, EmbeddingNet, Network
 from semelha.deep.objective import Objective, Supervised
 from semelha.deep.sampler import MPerClass, Pool, Sampler
@@ -54,7 +54,7 @@ def pairs_and_proxies(pictures: NDArray[np.int64], dim: int) -> nn.Module:
 
     Both at scale 20. The batch tells apart what looks alike now, the proxies every class from all others.
     """
-    return Together(SupCon(temperature=0.05), MarginSoftmax(len(pictures), dim, margin=NoMargin(), scale=20.0))
+    return WeightedSum(SupCon(temperature=0.05), MarginSoftmax(len(pictures), dim, margin=NoMargin(), scale=20.0))
 
 
 @dataclass(frozen=True)

@@ -17,14 +17,14 @@ from torch.nn.functional import normalize
 
 from semelha.deep.losses import (
     ArcFace,
-    Center,
+    CenterLoss,
     CosFace,
     CrossEntropy,
-    Margin,
     MarginSoftmax,
     NoMargin,
     ProxyAnchor,
     ProxyNCA,
+    SoftmaxMargin,
     SoftTriple,
     SphereFace,
     adacos_scale,
@@ -64,7 +64,7 @@ MARGINS = [
 
 
 @pytest.mark.parametrize(("margin", "theirs"), MARGINS, ids=[str(margin) for margin, _ in MARGINS])
-def test_margin_softmax(margin: Margin, theirs: Callable[[], Any]) -> None:
+def test_margin_softmax(margin: SoftmaxMargin, theirs: Callable[[], Any]) -> None:
     """Margin 1.5 puts many angles beyond π − m, where ArcFace is continued by a line."""
     ours, other = MarginSoftmax(CLASSES, DIM, margin=margin, scale=20).double(), theirs().double()
     other.reducer = reducers.MeanReducer()
@@ -202,7 +202,7 @@ def test_centers_that_are_one_have_a_finite_gradient() -> None:
 
 
 def test_center() -> None:
-    ours = Center(CLASSES, DIM).double()
+    ours = CenterLoss(CLASSES, DIM).double()
 
     def loop(x: Tensor, labels: Tensor) -> Tensor:
         away = [(row / row.norm() - ours.centers[label]).square().sum() for row, label in zip(x, labels, strict=True)]
@@ -214,7 +214,9 @@ def test_center() -> None:
 @pytest.mark.parametrize("angle", [0.0, 1e-7, 1e-4, math.pi - 1e-4, math.pi])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("margin", [ArcFace(), SphereFace()], ids=str)
-def test_the_gradient_is_finite_where_the_arc_cosine_has_none(angle: float, dtype: torch.dtype, margin: Margin) -> None:
+def test_the_gradient_is_finite_where_the_arc_cosine_has_none(
+    angle: float, dtype: torch.dtype, margin: SoftmaxMargin
+) -> None:
     """An embedding on its proxy, or opposite it."""
     loss = MarginSoftmax(2, 2, margin=margin).to(dtype)
     loss.proxies.data = torch.eye(2, dtype=dtype)[:, None]

@@ -21,14 +21,14 @@ from semelha.metrics import METRICS, Cosine, Euclidean, Mahalanobis, Matusita, S
 CLASSES, DIM, BATCH = 5, 6, 24
 SIZES = {"classes": CLASSES, "dim": DIM}
 PUBLIC = [kind for name in losses.__all__ if inspect.isclass(kind := getattr(losses, name))]
-MADE_OF_OTHERS = {losses.Together, losses.CrossBatch}  # which have tests of their own
+MADE_OF_OTHERS = {losses.WeightedSum, losses.CrossBatchMemory}  # which have tests of their own
 MINED = {losses.Contrastive, losses.Triplet}  # which every mining is tried with
 BY_CHANCE = {losses.DistanceWeighted}
 IN_ORDER = {losses.NPair}  # takes the first pictures of a class for what it compares
 HELD = {losses.Circle}  # its weights are constants in the gradient, which then is no derivative
 OTHERWISE: dict[type[nn.Module], list[dict[str, Any]]] = {  # arguments that make another loss of it
-    losses.Triplet: [{"margin": None, "mining": losses.All()}],
-    losses.MarginLoss: [{"classes": CLASSES, "nu": 0.1, "mining": losses.All()}],
+    losses.Triplet: [{"margin": None, "mining": losses.AllPairs()}],
+    losses.MarginLoss: [{"classes": CLASSES, "nu": 0.1, "mining": losses.AllPairs()}],
     losses.MarginSoftmax: [{"margin": losses.ArcFace(), "centers": 2, "margins": [0.1, 0.2, 0.3, 0.4, 0.5]}],
 }
 Make = Callable[[], nn.Module]
@@ -351,7 +351,7 @@ def test_points_of_the_sphere_are_no_histograms(make: Make) -> None:
         loss(*batch())
 
 
-@pytest.mark.parametrize("kind", [losses.ProxyNCA, losses.ProxyAnchor, losses.Center])
+@pytest.mark.parametrize("kind", [losses.ProxyNCA, losses.ProxyAnchor, losses.CenterLoss])
 def test_proxies_are_no_histograms(kind: Callable[..., nn.Module]) -> None:
     with pytest.raises(UsageError, match="a point of the sphere here, and the metric matusita takes histograms"):
         kind(CLASSES, DIM, metric=Matusita())(*batch())

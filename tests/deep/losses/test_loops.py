@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, relu
 
 from semelha.deep.losses import (
-    All,
+    AllPairs,
     BatchHard,
     FastAP,
     GeneralizedLifted,
@@ -88,7 +88,7 @@ def tied(labels: Tensor) -> Pairs:
     return Pairs(distance, same & ~torch.eye(size, dtype=torch.bool), ~same, labels, labels, dim=2, metric=Euclidean())
 
 
-@pytest.mark.parametrize("mining", [All, SemiHard, Hard, BatchHard])
+@pytest.mark.parametrize("mining", [AllPairs, SemiHard, Hard, BatchHard])
 def test_triplets_counted_are_those_of_a_loop_when_distances_are_equal(mining: type[Mining]) -> None:
     """A negative as near as the positive is hard, not semi-hard."""
     pairs, margin = tied(FEW), 0.5
@@ -97,7 +97,7 @@ def test_triplets_counted_are_those_of_a_loop_when_distances_are_equal(mining: t
     for a, p, n in triplets(FEW):
         ahead = float(distance[a, n] - distance[a, p])
         chosen = {
-            All: True,
+            AllPairs: True,
             SemiHard: ahead > 0,
             Hard: ahead <= 0,
             BatchHard: p == torch.where(pairs.positive[a], distance[a], -1).argmax()
@@ -180,7 +180,7 @@ def test_without_positives_losses_of_pairs_are_zero() -> None:
     """Every picture of another class: 0 and a gradient of 0, not NaN."""
     kinds: list[Callable[[], PairLoss]] = [SupCon, NTXent, LiftedStructure, Quadruplet, SmoothAP, FastAP]
     losses = [kind() for kind in kinds] + [Triplet(margin=None)]
-    for loss in losses + [Triplet(mining=kind()) for kind in (All, SemiHard, Hard, BatchHard)]:
+    for loss in losses + [Triplet(mining=kind()) for kind in (AllPairs, SemiHard, Hard, BatchHard)]:
         value, gradient = derived(loss, embeddings(TWINS), torch.arange(len(TWINS)))
         assert value == 0
         assert (gradient == 0).all()

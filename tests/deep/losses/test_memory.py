@@ -11,10 +11,10 @@ from tests.deep.losses.oracles import DIM, embeddings
 from torch import Tensor
 
 from semelha.deep.losses import (
-    All,
+    AllPairs,
     Circle,
     Contrastive,
-    CrossBatch,
+    CrossBatchMemory,
     EasyPositive,
     FastAP,
     GeneralizedLifted,
@@ -43,14 +43,14 @@ def stream(number: int) -> tuple[Tensor, Tensor]:
 
 LOSSES: list[tuple[Callable[[], PairLoss], Any]] = [
     (Contrastive, pml.ContrastiveLoss()),
-    (lambda: Triplet(mining=All()), pml.TripletMarginLoss(0.2)),
-    (lambda: Triplet(margin=None, mining=All()), pml.TripletMarginLoss(0, smooth_loss=True, reducer=MEAN)),
+    (lambda: Triplet(mining=AllPairs()), pml.TripletMarginLoss(0.2)),
+    (lambda: Triplet(margin=None, mining=AllPairs()), pml.TripletMarginLoss(0, smooth_loss=True, reducer=MEAN)),
     (lambda: SupCon(temperature=0.1), pml.SupConLoss(0.1)),
     (lambda: NTXent(temperature=0.07), pml.NTXentLoss(0.07)),
     (MultiSimilarity, pml.MultiSimilarityLoss()),
     (lambda: Circle(gamma=16.0), pml.CircleLoss(gamma=16)),
     (GeneralizedLifted, pml.GeneralizedLiftedStructureLoss()),
-    (lambda: MarginLoss(beta=1.25, mining=All()), pml.MarginLoss(beta=1.25)),  # theirs keeps β in float32
+    (lambda: MarginLoss(beta=1.25, mining=AllPairs()), pml.MarginLoss(beta=1.25)),  # theirs keeps β in float32
 ]
 
 
@@ -58,7 +58,7 @@ LOSSES: list[tuple[Callable[[], PairLoss], Any]] = [
 @pytest.mark.parametrize("size", [BATCH, 30, 100])
 def test_value_and_gradient_batch_after_batch(make: Callable[[], PairLoss], theirs: Any, size: int) -> None:
     """A memory of one batch, one whose end does not fall on that of a batch, and one that is never full."""
-    ours = CrossBatch(make(), DIM, size=size).double()
+    ours = CrossBatchMemory(make(), DIM, size=size).double()
     other = pml.CrossBatchMemory(theirs, DIM, memory_size=size).double()
     for number in range(6):
         x, labels = stream(number)
@@ -91,7 +91,7 @@ class Others(torch.nn.Module):
 
 
 def test_what_is_mined_is_mined_in_the_memory() -> None:
-    ours = CrossBatch(Contrastive(mining=EasyPositive("hard")), DIM, size=40).double()
+    ours = CrossBatchMemory(Contrastive(mining=EasyPositive("hard")), DIM, size=40).double()
     miner = Others(miners.BatchEasyHardMiner("easy", "hard"))
     other = pml.CrossBatchMemory(pml.ContrastiveLoss(), DIM, memory_size=40, miner=miner).double()
     for number in range(6):
@@ -108,7 +108,7 @@ def test_a_memory_of_one_batch_has_the_loss_of_the_batch(make: Callable[[], Pair
     """And the gradient of the anchors alone: what is remembered has none."""
     x, labels = stream(0)
     anchors, others = x.clone().requires_grad_(), x.clone().requires_grad_()
-    value = CrossBatch(make(), DIM, size=BATCH).double()(anchors, labels)
+    value = CrossBatchMemory(make(), DIM, size=BATCH).double()(anchors, labels)
     torch.testing.assert_close(value, make()(x, labels))
     make()(others, labels, References(x, labels, torch.arange(BATCH))).backward()
     value.backward()
@@ -126,14 +126,14 @@ def test_every_loss_of_pairs_is_here() -> None:
 def test_a_batch_twice_in_memory_counts_twice_but_not_for_itself() -> None:
     """The embedding of the same picture a batch ago is a positive; its own of now is none."""
     x, labels = stream(0)
-    loss = CrossBatch(Contrastive(), DIM, size=2 * BATCH).double()
+    loss = CrossBatchMemory(Contrastive(), DIM, size=2 * BATCH).double()
     loss(x, labels)
     twice = References(torch.cat([x, x]), torch.cat([labels, labels]), BATCH + torch.arange(BATCH))
     torch.testing.assert_close(loss(x, labels), Contrastive()(x, labels, twice))
 
 
 def test_waits_before_it_remembers() -> None:
-    loss = CrossBatch(Contrastive(), DIM, size=40, wait=2).double()
+    loss = CrossBatchMemory(Contrastive(), DIM, size=40, warmup=2).double()
     for number in range(4):
         x, labels = stream(number)
         alone = Contrastive()(x, labels)
@@ -142,10 +142,10 @@ def test_waits_before_it_remembers() -> None:
 
 def test_the_memory_goes_on_where_it_was_saved() -> None:
     """All that is remembered, and where the next batch goes, is in the state of the module."""
-    one = CrossBatch(Contrastive(), DIM, size=30).double()
+    one = CrossBatchMemory(Contrastive(), DIM, size=30).double()
     for number in range(3):
         one(*stream(number))
-    other = CrossBatch(Contrastive(), DIM, size=30).double()
+    other = CrossBatchMemory(Contrastive(), DIM, size=30).double()
     other.load_state_dict(one.state_dict())
     for number in range(3, 6):
         assert torch.equal(one(*stream(number)), other(*stream(number)))
@@ -153,7 +153,7 @@ def test_the_memory_goes_on_where_it_was_saved() -> None:
 
 def test_two_backward_passes_may_wait_for_each_other() -> None:
     """What a batch was compared with is not overwritten by the next one before its gradient is asked for."""
-    loss = CrossBatch(Contrastive(), DIM, size=BATCH).double()
+    loss = CrossBatchMemory(Contrastive(), DIM, size=BATCH).double()
     leaves = [stream(number)[0].requires_grad_() for number in range(2)]
     values = [loss(leaf, stream(number)[1]) for number, leaf in enumerate(leaves)]
     sum(values).backward()
@@ -162,4 +162,4 @@ def test_two_backward_passes_may_wait_for_each_other() -> None:
 
 def test_a_batch_larger_than_the_memory_is_refused() -> None:
     with pytest.raises(UsageError, match="a batch of 12 does not fit into a memory of 11"):
-        CrossBatch(Contrastive(), DIM, size=11)(*stream(0))
+        CrossBatchMemory(Contrastive(), DIM, size=11)(*stream(0))

@@ -14,7 +14,7 @@ from tests.deep.losses.oracles import EVEN, TWINS, UNEVEN, assert_equal, embeddi
 from torch import Tensor
 
 from semelha.deep.losses import (
-    All,
+    AllPairs,
     BatchHard,
     Circle,
     Contrastive,
@@ -46,7 +46,7 @@ def easy(negatives: str) -> Any:
 
 
 MINERS: list[tuple[Mining, Callable[[], Any]]] = [
-    (All(), lambda: miners.TripletMarginMiner(9.0, "all")),
+    (AllPairs(), lambda: miners.TripletMarginMiner(9.0, "all")),
     (SemiHard(0.3), lambda: miners.TripletMarginMiner(0.3, "semihard")),
     (SemiHard(), lambda: miners.TripletMarginMiner(9.0, "semihard")),
     (Hard(), lambda: miners.TripletMarginMiner(9.0, "hard")),
@@ -65,7 +65,7 @@ def test_pairs_are_those_of_the_miner(mining: Mining, theirs: Callable[[], Any],
     x, other = embeddings(labels), torch.cat([labels, labels])
     references = References(embeddings(other, seed=1), other) if apart else None
     pairs = compared(x, labels, references, Euclidean())
-    if isinstance(mining, All):  # theirs leaves out what stands in no triplet
+    if isinstance(mining, AllPairs):  # theirs leaves out what stands in no triplet
         some = pairs.positive.any(dim=1, keepdim=True) & pairs.negative.any(dim=1, keepdim=True)
         pairs = pairs.only(pairs.positive & some, pairs.negative & some)
     found = mining.pairs(pairs)

@@ -15,7 +15,7 @@ from tests.deep.losses.oracles import EVEN, TWINS, UNEVEN, assert_equal, derived
 from torch import Tensor
 
 from semelha.deep.losses import (
-    All,
+    AllPairs,
     BatchHard,
     Circle,
     Contrastive,
@@ -58,7 +58,7 @@ def test_contrastive_with_another_metric() -> None:
 
 
 MINERS = {
-    All: lambda m, d: miners.TripletMarginMiner(m, "all", distance=d),
+    AllPairs: lambda m, d: miners.TripletMarginMiner(m, "all", distance=d),
     SemiHard: lambda m, d: miners.TripletMarginMiner(m, "semihard", distance=d),
     Hard: lambda m, d: miners.TripletMarginMiner(m, "hard", distance=d),
     BatchHard: lambda m, d: miners.BatchHardMiner(distance=d),
@@ -148,11 +148,11 @@ def test_circle(m: float, gamma: float) -> None:
 @pytest.mark.parametrize("beta", [0.9, 1.2])
 def test_margin(beta: float) -> None:
     """Over all pairs: what is drawn by distance is drawn by chance, and tested with the minings."""
-    assert_equal(MarginLoss(margin=0.3, beta=beta, mining=All()), pml.MarginLoss(0.3, beta=beta))
+    assert_equal(MarginLoss(margin=0.3, beta=beta, mining=AllPairs()), pml.MarginLoss(0.3, beta=beta))
 
 
 def test_margin_with_learned_boundaries() -> None:
-    ours = MarginLoss(classes=7, nu=0.1, mining=All()).double()
+    ours = MarginLoss(classes=7, nu=0.1, mining=AllPairs()).double()
     theirs = pml.MarginLoss(nu=0.1, learn_beta=True, num_classes=7).double()
     boundaries = torch.linspace(0.9, 1.4, 7, dtype=torch.float64)
     ours.beta.data, theirs.beta.data = boundaries.clone(), boundaries.clone()

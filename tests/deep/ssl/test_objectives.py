@@ -149,7 +149,7 @@ def test_simclr_v2_keeps_the_first_layer_of_its_projector() -> None:
 def test_a_queue_is_a_multiple_of_the_batch_below_the_data_set(
     queue: int | None, batch: int, instances: int, chosen: int
 ) -> None:
-    assert MoCo(queue=queue).settled(batch=batch, instances=instances).queue == chosen
+    assert MoCo(queue=queue).resolve(batch=batch, instances=instances).queue == chosen
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_queue_is_a_multiple_of_the_batch_below_the_data_set(
 )
 def test_other_queues_are_refused(queue: int | None, batch: int, instances: int, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        MoCo(queue=queue).settled(batch=batch, instances=instances)
+        MoCo(queue=queue).resolve(batch=batch, instances=instances)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Losses: small modules of (embeddings, labels). Masks and rows, no lists of triplets; memory O(batch²)."""
 
-from semelha.deep.losses.center import Center
+from semelha.deep.losses.center import CenterLoss
 from semelha.deep.losses.contrastive import Contrastive
 from semelha.deep.losses.infonce import InfoNCE, NPair, NTXent, SupCon
 from semelha.deep.losses.lifted import GeneralizedLifted, LiftedStructure
@@ -9,15 +9,15 @@ from semelha.deep.losses.margin_softmax import CrossEntropy, MarginSoftmax
 from semelha.deep.losses.margins import (
     ArcFace,
     CosFace,
-    Margin,
     NoMargin,
+    SoftmaxMargin,
     SphereFace,
     adacos_scale,
     dynamic_margins,
 )
-from semelha.deep.losses.memory import CrossBatch
+from semelha.deep.losses.memory import CrossBatchMemory
 from semelha.deep.losses.mining import (
-    All,
+    AllPairs,
     BatchHard,
     DistanceWeighted,
     EasyPositive,
@@ -32,18 +32,18 @@ from semelha.deep.losses.proxies import ProxyAnchor, ProxyNCA, SoftTriple
 from semelha.deep.losses.quadruplet import Quadruplet
 from semelha.deep.losses.ranking import FastAP, SmoothAP
 from semelha.deep.losses.similarity import Circle, MultiSimilarity
-from semelha.deep.losses.together import Together
+from semelha.deep.losses.together import WeightedSum
 from semelha.deep.losses.triplet import Triplet
 
 __all__ = [
-    "All",
+    "AllPairs",
     "ArcFace",
     "BatchHard",
-    "Center",
+    "CenterLoss",
     "Circle",
     "Contrastive",
     "CosFace",
-    "CrossBatch",
+    "CrossBatchMemory",
     "CrossEntropy",
     "DistanceWeighted",
     "EasyPositive",
@@ -52,7 +52,6 @@ __all__ = [
     "Hard",
     "InfoNCE",
     "LiftedStructure",
-    "Margin",
     "MarginLoss",
     "MarginSoftmax",
     "Mining",
@@ -70,10 +69,11 @@ __all__ = [
     "SemiHard",
     "SmoothAP",
     "SoftTriple",
+    "SoftmaxMargin",
     "SphereFace",
     "SupCon",
-    "Together",
     "Triplet",
+    "WeightedSum",
     "adacos_scale",
     "dynamic_margins",
 ]

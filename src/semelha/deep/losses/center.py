@@ -10,12 +10,12 @@ from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Metric, SquaredEuclidean
 
 
-class Center(nn.Module):
+class CenterLoss(nn.Module):
     """Center loss (Wen et al., ECCV 2016, equation 2): half the mean squared distance to the center of the class.
 
     Embeddings (batch, dim) of any length are put on the unit sphere here; labels (batch,) int64 in 0..classes − 1. The
     centers are learned with the network rather than by the paper's own rule, and may lie within the sphere. It knows no
-    negatives: take it `Together` with a loss that does.
+    negatives: take it `WeightedSum` with a loss that does.
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from semelha.deep.losses.masks import counts, weighted
-from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -37,7 +37,7 @@ class Contrastive(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or All())
+        super().__init__(metric or Euclidean(), mining or AllPairs())
         self.positive_margin = positive_margin
         self.negative_margin = negative_margin
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from semelha.deep.losses.blocks import log_sum_and_few, log_sum_where
 from semelha.deep.losses.masks import mean_where
-from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs, References
 from semelha.deep.losses.sphere import at_least_float32
@@ -41,7 +41,7 @@ class SupCon(PairLoss):
     def __init__(
         self, *, temperature: float = 0.1, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.temperature = temperature
 
     def of(self, pairs: Pairs) -> Tensor:
@@ -74,7 +74,7 @@ class NTXent(PairLoss):
     def __init__(
         self, *, temperature: float = 0.5, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.temperature = temperature
 
     def of(self, pairs: Pairs) -> Tensor:
@@ -105,7 +105,7 @@ class InfoNCE(PairLoss):
     def __init__(
         self, *, temperature: float = 0.07, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.temperature = temperature
 
     def of(self, pairs: Pairs) -> Tensor:
@@ -137,7 +137,7 @@ class NPair(PairLoss):
     def __init__(
         self, *, temperature: float = 0.1, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.temperature = temperature
 
     def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:

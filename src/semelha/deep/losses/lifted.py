@@ -8,7 +8,7 @@ from torch import Tensor
 
 from semelha.deep.losses.blocks import log_sum_and_few, log_sum_where
 from semelha.deep.losses.masks import mean_where
-from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -34,7 +34,7 @@ class LiftedStructure(PairLoss):
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or All())
+        super().__init__(metric or Euclidean(), mining or AllPairs())
         self.margin = margin
 
     def of(self, pairs: Pairs) -> Tensor:
@@ -66,7 +66,7 @@ class GeneralizedLifted(PairLoss):
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or All())
+        super().__init__(metric or Euclidean(), mining or AllPairs())
         self.margin = margin
 
     def of(self, pairs: Pairs) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semelha.deep.losses.margins import Margin, NoMargin
+from semelha.deep.losses.margins import NoMargin, SoftmaxMargin
 from semelha.deep.losses.sphere import at_least_float32, cosines, unit
 from semelha.errors import UsageError
 
@@ -42,7 +42,7 @@ class MarginSoftmax(nn.Module):
     Parameters
     ----------
     classes, dim : int
-    margin : Margin
+    margin : SoftmaxMargin
         `NoMargin()`, `CosFace(m)`, `ArcFace(m)` or `SphereFace(m)`.
     scale : float
         Inverse temperature; `adacos_scale(classes)` is the fixed one of AdaCos.
@@ -59,7 +59,7 @@ class MarginSoftmax(nn.Module):
         classes: int,
         dim: int,
         *,
-        margin: Margin,
+        margin: SoftmaxMargin,
         scale: float = 30.0,
         centers: int = 1,
         margins: Sequence[float] | None = None,

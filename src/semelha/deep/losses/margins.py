@@ -13,7 +13,7 @@ from torch import Tensor
 from semelha.errors import UsageError
 
 
-class Margin(ABC):
+class SoftmaxMargin(ABC):
     """What is done to the cosine of the right class."""
 
     @abstractmethod
@@ -22,7 +22,7 @@ class Margin(ABC):
 
 
 @dataclass(frozen=True)
-class NoMargin(Margin):
+class NoMargin(SoftmaxMargin):
     """Nothing: normalized softmax (Wang et al., NormFace, ACM MM 2017)."""
 
     def __call__(self, cosine: Tensor, m: Tensor | None = None) -> Tensor:
@@ -32,7 +32,7 @@ class NoMargin(Margin):
 
 
 @dataclass(frozen=True)
-class CosFace(Margin):
+class CosFace(SoftmaxMargin):
     """cos θ − m (Wang et al., CVPR 2018, equation 4)."""
 
     m: float = 0.35
@@ -42,7 +42,7 @@ class CosFace(Margin):
 
 
 @dataclass(frozen=True)
-class ArcFace(Margin):
+class ArcFace(SoftmaxMargin):
     """cos(θ + m), m in radians (Deng et al., CVPR 2019, equation 3).
 
     Beyond θ = π − m, where that would rise again, cos θ − m sin m, as the authors' code has it.
@@ -59,7 +59,7 @@ class ArcFace(Margin):
 
 
 @dataclass(frozen=True)
-class SphereFace(Margin):
+class SphereFace(SoftmaxMargin):
     """(−1)ᵏ cos(mθ) − 2k for θ in [kπ/m, (k + 1)π/m] (Liu et al., CVPR 2017, equation 7), m a whole number.
 
     Here with the length of the embedding replaced by the scale of the softmax.

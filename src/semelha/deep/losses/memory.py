@@ -10,7 +10,7 @@ from semelha.deep.losses.pairs import References
 from semelha.errors import UsageError
 
 
-class CrossBatch(nn.Module):
+class CrossBatchMemory(nn.Module):
     """Any loss of pairs, against the last embeddings instead of the batch alone (XBM: Wang et al., CVPR 2020).
 
     The batch is remembered first, and compared with all that is remembered: the embeddings of the batch as anchors,
@@ -25,7 +25,7 @@ class CrossBatch(nn.Module):
         Length of an embedding.
     size : int
         How many embeddings are remembered; a batch or more.
-    wait : int
+    warmup : int
         Batches before the memory is used: so long the loss is that of the batch alone.
     """
 
@@ -33,11 +33,11 @@ class CrossBatch(nn.Module):
     labels: Tensor
     seen: Tensor
 
-    def __init__(self, loss: PairLoss, dim: int, *, size: int, wait: int = 0) -> None:
+    def __init__(self, loss: PairLoss, dim: int, *, size: int, warmup: int = 0) -> None:
         super().__init__()
         self.loss = loss
         self.size = size
-        self.wait = wait
+        self.warmup = warmup
         self.register_buffer("embeddings", torch.zeros(size, dim))
         self.register_buffer("labels", torch.zeros(size, dtype=torch.int64))
         self.register_buffer("seen", torch.zeros(2, dtype=torch.int64))  # pictures and batches
@@ -52,7 +52,7 @@ class CrossBatch(nn.Module):
             self.labels[own] = labels
             self.seen += torch.tensor([len(labels), 1], device=self.seen.device)
         remembered = None
-        if batches >= self.wait:
+        if batches >= self.warmup:
             filled = min(pictures + len(labels), self.size)
             # A copy, for the backward pass needs what is compared now, and the next batch overwrites it.
             remembered = References(self.embeddings[:filled].clone(), self.labels[:filled].clone(), own)

@@ -52,7 +52,7 @@ class Mining(ABC):
 
 
 @dataclass(frozen=True)
-class All(Mining):
+class AllPairs(Mining):
     """All."""
 
     def pairs(self, pairs: Pairs) -> Pairs:

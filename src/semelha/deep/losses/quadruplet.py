@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.losses.triplet import mean_hinge
@@ -43,7 +43,7 @@ class Quadruplet(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or All())
+        super().__init__(metric or Euclidean(), mining or AllPairs())
         if margin <= 0 or other_margin <= 0:
             raise UsageError(f"the margins of a quadruplet loss are {margin} and {other_margin}: they must be above 0")
         self.margin = margin

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from semelha.deep.losses.blocks import by_rows
 from semelha.deep.losses.masks import counts, mean_where, slots
-from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.losses.sphere import now
@@ -44,7 +44,7 @@ class FastAP(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or SquaredEuclidean(), mining or All())
+        super().__init__(metric or SquaredEuclidean(), mining or AllPairs())
         self.bins = bins
         self.most = max_distance(now(self.metric)) if most is None else most
 
@@ -103,7 +103,7 @@ class SmoothAP(PairLoss):
     def __init__(
         self, *, temperature: float = 0.01, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.temperature = temperature
 
     def of(self, pairs: Pairs) -> Tensor:

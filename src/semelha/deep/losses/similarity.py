@@ -8,7 +8,7 @@ from torch import Tensor
 
 from semelha.deep.losses.blocks import by_rows, log_sum_and_few, log_sum_where
 from semelha.deep.losses.masks import few, mean_where
-from semelha.deep.losses.mining import All, Mining
+from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -41,7 +41,7 @@ class MultiSimilarity(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.alpha = alpha
         self.beta = beta
         self.base = base
@@ -82,7 +82,7 @@ class Circle(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Cosine(), mining or All())
+        super().__init__(metric or Cosine(), mining or AllPairs())
         self.m = m
         self.gamma = gamma
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 
-class Together(nn.Module):
+class WeightedSum(nn.Module):
     """The sum of losses of (embeddings, labels), such as one of pairs and one of proxies.
 
     Parameters

@@ -18,7 +18,7 @@ class SelfSupervised(ABC):
         """What the command line calls it."""
 
     @abstractmethod
-    def settled(self, *, batch: int, instances: int) -> Self:
+    def resolve(self, *, batch: int, instances: int) -> Self:
         """The same with every setting chosen that was left open.
 
         Parameters

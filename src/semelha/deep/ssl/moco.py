@@ -62,7 +62,7 @@ class MoCo(SelfSupervised):
     def name(self) -> str:
         return "moco-v1" if self.hidden is None else "moco-v2"
 
-    def settled(self, *, batch: int, instances: int) -> Self:
+    def resolve(self, *, batch: int, instances: int) -> Self:
         most = (instances - batch) // batch * batch
         if most < batch:
             raise UsageError(
@@ -80,7 +80,7 @@ class MoCo(SelfSupervised):
         return self
 
     def objective(self, network: EmbeddingNet, *, dim: int, batch: int, instances: int) -> Objective:
-        size = self.settled(batch=batch, instances=instances).queue
+        size = self.resolve(batch=batch, instances=instances).queue
         assert size is not None
         widths = [dim, self.width] if self.hidden is None else [dim, self.hidden, self.width]
         own = projector(widths, norm=False)

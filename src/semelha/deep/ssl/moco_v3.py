@@ -46,7 +46,7 @@ class MoCoV3(SelfSupervised):
     def name(self) -> str:
         return "moco-v3"
 
-    def settled(self, *, batch: int, instances: int) -> Self:
+    def resolve(self, *, batch: int, instances: int) -> Self:
         return self
 
     def objective(self, network: EmbeddingNet, *, dim: int, batch: int, instances: int) -> Objective:

@@ -45,7 +45,7 @@ class SimCLR(SelfSupervised):
     def name(self) -> str:
         return "simclr" if self.layers == 2 else "simclr-v2"
 
-    def settled(self, *, batch: int, instances: int) -> Self:
+    def resolve(self, *, batch: int, instances: int) -> Self:
         return self
 
     def objective(self, network: EmbeddingNet, *, dim: int, batch: int, instances: int) -> Objective:
