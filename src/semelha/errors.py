@@ -36,12 +36,12 @@ class SemelhaError(Exception):
     """Base of every error that semelha raises on purpose."""
 
 
-class UsageError(SemelhaError):
-    """An argument that cannot be right."""
+class UsageError(SemelhaError, ValueError):
+    """An argument that cannot be right. A `ValueError` too."""
 
 
-class VectorsError(UsageError, ValueError):
-    """Vectors, labels or pairs that nothing can be learned from. A `ValueError` too, as scikit-learn's tools expect."""
+class VectorsError(UsageError):
+    """Vectors, labels or pairs that nothing can be learned from."""
 
 
 class PictureError(SemelhaError):
@@ -92,8 +92,10 @@ class GalleryMoved(FingerprintMismatch):
     """Another model took the place of the gallery's while it was open: open it again."""
 
 
-class SubjectNotFound(GalleryError):
-    """No subject has that name."""
+class SubjectNotFound(GalleryError, KeyError):
+    """No subject has that name. A `KeyError` too."""
+
+    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
 
 
 class SubjectExists(GalleryError):

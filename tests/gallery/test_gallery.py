@@ -254,3 +254,31 @@ def test_of_many_pictures_the_bad_ones_are_left_out_where_a_list_is_given(galler
     assert "bad.jpg" in skipped[0].reason
     with pytest.raises(PictureError):
         gallery.identify_many([near(1), bad])
+
+
+def test_it_is_a_collection_of_names(gallery: Gallery, tiny: Model) -> None:
+    """Of its subjects: length, membership and iteration agree, and the printed form says what it is."""
+    gallery.enroll("b", [noise(0)])
+    gallery.enroll("a", [noise(1)])
+    names = ["a", "b"]
+    assert list(gallery) == names
+    assert len(gallery) == len(names)
+    assert names[0] in gallery
+    assert "nobody" not in gallery
+    assert 3 not in gallery
+    assert repr(gallery) == f"Gallery({str(gallery.path)!r}, model={tiny.fingerprint[:12]!r}, dim=8)"
+    with Gallery(gallery.path, recall=1, threads=1) as again:
+        assert list(again) == names
+
+
+def test_an_unknown_name_is_a_key_error_that_reads_well(gallery: Gallery) -> None:
+    with pytest.raises(KeyError) as error:
+        gallery.remove("nobody")
+    assert str(error.value) == "no subject is called 'nobody'"
+    with pytest.raises(ValueError, match="at least one candidate"):
+        gallery.identify(noise(0), k=0)
+
+
+def test_a_rate_is_required(gallery: Gallery) -> None:
+    with pytest.raises(TypeError, match="fpir"):
+        gallery.calibrate()  # type: ignore[call-arg]

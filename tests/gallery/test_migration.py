@@ -231,7 +231,7 @@ def test_the_index_is_made_anew_for_the_recall_that_it_had(
         (path / "index" / name).write_bytes(data)
     with Gallery.open(path) as gallery:
         assert gallery.index_stats()["vectors"] == 3 * DELTA
-    assert "the index is made anew" in caplog.text
+    assert "the index is built again" in caplog.text
 
 
 def test_an_older_copy_of_the_database_is_refused_until_it_is_migrated_too(path: Path, tiny: Model, new: Model) -> None:

@@ -92,11 +92,16 @@ def _example(db: sqlite3.Connection, example: int) -> tuple[int, str, str]:
 
 
 def _forget(db: sqlite3.Connection, example: int, subject: int, content: str) -> None:
-    """Let no unmerge of the subject bring back the example, or the same picture."""
-    db.execute("DELETE FROM moved WHERE example = ?", (example,))
+    """Let no unmerge of the subject bring back the example or the same picture; drop merges that have nothing left."""
+    copies = "FROM set_aside WHERE merge IN (SELECT id FROM inner) AND content_hash = ?"
+    aside = db.execute(f"{_MERGED_INTO} SELECT example {copies}", (subject, content)).fetchall()
+    db.executemany("DELETE FROM moved WHERE example = ?", [(example,), *aside])
+    db.execute(f"{_MERGED_INTO} DELETE {copies}", (subject, content))
     db.execute(
-        f"{_MERGED_INTO} DELETE FROM set_aside WHERE merge IN (SELECT id FROM inner) AND content_hash = ?",
-        (subject, content),
+        f"{_MERGED_INTO} DELETE FROM merges WHERE id IN (SELECT id FROM inner)"
+        " AND NOT EXISTS (SELECT 1 FROM moved WHERE merge = merges.id)"
+        " AND NOT EXISTS (SELECT 1 FROM set_aside WHERE merge = merges.id)",
+        (subject,),
     )
 
 
