@@ -71,9 +71,27 @@ def test_a_bad_picture_is_named(tiny: Model, tmp_path: Path) -> None:
         raw_pixels().embed([tmp_path / "nowhere.png"])
 
 
-def test_one_picture_that_is_no_list_is_said(tiny: Model) -> None:
-    with pytest.raises(UsageError, match="as a list"):
-        tiny.embed("a.jpg")
+def test_one_picture_needs_no_list(tiny: Model, tmp_path: Path) -> None:
+    pixels = noise(0)
+    file = tmp_path / "a.png"
+    file.write_bytes(png(pixels))
+    expected = tiny.embed([pixels])
+    one: list[object] = [file, str(file), png(pixels), io.BytesIO(png(pixels)), pixels, Image.fromarray(pixels)]
+    for picture in (*one, Picture(file, "", "a"), iter(one[:1]), pixels[None], tuple(one[:1])):
+        np.testing.assert_array_equal(tiny.embed(picture), expected)
+    assert tiny.embed(pixels[:, :, 0]).shape == (1, 8)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, [None], [3.5], [[1, 2]], np.zeros((5, 6, 7), np.uint8), {1: 2}])
+def test_what_is_no_picture_is_said_with_its_place(tiny: Model, wrong: object) -> None:
+    with pytest.raises(UsageError, match=r"pictures(\[0\])? is .*PIL image or a Picture|several are a list"):
+        tiny.embed(wrong)
+
+
+def test_the_size_of_a_batch_is_checked(tiny: Model) -> None:
+    for wrong in (0, -1, 2.0, None, True):
+        with pytest.raises(UsageError, match="batch_size"):
+            tiny.embed([noise(0)], batch_size=wrong)
 
 
 def test_pixels_of_another_shape_are_refused(tiny: Model) -> None:

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import InputSpec, fitted
+from semelha.embedders import InputSpec
 from semelha.errors import DatasetError, PictureError, TrainingError
 from semelha.files import atomic_write, remove_partial_files, write_file
-from semelha.images import Dataset, Picture, Skipped, content_hash, read_all
-
-Progress = Callable[[int, int], None]
+from semelha.images import Dataset, Progress, Skipped, read_pictures
+from semelha.images.content import CURRENT
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +28,7 @@ class PixelCache:
     ----------
     pixels : (pictures, channels, height, width) uint8, memory-mapped, read-only
     hashes : tuple of str
-        Content hash of each decoded picture, before fitting.
+        Content hash of each picture.
     dataset : Dataset
         The pictures that could be decoded, the others among its `skipped`.
     """
@@ -55,15 +53,12 @@ def sample(dataset: Dataset, spec: InputSpec, most: int, *, seed: int) -> tuple[
     Raises `DatasetError` where none can be read.
     """
 
-    def both(picture: Picture) -> tuple[NDArray[np.uint8], str]:
-        pixels = picture.pixels()
-        return fitted(pixels, spec), content_hash(pixels)
-
-    chosen = np.random.default_rng(seed).permutation(len(dataset))[:most]
-    found = [each for each in read_all(dataset.select(chosen.tolist()).pictures, both) if isinstance(each, tuple)]
+    chosen = dataset.select(np.random.default_rng(seed).permutation(len(dataset))[:most].tolist())
+    read = read_pictures(chosen, spec.fitted, at_least=spec.side, hashed=True)
+    found = [each for each in read if not isinstance(each, PictureError)]
     if not found:
         raise DatasetError(f"{dataset.name} has no picture that can be read")
-    return np.stack([pixels for pixels, _ in found]), tuple(content for _, content in found)
+    return np.stack([each.result for each in found]), tuple(each.content_hash for each in found)
 
 
 def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Progress | None = None) -> PixelCache:
@@ -115,36 +110,31 @@ def _write(
     spec: InputSpec,
     progress: Progress | None,
 ) -> None:
-    def prepared(picture: Picture) -> tuple[NDArray[np.uint8], str]:
-        pixels = picture.pixels()
-        return fitted(pixels, spec), content_hash(pixels)
-
     kept: list[int] = []
     hashes: list[str] = []
     skipped: list[tuple[str, str]] = []
+    read = read_pictures(dataset, spec.fitted, at_least=spec.side, hashed=True, progress=progress)
     with atomic_write(pixels_file, error=TrainingError) as file:
-        for i, result in enumerate(read_all(dataset.pictures, prepared)):
-            if isinstance(result, PictureError):
-                skipped.append((dataset.pictures[i].name, str(result)))
+        for i, each in enumerate(read):
+            if isinstance(each, PictureError):
+                skipped.append((dataset.pictures[i].name, str(each)))
             else:
-                pixels, digest = result
-                file.write(pixels.tobytes())
+                file.write(each.result.tobytes())
                 kept.append(i)
-                hashes.append(digest)
-            if progress is not None:
-                progress(i + 1, len(dataset))
+                hashes.append(each.content_hash)
     index = {"key": key, "kept": kept, "hashes": hashes, "skipped": skipped}
     write_file(index_file, [json.dumps(index)], error=TrainingError)
 
 
 def _key(dataset: Dataset, spec: InputSpec) -> str:
     """What the cache depends on: a file that was changed has another time or size."""
-    digest = hashlib.sha256(spec.model_dump_json().encode())
+    digest = hashlib.sha256(f"{CURRENT} {spec.model_dump_json()}".encode())
     for picture in dataset:
         digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode())
         if isinstance(picture.source, Path):
             status = picture.source.stat()
             digest.update(f"{status.st_size}/{status.st_mtime_ns}".encode())
         else:
-            digest.update(picture.source.tobytes())
+            source = picture.source
+            digest.update(source if isinstance(source, bytes) else source.tobytes())
     return digest.hexdigest()

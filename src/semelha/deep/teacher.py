@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from semelha.embedders import Model
+from semelha.embedders import Extractor, Model, embed_pictures
 from semelha.errors import PictureError, TrainingError, UsageError
-from semelha.images import Dataset, Picture, read_all
+from semelha.images import Dataset
 from semelha.metrics import Cosine
 
 BATCH = 256
@@ -44,25 +44,30 @@ def lessons(
         Called with (pictures done, pictures in all).
     """
 
-    def prepared(picture: Picture) -> NDArray[Any]:
-        pixels = picture.pixels()
-        return np.stack([teacher.prepare(np.ascontiguousarray(np.rot90(pixels, turn))) for turn in range(turns)])
-
     out = np.empty((turns, len(dataset), teacher.dim), np.float32)
-    waiting: list[NDArray[Any]] = []
-    for number, result in enumerate(read_all(dataset.pictures, prepared), start=1):
-        if isinstance(result, PictureError):
-            raise TrainingError(f"{dataset.pictures[number - 1].name} was read a moment ago, and now: {result}")
-        waiting.append(result)
-        if len(waiting) == BATCH or number == len(dataset):
-            block = np.stack(waiting)  # (block, turns, …)
-            for turn in range(turns):
-                out[turn, number - len(block) : number] = teacher.embed_prepared(block[:, turn])
-            waiting = []
-        if progress is not None:
-            progress(number, len(dataset))
+    turned = _QuarterTurns(teacher.extractor, turns)
+    for number, each in enumerate(embed_pictures(turned, dataset, batch_size=BATCH, progress=progress)):
+        if isinstance(each, PictureError):
+            raise TrainingError(f"{dataset.pictures[number].name} was read a moment ago, and now: {each}")
+        out[:, number] = each.vector.reshape(turns, teacher.dim)
     out /= np.maximum(np.linalg.norm(out, axis=2, keepdims=True), np.finfo(np.float32).tiny)
     return out
+
+
+class _QuarterTurns:
+    """An extractor whose vector of a picture is made of those of its quarter turns: (turns · dim,)."""
+
+    def __init__(self, extractor: Extractor, turns: int) -> None:
+        self.side = extractor.side
+        self._extractor, self._turns = extractor, turns
+
+    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        views = (np.ascontiguousarray(np.rot90(pixels, turn)) for turn in range(self._turns))
+        return np.stack([self._extractor.prepare(view) for view in views])
+
+    def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
+        """(n, turns, …) → (n, turns · dim)."""
+        return np.concatenate([self._extractor.vectors(prepared[:, turn]) for turn in range(self._turns)], axis=1)
 
 
 def with_distillation(

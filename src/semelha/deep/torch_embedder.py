@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from semelha.deep.loop import embed
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.readout import MultiLayerNet
-from semelha.embedders import Card, InputSpec, Progress, Source, embed_all, fitted
+from semelha.embedders import Card, InputSpec, embed_all
+from semelha.images import Progress, Source
 from semelha.metrics import METRICS, Cosine, Metric
 
 
@@ -23,19 +24,20 @@ class TorchEmbedder:
     def __init__(self, module: EmbeddingNet | MultiLayerNet, spec: InputSpec, metric: Metric, fingerprint: str) -> None:
         self.module = module
         self.spec = spec
+        self.side = spec.side
         self.dim = module.dim
         self.metric = metric
         self.fingerprint = fingerprint
 
     def embed(
-        self, pictures: Sequence[Source], *, batch_size: int = 256, progress: Progress | None = None
+        self, pictures: Source | Iterable[Source], *, batch_size: int = 256, progress: Progress | None = None
     ) -> NDArray[np.float32]:
         """(n, dim) float32, as `Model.embed`."""
         return embed_all(self, pictures, self.dim, batch_size=batch_size, progress=progress)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One picture, fitted to the input."""
-        return fitted(pixels, self.spec)
+        return self.spec.fitted(pixels)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, channels, height, width) uint8 → (n, dim)."""

@@ -2,16 +2,17 @@
 
 from semelha.embedders.card import Card, DerivedSpec, FeatureSpec, InputSpec
 from semelha.embedders.derive import derive
-from semelha.embedders.embed import Embedder, Progress, embed_all
+from semelha.embedders.embed import EmbeddedPicture, Embedder, embed_all, embed_pictures
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
 from semelha.embedders.plain import FeatureEmbedder, raw_pixels
-from semelha.embedders.sources import Source, as_pictures, fitted
+from semelha.images import Progress, Source, as_pictures
 
 __all__ = [
     "METRIC",
     "Card",
     "DerivedSpec",
+    "EmbeddedPicture",
     "Embedder",
     "Extractor",
     "FeatureEmbedder",
@@ -24,7 +25,7 @@ __all__ = [
     "as_pictures",
     "derive",
     "embed_all",
-    "fitted",
+    "embed_pictures",
     "load_embedder",
     "raw_pixels",
     "write_model",

@@ -7,10 +7,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semelha._version import __version__
-from semelha.images import Fit, View
+from semelha.images import Fit, View, fit
 
 FORMAT = 2
 """Of models that are derived from others; all others are written as format 1, which older versions read too."""
@@ -26,6 +28,17 @@ class InputSpec(BaseModel):
     channels: Literal[1, 3]
     fit: Fit = "pad"
     background: int = Field(default=255, ge=0, le=255)
+
+    @property
+    def side(self) -> int | None:
+        """Side in pixels to which pictures are resized; None if that depends on their content."""
+        return None if self.fit == "ink" else max(self.height, self.width)
+
+    def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize a picture to the input: (h, w, 3) → (channels, height, width)."""
+        size = (self.height, self.width)
+        fitted = fit(pixels, size, channels=self.channels, mode=self.fit, background=self.background)
+        return fitted.transpose(2, 0, 1)
 
 
 class FeatureSpec(BaseModel):

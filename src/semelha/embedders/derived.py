@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders.card import Card
+from semelha.embedders.extractors import Extractor
 from semelha.errors import ModelAltered, UsageError
 from semelha.images import View
 from semelha.metrics import Cosine, Metric
@@ -23,6 +25,9 @@ class Part(Protocol):
     dim: int
     metric: Metric
     fingerprint: str
+
+    @property
+    def extractor(self) -> Extractor: ...
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]: ...
 
@@ -66,6 +71,7 @@ class DerivedExtractor:
         self._lengths = np.sqrt(shares).tolist()
         blanks = [part.prepare(BLANK) for part in parts]
         self._shapes = [(blank.shape, blank.dtype, blank.nbytes) for blank in blanks]
+        self.side = _side(parts, self.views)
         self._bytes = len(self.views) * sum(blank.nbytes for blank in blanks)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -120,6 +126,19 @@ def _seen(part: Part, pixels: NDArray[np.uint8], views: Sequence[View]) -> list[
         return [part.prepare(view(pixels)) for view in views]
     fitted = part.prepare(pixels).transpose(1, 2, 0)
     return [view(fitted).transpose(2, 0, 1) for view in views]
+
+
+def _side(parts: Sequence[Part], views: Sequence[View]) -> int | None:
+    """Side that a picture needs for all parts. Features see views of the picture itself, which may enlarge it."""
+    nearest = max(1.0, *(view.scale for view in views))
+    sides = [
+        None if part.extractor.side is None
+        else part.extractor.side if part.card.input is not None
+        else math.ceil(part.extractor.side * nearest)
+        for part in parts
+    ]  # fmt: skip
+    known = [side for side in sides if side is not None]
+    return max(known) if len(known) == len(sides) else None
 
 
 def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:

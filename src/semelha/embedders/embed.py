@@ -1,53 +1,167 @@
-"""From pictures, whatever they were given as, to vectors: decoded in threads, embedded in batches."""
+"""The one road from pictures to vectors: threads decode ahead while the embedder computes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders.extractors import Extractor
-from semelha.embedders.sources import Source, as_pictures
-from semelha.errors import PictureError
-from semelha.images import read_all
+from semelha.errors import PictureError, UsageError
+from semelha.images import HashBasis, Progress, ReadPicture, Source, read_pictures
+from semelha.images.fit import KEPT_SIDE
 from semelha.metrics import Metric
-
-Progress = Callable[[int, int], None]
-"""Called with (done, in all)."""
 
 
 class Embedder(Protocol):
-    """What turns pictures into vectors of one space."""
+    """Turns pictures into vectors of one space."""
 
     dim: int
     metric: Metric
     fingerprint: str
 
     def embed(
-        self, pictures: Sequence[Source], *, batch_size: int = 64, progress: Progress | None = None
+        self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """(n, dim) float32."""
+        """Embed pictures: (n, dim) float32."""
         ...
 
 
-def embed_all(
-    extractor: Extractor, pictures: Sequence[Source], dim: int, *, batch_size: int, progress: Progress | None
-) -> NDArray[np.float32]:
-    """(n, dim) float32.
+class HasExtractor(Protocol):
+    """A model: what makes its vectors is its extractor."""
 
-    Raises the `PictureError` of the first that cannot be used, which names it; where it has no name, by its number.
+    @property
+    def extractor(self) -> Extractor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedPicture:
+    """A picture and its vector.
+
+    Attributes
+    ----------
+    position : int
+        Its place in the sequence that was passed.
+    name : str
+        Its path or the name of the `Picture`; "picture 3" if it has none.
+    vector : (dim,) float32
+    content_hash : str
+        "" unless it was asked for.
+    kept : bytes or None
+        What `keep` returned.
     """
-    out = np.empty((len(pictures), dim), np.float32)
-    for start in range(0, len(pictures), batch_size):
-        block = as_pictures(pictures[start : start + batch_size], first=start)
-        prepared = []
-        for result in read_all(block, lambda picture: extractor.prepare(picture.pixels())):
-            if isinstance(result, PictureError):
-                raise result
-            prepared.append(result)
-        out[start : start + len(block)] = extractor.vectors(np.stack(prepared))
+
+    position: int
+    name: str
+    vector: NDArray[np.float32]
+    content_hash: str
+    kept: bytes | None
+
+
+def embed_pictures(
+    model: HasExtractor | Extractor,
+    pictures: Source | Iterable[Source],
+    *,
+    hashed: bool | HashBasis = False,
+    keep: Callable[[NDArray[np.uint8]], bytes] | None = None,
+    batch_size: int = 64,
+    progress: Progress | None = None,
+) -> Iterator[EmbeddedPicture | PictureError]:
+    """Embed pictures in batches, while threads decode the next ones. Memory does not grow with their number.
+
+    JPEGs are decoded at a part of their size if the model's input is small enough: see `decode`.
+
+    Parameters
+    ----------
+    model : Model or Extractor
+    pictures : picture or iterable of pictures
+        Paths, bytes, binary files, pixels (h, w[, 3]) uint8, PIL images or `Picture`. It is read as the iteration
+        goes on.
+    hashed : bool or {"encoded", "pixels"}
+        Compute content hashes too; True is "encoded". See `semelha.images.content`.
+    keep : callable, optional
+        Makes a copy to keep from the pixels (h, w, 3) uint8, such as `semelha.images.encode`; the shorter side of a
+        picture that is larger has at least `2 * KEPT_SIDE` pixels then.
+    batch_size : int
+        Pictures that the embedder computes at a time.
+    progress : callable, optional
+        Called with (pictures done, pictures in all) after each batch; the latter is 0 if their number is unknown.
+
+    Yields
+    ------
+    EmbeddedPicture, or PictureError if the picture cannot be used
+        In the order of `pictures`.
+
+    Raises
+    ------
+    UsageError
+        `pictures` or an element of it is no picture, or `batch_size` is below 1.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise UsageError(f"batch_size is {batch_size!r:.60}: it must be a whole number of 1 or more")
+    extractor: Extractor = model.extractor if hasattr(model, "extractor") else model
+    at_least = extractor.side
+    if keep is not None and at_least is not None:
+        at_least = max(at_least, KEPT_SIDE)
+
+    def prepare(pixels: NDArray[np.uint8]) -> tuple[NDArray[Any], bytes | None]:
+        return extractor.prepare(pixels), None if keep is None else keep(pixels)
+
+    counts = (0, 0)
+
+    def count(done: int, total: int) -> None:
+        nonlocal counts
+        counts = done, total
+
+    def embedded() -> Iterator[EmbeddedPicture | PictureError]:
+        good = [each for each in batch if isinstance(each, ReadPicture)]
+        vectors = iter(extractor.vectors(np.stack([each.result[0] for each in good])) if good else ())
+        for each in batch:
+            if isinstance(each, PictureError):
+                yield each
+            else:
+                yield EmbeddedPicture(each.position, each.name, next(vectors), each.content_hash, each.result[1])
+
+    batch: list[ReadPicture[tuple[NDArray[Any], bytes | None]] | PictureError] = []
+    read = read_pictures(pictures, prepare, at_least=at_least, hashed=hashed, progress=count, ahead=max(16, batch_size))
+    with closing(read):
+        for result in read:
+            batch.append(result)
+            if len(batch) == batch_size:
+                yield from embedded()
+                batch = []
+                if progress is not None:
+                    progress(*counts)
+    if batch:
+        yield from embedded()
         if progress is not None:
-            progress(start + len(block), len(pictures))
-    return out
+            progress(*counts)
+
+
+def embed_all(
+    extractor: Extractor,
+    pictures: Source | Iterable[Source],
+    dim: int,
+    *,
+    batch_size: int,
+    progress: Progress | None,
+) -> NDArray[np.float32]:
+    """Embed pictures: (n, dim) float32.
+
+    Raises
+    ------
+    PictureError
+        A picture cannot be used; the message names it, by its position if it has no name.
+    UsageError
+        As for `embed_pictures`.
+    """
+    vectors = []
+    for each in embed_pictures(extractor, pictures, batch_size=batch_size, progress=progress):
+        if isinstance(each, PictureError):
+            raise each
+        vectors.append(each.vector)
+    return np.stack(vectors) if vectors else np.empty((0, dim), np.float32)

@@ -9,13 +9,17 @@ from numpy.typing import NDArray
 
 from semelha.embedders.card import Card, FeatureSpec
 from semelha.embedders.graph import Graph
-from semelha.embedders.sources import fitted
 from semelha.errors import ModelAltered, ModelError, ModelTooNew, UsageError
 from semelha.features import Features, features_from_card
 
 
 class Extractor(Protocol):
     """Pixels to vectors in two steps: one for each picture, which runs in threads, and one for many at once."""
+
+    @property
+    def side(self) -> int | None:
+        """Side in pixels to which `prepare` resizes pictures; None if it needs them in full."""
+        ...
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """What is kept of one picture: (h, w, 3) uint8 → an array, of one shape for all pictures."""
@@ -33,11 +37,12 @@ class GraphExtractor:
         if card.input is None:
             raise ModelAltered(f"the card of {card.name} does not say what its graph takes")
         self.spec = card.input
+        self.side = self.spec.side
         self._graph = graph
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(channels, height, width)."""
-        return fitted(pixels, self.spec)
+        return self.spec.fitted(pixels)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """Raises `UsageError` where these are not pictures fitted to the input."""
@@ -54,6 +59,7 @@ class FeatureExtractor:
 
     def __init__(self, features: Features) -> None:
         self.features = features
+        self.side = features.side
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(dim,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from semelha.embedders.card import Card
 from semelha.embedders.derived import DerivedExtractor
-from semelha.embedders.embed import Progress, embed_all
+from semelha.embedders.embed import embed_all
 from semelha.embedders.extractors import Extractor, GraphExtractor, features_of
 from semelha.embedders.folder import CARD, GRAPH, PARTS, WEIGHTS, read_card, read_file, read_tensors, write_folder
 from semelha.embedders.graph import Graph
-from semelha.embedders.sources import Source
 from semelha.errors import ModelAltered, UsageError
+from semelha.images import Progress, Source
 from semelha.metrics import Metric, metric_from_card
 
 METRIC = "metric."
@@ -59,15 +59,16 @@ class Model:
         return f"Model({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
 
     def embed(
-        self, pictures: Sequence[Source], *, batch_size: int = 64, progress: Progress | None = None
+        self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
     ) -> NDArray[np.float32]:
         """Embed pictures.
 
         Parameters
         ----------
-        pictures : sequence of path, bytes, (h, w[, 3]) uint8 or Picture
+        pictures : picture or iterable of pictures
+            Paths, bytes, binary files, pixels (h, w[, 3]) uint8, PIL images or `Picture`. One picture gives one row.
         batch_size : int
-            Pictures decoded and run at a time.
+            Pictures that the network computes at a time.
         progress : callable, optional
             Called with (pictures done, pictures in all).
 
@@ -79,6 +80,8 @@ class Model:
         ------
         PictureError
             A picture cannot be used; the message names it.
+        UsageError
+            `pictures` or an element of it is no picture, or `batch_size` is below 1.
         """
         return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
 

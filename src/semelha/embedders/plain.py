@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders.embed import Progress, embed_all
+from semelha.embedders.embed import embed_all
 from semelha.embedders.extractors import FeatureExtractor
-from semelha.embedders.sources import Source
 from semelha.features import Features, RawPixels
+from semelha.images import Progress, Source
 from semelha.metrics import Euclidean, Metric
 
 
@@ -35,9 +35,9 @@ class FeatureEmbedder:
         self.fingerprint = hashlib.sha256(space.encode() + arrays).hexdigest()
 
     def embed(
-        self, pictures: Sequence[Source], *, batch_size: int = 64, progress: Progress | None = None
+        self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """(n, dim) float32. Raises `PictureError`."""
+        """Embed pictures, as `Model.embed`: (n, dim) float32. Raises `PictureError` or `UsageError`."""
         extractor = FeatureExtractor(self.features)
         return embed_all(extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
 

@@ -26,6 +26,8 @@ class Features(ABC):
         Numbers of a vector.
     version : int
         Raised when the same picture would give other numbers: vectors of two versions must not meet.
+    side : int or None
+        Side in pixels to which pictures are resized; None if all pixels count.
     one_unit : bool
         Its numbers are of one kind, so that their scales mean something; else each is to be scaled by itself.
     """
@@ -34,6 +36,7 @@ class Features(ABC):
     version: ClassVar[int] = 1
     one_unit: ClassVar[bool] = True
     dim: int
+    side: int | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments().items())})"

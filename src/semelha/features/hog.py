@@ -53,6 +53,7 @@ class HOG(Features):
         channels: int = 1,
     ) -> None:
         self.size = pair("size", size, 4, 1024)
+        self.side = max(self.size)
         self.orientations = whole("orientations", orientations, 1, 360)
         self.cell = whole("cell", cell, 1, 512)
         self.block = whole("block", block, 1, 64)

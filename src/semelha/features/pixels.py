@@ -36,6 +36,7 @@ class RawPixels(Features):
         self.size = pair("size", size, 1, 1024)
         self.channels = one_of("channels", channels, (1, 3))
         self.centered = flag("centered", centered)
+        self.side = None if self.centered else max(self.size)
         self.dim = limited(self.size[0] * self.size[1] * self.channels)
 
     def __repr__(self) -> str:

@@ -24,7 +24,7 @@ from semelha.gallery.index_folder import RECALL, IndexFolder
 from semelha.gallery.live_index import LiveIndex
 from semelha.gallery.names import checked_name
 from semelha.gallery.probes import apply_rejections, embed_probes
-from semelha.images import Dataset, Picture, Skipped, read_dataset
+from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
 from semelha.store import Merge, Rejection, StoredExample, Subject
 
@@ -170,11 +170,10 @@ class Gallery:
             `pictures` is empty.
         """
         name = checked_name(subject)
-        if isinstance(pictures, str | bytes | os.PathLike | np.ndarray | Picture):
-            pictures = [pictures]
-        if not len(pictures):
+        given = as_pictures(pictures)
+        if not given:
             raise UsageError(f"there are no pictures of {name} to enroll")
-        return add_examples(self._store, name, embed_examples(as_pictures(pictures), self.model, self.keep_pictures))
+        return add_examples(self._store, name, embed_examples(given, self.model, self.keep_pictures))
 
     def enroll_dataset(
         self, dataset: Dataset | str | os.PathLike[str], *, progress: Progress | None = None

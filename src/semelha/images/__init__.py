@@ -1,5 +1,6 @@
 """Files in: safe decoding, folders and manifests, the built-in example set."""
 
+from semelha.images.content import HashBasis, content_hash, content_hashes
 from semelha.images.dataset import (
     Dataset,
     Picture,
@@ -10,11 +11,12 @@ from semelha.images.dataset import (
     split_classes,
 )
 from semelha.images.decode import Box, Limits, decode
-from semelha.images.fit import Fit, content_hash, encode, fit
+from semelha.images.fit import Fit, encode, fit
 from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.ink import without_background
-from semelha.images.reading import read_all, readable
+from semelha.images.reading import Progress, ReadPicture, read_all, read_pictures, readable
+from semelha.images.sources import Source, as_picture, as_pictures
 from semelha.images.views import View, first_views
 
 __all__ = [
@@ -23,14 +25,21 @@ __all__ = [
     "Box",
     "Dataset",
     "Fit",
+    "HashBasis",
     "Limits",
     "Picture",
+    "Progress",
+    "ReadPicture",
     "Skipped",
+    "Source",
     "View",
+    "as_picture",
+    "as_pictures",
     "as_rgb",
     "check_for_training",
     "check_without_labels",
     "content_hash",
+    "content_hashes",
     "decode",
     "encode",
     "first_views",
@@ -40,6 +49,7 @@ __all__ = [
     "read_dataset",
     "read_folder",
     "read_manifest",
+    "read_pictures",
     "readable",
     "split_classes",
     "without_background",

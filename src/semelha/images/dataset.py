@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import DatasetError, PictureError
-from semelha.images.decode import Box, Limits, cropped, decode
+from semelha.errors import DatasetError, PictureError, UsageError
+from semelha.images.decode import Box, Limits, OpenPicture, cropped
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +22,8 @@ class Picture:
 
     Parameters
     ----------
-    source : Path or (h, w) or (h, w, 3) uint8
-        A file, or pixels.
+    source : Path, bytes, or (h, w) or (h, w, 3) uint8
+        A file, its content, or pixels.
     label : str
         The thing that it shows; "" where that is not known.
     name : str
@@ -36,18 +36,37 @@ class Picture:
         The crop to use.
     """
 
-    source: Path | NDArray[np.uint8]
+    source: Path | bytes | NDArray[np.uint8]
     label: str
     name: str
     group: str | None = None
     split: str | None = None
     box: Box | None = None
 
-    def pixels(self, limits: Limits = Limits()) -> NDArray[np.uint8]:
-        """Decoded and cropped: (height, width, 3) uint8. Raises `PictureError`."""
-        if isinstance(self.source, Path):
-            return decode(self.source, box=self.box, limits=limits)
-        return as_rgb(self.source, self.box, self.name)
+    def pixels(self, limits: Limits = Limits(), *, at_least: int | None = None) -> NDArray[np.uint8]:
+        """Decode and crop: (height, width, 3) uint8.
+
+        Parameters
+        ----------
+        limits : Limits
+        at_least : int, optional
+            As for `decode`: a JPEG may be decoded at a part of its size that suits this side.
+
+        Raises
+        ------
+        PictureError
+        """
+        if isinstance(self.source, np.ndarray):
+            return as_rgb(self.source, self.box, self.name)
+        with self.open(limits, at_least=at_least) as opened:
+            return opened.pixels()
+
+    def open(self, limits: Limits = Limits(), *, at_least: int | None = None) -> OpenPicture:
+        """Read the header of a file or of its content. Raises `PictureError`, and `UsageError` for an array."""
+        if isinstance(self.source, np.ndarray):
+            raise UsageError(f"{self.name} is an array: only a file or its content is opened")
+        name = self.name if isinstance(self.source, bytes) else str(self.source)
+        return OpenPicture(self.source, name=name, box=self.box, limits=limits, at_least=at_least)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Whatever the file says of itself is checked before a pixel is decoded: its lengt
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import stat
@@ -16,6 +17,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
@@ -48,7 +50,11 @@ class Limits:
 
 
 def decode(
-    source: str | os.PathLike[str] | bytes, *, box: Box | None = None, limits: Limits = Limits()
+    source: str | os.PathLike[str] | bytes,
+    *,
+    box: Box | None = None,
+    limits: Limits = Limits(),
+    at_least: int | None = None,
 ) -> NDArray[np.uint8]:
     """Decode a JPEG, PNG, WebP, BMP, TIFF or GIF (its first frame), turned upright as its EXIF data says.
 
@@ -59,8 +65,11 @@ def decode(
     ----------
     source : path or bytes
     box : (left, top, right, bottom), optional
-        The part to return, in pixels of the upright picture.
+        The part to return, in pixels of the upright picture at full size.
     limits : Limits
+    at_least : int, optional
+        Side in pixels to which the picture will be resized. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, as
+        long as the shorter side of the result has twice as many pixels. Without it, every picture is decoded in full.
 
     Returns
     -------
@@ -72,29 +81,135 @@ def decode(
     PictureError
         The file cannot be read, or the box does not lie in the picture.
     """
-    if isinstance(source, bytes):
-        name = "the picture"
-        pixels = _decoded(io.BytesIO(source), len(source), name, limits)
-    else:
-        name = os.fspath(source)
-        with _readable(name) as file:
-            pixels = _decoded(file, os.fstat(file.fileno()).st_size, name, limits)
-    return pixels if box is None else cropped(pixels, box, name)
+    with OpenPicture(source, box=box, limits=limits, at_least=at_least) as opened:
+        return opened.pixels()
+
+
+class OpenPicture:
+    """An encoded picture whose header is read and whose pixels are not decoded yet. A context manager.
+
+    Parameters
+    ----------
+    source : path or bytes
+    name : str, optional
+        What error messages call the picture; its path by default.
+    box, limits, at_least
+        As for `decode`.
+
+    Attributes
+    ----------
+    is_jpeg : bool
+    box : (left, top, right, bottom) or None
+    orientation : int
+        EXIF orientation of a JPEG, 1 to 8; 1 for every other picture.
+    decoded_pixels : int
+        Number of pixels that `pixels` will decode; a reader with several threads bounds their sum.
+
+    Raises
+    ------
+    NotAPicture, TruncatedPicture, PictureTooLarge, PictureError
+    """
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        box: Box | None = None,
+        limits: Limits = Limits(),
+        at_least: int | None = None,
+    ) -> None:
+        self._name = name or ("the picture" if isinstance(source, bytes) else os.fspath(source))
+        self.box = box
+        self._file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else _readable(os.fspath(source))
+        try:
+            length = len(source) if isinstance(source, bytes) else os.fstat(self._file.fileno()).st_size
+            self._image = _opened(self._file, length, self._name, limits)
+            self.is_jpeg = isinstance(self._image, JpegImageFile)
+            self.orientation = _orientation(self._image) if self.is_jpeg else 1
+            self._full, self._scale = self._image.size, 1
+            if at_least is not None and self.is_jpeg:
+                self._scale = self._draft(at_least)
+        except BaseException:
+            self._file.close()
+            raise
+        self.decoded_pixels = self._image.width * self._image.height
+
+    def __enter__(self) -> OpenPicture:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def encoded(self) -> bytes:
+        """The file as it is."""
+        self._file.seek(0)
+        return self._file.read()
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Decode: (height, width, 3) uint8, upright, the part in the box. Once only."""
+        image, name = self._image, self._name
+        try:
+            with _quiet:
+                image.load()
+                white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
+                pixels = _to_rgb(_upright(image), white_is_zero=white_is_zero)
+        except Image.DecompressionBombError as error:
+            raise PictureTooLarge(f"{name} has too many pixels: {error}") from error
+        except MemoryError as error:
+            raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
+        except _DAMAGE as error:
+            raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
+        return pixels if self.box is None else self._cropped(pixels)
+
+    def _draft(self, at_least: int) -> int:
+        """Set the smallest scale at which the picture, or its box, still has twice the side that is needed."""
+        width, height = self._full
+        left, top, right, bottom = self.box or (0, 0, width, height)
+        side = min(right - left, bottom - top)
+        scale = next((each for each in (8, 4, 2) if side >= 2 * at_least * each), 1)
+        if scale > 1:
+            self._image.draft(None, (width // scale, height // scale))
+        return -(-width // self._image.width)
+
+    def _cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        assert self.box is not None
+        if self._scale == 1:
+            return cropped(pixels, self.box, self._name)
+        width, height = self._full if self.orientation < 5 else self._full[::-1]
+        check_box(self.box, width, height, self._name)
+        left, top, right, bottom = (round(edge / self._scale) for edge in self.box)
+        return pixels[top:bottom, left:right].copy()
+
+
+def to_rgb(image: Image.Image, name: str = "the picture") -> NDArray[np.uint8]:
+    """Pixels of a Pillow image, upright: (height, width, 3) uint8. Raises `PictureError`."""
+    try:
+        with _quiet:
+            image.load()
+            return _to_rgb(ImageOps.exif_transpose(image), white_is_zero=False)
+    except _DAMAGE as error:
+        raise TruncatedPicture(f"{name} cannot be used: {error}") from error
 
 
 def check_header(source: Path, *, limits: Limits = Limits()) -> None:
     """Raise what `decode` would raise for a file that is no picture or too large, without decoding it."""
-    with _readable(str(source)) as file:
-        _opened(file, os.fstat(file.fileno()).st_size, str(source), limits)
+    with OpenPicture(source, limits=limits):
+        pass
 
 
 def cropped(pixels: NDArray[np.uint8], box: Box, name: str) -> NDArray[np.uint8]:
     """The part of a picture (height, width, 3) inside a box, copied. Raises `PictureError`."""
-    height, width = pixels.shape[:2]
+    check_box(box, pixels.shape[1], pixels.shape[0], name)
+    left, top, right, bottom = box
+    return pixels[top:bottom, left:right].copy()  # a view would keep the whole picture in memory
+
+
+def check_box(box: Box, width: int, height: int, name: str) -> None:
+    """Raise `PictureError` unless the box lies in a picture of this size."""
     left, top, right, bottom = box
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise PictureError(f"the box {box} does not lie in {name}, which has {width} × {height} pixels")
-    return pixels[top:bottom, left:right].copy()  # a view would keep the whole picture in memory
 
 
 def _readable(name: str) -> BinaryIO:
@@ -104,21 +219,6 @@ def _readable(name: str) -> BinaryIO:
         return open(name, "rb")
     except (OSError, ValueError) as error:
         raise PictureError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _decoded(file: BinaryIO, length: int, name: str, limits: Limits) -> NDArray[np.uint8]:
-    image = _opened(file, length, name, limits)
-    try:
-        with _quiet:
-            image.load()
-            white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
-            return _to_rgb(_upright(image), white_is_zero=white_is_zero)
-    except Image.DecompressionBombError as error:
-        raise PictureTooLarge(f"{name} has too many pixels: {error}") from error
-    except MemoryError as error:
-        raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
-    except _DAMAGE as error:
-        raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
 
 
 def _opened(file: BinaryIO, length: int, name: str, limits: Limits) -> Image.Image:
@@ -142,11 +242,18 @@ def _opened(file: BinaryIO, length: int, name: str, limits: Limits) -> Image.Ima
     return image
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _orientation(image: Image.Image) -> int:
     try:
-        return ImageOps.exif_transpose(image)
-    except _DAMAGE:  # damaged metadata beside whole pixels is no reason to refuse a picture
-        return image
+        with _quiet:
+            return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGE:
+        return 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    with contextlib.suppress(*_DAMAGE):  # damaged metadata beside whole pixels is no reason to refuse a picture
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:
@@ -158,7 +265,7 @@ def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:

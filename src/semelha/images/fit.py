@@ -1,8 +1,7 @@
-"""Pixels to what a network takes, to a name for them, and to a file to keep."""
+"""Resize pictures to the input of a network, and encode small copies of them."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 from typing import Literal
 
@@ -57,14 +56,11 @@ def fit(
     return out
 
 
-def content_hash(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 of shape and pixels, in hex: the same for a picture in any file format without loss."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).tobytes())
-    return digest.hexdigest()
+KEPT_SIDE = 512
+"""Longest side, in pixels, of the copies that galleries keep."""
 
 
-def encode(pixels: NDArray[np.uint8], *, max_side: int = 512, quality: int = 90) -> bytes:
+def encode(pixels: NDArray[np.uint8], *, max_side: int = KEPT_SIDE, quality: int = 90) -> bytes:
     """A small WebP file of the picture, without any metadata; lossless where that is smaller."""
     image = Image.fromarray(pixels)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)

@@ -1,19 +1,162 @@
-"""Many pictures, in threads: Pillow lets go of the interpreter while it decodes."""
+"""Read many pictures at once: threads decode ahead, results come in order, memory is bounded."""
 
 from __future__ import annotations
 
-import os
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from typing import TypeVar
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from semelha.errors import PictureError
-from semelha.images.dataset import Dataset, Skipped
+from semelha.images.content import HashBasis, content_hash, hash_of
+from semelha.images.dataset import Dataset, Picture, Skipped
+from semelha.images.sources import Source, as_picture, iterate_sources
+from semelha.processors import processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
+"""Called with (pictures done, pictures in all); the latter is 0 if their number is unknown."""
+
+MOST_THREADS = 8
+AHEAD = 8  # pictures per thread that are read before they are taken
+MOST_PIXELS = 36_000_000  # decoded at one time: Pillow takes some 10 bytes for each
+
+
+@dataclass(frozen=True, eq=False)
+class ReadPicture(Generic[Result]):
+    """A picture that was read.
+
+    Attributes
+    ----------
+    position : int
+        Its place in the sequence that was passed.
+    name : str
+    result : object
+        What the function computed from its pixels.
+    content_hash : str
+        "" if no hash was asked for.
+    """
+
+    position: int
+    name: str
+    result: Result
+    content_hash: str
+
+
+def read_pictures(
+    pictures: Source | Iterable[Source],
+    work: Callable[[NDArray[np.uint8]], Result],
+    *,
+    at_least: int | None = None,
+    hashed: bool | HashBasis = False,
+    progress: Progress | None = None,
+    threads: int | None = None,
+    ahead: int | None = None,
+) -> Generator[ReadPicture[Result] | PictureError]:
+    """Decode pictures in threads and call `work` with the pixels of each.
+
+    Pillow releases the interpreter lock while it decodes. The threads live as long as the iteration, and read at most
+    `ahead` pictures before they are taken. They decode at most `MOST_PIXELS` pixels at one time; a larger picture is
+    decoded alone.
+
+    Parameters
+    ----------
+    pictures : picture or iterable of pictures
+        Paths, bytes, binary files, pixels (h, w[, 3]) uint8, PIL images or `Picture`.
+    work : callable
+        From pixels (h, w, 3) uint8 to a result. Called in the threads; may raise `PictureError`.
+    at_least : int, optional
+        Side to which `work` resizes: JPEGs may be decoded at a part of their size, as `decode` says. In full by
+        default.
+    hashed : bool or {"encoded", "pixels"}
+        Compute the content hash of each picture too; True is "encoded". See `semelha.images.content`.
+    progress : callable, optional
+        Called with (pictures done, pictures in all).
+    threads : int, optional
+        As many as this process may use processors, at most `MOST_THREADS`, by default.
+    ahead : int, optional
+        `AHEAD` per thread by default.
+
+    Yields
+    ------
+    ReadPicture, or PictureError if the picture cannot be used
+        In the order of `pictures`.
+
+    Raises
+    ------
+    UsageError
+        An element of `pictures` is no picture.
+    """
+    basis: HashBasis | None = ("encoded" if hashed else None) if isinstance(hashed, bool) else hashed
+    budget = _PixelBudget(MOST_PIXELS)
+
+    def read(picture: Picture, position: int) -> ReadPicture[Result] | PictureError:
+        try:
+            if isinstance(picture.source, np.ndarray):
+                pixels = picture.pixels()
+                return ReadPicture(position, picture.name, work(pixels), content_hash(pixels) if basis else "")
+            with (
+                picture.open(at_least=None if basis == "pixels" else at_least) as opened,
+                budget.reserved(opened.decoded_pixels),
+            ):
+                digest = hash_of(opened, basis) if basis else ""
+                pixels = opened.pixels()
+                digest = content_hash(pixels) if digest is None else digest
+                return ReadPicture(position, picture.name, work(pixels), digest)
+        except PictureError as error:
+            return error
+
+    def submit(source: Source, position: int) -> Future[ReadPicture[Result] | PictureError] | PictureError:
+        try:
+            return pool.submit(read, as_picture(source, position=position), position)
+        except PictureError as error:
+            return error
+
+    threads = threads or min(MOST_THREADS, processors())
+    total = len(pictures) if isinstance(pictures, Sequence | Dataset | np.ndarray) else 0
+    remaining = (submit(source, position) for position, source in enumerate(iterate_sources(pictures)))
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            waiting = deque(islice(remaining, ahead or AHEAD * threads))
+            done = 0
+            while waiting:
+                first = waiting.popleft()
+                result = first if isinstance(first, PictureError) else first.result()
+                waiting.extend(islice(remaining, 1))
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+                yield result
+        finally:  # a caller that stops early does not wait for pictures that are not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class _PixelBudget:
+    """Lets threads decode as long as their pictures have at most `most` pixels together, or one picture alone."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._used = most, 0
+        self._released = threading.Condition()
+
+    @contextmanager
+    def reserved(self, pixels: int) -> Iterator[None]:
+        with self._released:
+            self._released.wait_for(lambda: self._used == 0 or self._used + pixels <= self._most)
+            self._used += pixels
+        try:
+            yield
+        finally:
+            with self._released:
+                self._used -= pixels
+                self._released.notify_all()
 
 
 def read_all(
@@ -36,7 +179,7 @@ def read_all(
         except PictureError as error:
             return error
 
-    workers = threads or os.cpu_count() or 1
+    workers = threads or min(MOST_THREADS, processors())
     remaining = iter(pictures)
     pool = ThreadPoolExecutor(workers)
     try:
@@ -50,21 +193,24 @@ def read_all(
         pool.shutdown(cancel_futures=True)
 
 
-def readable(dataset: Dataset, *, progress: Callable[[int, int], None] | None = None) -> Dataset:
-    """The pictures that decode; the others are among the result's `skipped`.
+def readable(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:
+    """Decode every picture, and leave out those that cannot be decoded.
 
     Parameters
     ----------
     dataset : Dataset
     progress : callable, optional
         Called with (pictures done, pictures in all).
+
+    Returns
+    -------
+    Dataset
+        The pictures that can be decoded; the others are in its `skipped`.
     """
     kept, skipped = [], []
-    for number, result in enumerate(read_all(dataset.pictures, lambda picture: picture.pixels().shape)):
+    for number, result in enumerate(read_pictures(dataset, lambda pixels: None, at_least=1, progress=progress)):
         if isinstance(result, PictureError):
             skipped.append(Skipped(dataset.pictures[number].name, str(result)))
         else:
             kept.append(number)
-        if progress is not None:
-            progress(number + 1, len(dataset))
     return dataset.select(kept).with_skipped(skipped)

@@ -15,10 +15,10 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
-from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, write_model
+from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, embed_pictures, write_model
 from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
-from semelha.images import Dataset, Picture, Skipped, check_for_training, content_hash, read_all, split_classes
+from semelha.images import Dataset, Skipped, check_for_training, split_classes
 from semelha.linear.base import LinearLearner
 from semelha.linear.boosted import BoostedSimilarity
 from semelha.linear.named import METHODS
@@ -134,32 +134,21 @@ class _Read:
     dataset: Dataset
 
 
-def _read(dataset: Dataset, extractor: Extractor, callback: Callable[[int, int], None] | None) -> _Read:
-    def both(picture: Picture) -> tuple[NDArray[Any], str]:
-        pixels = picture.pixels()
-        return extractor.prepare(pixels), content_hash(pixels)
-
+def _read(dataset: Dataset, extractor: Extractor, progress: Callable[[int, int], None] | None) -> _Read:
+    vectors: list[NDArray[np.float32]] = []
     kept: list[int] = []
     hashes: list[str] = []
     skipped: list[Skipped] = []
-    waiting: list[NDArray[Any]] = []
-    blocks: list[NDArray[np.float32]] = []
-    for number, result in enumerate(read_all(dataset.pictures, both)):
-        if isinstance(result, PictureError):
-            skipped.append(Skipped(dataset.pictures[number].name, str(result)))
+    embedded = embed_pictures(extractor, dataset, hashed=True, batch_size=BATCH, progress=progress)
+    for number, each in enumerate(embedded):
+        if isinstance(each, PictureError):
+            skipped.append(Skipped(dataset.pictures[number].name, str(each)))
         else:
             kept.append(number)
-            waiting.append(result[0])
-            hashes.append(result[1])
-        if len(waiting) == BATCH:
-            blocks.append(extractor.vectors(np.stack(waiting)))
-            waiting = []
-        if callback is not None:
-            callback(number + 1, len(dataset))
-    if waiting:
-        blocks.append(extractor.vectors(np.stack(waiting)))
-    vectors = np.concatenate(blocks) if blocks else np.empty((0, 0), np.float32)
-    return _Read(vectors, tuple(hashes), dataset.select(kept).with_skipped(skipped))
+            vectors.append(each.vector)
+            hashes.append(each.content_hash)
+    stacked = np.stack(vectors) if vectors else np.empty((0, 0), np.float32)
+    return _Read(stacked, tuple(hashes), dataset.select(kept).with_skipped(skipped))
 
 
 def _score(read: _Read, method: LinearLearner | BoostedSimilarity, *, own_scales: bool, seed: int) -> float | None:
