@@ -65,7 +65,9 @@ def measure(
     embedder: object, dataset: semelha.Dataset, enrolled: Callable[[semelha.Picture], bool] | None
 ) -> Iterator[str | None]:
     found = [
-        evaluate(embedder, dataset, protocol=Protocol(enroll=enrolled), fpir=FPIR, seed=seed, draws=0).to_json()
+        evaluate(
+            embedder, dataset, protocol=Protocol(enroll=enrolled), fpir=FPIR, baselines=False, seed=seed, resamples=0
+        ).to_json()
         for seed in SEEDS
     ]
     for name in ("r_at_1", "map_at_r", "fnir_at_fpir", "fpir_achieved", "fnir_achieved"):

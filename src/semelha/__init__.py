@@ -32,7 +32,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from semelha.embedders import Model, derive, load_embedder
-    from semelha.evaluation import Protocol, evaluate, write_report
+    from semelha.evaluation import Protocol, evaluate
+    from semelha.evaluation.report import write_report
     from semelha.gallery import Gallery, migrate
     from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
     from semelha.training import train
@@ -52,7 +53,7 @@ else:
         "read_folder": "images",
         "read_manifest": "images",
         "train": "training",
-        "write_report": "evaluation",
+        "write_report": "evaluation.report",
     }
 
     def __getattr__(name):

@@ -211,12 +211,12 @@ def test_evaluate_has_the_names_that_the_demo_has(
 def test_an_evaluation_shows_intervals_or_that_there_is_too_little(
     tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, out, _ = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "100")
+    status, out, _ = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--resamples", "100")
     assert status == 0
     assert re.search(r"^R@1 +1\.000 0\.\d{3}–1\.000", out, re.MULTILINE)
     assert re.search(r"^FPIR achieved .* insufficient data", out, re.MULTILINE)
-    assert "Nothing was calibrated: a rate of 0.01 needs" in out
-    status, _, err = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--draws", "5")
+    assert "Not calibrated: a rate of 0.01 needs" in out
+    status, _, err = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--resamples", "5")
     assert (status, "100 or more" in err) == (2, True)
 
 
@@ -227,7 +227,7 @@ def test_an_evaluation_shows_intervals_or_that_there_is_too_little(
         (["evaluate", "nowhere", "nothing"], 1, "no model folder"),
         (["train", "nowhere", "--out", "m"], 1, "no folder nowhere"),
         (["enroll", "shop"], 2, "say what to enroll"),
-        (["embed", "model", "a.png"], 2, "--out FILE.npz"),
+        (["embed", "model", "a.png"], 2, "--out FILE.npz or --json"),
         (["train", "photos"], 2, "--out"),
         (["identify", "shop", "a.png", "-k", "0"], 2, "-k"),
         (["nonsense"], 2, "nonsense"),
@@ -299,7 +299,7 @@ def test_an_evaluation_ranks_a_second_time(tiny: Model, photos: Path, capsys: py
     for name in ("query-expansion", "k-reciprocal"):
         found = answer(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--rerank", name)
         assert found["r_at_1"] == 1
-        assert any("ranked a second time" in note for note in found["notes"])
+        assert any("re-ranked" in note for note in found["notes"])
 
 
 def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

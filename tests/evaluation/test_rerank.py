@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.evaluation.made import Known, dataset
+from tests.evaluation.made import Known, dataset, evaluate
 
 from semelha.errors import UsageError
-from semelha.evaluation import KReciprocal, QueryExpansion, evaluate
-from semelha.evaluation.rerank import searched_again
+from semelha.evaluation import KReciprocal, QueryExpansion
+from semelha.evaluation.rerank import reranked_retrieval
 from semelha.measures import retrieval
 from semelha.metrics import Cosine, Euclidean, Mahalanobis, Metric
 
@@ -89,7 +89,7 @@ def test_nobody_finds_himself_or_his_group() -> None:
     groups[:2] = "burst"
     everything = np.arange(len(x))
     for rerank in (KReciprocal(), QueryExpansion()):
-        found = searched_again(rerank, x, labels, everything, everything, metric=Cosine(), groups=groups)
+        found = reranked_retrieval(rerank, x, labels, everything, everything, metric=Cosine(), groups=groups)
         assert not (found.nearest == everything[:, None]).any()
         assert 1 not in found.nearest[0]
         assert 0 not in found.nearest[1]
@@ -107,7 +107,7 @@ def test_neighbors_help_where_there_are_many_of_a_class() -> None:
     everything = np.arange(len(x))
     plain = retrieval(x, labels, metric=Cosine())
     for rerank in (KReciprocal(), QueryExpansion()):
-        again = searched_again(rerank, x, labels, everything, everything, metric=Cosine())
+        again = reranked_retrieval(rerank, x, labels, everything, everything, metric=Cosine())
         assert again.map_at_r > plain.map_at_r + 0.05
 
 
@@ -127,7 +127,7 @@ def test_an_evaluation_is_reranked_and_says_so() -> None:
 def test_what_cannot_be() -> None:
     x, _ = points()
     everything = np.arange(60)
-    with pytest.raises(UsageError, match="compared by cosine, and these are by euclidean"):
+    with pytest.raises(UsageError, match="compared by cosine, not by euclidean"):
         QueryExpansion()(x, everything, everything, metric=Euclidean(), groups=everything)
     for wrong in (lambda: QueryExpansion(0), lambda: QueryExpansion(3, -1), lambda: KReciprocal(1),
                   lambda: KReciprocal(5, 6), lambda: KReciprocal(weight=1.5)):  # fmt: skip
@@ -139,5 +139,5 @@ def test_fewer_pictures_than_neighbors() -> None:
     x, labels = points(10)
     everything = np.arange(10)
     for rerank in (KReciprocal(), QueryExpansion(50)):
-        found = searched_again(rerank, x, labels, everything, everything, metric=Cosine())
+        found = reranked_retrieval(rerank, x, labels, everything, everything, metric=Cosine())
         assert np.isfinite(found.map_at_r)

@@ -29,7 +29,7 @@ def test_equal_to_the_definition(seed: int) -> None:
     found = balanced(truth, right, strangers)
     baks, baus = by_hand(truth.tolist(), answers.tolist(), unknown)
     assert (found.baks, found.baus) == (pytest.approx(baks), pytest.approx(baus))
-    assert found.geometric == pytest.approx((baks * baus) ** 0.5)
+    assert found.geometric_mean == pytest.approx((baks * baus) ** 0.5)
 
 
 def test_a_subject_of_many_pictures_counts_once() -> None:
@@ -40,4 +40,4 @@ def test_a_subject_of_many_pictures_counts_once() -> None:
 
 def test_none_of_a_kind() -> None:
     found = balanced(np.array(["a"]), np.array([True]), np.array([False]))
-    assert (found.baks, found.baus, found.geometric) == (1.0, None, None)
+    assert (found.baks, found.baus, found.geometric_mean) == (1.0, None, None)

@@ -6,14 +6,20 @@ from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from semelha.measures import open_set, oscr, verification
-from semelha.measures.bootstrap import interval, means, multiplicities, open_set_draws, pair_draws
-from semelha.measures.pairs import count_pairs, draw_pairs
-from semelha.measures.verification import equal_error
+from semelha.measures.bootstrap import (
+    percentile_interval,
+    resample_open_set,
+    resample_pairs,
+    resample_weights,
+    weighted_means,
+)
+from semelha.measures.pairs import count_pairs, sample_pairs
+from semelha.measures.verification import equal_error_rate
 from semelha.metrics import Euclidean
 
 
 def test_every_draw_has_as_many_subjects() -> None:
-    weights = multiplicities(30, 500, np.random.default_rng(0))
+    weights = resample_weights(30, 500, np.random.default_rng(0))
     assert (weights.sum(axis=1) == 30).all()
     assert weights.mean(axis=0) == pytest.approx(1, abs=0.2)
     assert weights.var() == pytest.approx(1 - 1 / 30, abs=0.05)
@@ -22,8 +28,8 @@ def test_every_draw_has_as_many_subjects() -> None:
 def test_a_mean_is_that_of_the_subjects_drawn() -> None:
     random = np.random.default_rng(0)
     values, subject = random.random(50), random.permutation(np.arange(50) % 8)
-    weights = multiplicities(8, 20, random)
-    for draw, found in enumerate(means(values, subject, weights)):
+    weights = resample_weights(8, 20, random)
+    for draw, found in enumerate(weighted_means(values, subject, weights)):
         pictures = np.repeat(np.arange(50), weights[draw, subject].astype(int))
         assert found == pytest.approx(values[pictures].mean())
 
@@ -35,8 +41,8 @@ def test_an_open_set_is_that_of_the_subjects_drawn(digits: int) -> None:
     mated, right = random.normal(0, 1, 60).round(digits), random.random(60) < 0.8
     strangers = random.normal(1, 1, 90).round(digits)
     of_mated, of_strangers = random.permutation(np.arange(60) % 12), random.permutation(np.arange(90) % 17)
-    weights = multiplicities(12, 15, random), multiplicities(17, 15, random)
-    drawn = open_set_draws(mated, right, of_mated, strangers, of_strangers, weights, (0.3, 0.1, 0.05))
+    weights = resample_weights(12, 15, random), resample_weights(17, 15, random)
+    drawn = resample_open_set(mated, right, of_mated, strangers, of_strangers, weights, (0.3, 0.1, 0.05))
     for draw in range(15):
         m = np.repeat(np.arange(60), weights[0][draw, of_mated].astype(int))
         s = np.repeat(np.arange(90), weights[1][draw, of_strangers].astype(int))
@@ -59,19 +65,19 @@ def test_pairs_are_weighted_by_both_their_subjects() -> None:
     """Two-way: equal to scikit-learn with the weight of every pair written out, where no pair is left undrawn."""
     vectors, labels = some_pairs(90, 15)
     counted = count_pairs(vectors, labels, metric=Euclidean(), groups=None)
-    sample = draw_pairs(
+    sample = sample_pairs(
         counted, vectors, labels, metric=Euclidean(), groups=None, random=np.random.default_rng(0), strata=1 << 16,
-        each=1 << 20,
+        pairs_per_stratum=1 << 20,
     )  # fmt: skip
-    weights = multiplicities(15, 10, np.random.default_rng(3))
-    drawn = pair_draws(sample, weights, (0.1, 0.01))
+    weights = resample_weights(15, 10, np.random.default_rng(3))
+    drawn = resample_pairs(sample, weights, (0.1, 0.01))
     first, second = np.triu_indices(90, 1)
     same, distances = labels[first] == labels[second], pdist(vectors.astype(np.float64))
     for draw, weight in enumerate(weights):
         of_pair = np.where(same, weight[labels[first]], weight[labels[first]] * weight[labels[second]])
         far, tar, _ = roc_curve(same, -distances, sample_weight=of_pair, drop_intermediate=False)
         assert drawn.auc[draw] == pytest.approx(roc_auc_score(same, -distances, sample_weight=of_pair), abs=1e-4)
-        assert drawn.eer[draw] == pytest.approx(equal_error(far, tar), abs=2e-3)
+        assert drawn.eer[draw] == pytest.approx(equal_error_rate(far, tar), abs=2e-3)
         for rate in (0.1, 0.01):
             assert drawn.tar_at_far[rate][draw] == pytest.approx(np.interp(rate, far, tar), abs=5e-3)
 
@@ -81,13 +87,22 @@ def test_few_pairs_of_many_are_enough() -> None:
     anew."""
     vectors, labels = some_pairs(900, 60)
     counted = count_pairs(vectors, labels, metric=Euclidean(), groups=None)
-    weights = np.concatenate([np.ones((1, 60), np.float32), multiplicities(60, 100, np.random.default_rng(4))])
+    weights = np.concatenate([np.ones((1, 60), np.float32), resample_weights(60, 100, np.random.default_rng(4))])
     random = np.random.default_rng(0)
     samples = [
-        draw_pairs(counted, vectors, labels, metric=Euclidean(), groups=None, random=random, strata=strata, each=each)
+        sample_pairs(
+            counted,
+            vectors,
+            labels,
+            metric=Euclidean(),
+            groups=None,
+            random=random,
+            strata=strata,
+            pairs_per_stratum=each,
+        )
         for strata, each in ((512, 512), (4096, 1 << 20))
     ]
-    coarse, fine = (pair_draws(sample, weights, (0.1, 0.01, 0.001)) for sample in samples)
+    coarse, fine = (resample_pairs(sample, weights, (0.1, 0.01, 0.001)) for sample in samples)
     point = verification(vectors, labels, metric=Euclidean())
     assert coarse.auc[0] == pytest.approx(point.auc, abs=1e-4)
     assert coarse.eer[0] == pytest.approx(point.eer, abs=1e-3)
@@ -108,8 +123,8 @@ def test_the_interval_covers_what_it_should_where_pictures_of_a_subject_are_alik
     for _ in range(200):
         values = (random.random(600) < random.beta(2, 1, 60)[subject]).astype(float)
         point = float(values.mean())
-        around = interval(means(values, subject, multiplicities(60, 300, random)), point)
-        alone = interval(means(values, np.arange(600), multiplicities(600, 300, random)), point)
+        around = percentile_interval(weighted_means(values, subject, resample_weights(60, 300, random)), point)
+        alone = percentile_interval(weighted_means(values, np.arange(600), resample_weights(600, 300, random)), point)
         assert around is not None
         assert alone is not None
         held += around.low <= 2 / 3 <= around.high
@@ -120,15 +135,15 @@ def test_the_interval_covers_what_it_should_where_pictures_of_a_subject_are_alik
 
 def test_a_rate_of_nothing_has_the_exact_bound() -> None:
     """No miss among 99 subjects: Clopper and Pearson."""
-    none = interval(np.zeros(100), 0.0, subjects=99)
-    every = interval(np.ones(100), 1.0, subjects=99)
+    none = percentile_interval(np.zeros(100), 0.0, subjects=99)
+    every = percentile_interval(np.ones(100), 1.0, subjects=99)
     assert none == (0.0, pytest.approx(1 - 0.025 ** (1 / 99)))
     assert every == (pytest.approx(0.025 ** (1 / 99)), 1.0)
 
 
 def test_what_was_not_measured_has_no_interval() -> None:
-    assert interval(np.linspace(0, 1, 100), None) is None
-    assert interval(np.linspace(0, 1, 100), float("nan")) is None
-    assert interval(np.full(100, np.nan), 0.5) is None
-    assert interval(np.ones(100), 1.0) is None
-    assert interval(np.array([np.nan, *np.linspace(0, 1, 99)]), 0.5) is not None
+    assert percentile_interval(np.linspace(0, 1, 100), None) is None
+    assert percentile_interval(np.linspace(0, 1, 100), float("nan")) is None
+    assert percentile_interval(np.full(100, np.nan), 0.5) is None
+    assert percentile_interval(np.ones(100), 1.0) is None
+    assert percentile_interval(np.array([np.nan, *np.linspace(0, 1, 99)]), 0.5) is not None

@@ -45,7 +45,7 @@ def test_the_first_rank_is_that_of_retrieval(tied: bool) -> None:
     ranks = subject_ranks(points, labels, metric=Euclidean())
     found = retrieval(points, labels, metric=Euclidean())
     assert cmc(ranks, 1)[0] == found.r_at[1]
-    np.testing.assert_array_equal(ranks > 0, found.used)
+    np.testing.assert_array_equal(ranks > 0, found.has_match)
 
 
 def test_the_curve_counts_probes_that_have_a_subject_to_find() -> None:

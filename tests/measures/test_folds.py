@@ -33,7 +33,7 @@ def test_equal_to_every_threshold_in_turn(seed: int, digits: int) -> None:
     np.testing.assert_allclose(found.accuracies, expected)
     assert found.mean == pytest.approx(np.mean(expected))
     assert found.standard_error == pytest.approx(np.std(expected, ddof=1) / np.sqrt(10))
-    assert found.right.mean() == pytest.approx(found.mean)
+    assert found.correct.mean() == pytest.approx(found.mean)
 
 
 @pytest.mark.parametrize("same", [True, False])

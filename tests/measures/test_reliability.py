@@ -6,8 +6,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
 from semelha.measures import reliability
-from semelha.measures.bootstrap import multiplicities
-from semelha.measures.reliability import BINS, error_interval, gaps
+from semelha.measures.bootstrap import resample_weights
+from semelha.measures.reliability import BINS, ece_interval, resample_gaps
 
 
 def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -32,7 +32,7 @@ def test_it_is_what_a_loop_over_probes_finds(seed: int) -> None:
         one[2] += w * y
         brier += w * (p - y) ** 2 / weights.sum()
     expected = [(p / w, y / w, w / weights.sum()) for _, (w, p, y) in sorted(sums.items()) if w]
-    np.testing.assert_allclose(np.stack([found.said, found.right, found.weight], axis=1), expected)
+    np.testing.assert_allclose(np.stack([found.predicted, found.observed, found.weight], axis=1), expected)
     assert found.ece == pytest.approx(sum(w * abs(p - y) for p, y, w in expected))
     assert found.brier == pytest.approx(brier)
     assert found.weight.sum() == pytest.approx(1)
@@ -44,7 +44,7 @@ def test_it_is_scikit_learns(bins: int) -> None:
     said, right, weights = drawn(500, 0)
     alike, weighted = reliability(said, right, bins=bins), reliability(said, right, weights, bins=bins)
     expected = calibration_curve(right, said, n_bins=bins)
-    np.testing.assert_allclose((alike.right, alike.said), expected)
+    np.testing.assert_allclose((alike.observed, alike.predicted), expected)
     assert alike.brier == pytest.approx(brier_score_loss(right, said))
     assert weighted.brier == pytest.approx(brier_score_loss(right, said, sample_weight=weights))
 
@@ -61,8 +61,8 @@ def test_the_error_of_a_draw_is_that_of_probes_as_often_as_their_subjects() -> N
     said, right, _ = drawn(120, 3)
     subject = random.integers(0, 30, 120)
     subject[:30] = np.arange(30)
-    weights = multiplicities(30, 50, random)
-    errors = np.abs(gaps(said, right, subject, weights)).sum(axis=1)
+    weights = resample_weights(30, 50, random)
+    errors = np.abs(resample_gaps(said, right, subject, weights)).sum(axis=1)
     expected = [reliability(said, right, row[subject]).ece for row in weights]
     np.testing.assert_allclose(errors, expected, rtol=1e-5)
 
@@ -79,8 +79,8 @@ def test_the_interval_holds_the_true_error(power: float) -> None:
         said = random.random(300)
         right = random.random(300) < said**power
         subject, once = np.arange(300), np.ones((1, 300), np.float32)
-        draws = gaps(said, right, subject, multiplicities(300, 200, random))
-        ends = error_interval(draws, gaps(said, right, subject, once)[0])
+        draws = resample_gaps(said, right, subject, resample_weights(300, 200, random))
+        ends = ece_interval(draws, resample_gaps(said, right, subject, once)[0])
         assert ends is not None
         assert ends.low <= reliability(said, right).ece <= ends.high
         held += ends.low <= true + 1e-9 and true - 1e-9 <= ends.high
@@ -91,7 +91,7 @@ def test_the_interval_holds_the_true_error(power: float) -> None:
 
 
 def test_where_no_draw_differs_there_is_no_interval() -> None:
-    assert error_interval(np.zeros((100, BINS)), np.zeros(BINS)) is None
+    assert ece_interval(np.zeros((100, BINS)), np.zeros(BINS)) is None
 
 
 @pytest.mark.parametrize(
@@ -102,10 +102,10 @@ def test_where_no_draw_differs_there_is_no_interval() -> None:
         ([1.1], [True], None, 15, "between 0 and 1"),
         ([float("nan")], [True], None, 15, "between 0 and 1"),
         ([0.5], [True], [-1.0], 15, "negative"),
-        ([0.5], [True], [0.0], 15, "some are positive"),
+        ([0.5], [True], [0.0], 15, "some must be positive"),
         ([0.5], [True], [float("inf")], 15, "negative"),
-        ([], [], None, 15, "some are positive"),
-        ([0.5], [True], None, 0, "1 bin or more"),
+        ([], [], None, 15, "some must be positive"),
+        ([0.5], [True], None, 0, "must be 1 or more"),
     ],
 )
 def test_what_is_no_probability_is_refused(

@@ -94,7 +94,7 @@ def test_a_query_that_nothing_can_match_counts_nowhere() -> None:
     vectors = np.array([[0.0], [0.1], [5.0]], np.float32)
     found = retrieval(vectors, np.array(["a", "a", "alone"]), metric=Euclidean())
     assert found.r_at[1] == found.map_at_r == 1
-    assert found.used.tolist() == [True, True, False]
+    assert found.has_match.tolist() == [True, True, False]
 
 
 def test_nothing_to_measure_is_nan() -> None:

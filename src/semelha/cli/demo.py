@@ -13,7 +13,7 @@ from rich.markup import escape
 from typer import Option
 
 from semelha.cli.choices import plan
-from semelha.cli.models import baselines_of, figures
+from semelha.cli.models import figures, named_bars
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.cli.training import train_with_bars
 from semelha.embedders import Model
@@ -55,19 +55,15 @@ def demo(
 
     _say(json, f"[bold]2[/] Recognizing {len(test.classes)} characters of {', '.join(TEST_SCRIPTS)}: "
                f"enrolled from one typeface ({FACE}), probed with the others.")  # fmt: skip
-    baselines, notes = baselines_of(model)
     with progress_bars() as bar:
-        bars = {name: bar(name.replace("_", " ")) for name in ("model", *baselines)}
         found = evaluate(
             model,
             test,
-            protocol=Protocol(enroll=enrolled, map_among_all=True),
-            baselines=baselines,
+            protocol=Protocol(enroll=enrolled, map_leave_one_out=True),
             fpir=FPIR,
             seed=seed,
-            progress=lambda name, done, total: bars[name](done, total),
+            progress=named_bars(bar),
         )
-    found = replace(found, notes=(*found.notes, *notes))
     from semelha.evaluation.report import write_report  # late, for Matplotlib is slow to import
 
     report = write_report(found, out / "report.html", card=model.card)

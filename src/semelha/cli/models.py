@@ -1,9 +1,8 @@
-"""Commands about models that are there: embed, evaluate."""
+"""Commands that use a model: embed, evaluate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,13 +13,13 @@ from typer import Argument, Option
 
 from semelha.cli.names import RerankName
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
-from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
+from semelha.embedders import load_embedder
 from semelha.errors import SemelhaError, UsageError
 from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.rerank import Rerank
+from semelha.evaluation.result import INSUFFICIENT_DATA
 from semelha.images import Dataset, read_dataset
-from semelha.measures.resolution import INSUFFICIENT
 
 RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
 
@@ -38,7 +37,7 @@ def embed(
     Example: semelha embed model a.jpg b.jpg --out vectors.npz
     """
     if out is None and not json:
-        raise UsageError("say where the vectors go: --out FILE.npz, or --json")
+        raise UsageError("embed needs --out FILE.npz or --json")
     embedder = load_embedder(model)
     with progress_bars() as bar:
         vectors = embedder.embed(pictures, progress=bar("embedding"))
@@ -57,66 +56,65 @@ def embed(
 
 def evaluate(
     model: Annotated[Path, Argument(help="Model folder.")],
-    folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest (its splits are honored).")],
-    fpir: Annotated[float, Option(help="Rate of strangers named that is wanted.", min=0.0, max=1.0)] = 0.01,
+    folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest with its splits.")],
+    fpir: Annotated[float, Option(help="Target false-positive identification rate.", min=0.0, max=1.0)] = 0.01,
     report: Annotated[Path | None, Option(help="HTML report to write.")] = None,
     rerank: Annotated[
         RerankName | None,
-        Option(help=f"Rank what was found a second time: {', '.join(RerankName)}.", metavar="NAME"),
+        Option(help=f"Re-rank the neighbors: {', '.join(RerankName)}.", metavar="NAME"),
     ] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
-    draws: Annotated[
-        int, Option(help="Draws of the subjects from which the 95% intervals come; 0 for none.", min=0)
-    ] = 1000,
+    resamples: Annotated[int, Option(help="Bootstrap resamples for the 95% intervals; 0: no intervals.", min=0)] = 1000,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Measure a model on pictures of things it was not trained on.
+    """Measure a model on pictures of classes that it was not trained on.
 
     Example: semelha evaluate model test-photos --report report.html
     """
-    if not 0 < fpir < 1:
-        raise UsageError(f"fpir is {fpir}: it lies between 0 and 1")
     embedder = load_embedder(model)
     dataset = read(folder)
-    others, notes = baselines_of(embedder) if baselines else ({}, ())
     with progress_bars() as bar:
-        bars: dict[str, Callable[[int, int], None]] = {}
-
-        def show(name: str, done: int, total: int) -> None:
-            if name not in bars:
-                bars[name] = bar(name.replace("_", " "))
-            bars[name](done, total)
-
         found = run_evaluation(
             embedder,
             dataset,
-            baselines=others,
+            baselines=baselines,
             fpir=fpir,
             seed=seed,
-            draws=draws,
+            resamples=resamples,
             rerank=None if rerank is None else RERANKS[rerank],
-            progress=show,
+            progress=named_bars(bar),
         )
-    found = replace(found, notes=(*found.notes, *notes, *seen_before(embedder, found.dataset)))
     if report is not None:
-        from semelha.evaluation.report import write_report  # late, for Matplotlib is slow to import
+        from semelha.evaluation.report import write_report  # importing Matplotlib is slow
 
         write_report(found, report, card=embedder.card)
     if json:
-        print_json({**found.to_json(), **{name: None for name in ("raw_pixels", "untrained") if name not in others}})
-    else:
-        stdout.print(figures(found))
-        for note in found.notes:
-            stdout.print(f"[dim]{escape(note)}[/]")
-        if found.result.open_set.fpir_achieved is None:
-            stdout.print(f"[dim]Nothing was calibrated: {escape(found.result.open_set.note)}[/]")
-        if report is not None:
-            stdout.print(f"Report: [bold]{escape(str(report))}[/]")
+        print_json(found.to_json())
+        return
+    stdout.print(figures(found))
+    for note in found.notes:
+        stdout.print(f"[dim]{escape(note)}[/]")
+    if found.result.open_set.fpir_achieved is None:
+        stdout.print(f"[dim]Not calibrated: {escape(found.result.open_set.note)}[/]")
+    if report is not None:
+        stdout.print(f"Report: [bold]{escape(str(report))}[/]")
+
+
+def named_bars(bar: Callable[[str], Callable[[int, int], None]]) -> Callable[[str, int, int], None]:
+    """The progress callback of `semelha.evaluate`: one bar for each embedder."""
+    bars: dict[str, Callable[[int, int], None]] = {}
+
+    def advance(name: str, done: int, total: int) -> None:
+        if name not in bars:
+            bars[name] = bar(name.replace("_", " "))
+        bars[name](done, total)
+
+    return advance
 
 
 def read(folder: Path, *, labelled: bool = True) -> Dataset:
-    """The data set, with what is wrong with it told on standard error."""
+    """Read a data set; print its warnings and skipped files on standard error."""
     dataset = read_dataset(folder, labelled=labelled)
     for warning in dataset.warnings:
         stderr.print(f"[yellow]note:[/] {escape(warning)}")
@@ -127,26 +125,6 @@ def read(folder: Path, *, labelled: bool = True) -> Dataset:
     return dataset
 
 
-def baselines_of(model: Model) -> tuple[dict[str, Embedder], tuple[str, ...]]:
-    """Raw pixels and the untrained network, and what to say where torch is missing for the latter."""
-    others: dict[str, Embedder] = {"raw_pixels": raw_pixels()}
-    try:
-        from semelha.deep import untrained_embedder
-    except ModuleNotFoundError:
-        return others, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
-    blank = untrained_embedder(model.card)
-    return others if blank is None else {**others, "untrained": blank}, ()
-
-
-def seen_before(model: Model, dataset: Dataset) -> tuple[str, ...]:
-    """A warning where the model was trained on what it is measured on."""
-    seen = set(model.card.classes) & set(dataset.classes)
-    if not seen:
-        return ()
-    return (f"{len(seen)} of the {len(dataset.classes)} classes bear names that the model was trained on: "
-            "figures for things never seen need other pictures.",)  # fmt: skip
-
-
 ROWS = {
     "R@1": "r_at_1",
     "MAP@R": "map_at_r",
@@ -155,14 +133,14 @@ ROWS = {
     "FNIR achieved (calibrated)": "fnir_achieved",
     "BAKS (calibrated)": "baks",
     "BAUS (calibrated)": "baus",
-    "known against unknown (AUROC)": "auroc",
+    "mated against non-mated probes (AUROC)": "auroc",
     "area under OSCR": "oscr",
-    "equal error rate of pairs": "eer",
+    "equal error rate (verification)": "eer",
 }
 
 
 def figures(evaluation: Evaluation) -> Table:
-    """The main figures of a model beside its baselines, with their 95% intervals."""
+    """A table of the main figures of a model and its baselines, with 95% intervals."""
     columns = {"model": evaluation.result, **evaluation.baselines}
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("")
@@ -176,8 +154,8 @@ def figures(evaluation: Evaluation) -> Table:
     return table
 
 
-def figure(value: float | None, around: list[float] | None) -> str:
-    """A figure and its interval, as the console marks them up."""
+def figure(value: float | None, interval: list[float] | None) -> str:
+    """A figure and its interval in console markup."""
     if value is None:
-        return f"[dim]{INSUFFICIENT}[/]"
-    return f"{value:.3f}" if around is None else f"{value:.3f} [not bold dim]{around[0]:.3f}–{around[1]:.3f}[/]"
+        return f"[dim]{INSUFFICIENT_DATA}[/]"
+    return f"{value:.3f}" if interval is None else f"{value:.3f} [not bold dim]{interval[0]:.3f}–{interval[1]:.3f}[/]"

@@ -1,193 +1,196 @@
-"""An interval for every figure: other subjects drawn, nothing searched again."""
+"""Confidence intervals of an evaluation's figures, by bootstrap over subjects."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.certainty import Certainty
 from semelha.evaluation.lfw import FoldPairs
-from semelha.evaluation.open_set import OpenProbes, OpenSetResult
+from semelha.evaluation.probability import ProbabilityCalibration
+from semelha.evaluation.result import Intervals, OpenSetResult, Result
 from semelha.measures import FoldAccuracy, Interval, Retrieval, Verification
 from semelha.measures.bootstrap import (
-    Draws,
+    Values,
     Weights,
-    interval,
-    means,
-    multiplicities,
-    open_set_draws,
-    pair_draws,
+    percentile_interval,
+    resample_open_set,
+    resample_pairs,
+    resample_weights,
+    weighted_means,
 )
 from semelha.measures.pairs import PairSample
-from semelha.measures.reliability import error_interval, gaps
+from semelha.measures.reliability import ece_interval, resample_gaps
 
-Places = NDArray[np.int64]
-Found = dict[str, Interval | None]
+Rows = NDArray[np.int64]
+Figures = dict[str, Interval | None]
+Rates = dict[float, Interval | None]
 
 
-@dataclass(frozen=True, eq=False)
-class Intervals:
-    """95% intervals of a result's figures; None where a figure has none.
+def compute_intervals(
+    result: Result,
+    ranks: Rows,
+    probes: Rows,
+    map_queries: Rows,
+    subjects: Rows,
+    pairs: PairSample,
+    fold_pairs: FoldPairs | None,
+    resamples: int,
+    seed: int,
+) -> Intervals:
+    """Compute the 95% interval of every figure of a result.
 
-    Attributes
+    Parameters
     ----------
-    figures : dict of str to (Interval or None)
-        By the names of `Result.to_json`.
-    tar_at_far, fnir_at_fpirs : dict of float to (Interval or None)
-    cmc : (2, ranks) float64
-        Low and high of each rank.
+    result : Result
+    ranks : (probes,) int64
+        From `subject_ranks`.
+    probes, map_queries : (p,), (q,) int64
+        Rows of the queries of `result.retrieval` and of `result.map_retrieval`.
+    subjects : (n,) int64
+        Of each picture, numbered from 0.
+    pairs : PairSample
+    fold_pairs : FoldPairs or None
+    resamples, seed : int
     """
-
-    figures: Found
-    tar_at_far: dict[float, Interval | None]
-    fnir_at_fpirs: dict[float, Interval | None]
-    cmc: NDArray[np.float64]
-
-    def to_json(self) -> dict[str, Any]:
-        """Low and high by the names of the figures."""
-        return {
-            **{name: _told(found) for name, found in self.figures.items()},
-            "tar_at_far": {f"{rate:g}": _told(found) for rate, found in self.tar_at_far.items()},
-            "fnir_at_fpirs": {f"{rate:g}": _told(found) for rate, found in self.fnir_at_fpirs.items()},
-        }
+    figures = _closed_set(
+        result.retrieval, result.map_retrieval, subjects[probes], subjects[map_queries], resamples, seed
+    )
+    of_open_set, at_fpirs = _open_set(result.open_set, resamples, seed)
+    of_pairs, at_fars = _verification(result.verification, pairs, int(subjects.max()) + 1, resamples, seed)
+    figures |= of_open_set | _probability(result.open_set.probability, resamples, seed) | of_pairs
+    figures["fold_accuracy"] = None
+    if result.folds is not None and fold_pairs is not None:
+        figures["fold_accuracy"] = _folds(result.folds, fold_pairs, subjects, resamples, seed)
+    band = _cmc_band(ranks, subjects[probes], len(result.cmc), resamples, seed)
+    return Intervals(figures, at_fars, at_fpirs, band)
 
 
-def closed_set_intervals(
-    found: Retrieval, spread: Retrieval, subjects: tuple[Places, Places], draws: int, seed: int
-) -> Found:
-    """Of R@k, R-precision and MAP@R; subjects are those of either's queries."""
-    figures: Found = {}
-    weights, subject, count = _weights(subjects[0], found.used, draws, seed)
+def _closed_set(
+    found: Retrieval, map_found: Retrieval, subjects: Rows, map_subjects: Rows, resamples: int, seed: int
+) -> Figures:
+    figures: Figures = {}
+    weights, subject, count = _resample(subjects[found.has_match], resamples, seed)
     for k, value in found.r_at.items():
-        within = (found.first[found.used] < k).astype(float)
-        figures[f"r_at_{k}"] = interval(means(within, subject, weights), value, subjects=count)
-    weights, subject, count = _weights(subjects[1], spread.used, draws, seed)
+        hits = (found.first_ranks[found.has_match] < k).astype(float)
+        figures[f"r_at_{k}"] = percentile_interval(weighted_means(hits, subject, weights), value, subjects=count)
+    weights, subject, count = _resample(map_subjects[map_found.has_match], resamples, seed)
     for name, values, value in (
-        ("r_precision", spread.precision, spread.r_precision),
-        ("map_at_r", spread.average_precision, spread.map_at_r),
+        ("r_precision", map_found.r_precisions, map_found.r_precision),
+        ("map_at_r", map_found.average_precisions, map_found.map_at_r),
     ):
-        figures[name] = interval(means(values[spread.used], subject, weights), value, subjects=count)
+        means = weighted_means(values[map_found.has_match], subject, weights)
+        figures[name] = percentile_interval(means, value, subjects=count)
     return figures
 
 
-def cmc_band(ranks: Places, subjects: Places, upto: int, draws: int, seed: int) -> NDArray[np.float64]:
-    """Low and high of the CMC curve: (2, upto)."""
+def _cmc_band(ranks: Rows, subjects: Rows, max_rank: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Low and high of the CMC curve: (2, max_rank)."""
     counted = ranks > 0
-    weights, subject, count = _weights(subjects, counted, draws, seed)
-    band = np.full((2, upto), np.nan)
+    weights, subject, count = _resample(subjects[counted], resamples, seed)
+    band = np.full((2, max_rank), np.nan)
     if count:
-        at = np.zeros((count, upto + 2))
-        np.add.at(at, (subject, np.minimum(ranks[counted], upto + 1)), 1)
-        within = np.cumsum(at, axis=1)  # (subjects, ranks): probes of rank k or better
-        drawn = (weights @ within[:, 1 : upto + 1]) / (weights @ within[:, -1])[:, None]
-        points = within.sum(axis=0)[1 : upto + 1] / counted.sum()
-        for rank in range(upto):
-            band[:, rank] = interval(drawn[:, rank], float(points[rank]), subjects=count) or points[rank]
+        histogram = np.zeros((count, max_rank + 2))
+        np.add.at(histogram, (subject, np.minimum(ranks[counted], max_rank + 1)), 1)
+        within = np.cumsum(histogram, axis=1)  # (subjects, ranks): probes of rank k or better
+        curves = (weights @ within[:, 1 : max_rank + 1]) / (weights @ within[:, -1])[:, None]
+        points = within.sum(axis=0)[1 : max_rank + 1] / counted.sum()
+        for rank in range(max_rank):
+            point = float(points[rank])
+            band[:, rank] = percentile_interval(curves[:, rank], point, subjects=count) or point
     return band
 
 
-def open_set_intervals(found: OpenSetResult, draws: int, seed: int) -> tuple[Found, dict[float, Interval | None]]:
-    """Of the open set's figures, known subjects and strangers drawn apart; and of FNIR at each FPIR."""
+def _open_set(found: OpenSetResult, resamples: int, seed: int) -> tuple[Figures, Rates]:
+    """Enrolled and other subjects are resampled separately."""
     probes = found.probes
-    everyone = np.ones(len(probes.mated), bool), np.ones(len(probes.strangers), bool)
-    of_mated, mated_subject, known = _weights(probes.mated_subject, everyone[0], draws, seed)
-    of_strangers, stranger_subject, unknown = _weights(probes.stranger_subject, everyone[1], draws, seed + 1)
+    weights, subject, count = _resample(probes.mated_subject, resamples, seed)
+    other_weights, other_subject, other_count = _resample(probes.non_mated_subject, resamples, seed + 1)
     rates = found.hindsight.fnir_at_fpir
-    if not known or not unknown:
+    if not count or not other_count:
         return {}, dict.fromkeys(rates)
-    drawn = open_set_draws(
-        probes.mated, probes.right, mated_subject, probes.strangers, stranger_subject,
-        (of_mated, of_strangers), tuple(rates),
-    )  # fmt: skip
-    at = {rate: interval(drawn.fnir_at_fpir[rate], value, subjects=known) for rate, value in rates.items()}
-    figures: Found = {
+    values = resample_open_set(
+        probes.mated,
+        probes.correct,
+        subject,
+        probes.non_mated,
+        other_subject,
+        (weights, other_weights),
+        tuple(rates),
+    )
+    at = {rate: percentile_interval(values.fnir_at_fpir[rate], point, subjects=count) for rate, point in rates.items()}
+    figures: Figures = {
         "fnir_at_fpir": at[found.fpir_target],
-        "oscr": interval(drawn.oscr, found.oscr.area),
-        "auroc": interval(drawn.auroc, found.auroc),
-        **_ruled(probes, found, (of_mated, mated_subject, known), (of_strangers, stranger_subject, unknown)),
+        "oscr": percentile_interval(values.oscr, found.oscr.area),
+        "auroc": percentile_interval(values.auroc, found.auroc),
     }
+    if probes.mated_accepted is not None and probes.non_mated_accepted is not None:
+        named, accepted = probes.mated_accepted & probes.correct, probes.non_mated_accepted
+        for name, means, point, number in (
+            ("fnir_achieved", weighted_means(~named, subject, weights), found.fnir_achieved, count),
+            ("fpir_achieved", weighted_means(accepted, other_subject, other_weights), found.fpir_achieved, other_count),
+            ("baks", _subject_means(named, subject, weights), found.balanced.baks, count),
+            ("baus", _subject_means(~accepted, other_subject, other_weights), found.balanced.baus, other_count),
+        ):
+            figures[name] = percentile_interval(means, point, subjects=number)
     return figures, at
 
 
-def _ruled(
-    probes: OpenProbes,
-    found: OpenSetResult,
-    of_mated: tuple[Weights, Places, int],
-    strange: tuple[Weights, Places, int],
-) -> Found:
-    """Of what the calibrated rule achieved."""
-    if probes.mated_accepted is None or probes.stranger_accepted is None:
+def _subject_means(correct: NDArray[np.bool_], subject: Rows, weights: Weights) -> Values:
+    """The mean over subjects of the fraction of each that is correct, in each resample."""
+    fractions = np.bincount(subject, correct) / np.bincount(subject)
+    return weighted_means(fractions, np.arange(len(fractions)), weights)
+
+
+def _probability(found: ProbabilityCalibration, resamples: int, seed: int) -> Figures:
+    """Of the expected calibration error and the Brier score; enrolled and other subjects are resampled separately."""
+    if found.predictions is None or found.reliability is None:
         return {}
-    missed, passed = ~(probes.mated_accepted & probes.right), probes.stranger_accepted
-    weights, subject, known = of_mated
-    of_strangers, stranger, unknown = strange
+    predictions = found.predictions
+    never = np.zeros(len(predictions.non_mated), bool)
+    resampled, gaps, errors = [], [], []
+    for probability, correct, subjects, half_seed in (
+        (predictions.mated, predictions.correct, predictions.mated_subject, seed),
+        (predictions.non_mated, never, predictions.non_mated_subject, seed + 1),
+    ):
+        weights, subject, count = _resample(subjects, resamples, half_seed)
+        resampled.append(resample_gaps(probability, correct, subject, weights))
+        gaps.append(resample_gaps(probability, correct, subject, np.ones((1, count), np.float32))[0])
+        errors.append(weighted_means((probability - correct) ** 2, subject, weights))
     return {
-        "fnir_achieved": interval(means(missed, subject, weights), found.fnir_achieved, subjects=known),
-        "fpir_achieved": interval(means(passed, stranger, of_strangers), found.fpir_achieved, subjects=unknown),
-        "baks": interval(_balanced(~missed, subject, weights), found.balanced.baks, subjects=known),
-        "baus": interval(_balanced(~passed, stranger, of_strangers), found.balanced.baus, subjects=unknown),
+        "ece": ece_interval((resampled[0] + resampled[1]) / 2, (gaps[0] + gaps[1]) / 2),
+        "brier": percentile_interval((errors[0] + errors[1]) / 2, found.reliability.brier),
     }
 
 
-def _balanced(right: NDArray[np.bool_], subject: Places, weights: Weights) -> Draws:
-    """The mean over subjects of the part of each that is right, in each draw."""
-    each = np.bincount(subject, right) / np.bincount(subject)
-    return means(each, np.arange(len(each)), weights)
-
-
-def certainty_intervals(found: Certainty, draws: int, seed: int) -> Found:
-    """Of the expected calibration error and the Brier score, known subjects and strangers drawn apart."""
-    if found.said is None or found.reliability is None:
-        return {}
-    said = found.said
-    halves = (
-        (said.mated, said.right, said.mated_subject, seed),
-        (said.strangers, np.zeros(len(said.strangers), bool), said.stranger_subject, seed + 1),
-    )
-    moved, errors, at = [], [], []
-    for probability, right, subjects, chance in halves:
-        weights, subject, count = _weights(subjects, np.ones(len(subjects), bool), draws, chance)
-        moved.append(gaps(probability, right, subject, weights))
-        at.append(gaps(probability, right, subject, np.ones((1, count), np.float32))[0])
-        errors.append(means((probability - right) ** 2, subject, weights))
-    return {
-        "ece": error_interval((moved[0] + moved[1]) / 2, (at[0] + at[1]) / 2),
-        "brier": interval((errors[0] + errors[1]) / 2, found.reliability.brier),
+def _verification(
+    found: Verification, pairs: PairSample, subjects: int, resamples: int, seed: int
+) -> tuple[Figures, Rates]:
+    weights = resample_weights(subjects, resamples, np.random.default_rng([seed, 4]))
+    values = resample_pairs(pairs, weights, tuple(found.tar_at_far))
+    at = {
+        rate: percentile_interval(values.tar_at_far[rate], point, subjects=subjects)
+        for rate, point in found.tar_at_far.items()
     }
+    eer = percentile_interval(values.eer, found.eer, subjects=subjects)
+    return {"eer": eer, "auc": percentile_interval(values.auc, found.auc)}, at
 
 
-def pair_intervals(
-    found: Verification, sample: PairSample, subjects: int, draws: int, seed: int
-) -> tuple[Found, dict[float, Interval | None]]:
-    """Of the equal error rate and the area under ROC; and of TAR at each FAR."""
-    weights = multiplicities(subjects, draws, np.random.default_rng([seed, 4]))
-    drawn = pair_draws(sample, weights, tuple(found.tar_at_far))
-    at = {rate: interval(drawn.tar_at_far[rate], value, subjects=subjects) for rate, value in found.tar_at_far.items()}
-    return {"eer": interval(drawn.eer, found.eer, subjects=subjects), "auc": interval(drawn.auc, found.auc)}, at
-
-
-def fold_interval(found: FoldAccuracy, pairs: FoldPairs, subject: Places, draws: int, seed: int) -> Interval | None:
-    """Of the accuracy in folds, with the thresholds as they are."""
+def _folds(found: FoldAccuracy, pairs: FoldPairs, subject: Rows, resamples: int, seed: int) -> Interval | None:
+    """Of the accuracy in folds, with fixed thresholds."""
     first, second = subject[pairs.first], subject[pairs.second]
-    weights = multiplicities(int(subject.max()) + 1, draws, np.random.default_rng([seed, 5]))
-    sums, folds = np.zeros(draws), np.unique(pairs.fold)
+    subjects = int(subject.max()) + 1
+    weights = resample_weights(subjects, resamples, np.random.default_rng([seed, 5]))
+    sums, folds = np.zeros(resamples), np.unique(pairs.fold)
     for fold in folds:
         inside = pairs.fold == fold
-        one, other = weights[:, first[inside]], weights[:, second[inside]]
-        of_pair = np.where(pairs.same[inside], one, one * other)
+        of_first, of_second = weights[:, first[inside]], weights[:, second[inside]]
+        of_pair = np.where(pairs.same[inside], of_first, of_first * of_second)
         with np.errstate(invalid="ignore"):
-            sums += (of_pair @ found.right[inside]) / of_pair.sum(axis=1)
-    return interval(sums / len(folds), found.mean, subjects=int(subject.max()) + 1)
+            sums += (of_pair @ found.correct[inside]) / of_pair.sum(axis=1)
+    return percentile_interval(sums / len(folds), found.mean, subjects=subjects)
 
 
-def _weights(subjects: Places, counted: NDArray[np.bool_], draws: int, seed: int) -> tuple[Weights, Places, int]:
-    """Multiplicities of the subjects that have something counted, the number of each among these, and how many."""
-    names, subject = np.unique(subjects[counted], return_inverse=True)
-    return multiplicities(len(names), draws, np.random.default_rng([seed, 3])), subject, len(names)
-
-
-def _told(found: Interval | None) -> list[float] | None:
-    return None if found is None else [found.low, found.high]
+def _resample(subjects: Rows, resamples: int, seed: int) -> tuple[Weights, Rows, int]:
+    """Resampled weights of the subjects of some probes, the subject of each probe from 0, and their number."""
+    names, subject = np.unique(subjects, return_inverse=True)
+    return resample_weights(len(names), resamples, np.random.default_rng([seed, 3])), subject, len(names)

@@ -1,4 +1,4 @@
-"""Pairs for verification in folds, drawn as those of Labeled Faces in the Wild were."""
+"""Verification pairs in ten folds, drawn as those of Labeled Faces in the Wild (LFW) were."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 FOLDS = 10
-EACH = 300
-TRIES = 20  # draws for each pair that is wanted: where there are no more, some come twice
+PAIRS_PER_FOLD = 300  # of each kind
+TRIES = 20  # draws for each pair wanted, because duplicates are dropped
 
-Places = NDArray[np.int64]
+Rows = NDArray[np.int64]
 
 
 class FoldPairs(NamedTuple):
@@ -20,93 +20,94 @@ class FoldPairs(NamedTuple):
     Attributes
     ----------
     first, second : int64
+        Rows of the pictures.
     same : bool
     fold : int64
     """
 
-    first: Places
-    second: Places
+    first: Rows
+    second: Rows
     same: NDArray[np.bool_]
-    fold: Places
+    fold: Rows
 
 
 def draw_fold_pairs(
-    labels: NDArray[Any], groups: NDArray[Any] | None, *, seed: int, folds: int = FOLDS, each: int = EACH
+    labels: NDArray[Any], groups: NDArray[Any] | None, *, seed: int, folds: int = FOLDS, each: int = PAIRS_PER_FOLD
 ) -> FoldPairs | None:
-    """Draw the pairs of View 2 (Huang, Ramesh, Berg and Learned-Miller, 2007, section 4).
+    """Draw pairs as for View 2 of LFW (Huang, Ramesh, Berg and Learned-Miller, 2007, section 4).
 
-    Subjects are divided among the folds, so that a threshold is never judged on whom it was chosen on. In each fold a
-    mated pair is two pictures of a subject drawn among those that have two, a non-mated pair one picture each of two
-    subjects; no pair twice, none of one group, and as many of the one kind as of the other.
+    Subjects are divided among the folds, so that a threshold is never tested on the subjects that it was chosen on. In
+    each fold, a mated pair is two pictures of a random subject, and a non-mated pair one picture each of two random
+    subjects. No pair is drawn twice or lies in one group, and there are as many pairs of either kind.
 
     Parameters
     ----------
     labels : (n,)
-    groups : (n,), optional
-        None in them belongs to no group.
+    groups : (n,) or None
+        None in them is no group.
     seed : int
     folds : int
     each : int
-        Pairs of either kind in a fold; fewer where a fold has fewer.
+        Pairs of either kind in a fold, if it has as many.
 
     Returns
     -------
     FoldPairs or None
-        None where there is a fold without pairs of both kinds.
+        None if a fold has no pairs of one kind.
     """
     random = np.random.default_rng([seed, 2])
     _, subject, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    pictures = _Pictures(np.argsort(subject, kind="stable"), np.cumsum(counts) - counts, counts)
+    pictures = _SubjectPictures(np.argsort(subject, kind="stable"), np.cumsum(counts) - counts, counts)
     parts = []
     for fold, members in enumerate(np.array_split(random.permutation(len(counts)), folds)):
-        several = members[counts[members] > 1]
-        if len(members) < 2 or not len(several):
+        with_pairs = members[counts[members] > 1]
+        if len(members) < 2 or not len(with_pairs):
             return None
-        who = random.choice(several, TRIES * each)
-        mated = _kept(pictures.two(who, random), groups, each)
-        one, other = _two_of(np.full(TRIES * each, len(members)), random)
-        apart = _kept((pictures.one(members[one], random), pictures.one(members[other], random)), groups, each)
-        number = min(len(mated), len(apart))
+        mated = pictures.draw_two(random.choice(with_pairs, TRIES * each), random)
+        one, other = _two_below(np.full(TRIES * each, len(members)), random)
+        non_mated = pictures.draw_one(members[one], random), pictures.draw_one(members[other], random)
+        mated_rows, non_mated_rows = _distinct(mated, groups, each), _distinct(non_mated, groups, each)
+        number = min(len(mated_rows), len(non_mated_rows))
         if not number:
             return None
         same = np.arange(2 * number) < number
-        parts.append((np.concatenate([mated[:number], apart[:number]]), same, np.full(2 * number, fold)))
+        rows = np.concatenate([mated_rows[:number], non_mated_rows[:number]])
+        parts.append((rows, same, np.full(2 * number, fold)))
     pairs, same, fold_of = (np.concatenate(column) for column in zip(*parts, strict=True))
     return FoldPairs(pairs[:, 0], pairs[:, 1], same, fold_of)
 
 
-class _Pictures(NamedTuple):
-    """Those of each subject: places in the data set, where each subject's begin, and how many."""
+class _SubjectPictures(NamedTuple):
+    """Rows sorted by subject, where each subject's start, and how many it has."""
 
-    order: Places
-    starts: Places
-    counts: Places
+    order: Rows
+    starts: Rows
+    counts: Rows
 
-    def one(self, who: Places, random: np.random.Generator) -> Places:
-        """One picture of each."""
-        place: Places = self.starts[who] + random.integers(0, self.counts[who])
-        one: Places = self.order[place]
-        return one
+    def draw_one(self, subjects: Rows, random: np.random.Generator) -> Rows:
+        """A picture of each subject."""
+        rows: Rows = self.order[self.starts[subjects] + random.integers(0, self.counts[subjects])]
+        return rows
 
-    def two(self, who: Places, random: np.random.Generator) -> tuple[Places, Places]:
-        """Two pictures of each."""
-        first, second = _two_of(self.counts[who], random)
-        return self.order[self.starts[who] + first], self.order[self.starts[who] + second]
+    def draw_two(self, subjects: Rows, random: np.random.Generator) -> tuple[Rows, Rows]:
+        """Two pictures of each subject."""
+        first, second = _two_below(self.counts[subjects], random)
+        return self.order[self.starts[subjects] + first], self.order[self.starts[subjects] + second]
 
 
-def _two_of(numbers: Places, random: np.random.Generator) -> tuple[Places, Places]:
-    """Two different numbers below each: (n,) → (n,), (n,)."""
-    first: Places = random.integers(0, numbers)
-    second: Places = random.integers(0, numbers - 1)
+def _two_below(limits: Rows, random: np.random.Generator) -> tuple[Rows, Rows]:
+    """Two different numbers below each limit: (n,) → (n,), (n,)."""
+    first: Rows = random.integers(0, limits)
+    second: Rows = random.integers(0, limits - 1)
     return first, second + (second >= first)
 
 
-def _kept(pairs: tuple[Places, Places], groups: NDArray[Any] | None, each: int) -> Places:
-    """The first so many different pairs of which not both pictures are of one group: (kept, 2)."""
-    both = np.sort(np.stack(pairs, axis=1), axis=1)
+def _distinct(pairs: tuple[Rows, Rows], groups: NDArray[Any] | None, count: int) -> Rows:
+    """The first `count` distinct pairs whose pictures are not of one group: (kept, 2)."""
+    rows = np.sort(np.stack(pairs, axis=1), axis=1)
     if groups is not None:
-        first, second = groups[both[:, 0]], groups[both[:, 1]]
-        both = both[[a is None or a != b for a, b in zip(first, second, strict=True)]]
-    _, places = np.unique(both[:, 0] << 32 | both[:, 1], return_index=True)
-    kept: Places = both[np.sort(places)[:each]]
+        first, second = groups[rows[:, 0]], groups[rows[:, 1]]
+        rows = rows[[a is None or a != b for a, b in zip(first, second, strict=True)]]
+    _, unique = np.unique(rows[:, 0] << 32 | rows[:, 1], return_index=True)
+    kept: Rows = rows[np.sort(unique)[:count]]
     return kept

@@ -1,9 +1,10 @@
-"""Which pictures are enrolled and which probe."""
+"""Evaluation protocols: which pictures are enrolled and which are probes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,44 +12,52 @@ from numpy.typing import NDArray
 from semelha.errors import DatasetError
 from semelha.images import Dataset, Picture
 
+Array = TypeVar("Array", bound=NDArray[Any])
+
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which pictures are enrolled and which probe.
+    """Which pictures are enrolled and which are probes.
 
     Parameters
     ----------
     enroll : callable, optional
-        True for the pictures that are enrolled; the others are probes. Where not given: a data set with the splits
-        "gallery" and "query", or "train" and "test", is enrolled by the first and probed by the second; otherwise each
-        picture probes all others, and one picture of each subject is enrolled for the open set.
-    map_among_all : bool
-        MAP@R and R-precision with every picture searching all others. With one enrolled picture a class, MAP@R within
-        the gallery would be R@1 again.
-    known : float
-        Part of the classes that is enrolled for the open set; the others are the strangers.
+        Returns True for the pictures to enroll; the others are probes. By default a data set with the splits "gallery"
+        and "query", or "train" and "test", enrolls the first and probes with the second. Without such splits each
+        picture is searched among all others, and one picture of each subject is enrolled for the open set.
+    map_leave_one_out : bool
+        Compute MAP@R and R-precision with every picture searched among all others. With one enrolled picture for each
+        class, MAP@R within the gallery would be R@1 again.
+    enrolled_fraction : float
+        Fraction of the classes to enroll for the open set; probes of the others are non-mated.
     """
 
     enroll: Callable[[Picture], bool] | None = None
-    map_among_all: bool = False
-    known: float = 0.5
+    map_leave_one_out: bool = False
+    enrolled_fraction: float = 0.5
 
 
-def roles(dataset: Dataset, protocol: Protocol) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
-    """Places of the enrolled pictures (None: leave one out) and of the probes."""
-    everything = np.arange(len(dataset))
+def assign_roles(dataset: Dataset, protocol: Protocol) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:
+    """Rows of the enrolled pictures (None: leave one out) and of the probes. Raises `DatasetError` without either."""
+    rows = np.arange(len(dataset))
     if protocol.enroll is not None:
         enrolled = np.array([protocol.enroll(picture) for picture in dataset], bool)
     else:
         splits = {picture.split for picture in dataset}
         pair = next((p for p in (("gallery", "query"), ("train", "test")) if set(p) <= splits), None)
         if pair is None:
-            return None, everything
+            return None, rows
         enrolled = np.array([picture.split == pair[0] for picture in dataset])
-        everything = np.array([i for i in everything if dataset.pictures[i].split in pair])
-    gallery, probes = np.flatnonzero(enrolled), np.setdiff1d(everything, np.flatnonzero(enrolled))
+        rows = np.array([row for row in rows if dataset.pictures[row].split in pair])
+    gallery = np.flatnonzero(enrolled)
+    probes = np.setdiff1d(rows, gallery)
     if not len(gallery) or not len(probes):
         raise DatasetError(
-            f"{dataset.name}: {len(gallery)} pictures are enrolled and {len(probes)} probe: both are needed"
+            f"{dataset.name} has {len(gallery)} enrolled pictures and {len(probes)} probes: an evaluation needs both"
         )
     return gallery, probes
+
+
+def take(values: Array | None, rows: NDArray[Any] | None) -> Array | None:
+    """`values[rows]`; None if either is None."""
+    return None if values is None or rows is None else values[rows]

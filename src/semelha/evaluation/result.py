@@ -1,41 +1,181 @@
-"""What an evaluation found."""
+"""Results of an evaluation: figures, curves, intervals, and their JSON."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.intervals import Intervals
-from semelha.evaluation.open_set import OpenSetResult
+from semelha.evaluation.probability import ProbabilityCalibration
 from semelha.images import Dataset
-from semelha.measures import FoldAccuracy, Retrieval, Verification
+from semelha.measures import Balanced, FoldAccuracy, Interval, OpenSet, Oscr, Retrieval, Verification
+
+STANDARD_BASELINES = ("raw_pixels", "untrained")
+INSUFFICIENT_DATA = "insufficient data"
+"""Shown for a figure that the data cannot measure; in JSON it is null."""
+
+
+class MeanRange(NamedTuple):
+    """Mean, lowest and highest value over several galleries."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class GallerySize:
+    """Galleries of one size, their subjects drawn at random, with the same non-mated probes.
+
+    Attributes
+    ----------
+    subjects : int
+        Enrolled in each gallery.
+    galleries : int
+        Number of galleries.
+    fnir_at_fpir : MeanRange or None
+        At the target rate, with hindsight; None if the non-mated probes are too few to measure it.
+    fpir_achieved, fnir_achieved : MeanRange or None
+        With each gallery calibrated; None if the subjects are too few for the rate.
+    """
+
+    subjects: int
+    galleries: int
+    fnir_at_fpir: MeanRange | None
+    fpir_achieved: MeanRange | None
+    fnir_achieved: MeanRange | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As numbers, dicts and None."""
+        ranges = {name: getattr(self, name) for name in ("fnir_at_fpir", "fpir_achieved", "fnir_achieved")}
+        values = {name: None if value is None else value._asdict() for name, value in ranges.items()}
+        return {"subjects": self.subjects, "galleries": self.galleries, **values}
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSetProbes:
+    """Every probe of the open set.
+
+    Attributes
+    ----------
+    mated, non_mated : (m,), (n,) float64
+        Distance of each to its nearest subject.
+    correct : (m,) bool
+        Whether the nearest subject is the right one.
+    mated_subject, non_mated_subject : (m,), (n,) int64
+        The subject of each, as a number among all classes.
+    mated_accepted, non_mated_accepted : (m,), (n,) bool or None
+        By the calibrated rule; None without one.
+    """
+
+    mated: NDArray[np.float64]
+    non_mated: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+    mated_subject: NDArray[np.int64]
+    non_mated_subject: NDArray[np.int64]
+    mated_accepted: NDArray[np.bool_] | None
+    non_mated_accepted: NDArray[np.bool_] | None
+
+
+@dataclass(frozen=True, eq=False)
+class OpenSetResult:
+    """Open-set identification, with thresholds chosen with hindsight and with the calibrated rule.
+
+    Attributes
+    ----------
+    hindsight : OpenSet
+        At thresholds chosen on these very probes.
+    fnir_at_fpir : float or None
+        At the target rate, with hindsight; None if the non-mated probes are too few to measure it.
+    fpir_target : float
+    fpir_achieved, fnir_achieved : float or None
+        With the rule calibrated on the enrolled pictures; None if the enrolled subjects are too few for the rate.
+    balanced : Balanced
+        With the calibrated rule.
+    oscr : Oscr
+    auroc : float or None
+        Mated against non-mated probes, over all thresholds.
+    enrolled : int
+        Number of enrolled subjects.
+    gallery_sizes : tuple of GallerySize
+        Smallest first; the last is the whole gallery.
+    probes : OpenSetProbes
+    probability : ProbabilityCalibration
+        If the protocol does not say who is enrolled, it has its own gallery, with two pictures of each subject.
+    note : str
+        What the calibrated figures assume, or why there are none.
+    """
+
+    hindsight: OpenSet
+    fnir_at_fpir: float | None
+    fpir_target: float
+    fpir_achieved: float | None
+    fnir_achieved: float | None
+    balanced: Balanced
+    oscr: Oscr
+    auroc: float | None
+    enrolled: int
+    gallery_sizes: tuple[GallerySize, ...]
+    probes: OpenSetProbes
+    probability: ProbabilityCalibration
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """95% intervals of a result's figures; None for a figure without one.
+
+    Attributes
+    ----------
+    figures : dict of str to (Interval or None)
+        By the names of `Result.to_json`.
+    tar_at_far, fnir_at_fpirs : dict of float to (Interval or None)
+    cmc : (2, ranks) float64
+        Low and high of each rank.
+    """
+
+    figures: dict[str, Interval | None]
+    tar_at_far: dict[float, Interval | None]
+    fnir_at_fpirs: dict[float, Interval | None]
+    cmc: NDArray[np.float64]
+
+    def to_json(self) -> dict[str, Any]:
+        """Low and high by the names of the figures."""
+
+        def ends(interval: Interval | None) -> list[float] | None:
+            return None if interval is None else list(interval)
+
+        return {
+            **{name: ends(interval) for name, interval in self.figures.items()},
+            "tar_at_far": {f"{rate:g}": ends(interval) for rate, interval in self.tar_at_far.items()},
+            "fnir_at_fpirs": {f"{rate:g}": ends(interval) for rate, interval in self.fnir_at_fpirs.items()},
+        }
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What one embedder reached.
+    """The measures of one embedder.
 
     Attributes
     ----------
     retrieval : Retrieval
-    spread : Retrieval
-        From which MAP@R and R-precision come.
+    map_retrieval : Retrieval
+        The search that MAP@R and R-precision come from.
     cmc : (ranks,) float64
-        Part of the probes whose subject is among the k nearest subjects, for k from 1.
+        Fraction of probes whose subject is among the k nearest subjects, for k from 1.
     verification : Verification
     folds : FoldAccuracy or None
-        None where the subjects are too few for ten folds.
+        None if the subjects are too few for ten folds.
     open_set : OpenSetResult
     intervals : Intervals or None
-        None where none were asked for.
+        None with `resamples=0`.
     """
 
     retrieval: Retrieval
-    spread: Retrieval
+    map_retrieval: Retrieval
     cmc: NDArray[np.float64]
     verification: Verification
     folds: FoldAccuracy | None
@@ -43,36 +183,35 @@ class Result:
     intervals: Intervals | None
 
     def to_json(self) -> dict[str, Any]:
-        """The figures by name; None for what could not be measured."""
-        found, pairs, strangers = self.retrieval, self.verification, self.open_set
-        certainty = strangers.certainty.reliability
+        """The figures by name; None for figures that could not be measured."""
+        open_set, reliability = self.open_set, self.open_set.probability.reliability
         values = {
-            "r_at_1": found.r_at[1],
-            "r_at_5": found.r_at[5],
-            "r_at_10": found.r_at[10],
-            "r_precision": self.spread.r_precision,
-            "map_at_r": self.spread.map_at_r,
+            "r_at_1": self.retrieval.r_at[1],
+            "r_at_5": self.retrieval.r_at[5],
+            "r_at_10": self.retrieval.r_at[10],
+            "r_precision": self.map_retrieval.r_precision,
+            "map_at_r": self.map_retrieval.map_at_r,
             "cmc": [_finite(value) for value in self.cmc.tolist()],
-            "fnir_at_fpir": strangers.fnir_at_fpir,
-            "fnir_at_fpirs": {f"{rate:g}": value for rate, value in strangers.hindsight.fnir_at_fpir.items()},
-            "fpir_target": strangers.fpir_target,
-            "fpir_achieved": strangers.fpir_achieved,
-            "fnir_achieved": strangers.fnir_achieved,
-            "baks": strangers.balanced.baks,
-            "baus": strangers.balanced.baus,
-            "oscr": strangers.oscr.area,
-            "auroc": strangers.auroc,
-            "ece": None if certainty is None else certainty.ece,
-            "brier": None if certainty is None else certainty.brier,
-            "reliability": None if certainty is None else certainty.to_json(),
-            "gallery_sizes": [size.to_json() for size in strangers.sizes],
-            "tar_at_far": {f"{rate:g}": value for rate, value in pairs.tar_at_far.items()},
-            "eer": pairs.eer,
-            "auc": pairs.auc,
+            "fnir_at_fpir": open_set.fnir_at_fpir,
+            "fnir_at_fpirs": {f"{rate:g}": value for rate, value in open_set.hindsight.fnir_at_fpir.items()},
+            "fpir_target": open_set.fpir_target,
+            "fpir_achieved": open_set.fpir_achieved,
+            "fnir_achieved": open_set.fnir_achieved,
+            "baks": open_set.balanced.baks,
+            "baus": open_set.balanced.baus,
+            "oscr": open_set.oscr.area,
+            "auroc": open_set.auroc,
+            "ece": None if reliability is None else reliability.ece,
+            "brier": None if reliability is None else reliability.brier,
+            "reliability": None if reliability is None else reliability.to_json(),
+            "gallery_sizes": [size.to_json() for size in open_set.gallery_sizes],
+            "tar_at_far": {f"{rate:g}": value for rate, value in self.verification.tar_at_far.items()},
+            "eer": self.verification.eer,
+            "auc": self.verification.auc,
             "fold_accuracy": None if self.folds is None else self.folds.mean,
             "intervals": {} if self.intervals is None else self.intervals.to_json(),
         }
-        return {k: _finite(v) if isinstance(v, float) else v for k, v in values.items()}
+        return {name: _finite(value) if isinstance(value, float) else value for name, value in values.items()}
 
 
 def _finite(value: float) -> float | None:
@@ -81,16 +220,18 @@ def _finite(value: float) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """An embedder and its baselines under one protocol.
+    """The result of `evaluate`: a model and its baselines on one data set.
 
     Attributes
     ----------
     dataset : Dataset
+        Without the pictures that cannot be decoded, which are in `dataset.skipped`.
     queries, references : (n,), (m,) int64
-        Places in the data set of probes and of the pictures searched.
+        Rows in the data set of the probes and of the pictures searched.
     result : Result
     baselines : dict of str to Result
     notes : tuple of str
+        How the figures were measured, and what to keep in mind.
     seconds : float
     """
 
@@ -103,9 +244,13 @@ class Evaluation:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The figures of the embedder, those of each baseline under its name, counts, notes and seconds."""
+        """The figures of the model, those of each baseline under its name, counts, notes and seconds.
+
+        A standard baseline that was not measured is None.
+        """
         return {
             **self.result.to_json(),
+            **dict.fromkeys(STANDARD_BASELINES),
             **{name: result.to_json() for name, result in self.baselines.items()},
             "pictures": len(self.dataset),
             "classes": len(self.dataset.classes),

@@ -1,14 +1,11 @@
-"""Arrays in, numbers out; everything in blocks, nothing of size N × N."""
+"""Evaluation measures: arrays in, numbers out, in blocks, without any N × N array."""
 
-from semelha.measures.balanced import Balanced, balanced
 from semelha.measures.bootstrap import Interval
 from semelha.measures.cmc import cmc, subject_ranks
-from semelha.measures.folds import FoldAccuracy, fold_accuracy
-from semelha.measures.open_set import OpenSet, open_set
-from semelha.measures.oscr import Oscr, auroc, oscr
+from semelha.measures.open_set import Balanced, OpenSet, Oscr, auroc, balanced, open_set, oscr
 from semelha.measures.reliability import Reliability, reliability
 from semelha.measures.retrieval import Retrieval, retrieval
-from semelha.measures.verification import Verification, verification
+from semelha.measures.verification import FoldAccuracy, Verification, fold_accuracy, verification
 
 __all__ = [
     "Balanced",

@@ -1,31 +1,27 @@
-"""How far down the list of subjects the right one stands: ranks, and their cumulative distribution (CMC)."""
+"""Closed-set identification: the rank of the right subject, and the cumulative match characteristic (CMC)."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.measures.among import Among
-from semelha.measures.blocks import Groups, Labels
-from semelha.measures.subjects import Near, to_subjects
+from semelha.measures.search import Groups, Indices, Labels, SearchTask, SubjectDistances, Vectors, search_subjects
 from semelha.metrics import Metric
 
 
 def subject_ranks(
-    queries: NDArray[np.floating[Any]],
+    queries: Vectors,
     query_labels: Labels,
-    references: NDArray[np.floating[Any]] | None = None,
+    references: Vectors | None = None,
     reference_labels: Labels | None = None,
     *,
     metric: Metric,
     query_groups: Groups = None,
     reference_groups: Groups = None,
-) -> NDArray[np.int64]:
-    """The rank of each query's own subject among all subjects, each by its nearest picture.
+) -> Indices:
+    """Compute the rank of each query's own subject, with every subject at the distance of its nearest picture.
 
-    Distances are of float64; of equal ones the lower number of a picture comes first, as in `retrieval`.
+    Distances are float64; of equal distances the lower row comes first, as in `retrieval`.
 
     Parameters
     ----------
@@ -34,55 +30,55 @@ def subject_ranks(
     query_labels, reference_labels : (n,), (m,)
     metric : Metric
     query_groups, reference_groups : (n,), (m,), optional
-        Pictures of one group never match; None in them belongs to no group.
+        Pictures of one group never match; None in them is no group.
 
     Returns
     -------
     (n,) int64
-        From 1; 0 for a query that no reference could match.
+        From 1; 0 for a query without a reference that it may match.
 
     Raises
     ------
     ValueError
-        Vectors and labels differ in number.
+        Vectors and labels differ in number, or there are references without labels.
     """
-    among = Among.of(queries, query_labels, references, reference_labels, query_groups, reference_groups)
+    task = SearchTask.build(queries, query_labels, references, reference_labels, query_groups, reference_groups)
     ranks = np.zeros(len(queries), np.int64)
-    names = np.unique(among.labels)
-    can = among.relevant() > 0
+    names = np.unique(task.reference_labels)
+    has_match = task.relevant_counts() > 0
 
-    def look(near: Near) -> None:
-        label = among.label[near.rows]
+    def visit(found: SubjectDistances) -> None:
+        label = task.query_labels[found.rows]
         column = np.searchsorted(names, label).clip(0, len(names) - 1)
-        own = np.where(names[column] == label, near.subjects[np.arange(len(label)), column], np.inf)
-        ranks[near.rows] = np.where(can[near.rows], 1 + (near.subjects < own[:, None]).sum(axis=1), 0)
-        tied = np.isfinite(own) & ((near.subjects == own[:, None]).sum(axis=1) > 1)
+        own = np.where(names[column] == label, found.subjects[np.arange(len(label)), column], np.inf)
+        nearer = (found.subjects < own[:, None]).sum(axis=1)
+        ranks[found.rows] = np.where(has_match[found.rows], 1 + nearer, 0)
+        tied = np.isfinite(own) & ((found.subjects == own[:, None]).sum(axis=1) > 1)
         for row in np.flatnonzero(tied):
-            equal = among.labels[np.flatnonzero(near.pictures[row] == own[row])]
+            equal = task.reference_labels[np.flatnonzero(found.references[row] == own[row])]
             before = equal[: np.argmax(equal == label[row])]
-            nearer = names[near.subjects[row] < own[row]]
-            ranks[near.rows[row]] += len(np.setdiff1d(before, nearer))
+            ranks[found.rows[row]] += len(np.setdiff1d(before, names[found.subjects[row] < own[row]]))
 
-    to_subjects(queries, among, look, metric=metric)
+    search_subjects(queries, task, visit, metric=metric)
     return ranks
 
 
-def cmc(ranks: NDArray[np.int64], upto: int) -> NDArray[np.float64]:
-    """Cumulative match characteristic (ISO/IEC 19795-1): the part of the probes whose subject has rank k or better.
+def cmc(ranks: Indices, max_rank: int) -> NDArray[np.float64]:
+    """Compute the cumulative match characteristic: the identification rate at each rank (ISO/IEC 19795-1).
 
     Parameters
     ----------
     ranks : (n,) int64
-        From `subject_ranks`; probes of rank 0 count nowhere.
-    upto : int
+        From `subject_ranks`; probes of rank 0 are left out.
+    max_rank : int
 
     Returns
     -------
-    (upto,) float64
-        For k from 1; NaN where no probe counts.
+    (max_rank,) float64
+        The fraction of probes whose subject has rank k or better, for k from 1; NaN without probes.
     """
     counted = ranks[ranks > 0]
     if not len(counted):
-        return np.full(upto, np.nan)
-    within: NDArray[np.int64] = np.bincount(np.minimum(counted, upto + 1), minlength=upto + 2)[1 : upto + 1]
-    return np.cumsum(within) / len(counted)
+        return np.full(max_rank, np.nan)
+    counts: Indices = np.bincount(np.minimum(counted, max_rank + 1), minlength=max_rank + 2)[1 : max_rank + 1]
+    return np.cumsum(counts) / len(counted)

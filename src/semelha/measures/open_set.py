@@ -1,4 +1,4 @@
-"""Identification when the thing may be unknown: FNIR against FPIR (ISO/IEC 19795-1)."""
+"""Open-set identification: FNIR against FPIR (ISO/IEC 19795-1), OSCR, AUROC, and balanced accuracy (BAKS, BAUS)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.measures.resolution import measurable
+Distances = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class OpenSet:
-    """What `open_set` found. Every threshold in it is chosen with hindsight, on the very probes it is applied to.
+    """The result of `open_set`. Its thresholds are chosen with hindsight, on the probes they are applied to.
 
     Attributes
     ----------
     fpir, fnir : (points,) float64
         The DET curve, as the threshold rises.
     thresholds : (points,) float64
-        Distance up to which a probe is accepted at each point.
+        Largest accepted distance at each point.
     fnir_at_fpir : dict of float to (float or None)
-        Lowest FNIR whose FPIR is at most the key; None where there are too few non-mated probes to measure it.
+        Lowest FNIR whose FPIR is at most the key; None if the non-mated probes are too few to measure it.
     mated, non_mated : int
         Number of probes.
     """
@@ -42,30 +42,145 @@ class OpenSet:
 
 
 def open_set(
-    mated_distances: NDArray[np.floating[Any]],
-    mated_right: NDArray[np.bool_],
-    non_mated_distances: NDArray[np.floating[Any]],
+    mated_distances: Distances,
+    mated_correct: NDArray[np.bool_],
+    non_mated_distances: Distances,
     *,
     fpirs: Sequence[float] = (0.1, 0.01),
 ) -> OpenSet:
-    """False-positive and false-negative identification rates over all thresholds on the nearest distance.
+    """Compute false-positive and false-negative identification rates at every threshold on the nearest distance.
 
     Parameters
     ----------
     mated_distances : (m,) float
         Of probes of enrolled subjects, to the nearest subject.
-    mated_right : (m,) bool
-        That subject is the right one. A mated probe is a false negative where it is not, or where it is not accepted.
+    mated_correct : (m,) bool
+        Whether the nearest subject is the right one. A mated probe is a false negative if it is not, or if the
+        threshold rejects it.
     non_mated_distances : (n,) float
-        Of probes of subjects not enrolled, to the nearest subject.
+        Of probes of subjects that are not enrolled, to the nearest subject.
     fpirs : sequence of float
     """
-    right = np.sort(np.asarray(mated_distances, float)[mated_right])
-    strangers = np.sort(np.asarray(non_mated_distances, float))
-    mated, non_mated = len(mated_distances), len(strangers)
-    thresholds = np.unique(np.concatenate([[-np.inf], right, strangers]))
-    accepted = np.searchsorted(right, thresholds, side="right")
-    fnir = 1 - accepted / max(mated, 1)
-    fpir = np.searchsorted(strangers, thresholds, side="right") / max(non_mated, 1)
-    at = {rate: float(fnir[fpir <= rate].min()) if mated and measurable(rate, non_mated) else None for rate in fpirs}
-    return OpenSet(fpir, fnir, thresholds, at, mated, non_mated)
+    correct = np.sort(np.asarray(mated_distances, float)[mated_correct])
+    non_mated = np.sort(np.asarray(non_mated_distances, float))
+    n_mated, n_non_mated = len(mated_distances), len(non_mated)
+    thresholds = np.unique(np.concatenate([[-np.inf], correct, non_mated]))
+    fnir = 1 - np.searchsorted(correct, thresholds, side="right") / max(n_mated, 1)
+    fpir = np.searchsorted(non_mated, thresholds, side="right") / max(n_non_mated, 1)
+    at = {
+        rate: float(fnir[fpir <= rate].min()) if n_mated and is_measurable(rate, n_non_mated) else None
+        for rate in fpirs
+    }
+    return OpenSet(fpir, fnir, thresholds, at, n_mated, n_non_mated)
+
+
+def is_measurable(rate: float, trials: int) -> bool:
+    """Whether a rate can be measured: whether one error in the trials is a rate of at most `rate`, trials ≥ 1 / rate.
+
+    With fewer trials only the threshold that accepts nothing keeps the rate.
+    """
+    return rate * trials >= 1 - 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Oscr:
+    """The result of `oscr`.
+
+    Attributes
+    ----------
+    fpr, ccr : (points,) float64
+        As the threshold rises: the fraction of non-mated probes accepted; the fraction of mated probes accepted and
+        correctly identified.
+    area : float or None
+        Area under the curve; None without probes of both kinds. At most the closed-set accuracy.
+    """
+
+    fpr: NDArray[np.float64]
+    ccr: NDArray[np.float64]
+    area: float | None
+
+
+def oscr(mated_distances: Distances, mated_correct: NDArray[np.bool_], non_mated_distances: Distances) -> Oscr:
+    """Compute the open-set classification rate (Dhamija, Günther and Boult, NeurIPS 2018, section 3).
+
+    The correct classification rate is 1 − FNIR and the false positive rate is FPIR: the curve is that of `open_set` on
+    other axes. Its area is the probability that a mated probe is correctly identified and nearer than a non-mated one;
+    equal distances count half, as in the area under ROC.
+
+    Parameters
+    ----------
+    mated_distances, mated_correct, non_mated_distances
+        As for `open_set`.
+    """
+    curve = open_set(mated_distances, mated_correct, non_mated_distances)
+    has_both = curve.mated and curve.non_mated
+    return Oscr(curve.fpir, curve.tpir, float(np.trapezoid(curve.tpir, curve.fpir)) if has_both else None)
+
+
+def auroc(mated_distances: Distances, non_mated_distances: Distances) -> float | None:
+    """Compute the area under ROC of mated against non-mated probes, whatever subject is nearest.
+
+    Parameters
+    ----------
+    mated_distances, non_mated_distances : (m,), (n,) float
+        To the nearest subject; infinite for a probe that may match nothing.
+
+    Returns
+    -------
+    float or None
+        None without probes of both kinds.
+    """
+    return oscr(mated_distances, np.ones(len(mated_distances), bool), non_mated_distances).area
+
+
+@dataclass(frozen=True)
+class Balanced:
+    """The result of `balanced`.
+
+    Attributes
+    ----------
+    baks, baus : float or None
+        Balanced accuracy on known and on unknown samples; None without any.
+    """
+
+    baks: float | None
+    baus: float | None
+
+    @property
+    def geometric_mean(self) -> float | None:
+        """√(BAKS · BAUS), by which AnimalCLEF ranks; None without both."""
+        return None if self.baks is None or self.baus is None else float(np.sqrt(self.baks * self.baus))
+
+
+def balanced(labels: NDArray[Any], correct: NDArray[np.bool_], non_mated: NDArray[np.bool_]) -> Balanced:
+    """Compute BAKS and BAUS, as the WildlifeDatasets toolkit defines them: each subject counts once.
+
+    BAKS is the fraction of a subject's probes that are correctly identified, averaged over enrolled subjects. BAUS is
+    the fraction of a subject's probes that are called unknown, averaged over the subjects that are not enrolled.
+
+    Parameters
+    ----------
+    labels : (n,)
+        Of the probes.
+    correct : (n,) bool
+        Whether the answer was correct: the name for a mated probe, "unknown" for a non-mated one.
+    non_mated : (n,) bool
+        Probes of subjects that are not enrolled.
+
+    Raises
+    ------
+    ValueError
+        The arrays differ in length.
+    """
+    if not len(labels) == len(correct) == len(non_mated):
+        raise ValueError("there must be one answer for each label")
+    return Balanced(
+        _class_mean(labels[~non_mated], correct[~non_mated]), _class_mean(labels[non_mated], correct[non_mated])
+    )
+
+
+def _class_mean(labels: NDArray[Any], correct: NDArray[np.bool_]) -> float | None:
+    if not len(labels):
+        return None
+    _, subject = np.unique(labels, return_inverse=True)
+    return float(np.mean(np.bincount(subject, correct) / np.bincount(subject)))

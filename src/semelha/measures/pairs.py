@@ -1,35 +1,32 @@
-"""All pairs of pictures, without keeping them: counted by distance, or some of them drawn."""
+"""All pairs of pictures in bounded memory: a histogram of their distances, and a stratified sample."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from semelha.measures.blocks import Block, Groups, Labels, blocks
+from semelha.measures.search import Groups, Indices, Labels, SearchTask, Vectors
 from semelha.metrics import Metric
 
 BINS = 1 << 16
 STRATA = 512
-EACH = 512  # pairs drawn of a stratum
-FOUND = 1 << 22  # pairs in memory at a time
-
-Vectors = NDArray[np.floating[Any]]
-Places = NDArray[np.int64]
+PAIRS_PER_STRATUM = 512
+PAIRS_IN_MEMORY = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """How many pairs there are at which distance.
+    """A histogram of the distances of all pairs.
 
     Attributes
     ----------
     edges : (bins + 1,) float64
-        Of equal steps from the smallest distance to the largest.
+        In equal steps from the smallest distance to the largest.
     counts : (2, bins) int64
         Mated pairs, and non-mated.
     """
@@ -37,110 +34,123 @@ class PairCounts:
     edges: NDArray[np.float64]
     counts: NDArray[np.int64]
 
-    def bins(self, distances: NDArray[np.float32]) -> Places:
+    def bins_of(self, distances: NDArray[np.float32]) -> Indices:
         """The bin of each distance."""
         number = self.counts.shape[1]
-        place = ((distances - self.edges[0]) * (number / (self.edges[-1] - self.edges[0]))).astype(np.int64)
-        return np.asarray(np.clip(place, 0, number - 1), np.int64)
+        bins = ((distances - self.edges[0]) * (number / (self.edges[-1] - self.edges[0]))).astype(np.int64)
+        return np.asarray(np.clip(bins, 0, number - 1), np.int64)
 
 
 def count_pairs(
     vectors: Vectors, labels: Labels, *, metric: Metric, groups: Groups, bins: int = BINS, block: int = 1024
 ) -> PairCounts:
-    """Count the pairs of pictures that are not of one group, in two passes: (n, d), (n,) → `PairCounts`."""
+    """Count the pairs of pictures by distance, without pairs of one group, in two passes.
+
+    Parameters
+    ----------
+    vectors, labels : (n, d), (n,)
+    metric : Metric
+    groups : (n,) or None
+    bins, block : int
+
+    Raises
+    ------
+    ValueError
+        Vectors and labels differ in number.
+    """
     low, high = np.inf, -np.inf
-    for part, counted in _each(vectors, labels, metric, groups, block):
-        values = part.distances[counted]
+    for part in _pair_blocks(vectors, labels, metric, groups, block):
+        values = part.distances[part.mated | part.non_mated]
         if len(values):
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     if not np.isfinite(low):
         low, high = 0.0, 0.0
     found = PairCounts(np.linspace(low, high if high > low else low + 1e-6, bins + 1), np.zeros((2, bins), np.int64))
-    for part, counted in _each(vectors, labels, metric, groups, block):
-        for row, kind in zip(found.counts, (counted & part.same, counted & ~part.same), strict=True):
-            row += np.bincount(found.bins(part.distances[kind]), minlength=bins)
+    for part in _pair_blocks(vectors, labels, metric, groups, block):
+        for row, kind in zip(found.counts, (part.mated, part.non_mated), strict=True):
+            row += np.bincount(found.bins_of(part.distances[kind]), minlength=bins)
     return found
 
 
 @dataclass(frozen=True, eq=False)
 class PairSample:
-    """Pairs by strata of distance: all mated ones, and of the non-mated some of each stratum.
+    """Pairs in strata of distance: all mated pairs, and a sample of the non-mated pairs of each stratum.
 
     Attributes
     ----------
     mated : (strata, subjects) sparse array of float64
-        How many mated pairs each subject has in each stratum.
+        Number of mated pairs of each subject in each stratum.
     non_mated : (strata,) int64
-        How many non-mated pairs there are in each.
-    first, second : (drawn,) int64
-        The subjects of those that were drawn, stratum after stratum.
+        Number of non-mated pairs in each stratum.
+    first, second : (sampled,) int64
+        Subjects of the sampled non-mated pairs, stratum after stratum.
     starts : (strata + 1,) int64
-        Where each stratum begins in them.
+        Start of each stratum in `first` and `second`.
     """
 
     mated: Any
-    non_mated: Places
-    first: Places
-    second: Places
-    starts: Places
+    non_mated: Indices
+    first: Indices
+    second: Indices
+    starts: Indices
 
 
-def draw_pairs(
+def sample_pairs(
     counts: PairCounts,
     vectors: Vectors,
-    subjects: Places,
+    subjects: Indices,
     *,
     metric: Metric,
     groups: Groups,
     random: np.random.Generator,
     strata: int = STRATA,
-    each: int = EACH,
+    pairs_per_stratum: int = PAIRS_PER_STRATUM,
 ) -> PairSample:
-    """Divide what was counted into strata, dense where few impostors are and where few pairs are mated, and draw.
+    """Divide counted pairs into strata of distance, and sample the non-mated pairs of each.
+
+    Strata are narrow at the distances where few non-mated pairs lie, and where few mated pairs are missed.
 
     Parameters
     ----------
     counts : PairCounts
         Of these vectors.
     vectors, subjects : (n, d), (n,)
-        Subjects as numbers from 0.
+        Subjects are numbers from 0.
     metric, groups
         As in `count_pairs`.
     random : Generator
     strata : int
-        About so many; one for each bin that has pairs where those are fewer.
-    each : int
-        Non-mated pairs that are wanted of each stratum: about so many are drawn, or all.
+        Approximate number; fewer if fewer bins have pairs.
+    pairs_per_stratum : int
+        Approximate number of non-mated pairs to sample in each stratum; all if there are fewer.
     """
-    of_bin = _strata(counts.counts, strata)
-    number = int(of_bin[-1]) + 1
-    non_mated = np.bincount(of_bin, counts.counts[1], minlength=number).astype(np.int64)
-    chance = np.minimum(1.0, each / np.maximum(non_mated, 1))
-    size = int(subjects.max(initial=0)) + 1
-    mated = sparse.csr_array((number, size))
-    drawn: list[tuple[Places, Places, Places]] = []
-    block = max(1, FOUND // max(1, len(vectors)))
-    for part, counted in _each(vectors, subjects, metric, groups, block):
-        rows, _ = np.nonzero(counted & part.same)
-        stratum = of_bin[counts.bins(part.distances[counted & part.same])]
-        once = (np.ones(len(rows)), (stratum, subjects[part.start + rows]))
-        mated = mated + sparse.coo_array(once, shape=mated.shape).tocsr()
-        apart = counted & ~part.same
-        stratum = of_bin[counts.bins(part.distances[apart])]
-        kept = np.flatnonzero(random.random(len(stratum), np.float32) < chance[stratum])
-        rows, columns = np.divmod(np.flatnonzero(apart)[kept], apart.shape[1])
-        drawn.append((stratum[kept], subjects[part.start + rows], subjects[columns]))
-    stratum, first, second = (np.concatenate(column) for column in zip(*drawn, strict=True))
+    stratum_of = _strata(counts.counts, strata)
+    n_strata = int(stratum_of[-1]) + 1
+    non_mated = np.bincount(stratum_of, counts.counts[1], minlength=n_strata).astype(np.int64)
+    probability = np.minimum(1.0, pairs_per_stratum / np.maximum(non_mated, 1))
+    mated = sparse.csr_array((n_strata, int(subjects.max(initial=0)) + 1))
+    sampled: list[tuple[Indices, Indices, Indices]] = []
+    block = max(1, PAIRS_IN_MEMORY // max(1, len(vectors)))
+    for part in _pair_blocks(vectors, subjects, metric, groups, block):
+        rows, _ = np.nonzero(part.mated)
+        stratum = stratum_of[counts.bins_of(part.distances[part.mated])]
+        ones = (np.ones(len(rows)), (stratum, subjects[part.start + rows]))
+        mated = mated + sparse.coo_array(ones, shape=mated.shape).tocsr()
+        stratum = stratum_of[counts.bins_of(part.distances[part.non_mated])]
+        kept = np.flatnonzero(random.random(len(stratum), np.float32) < probability[stratum])
+        rows, columns = np.divmod(np.flatnonzero(part.non_mated)[kept], part.non_mated.shape[1])
+        sampled.append((stratum[kept], subjects[part.start + rows], subjects[columns]))
+    stratum, first, second = (np.concatenate(column) for column in zip(*sampled, strict=True))
     order = np.argsort(stratum, kind="stable")
-    starts = np.searchsorted(stratum[order], np.arange(number + 1))
+    starts = np.searchsorted(stratum[order], np.arange(n_strata + 1))
     return PairSample(mated, non_mated, first[order], second[order], starts)
 
 
-def _strata(counts: NDArray[np.int64], strata: int) -> Places:
+def _strata(counts: NDArray[np.int64], strata: int) -> Indices:
     """The stratum of each bin: (2, bins) → (bins,), rising from 0.
 
-    A quarter of the bounds each: where the non-mated are so and so many in steps of equal ratio, non-mated in equal
-    steps, mated in equal steps, and mated that are missing in steps of equal ratio.
+    A quarter of the bounds each: non-mated pairs counted in steps of equal ratio, and in equal steps; mated pairs in
+    equal steps; and missed mated pairs in steps of equal ratio.
     """
     if np.count_nonzero(counts.any(axis=0)) <= strata:
         return np.cumsum(counts.any(axis=0)).clip(1) - 1
@@ -156,15 +166,26 @@ def _strata(counts: NDArray[np.int64], strata: int) -> Places:
         )
     ]
     ends = np.unique(np.concatenate(bounds).clip(0, counts.shape[1] - 2))  # last bins of strata
-    begins = np.zeros(counts.shape[1], np.int64)
-    begins[ends + 1] = 1
-    return np.cumsum(begins)
+    starts = np.zeros(counts.shape[1], np.int64)
+    starts[ends + 1] = 1
+    return np.cumsum(starts)
 
 
-def _each(
-    vectors: Vectors, labels: Labels, metric: Metric, groups: Groups, block: int
-) -> Iterator[tuple[Block, NDArray[np.bool_]]]:
-    """Blocks of all pairs, and which of each block are counted: every pair once."""
-    for part in blocks(vectors, labels, None, None, metric=metric, query_groups=groups, size=block):
-        rows = part.start + np.arange(len(part.distances))
-        yield part, part.allowed & (np.arange(part.distances.shape[1])[None, :] > rows[:, None])
+class _PairBlock(NamedTuple):
+    """Distances of some pictures, from row `start` on, to all; every pair is marked once, as mated or non-mated."""
+
+    start: int
+    distances: NDArray[np.float32]
+    mated: NDArray[np.bool_]
+    non_mated: NDArray[np.bool_]
+
+
+def _pair_blocks(vectors: Vectors, labels: Labels, metric: Metric, groups: Groups, block: int) -> Iterator[_PairBlock]:
+    task = SearchTask.build(vectors, labels, query_groups=groups)
+    columns = np.arange(len(vectors))[None, :]
+    for start in range(0, len(vectors), block):
+        rows = np.arange(start, min(start + block, len(vectors)))
+        distances = np.asarray(metric.pairwise(vectors[rows], vectors), np.float32)
+        counted = task.is_allowed(rows, columns) & (columns > rows[:, None])
+        same = task.is_same_class(rows, columns)
+        yield _PairBlock(start, distances, counted & same, counted & ~same)

@@ -1,4 +1,4 @@
-"""Is what was said with 90% probability right nine times in ten?"""
+"""Calibration of probabilities: reliability curve, expected calibration error and Brier score."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.measures.bootstrap import LEVEL, ROUNDING, Draws, Interval, Places, Weights
+from semelha.measures.bootstrap import CONFIDENCE, ROUNDING, Interval, Values, Weights
+from semelha.measures.search import Indices
 
 BINS = 15  # as in the tables of Guo et al.
 
@@ -17,113 +18,122 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What `reliability` found.
+    """The result of `reliability`.
 
     Attributes
     ----------
-    said, right, weight : (k,) float64
-        Of each bin that is not empty, ascending: mean of the probabilities that were said, part that is right, and part
-        of the whole weight. Equal to scikit-learn's `calibration_curve` where all weigh the same.
+    predicted, observed, weight : (k,) float64
+        Of each bin that is not empty, ascending: mean predicted probability, observed frequency, and fraction of the
+        total weight. The first two are scikit-learn's `calibration_curve` if all samples weigh the same.
     ece : float
-        Expected calibration error, Σ weight · |right − said| over the bins (Guo et al., ICML 2017, equation 3).
+        Expected calibration error, Σ weight · |observed − predicted| over the bins (Guo et al., ICML 2017, equation 3).
     brier : float
-        Mean of (probability − outcome)² (Brier, 1950, for two outcomes). Unlike `ece` it is lower, too, where sure
-        answers are told from unsure ones.
+        Mean of (probability − outcome)² (Brier, 1950, for two outcomes). Unlike `ece` it is also lower if certain
+        answers are separated from uncertain ones.
     """
 
-    said: Floats
-    right: Floats
+    predicted: Floats
+    observed: Floats
     weight: Floats
     ece: float
     brier: float
 
     def to_json(self) -> list[dict[str, float]]:
-        """The curve, a dict for each bin."""
-        columns = (self.said.tolist(), self.right.tolist(), self.weight.tolist())
-        return [dict(zip(("said", "right", "weight"), row, strict=True)) for row in zip(*columns, strict=True)]
+        """The curve, one dict for each bin."""
+        columns = (self.predicted.tolist(), self.observed.tolist(), self.weight.tolist())
+        names = ("predicted", "observed", "weight")
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def reliability(
-    said: NDArray[np.floating[Any]],
-    right: NDArray[np.bool_],
+    predicted: NDArray[np.floating[Any]],
+    outcomes: NDArray[np.bool_],
     weights: NDArray[np.floating[Any]] | None = None,
     *,
     bins: int = BINS,
 ) -> Reliability:
-    """Compare probabilities with what came out, in bins of equal width.
+    """Compare predicted probabilities with outcomes, in bins of equal width.
 
     Parameters
     ----------
-    said : (n,) float
-        Probabilities; a bin holds its upper end, and the first bin also 0.
-    right : (n,) bool
+    predicted : (n,) float
+        Probabilities. A bin includes its upper end, and the first bin also 0.
+    outcomes : (n,) bool
     weights : (n,) float, optional
-        How much each counts; equally, where not given.
+        By default all samples weigh the same.
     bins : int
 
     Raises
     ------
     ValueError
-        The three differ in number, nothing has a weight, a weight is negative, a probability is none, or there is no
-        bin.
+        The arrays differ in length, a probability is not between 0 and 1, a weight is negative, all weights are 0, or
+        `bins` is below 1.
     """
-    probability = np.asarray(said, np.float64)
+    probability = np.asarray(predicted, np.float64)
     share = np.ones(len(probability)) if weights is None else np.asarray(weights, np.float64)
-    if not len(probability) == len(right) == len(share):
+    if not len(probability) == len(outcomes) == len(share):
         raise ValueError("there must be one outcome and one weight for each probability")
     if not ((probability >= 0) & (probability <= 1)).all():
         raise ValueError("a probability lies between 0 and 1")
     if not (np.isfinite(share) & (share >= 0)).all() or not share.sum() > 0:
-        raise ValueError("weights are not negative, and some are positive")
+        raise ValueError("weights must not be negative, and some must be positive")
     if bins < 1:
-        raise ValueError(f"there is 1 bin or more, and not {bins}")
+        raise ValueError(f"bins is {bins}: it must be 1 or more")
     share = share / share.sum()
-    outcome = np.asarray(right, np.float64)
-    bin_of = bins_of(probability, bins)
+    outcome = np.asarray(outcomes, np.float64)
+    bin_of = _bins_of(probability, bins)
     weight = np.bincount(bin_of, share, minlength=bins).astype(np.float64)
     sums, hits = (np.bincount(bin_of, share * each, minlength=bins) for each in (probability, outcome))
-    some = weight > 0
+    filled = weight > 0
     return Reliability(
-        said=sums[some] / weight[some],
-        right=hits[some] / weight[some],
-        weight=weight[some],
+        predicted=sums[filled] / weight[filled],
+        observed=hits[filled] / weight[filled],
+        weight=weight[filled],
         ece=float(np.abs(hits - sums).sum()),
         brier=float(share @ (probability - outcome) ** 2),
     )
 
 
-def bins_of(said: Floats, bins: int = BINS) -> Places:
+def _bins_of(predicted: Floats, bins: int) -> Indices:
     """The bin, from 0, of each probability: (n,) → (n,)."""
-    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], said).astype(np.int64)
+    return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], predicted).astype(np.int64)
 
 
-def gaps(said: Floats, right: NDArray[np.bool_], subject: Places, weights: Weights) -> Draws:
-    """By how much the sum of outcomes is above what was said, in each bin and draw, divided by all that counts.
+def resample_gaps(predicted: Floats, outcomes: NDArray[np.bool_], subject: Indices, weights: Weights) -> Values:
+    """Compute outcomes minus predictions in each bin and resample, divided by the total weight of the resample.
 
-    (n,), (n,), (n,), (draws, subjects) → (draws, bins). The ECE of a draw is the sum over its bins, without sign.
+    (n,), (n,), (n,), (resamples, subjects) → (resamples, bins). The expected calibration error of a resample is the sum
+    of the absolute values.
     """
     subjects = weights.shape[1]
-    place = subject * BINS + bins_of(said)
-    of_subject = np.bincount(place, right - said, minlength=subjects * BINS).reshape(subjects, BINS)
+    cell = subject * BINS + _bins_of(predicted, BINS)
+    of_subject = np.bincount(cell, outcomes - predicted, minlength=subjects * BINS).reshape(subjects, BINS)
     counts = np.bincount(subject, minlength=subjects).astype(np.float64)
     return np.asarray((weights @ of_subject) / (weights @ counts)[:, None], np.float64)
 
 
-def error_interval(drawn: Draws, found: Floats) -> Interval | None:
-    """Of an expected calibration error, from `gaps` in each draw, (draws, bins), and on the probes themselves, (bins,).
+def ece_interval(resampled: Values, gaps: Floats) -> Interval | None:
+    """Compute the interval of an expected calibration error.
 
-    Chance makes bins err that are right, so that the error of a draw is too high, and twice so: percentiles of draws
-    often lie above the figure itself. The upper end is that percentile nevertheless, but the lower is the figure less
-    the same percentile of Σ |how far a bin moves|, the most by which chance alone can have raised it (the triangle
-    inequality). Percentiles on both sides would never hold a true error of 0.
+    Chance makes bins err that are calibrated, and in a resample twice so: percentiles of the resamples often lie above
+    the figure itself, and would never include a true error of 0. The upper end is the percentile nevertheless. The
+    lower end is the figure minus the same percentile of Σ |change of a bin|, which bounds what chance adds (triangle
+    inequality).
+
+    Parameters
+    ----------
+    resampled : (resamples, bins) float64
+        From `resample_gaps`.
+    gaps : (bins,) float64
+        The same for the probes themselves.
 
     Returns
     -------
     Interval or None
-        None where no draw differs.
+        None if the resamples do not vary.
     """
-    point = float(np.abs(found).sum())
-    high = float(np.quantile(np.abs(drawn).sum(axis=1), (1 + LEVEL) / 2))
-    moved = float(np.quantile(np.abs(drawn - found).sum(axis=1), (1 + LEVEL) / 2))
-    ends = Interval(max(0.0, point - moved), max(high, point))
+    point = float(np.abs(gaps).sum())
+    high = float(np.quantile(np.abs(resampled).sum(axis=1), (1 + CONFIDENCE) / 2))
+    change = float(np.quantile(np.abs(resampled - gaps).sum(axis=1), (1 + CONFIDENCE) / 2))
+    ends = Interval(max(0.0, point - change), max(high, point))
     return None if ends.high - ends.low < ROUNDING else ends

@@ -1,4 +1,4 @@
-"""Are two pictures of the same thing? ROC over all pairs, without keeping them."""
+"""Verification (1:1): the ROC over all pairs of pictures, and accuracy in folds as on Labeled Faces in the Wild."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.measures.blocks import Groups, Labels
+from semelha.measures.open_set import is_measurable
 from semelha.measures.pairs import BINS, PairCounts, count_pairs
-from semelha.measures.resolution import measurable
+from semelha.measures.search import Groups, Labels, Vectors
 from semelha.metrics import Metric
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4)
@@ -18,18 +18,18 @@ RATES = (1e-1, 1e-2, 1e-3, 1e-4)
 
 @dataclass(frozen=True, eq=False)
 class Verification:
-    """What `verification` found.
+    """The result of `verification`.
 
     Attributes
     ----------
     far, tar : (points,) float64
-        False and true acceptance rate as the threshold rises.
+        False and true acceptance rate, as the threshold rises.
     thresholds : (points,) float64
-        Distance up to which a pair is accepted at each point.
+        Largest accepted distance at each point.
     tar_at_far : dict of float to (float or None)
-        None where there are too few impostor pairs to measure the rate (fewer than one would be accepted).
+        None if the non-mated pairs are too few to measure the rate.
     eer : float
-        Where false acceptances and false rejections are equally frequent.
+        Equal error rate: false acceptances and false rejections are equally frequent.
     auc : float
         Area under the ROC curve.
     mated, non_mated : int
@@ -47,7 +47,7 @@ class Verification:
 
 
 def verification(
-    vectors: NDArray[np.floating[Any]],
+    vectors: Vectors,
     labels: Labels,
     *,
     metric: Metric,
@@ -55,7 +55,7 @@ def verification(
     block: int = 1024,
     bins: int = BINS,
 ) -> Verification:
-    """ROC over all pairs of pictures that are not of one group.
+    """Compute the ROC over all pairs of pictures, except pairs of one group.
 
     Distances are counted in `bins` equal steps between the smallest and the largest; ties within a step count half in
     the area under the curve. Two passes, memory O(block · n + bins).
@@ -66,28 +66,33 @@ def verification(
     labels : (n,)
     metric : Metric
     groups : (n,), optional
+    block, bins : int
+
+    Raises
+    ------
+    ValueError
+        Vectors and labels differ in number.
     """
-    counted = count_pairs(vectors, labels, metric=metric, groups=groups, bins=bins, block=block)
-    return curve(counted)
+    return roc(count_pairs(vectors, labels, metric=metric, groups=groups, bins=bins, block=block))
 
 
-def curve(found: PairCounts) -> Verification:
-    """The ROC of pairs that are counted."""
-    counts, edges = found.counts, found.edges
+def roc(pairs: PairCounts) -> Verification:
+    """Compute the ROC of counted pairs."""
+    counts, edges = pairs.counts, pairs.edges
     mated, non_mated = (int(total) for total in counts.sum(axis=1))
     if not mated or not non_mated:
-        return _nothing(mated, non_mated)
+        nan, empty = float("nan"), np.empty(0)
+        return Verification(empty, empty, empty, dict.fromkeys(RATES), nan, nan, mated, non_mated)
     rates = np.concatenate([np.zeros((2, 1)), np.cumsum(counts, axis=1) / [[mated], [non_mated]]], axis=1)
     kept = np.concatenate([[True], counts.any(axis=0)])
     tar, far, thresholds = rates[0, kept], rates[1, kept], edges[kept]
-    at = {rate: float(np.interp(rate, far, tar)) if measurable(rate, non_mated) else None for rate in RATES}
-    return Verification(
-        far, tar, thresholds, at, equal_error(far, tar), float(np.trapezoid(tar, far)), mated, non_mated
-    )
+    at = {rate: float(np.interp(rate, far, tar)) if is_measurable(rate, non_mated) else None for rate in RATES}
+    auc = float(np.trapezoid(tar, far))
+    return Verification(far, tar, thresholds, at, equal_error_rate(far, tar), auc, mated, non_mated)
 
 
-def equal_error(far: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
-    """Where false acceptances and false rejections are equally frequent on a ROC curve that begins at (0, 0)."""
+def equal_error_rate(far: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
+    """Interpolate the equal error rate of a ROC curve that begins at (0, 0)."""
     gap = far - (1 - tar)  # rises from −1 to 1
     after = int(np.argmax(gap >= 0))
     if after == 0:
@@ -97,7 +102,71 @@ def equal_error(far: NDArray[np.float64], tar: NDArray[np.float64]) -> float:
     return float(far[after - 1] + part * (far[after] - far[after - 1]))
 
 
-def _nothing(mated: int = 0, non_mated: int = 0) -> Verification:
-    nan = float("nan")
-    empty = np.empty(0)
-    return Verification(empty, empty, empty, dict.fromkeys(RATES), nan, nan, mated, non_mated)
+@dataclass(frozen=True, eq=False)
+class FoldAccuracy:
+    """The result of `fold_accuracy`.
+
+    Attributes
+    ----------
+    mean : float
+        Mean accuracy of the folds.
+    standard_error : float
+        Standard deviation of the folds (n − 1) divided by the root of their number.
+    accuracies, thresholds : (folds,) float64
+        A pair is accepted if its distance is at most its fold's threshold.
+    correct : (pairs,) bool
+        Whether mated pairs were accepted and non-mated pairs rejected.
+    """
+
+    mean: float
+    standard_error: float
+    accuracies: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+    correct: NDArray[np.bool_]
+
+
+def fold_accuracy(
+    distances: NDArray[np.floating[Any]], same: NDArray[np.bool_], fold: NDArray[np.int64]
+) -> FoldAccuracy:
+    """Compute verification accuracy with each fold's threshold chosen on the other folds (Huang et al., 2007, View 2).
+
+    The threshold is the one of highest accuracy there, midway between two distances; the lowest of several.
+
+    Parameters
+    ----------
+    distances : (pairs,) float
+    same : (pairs,) bool
+        Mated pairs.
+    fold : (pairs,) int64
+        Two folds or more.
+
+    Raises
+    ------
+    ValueError
+        The arrays differ in length, or there is one fold.
+    """
+    if not len(distances) == len(same) == len(fold):
+        raise ValueError("there must be one fold and one truth for each distance")
+    names = np.unique(fold)
+    if len(names) < 2:
+        raise ValueError("there must be two folds or more")
+    distances = np.asarray(distances, np.float64)
+    correct = np.zeros(len(distances), bool)
+    thresholds, accuracies = np.empty(len(names)), np.empty(len(names))
+    for position, name in enumerate(names):
+        inside = fold == name
+        thresholds[position] = best_threshold(distances[~inside], same[~inside])
+        correct[inside] = (distances[inside] <= thresholds[position]) == same[inside]
+        accuracies[position] = correct[inside].mean()
+    error = float(accuracies.std(ddof=1) / np.sqrt(len(names)))
+    return FoldAccuracy(float(accuracies.mean()), error, accuracies, thresholds, correct)
+
+
+def best_threshold(distances: NDArray[np.float64], same: NDArray[np.bool_]) -> float:
+    """Find the lowest threshold of highest accuracy: midway between two neighboring distances, or −∞, or ∞."""
+    values, positions = np.unique(distances, return_inverse=True)
+    gain = np.bincount(positions, np.where(same, 1, -1), minlength=len(values))  # of accepting one distance more
+    best = int(np.argmax(np.concatenate([[0], np.cumsum(gain)])))
+    if best == 0:
+        return -np.inf
+    return np.inf if best == len(values) else float((values[best - 1] + values[best]) / 2)

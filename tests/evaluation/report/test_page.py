@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import DetCurveDisplay
-from tests.evaluation.made import Known, dataset
+from tests.evaluation.made import Known, dataset, evaluate
 
 from semelha.embedders import Model, raw_pixels
 from semelha.errors import SemelhaError
-from semelha.evaluation import Protocol, evaluate, write_report
+from semelha.evaluation import Protocol
+from semelha.evaluation.report import write_report
 from semelha.evaluation.report.plots import deviates
 from semelha.evaluation.report.tables import percent
 from semelha.images import Skipped
@@ -115,7 +116,7 @@ def test_what_the_data_cannot_measure_is_said_in_words(html: str) -> None:
 
 
 def test_without_draws_there_are_no_intervals(tmp_path: Path) -> None:
-    text = write_report(evaluate(Known(), dataset(classes=10), draws=0), tmp_path / "r.html").read_text("utf-8")
+    text = write_report(evaluate(Known(), dataset(classes=10), resamples=0), tmp_path / "r.html").read_text("utf-8")
     assert not re.findall(r"<td>[^/]*</span><small>", text)
 
 
@@ -160,7 +161,7 @@ def test_without_calibration_it_says_why(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("classes", "each", "known"), [(2, 1, 0.5), (12, 2, 1.0), (12, 1, 0.5)])
 def test_a_page_of_what_could_hardly_be_measured(classes: int, each: int, known: float, tmp_path: Path) -> None:
     """Two pictures, no strangers, no mated pairs: every curve has nothing to draw somewhere."""
-    found = evaluate(Known(), dataset(classes=classes, each=each), protocol=Protocol(known=known))
+    found = evaluate(Known(), dataset(classes=classes, each=each), protocol=Protocol(enrolled_fraction=known))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "insufficient data" in text
 
@@ -169,7 +170,7 @@ def test_the_probability_is_drawn_or_it_is_said_why_not(html: str, tmp_path: Pat
     assert "Probability: learned from 200 subjects" in html
     assert "probability said" in html
     few = write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "r.html").read_text("utf-8")
-    assert "Insufficient data: 5 known subjects have three pictures or more, and 20 are needed." in few
+    assert "Insufficient data: 5 enrolled subjects have three pictures or more, and 20 are needed." in few
     assert "probability said" not in few
 
 

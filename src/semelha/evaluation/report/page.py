@@ -85,12 +85,12 @@ def _quoted(card: Card | None) -> str:
 
 def _galleries(evaluation: Evaluation) -> str:
     found = evaluation.result.open_set
-    drawn = max(size.galleries for size in found.sizes)
+    drawn = max(size.galleries for size in found.gallery_sizes)
     text = (
         f"{found.hindsight.non_mated:,} pictures of strangers before galleries of growing size, their subjects drawn "
         f"by chance: mean, lowest and highest of {drawn}."
     )
-    if any(size.fpir_achieved is None for size in found.sizes):
+    if any(size.fpir_achieved is None for size in found.gallery_sizes):
         text += " Galleries without a calibrated point: insufficient data, too few subjects for the rate."
     return (
         text if drawn > 1 else f"One gallery, of all {found.enrolled:,} enrolled: insufficient data for smaller ones."
@@ -98,7 +98,7 @@ def _galleries(evaluation: Evaluation) -> str:
 
 
 def _certainty(evaluation: Evaluation) -> str:
-    found = evaluation.result.open_set.certainty
+    found = evaluation.result.open_set.probability
     if found.reliability is None:
         return f"Insufficient data: {escape(found.note)}."
     return (
@@ -108,7 +108,7 @@ def _certainty(evaluation: Evaluation) -> str:
 
 
 def _probability_note(evaluation: Evaluation) -> str:
-    found = evaluation.result.open_set.certainty
+    found = evaluation.result.open_set.probability
     return (
         f"Probability: {found.note}." if found.reliability is not None else f"Probability not measured: {found.note}."
     )

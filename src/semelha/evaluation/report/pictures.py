@@ -23,7 +23,7 @@ def rows(evaluation: Evaluation, *, best: bool, count: int) -> str:
     labels = evaluation.dataset.labels
     nearest = evaluation.references[np.maximum(found.nearest[:, 0], 0)]
     right = labels[nearest] == labels[evaluation.queries]
-    chosen = np.flatnonzero(found.used & (right if best else ~right))
+    chosen = np.flatnonzero(found.has_match & (right if best else ~right))
     order = chosen[np.argsort(found.distances[chosen, 0], kind="stable")]
     picked = (order[::-1] if best else order)[:: max(1, len(order) // (4 * count))][:count]
     if not len(picked):

@@ -11,10 +11,9 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from semelha.evaluation.open_set import Spread
 from semelha.evaluation.report.svg import COLORS, FAINT, INK, svg
 from semelha.evaluation.report.tables import rate
-from semelha.evaluation.result import Result
+from semelha.evaluation.result import MeanRange, Result
 
 POINTS = 400
 LEAST, LARGEST = 6, 400  # points², of the dots of no probe and of all
@@ -126,14 +125,16 @@ def oscr(results: Mapping[str, Result]) -> str:
 
 def reliability(results: Mapping[str, Result]) -> str:
     """Part that is right against the probability that was said, with the diagonal; empty where nothing was measured."""
-    found = {name: result.open_set.certainty.reliability for name, result in results.items()}
+    found = {name: result.open_set.probability.reliability for name, result in results.items()}
     measured = {name: (COLORS[i % len(COLORS)], curve) for i, (name, curve) in enumerate(found.items()) if curve}
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=FAINT, linestyle=":")
         for name, (color, curve) in measured.items():
-            axes.plot(curve.said, curve.right, color=color, linewidth=1, alpha=0.35)
-            axes.scatter(curve.said, curve.right, LEAST + LARGEST * curve.weight, color=color, alpha=0.8, linewidth=0)
+            axes.plot(curve.predicted, curve.observed, color=color, linewidth=1, alpha=0.35)
+            axes.scatter(
+                curve.predicted, curve.observed, LEAST + LARGEST * curve.weight, color=color, alpha=0.8, linewidth=0
+            )
             axes.plot([], [], "o", color=color, label=name)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability said", ylabel="part that is right")
         axes.xaxis.set_major_formatter(PERCENT)
@@ -149,9 +150,9 @@ def sizes(result: Result) -> str:
     target = f"FPIR {rate(found.fpir_target)}"
 
     def draw(missed: Axes, let_in: Axes) -> None:
-        _spreads(missed, {s.subjects: s.fnir_at_fpir for s in found.sizes}, "o:", f"at {target}, hindsight")
-        _spreads(missed, {s.subjects: s.fnir_achieved for s in found.sizes}, "o-", "calibrated")
-        _spreads(let_in, {s.subjects: s.fpir_achieved for s in found.sizes}, "o-", "calibrated")
+        _spreads(missed, {s.subjects: s.fnir_at_fpir for s in found.gallery_sizes}, "o:", f"at {target}, hindsight")
+        _spreads(missed, {s.subjects: s.fnir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
+        _spreads(let_in, {s.subjects: s.fpir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
         let_in.axhline(found.fpir_target, color=FAINT, linestyle=":", label=f"target: {target}")
         for axes in (missed, let_in):
             axes.set_xscale("log")
@@ -162,14 +163,14 @@ def sizes(result: Result) -> str:
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=8)
         missed.set(ylabel="FNIR")
-        ticks = [size.subjects for size in found.sizes]
+        ticks = [size.subjects for size in found.gallery_sizes]
         let_in.xaxis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
         let_in.set(xlabel="subjects enrolled (log)", ylabel="FPIR", xlim=(ticks[0] / 1.15, ticks[-1] * 1.15))
 
     return svg(draw, panels=2)
 
 
-def _spreads(axes: Axes, of: dict[int, Spread | None], line: str, label: str) -> None:
+def _spreads(axes: Axes, of: dict[int, MeanRange | None], line: str, label: str) -> None:
     """Means joined by a line, from the lowest to the highest of each a bar; nothing where nothing was measured."""
     known = [(subjects, spread) for subjects, spread in of.items() if spread is not None]
     if known:

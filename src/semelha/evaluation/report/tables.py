@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from semelha.evaluation.result import Result
+from semelha.evaluation.result import INSUFFICIENT_DATA, Result
 from semelha.measures import Interval
-from semelha.measures.resolution import INSUFFICIENT
 
 Figures = dict[str, Any]
 
@@ -103,7 +102,7 @@ def _groups(result: Result) -> dict[str, list[Row]]:
 def cell(value: float | None, around: list[float] | Interval | None) -> str:
     """A figure in percent with its interval, or that there is too little to measure it."""
     if value is None:
-        return f"<i>{INSUFFICIENT}</i>"
+        return f"<i>{INSUFFICIENT_DATA}</i>"
     shown = f"{percent(value)}<span>%</span>"
     return shown if around is None else f"{shown}<small>{percent(around[0])}–{percent(around[1])}</small>"
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.evaluation.made import Known, dataset
+from tests.evaluation.made import Known, dataset, evaluate
 
 from semelha.embedders import raw_pixels
 from semelha.errors import DatasetError, UsageError
-from semelha.evaluation import Protocol, evaluate
-from semelha.evaluation.sizes import Enrolled, measure_sizes
+from semelha.evaluation import Protocol
+from semelha.evaluation.gallery_sizes import OpenSetRoles, measure_gallery_sizes
 from semelha.images import Dataset, Picture
 from semelha.measures import retrieval
 from semelha.metrics import Euclidean
@@ -46,7 +46,7 @@ def test_a_protocol_says_who_is_enrolled() -> None:
 def test_map_among_all_is_that_of_leaving_one_out() -> None:
     data, first = dataset(), lambda picture: picture.name.endswith("/0")
     alone = evaluate(Known(), data).result
-    both = evaluate(Known(), data, protocol=Protocol(enroll=first, map_among_all=True)).result
+    both = evaluate(Known(), data, protocol=Protocol(enroll=first, map_leave_one_out=True)).result
     assert both.to_json()["map_at_r"] == alone.to_json()["map_at_r"]
     assert both.retrieval.r_at[1] != alone.retrieval.r_at[1]
 
@@ -55,7 +55,7 @@ def test_the_calibrated_rate_holds_on_average() -> None:
     """The guarantee is over galleries: twenty of them, 250 subjects each, strangers at 5%."""
     rates = []
     for seed in range(20):
-        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed, draws=0).result.open_set
+        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed, resamples=0).result.open_set
         assert open_set.enrolled == 250
         assert open_set.fpir_achieved is not None
         rates.append(open_set.fpir_achieved)
@@ -64,7 +64,7 @@ def test_the_calibrated_rate_holds_on_average() -> None:
 
 
 def test_known_and_strangers_do_not_mix() -> None:
-    found = evaluate(Known(), dataset(classes=100), protocol=Protocol(known=0.3), fpir=0.1).result.open_set
+    found = evaluate(Known(), dataset(classes=100), protocol=Protocol(enrolled_fraction=0.3), fpir=0.1).result.open_set
     assert found.enrolled == 30
     assert (found.hindsight.mated, found.hindsight.non_mated) == (30 * 2, 70 * 3)
 
@@ -80,7 +80,7 @@ def test_groups_never_match_within() -> None:
     data = dataset(classes=10)
     grouped = Dataset("grouped", tuple(replace(picture, group=picture.label) for picture in data))
     found = evaluate(Known(), grouped, fpir=0.5).result
-    assert not found.retrieval.used.any()
+    assert not found.retrieval.has_match.any()
     assert found.to_json()["r_at_1"] is None
     assert found.to_json()["intervals"]["r_at_1"] is None
 
@@ -116,7 +116,7 @@ def test_every_figure_has_an_interval_around_it() -> None:
 
 
 def test_intervals_change_no_figure() -> None:
-    without, few, many = (evaluate(Known(), dataset(classes=200), draws=draws).to_json() for draws in (0, 100, 300))
+    without, few, many = (evaluate(Known(), dataset(classes=200), resamples=draws).to_json() for draws in (0, 100, 300))
     assert without["intervals"] == {}
     assert few["intervals"] != many["intervals"]
     for content in (without, few, many):
@@ -126,7 +126,7 @@ def test_intervals_change_no_figure() -> None:
 
 
 def test_without_strangers_the_rest_is_measured() -> None:
-    content = evaluate(Known(), dataset(classes=30), protocol=Protocol(known=1.0), fpir=0.2).to_json()
+    content = evaluate(Known(), dataset(classes=30), protocol=Protocol(enrolled_fraction=1.0), fpir=0.2).to_json()
     assert content["auroc"] is content["oscr"] is content["fpir_achieved"] is content["baus"] is None
     assert content["baks"] is not None
     assert content["r_at_1"] == 1
@@ -134,25 +134,26 @@ def test_without_strangers_the_rest_is_measured() -> None:
 
 def test_few_draws_tell_no_percentile() -> None:
     with pytest.raises(UsageError, match="100 or more"):
-        evaluate(Known(), dataset(classes=10), draws=50)
+        evaluate(Known(), dataset(classes=10), resamples=50)
 
 
 def test_the_calibrated_figures_are_those_of_each_probe() -> None:
-    found = evaluate(Known(), dataset(classes=200), fpir=0.1, draws=0).result.open_set
+    found = evaluate(Known(), dataset(classes=200), fpir=0.1, resamples=0).result.open_set
     probes = found.probes
     assert probes.mated_accepted is not None
-    assert probes.stranger_accepted is not None
-    assert found.fpir_achieved == pytest.approx(probes.stranger_accepted.mean())
-    assert found.fnir_achieved == pytest.approx(1 - (probes.mated_accepted & probes.right).mean())
-    passed = [probes.stranger_accepted[probes.stranger_subject == one].mean() for one in set(probes.stranger_subject)]
+    assert probes.non_mated_accepted is not None
+    assert found.fpir_achieved == pytest.approx(probes.non_mated_accepted.mean())
+    assert found.fnir_achieved == pytest.approx(1 - (probes.mated_accepted & probes.correct).mean())
+    subjects = probes.non_mated_subject
+    passed = [probes.non_mated_accepted[subjects == one].mean() for one in set(subjects)]
     assert found.balanced.baus == pytest.approx(1 - np.mean(passed))
 
 
 @pytest.mark.parametrize("split", [{}.get, ["gallery", "gallery", "query"].__getitem__])
 def test_the_largest_gallery_is_the_one_that_was_enrolled(split: Callable[[int], str | None]) -> None:
-    found = evaluate(Known(), dataset(split=split), fpir=0.05, draws=0).result.open_set
-    last = found.sizes[-1]
-    assert [size.subjects for size in found.sizes] == [12, 25, 50, 100, 200]
+    found = evaluate(Known(), dataset(split=split), fpir=0.05, resamples=0).result.open_set
+    last = found.gallery_sizes[-1]
+    assert [size.subjects for size in found.gallery_sizes] == [12, 25, 50, 100, 200]
     assert last.subjects == found.enrolled
     for spread, value in (
         (last.fnir_at_fpir, found.fnir_at_fpir),
@@ -171,8 +172,8 @@ def test_galleries_of_growing_size_are_those_that_a_loop_enrolls() -> None:
     of_probe = np.concatenate([np.repeat(np.arange(subjects), 2), np.full(40, -1)])
     truth = np.concatenate([np.repeat(np.arange(subjects), 2), np.repeat(np.arange(subjects, 60), 2)])
     probes = centers[truth][:, None] + random.normal(0, 0.1, (120, 1))
-    enrolled = Enrolled(of_probe, np.arange(subjects), of_probe < 0, of_probe >= 0)
-    found = measure_sizes(probes, own, own, enrolled, metric=Euclidean(), groups=(None, None), fpir=0.2, seed=3)
+    enrolled = OpenSetRoles(of_probe, np.arange(subjects), of_probe >= 0, of_probe < 0)
+    found = measure_gallery_sizes(probes, own, own, enrolled, metric=Euclidean(), groups=(None, None), fpir=0.2, seed=3)
     orders = np.random.default_rng([3, 1])
     galleries = [orders.permutation(subjects) for _ in range(8)]
     for size in found:
@@ -207,10 +208,10 @@ def test_progress_is_told_for_each_embedder() -> None:
 def test_what_cannot_be_evaluated() -> None:
     with pytest.raises(DatasetError, match="needs two or more"):
         evaluate(Known(), dataset(classes=1))
-    with pytest.raises(DatasetError, match="0 pictures are enrolled"):
+    with pytest.raises(DatasetError, match="0 enrolled pictures"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: False))
-    only = Protocol(enroll=lambda picture: picture.label == "<b>0", known=0.01)
-    with pytest.raises(DatasetError, match="none of the 1 classes drawn to be known has an enrolled picture"):
+    only = Protocol(enroll=lambda picture: picture.label == "<b>0", enrolled_fraction=0.01)
+    with pytest.raises(DatasetError, match="none of the 1 classes drawn for enrollment has an enrolled picture"):
         evaluate(Known(), dataset(classes=60), protocol=only)
-    with pytest.raises(DatasetError, match="0 probe"):
+    with pytest.raises(DatasetError, match="0 probes"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: True))

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.evaluation.made import Known, dataset
+from tests.evaluation.made import Known, dataset, evaluate
 
-from semelha.evaluation import Protocol, evaluate
-from semelha.evaluation.certainty import measure_certainty
+from semelha.evaluation import Protocol
+from semelha.evaluation.probability import measure_probability
 from semelha.images import Dataset
 from semelha.metrics import Euclidean
 from semelha.recognition.probability import learned
@@ -26,8 +26,8 @@ def test_a_loop_finds_the_same(grouped: bool) -> None:
     vectors, classes = line(60, 4, 0.01, 0)
     groups = np.tile(["a", "b", "c", "d"], 60) if grouped else None
     known, everything = np.arange(0, 60, 2), np.arange(240)
-    found = measure_certainty(vectors, Euclidean(), classes, groups, known, None, everything, 5)
-    assert found.said is not None
+    found = measure_probability(vectors, Euclidean(), classes, groups, known, None, everything, 5)
+    assert found.predictions is not None
     assert found.reliability is not None
     order = np.random.default_rng([5, 7]).permutation(np.flatnonzero(classes % 2 == 0))
     pairs = {one: [int(i) for i in order if classes[i] == one][:2] for one in known}
@@ -46,9 +46,9 @@ def test_a_loop_finds_the_same(grouped: bool) -> None:
             strangers.append((said, False))
         elif any(classes[j] == classes[i] for j in may):
             mated.append((said, bool(classes[nearest] == classes[i])))
-    for got, expected in ((found.said.mated, mated), (found.said.strangers, strangers)):
+    for got, expected in ((found.predictions.mated, mated), (found.predictions.non_mated, strangers)):
         np.testing.assert_allclose(got, [said for said, _ in expected], atol=1e-9)
-    assert found.said.right.tolist() == [right for _, right in mated]
+    assert found.predictions.correct.tolist() == [right for _, right in mated]
     errors = [np.mean([(said - right) ** 2 for said, right in part]) for part in (mated, strangers)]
     assert found.reliability.brier == pytest.approx(np.mean(errors))
 
@@ -60,7 +60,7 @@ def test_the_more_pictures_are_enrolled_the_truer_it_is() -> None:
     errors = {}
     for enrolled in (2, 8):
         gallery, probes = np.flatnonzero((classes % 2 == 0) & (turn < enrolled)), np.flatnonzero(turn >= 8)
-        found = measure_certainty(vectors, Euclidean(), classes, None, known, gallery, probes, 0)
+        found = measure_probability(vectors, Euclidean(), classes, None, known, gallery, probes, 0)
         assert found.reliability is not None
         assert "isotonic" in found.note
         errors[enrolled] = found.reliability.ece
@@ -70,18 +70,18 @@ def test_the_more_pictures_are_enrolled_the_truer_it_is() -> None:
 def test_strangers_are_half_however_many_they_are() -> None:
     """Of nine strangers to one known class the weight is as if they were as many."""
     vectors, classes = line(300, 4, 0.001, 2)
-    found = measure_certainty(vectors, Euclidean(), classes, None, np.arange(30), None, np.arange(1200), 0)
-    assert found.said is not None
+    found = measure_probability(vectors, Euclidean(), classes, None, np.arange(30), None, np.arange(1200), 0)
+    assert found.predictions is not None
     assert found.reliability is not None
-    assert (len(found.said.mated), len(found.said.strangers)) == (30 * 2, 270 * 4)
-    assert found.reliability.weight @ found.reliability.right == pytest.approx(found.said.right.mean() / 2)
+    assert (len(found.predictions.mated), len(found.predictions.non_mated)) == (30 * 2, 270 * 4)
+    assert found.reliability.weight @ found.reliability.observed == pytest.approx(found.predictions.correct.mean() / 2)
 
 
 def test_the_protocol_says_who_is_enrolled_where_it_does() -> None:
     data = dataset(classes=60, each=4, split=["gallery", "gallery", "gallery", "query"].__getitem__)
-    said = evaluate(Known(), data, fpir=0.1, draws=0).result.open_set.certainty.said
+    said = evaluate(Known(), data, fpir=0.1, resamples=0).result.open_set.probability.predictions
     assert said is not None
-    assert (len(said.mated), len(said.strangers)) == (30, 30)
+    assert (len(said.mated), len(said.non_mated)) == (30, 30)
 
 
 def test_where_the_protocol_enrolls_one_picture_of_each_nothing_is_measured() -> None:
@@ -94,34 +94,34 @@ def test_where_the_protocol_enrolls_one_picture_of_each_nothing_is_measured() ->
 
 @pytest.mark.parametrize(("classes", "each", "there"), [(40, 3, 20), (38, 3, 19), (200, 2, 0)])
 def test_twenty_subjects_with_three_pictures_are_needed(classes: int, each: int, there: int) -> None:
-    found = evaluate(Known(), dataset(classes=classes, each=each), fpir=0.2, draws=0).result.open_set.certainty
+    found = evaluate(Known(), dataset(classes=classes, each=each), fpir=0.2, resamples=0).result.open_set.probability
     if there == 20:
         assert found.reliability is not None
-        assert "learned from 20 subjects, two enrolled pictures of each, in a gallery of its own" in found.note
+        assert "learned from 20 subjects with two enrolled pictures each, in a separate gallery" in found.note
     else:
-        assert found.reliability is found.said is None
-        assert found.note == f"{there} known subjects have three pictures or more, and 20 are needed"
+        assert found.reliability is found.predictions is None
+        assert found.note == f"{there} enrolled subjects have three pictures or more, and 20 are needed"
 
 
 def test_without_strangers_or_without_known_probes_it_says_which() -> None:
     vectors, classes = line(30, 3, 0.01, 3)
     everyone, everything = np.arange(30), np.arange(90)
-    found = measure_certainty(vectors, Euclidean(), classes, None, everyone, None, everything, 0)
-    assert found.note == "there are no probes of strangers that may match"
+    found = measure_probability(vectors, Euclidean(), classes, None, everyone, None, everything, 0)
+    assert found.note == "there are no non-mated probes that may match an enrolled picture"
     gallery = np.flatnonzero(classes < 25)
-    found = measure_certainty(vectors, Euclidean(), classes, None, np.arange(25), gallery, everything, 0)
-    assert found.note == "there are no probes of known things that may match"
+    found = measure_probability(vectors, Euclidean(), classes, None, np.arange(25), gallery, everything, 0)
+    assert found.note == "there are no mated probes that may match an enrolled picture"
 
 
 def test_subjects_with_few_pictures_are_neither_known_nor_strangers() -> None:
     vectors, classes = line(50, 3, 0.01, 4)
     kept = ~((classes == 0) & (np.arange(150) % 3 == 2))  # the first class has two pictures
-    found = measure_certainty(
+    found = measure_probability(
         vectors[kept], Euclidean(), classes[kept], None, np.arange(25), None, np.arange(kept.sum()), 0
     )
-    assert found.said is not None
-    assert set(found.said.mated_subject) == set(range(1, 25))
-    assert set(found.said.stranger_subject) == set(range(25, 50))
+    assert found.predictions is not None
+    assert set(found.predictions.mated_subject) == set(range(1, 25))
+    assert set(found.predictions.non_mated_subject) == set(range(25, 50))
 
 
 def test_it_changes_no_other_figure_and_the_seed_draws_it() -> None:

@@ -1,0 +1,179 @@
+"""Calibration of identification probabilities: predicted from the enrolled pictures alone, compared with outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.evaluation.protocol import take
+from semelha.measures import Reliability, reliability
+from semelha.measures.search import SearchTask, SubjectDistances, search_subjects
+from semelha.metrics import Metric
+from semelha.recognition import full_conformal
+
+MIN_SUBJECTS = 20  # with two enrolled pictures
+EXAMPLES = 2  # of each subject, if the protocol does not say who is enrolled
+
+Vectors = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class ProbePredictions:
+    """The predicted probability of every probe, and whether its nearest subject is the right one.
+
+    Attributes
+    ----------
+    mated, non_mated : (m,), (n,) float64
+        Predicted probability that the nearest subject is the right one, if half of the probes are non-mated.
+    correct : (m,) bool
+        Whether it is.
+    mated_subject, non_mated_subject : (m,), (n,) int64
+        The subject of each, as a number among all classes.
+    """
+
+    mated: Floats
+    non_mated: Floats
+    correct: NDArray[np.bool_]
+    mated_subject: Rows
+    non_mated_subject: Rows
+
+
+@dataclass(frozen=True, eq=False)
+class ProbabilityCalibration:
+    """Predicted probabilities compared with outcomes; mated and non-mated probes have half of the weight each.
+
+    Attributes
+    ----------
+    reliability : Reliability or None
+        None if there are too few subjects to measure it.
+    predictions : ProbePredictions or None
+    note : str
+        What it was learned from, or why it is not measured.
+    """
+
+    reliability: Reliability | None
+    predictions: ProbePredictions | None
+    note: str
+
+
+def measure_probability(
+    vectors: Vectors,
+    metric: Metric,
+    classes: Rows,
+    groups: NDArray[Any] | None,
+    subjects: Rows,
+    gallery: Rows | None,
+    probes: Rows,
+    seed: int,
+) -> ProbabilityCalibration:
+    """Enroll some classes, learn the probability from their enrolled pictures, and predict it for the probes.
+
+    Parameters
+    ----------
+    vectors : (n, d)
+    metric : Metric
+    classes : (n,) int64
+    groups : (n,) or None
+        A probe never matches its group. Learning ignores groups, as a gallery does.
+    subjects : (s,) int64
+        The classes to enroll.
+    gallery : (e,) int64 or None
+        Rows of the pictures to enroll. None: two random pictures of each subject that has three or more; subjects with
+        fewer are left out.
+    probes : (p,) int64
+    seed : int
+    """
+    random = np.random.default_rng([seed, 7])
+    is_enrolled = np.isin(classes, subjects)
+    rows = random.permutation(np.flatnonzero(is_enrolled) if gallery is None else gallery)
+    order = _order_in_class(classes[rows])
+    if gallery is None:
+        chosen = (np.bincount(classes)[classes[rows]] > EXAMPLES) & (order < EXAMPLES)
+        rows, order = rows[chosen], order[chosen]
+    n_subjects = int((order == 1).sum())
+    if n_subjects < MIN_SUBJECTS:
+        pictures = "three pictures or more" if gallery is None else "two enrolled pictures or more"
+        note = f"{n_subjects} enrolled subjects have {pictures}, and {MIN_SUBJECTS} are needed"
+        return ProbabilityCalibration(None, None, note)
+    left_out = np.flatnonzero(order == 0)  # one picture of each subject takes the part of a probe
+    enrolled, enrolled_classes = vectors[rows], classes[rows]
+    task = SearchTask.build(
+        enrolled[left_out],
+        enrolled_classes[left_out],
+        enrolled,
+        enrolled_classes,
+        left_out,  # each picture is its own group, so that it does not match itself
+        np.arange(len(rows)),
+    )
+    own, other = _own_and_other(enrolled[left_out], task, metric)
+    probability = full_conformal(other, 0.5, own=own).probability
+    if probability is None:
+        return ProbabilityCalibration(None, None, "no enrolled picture is at a finite distance from another subject")
+    rest = np.setdiff1d(probes, rows)
+    rest = rest[~is_enrolled[rest] | np.isin(classes[rest], enrolled_classes)]
+    task = SearchTask.build(
+        vectors[rest], classes[rest], enrolled, enrolled_classes, take(groups, rest), take(groups, rows)
+    )
+    own, other = _own_and_other(vectors[rest], task, metric)
+    nearest = np.minimum(own, other)
+    has_nearest = np.isfinite(nearest)
+    mated, non_mated = has_nearest & (task.relevant_counts() > 0), has_nearest & ~is_enrolled[rest]
+    if not mated.any() or not non_mated.any():
+        missing = "non-mated" if mated.any() else "mated"
+        return ProbabilityCalibration(None, None, f"there are no {missing} probes that may match an enrolled picture")
+    predictions = ProbePredictions(
+        mated=probability(nearest[mated]),
+        non_mated=probability(nearest[non_mated]),
+        correct=own[mated] < other[mated],
+        mated_subject=classes[rest][mated],
+        non_mated_subject=classes[rest][non_mated],
+    )
+    pictures = (
+        "two enrolled pictures each, in a separate gallery" if gallery is None else "two enrolled pictures or more"
+    )
+    note = (
+        f"learned from {n_subjects:,} subjects with {pictures} ({probability.method}); {len(predictions.mated):,} "
+        f"mated and {len(predictions.non_mated):,} non-mated probes, with half of the weight each"
+    )
+    return ProbabilityCalibration(_reliability(predictions), predictions, note)
+
+
+def _reliability(predictions: ProbePredictions) -> Reliability:
+    counts = [len(predictions.mated), len(predictions.non_mated)]
+    return reliability(
+        np.concatenate([predictions.mated, predictions.non_mated]),
+        np.concatenate([predictions.correct, np.zeros(counts[1], bool)]),
+        np.repeat([0.5 / count for count in counts], counts),
+    )
+
+
+def _order_in_class(classes: Rows) -> Rows:
+    """How many of its class come before each: (n,) → (n,)."""
+    order = np.argsort(classes, kind="stable")
+    _, starts, counts = np.unique(classes[order], return_index=True, return_counts=True)
+    ranks = np.empty(len(classes), np.int64)
+    ranks[order] = np.arange(len(classes)) - np.repeat(starts, counts)
+    return ranks
+
+
+def _own_and_other(queries: Vectors, task: SearchTask, metric: Metric) -> tuple[Floats, Floats]:
+    """Distance of each query to its own subject and to the nearest other, infinite without one: (n,) each."""
+    own, other = np.full(len(queries), np.inf), np.full(len(queries), np.inf)
+    columns = np.unique(task.reference_labels)
+
+    def visit(found: SubjectDistances) -> None:
+        label = task.query_labels[found.rows]
+        column = np.searchsorted(columns, label).clip(max=len(columns) - 1)
+        has_own = columns[column] == label
+        cells = np.flatnonzero(has_own), column[has_own]
+        own[found.rows[has_own]] = found.subjects[cells]
+        found.subjects[cells] = np.inf
+        other[found.rows] = found.subjects.min(axis=1)
+
+    search_subjects(queries, task, visit, metric=metric)
+    return own, other

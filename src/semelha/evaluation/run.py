@@ -1,0 +1,229 @@
+"""Evaluate a model: closed-set and open-set identification, verification and calibration under one protocol."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
+from semelha.errors import DatasetError, UsageError
+from semelha.evaluation.intervals import compute_intervals
+from semelha.evaluation.lfw import draw_fold_pairs
+from semelha.evaluation.open_set import measure_open_set
+from semelha.evaluation.protocol import Protocol, assign_roles, take
+from semelha.evaluation.rerank import Rerank, reranked_retrieval
+from semelha.evaluation.result import Evaluation, Result
+from semelha.images import Dataset, read_dataset, readable
+from semelha.measures import Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
+from semelha.measures.pairs import count_pairs, sample_pairs
+from semelha.measures.verification import roc
+from semelha.metrics import Metric
+
+MAX_RANK = 100  # of CMC
+MIN_RESAMPLES = 100
+
+Rows = NDArray[np.int64]
+Progress = Callable[[str, int, int], None]
+"""Called with (name of the embedder, pictures done, number of pictures)."""
+
+
+def evaluate(
+    model: Embedder | str | os.PathLike[str],
+    dataset: Dataset | str | os.PathLike[str],
+    *,
+    protocol: Protocol = Protocol(),
+    baselines: Mapping[str, Embedder] | bool = True,
+    fpir: float = 0.01,
+    seed: int = 0,
+    resamples: int = 1000,
+    rerank: Rerank | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Measure a model on pictures of classes that it was not trained on.
+
+    Parameters
+    ----------
+    model : Model, path or embedder
+        A path is read by `load_embedder`.
+    dataset : Dataset or path
+        Two classes or more. A path is read by `read_dataset` (a folder of class folders, or a CSV manifest). Pictures
+        that cannot be decoded are left out and listed in `Evaluation.dataset.skipped`.
+    protocol : Protocol
+    baselines : bool or mapping of str to Embedder
+        Embedders to measure on the same pictures. True: raw pixels, and the model's network before training (this needs
+        the extra `train`).
+    fpir : float
+        Target false-positive identification rate of the open set, between 0 and 1.
+    seed : int
+        Of all random draws: classes to enroll, the picture of each to enroll if the protocol does not say, galleries of
+        growing size, pairs of the folds, and resamples.
+    resamples : int
+        Bootstrap resamples of the subjects for the 95% intervals: 100 or more, or 0 for no intervals.
+    rerank : Rerank, optional
+        `QueryExpansion` or `KReciprocal`: re-rank the search that R@k, MAP@R and R-precision of the model come from.
+        Baselines, CMC, verification and the open set do not change.
+    progress : callable, optional
+        Called with (name of the embedder, pictures done, number of pictures).
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    DatasetError
+        The data set cannot be read, has fewer than two classes, or has nothing to enroll or to probe with.
+    ModelError
+        The model folder cannot be used.
+    UsageError
+        `resamples` is between 1 and 99, `fpir` is not between 0 and 1, or `rerank` does not take the model's metric.
+    """
+    if resamples < 0 or 0 < resamples < MIN_RESAMPLES:
+        raise UsageError(f"resamples is {resamples}: it must be {MIN_RESAMPLES} or more, or 0 for no intervals")
+    if not 0 < fpir < 1:
+        raise UsageError(f"fpir is {fpir}: it must be between 0 and 1")
+    start = time.monotonic()
+    embedder = load_embedder(model) if isinstance(model, str | os.PathLike) else model
+    dataset = readable(dataset if isinstance(dataset, Dataset) else read_dataset(dataset))
+    if len(dataset.classes) < 2:
+        raise DatasetError(f"{dataset.name} has {len(dataset.classes)} class: an evaluation needs two or more")
+    gallery, probes = assign_roles(dataset, protocol)
+    notes = _protocol_notes(dataset, gallery, protocol, resamples, rerank)
+    if baselines is True:
+        baselines, more = _standard_baselines(embedder)
+        notes += more
+    results = {}
+    for name, each in {"": embedder, **(baselines or {})}.items():
+        report = None if progress is None else partial(progress, name or "model")
+        vectors = each.embed(dataset.pictures, progress=report)
+        search = rerank if name == "" else None
+        results[name] = _measure(
+            vectors, each.metric, dataset, gallery, probes, protocol, fpir, seed, resamples, search
+        )
+    rows = np.arange(len(dataset))
+    return Evaluation(
+        dataset=dataset,
+        queries=rows if gallery is None else probes,
+        references=rows if gallery is None else gallery,
+        result=results.pop(""),
+        baselines=results,
+        notes=(*notes, *_training_overlap(embedder, dataset)),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _standard_baselines(embedder: Embedder) -> tuple[dict[str, Embedder], tuple[str, ...]]:
+    """Raw pixels and the untrained network, and a note if torch is missing for the latter."""
+    baselines: dict[str, Embedder] = {"raw_pixels": raw_pixels()}
+    if not isinstance(embedder, Model):
+        return baselines, ()
+    try:
+        from semelha.deep import untrained_embedder
+    except ModuleNotFoundError:
+        return baselines, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
+    network = untrained_embedder(embedder.card)
+    return baselines if network is None else {**baselines, "untrained": network}, ()
+
+
+def _training_overlap(embedder: Embedder, dataset: Dataset) -> tuple[str, ...]:
+    """A warning if the model was trained on classes of the data set."""
+    overlap = set(embedder.card.classes) & set(dataset.classes) if isinstance(embedder, Model) else set()
+    if not overlap:
+        return ()
+    return (
+        f"{len(overlap)} of the {len(dataset.classes)} classes have names that the model was trained on: to measure it "
+        "on unseen classes, use other pictures.",
+    )
+
+
+def _protocol_notes(
+    dataset: Dataset, gallery: Rows | None, protocol: Protocol, resamples: int, rerank: Rerank | None
+) -> tuple[str, ...]:
+    leave_one_out = "each picture is searched among all others"
+    search = leave_one_out if gallery is None else "each probe is searched among the enrolled pictures"
+    notes = [
+        f"R@k and CMC: {search}. R@k counts pictures; CMC counts subjects, each at its nearest picture.",
+        f"MAP@R and R-precision: {leave_one_out if protocol.map_leave_one_out else search}.",
+        f"Open set: {protocol.enrolled_fraction:.0%} of the classes are enrolled, drawn at random; probes of the "
+        "others are non-mated.",
+    ]
+    if rerank is not None:
+        notes.insert(2, f"R@k, MAP@R and R-precision of the model: re-ranked by {rerank!r}.")
+    if resamples:
+        notes.append(f"Intervals: 95%, by bootstrap with {resamples:,} resamples of the subjects; galleries are fixed.")
+    return (*notes, *dataset.warnings)
+
+
+def _measure(
+    vectors: NDArray[np.float32],
+    metric: Metric,
+    dataset: Dataset,
+    gallery: Rows | None,
+    probes: Rows,
+    protocol: Protocol,
+    fpir: float,
+    seed: int,
+    resamples: int,
+    rerank: Rerank | None,
+) -> Result:
+    labels, groups = dataset.labels, dataset.groups
+
+    def search(queries: Rows, references: Rows | None) -> Retrieval:
+        if rerank is not None:
+            targets = queries if references is None else references
+            return reranked_retrieval(rerank, vectors, labels, queries, targets, metric=metric, groups=groups)
+        return retrieval(
+            vectors[queries],
+            labels[queries],
+            take(vectors, references),
+            take(labels, references),
+            metric=metric,
+            query_groups=take(groups, queries),
+            reference_groups=take(groups, references),
+        )
+
+    found = search(probes, gallery)
+    map_queries, map_retrieval = probes, found
+    if protocol.map_leave_one_out and gallery is not None:
+        map_queries = np.arange(len(labels))
+        map_retrieval = search(map_queries, None)
+    ranks = subject_ranks(
+        vectors[probes],
+        labels[probes],
+        take(vectors, gallery),
+        take(labels, gallery),
+        metric=metric,
+        query_groups=take(groups, probes),
+        reference_groups=take(groups, gallery),
+    )
+    max_rank = min(MAX_RANK, len(np.unique(labels if gallery is None else labels[gallery])))
+    pair_counts = count_pairs(vectors, labels, metric=metric, groups=groups)
+    fold_pairs = draw_fold_pairs(labels, groups, seed=seed)
+    folds = None
+    if fold_pairs is not None:
+        distances = np.asarray(metric.between(vectors[fold_pairs.first], vectors[fold_pairs.second]))
+        folds = fold_accuracy(distances, fold_pairs.same, fold_pairs.fold)
+    result = Result(
+        retrieval=found,
+        map_retrieval=map_retrieval,
+        cmc=cmc(ranks, max_rank),
+        verification=roc(pair_counts),
+        folds=folds,
+        open_set=measure_open_set(
+            vectors, metric, labels, groups, gallery, probes, protocol.enrolled_fraction, fpir, seed
+        ),
+        intervals=None,
+    )
+    if not resamples:
+        return result
+    _, subjects = np.unique(labels, return_inverse=True)
+    random = np.random.default_rng([seed, 6])
+    sample = sample_pairs(pair_counts, vectors, subjects, metric=metric, groups=groups, random=random)
+    intervals = compute_intervals(result, ranks, probes, map_queries, subjects, sample, fold_pairs, resamples, seed)
+    return replace(result, intervals=intervals)
