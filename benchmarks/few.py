@@ -27,7 +27,7 @@ from _results import table, write_section
 from _sets import alphabet_of, omniglot, trained
 from omniglot import interval, mean, one_shot
 from semelha.evaluation import KReciprocal, QueryExpansion
-from semelha.evaluation.rerank import Rerank, searched_again
+from semelha.evaluation.rerank import Rerank, reranked_retrieval
 from semelha.images import read_dataset
 from semelha.measures import retrieval
 from semelha.metrics import Metric
@@ -164,7 +164,7 @@ def row(
     if option.rerank is None:
         found = retrieval(vectors, pictures.labels, metric=metric, query_groups=pictures.groups)
     else:
-        found = searched_again(
+        found = reranked_retrieval(
             option.rerank, vectors, pictures.labels, everything, everything, metric=metric, groups=pictures.groups
         )
     right = found.r_at[1]
