@@ -154,7 +154,9 @@ def _nearest(
 ) -> Callable[[Indices], tuple[Any, Any]]:
     """A function from rows of queries to their nearest references."""
     if task.leave_one_out and is_worthwhile(metric, len(queries), reach):
-        found = self_neighbors(metric, queries, reach, map_function=map_function)  # all queries at once, with half of the products
+        found = self_neighbors(
+            metric, queries, reach, map_function=map_function
+        )  # all queries at once, with half of the products
         if found is not None:
             return lambda rows: (found.positions[rows], found.distances[rows])
     return lambda rows: metric.nearest(queries[rows], task.references, reach)
