@@ -95,7 +95,7 @@ def wrong(model: semelha.Model, vectors: Vectors, names: Labels, shots: int, see
     bad = set(chosen.tolist())
     with tempfile.TemporaryDirectory() as folder, semelha.Gallery.create(Path(folder) / "gallery", model) as gallery:
         enrolled(gallery, vectors[rows], kinds[label])
-        found = gallery.check(least=0.0, seed=seed).of("mislabel")
+        found = gallery.check(min_score=0.0, seed=seed).of("mislabel")
         hits = np.array([int(one.examples[0].source) in bad for one in found])
         scores = np.array([one.score for one in found])
     right, count = np.cumsum(hits), np.arange(1, len(hits) + 1)

@@ -34,7 +34,7 @@ from semelha.features import Histogram, RawPixels
 from semelha.measures import open_set
 from semelha.metrics import Euclidean, Matusita
 from semelha.recognition import NEAREST, Scoring
-from semelha.recognition.calibrate import needed
+from semelha.recognition.calibration import min_sample_size
 
 RATES = (0.1, 0.05, 0.01)
 EXAMPLES = (1, 3, 5)
@@ -370,7 +370,7 @@ def growth(pictures: Seen, splits: int) -> str:
         cells: list[object] = [size]
         for rate, passed in zip(RATES, own, strict=True):
             error = 2 * passed.std(ddof=1) / np.sqrt(len(passed))
-            enough = size >= needed(rate, smallest=2)
+            enough = size >= min_sample_size(rate, "subjects")
             cells.append(f"{passed.mean():.3f} ± {error:.3f}" if enough else "refused")
         rows.append([*cells, float(fixed_rate.mean()), f"{int(same.sum())} of {len(same)}"])
     columns = ["subjects", *(f"FPIR, target {rate:.0%}, ± 2 SE" for rate in RATES)]

@@ -37,8 +37,8 @@ def known(tmp_path: Path) -> Path:
 def test_a_scoring_that_is_chosen_and_two_rates(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "calibrate", shop, "--fpir", "0.1", "--uncertain", "0.3", "--scoring", "choose")
     assert found["n"] == 30
-    assert set(found["misses"]) == {scoring.name for scoring in SCORINGS}
-    assert found["scoring"] in found["misses"]
+    assert set(found["fnir"]) == {scoring.name for scoring in SCORINGS}
+    assert found["scoring"] in found["fnir"]
     assert found["interval"][0] <= 0.1 <= found["interval"][1]
     status, out, _ = run(capsys, "calibrate", shop, "--fpir", "0.1", "--scoring", "choose")
     assert status == 0

@@ -148,8 +148,8 @@ def test_a_gallery_goes_on_with_another_model(
     assert "of 1 of 12 examples" in err
     arguments = ["migrate", shop, "--model", new.folder]
     found = answer(capsys, *arguments, "--pictures", photos, "--drop-missing")
-    assert (found["moved"], found["examples"], found["originals"]) == (True, 11, 11)
-    assert found["left_out"] == ["thing 0/0.png of thing 0"]
+    assert (found["migrated"], found["examples"], found["originals"]) == (True, 11, 11)
+    assert found["dropped"] == ["thing 0/0.png of thing 0"]
     assert answer(capsys, "identify", shop, photos / "thing 2" / "1.png")["identifications"][0]["subject"] == "thing 2"
     status, out, _ = run(capsys, *arguments)
     assert status == 0

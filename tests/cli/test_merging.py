@@ -71,6 +71,6 @@ def test_not_this_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (one,) = answer(capsys, "subjects", "rejections", shop, "apple")["rejections"]
     assert (one["rejection"], one["picture"]) == (number, str(picture))
     assert "1 rejections" in run(capsys, "subjects", "rejections", shop, "apple")[1]
-    assert answer(capsys, "identify", shop, picture)["identifications"][0]["barred"] == ["apple"]
+    assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == ["apple"]
     assert run(capsys, "subjects", "withdraw", shop, number)[0] == 0
-    assert answer(capsys, "identify", shop, picture)["identifications"][0]["barred"] == []
+    assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == []

@@ -10,7 +10,7 @@ from semelha.evaluation import Protocol
 from semelha.evaluation.probability import measure_probability
 from semelha.images import Dataset
 from semelha.metrics import Euclidean
-from semelha.recognition.probability import learned
+from semelha.recognition.probability import fit_probability
 
 
 def line(classes: int, each: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -35,7 +35,7 @@ def test_a_loop_finds_the_same(grouped: bool) -> None:
     away = np.abs(vectors - vectors.T)
     own = np.array([away[a, b] for a, b in pairs.values()])
     other = np.array([min(away[a, i] for i in enrolled if classes[i] != one) for one, (a, _) in pairs.items()])
-    curve = learned(np.minimum(own, other), own < other, other)
+    curve = fit_probability(np.minimum(own, other), own < other, other)
     assert curve is not None
     mated, strangers = [], []
     for i in sorted(set(range(240)) - set(enrolled)):

@@ -10,7 +10,7 @@ from tests.tiny_model import noise, tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import SemelhaError, UsageError
-from semelha.gallery import Gallery, write_folders
+from semelha.gallery import Gallery, export_clusters
 from semelha.images import Picture, read_folder
 from semelha.recognition import Scoring
 
@@ -42,7 +42,7 @@ def test_a_wrong_label_and_a_picture_under_two_names(tmp_path: Path, tiny: Model
         assert {one.subject for one in duplicate.examples} == {"thing 4", "thing 8"}
         scores = [one.score for one in found.findings]
         assert scores == sorted(scores, reverse=True)
-        assert all(0 <= one.score <= 1 for one in gallery.check(least=0).findings)
+        assert all(0 <= one.score <= 1 for one in gallery.check(min_score=0).findings)
         assert gallery.check() == found, "the same seed finds the same"
 
 
@@ -51,15 +51,15 @@ def test_a_gallery_with_little_in_it(tmp_path: Path, tiny: Model) -> None:
     with Gallery.create(tmp_path / "g", tiny) as gallery:
         assert gallery.check().findings == ()
         gallery.enroll("one", view_of(1, 0))
-        assert gallery.check().alone == 1
+        assert gallery.check().single_example_subjects == 1
         with pytest.raises(UsageError, match="no two subjects of which one has two examples"):
             gallery.cluster([view_of(1, 1)])
         gallery.enroll("two", view_of(2, 0))
-        assert not gallery.check(least=0).of("mislabel")
+        assert not gallery.check(min_score=0).of("mislabel")
         with pytest.raises(UsageError, match="a second picture"):
             gallery.cluster([view_of(1, 1)])
         with pytest.raises(UsageError, match="between 0 and 1"):
-            gallery.check(least=1.5)
+            gallery.check(min_score=1.5)
 
 
 def test_unknown_pictures_become_groups_and_known_ones_are_told_apart(tmp_path: Path, tiny: Model) -> None:
@@ -119,20 +119,20 @@ def test_folders_that_can_be_enrolled(tmp_path: Path, tiny: Model) -> None:
     pictures.append(Picture(pictures[0].source, "", "roll 0/same.png", box=(2, 2, 18, 18)))
     with filled(tmp_path / "g", tiny) as gallery:
         found = gallery.cluster(pictures)
-        out = write_folders(found, pictures, tmp_path / "out" / "deep")
+        out = export_clusters(found, pictures, tmp_path / "out" / "deep")
         copies = read_folder(out)
         assert len(copies) == 5
         originals = {Path(one.source).read_bytes() for one in pictures[:4]}  # type: ignore[arg-type]
         assert originals < {Path(one.source).read_bytes() for one in copies}  # type: ignore[arg-type]
         assert (16, 16, 3) in [one.pixels().shape for one in copies]
         with pytest.raises(UsageError, match="nothing is overwritten"):
-            write_folders(found, pictures, out)
+            export_clusters(found, pictures, out)
         gallery.enroll_dataset(copies)
         os.remove(tmp_path / "roll 1" / "same.png")
         with pytest.raises(SemelhaError, match="cannot be written"):
-            write_folders(found, pictures, tmp_path / "out" / "second")
+            export_clusters(found, pictures, tmp_path / "out" / "second")
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["deep"]
         gallery.rename("thing 5", "../thing")
         with pytest.raises(UsageError, match="no folder can be named"):
-            write_folders(gallery.cluster([view_of(5, 30)]), [view_of(5, 30)], tmp_path / "third")
+            export_clusters(gallery.cluster([view_of(5, 30)]), [view_of(5, 30)], tmp_path / "third")
         assert not (tmp_path / "third").exists()

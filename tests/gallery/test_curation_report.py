@@ -30,7 +30,7 @@ def test_the_page_of_a_check(tmp_path: Path, tiny: Model) -> None:
     with filled(tmp_path / "<g>", tiny) as gallery:
         gallery.enroll(NAME, [Picture(view_of(7, 30 + n), "", '"><b>x') for n in range(2)])
         gallery.enroll("thing 2", Picture(view_of(8, 0), "", "</figure>"))
-        found = gallery.check(least=0.2)
+        found = gallery.check(min_score=0.2)
         page = look_at(write_check_report(found, gallery, tmp_path / "deep" / "check.html"))
     assert NAME in page.text
     assert "Examples that seem to be of another subject" in page.text

@@ -86,8 +86,8 @@ def test_scores_that_do_not_fit_are_worked_out_again(
     edit(path, f"UPDATE scores SET {column} = ?", (blob,))
     with Gallery.open(path) as gallery:
         assert gallery.calibration is not None
-        assert gallery.calibration.ranked.tolist() == before.ranked.tolist()
-        assert gallery.calibration.own is not None
+        assert gallery.calibration.non_mated.tolist() == before.non_mated.tolist()
+        assert gallery.calibration.mated is not None
 
 
 def test_a_wish_that_goes_while_the_gallery_is_open(model: Model, tmp_path: Path) -> None:

@@ -50,14 +50,14 @@ def test_it_tells_what_identify_answers_and_what_that_rests_on(gallery: Gallery)
 def test_the_heat_is_the_change_of_both_distances(gallery: Gallery) -> None:
     """Of one window, by the model itself; the contrast is what is lost of the margin."""
     found = gallery.explain(near(1))
-    assert found.similar is not None
+    assert found.saliency is not None
     assert found.contrast is not None
-    assert found.heat is not None
-    assert found.similar.shape == found.contrast.shape == (10, 10)
+    assert found.saliency_maps is not None
+    assert found.saliency.shape == found.contrast.shape == (10, 10)
     assert found.runner_up is not None
     with gallery._live.read() as state:
         stored = state.view.vectors([found.matched[0].example, found.runner_up.example])
-    np.testing.assert_array_equal(found.contrast, found.heat.rises[0] - found.heat.rises[1])
+    np.testing.assert_array_equal(found.contrast, found.saliency_maps.increases[0] - found.saliency_maps.increases[1])
     before = gallery.model.metric.pairwise(
         gallery.model.embed([found.probe]).astype(float), np.stack(list(stored.values())).astype(float)
     )
@@ -81,7 +81,7 @@ def test_where_no_pictures_were_kept_it_says_so(tiny: Model, tmp_path: Path) -> 
         found = bare.explain(noise(1))
     assert found.matched[0].picture is None
     assert found.to_json()["matched"][0]["picture_kept"] is False
-    assert found.similar is not None
+    assert found.saliency is not None
     below = np.asarray(sheet(found))[-200:, 20:260]
     assert (below == (236, 236, 240)).all(axis=2).mean() > 0.3
 
@@ -94,12 +94,12 @@ def test_a_kept_picture_that_is_damaged_spoils_nothing(gallery: Gallery) -> None
 def test_one_subject_alone_has_no_runner_up_and_an_empty_gallery_no_evidence(tiny: Model, tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "new", tiny) as gallery:
         nothing = gallery.explain(noise(1))
-        assert (nothing.matched, nothing.runner_up, nothing.margin, nothing.similar) == ((), None, None, None)
+        assert (nothing.matched, nothing.runner_up, nothing.margin, nothing.saliency) == ((), None, None, None)
         assert nothing.identification.note == "nothing is enrolled"
         gallery.enroll("one", noise(1))
         alone = gallery.explain(noise(2))
         assert (alone.runner_up, alone.margin, alone.contrast) == (None, None, None)
-        assert alone.similar is not None
+        assert alone.saliency is not None
         for found in (nothing, alone):
             assert sheet(found).size[0] > 0
             json.dumps(found.to_json(), allow_nan=False)
@@ -115,8 +115,8 @@ def test_names_of_any_length_and_script(tiny: Model, tmp_path: Path) -> None:
 def test_a_large_picture_is_made_smaller_before_it_is_hidden(gallery: Gallery) -> None:
     found = gallery.explain(np.asarray(Image.fromarray(near(2)).resize((1200, 600))))
     assert found.probe.shape == (160, 320, 3)
-    assert found.heat is not None
-    assert (found.heat.cell, found.heat.rises.shape) == (32, (2, 5, 10))
+    assert found.saliency_maps is not None
+    assert (found.saliency_maps.cell, found.saliency_maps.increases.shape) == (32, (2, 5, 10))
 
 
 def test_what_cannot_be_explained(gallery: Gallery, tmp_path: Path) -> None:

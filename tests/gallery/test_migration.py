@@ -29,8 +29,8 @@ def test_the_vectors_are_those_of_enrolling_the_kept_pictures_afresh_and_all_els
     )
     before = [rows(path, query) for query in everything], kept(path)
     done = migrate(path, new.folder)
-    assert (done.moved, done.subjects, done.examples, done.originals) == (True, 12, 25, 0)
-    assert done.left_out == done.warnings == ()
+    assert (done.migrated, done.subjects, done.examples, done.originals) == (True, 12, 25, 0)
+    assert done.dropped == done.warnings == ()
     check_of(path, new)
     assert [rows(path, query) for query in everything] == before[0]
     assert kept(path).keys() == before[1].keys()
@@ -57,15 +57,15 @@ def test_the_metric_of_the_new_model_is_taken_with_it(path: Path, tmp_path: Path
 def test_the_same_model_again_says_that_there_is_nothing_to_do(path: Path, tiny: Model, new: Model) -> None:
     before = vectors(path)
     done = migrate(path, tiny)
-    assert (done.moved, done.before, done.model) == (False, tiny.fingerprint, tiny.fingerprint)
+    assert (done.migrated, done.previous_model, done.model) == (False, tiny.fingerprint, tiny.fingerprint)
     assert all(np.array_equal(vector, before[number]) for number, vector in vectors(path).items())
     migrate(path, new)
-    assert not migrate(path, new).moved
+    assert not migrate(path, new).migrated
 
 
 def test_an_empty_gallery_moves(tiny: Model, new: Model, tmp_path: Path) -> None:
     Gallery.create(tmp_path / "gallery", tiny).close()
-    assert migrate(tmp_path / "gallery", new).moved
+    assert migrate(tmp_path / "gallery", new).migrated
     with Gallery.open(tmp_path / "gallery") as gallery:
         gallery.enroll("a", noise(1))
         assert gallery.identify(noise(1)).subject == "a"
@@ -186,7 +186,7 @@ def test_one_at_a_time_moves_a_gallery(path: Path, new: Model, tmp_path: Path) -
         with pytest.raises(GalleryError, match="is just being moved to another model: wait"):
             migrate(path, other)
 
-    assert migrate(path, new, progress=during(second)).moved
+    assert migrate(path, new, progress=during(second)).migrated
 
 
 def test_another_model_may_be_chosen_after_a_migration_that_was_cut_short(
@@ -256,7 +256,7 @@ def test_a_gallery_from_before_the_database_told_its_model_moves(path: Path, tin
     with database:
         database.execute("DELETE FROM meta WHERE key = 'model'")
     database.close()
-    assert migrate(path, new).before == tiny.fingerprint
+    assert migrate(path, new).previous_model == tiny.fingerprint
     check_of(path, new)
 
 

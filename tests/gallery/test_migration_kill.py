@@ -108,7 +108,7 @@ def test_killed_at_a_point(point: str, killed: Path, tiny: Model, new: Model, mo
 
     monkeypatch.setattr(reembed, "BATCH", 5)
     monkeypatch.setattr(Model, "embed_prepared", counted)
-    assert migrate(path, new).moved is not moved
+    assert migrate(path, new).migrated is not moved
     assert sum(embedded) == (0 if moved else max(25 - 5 * batches, 1)), "nothing is embedded twice"
     check_of(path, new)
 

@@ -42,9 +42,9 @@ def test_without_pictures_it_is_refused_before_anything_is_embedded(
     assert all(np.array_equal(vector, before[number]) for number, vector in vectors(path).items())
 
     done = migrate(path, new, drop_missing=True)
-    assert len(done.left_out) == 6
-    assert "0 of bare0" in done.left_out
-    assert "70 of s7" in done.left_out
+    assert len(done.dropped) == 6
+    assert "0 of bare0" in done.dropped
+    assert "70 of s7" in done.dropped
     assert (done.subjects, done.examples) == (8, 8), "s7 has a picture left, the others have not"
     check_of(path, new)
 
@@ -118,7 +118,7 @@ def test_a_damaged_copy_is_named_and_counts_as_missing(path: Path, new: Model) -
     with pytest.raises(GalleryError, match=r"of 2 of 25 .* those of s1, s3 \(picture 1 of s1: the picture is cut off"):
         migrate(path, new)
     done = migrate(path, new, pictures=[noise(3)], drop_missing=True)
-    assert done.left_out == ("picture 0 of s3",)
+    assert done.dropped == ("picture 0 of s3",)
     assert (done.examples, done.subjects) == (24, 12)
 
 

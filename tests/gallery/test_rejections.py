@@ -31,14 +31,14 @@ def grey(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).convert("L").convert("RGB"))
 
 
-def test_the_subject_is_barred_and_the_next_one_named(gallery: Gallery) -> None:
+def test_the_subject_is_excluded_and_the_next_one_named(gallery: Gallery) -> None:
     order = [one.subject for one in gallery.identify(between(0, 1), k=4).candidates]
     assert order[0] == "thing 0"
     number = gallery.reject(between(0, 1), "thing 0")
     gallery.close()
     with Gallery.open(gallery.path) as again:
         found = again.identify(between(0, 1), k=3)
-        assert (found.subject, found.barred) == (order[1], ("thing 0",))
+        assert (found.subject, found.excluded) == (order[1], ("thing 0",))
         assert [one.subject for one in found.candidates] == order[1:]
         assert "does not show thing 0" in found.note
         (kept,) = again.rejections("thing 0")
@@ -49,26 +49,26 @@ def test_the_subject_is_barred_and_the_next_one_named(gallery: Gallery) -> None:
         assert again.identify(between(0, 1)).subject == "thing 0"
 
 
-def test_what_is_nearer_to_the_rejected_picture_than_to_any_example_is_barred_too(gallery: Gallery) -> None:
+def test_what_is_nearer_to_the_rejected_picture_than_to_any_example_is_excluded_too(gallery: Gallery) -> None:
     gallery.reject(between(0, 1), "thing 0")
-    assert gallery.identify(between(0, 1, turn=1)).barred == ("thing 0",)
+    assert gallery.identify(between(0, 1, turn=1)).excluded == ("thing 0",)
     assert gallery.identify(noise(0)).subject == "thing 0"
-    assert gallery.identify_vectors(gallery.model.embed([between(0, 1)]))[0].barred == ("thing 0",)
+    assert gallery.identify_vectors(gallery.model.embed([between(0, 1)]))[0].excluded == ("thing 0",)
 
 
-def test_the_very_picture_is_barred_whatever_its_vector(gallery: Gallery) -> None:
+def test_the_very_picture_is_excluded_whatever_its_vector(gallery: Gallery) -> None:
     """It has the vector of an example, which stays what it is; also among so many that they are read in parts."""
     np.testing.assert_array_equal(gallery.model.embed([grey(noise(0))]), gallery.model.embed([noise(0)]))
     gallery.reject(grey(noise(0)), "thing 0")
     done = []
     found = gallery.identify_many([grey(noise(0)), noise(0)] * 40, progress=lambda *now: done.append(now))
-    assert [one.barred for one in found] == [("thing 0",), ()] * 40
+    assert [one.excluded for one in found] == [("thing 0",), ()] * 40
     assert found[1].subject == "thing 0"
     assert done == [(64, 80), (80, 80)]
 
 
-def test_where_many_are_barred_the_search_goes_deeper(gallery: Gallery) -> None:
-    """As many candidates as were asked for, as long as there are subjects that are not barred."""
+def test_where_many_are_excluded_the_search_goes_deeper(gallery: Gallery) -> None:
+    """As many candidates as were asked for, as long as there are subjects that are not excluded."""
     probe = between(0, 1)
     order = [one.subject for one in gallery.identify(probe, k=20).candidates]
     for name in order[:18]:
@@ -91,7 +91,7 @@ def test_a_calibrated_gallery_accepts_no_more_than_before(gallery: Gallery) -> N
     for probe, found in list(zip(probes, before, strict=True))[::2]:
         gallery.reject(probe, found.candidates[0].subject)
     after = gallery.identify_many(probes)
-    assert sum(bool(one.barred) for one in after) >= len(probes) // 2
+    assert sum(bool(one.excluded) for one in after) >= len(probes) // 2
     for was, now in zip(before, after, strict=True):
         assert was.p_value is not None
         assert now.p_value is not None
@@ -139,7 +139,7 @@ def test_what_is_said_twice_is_one_and_what_is_not_there_is_told(gallery: Galler
 def test_it_goes_with_its_subject(gallery: Gallery) -> None:
     gallery.reject(between(0, 1), "thing 0")
     gallery.rename("thing 0", "Ding")
-    assert gallery.identify(between(0, 1)).barred == ("Ding",)
+    assert gallery.identify(between(0, 1)).excluded == ("Ding",)
     gallery.remove("Ding")
     assert not gallery._store._db.execute("SELECT * FROM rejections").fetchall()
     gallery.enroll("Ding", noise(0))
@@ -151,7 +151,7 @@ def test_it_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
     other = gallery.reject(between(0, 1), "thing 5")
     number = gallery.merge("thing 0", "thing 5")
     assert [one.number for one in gallery.rejections("thing 5")] == [own, other]
-    assert gallery.identify(between(0, 1)).barred == ("thing 5",)
+    assert gallery.identify(between(0, 1)).excluded == ("thing 5",)
     later = gallery.reject(between(0, 3), "thing 5")
     gallery.unmerge(number)
     assert [one.number for one in gallery.rejections("thing 0")] == [own]

@@ -16,7 +16,7 @@ from semelha.gallery.calibration.rule import Rule, rule_of
 from semelha.gallery.ranking import SubjectRanker
 from semelha.images import Dataset, Picture
 from semelha.recognition import NEAREST, SCORINGS, Scoring
-from semelha.recognition.choose import LEAST
+from semelha.recognition.scoring_choice import LEAST
 
 SUBJECTS = 24
 OTHERS = [scoring for scoring in SCORINGS if scoring != NEAREST]
@@ -49,7 +49,7 @@ def enroll(gallery: Gallery, name: str, rows: np.ndarray) -> None:
 def ranked_by_hand(gallery: Gallery, probe: np.ndarray, scoring: Scoring, without: str) -> np.ndarray:
     with gallery._store.reading() as view:
         others = [view.vectors_of(one.name) for one in view.subjects() if one.name != without]
-    return np.sort(scoring.pooled(gallery.model.metric, probe, [scoring.compared(one) for one in others]))
+    return np.sort(scoring.pool(gallery.model.metric, probe, [scoring.references(one) for one in others]))
 
 
 def pictures(*seeds: int, label: str = "") -> list[Picture]:
@@ -69,12 +69,12 @@ def test_scores_and_answers_by_a_plain_loop(gallery: Gallery, scoring: Scoring) 
             stored = view.vectors_of(name)
             drawn = int(np.random.default_rng([3, *name.encode()]).choice(len(stored)))
             expected = ranked_by_hand(gallery, stored[drawn], scoring, name)[: scoring.depth]
-            np.testing.assert_allclose(calibration.ranked[place], expected, rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(calibration.non_mated[place], expected, rtol=1e-9, atol=1e-9)
             rest = np.delete(stored, drawn, axis=0)
             own = (
-                scoring.pooled(gallery.model.metric, stored[drawn], [scoring.compared(rest)]) if len(rest) else [np.inf]
+                scoring.pool(gallery.model.metric, stored[drawn], [scoring.references(rest)]) if len(rest) else [np.inf]
             )
-            np.testing.assert_allclose(calibration.own[place], own[0], rtol=1e-9, atol=1e-9)
+            np.testing.assert_allclose(calibration.mated[place], own[0], rtol=1e-9, atol=1e-9)
     probe = vectors(77, 1)
     (answer,) = gallery.identify_vectors(probe, k=4)
     expected = ranked_by_hand(gallery, probe[0], scoring, "")
@@ -99,7 +99,7 @@ def test_another_scoring_is_stale_after_a_change_until_it_was_worked_out_again(g
     assert "is being worked out anew" in was.note
     assert "is being worked out anew" not in gallery.identify_vectors(vectors(51, 1))[0].note
     afresh = gallery.calibrate(fpir=0.2, scoring=scoring)
-    assert now.ranked.tolist() == afresh.ranked.tolist()
+    assert now.non_mated.tolist() == afresh.non_mated.tolist()
     gallery.close()
     with Gallery.open(gallery.path) as again:
         assert again.calibration is not None
@@ -163,7 +163,7 @@ def test_a_hub_that_goes_leaves_what_calibrating_afresh_gives(gallery: Gallery) 
     assert after is not None
     gallery.calibrate(fpir=0.2, seed=1)
     afresh = gallery.calibrate(fpir=0.2)
-    assert after.ranked.tolist() == afresh.ranked.tolist()
+    assert after.non_mated.tolist() == afresh.non_mated.tolist()
     assert after.scores.min() > 0.01
 
 
@@ -290,7 +290,7 @@ def test_known_probes_test_the_calibration(gallery: Gallery) -> None:
     found = gallery.mismatch(Dataset("probes", tuple(pictures(*range(30)))))
     assert found.probes == 30
     assert found.low <= found.achieved <= found.high
-    assert "probes" in found.sentence
+    assert "probes" in found.message
 
 
 def test_verifying_follows_the_scoring(gallery: Gallery) -> None:

@@ -6,7 +6,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from semelha.errors import UsageError
-from semelha.recognition.probability import MANY, Probability, learned
+from semelha.recognition.probability import MANY, ProbabilityCurve, fit_probability
 
 
 def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -16,8 +16,8 @@ def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return mated, random.random(count) < 0.95 - 0.3 * mated, random.normal(0.8, 0.15, count)
 
 
-def curve(count: int, seed: int = 0) -> Probability:
-    found = learned(*drawn(count, seed))
+def curve(count: int, seed: int = 0) -> ProbabilityCurve:
+    found = fit_probability(*drawn(count, seed))
     assert found is not None
     return found
 
@@ -61,7 +61,7 @@ def test_both_methods_equal_scikit_learn() -> None:
     np.testing.assert_allclose(curve(2000, 2)(scores), expected, atol=1e-9)
     few = np.concatenate([mated[:200], strangers[:200]])
     truth = np.concatenate([right[:200], np.zeros(200)])
-    found = learned(mated[:200], right[:200], strangers[:200])
+    found = fit_probability(mated[:200], right[:200], strangers[:200])
     assert found is not None
     # Platt's targets as a weighted logistic regression: each trial counts as both outcomes.
     positive = truth.sum()
@@ -76,12 +76,12 @@ def test_both_methods_equal_scikit_learn() -> None:
 
 def test_without_mated_probes_or_strangers_there_is_none() -> None:
     some = np.array([0.1, 0.2])
-    assert learned(np.empty(0), np.empty(0, bool), some) is None
-    assert learned(some, np.array([True, False]), np.array([np.inf])) is None
+    assert fit_probability(np.empty(0), np.empty(0, bool), some) is None
+    assert fit_probability(some, np.array([True, False]), np.array([np.inf])) is None
 
 
 def test_trials_that_are_all_alike_give_a_flat_curve() -> None:
-    found = learned(np.full(5, 0.3), np.ones(5, bool), np.full(5, 0.3))
+    found = fit_probability(np.full(5, 0.3), np.ones(5, bool), np.full(5, 0.3))
     assert found is not None
     assert found(np.array([0.3]))[0] == pytest.approx(0.5, abs=0.05)
 

@@ -7,7 +7,7 @@ from tests.metrics.made import rows
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler, Metric
 from semelha.recognition import NEAREST, SCORINGS, Scoring
-from semelha.recognition.scoring import COHORT, FEW, with_one_more
+from semelha.recognition.scoring import COHORT, FEW, insert_sorted
 
 
 @pytest.mark.parametrize("metric", [Euclidean(), Cosine(), KullbackLeibler()], ids=lambda metric: metric.name)
@@ -15,8 +15,8 @@ from semelha.recognition.scoring import COHORT, FEW, with_one_more
 def test_the_distance_to_a_subject_by_a_plain_loop(metric: Metric, pooling: str) -> None:
     probe, *examples = rows(metric, 16, seed=3)
     subjects = [np.array(examples[:1]), np.array(examples[1:3]), np.array(examples[3:])]
-    scoring = Scoring.named(pooling)
-    found = scoring.pooled(metric, probe, [scoring.compared(one) for one in subjects])
+    scoring = Scoring.from_name(pooling)
+    found = scoring.pool(metric, probe, [scoring.references(one) for one in subjects])
     for distance, one in zip(found, subjects, strict=True):
         each = sorted(float(metric.pairwise(probe[None], example[None])[0, 0]) for example in one)
         expected = {
@@ -42,14 +42,14 @@ def test_fewer_subjects_than_a_score_looks_at() -> None:
 
 
 def test_names_lead_back_to_the_scoring() -> None:
-    assert [Scoring.named(scoring.name) for scoring in SCORINGS] == list(SCORINGS)
+    assert [Scoring.from_name(scoring.name) for scoring in SCORINGS] == list(SCORINGS)
     assert len(set(SCORINGS)) == 9
     assert SCORINGS[0] == NEAREST
     for wrong in ("", "median", "nearest-none-x", "mean-z"):
         with pytest.raises(UsageError, match="there are nearest, best"):
-            Scoring.named(wrong)
+            Scoring.from_name(wrong)
 
 
 def test_one_more_subject_takes_its_place_in_the_list() -> None:
     ranked = np.array([[1.0, 3.0], [1.0, np.inf]])
-    assert with_one_more(ranked, np.array([2.0, 0.5])).tolist() == [[1, 2], [0.5, 1]]
+    assert insert_sorted(ranked, np.array([2.0, 0.5])).tolist() == [[1, 2], [0.5, 1]]

@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from semelha.cli.models import read
 from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
-from semelha.gallery import Gallery, write_folders
+from semelha.gallery import Gallery, export_clusters
 
 Seed = Annotated[int, Option(help="Seed of the draws.", min=0)]
 Report = Annotated[Path | None, Option(help="HTML report to write.")]
@@ -22,7 +22,7 @@ TOLD = 20
 def check(
     gallery: GalleryPath,
     report: Report = None,
-    least: Annotated[float, Option(help="Score from which on something is told.", min=0.0, max=1.0)] = 0.5,
+    min_score: Annotated[float, Option(help="Score from which on something is told.", min=0.0, max=1.0)] = 0.5,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -31,7 +31,7 @@ def check(
     Example: semelha check shop --report check.html
     """
     with Gallery.open(gallery) as opened:
-        found = opened.check(least=least, seed=seed)
+        found = opened.check(min_score=min_score, seed=seed)
         if report is not None:
             from semelha.gallery.curation.report import write_check_report
 
@@ -46,14 +46,16 @@ def check(
         for one in found.findings[:TOLD]:
             alone = one.kind in ("mislabel", "outlier")
             about = ", ".join(each.source for each in one.examples[: 1 if alone else 2])
-            table.add_row(f"{one.score:.2f}", one.kind, escape(about), escape(one.sentence))
+            table.add_row(f"{one.score:.2f}", one.kind, escape(about), escape(one.message))
         stdout.print(table)
     more = f", {len(found.findings) - TOLD} of them not shown here" if len(found.findings) > TOLD else ""
     stdout.print(
         f"[dim]{len(found.findings)} findings{more}, in {found.examples} examples of {found.subjects} subjects[/]"
     )
-    if found.alone:
-        stdout.print(f"[dim]{found.alone} subjects have one example: nothing can be told of its label[/]")
+    if found.single_example_subjects:
+        stdout.print(
+            f"[dim]{found.single_example_subjects} subjects have one example: nothing can be told of its label[/]"
+        )
     _tell_report(report)
 
 
@@ -76,7 +78,7 @@ def cluster(
         stderr.print(f"[yellow]note:[/] left out: {escape(skipped.reason)}")
     found = replace(found, skipped=(*dataset.skipped, *found.skipped))
     if out is not None:
-        write_folders(found, dataset.pictures, out)
+        export_clusters(found, dataset.pictures, out)
     if report is not None:
         from semelha.gallery.curation.report import write_clusters_report
 

@@ -17,7 +17,7 @@ from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery
 from semelha.images import Picture, Skipped
 from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
-from semelha.recognition.calibrate import needed
+from semelha.recognition.calibration import min_sample_size
 
 subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove what is enrolled.")
 
@@ -140,14 +140,14 @@ def calibrate(
 
     Example: semelha calibrate shop --fpir 0.01 --uncertain 0.1 --scoring choose
     """
-    wanted = None if scoring == "choose" else Scoring.named(scoring)
+    wanted = None if scoring == "choose" else Scoring.from_name(scoring)
     given = [None if path is None else read(path) for path in (strangers, confirmed, probes)]
     with Gallery.open(gallery) as opened:
         found = opened.calibrate(
             fpir=fpir, strangers=given[0], uncertain=uncertain, scoring=wanted, confirmed=given[1], seed=seed
         )
         tested = None if given[2] is None else opened.mismatch(given[2], seed=seed)
-    least = needed(fpir, smallest=2 if found.kind == "subjects" else 1)
+    least = min_sample_size(fpir, found.kind)
     low, high = found.interval()
     if json:
         told = {"kind": found.kind, "fpir": fpir, "uncertain": uncertain, "n": found.n, "needed": least}
@@ -156,7 +156,7 @@ def calibrate(
             {
                 **told,
                 **why,
-                "misses": found.choice and found.choice.misses,
+                "fnir": found.choice and found.choice.fnir,
                 "mismatch": None if tested is None else vars(tested),
             }
         )
@@ -167,7 +167,7 @@ def calibrate(
         f"gallery lies between {low:.1%} and {high:.1%}, with 95% confidence. Scoring: {found.scoring.name}."
     )
     if found.choice is not None:
-        ranked = sorted(found.choice.misses.items(), key=lambda item: item[1])
+        ranked = sorted(found.choice.fnir.items(), key=lambda item: item[1])
         misses = ", ".join(f"{name} {part:.1%}" for name, part in ranked)
         stdout.print(
             f"Chosen on {found.choice.subjects} {'subjects' if strangers or confirmed else 'other subjects'}: the "
@@ -175,7 +175,7 @@ def calibrate(
         )
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
     if tested is not None:
-        stdout.print(escape(tested.sentence))
+        stdout.print(escape(tested.message))
 
 
 @subjects.command("list")

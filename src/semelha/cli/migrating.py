@@ -58,16 +58,16 @@ def migrate(
         return
     for warning in done.warnings:
         stderr.print(f"[yellow]note:[/] {escape(warning)}")
-    if not done.moved:
+    if not done.migrated:
         stdout.print(f"[bold]{escape(str(gallery))}[/] is of this model already: there is nothing to do.")
         return
-    if done.left_out:
-        stderr.print(f"[yellow]note:[/] {len(done.left_out)} examples without a picture are left out, such as:")
-        for one in done.left_out[:TOLD]:
+    if done.dropped:
+        stderr.print(f"[yellow]note:[/] {len(done.dropped)} examples without a picture are left out, such as:")
+        for one in done.dropped[:TOLD]:
             stderr.print(f"  {escape(one)}")
     by_originals = "" if pictures is None else f", {done.originals} of them by their original pictures"
     stdout.print(
-        f"[bold]{escape(str(gallery))}[/] is of the model {done.model[:12]} now, before of {done.before[:12]}: "
+        f"[bold]{escape(str(gallery))}[/] is of the model {done.model[:12]} now, before of {done.previous_model[:12]}: "
         f"{done.examples} examples of {done.subjects} subjects{by_originals}."
     )
     if not done.calibrated:

@@ -111,7 +111,7 @@ def measure_probability(
         np.arange(len(rows)),
     )
     own, other = _own_and_other(enrolled[left_out], task, metric)
-    probability = full_conformal(other, 0.5, own=own).probability
+    probability = full_conformal(other, 0.5, mated=own).probability
     if probability is None:
         return ProbabilityCalibration(None, None, "no enrolled picture is at a finite distance from another subject")
     rest = np.setdiff1d(probes, rows)

@@ -2,7 +2,7 @@
 
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
-from semelha.gallery.curation.export import write_folders
+from semelha.gallery.curation.export import export_clusters
 from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration import MigrationResult, migrate
@@ -15,6 +15,6 @@ __all__ = [
     "Finding",
     "Gallery",
     "MigrationResult",
+    "export_clusters",
     "migrate",
-    "write_folders",
 ]

@@ -10,7 +10,7 @@ from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import UsageError
 from semelha.gallery.live_index import LiveIndex
 from semelha.images import content_hash
-from semelha.recognition import Candidate, Evidence, Exhibit, occlude
+from semelha.recognition import Candidate, Evidence, MatchedExample, occlusion_saliency
 from semelha.store import View
 
 HIDDEN = 320  # pixels: a picture that is larger is made smaller before parts of it are hidden
@@ -28,17 +28,17 @@ def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidenc
         shown = [_exhibits(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
     probe = _smaller(pixels)
-    heat = None
+    maps = None
     if shown:
         stacked = np.stack([references[each[0].example] for each in shown])
-        heat = occlude(lambda hidden: model.embed(list(hidden)), model.metric, probe, stacked)
+        maps = occlusion_saliency(lambda hidden: model.embed(list(hidden)), model.metric, probe, stacked)
     matched = shown[0] if shown else ()
-    return Evidence(found, probe, matched, shown[1][0] if len(shown) > 1 else None, heat)
+    return Evidence(found, probe, matched, shown[1][0] if len(shown) > 1 else None, maps)
 
 
-def _exhibits(view: View, candidate: Candidate, k: int) -> tuple[Exhibit, ...]:
+def _exhibits(view: View, candidate: Candidate, k: int) -> tuple[MatchedExample, ...]:
     return tuple(
-        Exhibit(candidate.subject, match.example, match.source, match.distance, view.picture(match.example))
+        MatchedExample(candidate.subject, match.example, match.source, match.distance, view.picture(match.example))
         for match in candidate.examples[:k]
     )
 

@@ -434,7 +434,8 @@ class Gallery:
             A second rate, above `fpir`: an answer that passes it, but not `fpir`, is "uncertain".
         scoring : Scoring or None
             How the distances to a subject's examples become a score. None chooses one by the gallery's own examples
-            (`recognition.choose`); without strangers it uses at most half of the subjects, and the others calibrate.
+            (`recognition.choose_scoring`); without strangers it uses at most half of the subjects, and the others
+            calibrate.
         confirmed : Dataset, optional
             New pictures of enrolled subjects, labelled with their names and taken as probes are. Each serves as a
             stranger to all other subjects. May be combined with `strangers`.
@@ -464,14 +465,14 @@ class Gallery:
         with self._live.read() as state:
             return state.calibration_with_neighbors() if state.rule else None
 
-    def check(self, *, least: float = 0.5, seed: int = 0) -> Check:
-        """Find wrong labels, near-duplicates, outliers, and subjects to merge or split, of a score of at least `least`.
+    def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
+        """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
 
-        docs/curation.md explains the scores. `seed` is of the random draws. Raises `UsageError` if `least` is outside
-        [0, 1].
+        Returns the findings with a score of at least `min_score`; docs/curation.md explains the scores. `seed` is of
+        the random draws. Raises `UsageError` if `min_score` is outside [0, 1].
         """
         with self._live.read(with_rule=False) as state:
-            return check(state, least=least, seed=seed)
+            return check(state, min_score=min_score, seed=seed)
 
     def cluster(self, pictures: Sequence[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
         """Identify pictures, and group the unknown ones into proposed subjects.

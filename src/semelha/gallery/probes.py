@@ -13,8 +13,8 @@ from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.errors import PictureError
 from semelha.images import Picture, Skipped, content_hash, read_all
 from semelha.metrics import Metric
-from semelha.recognition import Candidate, Match, Rejected, Verification, barred
-from semelha.recognition.rejections import SAID
+from semelha.recognition import Candidate, Match, RejectedPictures, Verification, excluded_subjects
+from semelha.recognition.exclusion import EXCLUDED
 from semelha.store import View
 
 DECODED = 64  # pictures at a time
@@ -111,7 +111,7 @@ def rank_without_rejected(
     k: int,
     candidates: Callable[[Vectors, int], list[Ranked]],
 ) -> tuple[list[Ranked], list[frozenset[str]]]:
-    """The nearest subjects of each probe (probes, d), so many that k are not barred, and which of them are.
+    """The nearest subjects of each probe (probes, d), so many that k are not excluded, and which of them are.
 
     `candidates` gives a number of them at a time, or all where there are fewer.
     """
@@ -123,7 +123,7 @@ def rank_without_rejected(
         rejected = _rejected(view, {one.subject for each in some for one in each})
         for row, each in zip(pending, some, strict=True):
             content = None if hashes is None else hashes[row]
-            ranked[row], found[row] = each, barred(each, vectors[row], content, rejected, metric)
+            ranked[row], found[row] = each, excluded_subjects(each, vectors[row], content, rejected, metric)
         pending = [row for row in pending if len(ranked[row]) == wide and wide - len(found[row]) < k]
         wide *= 4
     return ranked, found
@@ -132,21 +132,21 @@ def rank_without_rejected(
 def apply_rejections(
     found: Verification, view: View, metric: Metric, probe: Vectors, content_hash: str, stored: Vectors
 ) -> Verification:
-    """What was found of a probe (d,) and a subject of these examples (n, d); not the same where that is barred."""
+    """What was found of a probe (d,) and a subject of these examples (n, d); not the same where that is excluded."""
     name = found.subject or ""
     nearest = float(metric.pairwise(probe[None].astype(np.float64), stored.astype(np.float64)).min())
     one = Candidate(name, nearest, (Match(0, "", nearest),))
-    if not barred([one], probe, content_hash, _rejected(view, {name}), metric):
+    if not excluded_subjects([one], probe, content_hash, _rejected(view, {name}), metric):
         return found
-    return replace(found, same=False, note=f"{found.note}; {SAID.format(name)}")
+    return replace(found, same=False, note=f"{found.note}; {EXCLUDED.format(name)}")
 
 
-def _rejected(view: View, subjects: set[str]) -> dict[str, Rejected]:
+def _rejected(view: View, subjects: set[str]) -> dict[str, RejectedPictures]:
     """By subject."""
     found: dict[str, list[tuple[str, Vectors]]] = {}
     for name, content, vector in view.rejected(subjects):
         found.setdefault(name, []).append((content, vector))
     return {
-        name: Rejected(frozenset(content for content, _ in said), np.stack([vector for _, vector in said]))
+        name: RejectedPictures(frozenset(content for content, _ in said), np.stack([vector for _, vector in said]))
         for name, said in found.items()
     }

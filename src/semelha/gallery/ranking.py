@@ -91,7 +91,7 @@ class SubjectRanker:
         return self._scoring.pooling != "nearest" or self._spared
 
     def _pooled(self, vector: NDArray[np.float32], ranking: RankedSubjects) -> RankedSubjects:
-        pooled = self._scoring.pooled(self._metric, vector, [self._of(one.subject) for one in ranking])
+        pooled = self._scoring.pool(self._metric, vector, [self._of(one.subject) for one in ranking])
         moved = [replace(one, distance=distance) for one, distance in zip(ranking, pooled.tolist(), strict=True)]
         return tuple(sorted(moved, key=lambda one: one.distance))
 
@@ -99,5 +99,5 @@ class SubjectRanker:
         if subject not in self._compared:
             examples = self._view.vectors_of(subject)
             spared = examples[:-1] if self._spared and len(examples) > 1 else examples
-            self._compared[subject] = self._scoring.compared(spared)
+            self._compared[subject] = self._scoring.references(spared)
         return self._compared[subject]

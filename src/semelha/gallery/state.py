@@ -14,7 +14,7 @@ from semelha.gallery.probes import rank_without_rejected
 from semelha.gallery.ranking import RankedSubjects, SubjectRanker
 from semelha.index import Snapshot
 from semelha.metrics import Metric
-from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide, decide_without
+from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide, decide_excluding
 from semelha.recognition.identify import UNCALIBRATED
 from semelha.store import Plan, Scores, View
 
@@ -85,14 +85,14 @@ class GalleryState:
         wide = max(k, self.scoring.reach)
         if self.view.has_rejections():
             pairs = rank_without_rejected(self.view, self.metric, vectors, hashes, wide, self.candidates)
-            found = [decide_without(one, excluded, calibration, place) for one, excluded in zip(*pairs, strict=True)]
+            found = [decide_excluding(one, excluded, calibration, place) for one, excluded in zip(*pairs, strict=True)]
         else:
             found = [decide(one, calibration, place) for one in self.candidates(vectors, wide)]
         return [replace(one, candidates=one.candidates[:k]) for one in found]
 
     def verify(self, vector: NDArray[np.float32], stored: NDArray[np.float32], name: str | None) -> Verification:
         """Compare a probe (d,) with examples (n, d): those of the subject `name`, or of no subject if it is None."""
-        distance = float(self.scoring.pooled(self.metric, vector, [self.scoring.compared(stored)])[0])
+        distance = float(self.scoring.pool(self.metric, vector, [self.scoring.references(stored)])[0])
         if self.rule is None:
             return Verification(None, distance, None, name, UNCALIBRATED)
         calibration, place = self.rule.calibration, self.rule.place

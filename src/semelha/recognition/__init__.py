@@ -1,40 +1,40 @@
 """Identify, verify, calibrate, explain: functions of neighbors, distances and labels."""
 
 from semelha.recognition.answer import Candidate, Identification, Match, Verification
-from semelha.recognition.calibrate import Calibration, full_conformal, split_conformal
-from semelha.recognition.choose import Choice, Trials, choose
-from semelha.recognition.evidence import Evidence, Exhibit
+from semelha.recognition.calibration import Calibration, full_conformal, split_conformal
+from semelha.recognition.evidence import Evidence, MatchedExample
+from semelha.recognition.exclusion import RejectedPictures, decide_excluding, excluded_subjects
 from semelha.recognition.identify import decide, rank_subjects
-from semelha.recognition.mismatch import Mismatch, mismatch
-from semelha.recognition.occlusion import Heat, occlude
-from semelha.recognition.probability import Probability
-from semelha.recognition.rejections import Rejected, barred, decide_without
+from semelha.recognition.mismatch import Mismatch, measure_mismatch
+from semelha.recognition.probability import ProbabilityCurve
+from semelha.recognition.saliency import SaliencyMaps, occlusion_saliency
 from semelha.recognition.scoring import NEAREST, SCORINGS, Scoring
+from semelha.recognition.scoring_choice import LeaveOneOutDistances, ScoringChoice, choose_scoring
 
 __all__ = [
     "NEAREST",
     "SCORINGS",
     "Calibration",
     "Candidate",
-    "Choice",
     "Evidence",
-    "Exhibit",
-    "Heat",
     "Identification",
+    "LeaveOneOutDistances",
     "Match",
+    "MatchedExample",
     "Mismatch",
-    "Probability",
-    "Rejected",
+    "ProbabilityCurve",
+    "RejectedPictures",
+    "SaliencyMaps",
     "Scoring",
-    "Trials",
+    "ScoringChoice",
     "Verification",
-    "barred",
-    "choose",
+    "choose_scoring",
     "decide",
-    "decide_without",
+    "decide_excluding",
+    "excluded_subjects",
     "full_conformal",
-    "mismatch",
-    "occlude",
+    "measure_mismatch",
+    "occlusion_saliency",
     "rank_subjects",
     "split_conformal",
 ]

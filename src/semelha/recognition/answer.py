@@ -49,7 +49,7 @@ class Identification:
         Nearest first, each subject once.
     note : str
         What the decision assumes.
-    barred : tuple of str
+    excluded : tuple of str
         Subjects that would be among the candidates, but that such a picture was said not to show.
     """
 
@@ -60,7 +60,7 @@ class Identification:
     candidates: tuple[Candidate, ...]
     note: str
     probability: float | None = None
-    barred: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As numbers, strings, lists and dicts."""

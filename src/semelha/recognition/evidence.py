@@ -1,22 +1,24 @@
-"""What an answer rests on: the examples that matched, what came second, and the parts of the picture that did it."""
+"""The evidence for an identification: matching examples, the runner-up, saliency maps, and a sheet that shows them."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.errors import PictureError
+from semelha.images import decode
 from semelha.recognition.answer import Identification
-from semelha.recognition.occlusion import Heat
-from semelha.recognition.sheet import drawn
+from semelha.recognition.saliency import SaliencyMaps
+from semelha.recognition.sheet import Tile, draw_sheet, empty_tile, overlay, picture_tile
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class MatchedExample:
     """An enrolled example, its distance to the probe, and the file kept of its picture, or None."""
 
     subject: str
@@ -26,77 +28,118 @@ class Exhibit:
     picture: bytes | None
 
     def to_json(self) -> dict[str, Any]:
-        """Without the picture, but whether there is one."""
-        return {
-            "subject": self.subject,
-            "example": self.example,
-            "source": self.source,
-            "distance": self.distance,
-            "picture_kept": self.picture is not None,
-        }
+        """The fields as a dict, with `picture_kept` (bool) instead of the picture."""
+        fields = asdict(self)
+        fields["picture_kept"] = fields.pop("picture") is not None
+        return fields
+
+    def _tile(self, prefix: str = "") -> Tile:
+        captions = (f"{prefix}{self.subject}", f"distance {self.distance:.4g}", self.source)
+        if self.picture is None:
+            return empty_tile("no picture was kept", captions)
+        try:
+            return picture_tile(decode(self.picture), captions)
+        except PictureError:
+            return empty_tile("the kept picture is damaged", captions)
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """What an identification rests on.
+    """The evidence for an identification.
 
     Attributes
     ----------
     identification : Identification
-        The answer; what follows is of its nearest subject, also where it is unknown.
+        The answer. The other fields are about its nearest subject, also if the decision is unknown.
     probe : (h, w, 3) uint8
-        The picture, at most as large as it was hidden by parts.
-    matched : tuple of Exhibit
-        The nearest examples of the nearest subject, nearest first; none where nothing is enrolled.
-    runner_up : Exhibit or None
+        The picture, reduced to the size at which parts of it were hidden.
+    matched : tuple of MatchedExample
+        The nearest examples of the nearest subject, nearest first; empty if nothing is enrolled.
+    runner_up : MatchedExample or None
         The nearest example of any other subject.
-    heat : Heat or None
-        Its references are the first of `matched` and the runner-up.
+    saliency_maps : SaliencyMaps or None
+        For the first of `matched` and the runner-up.
     """
 
     identification: Identification
     probe: NDArray[np.uint8]
-    matched: tuple[Exhibit, ...]
-    runner_up: Exhibit | None
-    heat: Heat | None
+    matched: tuple[MatchedExample, ...]
+    runner_up: MatchedExample | None
+    saliency_maps: SaliencyMaps | None
 
     @property
     def margin(self) -> float | None:
-        """How much farther the runner-up is than the best example, in the unit of the metric."""
+        """Distance of the runner-up minus distance of the best example."""
         return None if self.runner_up is None else self.runner_up.distance - self.matched[0].distance
 
     @property
-    def similar(self) -> NDArray[np.float64] | None:
-        """(rows, columns): where the picture is like the best example.
+    def saliency(self) -> NDArray[np.float64] | None:
+        """How much the distance to the best example grows if a part is hidden: (rows, columns).
 
-        How much farther that is if the part is hidden; below 0 it is nearer.
+        Above 0 the part makes the picture similar to the example; below 0 it makes it less similar.
         """
-        return None if self.heat is None else self.heat.rises[0]
+        return None if self.saliency_maps is None else self.saliency_maps.increases[0]
 
     @property
     def contrast(self) -> NDArray[np.float64] | None:
-        """(rows, columns): where it is more like the best example than like the runner-up.
+        """How much of the margin is lost if a part is hidden: (rows, columns).
 
-        How much of the margin is lost if the part is hidden; below 0 it grows.
+        Above 0 the part speaks for the subject and against the runner-up; below 0 the reverse.
         """
-        return None if self.heat is None or self.runner_up is None else self.heat.rises[0] - self.heat.rises[1]
+        if self.saliency_maps is None or self.runner_up is None:
+            return None
+        best, second = self.saliency_maps.increases
+        difference: NDArray[np.float64] = best - second
+        return difference
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers, strings, lists and dicts; without pictures."""
+        """The evidence as numbers, strings, lists and dicts, without pictures."""
         return {
             "identification": self.identification.to_json(),
             "matched": [each.to_json() for each in self.matched],
             "runner_up": None if self.runner_up is None else self.runner_up.to_json(),
             "margin": self.margin,
-            "cell": None if self.heat is None else self.heat.cell,
-            "similar": None if self.similar is None else self.similar.tolist(),
+            "cell": None if self.saliency_maps is None else self.saliency_maps.cell,
+            "saliency": None if self.saliency is None else self.saliency.tolist(),
             "contrast": None if self.contrast is None else self.contrast.tolist(),
         }
 
     def png(self) -> bytes:
-        """All of it on one sheet, as a PNG file."""
-        return drawn(self)
+        """The picture, its saliency maps, the matched examples and the runner-up on one sheet, as a PNG file."""
+        examples = [each._tile() for each in self.matched]
+        if self.runner_up is not None:
+            examples.append(self.runner_up._tile("second: "))
+        title, numbers = self._headline()
+        return draw_sheet(title, numbers, self.identification.note, [self._probe_tiles(), examples])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the sheet to a PNG file, in place of one that is there. Raises `OSError`."""
+        """Write the sheet to a PNG file; an existing one is replaced. Raises `OSError`."""
         Path(path).write_bytes(self.png())
+
+    def _headline(self) -> tuple[str, str]:
+        found = self.identification
+        if not self.matched:
+            return found.decision, ""
+        best = self.matched[0]
+        title = (
+            f"{found.decision}: {found.subject}" if found.subject else f"{found.decision}; nearest is {best.subject}"
+        )
+        numbers = f"distance {best.distance:.4g}" + ("" if found.p_value is None else f", p {found.p_value:.3g}")
+        if self.runner_up is not None:
+            numbers += f"; {self.runner_up.subject} comes second, farther by {self.margin:.4g}"
+        return title, numbers
+
+    def _probe_tiles(self) -> list[Tile]:
+        tiles = [picture_tile(self.probe, ("the picture",))]
+        if self.saliency is not None:
+            title = f"similar to {self.matched[0].subject}"
+            tiles.append(self._map_tile(self.saliency, title, "red: farther if hidden,"))
+        if self.contrast is not None and self.runner_up is not None:
+            title = f"more than to {self.runner_up.subject}"
+            tiles.append(self._map_tile(self.contrast, title, "red: margin lost if hidden,"))
+        return tiles
+
+    def _map_tile(self, values: NDArray[np.float64], title: str, legend: str) -> Tile:
+        assert self.saliency_maps is not None
+        scale = f"by {float(values.max()):.2g} at most; blue: {float(values.min()):.2g}"
+        return picture_tile(overlay(self.probe, values, self.saliency_maps.cell), (title, legend, scale))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.recognition.answer import Candidate, Decision, Identification, Match
-from semelha.recognition.calibrate import Calibration
+from semelha.recognition.calibration import Calibration
 
 UNCALIBRATED = "the gallery is not calibrated: calibrate(fpir=…) lets it say unknown"
 STALE = "; the gallery has changed since, and its calibration is being worked out anew"
@@ -60,7 +60,7 @@ def decide(
     distances = np.array([[candidate.distance for candidate in reached]])
     places = np.array([[place.get(candidate.subject, -1) for candidate in reached]])
     p_value = float(calibration.p_values(distances, places)[0])
-    decision = decided(p_value, calibration)
+    decision = decision_for(p_value, calibration)
     curve = calibration.probability
     return Identification(
         decision,
@@ -73,7 +73,7 @@ def decide(
     )
 
 
-def decided(p_value: float, calibration: Calibration) -> Decision:
+def decision_for(p_value: float, calibration: Calibration) -> Decision:
     """Known up to the first rate, uncertain up to the second, where there is one, and unknown above."""
     if p_value <= calibration.fpir:
         return "known"

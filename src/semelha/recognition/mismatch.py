@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv
 
-from semelha.recognition.calibrate import Calibration
+from semelha.recognition.calibration import Calibration
 
 DOUBT = 0.01  # the test speaks below this
 
@@ -43,7 +43,7 @@ class Mismatch:
     verdict: str
 
     @property
-    def sentence(self) -> str:
+    def message(self) -> str:
         """What it means, and what can be done."""
         measured = (
             f"of {self.probes} probes {self.achieved:.1%} would be named as somebody else (95% interval "
@@ -62,7 +62,7 @@ class Mismatch:
         )
 
 
-def mismatch(p_values: NDArray[np.float64], calibration: Calibration, *, seed: int) -> Mismatch:
+def measure_mismatch(p_values: NDArray[np.float64], calibration: Calibration, *, seed: int) -> Mismatch:
     """Test whether conformal p-values of strangers are uniform, as they are where the assumption holds.
 
     They are all counted among the same n scores, so that even of countless probes they are only as uniform as n scores

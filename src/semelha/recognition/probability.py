@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Probability:
+class ProbabilityCurve:
     """A falling curve from scores to the probability that the nearest subject is the right one.
 
     Attributes
@@ -53,7 +53,7 @@ class Probability:
         return shifted
 
 
-def learned(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> Probability | None:
+def fit_probability(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> ProbabilityCurve | None:
     """Learn the curve from probes whose subject is enrolled, and from strangers, each group half of the weight.
 
     Isotonic regression (Zadrozny & Elkan, KDD 2002) of 1,000 trials or more; of fewer a logistic function of the
@@ -69,7 +69,7 @@ def learned(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> Proba
 
     Returns
     -------
-    Probability or None
+    ProbabilityCurve or None
         None without a mated probe or without a stranger.
     """
     mated, right, strangers = mated[np.isfinite(mated)], right[np.isfinite(mated)], strangers[np.isfinite(strangers)]
@@ -83,17 +83,17 @@ def learned(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> Proba
     return _platt(scores, outcome, weights)
 
 
-def _isotonic(scores: Floats, outcome: Floats, weights: Floats) -> Probability:
+def _isotonic(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCurve:
     from scipy.optimize import isotonic_regression  # here, because identification does not need it
 
     order = np.argsort(scores, kind="stable")
     fitted = isotonic_regression(outcome[order], weights=weights[order], increasing=False).x
     at, first = np.unique(scores[order], return_index=True)
     shares = np.add.reduceat(weights[order], first)
-    return Probability(at, np.add.reduceat(fitted * weights[order], first) / shares, "isotonic", len(scores))
+    return ProbabilityCurve(at, np.add.reduceat(fitted * weights[order], first) / shares, "isotonic", len(scores))
 
 
-def _platt(scores: Floats, outcome: Floats, weights: Floats) -> Probability:
+def _platt(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCurve:
     from scipy.optimize import minimize
 
     positive = outcome.sum()
@@ -111,4 +111,4 @@ def _platt(scores: Floats, outcome: Floats, weights: Floats) -> Probability:
     # Nearer is never less probable: the slope is not positive.
     a, b = minimize(loss, np.array([-1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(None, 0), (None, None)]).x
     at = np.linspace(units.min() - 1, units.max() + 1, 513)
-    return Probability(middle + spread * at, expit(a * at + b), "Platt", len(scores))
+    return ProbabilityCurve(middle + spread * at, expit(a * at + b), "Platt", len(scores))

@@ -50,7 +50,7 @@ class Scoring:
             raise UsageError(f"there is no scoring {self.pooling!r}, {self.normalization!r}: {_known()}")
 
     @classmethod
-    def named(cls, name: str) -> Scoring:
+    def from_name(cls, name: str) -> Scoring:
         """Of its `name`, such as "nearest" or "mean-margin". Raises `UsageError`."""
         pooling, _, normalization = name.partition("-")
         if pooling not in POOLINGS or (normalization or "none") not in NORMALIZATIONS:
@@ -75,15 +75,13 @@ class Scoring:
         """
         return self.depth if self.normalization == "none" else REACH
 
-    def compared(self, examples: NDArray[Any]) -> NDArray[np.float64]:
+    def references(self, examples: NDArray[Any]) -> NDArray[np.float64]:
         """What a probe is compared with, of a subject with these examples (n, d): their mean (1, d), or all of them."""
         stored = np.asarray(examples, np.float64)
         return stored.mean(axis=0, keepdims=True) if self.pooling == "mean" else stored
 
-    def pooled(
-        self, metric: Metric, probe: NDArray[Any], subjects: Sequence[NDArray[np.float64]]
-    ) -> NDArray[np.float64]:
-        """Distances (subjects,) of a probe (d,) to subjects, by what is `compared` of each."""
+    def pool(self, metric: Metric, probe: NDArray[Any], subjects: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+        """Distances (subjects,) of a probe (d,) to subjects, by what is `references` of each."""
         distances = metric.pairwise(np.asarray(probe, np.float64)[None], np.concatenate(subjects))[0]
         few = FEW if self.pooling == "best" else 1
         ends = np.cumsum([len(one) for one in subjects])[:-1]
@@ -125,7 +123,7 @@ def _known() -> str:
     return f"there are {', '.join(scoring.name for scoring in SCORINGS)}"
 
 
-def with_one_more(ranked: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
+def insert_sorted(ranked: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Lists (..., k) of distances, ascending, each with one more (...) in its place, still k long."""
     longer = np.sort(np.concatenate([ranked, distances[..., None]], axis=-1), axis=-1)
     return longer[..., : ranked.shape[-1]]

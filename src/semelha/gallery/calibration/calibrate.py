@@ -17,8 +17,8 @@ from semelha.gallery.enrollment import draw_known_probes, draw_nonmated_probes
 from semelha.gallery.live_index import LiveIndex
 from semelha.images import Dataset
 from semelha.index.promise import check_seed
-from semelha.recognition import Calibration, Choice, Mismatch, Scoring, mismatch
-from semelha.recognition.calibrate import check_rates
+from semelha.recognition import Calibration, Mismatch, Scoring, ScoringChoice, measure_mismatch
+from semelha.recognition.calibration import check_rates
 from semelha.store import Plan, Store, Strangers
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ def calibrate(
     check_seed(wish.seed)
     given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
     plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
-    choice: Choice | None = None
+    choice: ScoringChoice | None = None
     with live.read(with_rule=False) as state:
         if wish.scoring is None:
             choice, part = chosen(state.view, state.index, model, plan, given)
@@ -85,7 +85,7 @@ def mismatch_of(live: LiveIndex, store: Store, model: Model, probes: Dataset, se
     for row, ranking in enumerate(rankings):
         distances[row, : len(ranking)] = [one.distance for one in ranking]
         places[row, : len(ranking)] = [place.get(one.subject, -1) for one in ranking]
-    return mismatch(calibration.p_values(distances, places), calibration, seed=seed)
+    return measure_mismatch(calibration.p_values(distances, places), calibration, seed=seed)
 
 
 def _given(

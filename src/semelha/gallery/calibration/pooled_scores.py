@@ -15,7 +15,7 @@ from semelha.embedders import Model
 from semelha.gallery.calibration.scores import distances_to_own, draw_examples, vectors_of
 from semelha.gallery.ranking import PROSPECTS, RankedSubjects, SubjectRanker, nearby
 from semelha.index import Snapshot
-from semelha.recognition import Scoring, Trials
+from semelha.recognition import LeaveOneOutDistances, Scoring
 from semelha.recognition.scoring import POOLINGS, Pooling
 from semelha.store import Plan, Scores, Strangers, View
 
@@ -35,7 +35,7 @@ def score_subjects_by_pooling(
     view: View, index: Snapshot, model: Model, plan: Plan, check_stop: CheckStop = never_stop
 ) -> Scores:
     """Scores of the subjects, each in turn the stranger."""
-    scoring, names = Scoring.named(plan.scoring), view.names()
+    scoring, names = Scoring.from_name(plan.scoring), view.names()
     subjects, examples = draw_examples(view, model, plan, names)
     own = distances_to_own(view, model.metric, scoring, subjects, examples)
     pooled = SubjectRanker(view, index, model.metric, scoring)
@@ -59,7 +59,9 @@ def score_strangers_by_pooling(
     return _scores(view.change, strangers.subjects, np.arange(len(without)), rankings, scoring, None)
 
 
-def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[int, str]) -> dict[Pooling, Trials]:
+def trials(
+    view: View, index: Snapshot, model: Model, seed: int, subjects: dict[int, str]
+) -> dict[Pooling, LeaveOneOutDistances]:
     """Some examples of those of the subjects that have two or more, as probes, by each pooling."""
     random = np.random.default_rng(seed)
     whose, probes, others = [], [], []
@@ -77,16 +79,16 @@ def trials(view: View, index: Snapshot, model: Model, seed: int, subjects: dict[
     for start in range(0, len(vectors), BLOCK):
         rows = slice(start, start + BLOCK)
         near += nearby(view, index, vectors[rows], PROSPECTS, names[rows])
-    found: dict[Pooling, Trials] = {}
+    found: dict[Pooling, LeaveOneOutDistances] = {}
     for pooling in POOLINGS:
         scoring = Scoring(pooling, "cohort")
         pooled = SubjectRanker(view, index, model.metric, scoring, spared=True)
         own = [
-            scoring.pooled(model.metric, vector, [scoring.compared(each)])[0]
+            scoring.pool(model.metric, vector, [scoring.references(each)])[0]
             for vector, each in zip(vectors, rest, strict=True)
         ]
         ranked = _distances(pooled.again(vectors, near), scoring.depth)
-        found[pooling] = Trials(np.array(whose, np.int64), np.array(own, np.float64), ranked)
+        found[pooling] = LeaveOneOutDistances(np.array(whose, np.int64), np.array(own, np.float64), ranked)
     return found
 
 

@@ -18,8 +18,16 @@ from semelha.gallery.calibration.pooled_scores import (
 )
 from semelha.gallery.calibration.scores import score_strangers, score_subjects, uniform_hash, unseen_in_training
 from semelha.index import Snapshot
-from semelha.recognition import NEAREST, Calibration, Choice, Scoring, choose, full_conformal, split_conformal
-from semelha.recognition.calibrate import needed
+from semelha.recognition import (
+    NEAREST,
+    Calibration,
+    Scoring,
+    ScoringChoice,
+    choose_scoring,
+    full_conformal,
+    split_conformal,
+)
+from semelha.recognition.calibration import min_sample_size
 from semelha.store import Plan, Scores, Strangers, View
 
 CHOOSERS = 1000  # subjects at most on which a scoring is chosen: more would choose the same, and be missed elsewhere
@@ -38,7 +46,7 @@ def rule_of(view: View, plan: Plan, scores: Scores, *, with_neighbors: bool = Fa
 
     With `with_neighbors` the calibration has its `neighbors`, which takes as long again. Raises `CalibrationError`.
     """
-    scoring, scored = Scoring.named(plan.scoring), scores.nearest >= 0
+    scoring, scored = Scoring.from_name(plan.scoring), scores.nearest >= 0
     stale = scores.change != view.change
     if plan.kind == "strangers":
         calibration = split_conformal(scores.ranked[scored], plan.fpir, scoring=scoring, uncertain=plan.uncertain)
@@ -52,7 +60,7 @@ def rule_of(view: View, plan: Plan, scores: Scores, *, with_neighbors: bool = Fa
         plan.fpir,
         scoring=scoring,
         uncertain=plan.uncertain,
-        own=None if scores.own is None else scores.own[rows],
+        mated=None if scores.own is None else scores.own[rows],
         neighbors=_neighbors(view, scores, rows) if with_neighbors else None,
     )
     return Rule(replace(calibration, stale=stale), {name: place for place, (name, _) in enumerate(named)})
@@ -72,7 +80,7 @@ def scores_of(
 
     The strangers are those of the store, unless others are given. `check_stop` is called now and then, and may raise.
     """
-    scoring = Scoring.named(plan.scoring)
+    scoring = Scoring.from_name(plan.scoring)
     if plan.kind == "subjects" and scoring == NEAREST:
         return score_subjects(view, index, model, plan, earlier)
     if plan.kind == "subjects":
@@ -88,7 +96,7 @@ def plan_of(view: View) -> Plan | None:
     plan = view.plan()
     try:
         if plan is not None:
-            Scoring.named(plan.scoring)
+            Scoring.from_name(plan.scoring)
     except UsageError as error:
         raise GalleryError(f"the calibration of the gallery is damaged, or of a newer semelha: {error}") from error
     return plan
@@ -99,7 +107,7 @@ def saved_scores(view: View, plan: Plan) -> Scores | None:
     scores = view.scores()
     if scores is None or scores.change > view.change or (scores.own is None) != (plan.kind == "strangers"):
         return None
-    return scores if scores.ranked.shape[1] == Scoring.named(plan.scoring).depth or not len(scores) else None
+    return scores if scores.ranked.shape[1] == Scoring.from_name(plan.scoring).depth or not len(scores) else None
 
 
 def carried_forward(view: View, scores: Scores) -> Scores:
@@ -113,7 +121,9 @@ def is_incremental(plan: Plan) -> bool:
     return plan.scoring == NEAREST.name
 
 
-def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None) -> tuple[Choice, float]:
+def chosen(
+    view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None
+) -> tuple[ScoringChoice, float]:
     """The scoring that serves best, and the part of the subjects on which it was chosen.
 
     It is chosen on half of the subjects, or on as many as the rate can spare, or on 1,000. Where strangers were given
@@ -124,7 +134,7 @@ def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Str
     names = {number: everybody[number] for number in unseen_in_training(view, model, everybody)}
     if strangers is None:
         lots = sorted(uniform_hash(name, plan.seed) for name in names.values())
-        spare = max(0, min(len(lots) // 2, len(lots) - needed(plan.fpir, smallest=2), CHOOSERS))
+        spare = max(0, min(len(lots) // 2, len(lots) - min_sample_size(plan.fpir, "subjects"), CHOOSERS))
         part = lots[spare] if spare < len(lots) else 0.0
         choosers = {number: name for number, name in names.items() if uniform_hash(name, plan.seed) < part}
         if not choosers:
@@ -132,11 +142,11 @@ def chosen(view: View, index: Snapshot, model: Model, plan: Plan, strangers: Str
                 f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring "
                 "on: enroll more, give strangers, or name a scoring"
             )
-        return choose(trials(view, index, model, plan.seed, choosers), plan.fpir), part
+        return choose_scoring(trials(view, index, model, plan.seed, choosers), plan.fpir), part
     confirmed = set(strangers.subjects.tolist())
     others = [number for number in names if number not in confirmed]
     some = sorted(others, key=lambda number: uniform_hash(names[number], plan.seed))[:CHOOSERS]
-    return choose(trials(view, index, model, plan.seed, {one: names[one] for one in some}), plan.fpir), 0.0
+    return choose_scoring(trials(view, index, model, plan.seed, {one: names[one] for one in some}), plan.fpir), 0.0
 
 
 def _neighbors(view: View, scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -56,7 +56,7 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
     kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
     kept = _moved(view, index, kept, vectors_of(view, kept.examples), gone)
     subjects, examples = draw_examples(view, model, plan, touched)
-    own = distances_to_own(view, model.metric, Scoring.named(plan.scoring), subjects, examples)
+    own = distances_to_own(view, model.metric, Scoring.from_name(plan.scoring), subjects, examples)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
     return Scores(
         view.change,
@@ -116,8 +116,8 @@ def distances_to_own(
         others = [one for one, _ in view.examples_of(subject) if one != example]
         if others:
             vectors = view.vectors([example, *others])
-            compared = scoring.compared(np.stack([vectors[other] for other in others]))
-            distances[row] = scoring.pooled(metric, vectors[example], [compared])[0]
+            compared = scoring.references(np.stack([vectors[other] for other in others]))
+            distances[row] = scoring.pool(metric, vectors[example], [compared])[0]
     return distances
 
 

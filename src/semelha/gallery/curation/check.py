@@ -57,14 +57,14 @@ class Finding:
         Of a mislabel first the one that it is enrolled under.
     examples : tuple of Example
         What it is about comes first, then what it is judged by; of a merge and a split some of each side.
-    sentence : str
+    message : str
     """
 
     kind: Kind
     score: float
     subjects: tuple[str, ...]
     examples: tuple[Example, ...]
-    sentence: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class Check:
         The surest first.
     examples, subjects : int
         How many were looked at.
-    alone : int
+    single_example_subjects : int
         Subjects with one example, of which no label can be judged.
     """
 
     findings: tuple[Finding, ...]
     examples: int
     subjects: int
-    alone: int
+    single_example_subjects: int
 
     def of(self, kind: Kind) -> tuple[Finding, ...]:
         """The findings of one kind, the surest first."""
@@ -95,19 +95,19 @@ class Check:
         return asdict(self)
 
 
-def check(state: GalleryState, *, least: float, seed: int) -> Check:
+def check(state: GalleryState, *, min_score: float, seed: int) -> Check:
     """Look over what is enrolled at one moment: see `Gallery.check`."""
-    if not 0 <= least <= 1:
-        raise UsageError(f"least is {least}: a score lies between 0 and 1")
+    if not 0 <= min_score <= 1:
+        raise UsageError(f"min_score is {min_score}: a score lies between 0 and 1")
     looked = Looked.at(state)
     enrolled = looked.enrolled
     with threadpool_limits(1, user_api="blas"):  # products of a subject's few rows, where a second thread only costs
         findings = [
-            *looked.mislabels(*wrong_labels(enrolled, seed), least),
-            *looked.duplicates(*near_duplicates(enrolled), least),
-            *looked.outliers(outliers(enrolled), least),
-            *looked.merges(under_two_names(enrolled, seed), least),
-            *looked.splits(two_under_one_name(enrolled, seed), least),
+            *looked.mislabels(*wrong_labels(enrolled, seed), min_score),
+            *looked.duplicates(*near_duplicates(enrolled), min_score),
+            *looked.outliers(outliers(enrolled), min_score),
+            *looked.merges(under_two_names(enrolled, seed), min_score),
+            *looked.splits(two_under_one_name(enrolled, seed), min_score),
         ]
     findings.sort(key=lambda one: -one.score)
     alone = int((enrolled.sizes == 1).sum()) if len(enrolled) else 0
@@ -145,13 +145,13 @@ class Looked:
         enrolled = Enrolled(vectors, subjects.astype(np.int64), neighbors, distances, metric)
         return cls(enrolled, ids, tuple(names[number] for number in numbers.tolist()), state)
 
-    def mislabels(self, chance: NDArray[np.float64], others: NDArray[np.int64], least: float) -> Iterator[Finding]:
+    def mislabels(self, chance: NDArray[np.float64], others: NDArray[np.int64], min_score: float) -> Iterator[Finding]:
         enrolled = self.enrolled
         _, far = enrolled.nearest_other
         with np.errstate(divide="ignore", invalid="ignore"):
             order = np.lexsort((far / enrolled.to_own, -chance))  # of equal chances first what is relatively nearer
         judged = np.isfinite(enrolled.to_own) & (others >= 0)
-        for row in order[judged[order] & (chance[order] >= least)].tolist():
+        for row in order[judged[order] & (chance[order] >= min_score)].tolist():
             own, other = self.names[enrolled.subjects[row]], self.names[others[row]]
             near = [*self._nearest(row, int(others[row])), *self._nearest(row, int(enrolled.subjects[row]))]
             yield Finding(
@@ -162,8 +162,8 @@ class Looked:
                 f"enrolled as {own}, and nearer to {other}: {far[row]:.3g} against {enrolled.to_own[row]:.3g}",
             )
 
-    def duplicates(self, pairs: NDArray[np.int64], score: NDArray[np.float64], least: float) -> Iterator[Finding]:
-        for k in np.flatnonzero(score >= least).tolist():
+    def duplicates(self, pairs: NDArray[np.int64], score: NDArray[np.float64], min_score: float) -> Iterator[Finding]:
+        for k in np.flatnonzero(score >= min_score).tolist():
             a, b = (self.names[subject] for subject in self.enrolled.subjects[pairs[k]])
             yield Finding(
                 "duplicate",
@@ -173,8 +173,8 @@ class Looked:
                 f"nearly the same picture is an example of {a} and of {b}",
             )
 
-    def outliers(self, score: NDArray[np.float64], least: float) -> Iterator[Finding]:
-        for row in np.flatnonzero((score >= least) & (score > 0)).tolist():
+    def outliers(self, score: NDArray[np.float64], min_score: float) -> Iterator[Finding]:
+        for row in np.flatnonzero((score >= min_score) & (score > 0)).tolist():
             subject = self.enrolled.subjects[row]
             own = self.names[subject]
             yield Finding(
@@ -185,24 +185,24 @@ class Looked:
                 f"an example of {own} that is far from everything, the others of {own} too",
             )
 
-    def merges(self, found: Found, least: float) -> Iterator[Finding]:
-        for k in np.flatnonzero(found.chance >= least).tolist():
+    def merges(self, found: Found, min_score: float) -> Iterator[Finding]:
+        for k in np.flatnonzero(found.chance >= min_score).tolist():
             a, b = (self.names[subject] for subject in found.subjects[k])
             yield self._of_sides(
                 "merge", found, k, (a, b), f"{a} and {b} are no farther apart than two halves of one subject"
             )
 
-    def splits(self, found: Found, least: float) -> Iterator[Finding]:
-        for k in np.flatnonzero(found.chance >= least).tolist():
+    def splits(self, found: Found, min_score: float) -> Iterator[Finding]:
+        for k in np.flatnonzero(found.chance >= min_score).tolist():
             name = self.names[found.subjects[k, 0]]
             sizes = " and ".join(str(len(side)) for side in found.sides[k])
             yield self._of_sides(
                 "split", found, k, (name,), f"{name} has two groups, as far apart as two subjects: {sizes} examples"
             )
 
-    def _of_sides(self, kind: Kind, found: Found, k: int, subjects: tuple[str, ...], sentence: str) -> Finding:
+    def _of_sides(self, kind: Kind, found: Found, k: int, subjects: tuple[str, ...], message: str) -> Finding:
         shown = [row for side in found.sides[k] for row in side[:SHOWN].tolist()]
-        return Finding(kind, float(found.chance[k]), subjects, self._examples(shown), sentence)
+        return Finding(kind, float(found.chance[k]), subjects, self._examples(shown), message)
 
     def _nearest(self, row: int, subject: int) -> list[int]:
         """Some examples of a subject, the nearest to a row first."""

@@ -16,7 +16,7 @@ from semelha.gallery.curation.cluster import Clustering
 from semelha.images import Picture
 
 
-def write_folders(clustering: Clustering, pictures: Sequence[Source], out: str | os.PathLike[str]) -> Path:
+def export_clusters(clustering: Clustering, pictures: Sequence[Source], out: str | os.PathLike[str]) -> Path:
     """Copy the pictures of each cluster into `out/<subject>/`, all or none.
 
     Folders may be renamed, and pictures moved, before `Gallery.enroll_dataset(read_folder(out))` takes them.

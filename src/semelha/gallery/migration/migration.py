@@ -29,28 +29,28 @@ class MigrationResult:
 
     Attributes
     ----------
-    moved : bool
+    migrated : bool
         False where the gallery was of this model already.
-    before, model : str
+    previous_model, model : str
         Fingerprints of the model that the gallery had, and of that which it has.
     subjects, examples : int
         That are in it now.
     originals : int
         Examples embedded from the original picture, not from the copy that was kept.
-    left_out : tuple of str
+    dropped : tuple of str
         Source and subject of each example that was left out.
     calibrated : bool
         Whether the gallery says "unknown" now.
     warnings : tuple of str
     """
 
-    moved: bool
-    before: str
+    migrated: bool
+    previous_model: str
     model: str
     subjects: int
     examples: int
     originals: int
-    left_out: tuple[str, ...]
+    dropped: tuple[str, ...]
     calibrated: bool
     warnings: tuple[str, ...]
 
@@ -140,13 +140,13 @@ def migrate(
         calibrated = opened.calibration is not None
         subjects = opened.subjects()
     return MigrationResult(
-        moved=before != new.fingerprint,
-        before=before,
+        migrated=before != new.fingerprint,
+        previous_model=before,
         model=new.fingerprint,
         subjects=len(subjects),
         examples=sum(subject.examples for subject in subjects),
         originals=done.originals,
-        left_out=done.left_out,
+        dropped=done.left_out,
         calibrated=calibrated,
         warnings=tuple(warnings),
     )

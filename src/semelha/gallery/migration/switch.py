@@ -18,7 +18,7 @@ from semelha.gallery.enrollment import draw_nonmated_probes
 from semelha.gallery.folder import pending_model_folder
 from semelha.gallery.migration.reembed import Reembedding, find_originals
 from semelha.images import Dataset
-from semelha.recognition.calibrate import needed
+from semelha.recognition.calibration import min_sample_size
 from semelha.store import PLACES, Plan, Store, Strangers, Successor, View
 
 LAST = 16  # pictures that are embedded at most while writers wait
@@ -165,9 +165,9 @@ def _check_plan(plan: Plan | None, given: bool, uncalibrated: bool) -> None:
 def _check_support(view: View, plan: Plan, model: Model, strangers: int | None) -> None:
     """The rate that is asked for has to be one that the new model's calibration can support."""
     if strangers is not None:
-        there, enough, of = strangers, needed(plan.fpir, smallest=1), "strangers"
+        there, enough, of = strangers, min_sample_size(plan.fpir, "strangers"), "strangers"
     else:
-        enough, of = needed(plan.fpir, smallest=2), "enrolled subjects"
+        enough, of = min_sample_size(plan.fpir, "subjects"), "enrolled subjects"
         if view.subject_count() < enough:
             return  # it is uncalibrated as it is
         there = len(draw_examples(view, model, plan, view.names())[0])

@@ -16,13 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError, UsageError
-from semelha.recognition.choose import Choice
-from semelha.recognition.interval import design_effect, rate_interval
-from semelha.recognition.probability import Probability, learned
-from semelha.recognition.scoring import NEAREST, Scoring, with_one_more
+from semelha.recognition.intervals import design_effect, rate_interval
+from semelha.recognition.probability import ProbabilityCurve, fit_probability
+from semelha.recognition.scoring import NEAREST, Scoring, insert_sorted
+from semelha.recognition.scoring_choice import ScoringChoice
 
 Distances = NDArray[np.floating[Any]]
 Ranked = NDArray[np.float64]
+Kind = Literal["strangers", "subjects"]
+
+SMALLEST = {"strangers": 1, "subjects": 2}  # numerator of the smallest p-value
 
 OWN = "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
 GIVEN = "strangers to come are assumed to be like the pictures that the calibration was given"
@@ -39,38 +42,38 @@ class Calibration:
         (full-conformal).
     fpir : float
         The rate that was asked for.
-    ranked : (n, depth) float64
+    non_mated : (n, depth) float64
         Distances of each stranger to its nearest subjects, ascending; or of each subject to its nearest other subjects,
         in the order of the subjects.
     scoring : Scoring
         How a score is made of such distances.
     uncertain : float or None
         The rate up to which answers are uncertain; None where none are.
-    own : (n,) float64 or None
+    mated : (n,) float64 or None
         Distance of the example that stands in for each subject to the subject's other examples; infinite where it has
         none. Only for "subjects".
     neighbors : (n,) int64 or None
         The place of the nearest other subject of each; −1 where it has none here. Only for "subjects".
     stale : bool
         The gallery has changed since, and the scores are being worked out anew.
-    choice : Choice or None
+    choice : ScoringChoice or None
         How the scoring was chosen, where `Gallery.calibrate` has just done so.
     """
 
-    kind: Literal["strangers", "subjects"]
+    kind: Kind
     fpir: float
-    ranked: Ranked
+    non_mated: Ranked
     scoring: Scoring = NEAREST
     uncertain: float | None = None
-    own: NDArray[np.float64] | None = None
+    mated: NDArray[np.float64] | None = None
     neighbors: NDArray[np.int64] | None = None
     stale: bool = False
-    choice: Choice | None = None
+    choice: ScoringChoice | None = None
 
     @property
     def n(self) -> int:
         """Strangers or subjects that it rests on."""
-        return len(self.ranked)
+        return len(self.non_mated)
 
     @property
     def assumption(self) -> str:
@@ -80,7 +83,7 @@ class Calibration:
     @cached_property
     def scores(self) -> NDArray[np.float64]:
         """(n,), of what stands in for strangers."""
-        return self.scoring(self.ranked)
+        return self.scoring(self.non_mated)
 
     def p_values(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """How often a stranger has as low a score.
@@ -91,8 +94,8 @@ class Calibration:
             To the nearest subject, or to the k nearest, ascending; k is at least the depth of the scoring, or there are
             no more subjects. Exact with all; where `scoring.reach` of them are given, what is left out is next to none.
         nearest : int64, of the shape of `distances`
-            Which subjects these are, as places in `ranked`, or −1 where they have none there. Only for "subjects": had
-            the probe been enrolled, they would have had it as a neighbor. A subject without a place adds nothing.
+            Which subjects these are, as places in `non_mated`, or −1 where they have none there. Only for "subjects":
+            had the probe been enrolled, they would have had it as a neighbor. A subject without a place adds nothing.
 
         Returns
         -------
@@ -133,17 +136,17 @@ class Calibration:
         return rate_interval(self.fpir, self.n, effect=effect, trials=strangers, confidence=confidence)
 
     @cached_property
-    def probability(self) -> Probability | None:
+    def probability(self) -> ProbabilityCurve | None:
         """How probable it is, by the score, that the nearest subject is the right one.
 
         None where no subject has a second example, and where the strangers were given: nobody stands in for the
         enrolled then.
         """
-        if self.own is None:
+        if self.mated is None:
             return None
-        some = np.isfinite(self.own)
-        mated = self.scoring(with_one_more(self.ranked[some], self.own[some]))
-        return learned(mated, self.own[some] < self.ranked[some, 0], self.scores)
+        some = np.isfinite(self.mated)
+        mated = self.scoring(insert_sorted(self.non_mated[some], self.mated[some]))
+        return fit_probability(mated, self.mated[some] < self.non_mated[some, 0], self.scores)
 
     @cached_property
     def _ascending(self) -> NDArray[np.float64]:
@@ -156,20 +159,20 @@ class Calibration:
         if not self.n:
             return np.zeros(len(scores), np.int64)
         before = self.scores[places]  # (probes, k)
-        after = self.scoring(with_one_more(self.ranked[places], distances))
+        after = self.scoring(insert_sorted(self.non_mated[places], distances))
         more = (after <= scores[:, None]).astype(np.int64) - (before <= scores[:, None])
         added: NDArray[np.int64] = np.where(places >= 0, more, 0).sum(axis=1)
         return added
 
 
 def split_conformal(
-    ranked: Distances, fpir: float, *, scoring: Scoring = NEAREST, uncertain: float | None = None
+    non_mated: Distances, fpir: float, *, scoring: Scoring = NEAREST, uncertain: float | None = None
 ) -> Calibration:
     """Calibrate on pictures of things that are not enrolled, one of each thing.
 
     Parameters
     ----------
-    ranked : (n,) or (n, depth) float
+    non_mated : (n,) or (n, depth) float
         Distance of each stranger to the nearest subject, or to as many as the scoring needs, ascending.
     fpir : float
         Between 0 and 1.
@@ -183,31 +186,31 @@ def split_conformal(
         So few strangers cannot support the rate: 1 / (n + 1) must not exceed it.
     """
     check_rates(fpir, uncertain)
-    _check_number(len(ranked), 1, fpir, "strangers", "give pictures of")
-    return Calibration("strangers", fpir, _rows(ranked), scoring, uncertain)
+    _check_sample_size(len(non_mated), fpir, "strangers")
+    return Calibration("strangers", fpir, _rows(non_mated), scoring, uncertain)
 
 
 def full_conformal(
-    ranked: Distances,
+    non_mated: Distances,
     fpir: float,
     *,
     scoring: Scoring = NEAREST,
     uncertain: float | None = None,
-    own: NDArray[np.float64] | None = None,
+    mated: NDArray[np.float64] | None = None,
     neighbors: NDArray[np.int64] | None = None,
 ) -> Calibration:
     """Calibrate on the enrolled subjects, each of them in turn the stranger.
 
     Parameters
     ----------
-    ranked : (n,) or (n, depth) float
+    non_mated : (n,) or (n, depth) float
         Distance of one example of each subject, drawn by chance, to the nearest other subject, or to as many as the
         scoring needs, ascending.
     fpir : float
         Between 0 and 1.
     scoring, uncertain
         As for `split_conformal`.
-    own, neighbors : (n,), optional
+    mated, neighbors : (n,), optional
         As in `Calibration`; without them there is no `probability`, and `interval` takes subjects for independent.
 
     Raises
@@ -216,17 +219,20 @@ def full_conformal(
         So few subjects cannot support the rate: the smallest p-value of a probe, 2 / (n + 1), must not exceed it.
     """
     check_rates(fpir, uncertain)
-    _check_number(len(ranked), 2, fpir, "subjects", "enroll")
-    return Calibration("subjects", fpir, _rows(ranked), scoring, uncertain, own, neighbors)
+    _check_sample_size(len(non_mated), fpir, "subjects")
+    return Calibration("subjects", fpir, _rows(non_mated), scoring, uncertain, mated, neighbors)
 
 
-def needed(fpir: float, *, smallest: int) -> int:
-    """How many subjects (smallest = 2) or strangers (smallest = 1) a rate needs: smallest / (n + 1) ≤ fpir."""
-    return math.ceil(smallest / fpir - 1e-9) - 1
+def min_sample_size(fpir: float, kind: Kind) -> int:
+    """How many strangers or enrolled subjects it takes to calibrate for a rate.
+
+    The smallest p-value, 1 / (n + 1) from strangers and 2 / (n + 1) from subjects, must not exceed the rate.
+    """
+    return math.ceil(SMALLEST[kind] / fpir - 1e-9) - 1
 
 
-def _rows(ranked: Distances) -> Ranked:
-    return np.asarray(ranked, np.float64).reshape(len(ranked), -1)
+def _rows(distances: Distances) -> Ranked:
+    return np.asarray(distances, np.float64).reshape(len(distances), -1)
 
 
 def check_rates(fpir: float, uncertain: float | None) -> None:
@@ -237,11 +243,12 @@ def check_rates(fpir: float, uncertain: float | None) -> None:
         raise UsageError(f"answers are uncertain up to a rate above fpir, {fpir:g}, and below 1: {uncertain:g} is not")
 
 
-def _check_number(n: int, smallest: int, fpir: float, what: str, do: str) -> None:
-    enough = needed(fpir, smallest=smallest)
+def _check_sample_size(n: int, fpir: float, kind: Kind) -> None:
+    enough = min_sample_size(fpir, kind)
     if n < enough:
-        lowest = math.ceil(1000 * smallest / (n + 1) - 1e-9) / 1000  # up, for what it says must not be refused too
+        lowest = math.ceil(1000 * SMALLEST[kind] / (n + 1) - 1e-9) / 1000  # rounded up, so that it is accepted
         other = f", or ask for a rate of {lowest:g} or more" if lowest < 1 else ""
+        action = "enroll" if kind == "subjects" else "give pictures of"
         raise CalibrationError(
-            f"a rate of {fpir:g} needs {enough} {what} and there are {n}: {do} {enough - n} more{other}"
+            f"a rate of {fpir:g} needs {enough} {kind} and there are {n}: {action} {enough - n} more{other}"
         )

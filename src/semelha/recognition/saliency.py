@@ -25,23 +25,23 @@ EMBEDDED = 32  # pictures at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Heat:
+class SaliencyMaps:
     """How much each part of a picture counts, on a grid of square cells from its upper left corner.
 
     Attributes
     ----------
     cell : int
         Side of a cell, in pixels; those at the right and at the bottom may be cut.
-    rises : (references, rows, columns) float64
+    increases : (references, rows, columns) float64
         How much farther the picture is from each reference where the part is hidden, in the unit of the metric. Below
         0: it is nearer.
     """
 
     cell: int
-    rises: NDArray[np.float64]
+    increases: NDArray[np.float64]
 
 
-def occlude(
+def occlusion_saliency(
     embed: Callable[[Sequence[Pixels]], NDArray[np.float32]],
     metric: Metric,
     pixels: Pixels,
@@ -49,7 +49,7 @@ def occlude(
     *,
     cells: int = 10,
     fill: Fill = "blur",
-) -> Heat:
+) -> SaliencyMaps:
     """Hide each part of a picture in turn, and see how the distances to some references change.
 
     A window of two by two cells slides by one cell, also over the border, so that each cell is hidden by four windows;
@@ -85,9 +85,9 @@ def occlude(
     distances = metric.pairwise(np.concatenate(vectors).astype(np.float64), references.astype(np.float64))
     if not np.isfinite(distances).all():
         raise UsageError("a distance is not finite: what changes it cannot be told")
-    rises = (distances[1:] - distances[0]).T.reshape(-1, rows + 1, columns + 1)  # of each window
-    over = [rises[:, top : top + rows, left : left + columns] for top in (0, 1) for left in (0, 1)]
-    return Heat(cell, np.mean(over, axis=0))
+    increases = (distances[1:] - distances[0]).T.reshape(-1, rows + 1, columns + 1)  # of each window
+    over = [increases[:, top : top + rows, left : left + columns] for top in (0, 1) for left in (0, 1)]
+    return SaliencyMaps(cell, np.mean(over, axis=0))
 
 
 def _windows(cell: int, rows: int, columns: int) -> Iterator[Window]:

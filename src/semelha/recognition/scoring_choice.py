@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError
-from semelha.recognition.scoring import SCORINGS, Pooling, Scoring, with_one_more
+from semelha.recognition.scoring import SCORINGS, Pooling, Scoring, insert_sorted
 
 LOOSEST = 0.3  # the highest rate that is looked at
 RATES = 7
@@ -17,32 +17,32 @@ LEAST = 20  # subjects
 
 
 @dataclass(frozen=True, eq=False)
-class Trials:
+class LeaveOneOutDistances:
     """Examples that probe the gallery, each without itself: once as its subject, and once as a stranger.
 
     Attributes
     ----------
     subjects : (n,) int64
         Whose example each is.
-    own : (n,) float64
+    mated : (n,) float64
         Distance to the other examples of its subject.
-    ranked : (n, k) float64
+    non_mated : (n, k) float64
         Distances to its nearest other subjects, ascending.
     """
 
     subjects: NDArray[np.int64]
-    own: NDArray[np.float64]
-    ranked: NDArray[np.float64]
+    mated: NDArray[np.float64]
+    non_mated: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Choice:
+class ScoringChoice:
     """What was chosen, and why.
 
     Attributes
     ----------
     scoring : Scoring
-    misses : dict of str to float
+    fnir : dict of str to float
         Of each scoring by its name: the part of the probes that are not named rightly (FNIR), the mean over rates of
         strangers from that wanted to 0.3.
     subjects : int
@@ -50,11 +50,11 @@ class Choice:
     """
 
     scoring: Scoring
-    misses: dict[str, float]
+    fnir: dict[str, float]
     subjects: int
 
 
-def choose(trials: Mapping[Pooling, Trials], fpir: float) -> Choice:
+def choose_scoring(trials: Mapping[Pooling, LeaveOneOutDistances], fpir: float) -> ScoringChoice:
     """The simplest scoring that is no more than a standard error from the best (Breiman et al., 1984, section 3.4.3).
 
     Each probe is left out of the examples that it is compared with, so that what is measured was not learned from; a
@@ -62,7 +62,7 @@ def choose(trials: Mapping[Pooling, Trials], fpir: float) -> Choice:
 
     Parameters
     ----------
-    trials : mapping of pooling to Trials
+    trials : mapping of pooling to LeaveOneOutDistances
         The same probes by each pooling.
     fpir : float
         Rate of strangers that is wanted.
@@ -85,16 +85,16 @@ def choose(trials: Mapping[Pooling, Trials], fpir: float) -> Choice:
     best = min(misses.values(), key=lambda each: float(each.mean()))
     near = {scoring: each - best for scoring, each in misses.items()}
     simplest = next(one for one, apart in near.items() if apart.mean() <= apart.std(ddof=1) / np.sqrt(count))
-    return Choice(simplest, {one.name: float(each.mean()) for one, each in misses.items()}, count)
+    return ScoringChoice(simplest, {one.name: float(each.mean()) for one, each in misses.items()}, count)
 
 
 def _misses(
-    trials: Trials, scoring: Scoring, rates: NDArray[np.float64], whose: NDArray[np.int64]
+    trials: LeaveOneOutDistances, scoring: Scoring, rates: NDArray[np.float64], whose: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """(subjects,), the mean over their probes and over the rates."""
-    strangers = np.sort(scoring(trials.ranked))
-    mated = scoring(with_one_more(trials.ranked, trials.own))
-    right = trials.own < trials.ranked[:, 0]
+    strangers = np.sort(scoring(trials.non_mated))
+    mated = scoring(insert_sorted(trials.non_mated, trials.mated))
+    right = trials.mated < trials.non_mated[:, 0]
     thresholds = strangers[np.maximum(np.ceil(rates * len(strangers)).astype(int) - 1, 0)]
     missed = 1 - (right[:, None] & (mated[:, None] <= thresholds)).mean(axis=1)
     found: NDArray[np.float64] = np.bincount(whose, weights=missed) / np.bincount(whose)

@@ -5,8 +5,8 @@ import pytest
 
 from semelha.errors import CalibrationError, UsageError
 from semelha.recognition import Candidate, Scoring, decide, full_conformal, split_conformal
-from semelha.recognition.calibrate import needed
-from semelha.recognition.identify import decided
+from semelha.recognition.calibration import min_sample_size
+from semelha.recognition.identify import decision_for
 
 
 def test_the_formula_of_full_conformal_by_a_plain_loop() -> None:
@@ -43,8 +43,8 @@ def test_strangers_like_the_subjects_are_named_no_more_often_than_asked(fpir: fl
 
 @pytest.mark.parametrize(("fpir", "subjects", "strangers"), [(0.01, 199, 99), (0.05, 39, 19), (0.5, 3, 1)])
 def test_rates_that_the_number_cannot_support_are_refused(fpir: float, subjects: int, strangers: int) -> None:
-    assert needed(fpir, smallest=2) == subjects
-    assert needed(fpir, smallest=1) == strangers
+    assert min_sample_size(fpir, "subjects") == subjects
+    assert min_sample_size(fpir, "strangers") == strangers
     full_conformal(np.arange(subjects) / subjects, fpir)
     split_conformal(np.arange(strangers) / strangers, fpir)
     with pytest.raises(CalibrationError, match="enroll 1 more"):
@@ -67,7 +67,7 @@ def test_rates_that_are_none(fpir: float) -> None:
 
 @pytest.mark.parametrize("name", ["nearest", "nearest-margin", "nearest-cohort"])
 def test_full_conformal_with_the_probe_among_the_neighbors_by_a_plain_loop(name: str) -> None:
-    scoring = Scoring.named(name)
+    scoring = Scoring.from_name(name)
     random = np.random.default_rng(5)
     apart = random.random((40, 40))  # need not be symmetric: examples of a subject and one drawn of it
     np.fill_diagonal(apart, np.inf)
@@ -87,7 +87,7 @@ def test_full_conformal_with_the_probe_among_the_neighbors_by_a_plain_loop(name:
 
 @pytest.mark.parametrize("name", ["nearest-margin", "nearest-cohort"])
 def test_the_guarantee_holds_for_scores_that_look_at_the_cohort(name: str) -> None:
-    scoring, fpir = Scoring.named(name), 0.1
+    scoring, fpir = Scoring.from_name(name), 0.1
     random = np.random.default_rng(6)
     named = np.empty(2000)
     for i in range(len(named)):
@@ -103,9 +103,9 @@ def test_the_guarantee_holds_for_scores_that_look_at_the_cohort(name: str) -> No
 def test_two_rates_set_the_borders() -> None:
     calibration = split_conformal(np.arange(100) / 100, 0.05, uncertain=0.2)
     p_values = calibration.p_values(np.array([0.03, 0.1, 0.3]))
-    assert [decided(float(p), calibration) for p in p_values] == ["known", "uncertain", "unknown"]
+    assert [decision_for(float(p), calibration) for p in p_values] == ["known", "uncertain", "unknown"]
     alone = split_conformal(np.arange(100) / 100, 0.05)
-    assert [decided(float(p), alone) for p in p_values] == ["known", "unknown", "unknown"]
+    assert [decision_for(float(p), alone) for p in p_values] == ["known", "unknown", "unknown"]
     for wrong in (0.05, 0.01, 1.0):
         with pytest.raises(UsageError, match="uncertain up to a rate above fpir"):
             split_conformal(np.arange(100) / 100, 0.05, uncertain=wrong)
@@ -122,12 +122,12 @@ def test_the_probability_is_learned_from_the_subjects_own_examples() -> None:
     random = np.random.default_rng(7)
     foreign, own = random.uniform(0.5, 1, 300), random.uniform(0, 0.6, 300)
     own[:100] = np.inf  # one example
-    calibration = full_conformal(foreign, 0.1, own=own)
+    calibration = full_conformal(foreign, 0.1, mated=own)
     curve = calibration.probability
     assert curve is not None
     assert curve.trials == 500
     assert curve(np.array([0.1]))[0] > 0.8 > 0.2 > curve(np.array([0.9]))[0]
-    assert full_conformal(foreign, 0.1, own=np.full(300, np.inf)).probability is None
+    assert full_conformal(foreign, 0.1, mated=np.full(300, np.inf)).probability is None
     assert split_conformal(foreign, 0.1).probability is None
 
 
