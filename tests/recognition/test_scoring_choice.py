@@ -21,7 +21,7 @@ def trials_of(points: np.ndarray) -> dict[str, LeaveOneOutDistances]:
         for subject in range(subjects):
             for example in range(examples):
                 rest = [np.delete(one, example, axis=0) for one in points]
-                distances = scoring.pooled(EUCLIDEAN, points[subject, example], [scoring.compared(one) for one in rest])
+                distances = scoring.pool(EUCLIDEAN, points[subject, example], [scoring.references(one) for one in rest])
                 whose.append(subject)
                 own.append(distances[subject])
                 ranked.append(np.sort(np.delete(distances, subject))[: COHORT + 1])
