@@ -85,7 +85,7 @@ def test_the_folder_is_whole_by_itself(joined: Model, pair: list[Model], tmp_pat
     assert [part.fingerprint for part in moved.parts] == [part.fingerprint for part in pair]
     assert moved.card.classes == ["a", "b", "c"]
     assert moved.card.content_hashes == ["1", "2"]
-    assert moved.card.format == 2
+    assert moved.card.format == 3
 
 
 def test_what_is_made_otherwise_is_another_space(joined: Model, pair: list[Model], tmp_path: Path) -> None:
@@ -215,11 +215,15 @@ def test_what_cannot_be_derived(pair: list[Model], linear: Model, joined: Model,
     assert not out.exists()
 
 
-def test_a_card_from_before_has_the_checksum_it_had(pair: list[Model]) -> None:
-    """A card that derives nothing is written and sealed as if there were no such thing: older versions read it too."""
-    content = json.loads((pair[0].folder / "model.json").read_text(encoding="utf-8"))
-    assert "derived" not in content
-    assert content["format"] == 1
+@pytest.mark.parametrize("format", [1, 2, 3])
+def test_a_card_of_each_format_has_the_checksum_of_its_fields(pair: list[Model], tmp_path: Path, format: int) -> None:
+    """Format 1 had neither `derived` nor `content_bases`, format 2 no `content_bases`."""
+    model = tiny_model(tmp_path / "one") if format == 1 else derive(pair, out=tmp_path / "joined")
+    sealed = model.card.model_copy(update={"format": format, "content_bases": ["pixels"]}).sealed(model.card.files)
+    content = json.loads(sealed.text())
+    assert ("derived" in content, "content_bases" in content) == (format > 1, format > 2)
     checksum = content.pop("checksum")
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     assert hashlib.sha256(text.encode()).hexdigest() == checksum
+    (model.folder / "model.json").write_text(sealed.text(), encoding="utf-8")
+    assert load_embedder(model.folder).card == sealed

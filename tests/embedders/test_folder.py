@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from PIL import Image
 from safetensors.numpy import load_file
 from tests.tiny_model import projection, tiny_model
 
@@ -18,6 +19,7 @@ from semelha.embedders import Card, Model, derive, load_embedder, write_model
 from semelha.embedders.folder import copy_folder, read_card
 from semelha.embedders.graph import EXTERNAL_DATA
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
+from semelha.images import Picture, content_hash, content_hashes, decode
 
 FILES = ["model.json", "embedder.onnx", "weights.safetensors"]
 
@@ -106,9 +108,38 @@ def test_a_card_that_is_none(folder: Path, text: str) -> None:
 
 
 def test_a_newer_format_asks_for_an_update_whatever_else_it_holds(folder: Path) -> None:
-    (folder / "model.json").write_text('{"format": 3, "unheard": "of"}', encoding="utf-8")
-    with pytest.raises(ModelTooNew, match="model format 3, this semelha reads up to 2: update semelha"):
+    (folder / "model.json").write_text('{"format": 4, "unheard": "of"}', encoding="utf-8")
+    with pytest.raises(ModelTooNew, match="model format 4, this semelha reads up to 3: update semelha"):
         load_embedder(folder)
+
+
+def make_old(folder: Path, content_hashes: list[str]) -> None:
+    """Rewrite the card as semelha 0.1 wrote it: format 1, without bases of content hashes."""
+    content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    content |= {"format": 1, "content_hashes": content_hashes}
+    for name in ("checksum", "derived", "content_bases"):
+        del content[name]
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    content["checksum"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
+
+
+def test_the_pictures_of_an_old_card_are_recognized(folder: Path, tmp_path: Path) -> None:
+    """Old cards hashed the pixels of JPEGs; new ones hash their data. A model made of both has both."""
+    pixels = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    for name in ("seen.jpg", "unseen.jpg", "seen.png"):
+        Image.fromarray(pixels + np.uint8(len(name))).save(tmp_path / name)
+    seen, unseen, lossless = (Picture(tmp_path / name, "", name) for name in ("seen.jpg", "unseen.jpg", "seen.png"))
+    make_old(folder, [content_hash(decode(tmp_path / name)) for name in ("seen.jpg", "seen.png")])
+    old = load_embedder(folder)
+    new = tiny_model(tmp_path / "new", seed=1, content_hashes=content_hashes(unseen))
+    both = derive([old, new], out=tmp_path / "both")
+    assert (old.card.content_bases, new.card.content_bases) == (["pixels"], ["encoded"])
+    assert both.card.content_bases == ["encoded", "pixels"]
+    for model, expected in ((old, (True, False, True)), (new, (False, True, False)), (both, (True, True, True))):
+        assert tuple(model.card.was_trained_on(picture) for picture in (seen, unseen, lossless)) == expected
+    assert load_embedder(tmp_path / "both").card == both.card
+    assert derive([old], out=tmp_path / "again").card.content_bases == ["pixels"]
 
 
 def test_the_fingerprint_is_of_the_space_alone(tmp_path: Path) -> None:

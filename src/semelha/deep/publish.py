@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, is_dataclass
 from functools import partial
 from pathlib import Path
@@ -48,8 +48,9 @@ def publish(
             "steps_taken": trained.steps,
             "seconds": round(trained.seconds, 1),
         },
-        classes=sorted({*filter(None, cache.dataset.classes), *(teacher.card.classes if teacher else ())}),
-        content_hashes=sorted({*cache.hashes, *(teacher.card.content_hashes if teacher else ())}),
+        classes=filter(None, cache.dataset.classes),
+        content_hashes=cache.hashes,
+        based_on=[teacher.card] if teacher else [],
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
 
@@ -61,9 +62,10 @@ def write_network(
     *,
     metric: Metric,
     training: dict[str, Any],
-    classes: list[str],
-    content_hashes: list[str],
+    classes: Iterable[str],
+    content_hashes: Sequence[str],
     results: dict[str, Any],
+    based_on: Sequence[Card] = (),
 ) -> Model:
     """The model folder `out` of a network and what its card says of it, as `Card` has it."""
     built.eval()
@@ -80,6 +82,7 @@ def write_network(
         training={**training, "torch": torch.__version__},
         classes=classes,
         content_hashes=content_hashes,
+        based_on=based_on,
         results=results,
     )
     weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}

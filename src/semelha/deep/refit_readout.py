@@ -64,8 +64,9 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
             **{name: value for name, value in card.training.items() if name != "torch"},
             "read": {"data": dataset.name, "pictures": len(seen), "seed": seed, "of": card.fingerprint},
         },
-        classes=card.classes,
-        content_hashes=sorted({*card.content_hashes, *hashes}),
+        classes=(),
+        content_hashes=hashes,
+        based_on=[card],
         results={},
     )
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -12,10 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semelha._version import __version__
-from semelha.images import Fit, View, fit
+from semelha.images import Fit, HashBasis, Picture, View, content_hashes, fit
+from semelha.images.content import CURRENT
 
-FORMAT = 2
-"""Of models that are derived from others; all others are written as format 1, which older versions read too."""
+FORMAT = 3
+"""Version of the card: 1 has no `derived` and no `content_bases`, 2 no `content_bases`. All are read, 3 is written."""
 
 
 class InputSpec(BaseModel):
@@ -75,6 +78,7 @@ class Card(BaseModel):
 
     A model with a graph has `input`, `mean`, `std` and `network`; one of features that are not learned has `features`;
     one that is made of others has `derived`.
+    `content_hashes` has the pictures that it was trained on, and `content_bases` how they were hashed.
     `fingerprint` names the vector space: vectors of two models that differ in it are never compared.
     `files` has the SHA-256 of each file of the folder, and `checksum` that of the card itself.
     """
@@ -96,6 +100,7 @@ class Card(BaseModel):
     training: dict[str, Any]
     classes: list[str]
     content_hashes: list[str]
+    content_bases: list[HashBasis] = ["pixels"]
     results: dict[str, Any]
     fingerprint: str = ""
     files: dict[str, str] = {}
@@ -115,9 +120,10 @@ class Card(BaseModel):
         dim: int,
         metric: dict[str, Any],
         training: dict[str, Any],
-        classes: list[str],
-        content_hashes: list[str],
+        classes: Iterable[str],
+        content_hashes: Sequence[str],
         results: dict[str, Any],
+        based_on: Sequence[Card] = (),
         input: InputSpec | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
@@ -125,9 +131,16 @@ class Card(BaseModel):
         features: FeatureSpec | None = None,
         derived: DerivedSpec | None = None,
     ) -> Card:
-        """A card of now, without fingerprint, files and checksum: `write_model` adds them."""
+        """A new card without fingerprint, files and checksum: `write_model` adds them.
+
+        Classes and content hashes of the cards in `based_on` are added to those that are passed, whose basis is
+        "encoded" (see `semelha.images.content`).
+        """
+        classes = {*classes, *(name for card in based_on for name in card.classes)}
+        hashes = {*content_hashes, *(content for card in based_on for content in card.content_hashes)}
+        bases = {*([CURRENT] if content_hashes else []), *(basis for card in based_on for basis in card.content_bases)}
         return cls(
-            format=1 if derived is None else FORMAT,
+            format=FORMAT,
             name=name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             semelha=__version__,
@@ -140,10 +153,19 @@ class Card(BaseModel):
             metric=metric,
             network=network or {},
             training=training,
-            classes=classes,
-            content_hashes=content_hashes,
+            classes=sorted(classes),
+            content_hashes=sorted(hashes),
+            content_bases=sorted(bases),
             results=results,
         )
+
+    def was_trained_on(self, picture: Picture) -> bool:
+        """Whether the model was trained on this picture, by its content. Raises `PictureError`."""
+        return not self._hashes.isdisjoint(content_hashes(picture, self.content_bases))
+
+    @cached_property
+    def _hashes(self) -> frozenset[str]:
+        return frozenset(self.content_hashes)
 
     def sealed(self, files: dict[str, str]) -> Card:
         """The same card with the checksums of the files, the fingerprint and its own checksum."""
@@ -154,15 +176,17 @@ class Card(BaseModel):
         return card.model_copy(update={"checksum": card.own_checksum()})
 
     def text(self) -> str:
-        """As it is written: JSON, without what cards did not have when no model was derived, where it says nothing."""
-        return self.model_dump_json(indent=1, exclude=self._unheard_of()) + "\n"
+        """The card as JSON, without fields that its format does not have."""
+        return self.model_dump_json(indent=1, exclude=self._missing_fields()) + "\n"
 
     def own_checksum(self) -> str:
         """SHA-256 of the card, its `checksum` left out."""
-        return _digest(json.loads(self.model_dump_json(exclude={"checksum", *self._unheard_of()})))
+        return _digest(json.loads(self.model_dump_json(exclude={"checksum", *self._missing_fields()})))
 
-    def _unheard_of(self) -> set[str]:
-        return set() if self.derived else {"derived"}
+    def _missing_fields(self) -> set[str]:
+        if self.format >= FORMAT:
+            return set()
+        return {"content_bases"} if self.derived else {"content_bases", "derived"}
 
 
 def _digest(value: object) -> str:

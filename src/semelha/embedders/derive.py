@@ -73,8 +73,9 @@ def derive(
         dim=sum(part.dim for part in parts),
         metric={"name": metric.name, **metric.parameters()},
         training={"derived_from": [_told(part.card) for part in parts]},
-        classes=sorted({name for part in parts for name in part.card.classes}),
-        content_hashes=sorted({content for part in parts for content in part.card.content_hashes}),
+        classes=(),
+        content_hashes=(),
+        based_on=[part.card for part in parts],
         results={},
     )
     arrays = {METRIC + name: np.asarray(array) for name, array in metric.arrays().items()}

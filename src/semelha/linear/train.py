@@ -202,8 +202,9 @@ def _card(
         dim=read.vectors.shape[1],
         metric={"name": metric.name, **metric.parameters()},
         training=training,
-        classes=sorted({*read.dataset.classes, *(base.classes if base else ())}),
-        content_hashes=sorted({*read.hashes, *(base.content_hashes if base else ())}),
+        classes=read.dataset.classes,
+        content_hashes=read.hashes,
+        based_on=[base] if base else [],
         results={} if score is None else {"r_at_1_on_held_out_classes": round(score, 4)},
     )
 
