@@ -58,7 +58,7 @@ def test_one_is_removed_with_its_vector_and_picture(store: Store) -> None:
     assert store.remove_example(number(store, "a", "1.png")) == "a"
     assert sources(store) == {"a": ["2.png"]}
     assert [count(store, table) for table in ("examples", "vectors", "pictures")] == [1, 1, 1]
-    assert store.add("a", new(1)) == [3], "numbers are not used again"
+    assert store.add("a", new(1)).numbers == (3,), "numbers are not used again"
 
 
 def test_with_its_last_example_a_subject_goes(store: Store) -> None:

@@ -54,15 +54,16 @@ def test_an_older_database_becomes_one_of_today(old: Path) -> None:
         ids, vectors = view.added_since(0)
         assert (ids.tolist(), vectors.tolist()) == ([7], [[1.0, 2.0]])
         assert view.owners([7]) == {7: ("old", "")}
-        assert view.names_differing_in_case("OLD") == ["old"]
         assert view.names(since=0) == {1: "old"}
         assert view.names(since=1) == {}
         assert view.picture(7) == b"\x01"
         assert view.strangers().vectors.size == 0
         assert view.scores() is None
+    assert store.add("OLD", [NewExample(np.zeros(2, np.float32), "hash", "", None)]).similar_names == ("old",)
+    store.remove("OLD")
     store.add("old", [NewExample(np.array([1, 0.5], np.float32), "other hash", "1.png", None)])
     with store.reading() as view:
-        assert view.added_since(1)[0].tolist() == [8]
+        assert view.added_since(1)[0].tolist() == [9]
     store.close()
     assert version_of(old) == VERSION
 

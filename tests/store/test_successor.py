@@ -82,7 +82,7 @@ def test_it_takes_over_in_one_change_and_what_followed_the_old_vectors_is_at_an_
     store.set_plan(Plan("subjects", 0.1, 0), Scores(3, NONE, NONE, NONE, np.empty(0)))
     with store.reading() as view:
         before = view.change
-    store.move(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
+    store.switch_model(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
     store.close()
     moved = Store(tmp_path / "s.sqlite", "old")
     assert moved.model == "new", "whatever it is said to be of"
@@ -99,18 +99,18 @@ def test_it_takes_over_in_one_change_and_what_followed_the_old_vectors_is_at_an_
 
 def test_where_a_vector_lacks_nothing_changes(store: Store, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="are not all there"):
-        store.move(successor(tmp_path, (1, 2)), lambda view: {}, None)
+        store.switch_model(successor(tmp_path, (1, 2)), lambda view: {}, None)
     other = successor(tmp_path, (1, 2))
     other.put([(EXAMPLES, 3, "another hash", False)], np.ones((1, 3), np.float32))
     with pytest.raises(GalleryError, match="are not all there"):
-        store.move(other, lambda view: {}, None)
+        store.switch_model(other, lambda view: {}, None)
     with store.reading() as view:
         assert view.added_since(0)[1].shape == (3, 2)
     assert store.model == "old"
 
 
 def test_what_is_left_out_goes_with_its_subject_where_nothing_is_left(store: Store, tmp_path: Path) -> None:
-    store.move(successor(tmp_path, (1,)), lambda view: {"examples": [2, 3]}, None)
+    store.switch_model(successor(tmp_path, (1,)), lambda view: {"examples": [2, 3]}, None)
     with Store(tmp_path / "s.sqlite").reading() as view:
         assert [(one.name, one.examples) for one in view.subjects()] == [("a", 1)]
         assert view.picture(2) is None
@@ -125,7 +125,7 @@ def test_strangers_go_with_their_calibration_or_come_anew(
     given: tuple[int, int] | None, left: int, store: Store, tmp_path: Path
 ) -> None:
     store.set_plan(Plan("strangers", 0.1, 0), Scores(3, NONE, NONE, NONE, np.empty(0)), strangers(4, 2))
-    store.move(successor(tmp_path, (1, 2, 3)), lambda view: {}, None if given is None else strangers(*given))
+    store.switch_model(successor(tmp_path, (1, 2, 3)), lambda view: {}, None if given is None else strangers(*given))
     with Store(tmp_path / "s.sqlite").reading() as view:
         assert len(view.strangers().vectors) == left
         assert (view.plan() is None) == (left == 0)
@@ -146,7 +146,7 @@ def test_who_opened_it_before_is_told_at_every_call(
 ) -> None:
     other = Store(tmp_path / "s.sqlite")
     with other.reading() as view:
-        store.move(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
+        store.switch_model(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
         assert view.added_since(0)[1].shape == (3, 2), "a moment that is seen stays"
         with pytest.raises(GalleryMoved):
             view.refresh()

@@ -26,7 +26,7 @@ def example(number: int) -> NewExample:
 
 
 def test_a_view_is_of_one_moment_until_it_is_renewed(store: Store) -> None:
-    (first,) = store.add("a", [example(1)])
+    (first,) = store.add("a", [example(1)]).numbers
     with store.reading() as view:
         store.rename("a", "b")
         store.add("c", [example(2)])
@@ -67,7 +67,7 @@ def test_what_came_and_went_between_two_moments(store: Store) -> None:
         if name in known and random.random() < 0.4:
             assert store.remove(name) == len(known.pop(name))
         else:
-            known.setdefault(name, []).extend(store.add(name, [example(2 * number), example(2 * number + 1)]))
+            known.setdefault(name, []).extend(store.add(name, [example(2 * number), example(2 * number + 1)]).numbers)
         held[number + 2] = {i for examples in known.values() for i in examples}
     with store.reading() as view:
         assert view.change == 61
@@ -136,13 +136,18 @@ def test_what_changed_is_found_without_reading_the_rest(store: Store) -> None:
     assert "COVERING INDEX examples_by_change" in plans[1]
 
 
-def test_names_that_differ_by_case_alone(store: Store) -> None:
-    for name in ("Straße", "STRASSE", "strasse", "other"):
-        store.add(name, [example(1)])
+def test_a_new_subject_is_told_of_similar_names_and_of_its_pictures_elsewhere(store: Store) -> None:
+    added = store.add_all([(name, [example(1)]) for name in ("Straße", "STRASSE", "other")])
+    assert [one.similar_names for one in added] == [(), ("Straße",), ()]
+    assert added[2].elsewhere == (("1.png", ("STRASSE", "Straße")),)
+    found = store.add("strasse", [example(1), example(2), example(2)])
+    assert found.similar_names == ("STRASSE", "Straße")
+    assert (len(found.numbers), found.duplicates) == (2, ("2.png",))
+    again = store.add("strasse", [example(1)])
+    assert (again.numbers, again.duplicates, again.similar_names) == ((), ("1.png",), ())
     with store.reading() as view:
-        assert view.names_differing_in_case("Strasse") == ["STRASSE", "Straße", "strasse"]
-        assert view.names_differing_in_case("strasse") == ["STRASSE", "Straße"]
         assert view.subjects_with("hash 1") == ["STRASSE", "Straße", "other", "strasse"]
+        assert view.change == 4, "several subjects are one change"
 
 
 def test_nothing_is_written_through_a_view(store: Store) -> None:

@@ -14,7 +14,7 @@ from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.errors import FingerprintMismatch, PictureError, UsageError
 from semelha.gallery.names import checked_name
 from semelha.images import Dataset, Picture, content_hash, encode, read_all
-from semelha.store import NewExample, Store, View
+from semelha.store import Addition, NewExample, Store, View
 
 logger = logging.getLogger(__name__)
 
@@ -89,20 +89,8 @@ def vector_examples(
 
 
 def add_examples(store: Store, name: str, examples: Sequence[NewExample]) -> Enrollment:
-    """Add examples to a subject, all or none, and tell what the owner should look at."""
-    warnings, duplicates, seen = [], [], set()
-    with store.reading() as view:
-        if not view.has_subject(name):
-            warnings += [f"{name} is another subject than {other}" for other in view.names_differing_in_case(name)]
-        for example in examples:
-            owners = view.subjects_with(example.content_hash)
-            if name in owners or example.content_hash in seen:
-                duplicates.append(example.source)
-            others = [owner for owner in owners if owner != name]
-            if others:
-                warnings.append(f"{example.source} is an example of {', '.join(others)} too")
-            seen.add(example.content_hash)
-    return Enrollment(name, len(store.add(name, examples)), tuple(duplicates), tuple(warnings))
+    """Add examples to a subject, all or none, with warnings about what its owner should check."""
+    return _enrollment(store.add(name, examples))
 
 
 def add_dataset(
@@ -126,6 +114,12 @@ def add_dataset(
         if progress is not None:
             progress(done, len(dataset))
     return enrollments
+
+
+def _enrollment(addition: Addition, skipped: Sequence[str] = ()) -> Enrollment:
+    similar = [f"{addition.subject} is another subject than {other}" for other in addition.similar_names]
+    shared = [f"{source} is an example of {', '.join(owners)} too" for source, owners in addition.elsewhere]
+    return Enrollment(addition.subject, len(addition.numbers), addition.duplicates, (*similar, *shared, *skipped))
 
 
 def draw_strangers(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:

@@ -1,13 +1,24 @@
 """Subjects, examples, vectors, pictures: SQLite."""
 
 from semelha.store.places import PLACES, Kept, Place
-from semelha.store.records import Merge, NewExample, Plan, Rejection, Scores, StoredExample, Strangers, Subject
+from semelha.store.records import (
+    Addition,
+    Merge,
+    NewExample,
+    Plan,
+    Rejection,
+    Scores,
+    StoredExample,
+    Strangers,
+    Subject,
+)
 from semelha.store.store import Store
 from semelha.store.successor import Successor
 from semelha.store.view import View
 
 __all__ = [
     "PLACES",
+    "Addition",
     "Kept",
     "Merge",
     "NewExample",

@@ -1,4 +1,4 @@
-"""Single examples: listing those of a subject, removing one, moving one to another subject.
+"""Examples of subjects in the database: adding, listing, removing one, moving one to another subject.
 
 A removed or moved example is also forgotten by the merges that its subject came from: an unmerge brings neither it nor
 a copy of the same picture back. A subject without examples is removed.
@@ -7,18 +7,56 @@ a copy of the same picture back. A subject without examples is removed.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from semelha.errors import GalleryError, UsageError
 from semelha.store import rejections
+from semelha.store.records import Addition, NewExample
 
 LISTED = (
     "SELECT id, source, created, EXISTS (SELECT 1 FROM pictures WHERE example_id = id) FROM examples"
     " WHERE subject_id = (SELECT id FROM subjects WHERE name = ?) ORDER BY id"
 )
+_SIMILAR_NAMES = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
+_OTHER_OWNERS = (
+    "SELECT name FROM examples JOIN subjects ON subjects.id = subject_id"
+    " WHERE content_hash = ? AND subject_id <> ? ORDER BY name"
+)
 _MERGED_INTO = (
     "WITH RECURSIVE inner (id) AS (SELECT id FROM merges WHERE holder = ?"
     " UNION SELECT merges.id FROM merges JOIN inner ON merges.inside = inner.id)"
 )
+
+
+def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, now: str) -> Addition:
+    """Add examples to a subject, new or old, in a transaction of the caller."""
+    known = db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
+    similar = []
+    if known is None:
+        similar = db.execute(_SIMILAR_NAMES, (name.casefold(), name)).fetchall()
+    subject = subject_or_new(db, name, change, now)
+    numbers, duplicates, elsewhere = [], [], []
+    for example in new:
+        owners = [owner for (owner,) in db.execute(_OTHER_OWNERS, (example.content_hash, subject))]
+        if owners:
+            elsewhere.append((example.source, tuple(owners)))
+        number = _insert(db, subject, example, change, now)
+        if number is None:
+            duplicates.append(example.source)
+        else:
+            numbers.append(number)
+    rejections.forget_enrolled(db, subject, (example.content_hash for example in new))
+    return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), tuple(other for (other,) in similar))
+
+
+def subject_or_new(db: sqlite3.Connection, name: str, change: int, now: str) -> int:
+    """Number of the subject of that name, marked as changed; it is created if it is new."""
+    row = db.execute(
+        "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET change = excluded.change RETURNING id",
+        (name, name.casefold(), now, change),
+    ).fetchone()
+    return int(row[0])
 
 
 def remove(db: sqlite3.Connection, example: int, change: int) -> str:
@@ -89,6 +127,21 @@ def _example(db: sqlite3.Connection, example: int) -> tuple[int, str, str]:
     if row is None:
         raise GalleryError(f"there is no example {example}: it was removed, or its subject was")
     return int(row[0]), str(row[1]), str(row[2])
+
+
+def _insert(db: sqlite3.Connection, subject: int, example: NewExample, change: int, now: str) -> int | None:
+    """Number of the new example; None if the subject has the picture already."""
+    cursor = db.execute(
+        "INSERT OR IGNORE INTO examples (subject_id, content_hash, source, created, change) VALUES (?, ?, ?, ?, ?)",
+        (subject, example.content_hash, example.source, now, change),
+    )
+    if not cursor.rowcount:
+        return None
+    number = int(cursor.lastrowid or 0)
+    db.execute("INSERT INTO vectors VALUES (?, ?)", (number, example.vector.astype("<f4").tobytes()))
+    if example.picture is not None:
+        db.execute("INSERT INTO pictures VALUES (?, ?)", (number, example.picture))
+    return number
 
 
 def _forget(db: sqlite3.Connection, example: int, subject: int, content: str) -> None:

@@ -72,7 +72,7 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     return number
 
 
-def undo(db: sqlite3.Connection, number: int, change: int) -> str:
+def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
     """Part again what a merge brought together. In a transaction of the caller's.
 
     What the subject was given since stays with it.

@@ -53,6 +53,30 @@ class NewExample:
 
 
 @dataclass(frozen=True)
+class Addition:
+    """The result of adding examples to a subject.
+
+    Attributes
+    ----------
+    subject : str
+    numbers : tuple of int
+        Of the new examples.
+    duplicates : tuple of str
+        Sources of the pictures that the subject has already, or that were passed twice.
+    elsewhere : tuple of (str, tuple of str)
+        Source of each picture that other subjects have too, and their names.
+    similar_names : tuple of str
+        If the subject is new, the names that differ from its name by upper and lower case alone.
+    """
+
+    subject: str
+    numbers: tuple[int, ...]
+    duplicates: tuple[str, ...]
+    elsewhere: tuple[tuple[str, tuple[str, ...]], ...]
+    similar_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Merge:
     """Two subjects that were made one.
 

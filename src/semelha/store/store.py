@@ -1,7 +1,7 @@
-"""The database of a gallery: the truth about what is enrolled.
+"""The SQLite database of a gallery: subjects, examples, vectors, pictures, and the calibration.
 
-In WAL mode with full synchronization: what was acknowledged is on the disk. One connection writes, under a lock; each
-view reads on a connection of its own, from a snapshot that no writer disturbs or waits for.
+It is in WAL mode with full synchronization: a write that has returned is durable. One connection writes, under a lock.
+Each view reads on its own connection, from a snapshot; it neither waits for writers nor delays them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.store import examples, merges, rejections
 from semelha.store.connection import TIMEOUT, check_model, connect, model_of, translating_errors
 from semelha.store.readers import Readers
-from semelha.store.records import NewExample, Plan, Scores, Strangers
+from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
 from semelha.store.successor import Successor, replace_strangers, take_over
 from semelha.store.view import View
@@ -28,40 +28,42 @@ from semelha.store.view import View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
-PATIENCE = 200  # milliseconds that the emptying of the log waits for a view to end
+PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
 
 class Store:
-    """Subjects and their examples in one SQLite file: what is written here is read through a view.
+    """Subjects and their examples in one SQLite file: written here, read through a view.
 
-    Every write is one change: all of it or on any error none, with a number that is one more than that of the change
-    before, whichever process made that.
+    Every write is one change: applied whole, or not at all on an error. Changes are numbered without gaps, whichever
+    process makes them.
 
     Parameters
     ----------
     path : Path
-        Made where it is missing, brought to this version where it is older.
+        Created if it is missing, upgraded if it is older.
     model : str
-        Fingerprint of the model whose vectors it holds, for a database that does not say yet.
+        Fingerprint of the model of its vectors, for a database that does not name one yet.
+    long_log : int
+        Bytes of the write-ahead log from which it is folded into the database.
 
     Attributes
     ----------
     model : str
-        That of its vectors when it was opened; "" where nobody ever said.
+        Fingerprint of the model of its vectors when it was opened; "" if unknown.
 
     Raises
     ------
     GalleryError
-        Of every call: the file cannot be read or written, is damaged, or there is no room.
+        By every method: the file cannot be read or written, is damaged, or the disk is full.
     GalleryMoved
-        Of every call from when the vectors are of another model than when it was opened.
+        By every method: the vectors are of another model than when the database was opened.
     """
 
-    def __init__(self, path: Path, model: str = "") -> None:
+    def __init__(self, path: Path, model: str = "", *, long_log: int = LONG_LOG) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
-        self._too_long = LONG_LOG
+        self._long_log = self._next_checkpoint = long_log
         with translating_errors(path, "opened"):
             self._db = connect(path)
         try:
@@ -79,43 +81,27 @@ class Store:
         self._readers = Readers(path, self.model)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the database; a view that is open keeps its connection until it ends."""
         self._readers.close()
         with self._lock:
             self._db.close()
 
     def reading(self) -> AbstractContextManager[View]:
-        """`with store.reading() as view`: all that it answers is of one moment."""
+        """`with store.reading() as view`: all that the view reads is of one change."""
         return self._readers.view()
 
-    def add(self, subject: str, new: Sequence[NewExample]) -> list[int]:
-        """Add examples to a subject, new or old, all or none; on the disk when this returns.
+    def add(self, subject: str, new: Sequence[NewExample]) -> Addition:
+        """Add examples to a subject, new or old."""
+        return self.add_all([(subject, new)])[0]
 
-        Returns
-        -------
-        list of int
-            Numbers of those added; a picture that the subject has already is not.
-        """
-        now, added = _now(), []
+    def add_all(self, batch: Sequence[tuple[str, Sequence[NewExample]]]) -> list[Addition]:
+        """Add examples to several subjects, new or old, as one change."""
+        now = _now()
         with self._changing() as change:
-            number = self._subject_or_new(subject, change)
-            for example in new:
-                cursor = self._db.execute(
-                    "INSERT OR IGNORE INTO examples (subject_id, content_hash, source, created, change)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    (number, example.content_hash, example.source, now, change),
-                )
-                if cursor.rowcount:
-                    row = int(cursor.lastrowid or 0)
-                    self._db.execute("INSERT INTO vectors VALUES (?, ?)", (row, example.vector.astype("<f4").tobytes()))
-                    if example.picture is not None:
-                        self._db.execute("INSERT INTO pictures VALUES (?, ?)", (row, example.picture))
-                    added.append(row)
-            rejections.forget_enrolled(self._db, number, (example.content_hash for example in new))
-        return added
+            return [examples.add(self._db, subject, new, change, now) for subject, new in batch]
 
     def remove(self, subject: str) -> int:
-        """Remove a subject with its examples, their vectors and pictures. Returns the number of examples."""
+        """Remove a subject with its examples, and return their number. Raises `SubjectNotFound`."""
         with self._changing() as change:
             return examples.remove_subject(self._db, self._subject(subject), change)
 
@@ -127,10 +113,11 @@ class Store:
     def move_example(self, example: int, subject: str) -> int:
         """Move an example to a subject, new or old: `examples.move`."""
         with self._changing() as change:
-            return examples.move(self._db, example, self._subject_or_new(subject, change), change)
+            into = examples.subject_or_new(self._db, subject, change, _now())
+            return examples.move(self._db, example, into, change)
 
     def rename(self, old: str, new: str) -> None:
-        """Give a subject another name, which no subject may have."""
+        """Rename a subject. Raises `SubjectNotFound` or `SubjectExists`."""
         with self._changing() as change:
             number = self._subject(old)
             try:
@@ -144,35 +131,35 @@ class Store:
                 ) from error
 
     def merge(self, source: str, into: str) -> int:
-        """Make two subjects one: `merges.merge`. Raises `SubjectNotFound` too."""
+        """Merge two subjects: `merges.merge`. Raises `SubjectNotFound` too."""
         with self._changing() as change:
             return merges.merge(self._db, self._subject(source), self._subject(into), change)
 
     def unmerge(self, merge: int) -> str:
-        """Part two subjects again: `merges.undo`."""
+        """Undo a merge: `merges.unmerge`."""
         with self._changing() as change:
-            return merges.undo(self._db, merge, change)
+            return merges.unmerge(self._db, merge, change)
 
     def reject(self, subject: str, picture: NewExample) -> int:
-        """Remember that a picture does not show a subject: `rejections.reject`. Raises `SubjectNotFound` too."""
+        """Record that a picture does not show a subject: `rejections.reject`. Raises `SubjectNotFound` too."""
         with self._changing():
             return rejections.reject(self._db, self._subject(subject), subject, picture)
 
     def withdraw_rejection(self, rejection: int) -> None:
-        """Forget a rejection: `rejections.withdraw`."""
+        """Delete a rejection: `rejections.withdraw`."""
         with self._changing():
             rejections.withdraw(self._db, rejection)
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
-        """Let the gallery say "unknown" from now on, with its scores and the strangers that they are of."""
+        """Calibrate from now on by a plan, with its scores and the strangers that they are of."""
         with self._changing() as change:
-            wish = json.dumps(asdict(replace(plan, change=change)))
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (wish,))
+            value = json.dumps(asdict(replace(plan, change=change)))
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (value,))
             replace_strangers(self._db, strangers)
             self._replace_scores(scores)
 
     def save_scores(self, plan: Plan, scores: Scores) -> None:
-        """Keep scores of the plan, unless there is another plan now or later scores of this one. No change: derived."""
+        """Save scores of a plan, unless another plan or later scores are there. This is no change: they are derived."""
         with self._writing():
             current = self._db.execute(
                 "SELECT json_extract(value, '$.change') FROM meta WHERE key = 'calibration'"
@@ -182,36 +169,37 @@ class Store:
                 self._replace_scores(scores)
 
     def trim(self, change: int) -> None:
-        """Forget which examples were removed up to a change. Who remembers an earlier one reads everything anew."""
+        """Forget which examples were removed up to a change. An index of an earlier change is built anew then."""
         with self._writing():
             self._db.execute("DELETE FROM removed WHERE change <= ?", (change,))
             self._db.execute(
                 "UPDATE meta SET value = ? WHERE key = 'trimmed' AND CAST(value AS INTEGER) < ?", (str(change), change)
             )
 
-    def move(
+    def switch_model(
         self,
         successor: Successor,
         complete: Callable[[View], Mapping[str, Sequence[int]]],
         strangers: Strangers | None,
     ) -> None:
-        """Let the vectors of another model take the place of all there are: one change, after which this raises.
+        """Replace all vectors by those of another model, as one change, after which every method raises `GalleryMoved`.
 
-        The wish of the calibration stays, and its scores go; one with strangers goes where they are not given anew.
+        The plan of the calibration stays and its scores are deleted; a plan with strangers is deleted unless
+        `strangers` is given.
 
         Parameters
         ----------
         successor : Successor
         complete : callable
-            Called while nobody else can write, with a view of what there is: makes the successor complete, and gives
-            the numbers of what is to be left out of each place, by its name.
+            Called while nobody else can write, with a view: completes the successor, and returns the numbers to drop
+            from each table, by its name.
         strangers : Strangers, optional
-            By the other model, for those of a calibration with strangers.
+            With vectors of the other model.
         """
         with self._changing() as change:
             with self.reading() as view:
-                left_out = complete(view)
-            take_over(self._db, successor, left_out, strangers, change)
+                dropped = complete(view)
+            take_over(self._db, successor, dropped, strangers, change)
 
     def _replace_scores(self, scores: Scores) -> None:
         numbers = (scores.subjects, scores.examples, scores.nearest)
@@ -229,25 +217,16 @@ class Store:
             raise SubjectNotFound(f"no subject is called {name!r}")
         return int(row[0])
 
-    def _subject_or_new(self, name: str, change: int) -> int:
-        """Number of a subject, which is marked as changed, or created if nobody has the name."""
-        self._db.execute(
-            "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET change = excluded.change",
-            (name, name.casefold(), _now(), change),
-        )
-        return self._subject(name)
-
     @contextmanager
     def _changing(self) -> Iterator[int]:
-        """A write that is a change: gives its number."""
+        """A transaction that is a change; yields its number."""
         with self._writing():
             self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
             yield int(self._db.execute("SELECT value FROM meta WHERE key = 'change'").fetchone()[0])
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """One transaction: all of it, or on any error none."""
+        """A transaction, rolled back on any error."""
         with self._lock, translating_errors(self.path, "written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -258,26 +237,26 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._empty_log()
+            self._checkpoint()
 
-    def _empty_log(self) -> None:
-        """Fold a write-ahead log that has grown long into the database. Views that begin meanwhile do not disturb it.
+    def _checkpoint(self) -> None:
+        """Fold a write-ahead log that has grown long into the database.
 
-        SQLite does so by itself only where no view is of an earlier change. Where views overlap there always is one,
-        and the log would grow without end.
+        SQLite does so by itself only when no view reads an earlier change. With overlapping views there always is one,
+        and the log would grow without bound.
         """
         try:
-            if self._log.stat().st_size < self._too_long:
+            if self._log.stat().st_size < self._next_checkpoint:
                 return
             try:
                 self._db.execute(f"PRAGMA busy_timeout = {PATIENCE}")
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
-            # A view that stays for long is not waited for at every write.
-            self._too_long = self._log.stat().st_size + LONG_LOG
+            # So that a view that stays open does not delay every write.
+            self._next_checkpoint = self._log.stat().st_size + self._long_log
         except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
-            logger.warning("the log of %s cannot be emptied, which is tried again: %s", self.path, error)
+            logger.warning("the log of %s cannot be folded into it, which is tried again: %s", self.path, error)
 
 
 def _now() -> str:

@@ -81,11 +81,6 @@ class View:
         rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
         return rows[0][0] if rows else None
 
-    def names_differing_in_case(self, name: str) -> list[str]:
-        """Names of the subjects whose names differ from this one by upper and lower case alone."""
-        query = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
-        return [other for (other,) in self._rows(query, (name.casefold(), name))]
-
     def subjects_with(self, content_hash: str) -> list[str]:
         """Names of the subjects that have that very picture."""
         rows = self._rows(

@@ -83,7 +83,7 @@ def move(
             _catch_up(store, work, embedding)
             last = _Last(work, plan, drop_missing)
             try:
-                store.move(successor, last, embedded)
+                store.switch_model(successor, last, embedded)
             except _Behind:
                 continue
             return Moved(last.originals, last.left_out, tuple(unusable))
