@@ -10,8 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
-from semelha.cli.models import read
-from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, read, stderr, stdout
 from semelha.gallery import Gallery, export_clusters
 
 Seed = Annotated[int, Option(help="Seed of the draws.", min=0)]

@@ -10,8 +10,7 @@ from rich.table import Table
 from typer import Argument, Exit, Option, Typer, confirm
 
 from semelha.cli.merging import merge_subjects, merges_of_subjects, tell_merge, undo_merge
-from semelha.cli.models import read
-from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, read, stderr, stdout
 from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
 from semelha.errors import IndexFileError, SubjectExists, UsageError
 from semelha.gallery import Enrollment, Gallery

@@ -9,8 +9,7 @@ from typing import Annotated
 from rich.markup import escape
 from typer import Option
 
-from semelha.cli.models import read
-from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, read, stderr, stdout
 from semelha.gallery import migrate as migrate_gallery
 
 TOLD = 5  # examples left out that are named

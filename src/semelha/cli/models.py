@@ -12,14 +12,13 @@ from rich.table import Table
 from typer import Argument, Option
 
 from semelha.cli.names import RerankName
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
+from semelha.cli.output import Json, print_json, progress_bars, read, stdout
 from semelha.embedders import load_embedder
 from semelha.errors import SemelhaError, UsageError
 from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.rerank import Rerank
 from semelha.evaluation.result import INSUFFICIENT_DATA
-from semelha.images import Dataset, read_dataset
 
 RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
 
@@ -111,18 +110,6 @@ def named_bars(bar: Callable[[str], Callable[[int, int], None]]) -> Callable[[st
         bars[name](done, total)
 
     return advance
-
-
-def read(folder: Path, *, labelled: bool = True) -> Dataset:
-    """Read a data set; print its warnings and skipped files on standard error."""
-    dataset = read_dataset(folder, labelled=labelled)
-    for warning in dataset.warnings:
-        stderr.print(f"[yellow]note:[/] {escape(warning)}")
-    if dataset.skipped:
-        stderr.print(f"[yellow]note:[/] {len(dataset.skipped)} files left out, such as:")
-        for skipped in dataset.skipped[:5]:
-            stderr.print(f"  {escape(skipped.reason)}")
-    return dataset
 
 
 ROWS = {

@@ -15,6 +15,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer import Argument, Option
 
+from semelha.images import Dataset, read_dataset
+
 NO_TERMINAL = 10_000
 """Columns where nobody has a window to wrap lines for, so that a file or a pipe gets them whole."""
 
@@ -28,6 +30,18 @@ Json = Annotated[bool, Option("--json", help="Print one JSON object for programs
 def print_json(value: object) -> None:
     """One JSON object on standard output, its numbers finite."""
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def read(folder: Path, *, labelled: bool = True) -> Dataset:
+    """Read a data set; print its warnings and skipped files on standard error."""
+    dataset = read_dataset(folder, labelled=labelled)
+    for warning in dataset.warnings:
+        stderr.print(f"[yellow]note:[/] {escape(warning)}")
+    if dataset.skipped:
+        stderr.print(f"[yellow]note:[/] {len(dataset.skipped)} files left out, such as:")
+        for skipped in dataset.skipped[:5]:
+            stderr.print(f"  {escape(skipped.reason)}")
+    return dataset
 
 
 @contextmanager

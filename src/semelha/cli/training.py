@@ -12,9 +12,9 @@ from typer import Argument, Option
 import semelha
 from semelha.cli.choices import Asked, plan, plan_frozen
 from semelha.cli.losses import Loss, MetricName, MiningName
-from semelha.cli.models import Seed, read
+from semelha.cli.models import Seed
 from semelha.cli.names import FeatureName, Method, OptimizerName, Pooling, Readout, SamplerName, Stem
-from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout, told_warnings, training_bars
+from semelha.cli.output import Json, print_json, progress_bars, read, stderr, stdout, told_warnings, training_bars
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES

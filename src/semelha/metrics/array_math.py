@@ -10,7 +10,6 @@ from typing import Any
 import array_api_compat
 import numpy as np
 from array_api_compat import device
-from array_api_compat import numpy as numpy_namespace
 
 SMALL = 1e-30
 """Numbers from here to 1 can be divided by one another without underflow, in float32 too."""
@@ -21,7 +20,7 @@ def array_namespace(*arrays: Any) -> Any:
     for array in arrays:
         if type(array) is not np.ndarray:
             return array_api_compat.array_namespace(*arrays)
-    return numpy_namespace
+    return np  # NumPy 2 follows the standard itself, and `array_api_compat.numpy` takes long to import
 
 
 def vecdot(a: Any, b: Any) -> Any:

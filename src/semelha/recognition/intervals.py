@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 
 def rate_interval(
@@ -30,6 +29,8 @@ def rate_interval(
         of the rate in the long run.
     confidence : float
     """
+    from scipy.special import betaincinv  # here, because identification does not need it
+
     size = 1 / (effect / n + (1 / trials if trials else 0))
     k = rate * (size + 1)
     tail = (1 - confidence) / 2

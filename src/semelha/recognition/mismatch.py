@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
 from semelha.recognition.calibration import Calibration
 
@@ -78,7 +77,8 @@ def measure_mismatch(p_values: NDArray[np.float64], calibration: Calibration, *,
         Of the smoothing: p-values are multiples of 1 / (n + 1), and are spread evenly between them (Vovk, Gammerman &
         Shafer, 2005, section 2.2).
     """
-    from scipy.stats import kstest, kstwo  # here, for it takes a second to import, and every command would wait
+    from scipy.special import betaincinv  # here, because identification does not need SciPy
+    from scipy.stats import kstest, kstwo
 
     n, count = len(p_values), int((p_values <= calibration.fpir).sum())
     smooth = p_values - np.random.default_rng(seed).random(n) / (calibration.n + 1)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from semelha.errors import UsageError
 
@@ -43,6 +42,8 @@ class ProbabilityCurve:
         errors are taken as if strangers made them; among the enrolled some are errors too, so that below one half it
         is a little too high. Raises `UsageError` where the part does not lie between 0 and 1.
         """
+        from scipy.special import expit, logit
+
         if not 0 < strangers < 1:
             raise UsageError(f"the part of strangers is {strangers}: it lies between 0 and 1")
         even = np.interp(scores, self.scores, self.right)
@@ -95,6 +96,7 @@ def _isotonic(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCu
 
 def _platt(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCurve:
     from scipy.optimize import minimize
+    from scipy.special import expit
 
     positive = outcome.sum()
     target = np.where(outcome > 0, (positive + 1) / (positive + 2), 1 / (len(outcome) - positive + 2))

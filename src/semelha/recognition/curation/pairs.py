@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
 
 from semelha.recognition.curation.enrolled import FEW, Enrolled, Rows
 
@@ -52,6 +51,8 @@ def outliers(enrolled: Enrolled) -> NDArray[np.float64]:
     compared with its median over all and its median absolute deviation. The score is the probability that of as many
     normal draws none is as far: at one half, every second gallery of this size would have such an example by chance.
     """
+    from scipy.special import log_ndtr
+
     near = enrolled.distances[:, :FEW]
     if not near.size or not np.isfinite(near).all():
         return np.zeros(len(enrolled))

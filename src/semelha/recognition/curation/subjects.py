@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import linkage
-from scipy.spatial.distance import squareform
 
 from semelha.recognition.curation.chance import chance_of_fault
 from semelha.recognition.curation.enrolled import Enrolled, Rows
@@ -92,6 +90,9 @@ def two_under_one_name(enrolled: Enrolled, seed: int) -> Found:
 
 def _parted(enrolled: Enrolled, rows: Rows) -> tuple[Rows, Rows] | None:
     """The two groups of two rows or more that average linkage joins last; None where there are no such."""
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
     table = enrolled.table(rows, rows)
     table = (table + table.T) / 2
     np.fill_diagonal(table, 0)
