@@ -213,6 +213,54 @@ def test_of_an_animation_the_first_frame(format: str) -> None:
     assert (pixels == (255, 0, 0)).all()
 
 
+# --- JPEGs at a part of their size ---
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    coarse = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+
+
+@pytest.mark.parametrize(
+    ("at_least", "scale"), [(None, 1), (301, 1), (300, 2), (151, 2), (150, 4), (76, 4), (75, 8), (1, 8)]
+)
+def test_a_jpeg_keeps_twice_the_side_that_is_needed(at_least: int | None, scale: int) -> None:
+    data = file_of(Image.fromarray(smooth(1200, 1600)), "JPEG", quality=95)
+    pixels = decode(data, at_least=at_least)
+    assert pixels.shape == (1200 // scale, 1600 // scale, 3)
+    expected = np.asarray(Image.fromarray(smooth(1200, 1600)).reduce(scale))
+    assert np.abs(pixels.astype(int) - expected).mean() < 2
+
+
+@pytest.mark.parametrize("orientation", STORED_AS)
+@pytest.mark.parametrize("at_least", [None, 100, 40, 10])
+def test_a_box_is_the_same_part_at_every_scale(orientation: int, at_least: int | None) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](smooth(1001, 1403))))
+    data = file_of(stored, "JPEG", exif=exif, quality=95)
+    pixels = decode(data, box=(300, 100, 1100, 950), at_least=at_least)
+    scale = round(800 / pixels.shape[1])
+    assert (scale > 1) == (at_least is not None)
+    assert min(pixels.shape[:2]) >= 2 * (at_least or 0)
+    small = [np.asarray(Image.fromarray(part).resize((40, 40), Image.Resampling.BOX), int)
+             for part in (pixels, smooth(1001, 1403)[100:950, 300:1100])]  # fmt: skip
+    assert np.abs(small[0] - small[1]).mean() < 3
+
+
+def test_a_box_outside_is_refused_at_every_scale() -> None:
+    data = file_of(Image.fromarray(smooth(300, 400)), "JPEG")
+    for at_least in (None, 8):
+        with pytest.raises(PictureError, match="400 × 300 pixels"):
+            decode(data, box=(0, 0, 400, 301), at_least=at_least)
+        assert decode(data, box=(0, 0, 400, 300), at_least=at_least).shape[2] == 3
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP"])
+def test_other_formats_are_decoded_in_full(format: str) -> None:
+    assert decode(file_of(Image.fromarray(smooth(300, 400)), format), at_least=8).shape == (300, 400, 3)
+
+
 # --- one clear error ---
 
 

@@ -152,6 +152,8 @@ class OpenPicture:
         try:
             with _quiet:
                 image.load()
+                if self.box is not None and self._scale > 1:
+                    image = self._in_box(image, self.box)
                 white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
                 pixels = _to_rgb(_upright(image), white_is_zero=white_is_zero)
         except Image.DecompressionBombError as error:
@@ -160,7 +162,7 @@ class OpenPicture:
             raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
         except _DAMAGE as error:
             raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
-        return pixels if self.box is None else self._cropped(pixels)
+        return pixels if self.box is None or self._scale > 1 else cropped(pixels, self.box, name)
 
     def _draft(self, at_least: int) -> int:
         """Set the smallest scale at which the picture, or its box, still has twice the side that is needed."""
@@ -172,14 +174,20 @@ class OpenPicture:
             self._image.draft(None, (width // scale, height // scale))
         return -(-width // self._image.width)
 
-    def _cropped(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        assert self.box is not None
-        if self._scale == 1:
-            return cropped(pixels, self.box, self._name)
-        width, height = self._full if self.orientation < 5 else self._full[::-1]
-        check_box(self.box, width, height, self._name)
-        left, top, right, bottom = (round(edge / self._scale) for edge in self.box)
-        return pixels[top:bottom, left:right].copy()
+    def _in_box(self, image: Image.Image, box: Box) -> Image.Image:
+        """Crop a picture that was decoded at a scale and is not upright yet; edges between pixels are interpolated."""
+        width, height = self._full
+        check_box(box, *((height, width) if self.orientation >= 5 else (width, height)), self._name)
+        left, top, right, bottom = box
+        if self.orientation >= 5:
+            left, top, right, bottom = top, left, bottom, right
+        if self.orientation in (2, 3, 7, 8):
+            left, right = width - right, width - left
+        if self.orientation in (3, 4, 6, 7):
+            top, bottom = height - bottom, height - top
+        part = tuple(edge / self._scale for edge in (left, top, right, bottom))
+        size = (round(part[2] - part[0]), round(part[3] - part[1]))
+        return image.resize(size, Image.Resampling.BICUBIC, box=part)
 
 
 def to_rgb(image: Image.Image, name: str = "the picture") -> NDArray[np.uint8]:
