@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import isotonic_regression, minimize
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from semelha.errors import UsageError
-from semelha.recognition.probability import MANY, ProbabilityCurve, fit_probability
+from semelha.recognition.probability import MANY, ProbabilityCurve, decreasing_fit, fit_probability, logistic_fit
 
 
 def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,3 +91,31 @@ def test_trials_that_are_all_alike_give_a_flat_curve() -> None:
 def test_a_part_of_strangers_that_is_none_is_refused(strangers: float) -> None:
     with pytest.raises(UsageError, match="it lies between 0 and 1"):
         curve(50, 2)(np.array([0.3]), strangers=strangers)
+
+
+@pytest.mark.parametrize("values", [[1.0, 1, 0, 0], [0.0, 0, 1, 1], [1.0], "outcomes", "numbers"])
+def test_the_decreasing_fit_equals_scipy(values: list[float] | str) -> None:
+    random = np.random.default_rng(3)
+    drawn_values = {"outcomes": (random.random(500) < 0.4).astype(float), "numbers": random.normal(size=500)}
+    array = drawn_values[values] if isinstance(values, str) else np.array(values)
+    weights = random.random(len(array)) + 0.1
+    expected = isotonic_regression(array, weights=weights, increasing=False).x
+    np.testing.assert_allclose(decreasing_fit(array, weights), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("slope", [-30.0, -2.0, 0.0, 2.0])
+def test_the_logistic_fit_equals_scipy(slope: float) -> None:
+    """Also where the outcomes are separable, and where the constraint on the slope binds."""
+    random = np.random.default_rng(4)
+    x = random.normal(size=60)
+    target = np.where(random.random(60) < 1 / (1 + np.exp(-slope * x)), 0.95, 0.05)
+    weights = random.random(60)
+
+    def loss(ab: np.ndarray) -> float:
+        margin = ab[0] * x + ab[1]
+        return float(np.sum(weights * (np.logaddexp(0, margin) - target * margin)))
+
+    expected = minimize(loss, [-1.0, 0.0], method="L-BFGS-B", bounds=[(None, 0), (None, None)], tol=1e-14).x
+    found = logistic_fit(x, target, weights)
+    np.testing.assert_allclose(found, expected, atol=2e-4)
+    assert loss(np.array(found)) <= loss(expected) + 1e-12

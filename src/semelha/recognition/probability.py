@@ -42,16 +42,13 @@ class ProbabilityCurve:
         errors are taken as if strangers made them; among the enrolled some are errors too, so that below one half it
         is a little too high. Raises `UsageError` where the part does not lie between 0 and 1.
         """
-        from scipy.special import expit, logit
-
         if not 0 < strangers < 1:
             raise UsageError(f"the part of strangers is {strangers}: it lies between 0 and 1")
         even = np.interp(scores, self.scores, self.right)
         if strangers == 0.5:
             return even
-        with np.errstate(divide="ignore"):
-            shifted: Floats = expit(logit(even) + np.log((1 - strangers) / strangers))
-        return shifted
+        right = (1 - strangers) * even
+        return right / (right + strangers * (1 - even))
 
 
 def fit_probability(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> ProbabilityCurve | None:
@@ -85,32 +82,77 @@ def fit_probability(mated: Floats, right: NDArray[np.bool_], strangers: Floats) 
 
 
 def _isotonic(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCurve:
-    from scipy.optimize import isotonic_regression  # here, because identification does not need it
-
     order = np.argsort(scores, kind="stable")
-    fitted = isotonic_regression(outcome[order], weights=weights[order], increasing=False).x
+    fitted = decreasing_fit(outcome[order], weights[order])
     at, first = np.unique(scores[order], return_index=True)
     shares = np.add.reduceat(weights[order], first)
     return ProbabilityCurve(at, np.add.reduceat(fitted * weights[order], first) / shares, "isotonic", len(scores))
 
 
-def _platt(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCurve:
-    from scipy.optimize import minimize
-    from scipy.special import expit
+def decreasing_fit(values: Floats, weights: Floats) -> Floats:
+    """Fit the non-increasing sequence that is nearest by weighted squares, by pooling adjacent violators.
 
+    Equal neighbors have equal fits, so that the loop passes over runs of equal values, of which outcomes have few.
+    SciPy has this too, but importing `scipy.optimize` takes longer than identifying a picture.
+    """
+    first = np.flatnonzero(np.diff(values, prepend=np.nan))
+    means: list[float] = []
+    masses: list[float] = []
+    lengths: list[int] = []
+    runs = zip(values[first], np.add.reduceat(weights, first), np.diff(first, append=len(values)), strict=True)
+    for mean, mass, length in runs:
+        while means and means[-1] < mean:
+            before = masses.pop()
+            mean = (means.pop() * before + mean * mass) / (before + mass)
+            mass += before
+            length += lengths.pop()
+        means.append(mean)
+        masses.append(mass)
+        lengths.append(length)
+    return np.repeat(means, lengths)
+
+
+def _platt(scores: Floats, outcome: Floats, weights: Floats) -> ProbabilityCurve:
     positive = outcome.sum()
     target = np.where(outcome > 0, (positive + 1) / (positive + 2), 1 / (len(outcome) - positive + 2))
     middle, spread = float(np.median(scores)), float(scores.std())
     spread = spread if spread > 1e-9 * abs(middle) else 1.0
     units = (scores - middle) / spread
-
-    def loss(ab: Floats) -> tuple[float, Floats]:
-        margin = ab[0] * units + ab[1]
-        value = np.sum(weights * (np.logaddexp(0, margin) - target * margin))
-        slope = weights * (expit(margin) - target)
-        return float(value), np.array([np.sum(slope * units), np.sum(slope)])
-
-    # Nearer is never less probable: the slope is not positive.
-    a, b = minimize(loss, np.array([-1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(None, 0), (None, None)]).x
+    a, b = logistic_fit(units, target, weights)
     at = np.linspace(units.min() - 1, units.max() + 1, 513)
-    return ProbabilityCurve(middle + spread * at, expit(a * at + b), "Platt", len(scores))
+    return ProbabilityCurve(middle + spread * at, _sigmoid(a * at + b), "Platt", len(scores))
+
+
+def logistic_fit(x: Floats, target: Floats, weights: Floats) -> tuple[float, float]:
+    """Fit the slope and intercept of a logistic function of `x` by maximum likelihood; the slope is not positive.
+
+    Newton's method with a line search (Lin, Lin & Weng, Machine Learning 68, 2007). The loss is convex: where its
+    minimum has a positive slope, the constrained minimum has the slope 0.
+    """
+    design = np.stack([x, np.ones_like(x)])  # (2, n)
+
+    def loss(parameters: Floats) -> float:
+        margin = parameters @ design
+        return float(np.sum(weights * (np.logaddexp(0, margin) - target * margin)))
+
+    parameters = np.array([-1.0, 0.0])
+    for _ in range(100):
+        share = _sigmoid(parameters @ design)
+        gradient = design @ (weights * (share - target))
+        hessian = (design * (weights * share * (1 - share))) @ design.T + 1e-12 * np.eye(2)
+        step = np.linalg.solve(hessian, gradient)
+        size, before = 1.0, loss(parameters)
+        while loss(parameters - size * step) > before - 1e-4 * size * (gradient @ step) and size > 1e-10:
+            size /= 2
+        parameters = parameters - size * step
+        if np.abs(gradient).max() < 1e-10 * weights.sum():
+            break
+    slope, intercept = parameters.tolist()
+    if slope > 0:
+        mean = float(np.average(target, weights=weights))
+        return 0.0, float(np.log(mean / (1 - mean)))
+    return slope, intercept
+
+
+def _sigmoid(x: Floats) -> Floats:
+    return (1 + np.tanh(x / 2)) / 2
