@@ -1,4 +1,4 @@
-"""`semelha …`: strings become objects here and nowhere else."""
+"""The command line, `semelha`: it parses arguments, calls the library and prints."""
 
 from semelha.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The commands in one program, and what happens when one fails."""
+"""The command-line program: its commands, exit codes and error messages."""
 
 from __future__ import annotations
 
@@ -19,24 +19,23 @@ from semelha.errors import SemelhaError, UsageError
 COMMANDS = {
     "demo": "demo",
     "train": "training",
-    "derive": "derived",
+    "derive": "models",
     "embed": "models",
     "enroll": "galleries",
     "identify": "galleries",
     "verify": "galleries",
-    "explain": "evidence",
-    "reject": "rejections",
-    "subjects": "galleries",
+    "explain": "galleries",
+    "reject": "subjects",
+    "subjects": "subjects",
     "calibrate": "galleries",
-    "check": "care",
-    "cluster": "care",
-    "migrate": "migrating",
-    "index": "indexes",
-    "evaluate": "models",
+    "check": "curation",
+    "cluster": "curation",
+    "migrate": "maintenance",
+    "index": "maintenance",
+    "evaluate": "evaluation",
     "doctor": "doctor",
 }
-"""Each command, in the order of the help, and the module of `semelha.cli` that defines it under the same name."""
-
+"""Commands in the order of the help, and the module of `semelha.cli` that defines each under the same name."""
 
 HELP = "Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown."
 
@@ -62,35 +61,35 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run a command and exit with 0 (done), 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     logging.getLogger("lightning").propagate = False  # it writes by itself
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        # Help, suggestions and completion take all commands; `identify` needs nothing of training or evaluation.
+        # Help, suggestions and completion need all commands. `identify` needs no module of training or evaluation.
         app = make_app([words[0]] if words and words[0] in COMMANDS else COMMANDS)
         if processes == 1:
             app(words, standalone_mode=True)
         else:
-            with _one_voice(rank):
+            with _silent_unless_first(rank):
                 _check_command(words)
                 app(words, standalone_mode=True)
-    except BrokenPipeError:  # such as `| head`: nobody reads the rest, so let nothing complain of it at exit
+    except BrokenPipeError:  # such as `| head`: nothing more can be printed, so avoid an error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except (SemelhaError, OSError) as error:
         status = 2 if isinstance(error, UsageError) else 1
-        if processes == 1 or _speaks(error):
-            stderr.print(f"[bold red]error:[/] {escape(_told(error))}", soft_wrap=True, highlight=False)
+        if processes == 1 or _reports(error):
+            stderr.print(f"[bold red]error:[/] {escape(_message(error))}", soft_wrap=True, highlight=False)
         sys.exit(status)
     sys.exit(0)
 
 
 @contextmanager
-def _one_voice(rank: int) -> Iterator[None]:
-    """Of several processes the first alone prints."""
+def _silent_unless_first(rank: int) -> Iterator[None]:
+    """Let only the first of several processes print."""
     if rank == 0:
         yield
         return
@@ -101,11 +100,11 @@ def _one_voice(rank: int) -> Iterator[None]:
 def _check_command(arguments: Sequence[str]) -> None:
     if arguments and arguments[0] in ("train", "--help"):
         return
-    raise UsageError("several processes are for training: torchrun --nproc-per-node 2 -m semelha.cli train …")
+    raise UsageError("several processes are for training only: torchrun --nproc-per-node 2 -m semelha.cli train …")
 
 
-def _speaks(error: Exception) -> bool:
-    """Which of several processes says what is wrong."""
+def _reports(error: Exception) -> bool:
+    """Whether this one of several processes reports the error."""
     try:
         from semelha.deep.distributed import failed_first
     except ModuleNotFoundError:
@@ -113,8 +112,8 @@ def _speaks(error: Exception) -> bool:
     return failed_first(error)
 
 
-def _told(error: SemelhaError | OSError) -> str:
-    """What is said of it: of a full disk, or a folder that may not be written, the place too."""
+def _message(error: SemelhaError | OSError) -> str:
+    """The message, with the file name for an error of the operating system."""
     if isinstance(error, SemelhaError):
         return str(error)
     place = f"{error.filename}: " if error.filename else ""

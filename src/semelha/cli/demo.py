@@ -13,7 +13,7 @@ from rich.markup import escape
 from typer import Option
 
 from semelha.cli.choices import plan
-from semelha.cli.models import figures, named_bars
+from semelha.cli.evaluation import figures, named_bars
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.cli.training import train_with_bars
 from semelha.embedders import Model

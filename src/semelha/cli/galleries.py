@@ -1,4 +1,4 @@
-"""Commands about galleries: enroll, identify, verify, calibrate, subjects."""
+"""Commands that use a gallery: enroll, identify, verify, explain, calibrate."""
 
 from __future__ import annotations
 
@@ -6,163 +6,241 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.markup import escape
-from rich.table import Table
-from typer import Argument, Exit, Option, Typer, confirm
+from typer import Argument, Exit, Option
 
-from semelha.cli.merging import merge_subjects, merges_of_subjects, tell_merge, undo_merge
-from semelha.cli.output import GalleryPath, Json, print_json, progress_bars, read, stderr, stdout
-from semelha.cli.rejections import rejections_of_subject, withdraw_rejection
-from semelha.errors import IndexFileError, SubjectExists, UsageError
+from semelha.cli.output import (
+    GalleryPath,
+    Json,
+    Seed,
+    load_dataset,
+    make_table,
+    note,
+    print_json,
+    progress_bars,
+    stdout,
+)
+from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Enrollment, Gallery
 from semelha.images import Picture, Skipped
-from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
+from semelha.recognition import NEAREST, SCORINGS, Evidence, Identification, Scoring
 from semelha.recognition.calibration import min_sample_size
 
-subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove what is enrolled.")
+COLORS = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}
+MAX_CANDIDATES = 3  # to print
 
 
 def enroll(
     gallery: GalleryPath,
-    subject: Annotated[str | None, Argument(help="Name of the thing.")] = None,
-    pictures: Annotated[list[Path] | None, Argument(help="Pictures of it.")] = None,
-    folder: Annotated[Path | None, Option("--from", help="Enroll every class of a folder or manifest.")] = None,
-    model: Annotated[Path | None, Option(help="Model of a gallery that is made now.")] = None,
-    keep_pictures: Annotated[bool, Option(help="For a gallery made now: keep small copies of the pictures.")] = True,
+    subject: Annotated[str | None, Argument(help="Name of the subject.")] = None,
+    pictures: Annotated[list[Path] | None, Argument(help="Pictures of the subject.")] = None,
+    folder: Annotated[Path | None, Option("--from", help="Enroll every class of a folder or a CSV manifest.")] = None,
+    model: Annotated[Path | None, Option(help="Model folder, to create the gallery if there is none.")] = None,
+    keep_pictures: Annotated[bool, Option(help="In a new gallery, keep small copies of the pictures.")] = True,
     json: Json = False,
 ) -> None:
-    """Add pictures of a thing, or of many; the gallery is made where there is none and a model is given.
+    """Add pictures of a subject, or of many. With --model, create the gallery if there is none.
 
     Example: semelha enroll shop --model model granny-smith a.jpg b.jpg
 
     Example: semelha enroll shop --from catalogue
     """
     if (folder is None) == (subject is None) or (subject is not None and not pictures):
-        raise UsageError("say what to enroll: NAME PICTURES…, or --from FOLDER")
-    dataset = None if folder is None else read(folder)
-    with _opened_or_made(gallery, model, keep_pictures) as opened:
-        if dataset is not None:
+        raise UsageError("enroll needs NAME PICTURES… or --from FOLDER")
+    dataset = None if folder is None else load_dataset(folder)
+    if model is not None and not gallery.exists():
+        opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
+    else:
+        opened = Gallery(gallery)
+    with opened:
+        if dataset is None:
+            done = [opened.enroll(subject or "", list(pictures or []))]
+        else:
             with progress_bars() as bar:
                 done = opened.enroll_dataset(dataset, progress=bar("enrolling"))
-                bar("bringing the index up to date")
-                _settle(opened)
-        else:
-            done = [opened.enroll(subject or "", list(pictures or []))]
+                bar("updating the index")
+                try:
+                    opened.flush()
+                except IndexFileError as error:  # all is enrolled; the next process that opens the gallery tries again
+                    note(f"the index is not saved: {error}")
         total = len(opened)
     if json:
         print_json({"enrolled": [vars(one) for one in done], "subjects": total})
         return
-    _tell(done)
+    _print_notes(done)
     added = sum(one.added for one in done)
     stdout.print(f"{added} examples added to {len(done)} subjects; {total} subjects in [bold]{escape(str(gallery))}[/]")
 
 
+def _print_notes(done: list[Enrollment]) -> None:
+    for one in done:
+        for warning in one.warnings:
+            note(warning)
+        for duplicate in one.duplicates:
+            note(f"{duplicate} is already an example of {one.subject}")
+
+
 def identify(
     gallery: GalleryPath,
-    pictures: Annotated[list[Path], Argument(help="Pictures of one thing each.")],
-    k: Annotated[int, Option("-k", help="Candidates to list.", min=1)] = 5,
+    pictures: Annotated[list[Path], Argument(help="Pictures of one subject each.")],
+    k: Annotated[int, Option("-k", help="Number of candidates.", min=1)] = 5,
     json: Json = False,
 ) -> None:
-    """Name what pictures show, or say that it is unknown. Files that cannot be used are told, and end in state 1.
+    """Name the subject of each picture, or answer unknown. Skip files that cannot be used, and exit with status 1.
 
     Example: semelha identify shop new.jpg
     """
-    with Gallery.open(gallery) as opened, progress_bars() as bar:
-        given = [Picture(path, "", str(path)) for path in pictures]
-        skipped: list[Skipped] | None = [] if len(given) > 1 else None
-        found = opened.identify_many(given, k=k, progress=bar("identifying"), skipped=skipped)
-    bad = {one.name: one.reason for one in skipped or ()}
-    names = [one.name for one in given if one.name not in bad]
+    probes = [Picture(path, "", str(path)) for path in pictures]
+    skipped: list[Skipped] | None = [] if len(probes) > 1 else None
+    with Gallery(gallery) as opened, progress_bars() as bar:
+        found = opened.identify_many(probes, k=k, progress=bar("identifying"), skipped=skipped)
+    reasons = {one.name: one.reason for one in skipped or ()}
+    names = [one.name for one in probes if one.name not in reasons]
     if json:
-        named = [{"picture": name, **one.to_json()} for name, one in zip(names, found, strict=True)]
-        print_json({"identifications": named, "skipped": [vars(one) for one in skipped or ()]})
+        answers = [{"picture": name, **one.to_json()} for name, one in zip(names, found, strict=True)]
+        print_json({"identifications": answers, "skipped": [vars(one) for one in skipped or ()]})
     else:
-        _show(names, found)
-    for reason in bad.values():
-        stderr.print(f"[yellow]note:[/] {escape(reason)}")
-    if bad:
+        table = make_table("picture", "decision", "subject", "distance", "p-value", "probability", "candidates")
+        for name, one in zip(names, found, strict=True):
+            table.add_row(escape(name), *_cells(one))
+        stdout.print(table)
+        for text in sorted({one.note for one in found}):
+            stdout.print(f"[dim]{escape(text)}[/]")
+    for reason in reasons.values():
+        note(reason)
+    if reasons:
         raise Exit(1)
 
 
-def _show(names: list[str], found: list[Identification]) -> None:
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("picture", "decision", "subject", "distance", "p", "right", "candidates"):
-        table.add_column(column)
-    for name, one in zip(names, found, strict=True):
-        table.add_row(escape(name), *_cells(one))
-    stdout.print(table)
-    for note in sorted({one.note for one in found}):
-        stdout.print(f"[dim]{escape(note)}[/]")
+def _cells(one: Identification) -> tuple[str, ...]:
+    others = one.candidates[0 if one.subject is None else 1 :][:MAX_CANDIDATES]
+    return (
+        f"[{COLORS[one.decision]}]{one.decision}[/]",
+        "–" if one.subject is None else f"[bold]{escape(one.subject)}[/]",
+        "–" if one.distance is None else f"{one.distance:.3f}",
+        "–" if one.p_value is None else f"{one.p_value:.3f}",
+        "–" if one.probability is None else f"{one.probability:.2f}",
+        ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in others),
+    )
 
 
 def verify(
     gallery: GalleryPath,
-    picture: Annotated[Path, Argument(help="A picture.")],
-    other: Annotated[Path | None, Argument(help="Another picture.")] = None,
-    subject: Annotated[str | None, Option(help="Compare with an enrolled subject instead.")] = None,
+    picture: Annotated[Path, Argument(help="Picture to verify.")],
+    other: Annotated[Path | None, Argument(help="Another picture, to compare with.")] = None,
+    subject: Annotated[str | None, Option(help="Enrolled subject, to compare with.")] = None,
     json: Json = False,
 ) -> None:
-    """Do two pictures show the same thing, or does a picture show a subject?
+    """Decide whether two pictures show the same subject, or whether a picture shows an enrolled subject.
+
+    Example: semelha verify shop a.jpg b.jpg
 
     Example: semelha verify shop new.jpg --subject granny-smith
     """
     if (other is None) == (subject is None):
-        raise UsageError("say what to compare with: another picture, or --subject NAME")
-    with Gallery.open(gallery) as opened:
-        found = opened.verify_subject(picture, subject) if subject else opened.verify(picture, other or "")
+        raise UsageError("verify needs another picture or --subject NAME")
+    with Gallery(gallery) as opened:
+        found = opened.verify(picture, other) if other else opened.verify_subject(picture, subject or "")
     if json:
         print_json(found.to_json())
         return
-    word = {True: "[green]the same[/]", False: "[yellow]not the same[/]", None: "not decided"}[found.same]
-    p_value = "" if found.p_value is None else f", p {found.p_value:.3f}"
-    stdout.print(f"{word}  (distance {found.distance:.3f}{p_value})\n[dim]{escape(found.note)}[/]")
+    answer = {True: "[green]the same[/]", False: "[yellow]not the same[/]", None: "not decided"}[found.same]
+    p_value = "" if found.p_value is None else f", p-value {found.p_value:.3f}"
+    stdout.print(f"{answer}  (distance {found.distance:.3f}{p_value})\n[dim]{escape(found.note)}[/]")
+
+
+def explain(
+    gallery: GalleryPath,
+    picture: Annotated[Path, Argument(help="Picture of one subject.")],
+    out: Annotated[Path | None, Option(help="PNG file to write the evidence to.")] = None,
+    k: Annotated[int, Option("-k", help="Number of matching examples.", min=1)] = 3,
+    json: Json = False,
+) -> None:
+    """Show the evidence for an answer: matching examples, the second subject, and the parts of the picture that matter.
+
+    Example: semelha explain shop new.jpg --out evidence.png
+    """
+    with Gallery(gallery) as opened:
+        found = opened.explain(picture, k=k)
+    if out is not None:
+        found.save(out)
+    if json:
+        print_json({"picture": str(picture), **found.to_json()})
+        return
+    _print_evidence(found)
+    if out is not None:
+        stdout.print(f"Evidence: [bold]{escape(str(out))}[/]")
+
+
+def _print_evidence(found: Evidence) -> None:
+    answer = found.identification
+    p_value = "" if answer.p_value is None else f", p-value {answer.p_value:.3f}"
+    nearest = "; nearest is" if answer.subject is None and found.matched else ":"
+    name = answer.subject or (found.matched[0].subject if found.matched else "–")
+    stdout.print(f"{answer.decision}{nearest} [bold]{escape(name)}[/]{p_value}")
+    table = make_table("", "subject", "distance", "example", "picture")
+    second = [] if found.runner_up is None else [("second", found.runner_up)]
+    for word, each in [*(("matched", each) for each in found.matched), *second]:
+        kept = "not kept" if each.picture is None else "kept"
+        table.add_row(word, escape(each.subject), f"{each.distance:.3f}", escape(each.source), kept)
+    stdout.print(table)
+    if found.margin is not None:
+        stdout.print(f"The second subject is farther by {found.margin:.3f}.")
+    stdout.print(f"[dim]{escape(answer.note)}[/]")
 
 
 def calibrate(
     gallery: GalleryPath,
-    fpir: Annotated[float, Option(help="Part of strangers that may be named as somebody enrolled.")] = 0.01,
-    strangers: Annotated[Path | None, Option(help="Folder of things that are not enrolled, one folder each.")] = None,
-    confirmed: Annotated[
-        Path | None,
-        Option(help="Folder of new pictures of enrolled things, strangers to all others."),
+    fpir: Annotated[float, Option(help="Fraction of strangers that may be named as a subject.")] = 0.01,
+    strangers: Annotated[
+        Path | None, Option(help="Folder or CSV manifest of things that are not enrolled, one class each.")
     ] = None,
-    uncertain: Annotated[float | None, Option(help="A second rate: up to it answers are uncertain.")] = None,
-    scoring: Annotated[str, Option(help=f"How near a subject is: choose, {', '.join(s.name for s in SCORINGS)}.")] = (
-        NEAREST.name
-    ),
-    probes: Annotated[Path | None, Option(help="Folder of known pictures to test the calibration on.")] = None,
-    seed: Annotated[int, Option(help="Seed of the draws.", min=0)] = 0,
+    confirmed: Annotated[
+        Path | None, Option(help="Folder or CSV manifest of new pictures of enrolled subjects.")
+    ] = None,
+    uncertain: Annotated[float | None, Option(help="A second, higher rate; answers between are uncertain.")] = None,
+    scoring: Annotated[
+        str, Option(help=f"Score of a subject: {', '.join(s.name for s in SCORINGS)}, or choose.")
+    ] = NEAREST.name,
+    probes: Annotated[
+        Path | None, Option(help="Folder or CSV manifest of known pictures to test the calibration on.")
+    ] = None,
+    seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Let the gallery say "unknown", at a rate of false positives of your choice.
+    """Let the gallery answer unknown, at a false-positive rate of your choice.
 
     Example: semelha calibrate shop --fpir 0.01
 
     Example: semelha calibrate shop --fpir 0.01 --uncertain 0.1 --scoring choose
     """
-    wanted = None if scoring == "choose" else Scoring.from_name(scoring)
-    given = [None if path is None else read(path) for path in (strangers, confirmed, probes)]
-    with Gallery.open(gallery) as opened:
+    chosen = None if scoring == "choose" else Scoring.from_name(scoring)
+    datasets = [None if path is None else load_dataset(path) for path in (strangers, confirmed, probes)]
+    with Gallery(gallery) as opened:
         found = opened.calibrate(
-            fpir=fpir, strangers=given[0], uncertain=uncertain, scoring=wanted, confirmed=given[1], seed=seed
+            fpir=fpir, strangers=datasets[0], uncertain=uncertain, scoring=chosen, confirmed=datasets[1], seed=seed
         )
-        tested = None if given[2] is None else opened.mismatch(given[2], seed=seed)
+        tested = None if datasets[2] is None else opened.mismatch(datasets[2], seed=seed)
     least = min_sample_size(fpir, found.kind)
     low, high = found.interval()
     if json:
-        told = {"kind": found.kind, "fpir": fpir, "uncertain": uncertain, "n": found.n, "needed": least}
-        why = {"interval": [low, high], "scoring": found.scoring.name, "assumption": found.assumption}
         print_json(
             {
-                **told,
-                **why,
+                "kind": found.kind,
+                "fpir": fpir,
+                "uncertain": uncertain,
+                "n": found.n,
+                "needed": least,
+                "interval": [low, high],
+                "scoring": found.scoring.name,
+                "assumption": found.assumption,
                 "fnir": found.choice and found.choice.fnir,
                 "mismatch": None if tested is None else vars(tested),
             }
         )
         return
-    stood_in = found.kind if confirmed is None else "given pictures"
+    probed_with = found.kind if confirmed is None else "given pictures"
     stdout.print(
-        f"Calibrated for FPIR {fpir:g} on {found.n} {stood_in} (at least {least} are needed); the rate of this "
+        f"Calibrated for FPIR {fpir:g} on {found.n} {probed_with} (at least {least} are needed). The rate of this "
         f"gallery lies between {low:.1%} and {high:.1%}, with 95% confidence. Scoring: {found.scoring.name}."
     )
     if found.choice is not None:
@@ -170,109 +248,8 @@ def calibrate(
         misses = ", ".join(f"{name} {part:.1%}" for name, part in ranked)
         stdout.print(
             f"Chosen on {found.choice.subjects} {'subjects' if strangers or confirmed else 'other subjects'}: the "
-            f"simplest that is hardly worse than the best, by the part of probes that is missed: {misses}."
+            f"simplest scoring that misses hardly more probes than the best: {misses}."
         )
     stdout.print(f"[dim]{escape(found.assumption)}[/]")
     if tested is not None:
         stdout.print(escape(tested.message))
-
-
-@subjects.command("list")
-def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
-    """List what is enrolled.
-
-    Example: semelha subjects list shop
-    """
-    with Gallery.open(gallery) as opened:
-        found = opened.subjects()
-    if json:
-        print_json({"subjects": [vars(one) for one in found]})
-        return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("subject", "examples", "since"):
-        table.add_column(column, justify="right" if column == "examples" else "left")
-    for one in found:
-        table.add_row(escape(one.name), str(one.examples), one.created)
-    stdout.print(table)
-    stdout.print(f"[dim]{len(found)} subjects[/]")
-
-
-@subjects.command("rename")
-def rename_subject(
-    gallery: GalleryPath,
-    old: Annotated[str, Argument(help="Its name.")],
-    new: Annotated[str, Argument(help="The name it gets.")],
-    merge: Annotated[bool, Option("--merge", help="Merge it into a subject that has the name already.")] = False,
-) -> None:
-    """Give a subject another name; where another subject has that, ask whether they are one.
-
-    Example: semelha subjects rename shop granny-smith "Granny Smith"
-    """
-    with Gallery.open(gallery) as opened:
-        try:
-            opened.rename(old, new)
-        except SubjectExists:
-            if not merge and not confirm(f"A subject is called {new} already. Merge {old} into it?", err=True):
-                raise Exit(1) from None
-            tell_merge(opened, opened.merge(old, new))
-            return
-    stdout.print(f"{escape(old)} is now [bold]{escape(new)}[/]")
-
-
-@subjects.command("remove")
-def remove_subject(
-    gallery: GalleryPath,
-    name: Annotated[str, Argument(help="Its name.")],
-    yes: Annotated[bool, Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Remove a subject with its examples and pictures.
-
-    Example: semelha subjects remove shop granny-smith --yes
-    """
-    if not yes and not confirm(f"Remove {name} and its pictures for good?", err=True):
-        raise Exit(1)
-    with Gallery.open(gallery) as opened:
-        count = opened.remove(name)
-    stdout.print(f"[bold]{escape(name)}[/] removed with {count} examples")
-
-
-subjects.command("merge")(merge_subjects)
-subjects.command("undo")(undo_merge)
-subjects.command("merges")(merges_of_subjects)
-subjects.command("rejections")(rejections_of_subject)
-subjects.command("withdraw")(withdraw_rejection)
-
-
-def _opened_or_made(path: Path, model: Path | None, keep_pictures: bool) -> Gallery:
-    if model is None or path.exists():
-        return Gallery.open(path)
-    return Gallery.create(path, model, keep_pictures=keep_pictures)
-
-
-def _settle(gallery: Gallery) -> None:
-    try:
-        gallery.flush()
-    except IndexFileError as error:  # everything is enrolled; the next who opens the gallery tries again
-        stderr.print(f"[yellow]note:[/] the index is not saved: {escape(str(error))}")
-
-
-def _cells(one: Identification) -> tuple[str, ...]:
-    color = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}[one.decision]
-    after = one.candidates[0 if one.subject is None else 1 :][:3]
-    others = ", ".join(f"{escape(each.subject)} {each.distance:.3f}" for each in after)
-    return (
-        f"[{color}]{one.decision}[/]",
-        "–" if one.subject is None else f"[bold]{escape(one.subject)}[/]",
-        "–" if one.distance is None else f"{one.distance:.3f}",
-        "–" if one.p_value is None else f"{one.p_value:.3f}",
-        "–" if one.probability is None else f"{one.probability:.2f}",
-        others,
-    )
-
-
-def _tell(done: list[Enrollment]) -> None:
-    for one in done:
-        for warning in one.warnings:
-            stderr.print(f"[yellow]note:[/] {escape(warning)}")
-        for duplicate in one.duplicates:
-            stderr.print(f"[yellow]note:[/] {escape(duplicate)} is an example of {escape(one.subject)} already")

@@ -1,34 +1,24 @@
-"""Commands that use a model: embed, evaluate."""
+"""Commands that use a model: embed, derive."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from rich.markup import escape
-from rich.table import Table
 from typer import Argument, Option
 
-from semelha.cli.names import RerankName
-from semelha.cli.output import Json, print_json, progress_bars, read, stdout
+from semelha.cli.output import Json, print_json, progress_bars, stdout
+from semelha.embedders import derive as derive_model
 from semelha.embedders import load_embedder
 from semelha.errors import SemelhaError, UsageError
-from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
-from semelha.evaluation import evaluate as run_evaluation
-from semelha.evaluation.rerank import Rerank
-from semelha.evaluation.result import INSUFFICIENT_DATA
-
-RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
-
-Seed = Annotated[int, Option(help="Seed of every random draw.")]
 
 
 def embed(
     model: Annotated[Path, Argument(help="Model folder.")],
     pictures: Annotated[list[Path], Argument(help="Pictures.")],
-    out: Annotated[Path | None, Option(help="File to write: .npz with `vectors` and `names`.")] = None,
+    out: Annotated[Path | None, Option(help="File to write: .npz with `vectors`, `names` and `fingerprint`.")] = None,
     json: Json = False,
 ) -> None:
     """Turn pictures into vectors.
@@ -53,96 +43,30 @@ def embed(
         stdout.print(f"{len(names)} vectors of {embedder.dim} numbers in [bold]{escape(str(out))}[/]")
 
 
-def evaluate(
-    model: Annotated[Path, Argument(help="Model folder.")],
-    folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest with its splits.")],
-    fpir: Annotated[float, Option(help="Target false-positive identification rate.", min=0.0, max=1.0)] = 0.01,
-    report: Annotated[Path | None, Option(help="HTML report to write.")] = None,
-    rerank: Annotated[
-        RerankName | None,
-        Option(help=f"Re-rank the neighbors: {', '.join(RerankName)}.", metavar="NAME"),
+def derive(
+    models: Annotated[list[Path], Argument(help="Model folders; several are concatenated.")],
+    out: Annotated[Path, Option(help="Model folder to create.")],
+    views: Annotated[int, Option(help="Number of views of each picture to average.", min=1)] = 1,
+    mirror: Annotated[
+        bool | None,
+        Option("--mirror/--no-mirror", help="Mirror some of the views.", show_default="as in training"),
     ] = None,
-    baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
-    resamples: Annotated[int, Option(help="Bootstrap resamples for the 95% intervals; 0: no intervals.", min=0)] = 1000,
-    seed: Seed = 0,
+    weight: Annotated[
+        list[float] | None, Option(help="Weight of each model, in order; repeat it.", show_default="equal")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Measure a model on pictures of classes that it was not trained on.
+    """Make a model that averages views of each picture, or that concatenates several models, without training.
 
-    Example: semelha evaluate model test-photos --report report.html
+    Example: semelha derive model --views 5 --out model-5
+
+    Example: semelha derive model-a model-b model-c --out joined
     """
-    embedder = load_embedder(model)
-    dataset = read(folder)
-    with progress_bars() as bar:
-        found = run_evaluation(
-            embedder,
-            dataset,
-            baselines=baselines,
-            fpir=fpir,
-            seed=seed,
-            resamples=resamples,
-            rerank=None if rerank is None else RERANKS[rerank],
-            progress=named_bars(bar),
-        )
-    if report is not None:
-        from semelha.evaluation.report import write_report  # importing Matplotlib is slow
-
-        write_report(found, report, card=embedder.card)
+    model = derive_model([*models], out=out, views=views, mirror=mirror, weights=weight)
     if json:
-        print_json(found.to_json())
+        print_json({"model": str(out), "dim": model.dim, "fingerprint": model.fingerprint})
         return
-    stdout.print(figures(found))
-    for note in found.notes:
-        stdout.print(f"[dim]{escape(note)}[/]")
-    if found.result.open_set.fpir_achieved is None:
-        stdout.print(f"[dim]Not calibrated: {escape(found.result.open_set.note)}[/]")
-    if report is not None:
-        stdout.print(f"Report: [bold]{escape(str(report))}[/]")
-
-
-def named_bars(bar: Callable[[str], Callable[[int, int], None]]) -> Callable[[str, int, int], None]:
-    """The progress callback of `semelha.evaluate`: one bar for each embedder."""
-    bars: dict[str, Callable[[int, int], None]] = {}
-
-    def advance(name: str, done: int, total: int) -> None:
-        if name not in bars:
-            bars[name] = bar(name.replace("_", " "))
-        bars[name](done, total)
-
-    return advance
-
-
-ROWS = {
-    "R@1": "r_at_1",
-    "MAP@R": "map_at_r",
-    "FNIR at FPIR={rate} (hindsight)": "fnir_at_fpir",
-    "FPIR achieved (calibrated for {rate})": "fpir_achieved",
-    "FNIR achieved (calibrated)": "fnir_achieved",
-    "BAKS (calibrated)": "baks",
-    "BAUS (calibrated)": "baus",
-    "mated against non-mated probes (AUROC)": "auroc",
-    "area under OSCR": "oscr",
-    "equal error rate (verification)": "eer",
-}
-
-
-def figures(evaluation: Evaluation) -> Table:
-    """A table of the main figures of a model and its baselines, with 95% intervals."""
-    columns = {"model": evaluation.result, **evaluation.baselines}
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    table.add_column("")
-    for name in columns:
-        table.add_column(name.replace("_", " "), justify="right", style="bold" if name == "model" else None)
-    rate = f"{evaluation.result.open_set.fpir_target:g}"
-    values = [result.to_json() for result in columns.values()]
-    for title, key in ROWS.items():
-        cells = [figure(each[key], each["intervals"].get(key)) for each in values]
-        table.add_row(title.format(rate=rate), *cells)
-    return table
-
-
-def figure(value: float | None, interval: list[float] | None) -> str:
-    """A figure and its interval in console markup."""
-    if value is None:
-        return f"[dim]{INSUFFICIENT_DATA}[/]"
-    return f"{value:.3f}" if interval is None else f"{value:.3f} [not bold dim]{interval[0]:.3f}–{interval[1]:.3f}[/]"
+    stdout.print(
+        f"[bold]{escape(str(out))}[/] makes vectors of {model.dim} numbers, at {views * len(models)} times the cost."
+    )
+    stdout.print(f"Next: semelha evaluate {escape(str(out))} TEST-PHOTOS", style="dim")

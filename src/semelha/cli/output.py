@@ -1,11 +1,11 @@
-"""What commands print: results on standard output, everything else on standard error."""
+"""Shared parts of the commands: options, tables, JSON, notes and progress bars."""
 
 from __future__ import annotations
 
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,44 +13,70 @@ from typing import Annotated, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 from typer import Argument, Option
 
 from semelha.images import Dataset, read_dataset
 
-NO_TERMINAL = 10_000
-"""Columns where nobody has a window to wrap lines for, so that a file or a pipe gets them whole."""
+UNWRAPPED = 10_000
+"""Columns of a console that is no terminal, so that lines in files and pipes are not wrapped."""
+MAX_SKIPPED = 5  # skipped files to name
 
-stdout = Console(width=None if sys.stdout.isatty() else NO_TERMINAL)
-stderr = Console(stderr=True, width=None if sys.stderr.isatty() else NO_TERMINAL)
+stdout = Console(width=None if sys.stdout.isatty() else UNWRAPPED)
+stderr = Console(stderr=True, width=None if sys.stderr.isatty() else UNWRAPPED)
 
 GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
 Json = Annotated[bool, Option("--json", help="Print one JSON object for programs to read.")]
+Report = Annotated[Path | None, Option(help="HTML report to write.")]
+Seed = Annotated[int, Option(help="Seed of every random draw.", min=0)]
+Yes = Annotated[bool, Option("--yes", help="Do not ask for confirmation.")]
+
+Progressed = Callable[[int, int], None]
 
 
 def print_json(value: object) -> None:
-    """One JSON object on standard output, its numbers finite."""
+    """Print one JSON object on standard output. Numbers must be finite."""
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
-def read(folder: Path, *, labelled: bool = True) -> Dataset:
-    """Read a data set; print its warnings and skipped files on standard error."""
-    dataset = read_dataset(folder, labelled=labelled)
+def note(text: str) -> None:
+    """Print a note on standard error."""
+    stderr.print(f"[yellow]note:[/] {escape(text)}")
+
+
+def print_report(report: Path | None) -> None:
+    """Print where the report is, if one was written."""
+    if report is not None:
+        stdout.print(f"Report: [bold]{escape(str(report))}[/]")
+
+
+def make_table(*columns: str, right: Collection[str] = ()) -> Table:
+    """A plain table, with the columns in `right` aligned to the right."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left")
+    return table
+
+
+def load_dataset(path: Path, *, labelled: bool = True) -> Dataset:
+    """Read a data set, and print its warnings and skipped files as notes."""
+    dataset = read_dataset(path, labelled=labelled)
     for warning in dataset.warnings:
-        stderr.print(f"[yellow]note:[/] {escape(warning)}")
+        note(warning)
     if dataset.skipped:
-        stderr.print(f"[yellow]note:[/] {len(dataset.skipped)} files left out, such as:")
-        for skipped in dataset.skipped[:5]:
+        note(f"{len(dataset.skipped)} files skipped, such as:")
+        for skipped in dataset.skipped[:MAX_SKIPPED]:
             stderr.print(f"  {escape(skipped.reason)}")
     return dataset
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
-    """Bars on standard error: gives a function from a title to a callback of (done, in all)."""
+def progress_bars() -> Iterator[Callable[[str], Progressed]]:
+    """Show progress bars on standard error. Yields a function from a title to a callback of (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
 
-        def bar(title: str) -> Callable[[int, int], None]:
+        def bar(title: str) -> Progressed:
             task = bars.add_task(title, total=None)
 
             def advance(done: int, total: int) -> None:
@@ -62,19 +88,18 @@ def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
 
 
 @contextmanager
-def told_warnings() -> Iterator[None]:
-    """What is warned of inside is told on standard error, once each."""
+def warnings_as_notes() -> Iterator[None]:
+    """Print warnings raised inside as notes, once each."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     for text in dict.fromkeys(str(warning.message) for warning in caught):
-        stderr.print(f"[yellow]note:[/] {escape(text)}")
+        note(text)
 
 
 @contextmanager
-def training_bars() -> Iterator[tuple[Callable[[int, int], None], Callable[[Any], None]]]:
-    """Two bars on standard error: one for the pictures read, taking (done, in all), and one for the training, taking a
-    `TrainingProgress`: part done, images/s, loss, and R@1 on the classes held out."""
+def training_bars() -> Iterator[tuple[Progressed, Callable[[Any], None]]]:
+    """Show two bars on standard error: pictures read, by (done, total), and the training, by `TrainingProgress`."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -12,9 +12,18 @@ from typer import Argument, Option
 import semelha
 from semelha.cli.choices import Asked, plan, plan_frozen
 from semelha.cli.losses import Loss, MetricName, MiningName
-from semelha.cli.models import Seed
 from semelha.cli.names import FeatureName, Method, OptimizerName, Pooling, Readout, SamplerName, Stem
-from semelha.cli.output import Json, print_json, progress_bars, read, stderr, stdout, told_warnings, training_bars
+from semelha.cli.output import (
+    Json,
+    Seed,
+    load_dataset,
+    print_json,
+    progress_bars,
+    stderr,
+    stdout,
+    training_bars,
+    warnings_as_notes,
+)
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
@@ -174,7 +183,7 @@ def train(
         raise UsageError(f"--method {method} has no loss of labels for a teacher to stand beside: leave out --teacher")
     if (trains or method == Method.none) and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
-    dataset = read(folder, labelled=not unlabelled and method not in (Method.none, Method.readout))
+    dataset = load_dataset(folder, labelled=not unlabelled and method not in (Method.none, Method.readout))
     start = time.monotonic()
     if trains:
         network, recipe = plan(dataset, seed, asked, minutes)
@@ -195,12 +204,12 @@ def train(
             raise
     elif method == Method.none:
         network = plan_frozen(dataset, seed, asked)
-        with told_warnings():
+        with warnings_as_notes():
             model = semelha.train(dataset, out=out, method=method.value, network=network, seed=seed)
     else:
         assert method is not None
         chosen = None if features is None else FEATURES[features]()
-        with progress_bars() as bar, told_warnings():
+        with progress_bars() as bar, warnings_as_notes():
             model = semelha.train(
                 dataset,
                 out=out,

@@ -1,4 +1,4 @@
-"""Merging from the command line: asked for when a name is taken, told, listed and undone."""
+"""`semelha subjects` and `semelha reject`: merges, single examples and rejections."""
 
 import io
 import sys
@@ -34,9 +34,9 @@ def test_merge_list_undo(shop: Path, capsys: pytest.CaptureFixture[str]) -> None
     (merge,) = answer(capsys, "subjects", "merges", shop)["merges"]
     assert (merge["source"], merge["into"], merge["inside"]) == ("apple", "Apple", None)
     assert "1 merges" in run(capsys, "subjects", "merges", shop)[1]
-    assert "own again" in run(capsys, "subjects", "undo", shop, merge["number"])[1]
+    assert "separate subject again" in run(capsys, "subjects", "unmerge", shop, merge["number"])[1]
     assert names(shop, capsys) == {"Apple": 2, "apple": 2}
-    status, _, err = run(capsys, "subjects", "undo", shop, merge["number"])
+    status, _, err = run(capsys, "subjects", "unmerge", shop, merge["number"])
     assert (status, "no merge 1 to undo" in err) == (1, True)
 
 
@@ -74,3 +74,44 @@ def test_not_this_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == ["apple"]
     assert run(capsys, "subjects", "withdraw", shop, number)[0] == 0
     assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == []
+
+
+def numbers(shop: Path, name: str, capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    """The number of each example of a subject, by the name of its file."""
+    found = answer(capsys, "subjects", "examples", shop, name)["examples"]
+    return {Path(one["source"]).name: one["number"] for one in found}
+
+
+def test_one_example_is_listed_moved_and_removed(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    of_apple = numbers(shop, "apple", capsys)
+    assert sorted(of_apple) == ["0.png", "1.png"]
+    assert "2 examples" in run(capsys, "subjects", "examples", shop, "apple")[1]
+    moved = answer(capsys, "subjects", "move-example", shop, of_apple["0.png"], "Apple")
+    assert (moved["moved"], moved["subject"]) == (of_apple["0.png"], "Apple")
+    of_Apple = numbers(shop, "Apple", capsys)
+    assert sorted(of_Apple) == ["0.png", "1.png", "2.png"]
+    assert moved["example"] == of_Apple["0.png"]
+    removed = answer(capsys, "subjects", "remove-example", shop, of_Apple["2.png"], "--yes")
+    assert (removed["subject"], removed["subject_removed"]) == ("Apple", False)
+    assert names(shop, capsys) == {"Apple": 2, "apple": 1}
+    status, out, _ = run(capsys, "subjects", "remove-example", shop, of_apple["1.png"], "--yes")
+    assert (status, "it was the last one" in out) == (0, True)
+    assert names(shop, capsys) == {"Apple": 2}
+    out = run(capsys, "subjects", "move-example", shop, of_Apple["1.png"], "pear")[1]
+    assert "of pear" in out
+    assert names(shop, capsys) == {"Apple": 1, "pear": 1}
+
+
+def test_an_example_is_removed_only_when_confirmed(
+    shop: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = numbers(shop, "apple", capsys)["0.png"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("n\n"))
+    assert run(capsys, "subjects", "remove-example", shop, number)[0] == 1
+    assert names(shop, capsys)["apple"] == 2
+
+
+def test_wrong_examples_are_refused_in_a_sentence(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["remove-example", shop, 99, "--yes"], ["move-example", shop, 99, "x"], ["examples", shop, "x"]):
+        status, out, err = run(capsys, "subjects", *words)
+        assert (status, out, err.count("\n")) == (1, "", 1)

@@ -1,5 +1,6 @@
 """`semelha check` and `semelha cluster`: what they print, write and refuse."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,10 @@ def test_check(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert status == 0
     assert "enrolled as thing 3, and nearer to thing 7" in out
     assert "61 examples of 12 subjects" in out
+    (command,) = [line for line in out.splitlines() if "move-example" in line]
+    assert run(capsys, *shlex.split(command)[1:])[0] == 0, "the printed command repairs the finding"
+    left = answer(capsys, "check", tmp_path / "shop")["findings"]
+    assert not [each for each in left if each["kind"] == "mislabel"]
 
 
 def test_cluster(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
