@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from semelha.deep import losses
-from semelha.deep.losses.sphere import now
+from semelha.deep.losses.distances import current_metric
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
 from semelha.metrics import METRICS, Cosine, Euclidean, Mahalanobis, Matusita, SquaredEuclidean
@@ -327,7 +327,9 @@ def test_any_metric_is_the_distance(make: Make, distance: Callable[[], Any]) -> 
     embeddings.requires_grad_()
     histograms = getattr(loss.metric, "domain", None) == "histograms"
     given = embeddings.softmax(dim=1) if histograms else embeddings
-    if loss.mining.needs_chord_length and not now(loss.metric).has_chord_length:  # a mining that is made for some
+    if (
+        loss.mining.needs_chord_length and not current_metric(loss.metric).has_chord_length
+    ):  # a mining that is made for some
         with pytest.raises(UsageError, match="or another mining"):
             loss(given, labels)
         return
@@ -353,5 +355,5 @@ def test_points_of_the_sphere_are_no_histograms(make: Make) -> None:
 
 @pytest.mark.parametrize("kind", [losses.ProxyNCA, losses.ProxyAnchor, losses.CenterLoss])
 def test_proxies_are_no_histograms(kind: Callable[..., nn.Module]) -> None:
-    with pytest.raises(UsageError, match="a point of the sphere here, and the metric matusita takes histograms"):
+    with pytest.raises(UsageError, match="one of vectors, and the metric matusita takes histograms"):
         kind(CLASSES, DIM, metric=Matusita())(*batch())

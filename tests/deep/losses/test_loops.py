@@ -29,7 +29,7 @@ from semelha.deep.losses import (
     SupCon,
     Triplet,
 )
-from semelha.deep.losses.quadruplet import quadruplets_within
+from semelha.deep.losses.quadruplet import count_quadruplets
 from semelha.metrics import Euclidean
 
 FEW = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 3])
@@ -75,7 +75,7 @@ def test_quadruplets_counted_are_those_of_a_loop_when_distances_are_equal() -> N
         if pairs.distance[i, j] > pairs.distance[k, m] - 0.25:
             expected[i, j] += 1
             expected[k, m] -= 1
-    assert torch.equal(quadruplets_within(0.25, pairs), expected)
+    assert torch.equal(count_quadruplets(0.25, pairs), expected)
 
 
 def tied(labels: Tensor) -> Pairs:

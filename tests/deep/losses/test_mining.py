@@ -30,7 +30,7 @@ from semelha.deep.losses import (
     SemiHard,
     SupCon,
 )
-from semelha.deep.losses.pairs import compared
+from semelha.deep.losses.pairs import make_pairs
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler, Mahalanobis, Metric, SquaredEuclidean
 
@@ -38,7 +38,7 @@ COSINE = pml_distances.CosineSimilarity()
 
 
 def paired(labels: Tensor, seed: int = 0) -> Pairs:
-    return compared(embeddings(labels, seed), labels, None, Euclidean())
+    return make_pairs(embeddings(labels, seed), labels, None, Euclidean())
 
 
 def easy(negatives: str) -> Any:
@@ -64,7 +64,7 @@ def test_pairs_are_those_of_the_miner(mining: Mining, theirs: Callable[[], Any],
     """Within a batch, and with references apart from it."""
     x, other = embeddings(labels), torch.cat([labels, labels])
     references = References(embeddings(other, seed=1), other) if apart else None
-    pairs = compared(x, labels, references, Euclidean())
+    pairs = make_pairs(x, labels, references, Euclidean())
     if isinstance(mining, AllPairs):  # theirs leaves out what stands in no triplet
         some = pairs.positive.any(dim=1, keepdim=True) & pairs.negative.any(dim=1, keepdim=True)
         pairs = pairs.only(pairs.positive & some, pairs.negative & some)
@@ -85,7 +85,7 @@ def test_an_easy_positive_with_all_negatives() -> None:
     some = pairs.positive.any(dim=1)
     assert torch.equal(found.positive.sum(dim=1), some.long())
     assert torch.equal(found.negative, pairs.negative & some[:, None])
-    with pytest.raises(UsageError, match="it is one of all, semi-hard, hard"):
+    with pytest.raises(UsageError, match="it must be one of all, semi-hard, hard"):
         EasyPositive("easy")  # type: ignore[arg-type]
 
 
@@ -130,7 +130,7 @@ def test_weights_are_those_of_the_distance_weighted_miner(
     monkeypatch.setattr(distance_weighted_miner.lmu, "get_random_triplet_indices", keep)
     x = torch.randn(len(labels), dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     miners.DistanceWeightedMiner()(x, labels)
-    log_weights = DistanceWeighted().log_weights(compared(x, labels, None, Euclidean()))
+    log_weights = DistanceWeighted().log_weights(make_pairs(x, labels, None, Euclidean()))
     expected = seen[0].nan_to_num(0.0)  # where an anchor has none, theirs divides 0 by 0
     assert (expected.sum(dim=1) > 0).any()
     torch.testing.assert_close(log_weights.softmax(dim=1).nan_to_num(0.0), expected, rtol=1e-8, atol=1e-12)
@@ -139,8 +139,8 @@ def test_weights_are_those_of_the_distance_weighted_miner(
 @pytest.mark.parametrize("metric", [SquaredEuclidean(), Cosine()], ids=lambda metric: metric.name)
 def test_weights_are_of_the_euclidean_distance_whatever_the_unit(metric: Metric) -> None:
     x = embeddings(UNEVEN)
-    expected = DistanceWeighted().log_weights(compared(x, UNEVEN, None, Euclidean()))
-    found = DistanceWeighted().log_weights(compared(x, UNEVEN, None, metric))
+    expected = DistanceWeighted().log_weights(make_pairs(x, UNEVEN, None, Euclidean()))
+    found = DistanceWeighted().log_weights(make_pairs(x, UNEVEN, None, metric))
     torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-8)
 
 
@@ -156,11 +156,11 @@ def test_negatives_are_drawn_by_their_weights() -> None:
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3])
     x = embeddings(labels, seed=4)
     times = 20_000
-    expected = DistanceWeighted().log_weights(compared(x, labels, None, Euclidean())).softmax(dim=1)[0]
+    expected = DistanceWeighted().log_weights(make_pairs(x, labels, None, Euclidean())).softmax(dim=1)[0]
     anchors = References(x, labels, torch.zeros(times, dtype=torch.int64))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        pairs = compared(x[:1].repeat(times, 1), labels[:1].repeat(times), anchors, Euclidean())
+        pairs = make_pairs(x[:1].repeat(times, 1), labels[:1].repeat(times), anchors, Euclidean())
         drawn = DistanceWeighted().pairs(pairs).negative.sum(dim=0).double()
     assert drawn.sum() == times
     possible = expected > 0
@@ -189,7 +189,7 @@ def test_an_anchor_without_a_negative_to_draw_is_left_out() -> None:
 @pytest.mark.parametrize("mining", [kind for kind, _ in MINERS] + [DistanceWeighted()], ids=repr)
 def test_what_is_chosen_was_there_and_has_no_gradient(mining: Mining) -> None:
     x = embeddings(UNEVEN).requires_grad_()
-    pairs = compared(x, UNEVEN, None, Euclidean())
+    pairs = make_pairs(x, UNEVEN, None, Euclidean())
     found = mining.pairs(pairs)
     assert not (found.positive & ~pairs.positive).any()
     assert not (found.negative & ~pairs.negative).any()

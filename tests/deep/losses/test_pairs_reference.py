@@ -182,7 +182,7 @@ def test_bins_of_fast_ap_end_where_the_distance_does() -> None:
         assert float(METRICS[name]().pairwise(x[:1], x[1:])[0, 0]) == pytest.approx(end)
     x = embeddings(EVEN)
     torch.testing.assert_close(FastAP(metric=Cosine())(x, EVEN), FastAP()(x, EVEN))
-    with pytest.raises(UsageError, match="or say where they end"):
+    with pytest.raises(UsageError, match="or pass most"):
         FastAP(metric=Bhattacharyya())
     assert FastAP(metric=Bhattacharyya(), most=3.0).most == 3.0
 

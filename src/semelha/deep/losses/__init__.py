@@ -1,21 +1,22 @@
-"""Losses: small modules of (embeddings, labels). Masks and rows, no lists of triplets; memory O(batch²)."""
+"""Losses: modules of (embeddings, labels), with O(batch²) memory. No pair or triplet is listed."""
 
-from semelha.deep.losses.center import CenterLoss
+from semelha.deep.losses.average_precision import FastAP, SmoothAP
 from semelha.deep.losses.contrastive import Contrastive
+from semelha.deep.losses.cross_batch_memory import CrossBatchMemory
 from semelha.deep.losses.infonce import InfoNCE, NPair, NTXent, SupCon
 from semelha.deep.losses.lifted import GeneralizedLifted, LiftedStructure
-from semelha.deep.losses.margin import MarginLoss
-from semelha.deep.losses.margin_softmax import CrossEntropy, MarginSoftmax
-from semelha.deep.losses.margins import (
+from semelha.deep.losses.margin_loss import MarginLoss
+from semelha.deep.losses.margin_softmax import (
     ArcFace,
     CosFace,
+    CrossEntropy,
+    MarginSoftmax,
     NoMargin,
     SoftmaxMargin,
     SphereFace,
     adacos_scale,
     dynamic_margins,
 )
-from semelha.deep.losses.memory import CrossBatchMemory
 from semelha.deep.losses.mining import (
     AllPairs,
     BatchHard,
@@ -26,14 +27,13 @@ from semelha.deep.losses.mining import (
     MultiSimilarityMining,
     SemiHard,
 )
+from semelha.deep.losses.multi_similarity import Circle, MultiSimilarity
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs, References
-from semelha.deep.losses.proxies import ProxyAnchor, ProxyNCA, SoftTriple
+from semelha.deep.losses.proxies import CenterLoss, ProxyAnchor, ProxyNCA, SoftTriple
 from semelha.deep.losses.quadruplet import Quadruplet
-from semelha.deep.losses.ranking import FastAP, SmoothAP
-from semelha.deep.losses.similarity import Circle, MultiSimilarity
-from semelha.deep.losses.together import WeightedSum
 from semelha.deep.losses.triplet import Triplet
+from semelha.deep.losses.weighted_sum import WeightedSum
 
 __all__ = [
     "AllPairs",

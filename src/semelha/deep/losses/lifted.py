@@ -1,4 +1,4 @@
-"""Lifted structure loss: every positive pair against all negatives of both, as the authors and as others have it."""
+"""Lifted structure losses: positive pairs against all negatives of both pictures, or of each anchor."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.blocks import log_sum_and_few, log_sum_where
-from semelha.deep.losses.masks import mean_where
-from semelha.deep.losses.mining import AllPairs, Mining
+from semelha.deep.losses.blockwise import masked_logsumexp, masked_logsumexp_and_gather
+from semelha.deep.losses.masked import masked_mean
+from semelha.deep.losses.mining import Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -26,21 +26,21 @@ class LiftedStructure(PairLoss):
     margin : float
         m.
     metric : Metric or MetricLayer, optional
-        d; Euclidean where not given.
+        d; Euclidean by default.
     mining : Mining, optional
-        All pairs where not given.
+        All pairs by default.
     """
 
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or AllPairs())
+        super().__init__(metric or Euclidean(), mining)
         self.margin = margin
 
-    def of(self, pairs: Pairs) -> Tensor:
+    def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        of_anchor = log_sum_where(pairs.distance, pairs.negative, -1)  # (anchors,)
-        of_reference = log_sum_where(pairs.distance.T, pairs.negative.T, -1)  # (references,)
+        of_anchor = masked_logsumexp(pairs.distance, pairs.negative, -1)  # (anchors,)
+        of_reference = masked_logsumexp(pairs.distance.T, pairs.negative.T, -1)  # (references,)
         row, column = pairs.positive.nonzero(as_tuple=True)
         against = torch.logaddexp(of_anchor[row], of_reference[column]) + self.margin
         lifted = F.relu(against + pairs.distance[row, column]).square() / 2
@@ -48,29 +48,29 @@ class LiftedStructure(PairLoss):
 
 
 class GeneralizedLifted(PairLoss):
-    """Lifted structure loss by anchors (Hermans, Beyer & Leibe, 2017, equation 8).
+    """Generalized lifted structure loss (Hermans, Beyer & Leibe, 2017, equation 8).
 
-    For each anchor [log Σ_p exp(d_ap) + log Σ_n exp(m − d_an)]₊, averaged over those that have a positive and a
-    negative.
+    For each anchor [log Σ_p exp(d_ap) + log Σ_n exp(m − d_an)]₊, averaged over the anchors that have a
+    positive and a negative.
 
     Parameters
     ----------
     margin : float
         m.
     metric : Metric or MetricLayer, optional
-        d; Euclidean where not given.
+        d; Euclidean by default.
     mining : Mining, optional
-        All pairs where not given.
+        All pairs by default.
     """
 
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or AllPairs())
+        super().__init__(metric or Euclidean(), mining)
         self.margin = margin
 
-    def of(self, pairs: Pairs) -> Tensor:
+    def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        near, away, there = log_sum_and_few(pairs.distance, pairs.negative, -1, pairs.positive)  # (anchors,), …
-        far = log_sum_where(away, there)  # (anchors,)
-        return mean_where(F.relu(far + near + self.margin), pairs.positive.any(dim=1) & pairs.negative.any(dim=1))
+        near, distances, filled = masked_logsumexp_and_gather(pairs.distance, pairs.negative, -1, pairs.positive)
+        far = masked_logsumexp(distances, filled)  # (anchors,)
+        return masked_mean(F.relu(far + near + self.margin), pairs.positive.any(dim=1) & pairs.negative.any(dim=1))

@@ -1,4 +1,4 @@
-"""Mining: which pairs, and which triplets of them, count. Masks in, masks out; nothing is listed."""
+"""Mining: the choice of the pairs and triplets of a batch that count in a loss. Pairs are masks, not lists."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import ClassVar, Literal, get_args
 import torch
 from torch import Tensor
 
-from semelha.deep.losses.blocks import parts
-from semelha.deep.losses.counting import triplets_within
-from semelha.deep.losses.masks import counts
+from semelha.deep.losses.blockwise import split_rows
+from semelha.deep.losses.masked import row_counts
 from semelha.deep.losses.pairs import Pairs
+from semelha.deep.losses.triplet_counts import count_triplets
 from semelha.errors import UsageError
 from semelha.metrics import METRICS, Metric
 
@@ -21,39 +21,41 @@ Negatives = Literal["all", "semi-hard", "hard"]
 
 
 class Mining(ABC):
-    """Which pairs count, and, for a loss of triplets, which triplets of these pairs."""
+    """A choice of pairs, and, for a loss of triplets, of triplets of these pairs.
+
+    Attributes
+    ----------
+    needs_chord_length : bool
+        It takes only metrics that determine the Euclidean distance of unit vectors (`Metric.has_chord_length`).
+    """
 
     needs_chord_length: ClassVar[bool] = False
-    """It takes only metrics whose distances tell the Euclidean distance of unit vectors."""
 
     def check(self, metric: Metric) -> None:
         """Raise `UsageError` for a metric whose distances it cannot take."""
         if self.needs_chord_length and not metric.has_chord_length:
             known = ", ".join(name for name, kind in METRICS.items() if kind.has_chord_length)
             raise UsageError(
-                f"{type(self).__name__} does not know how distances by {metric.name} are spread: "
-                f"take one of {known}, or another mining"
+                f"{type(self).__name__} needs a distance that determines the Euclidean one, and {metric.name} does "
+                f"not: take one of {known}, or another mining"
             )
 
     @abstractmethod
     def pairs(self, pairs: Pairs) -> Pairs:
-        """The same anchors and references with fewer positives and negatives, or as many."""
+        """Return the pairs with the positives and negatives that count."""
 
     def triplets(self, pairs: Pairs, reach: float) -> Tensor:
-        """How often each pair is the positive of a triplet with d(a, n) − reach < d(a, p), less how often its negative.
+        """Count the chosen triplets with d(a, n) − reach < d(a, p) as `count_triplets` does: (anchors, references)."""
+        return count_triplets(reach, self.pairs(pairs))
 
-        Only the triplets that count; (anchors, references).
-        """
-        return triplets_within(reach, self.pairs(pairs))
-
-    def takes(self, ahead: Tensor) -> Tensor:
-        """Whether a triplet of such pairs counts, by d(a, n) − d(a, p), elementwise: bool."""
-        return torch.ones_like(ahead, dtype=torch.bool)
+    def takes(self, gap: Tensor) -> Tensor:
+        """Whether a triplet of chosen pairs counts, by its d(a, n) − d(a, p), elementwise: bool."""
+        return torch.ones_like(gap, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
 class AllPairs(Mining):
-    """All."""
+    """All pairs and all triplets."""
 
     def pairs(self, pairs: Pairs) -> Pairs:
         return pairs
@@ -61,67 +63,72 @@ class AllPairs(Mining):
 
 @dataclass(frozen=True)
 class SemiHard(Mining):
-    """Triplets whose negative is farther away than the positive (Schroff et al., CVPR 2015, eq. 4), but not by far.
+    """Triplets whose negative is farther than the positive, by less than a margin (Schroff et al., CVPR 2015, eq. 4).
 
-    Of pairs: those that stand in such a triplet.
+    For a loss of pairs: the pairs of such triplets.
 
     Parameters
     ----------
     margin : float
-        By less than this. A triplet loss looks no farther than its own margin anyway.
+        A triplet loss uses its own margin if that is smaller.
     """
 
     margin: float = math.inf
 
     def pairs(self, pairs: Pairs) -> Pairs:
-        return _in_one_of(self.triplets(pairs, math.inf), pairs)
+        return _pairs_of_triplets(self.triplets(pairs, math.inf), pairs)
 
     def triplets(self, pairs: Pairs, reach: float) -> Tensor:
-        return triplets_within(min(reach, self.margin), pairs).sub_(triplets_within(0, pairs, ties=True))
+        return count_triplets(min(reach, self.margin), pairs).sub_(count_triplets(0, pairs, ties=True))
 
-    def takes(self, ahead: Tensor) -> Tensor:
-        return (ahead > 0) & (ahead < self.margin)
+    def takes(self, gap: Tensor) -> Tensor:
+        return (gap > 0) & (gap < self.margin)
 
 
 @dataclass(frozen=True)
 class Hard(Mining):
-    """Triplets whose negative is no farther from the anchor than the positive. Of pairs: those that stand in one."""
+    """Triplets whose negative is not farther than the positive. For a loss of pairs: the pairs of such triplets."""
 
     def pairs(self, pairs: Pairs) -> Pairs:
-        return _in_one_of(self.triplets(pairs, math.inf), pairs)
+        return _pairs_of_triplets(self.triplets(pairs, math.inf), pairs)
 
     def triplets(self, pairs: Pairs, reach: float) -> Tensor:
-        return triplets_within(0, pairs, ties=True)
+        return count_triplets(0, pairs, ties=True)
 
-    def takes(self, ahead: Tensor) -> Tensor:
-        return ahead <= 0
+    def takes(self, gap: Tensor) -> Tensor:
+        return gap <= 0
 
 
 @dataclass(frozen=True)
 class BatchHard(Mining):
-    """For each anchor its farthest positive and its nearest negative (Hermans et al., 2017, equation 5)."""
+    """The farthest positive and the nearest negative of each anchor (Hermans et al., 2017, equation 5)."""
 
     def pairs(self, pairs: Pairs) -> Pairs:
         positive = _one_of_each_row(pairs.distance, pairs.positive, largest=True)
         negative = _one_of_each_row(pairs.distance, pairs.negative, largest=False)
-        return _with_both(pairs.only(positive, negative))
+        return _anchors_with_both(pairs.only(positive, negative))
 
 
 @dataclass(frozen=True)
 class EasyPositive(Mining):
-    """For each anchor its nearest positive alone (Xuan, Stylianou & Pless, WACV 2020, section 3).
+    """The nearest positive of each anchor (Xuan, Stylianou & Pless, WACV 2020, section 3).
 
     Parameters
     ----------
     negatives : {"semi-hard", "hard", "all"}
-        Beside it: the nearest negative that is farther than this positive, the nearest, or all.
+        The nearest negative that is farther than this positive, the nearest negative, or all negatives.
+
+    Raises
+    ------
+    UsageError
+        Another value of `negatives`.
     """
 
     negatives: Negatives = "semi-hard"
 
     def __post_init__(self) -> None:
         if self.negatives not in get_args(Negatives):
-            raise UsageError(f"negatives is {self.negatives!r}: it is one of {', '.join(get_args(Negatives))}")
+            raise UsageError(f"negatives is {self.negatives!r}: it must be one of {', '.join(get_args(Negatives))}")
 
     def pairs(self, pairs: Pairs) -> Pairs:
         distance, negative = pairs.distance.detach(), pairs.negative
@@ -131,21 +138,21 @@ class EasyPositive(Mining):
             negative = negative & (distance > nearest)
         if self.negatives != "all":
             negative = _one_of_each_row(distance, negative, largest=False)
-        return _with_both(pairs.only(positive, negative))
+        return _anchors_with_both(pairs.only(positive, negative))
 
 
 @dataclass(frozen=True)
 class DistanceWeighted(Mining):
-    """As many negatives as an anchor has positives, drawn so that all distances come equally often.
+    """As many random negatives as an anchor has positives, such that all distances are equally frequent.
 
-    Wu et al. (ICCV 2017, section 4): by 1 / q(d), with q(d) ∝ d^(dim − 2) (1 − d²/4)^((dim − 3)/2) the density of the
-    Euclidean distance between random points of the sphere. Drawn without replacement, by torch's own generator. The
-    metric is Euclidean, or one that tells the Euclidean distance there: its square, or the cosine distance.
+    Wu et al. (ICCV 2017, section 4): the weight of a negative is 1 / q(d), with q(d) ∝ d^(dim − 2)
+    (1 − d²/4)^((dim − 3)/2), the density of the Euclidean distance between random points of the unit sphere. Drawn
+    without replacement by torch's global generator. The metric must be Euclidean, squared Euclidean or cosine.
 
     Parameters
     ----------
     cutoff : float
-        Euclidean distances below it are drawn as if they were it, lest a few that lie very near are always drawn.
+        Euclidean distances below it get its weight, lest a few very near negatives are always drawn.
     farthest : float
         Negatives beyond it are never drawn.
     """
@@ -155,18 +162,18 @@ class DistanceWeighted(Mining):
     needs_chord_length = True
 
     def pairs(self, pairs: Pairs) -> Pairs:
-        log_weight = self.log_weights(pairs)  # (anchors, references), −∞ for what is not drawn
-        wanted = counts(pairs.positive)  # (anchors,)
+        log_weight = self.log_weights(pairs)  # (anchors, references), −∞ if never drawn
+        wanted = row_counts(pairs.positive)  # (anchors,)
         most = min(int(wanted.max()), log_weight.shape[1]) if len(wanted) else 0
-        # Largest of log w + Gumbel noise: draws by w, without replacement.
+        # The largest log w + Gumbel noise: a draw by w, without replacement.
         noise = torch.rand_like(log_weight).clamp(min=1e-20).log().neg().clamp(min=1e-20).log().neg()
-        drawn, places = (log_weight + noise).topk(most, dim=1)
+        drawn, columns = (log_weight + noise).topk(most, dim=1)
         chosen = (torch.arange(most, device=wanted.device) < wanted[:, None]) & (drawn > -torch.inf)
-        negative = torch.zeros_like(pairs.negative).scatter_(1, places, chosen)
-        return _with_both(pairs.only(pairs.positive, negative))
+        negative = torch.zeros_like(pairs.negative).scatter_(1, columns, chosen)
+        return _anchors_with_both(pairs.only(pairs.positive, negative))
 
     def log_weights(self, pairs: Pairs) -> Tensor:
-        """ln 1/q of each negative, up to a constant; −∞ for other pairs: (anchors, references)."""
+        """Compute ln 1/q of each negative, up to a constant; −∞ for other pairs: (anchors, references)."""
         self.check(pairs.metric)
         dim, distance = pairs.dim, pairs.metric.chord_length(pairs.distance.detach())
         d = distance.clamp(min=self.cutoff)
@@ -198,19 +205,20 @@ class MultiSimilarityMining(Mining):
         )
 
 
-def _in_one_of(triplets: Tensor, pairs: Pairs) -> Pairs:
-    return pairs.only(triplets > 0, triplets < 0)
+def _pairs_of_triplets(counts: Tensor, pairs: Pairs) -> Pairs:
+    """The positives and negatives that are part of a counted triplet."""
+    return pairs.only(counts > 0, counts < 0)
 
 
 def _one_of_each_row(distance: Tensor, mask: Tensor, *, largest: bool) -> Tensor:
-    """The farthest or the nearest under the mask, alone, in each row that has one: (n, m) bool."""
+    """The farthest or nearest under the mask alone, in each row that has one: (n, m) bool."""
     sign = -1.0 if largest else 1.0
-    places = [torch.where(some, sign * d, torch.inf).argmin(dim=1) for d, some in parts(distance.detach(), mask)]
-    place = torch.cat(places)[:, None]
-    return torch.zeros_like(mask).scatter_(1, place, mask.gather(1, place))
+    columns = [torch.where(some, sign * d, torch.inf).argmin(dim=1) for d, some in split_rows(distance.detach(), mask)]
+    column = torch.cat(columns)[:, None]
+    return torch.zeros_like(mask).scatter_(1, column, mask.gather(1, column))
 
 
-def _with_both(pairs: Pairs) -> Pairs:
-    """Without the anchors that lack a positive or a negative."""
+def _anchors_with_both(pairs: Pairs) -> Pairs:
+    """The pairs of the anchors that have a positive and a negative."""
     both = pairs.positive.any(dim=1, keepdim=True) & pairs.negative.any(dim=1, keepdim=True)
     return pairs.only(pairs.positive & both, pairs.negative & both)

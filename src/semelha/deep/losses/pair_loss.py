@@ -6,9 +6,9 @@ from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
 
-from semelha.deep.losses.mining import Mining
-from semelha.deep.losses.pairs import Pairs, References, compared
-from semelha.deep.losses.sphere import now
+from semelha.deep.losses.distances import current_metric
+from semelha.deep.losses.mining import AllPairs, Mining
+from semelha.deep.losses.pairs import Pairs, References, make_pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Metric
 
@@ -16,38 +16,43 @@ from semelha.metrics import Metric
 class PairLoss(nn.Module, ABC):
     """A loss of the distances between anchors and references.
 
-    Attributes
+    Parameters
     ----------
     metric : Metric or MetricLayer
-        The distance. A layer's arrays, such as the L of Mahalanobis, are learned with the network. Embeddings of any
-        length are put on the unit sphere for a metric of vectors; for one of histograms they must be some.
-    mining : Mining
-        Which pairs and triplets count. One that takes no distances of the metric raises `UsageError`.
+        The distance. The arrays of a layer, such as the L of Mahalanobis, are learned with the network. Embeddings are
+        normalized to unit length for a metric of vectors; they must be histograms for a metric of histograms.
+    mining : Mining, optional
+        The pairs and triplets that count; all pairs by default.
+
+    Raises
+    ------
+    UsageError
+        The mining does not take distances of the metric.
     """
 
-    def __init__(self, metric: Metric | MetricLayer, mining: Mining) -> None:
+    def __init__(self, metric: Metric | MetricLayer, mining: Mining | None) -> None:
         super().__init__()
-        mining.check(now(metric))
         self.metric = metric
-        self.mining = mining
+        self.mining = mining or AllPairs()
+        self.mining.check(current_metric(metric))
 
     def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
-        """The loss of a batch, a scalar, in float32 or better.
+        """Compute the loss of a batch: a scalar in float32, or in float64 if the embeddings are.
 
         Parameters
         ----------
         embeddings : (batch, dim)
         labels : (batch,) int64
         references : References, optional
-            What they are compared with; one another if not given.
+            Embeddings to compare the batch with; the batch itself by default.
 
         Raises
         ------
         UsageError
             The metric cannot take the embeddings.
         """
-        return self.of(compared(embeddings, labels, references, self.metric))
+        return self.of_pairs(make_pairs(embeddings, labels, references, self.metric))
 
     @abstractmethod
-    def of(self, pairs: Pairs) -> Tensor:
-        """The loss of these pairs; 0, with a gradient of 0, where there is nothing to compare."""
+    def of_pairs(self, pairs: Pairs) -> Tensor:
+        """Compute the loss of pairs: 0, with gradient 0, if there is nothing to compare."""

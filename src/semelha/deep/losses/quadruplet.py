@@ -1,8 +1,8 @@
-"""Quadruplet loss: a triplet loss, and positives against negative pairs of other classes altogether.
+"""Quadruplet loss: a triplet loss, plus positive pairs against negative pairs of two other classes.
 
-Nothing is listed here either. All negative pairs are sorted once, and once more class by class; a positive pair of
-class c then knows how many are within its reach, less those that have a picture of class c. The other way round for a
-negative pair. O(batch² log batch) time for batch⁴ quadruplets.
+No quadruplet is formed. The negative pairs are sorted once, and once more within each class. So each positive pair of
+class c gets its number of negative pairs within reach, minus those with a picture of class c; and each negative pair
+likewise. O(batch² log batch) time for batch⁴ quadruplets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from semelha.deep.losses.mining import AllPairs, Mining
+from semelha.deep.losses.mining import Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.losses.triplet import mean_hinge
@@ -22,17 +22,22 @@ from semelha.metrics import Euclidean, Metric
 class Quadruplet(PairLoss):
     """Quadruplet loss (Chen et al., CVPR 2017, equation 6, without the squares).
 
-    Mean of [d(i, j) − d(i, k) + α₁]₊ over triplets, plus mean of [d(i, j) − d(l, k) + α₂]₊ over a positive pair (i, j)
-    and a negative pair (l, k), neither of whose pictures is of the class of i; each over those for which it is not 0.
+    Mean of [d(i, j) − d(i, k) + α₁]₊ over triplets, plus mean of [d(i, j) − d(l, k) + α₂]₊ over positive pairs (i, j)
+    and negative pairs (l, k) without a picture of the class of i. Each mean is over the hinges that are not 0.
 
     Parameters
     ----------
     margin, other_margin : float
-        α₁ and α₂, above 0; the second is meant to be the smaller.
+        α₁ and α₂, above 0; the paper has α₂ < α₁.
     metric : Metric or MetricLayer, optional
-        d; Euclidean where not given.
+        d; Euclidean by default.
     mining : Mining, optional
-        All pairs where not given. The quadruplets are of the pairs that it chooses.
+        All pairs by default. The quadruplets consist of the pairs that it chooses.
+
+    Raises
+    ------
+    UsageError
+        A margin is 0 or below.
     """
 
     def __init__(
@@ -43,26 +48,26 @@ class Quadruplet(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Euclidean(), mining or AllPairs())
+        super().__init__(metric or Euclidean(), mining)
         if margin <= 0 or other_margin <= 0:
-            raise UsageError(f"the margins of a quadruplet loss are {margin} and {other_margin}: they must be above 0")
+            raise UsageError(f"margin is {margin} and other_margin is {other_margin}: both must be above 0")
         self.margin = margin
         self.other_margin = other_margin
 
-    def of(self, pairs: Pairs) -> Tensor:
+    def of_pairs(self, pairs: Pairs) -> Tensor:
         triplets = mean_hinge(self.mining.triplets(pairs, self.margin), pairs, self.margin)
         pairs = self.mining.pairs(pairs)
-        return triplets + mean_hinge(quadruplets_within(self.other_margin, pairs), pairs, self.other_margin)
+        return triplets + mean_hinge(count_quadruplets(self.other_margin, pairs), pairs, self.other_margin)
 
 
 @torch.no_grad()
-def quadruplets_within(reach: float, pairs: Pairs) -> Tensor:
-    """How often each pair is the positive of a quadruplet with d(l, k) − reach < d(i, j), less how often its negative.
+def count_quadruplets(reach: float, pairs: Pairs) -> Tensor:
+    """Count for each pair the quadruplets with d(l, k) − reach < d(i, j) it is positive in, minus those negative in.
 
-    (anchors, references), whole numbers in the precision of the distances.
+    Returns (anchors, references), whole numbers in the dtype of the distances.
     """
     distance = pairs.distance.detach()
-    weights = torch.zeros_like(distance)
+    counts = torch.zeros_like(distance)
     i, j = pairs.positive.nonzero(as_tuple=True)
     row, column = pairs.negative.nonzero(as_tuple=True)
     far, near = distance[i, j], distance[row, column] - reach
@@ -70,7 +75,7 @@ def quadruplets_within(reach: float, pairs: Pairs) -> Tensor:
     of_rows, of_columns = classes[: len(pairs.labels)], classes[len(pairs.labels) :]
     of_anchor, of_row, of_column = of_rows[i], of_rows[row], of_columns[column]
 
-    # Values become ranks among all of both kinds: a class and a rank then make one whole number to sort by.
+    # Ranks replace the values: a class and a rank make one whole number to sort by.
     values = torch.unique(torch.cat([far, near]))
     far, near, base = torch.searchsorted(values, far), torch.searchsorted(values, near), len(values)
     positives = far.sort().values
@@ -81,17 +86,17 @@ def quadruplets_within(reach: float, pairs: Pairs) -> Tensor:
         in_reach -= _of_class(side, near, of_anchor, far, base)
         start, end = _below(labelled, side * base + near + 1), _below(labelled, (side + 1) * base)
         reached -= end - start
-    weights[i, j] = in_reach.to(weights.dtype)
-    weights[row, column] = -reached.to(weights.dtype)
-    return weights
+    counts[i, j] = in_reach.to(counts.dtype)
+    counts[row, column] = -reached.to(counts.dtype)
+    return counts
 
 
 def _of_class(side: Tensor, near: Tensor, of_anchor: Tensor, far: Tensor, base: int) -> Tensor:
-    """For each positive, how many negatives with a picture of its class on that side are below it: (positives,)."""
+    """Count for each positive the negatives below it with a picture of its class on that side: (positives,)."""
     keys = (side * base + near).sort().values
     return _below(keys, of_anchor * base + far) - _below(keys, of_anchor * base)
 
 
 def _below(ascending: Tensor, values: Tensor) -> Tensor:
-    """How many of the sorted numbers are below each value."""
+    """Count the sorted numbers below each value."""
     return torch.searchsorted(ascending, values)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, WeightedSum
+from semelha.errors import UsageError
 
 
 def test_is_the_sum_and_learns_what_its_parts_learn() -> None:
@@ -19,5 +20,5 @@ def test_is_the_sum_and_learns_what_its_parts_learn() -> None:
 
 
 def test_needs_a_loss() -> None:
-    with pytest.raises(ValueError, match="one loss or more"):
+    with pytest.raises(UsageError, match="at least one loss"):
         WeightedSum()

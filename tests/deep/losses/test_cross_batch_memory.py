@@ -161,5 +161,5 @@ def test_two_backward_passes_may_wait_for_each_other() -> None:
 
 
 def test_a_batch_larger_than_the_memory_is_refused() -> None:
-    with pytest.raises(UsageError, match="a batch of 12 does not fit into a memory of 11"):
+    with pytest.raises(UsageError, match="size is 11: it must be at least the batch of 12"):
         CrossBatchMemory(Contrastive(), DIM, size=11)(*stream(0))

@@ -1,4 +1,4 @@
-"""Losses that weigh each pair by how far it is from where it should be: multi-similarity and circle."""
+"""Multi-similarity loss and circle loss: pairs weighted by how far they are from their target distance."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.losses.blocks import by_rows, log_sum_and_few, log_sum_where
-from semelha.deep.losses.masks import few, mean_where
-from semelha.deep.losses.mining import AllPairs, Mining
+from semelha.deep.losses.blockwise import apply_by_rows, masked_logsumexp, masked_logsumexp_and_gather
+from semelha.deep.losses.masked import gather_masked, masked_mean
+from semelha.deep.losses.mining import Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
@@ -27,9 +27,9 @@ class MultiSimilarity(PairLoss):
     base : float
         λ, as a distance: for the cosine distance 1 − the paper's λ.
     metric : Metric or MetricLayer, optional
-        Cosine where not given.
+        Cosine by default.
     mining : Mining, optional
-        All pairs where not given; the paper has `MultiSimilarityMining()`.
+        All pairs by default; the paper has `MultiSimilarityMining()`.
     """
 
     def __init__(
@@ -41,37 +41,37 @@ class MultiSimilarity(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Cosine(), mining or AllPairs())
+        super().__init__(metric or Cosine(), mining)
         self.alpha = alpha
         self.beta = beta
         self.base = base
 
-    def of(self, pairs: Pairs) -> Tensor:
+    def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
-        near, away, there = log_sum_and_few(
+        near, distances, filled = masked_logsumexp_and_gather(
             pairs.distance, pairs.negative, -self.beta, pairs.positive
         )  # (anchors,), (anchors, positives) twice
-        close = near + self.beta * self.base
-        apart = log_sum_where(away, there, self.alpha) - self.alpha * self.base  # (anchors,)
-        return (F.softplus(apart) / self.alpha + F.softplus(close) / self.beta).sum() / max(len(apart), 1)
+        negatives = near + self.beta * self.base
+        positives = masked_logsumexp(distances, filled, self.alpha) - self.alpha * self.base  # (anchors,)
+        return (F.softplus(positives) / self.alpha + F.softplus(negatives) / self.beta).sum() / max(len(positives), 1)
 
 
 class Circle(PairLoss):
     """Circle loss (Sun et al., CVPR 2020, equation 6, with the reduction of their section 3.3 to one relaxation m).
 
     With s = 1 − d, for each anchor log(1 + Σ_n exp(γ [s_n + m]₊ (s_n − m)) · Σ_p exp(−γ [1 + m − s_p]₊ (s_p − 1 + m))),
-    averaged over those that have a positive and a negative. The brackets are weights, held constant in the gradient.
+    averaged over the anchors that have a positive and a negative. The brackets are constants in the gradient.
 
     Parameters
     ----------
     m : float
-        Relaxation: 0.4 for fine-grained retrieval, 0.25 for faces and people.
+        Relaxation; in the paper 0.4 for fine-grained retrieval, 0.25 for faces and person re-identification.
     gamma : float
-        Scale: 80, 256 and 128 there.
+        Scale; in the paper 80 for retrieval, 256 for faces, 128 for person re-identification.
     metric : Metric or MetricLayer, optional
-        Cosine where not given.
+        Cosine by default.
     mining : Mining, optional
-        All pairs where not given.
+        All pairs by default.
     """
 
     def __init__(
@@ -82,19 +82,20 @@ class Circle(PairLoss):
         metric: Metric | MetricLayer | None = None,
         mining: Mining | None = None,
     ) -> None:
-        super().__init__(metric or Cosine(), mining or AllPairs())
+        super().__init__(metric or Cosine(), mining)
         self.m = m
         self.gamma = gamma
 
-    def of(self, pairs: Pairs) -> Tensor:
+    def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
         both = pairs.positive.any(dim=1) & pairs.negative.any(dim=1)  # (anchors,)
-        away, there = few(pairs.distance, pairs.positive)  # (anchors, positives)
-        apart = log_sum_where(self.gamma * F.relu(away.detach() + self.m) * (away - self.m), there)  # (anchors,)
-        close = by_rows(self._close, pairs.distance, pairs.negative)  # (anchors,)
-        return mean_where(F.softplus(torch.where(both, apart + close, 0.0)), both)
+        distances, filled = gather_masked(pairs.distance, pairs.positive)  # (anchors, positives)
+        scores = self.gamma * F.relu(distances.detach() + self.m) * (distances - self.m)
+        positives = masked_logsumexp(scores, filled)  # (anchors,)
+        negatives = apply_by_rows(self._negatives, pairs.distance, pairs.negative)  # (anchors,)
+        return masked_mean(F.softplus(torch.where(both, positives + negatives, 0.0)), both)
 
-    def _close(self, distance: Tensor, negative: Tensor) -> Tensor:
+    def _negatives(self, distance: Tensor, negative: Tensor) -> Tensor:
         """Log of the sum over the negatives: (rows, references) → (rows,)."""
         weight = self.gamma * F.relu(1 + self.m - distance.detach())
-        return log_sum_where(weight * (1 - self.m - distance), negative)
+        return masked_logsumexp(weight * (1 - self.m - distance), negative)

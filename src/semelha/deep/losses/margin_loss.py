@@ -1,11 +1,11 @@
-"""Margin loss: a boundary that positives should lie within and negatives beyond."""
+"""Margin loss: a boundary β, with positives nearer than β − α and negatives farther than β + α."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.losses.masks import counts, weighted
+from semelha.deep.losses.masked import dot, row_counts
 from semelha.deep.losses.mining import DistanceWeighted, Mining
 from semelha.deep.losses.pair_loss import PairLoss
 from semelha.deep.losses.pairs import Pairs
@@ -14,26 +14,26 @@ from semelha.metrics import Euclidean, Metric
 
 
 class MarginLoss(PairLoss):
-    """Margin loss (Wu et al., ICCV 2017, equation 5), with their distance-weighted negatives.
+    """Margin loss (Wu et al., ICCV 2017, equation 5), with distance-weighted negatives.
 
     Sum of [d_ap − β + α]₊ + [β − d_an + α]₊ over the triplets (a, p, n) of the chosen pairs, divided by the number of
-    these brackets that are not 0; plus ν · β where β is learned. As each bracket has but one pair, the sum over
-    triplets is one over pairs, each as often as its anchor has partners for it: O(batch²).
+    hinges that are not 0; plus ν · β if β is learned. Each hinge has one pair, so that the sum over triplets is a sum
+    over pairs, each weighted by the number of triplets it is in: O(batch²).
 
     Parameters
     ----------
     margin : float
         α.
     beta : float
-        The boundary, or where it begins.
+        β, or its initial value if it is learned.
     classes : int, optional
-        Learn a β for each class.
+        Number of classes, to learn a β for each class.
     nu : float
-        ν, with which a learned β is kept small.
+        ν, the regularization of a learned β.
     metric : Metric or MetricLayer, optional
-        Euclidean where not given.
+        Euclidean by default.
     mining : Mining, optional
-        `DistanceWeighted()` where not given.
+        `DistanceWeighted()` by default.
     """
 
     def __init__(
@@ -51,20 +51,20 @@ class MarginLoss(PairLoss):
         self.nu = nu
         self.beta = beta if classes is None else nn.Parameter(torch.full((classes,), beta))
 
-    def of(self, pairs: Pairs) -> Tensor:
+    def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
         beta = self.beta[pairs.labels][:, None] if isinstance(self.beta, Tensor) else self.beta  # (anchors, 1)
         distance = pairs.distance.detach()
-        apart = pairs.positive & (distance > beta - self.margin)  # (anchors, references)
-        close = pairs.negative & (distance < beta + self.margin)
-        negatives, positives, aparts, closes = (
-            counts(mask)[:, None].to(distance.dtype) for mask in (pairs.negative, pairs.positive, apart, close)
+        far = pairs.positive & (distance > beta - self.margin)  # (anchors, references)
+        near = pairs.negative & (distance < beta + self.margin)
+        negatives, positives, far_count, near_count = (
+            row_counts(mask)[:, None].to(distance.dtype) for mask in (pairs.negative, pairs.positive, far, near)
         )  # (anchors, 1) each
-        # Where it is not 0, a bracket is linear: the sum of all of them is one of distances with weights.
-        weights = torch.where(apart, negatives, 0.0).sub_(torch.where(close, positives, 0.0))
-        beyond, within = aparts * negatives, closes * positives
-        count = (beyond + within).sum()
-        total = weighted(weights, pairs.distance) + (beta * (within - beyond)).sum() + self.margin * count
+        # An active hinge is linear: the sum of all of them is a weighted sum of distances.
+        weights = torch.where(far, negatives, 0.0).sub_(torch.where(near, positives, 0.0))
+        far_hinges, near_hinges = far_count * negatives, near_count * positives
+        count = (far_hinges + near_hinges).sum()
+        total = dot(weights, pairs.distance) + (beta * (near_hinges - far_hinges)).sum() + self.margin * count
         if isinstance(beta, Tensor):
             total = total + self.nu * (beta * positives * negatives).sum()
         return total / count.clamp(min=1)
