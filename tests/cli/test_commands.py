@@ -156,7 +156,7 @@ def test_a_gallery_goes_on_with_another_model(
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--no-keep-pictures", "--from", photos)[0] == 0
     status, out, err = run(capsys, "migrate", shop, "--model", new.folder)
     assert (status, out) == (1, "")
-    assert "of 12 of 12 examples there is no picture to embed, those of thing 0" in err
+    assert "12 of 12 examples have no picture to embed, those of thing 0" in err
     (photos / "thing 0" / "0.png").rename(tmp_path / "elsewhere.png")
     status, out, err = run(capsys, "migrate", shop, "--model", new.folder, "--pictures", photos)
     assert status == 1

@@ -75,7 +75,7 @@ def test_what_is_done_to_the_gallery_meanwhile_is_in_the_new_one(path: Path, new
     """The writer has the gallery open all the time, and enrolls more than is embedded while writers wait."""
 
     def use() -> None:
-        gallery.enroll("new", [noise(number) for number in range(100, 100 + 2 * switch.LAST)])
+        gallery.enroll("new", [noise(number) for number in range(100, 100 + 2 * switch.MAX_LOCKED)])
         gallery.enroll("s2", noise(200))
         gallery.remove("s1")
         gallery.rename("s3", "other")
@@ -86,7 +86,7 @@ def test_what_is_done_to_the_gallery_meanwhile_is_in_the_new_one(path: Path, new
         names = dict(rows(path, "SELECT name, id FROM subjects"))
         assert {"new", "other"} <= names.keys()
         assert not {"s1", "s3"} & names.keys()
-        assert done.examples == 25 - 2 + 2 * switch.LAST + 1
+        assert done.examples == 25 - 2 + 2 * switch.MAX_LOCKED + 1
     check_of(path, new)
 
 
@@ -94,8 +94,8 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
     path: Path, new: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few are, more are not: then there is another round."""
-    waiting = [switch.LAST + 1, 2]
-    whole = switch._catch_up
+    waiting = [switch.MAX_LOCKED + 1, 2]
+    whole = switch._embed_pending
 
     def catch_up(*arguments: Any) -> None:
         whole(*arguments)
@@ -103,8 +103,8 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
         with Gallery.open(path) as gallery:
             gallery.enroll("late", [noise(1000 * count + i) for i in range(count)])
 
-    monkeypatch.setattr(switch, "_catch_up", catch_up)
-    assert migrate(path, new).examples == 25 + switch.LAST + 1 + 2
+    monkeypatch.setattr(switch, "_embed_pending", catch_up)
+    assert migrate(path, new).examples == 25 + switch.MAX_LOCKED + 1 + 2
     assert waiting == []
     check_of(path, new)
 
@@ -145,15 +145,15 @@ def test_a_writer_that_waits_for_the_last_step_is_told(path: Path, new: Model, m
 
     writer = threading.Thread(target=write)
     gallery = Gallery.open(path)
-    whole = switch._Last.__call__
+    whole = switch._LastRound.__call__
 
-    def last(self: switch._Last, view: Any) -> Any:
+    def last(self: switch._LastRound, view: Any) -> Any:
         writer.start()
         writer.join(0.5)
         assert writer.is_alive(), "it waits"
         return whole(self, view)
 
-    monkeypatch.setattr(switch._Last, "__call__", last)
+    monkeypatch.setattr(switch._LastRound, "__call__", last)
     migrate(path, new)
     writer.join()
     assert len(told) == 1
@@ -173,7 +173,7 @@ def test_a_damaged_file_of_gathered_vectors_is_begun_anew(
 
 def test_calibrating_meanwhile_is_not_lost(path: Path, new: Model, tiny: Model) -> None:
     with Gallery.open(path) as gallery:
-        with pytest.raises(GalleryError, match="calibrated anew meanwhile: call the migration again"):
+        with pytest.raises(GalleryError, match="calibrated during the migration: call it again"):
             migrate(path, new, progress=during(lambda: gallery.calibrate(fpir=0.2) and None))
         assert gallery.calibration is not None
     assert migrate(path, new).calibrated
@@ -183,7 +183,7 @@ def test_one_at_a_time_moves_a_gallery(path: Path, new: Model, tmp_path: Path) -
     other = tiny_model(tmp_path / "other", seed=3)
 
     def second() -> None:
-        with pytest.raises(GalleryError, match="is just being moved to another model: wait"):
+        with pytest.raises(GalleryError, match=r"another process migrates .*: wait"):
             migrate(path, other)
 
     assert migrate(path, new, progress=during(second)).migrated
@@ -196,7 +196,7 @@ def test_another_model_may_be_chosen_after_a_migration_that_was_cut_short(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "_catch_up", stop)
+        patch.setattr(switch, "_embed_pending", stop)
         with pytest.raises(KeyboardInterrupt):
             migrate(path, new)
     other = tiny_model(tmp_path / "other", seed=3, dim=5)

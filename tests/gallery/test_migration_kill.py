@@ -21,7 +21,7 @@ import os, signal, sys
 from pathlib import Path
 from semelha.gallery import folder, migrate
 from semelha.gallery.migration import migration, reembed, switch
-from semelha.store import store, successor
+from semelha.store import staged_vectors, store
 reembed.BATCH = 5
 
 def die(*arguments, **named):
@@ -55,16 +55,16 @@ for gallery, point in zip(sys.argv[2::2], sys.argv[3::2]):
 
 # Where it is killed, whether the new model has taken over by then, and how many batches are embedded for good.
 POINTS = {
-    "in the first batch": ("before(successor.Successor, 'put')", False, 0),
-    "in the third batch": ("before(successor.Successor, 'put', 3)", False, 2),
+    "in the first batch": ("before(staged_vectors.StagedVectors, 'put')", False, 0),
+    "in the third batch": ("before(staged_vectors.StagedVectors, 'put', 3)", False, 2),
     "while the model is copied": ("before(os, 'rename')", False, 0),
-    "before the last step": ("before(store.Store, 'move')", False, 5),
-    "while writers wait": ("before(switch._Last, '__call__')", False, 5),
-    "in the transaction": ("after(store, 'take_over')", False, 5),
-    "at once after the transaction": ("after(store.Store, 'move')", True, 5),
+    "before the last step": ("before(store.Store, 'switch_model')", False, 5),
+    "while writers wait": ("before(switch._LastRound, '__call__')", False, 5),
+    "in the transaction": ("after(store, 'replace_vectors')", False, 5),
+    "at once after the transaction": ("after(store.Store, 'switch_model')", True, 5),
     "before the new model is put in place": ("before(os, 'rename', 3)", True, 5),
     "before the settings are": ("before(os, 'replace')", True, 5),
-    "before it is tidied up": ("before(migration, 'clear_gathered')", True, 5),
+    "before it is tidied up": ("before(migration, 'remove_staging')", True, 5),
     "before the index is made": ("before(migration.Gallery, 'open')", True, 5),
 }
 
@@ -100,14 +100,14 @@ def test_killed_at_a_point(point: str, killed: Path, tiny: Model, new: Model, mo
         gallery.enroll("meanwhile", exact(100))
 
     embedded: list[int] = []
-    whole = Model.embed_prepared
+    whole = type(new.extractor).vectors
 
-    def counted(self: Model, prepared: np.ndarray) -> np.ndarray:
+    def counted(self: object, prepared: np.ndarray) -> np.ndarray:
         embedded.append(len(prepared))
         return whole(self, prepared)
 
     monkeypatch.setattr(reembed, "BATCH", 5)
-    monkeypatch.setattr(Model, "embed_prepared", counted)
+    monkeypatch.setattr(type(new.extractor), "vectors", counted)
     assert migrate(path, new).migrated is not moved
     assert sum(embedded) == (0 if moved else max(25 - 5 * batches, 1)), "nothing is embedded twice"
     check_of(path, new)

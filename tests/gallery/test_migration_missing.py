@@ -17,7 +17,8 @@ from semelha.features import HOG
 from semelha.gallery import Gallery, migrate
 from semelha.gallery.folder import DATABASE
 from semelha.gallery.migration import switch
-from semelha.images import Picture, encode
+from semelha.gallery.migration.reembed import find_originals
+from semelha.images import HashBasis, Picture, content_hashes, encode
 
 
 def test_without_pictures_it_is_refused_before_anything_is_embedded(
@@ -32,12 +33,12 @@ def test_without_pictures_it_is_refused_before_anything_is_embedded(
         enroll(gallery, "s7", 70, 1)
     before = vectors(path)
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "embed_prepared", lambda *_: pytest.fail("it embeds"))
+        patch.setattr(type(new.extractor), "vectors", lambda *_: pytest.fail("it embeds"))
         with pytest.raises(GalleryError) as error:
             migrate(path, new)
     assert str(error.value) == (
-        "of 6 of 14 examples there is no picture to embed, those of bare0, bare1, bare2, 3 more: give the originals "
-        "(pictures=, --pictures FOLDER), or leave them out for good (drop_missing=True, --drop-missing)"
+        "6 of 14 examples have no picture to embed, those of bare0, bare1, bare2, 3 more: pass the originals "
+        "(pictures=, --pictures FOLDER), or remove these examples (drop_missing=True, --drop-missing)"
     )
     assert all(np.array_equal(vector, before[number]) for number, vector in vectors(path).items())
 
@@ -52,9 +53,7 @@ def test_without_pictures_it_is_refused_before_anything_is_embedded(
 def test_a_gallery_of_nothing_but_vectors_is_not_emptied(tiny: Model, new: Model, tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "gallery", tiny, keep_pictures=False) as gallery:
         gallery.enroll("a", [noise(1), noise(2)])
-    with pytest.raises(
-        GalleryError, match="of 2 of 2 examples there is no picture to embed, those of a: give the orig"
-    ):
+    with pytest.raises(GalleryError, match="2 of 2 examples have no picture to embed, those of a: pass the orig"):
         migrate(tmp_path / "gallery", new, drop_missing=True)
     with Gallery.open(tmp_path / "gallery") as gallery:
         assert len(gallery) == 1
@@ -76,6 +75,15 @@ def test_originals_are_known_by_content_whatever_their_names(tiny: Model, new: M
     )
 
 
+@pytest.mark.parametrize("basis", ["encoded", "pixels"])
+def test_jpeg_originals_are_found_by_either_basis_of_content_hashes(basis: HashBasis, tmp_path: Path) -> None:
+    for number in range(3):
+        Image.fromarray(photo(number)).save(tmp_path / f"{number}.jpg")
+    pictures = [Picture(tmp_path / f"{number}.jpg", "", str(number)) for number in range(3)]
+    (wanted,) = content_hashes(pictures[1], (basis,))
+    assert find_originals(pictures, {wanted}, None) == ({wanted: pictures[1]}, [])
+
+
 def test_originals_are_used_rather_than_copies_also_by_who_goes_on(
     path: Path, new: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,7 +91,7 @@ def test_originals_are_used_rather_than_copies_also_by_who_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "_Last", stop)  # everything is embedded by then
+        patch.setattr(switch, "_LastRound", stop)  # everything is embedded by then
         with pytest.raises(KeyboardInterrupt):
             migrate(path, new)
     assert migrate(path, new, pictures=[photo(0), noise(5)]).originals == 2
@@ -115,7 +123,7 @@ def test_a_damaged_copy_is_named_and_counts_as_missing(path: Path, new: Model) -
         database.execute("UPDATE pictures SET data = substr(data, 1, 60) WHERE example_id = 4")
         database.execute("UPDATE pictures SET data = x'00' WHERE example_id = 7")
     database.close()
-    with pytest.raises(GalleryError, match=r"of 2 of 25 .* those of s1, s3 \(picture 1 of s1: the picture is cut off"):
+    with pytest.raises(GalleryError, match=r"2 of 25 .* those of s1, s3 \(picture 1 of s1: the picture is cut off"):
         migrate(path, new)
     done = migrate(path, new, pictures=[noise(3)], drop_missing=True)
     assert done.dropped == ("picture 0 of s3",)
@@ -126,8 +134,8 @@ def test_a_model_that_gives_no_numbers_does_not_take_over(
     path: Path, new: Model, tiny: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Model, "embed_prepared", lambda self, some: np.full((len(some), 12), np.nan, np.float32))
-        with pytest.raises(GalleryError, match="not finite: the gallery stays as it is"):
+        patch.setattr(type(new.extractor), "vectors", lambda self, some: np.full((len(some), 12), np.nan, np.float32))
+        with pytest.raises(GalleryError, match="not finite: the gallery is unchanged"):
             migrate(path, new)
     assert Gallery.open(path).model.fingerprint == tiny.fingerprint
 
@@ -147,7 +155,7 @@ def test_strangers_have_to_be_given_again(path: Path, tiny: Model, new: Model) -
     strangers = [noise(number) for number in range(300, 310)]
     with Gallery.open(path) as gallery:
         gallery.calibrate(fpir=0.1, strangers=strangers)
-    with pytest.raises(GalleryError, match="strangers of whom no pictures were kept: give them again"):
+    with pytest.raises(GalleryError, match="strangers, whose pictures it did not keep: pass them again"):
         migrate(path, new)
     with pytest.raises(GalleryError, match=r"needs 9 strangers .* there are 4"):
         migrate(path, new, strangers=strangers[:4])

@@ -12,8 +12,8 @@ from semelha.store.records import (
     Strangers,
     Subject,
 )
+from semelha.store.staged_vectors import StagedVectors
 from semelha.store.store import Store
-from semelha.store.successor import Successor
 from semelha.store.view import View
 
 __all__ = [
@@ -26,10 +26,10 @@ __all__ = [
     "Plan",
     "Rejection",
     "Scores",
+    "StagedVectors",
     "Store",
     "StoredExample",
     "Strangers",
     "Subject",
-    "Successor",
     "View",
 ]

@@ -22,7 +22,7 @@ from semelha.store.connection import TIMEOUT, check_model, connect, model_of, tr
 from semelha.store.readers import Readers
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
-from semelha.store.successor import Successor, replace_strangers, take_over
+from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import View
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Store:
 
     def switch_model(
         self,
-        successor: Successor,
+        staged: StagedVectors,
         complete: Callable[[View], Mapping[str, Sequence[int]]],
         strangers: Strangers | None,
     ) -> None:
@@ -189,9 +189,9 @@ class Store:
 
         Parameters
         ----------
-        successor : Successor
+        staged : StagedVectors
         complete : callable
-            Called while nobody else can write, with a view: completes the successor, and returns the numbers to drop
+            Called while nobody else can write, with a view: completes the staged vectors, and returns the numbers to drop
             from each table, by its name.
         strangers : Strangers, optional
             With vectors of the other model.
@@ -199,7 +199,7 @@ class Store:
         with self._changing() as change:
             with self.reading() as view:
                 dropped = complete(view)
-            take_over(self._db, successor, dropped, strangers, change)
+            replace_vectors(self._db, staged, dropped, strangers, change)
 
     def _replace_scores(self, scores: Scores) -> None:
         numbers = (scores.subjects, scores.examples, scores.nearest)

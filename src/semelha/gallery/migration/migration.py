@@ -1,8 +1,8 @@
-"""`migrate(...)`: a gallery goes on with another model, from the pictures that it kept.
+"""Migrate a gallery to another model, from the pictures that it kept.
 
-The vectors of the new model are gathered in `migration/`, while the gallery is used as ever. When next to none lacks,
-the writers wait a moment, and one transaction of the database replaces every vector and says that they are of the new
-model, which stands beside the old one by then. That moment decides. What is done to the folder afterwards is tidying.
+The new vectors are staged in `migration/` while the gallery stays in use. When few are left to embed, writers wait, and
+one transaction replaces every vector and records the new model, which was copied beside the old one before. That
+transaction decides; what follows is cleaning up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from semelha.errors import GalleryError, IndexFileError
 from semelha.files import file_lock
 from semelha.gallery.folder import DATABASE, install_model, read_settings
 from semelha.gallery.gallery import Gallery
-from semelha.gallery.migration.switch import Moved, Steps, clear_gathered, move
+from semelha.gallery.migration.switch import ProgressOfStep, SwitchResult, remove_staging, switch_model
 from semelha.images import Dataset
 from semelha.store import Store
 
@@ -30,17 +30,17 @@ class MigrationResult:
     Attributes
     ----------
     migrated : bool
-        False where the gallery was of this model already.
+        False if the gallery had this model already.
     previous_model, model : str
-        Fingerprints of the model that the gallery had, and of that which it has.
+        Fingerprints of the model before and after.
     subjects, examples : int
-        That are in it now.
+        Numbers after the migration.
     originals : int
-        Examples embedded from the original picture, not from the copy that was kept.
+        Examples embedded from the original picture rather than from the copy that the gallery kept.
     dropped : tuple of str
-        Source and subject of each example that was left out.
+        Source and subject of each example that was removed because it has no picture.
     calibrated : bool
-        Whether the gallery says "unknown" now.
+        Whether the gallery is calibrated after the migration.
     warnings : tuple of str
     """
 
@@ -64,55 +64,56 @@ def migrate(
     strangers: Dataset | Sequence[Source] | None = None,
     confirmed: Dataset | None = None,
     uncalibrated: bool = False,
-    progress: Steps | None = None,
+    progress: ProgressOfStep | None = None,
 ) -> MigrationResult:
-    """Let a gallery go on with another model: every example is embedded again, from the picture kept of it.
+    """Switch a gallery to another model: every example is embedded again, from the picture that the gallery kept.
 
-    Meanwhile the gallery answers, enrolls, removes and renames as ever, in any process, and nothing of that is lost.
-    At the end all changes at once: whoever has it open gets `GalleryMoved` and opens it again. Cut short at any
-    moment, it is the old gallery or the new one, whole; called again, it goes on from where it was. Numbers, names,
-    dates, sources and pictures stay, and the calibration is worked out anew.
+    The gallery stays in use, in any process, and nothing that is enrolled during the migration is lost. At the end all
+    vectors change at once; every open `Gallery` then raises `GalleryMoved` and must be opened again. If the migration
+    is interrupted, the gallery is the old one or the new one, complete; called again, it continues. Numbers, names,
+    dates, sources and pictures stay. The calibration is computed again.
 
     Parameters
     ----------
     gallery : path
     model : Model or path
-        It is copied, and its metric is taken with it.
+        It is copied into the gallery; its metric is used from then on.
     pictures : Dataset or sequence of pictures
-        Originals of what is enrolled, known by their content: embedded rather than the copies that were kept, and where
-        none was.
+        Original pictures, recognized by their content. They are embedded instead of the kept copies, and where no copy
+        was kept.
     drop_missing : bool
-        Leave out for good the examples of which there is no picture.
+        Remove the examples that have no picture.
     strangers : Dataset or sequence of pictures, optional
-        Again those that the gallery was calibrated with, or others: no pictures of them were kept.
+        If the gallery is calibrated with strangers: their pictures again, or others.
     confirmed : Dataset, optional
-        Likewise, of enrolled subjects: as for `Gallery.calibrate`.
+        The same for pictures of enrolled subjects, as in `Gallery.calibrate`.
     uncalibrated : bool
-        Move also where the gallery cannot say "unknown" any more after it.
+        Migrate even if the gallery is not calibrated afterwards.
     progress : callable, optional
-        Given the title of each step, gives what is called with (done, in all) in it.
+        Called with the title of each step; returns a callable that takes (done, total).
 
     Raises
     ------
     GalleryError
-        Before anything is embedded: there are examples without a picture, the calibration cannot be kept, or another
-        process is moving the gallery. Later: the disk is full, or the like; nothing is lost then.
+        Before anything is embedded: examples have no picture, the calibration cannot be kept, or another process
+        migrates the gallery. Later: a write failed, such as on a full disk; nothing is lost then.
     ModelError
+        The model cannot be loaded or copied.
     PictureError
-        A stranger cannot be used.
+        A picture of `strangers` or `confirmed` cannot be used.
     UsageError
-        Strangers are given, and the gallery is not calibrated with strangers.
+        `strangers` or `confirmed` is passed, and the gallery is not calibrated with strangers.
     """
     folder = Path(gallery)
     new = model if isinstance(model, Model) else load_embedder(model)
     settings = read_settings(folder)
-    steps = progress or _silent
-    with _alone(folder):
+    steps = progress or _no_progress
+    with _lock(folder):
         store = Store(folder / DATABASE, settings.fingerprint)
-        before, done = store.model, Moved(0, (), ())
+        previous, done = store.model, SwitchResult(0, (), ())
         try:
-            if before != new.fingerprint:
-                done = move(
+            if previous != new.fingerprint:
+                done = switch_model(
                     folder,
                     store,
                     new,
@@ -128,38 +129,38 @@ def migrate(
         warnings = list(done.warnings)
         try:
             install_model(folder, replace(settings, fingerprint=new.fingerprint))
-            clear_gathered(folder)
-        except (OSError, GalleryError) as error:  # the gallery is moved and whole
-            warnings.append(f"{folder} is not tidied up, call the migration again for that: {error}")
+            remove_staging(folder)
+        except (OSError, GalleryError) as error:  # the gallery is migrated and complete
+            warnings.append(f"{folder} is not cleaned up, migrate again to do so: {error}")
     with Gallery.open(folder) as opened:
-        steps("bringing the index up to date")
+        steps("updating the index")
         try:
-            opened.flush(rebuild=before != new.fingerprint)
+            opened.flush(rebuild=previous != new.fingerprint)
         except IndexFileError as error:
             warnings.append(f"the index is not saved: {error}")
-        calibrated = opened.calibration is not None
+        is_calibrated = opened.calibration is not None
         subjects = opened.subjects()
     return MigrationResult(
-        migrated=before != new.fingerprint,
-        previous_model=before,
+        migrated=previous != new.fingerprint,
+        previous_model=previous,
         model=new.fingerprint,
         subjects=len(subjects),
         examples=sum(subject.examples for subject in subjects),
         originals=done.originals,
-        dropped=done.left_out,
-        calibrated=calibrated,
+        dropped=done.dropped,
+        calibrated=is_calibrated,
         warnings=tuple(warnings),
     )
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Be the one that moves the gallery, until the block ends. Raises `GalleryError`."""
+def _lock(folder: Path) -> Iterator[None]:
+    """Be the only migration of the gallery until the block ends. Raises `GalleryError`."""
     with file_lock(folder / "migration.lock", wait=False, error=GalleryError) as is_held:
         if not is_held:
-            raise GalleryError(f"{folder} is just being moved to another model: wait until that is done")
+            raise GalleryError(f"another process migrates {folder}: wait until it is done")
         yield
 
 
-def _silent(title: str) -> Progress:
+def _no_progress(title: str) -> Progress:
     return lambda done, total: None

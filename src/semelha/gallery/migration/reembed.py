@@ -1,179 +1,196 @@
-"""What a gallery holds, embedded by another model: what is left to do, what cannot be done, and the doing of it."""
+"""Embed the pictures of a gallery again with another model, and keep track of those that have no picture."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from semelha.embedders import Model, Progress
+from semelha.embedders import EmbeddedPicture, Model, Progress, embed_pictures
 from semelha.errors import GalleryError, PictureError
-from semelha.images import Picture, content_hash, decode, read_all
-from semelha.store import PLACES, Kept, Place, Store, Successor, View
+from semelha.images import HashBasis, Picture, read_pictures
+from semelha.store import PLACES, Kept, Place, StagedVectors, Store, View
 
 BATCH = 64
-NAMED = 3  # subjects that are told where something is missing
+MAX_NAMED = 3  # subjects and pictures named in a message
 
 Row = tuple[Place, int]
 
 
 @dataclass(frozen=True)
-class Missing:
-    """What has no picture to embed: of which subject, what it was enrolled from, and why."""
+class MissingPicture:
+    """An example without a usable picture: its subject, its source, and what is wrong with its picture, if any."""
 
     subject: str
     source: str
-    why: str
+    reason: str
+
+
+def hash_basis(hashes: Collection[str]) -> HashBasis:
+    """How the content hashes of a gallery were computed: see `semelha.images.content`."""
+    return "encoded" if any(each.startswith("jpeg:") for each in hashes) else "pixels"
 
 
 def find_originals(
-    pictures: Sequence[Picture], wanted: set[str], progress: Progress | None
+    pictures: Sequence[Picture], wanted: Collection[str], progress: Progress | None
 ) -> tuple[dict[str, Picture], list[str]]:
-    """Those of the pictures whose content hash is wanted, by it; and what is wrong with those that cannot be used."""
+    """Pictures whose content hash is wanted, by hash, and messages about pictures that cannot be used."""
     found: dict[str, Picture] = {}
-    unusable = []
-    hashes = read_all(pictures, lambda picture: content_hash(picture.pixels()))
-    for number, (picture, result) in enumerate(zip(pictures, hashes, strict=True), start=1):
+    errors = []
+    basis = hash_basis(wanted)
+    read = read_pictures(pictures, lambda pixels: None, at_least=1, hashed=basis, progress=progress)
+    for picture, result in zip(pictures, read, strict=True):
         if isinstance(result, PictureError):
-            unusable.append(str(result))
-        elif result in wanted:
-            found.setdefault(result, picture)
-        if progress is not None:
-            progress(number, len(pictures))
-    return found, unusable
+            errors.append(str(result))
+        elif result.content_hash in wanted:
+            found.setdefault(result.content_hash, picture)
+    return found, errors
 
 
 class Reembedding:
-    """Brings a successor to what the store holds.
+    """Embeds what the store holds with another model, into staged vectors.
 
     Parameters
     ----------
     store : Store
-    successor : Successor
+    staged : StagedVectors
+        Of `model`.
     model : Model
-        Of the successor.
     originals : mapping of str to Picture
-        By content hash; embedded rather than the copies that were kept.
+        By content hash; embedded instead of the copies that the gallery kept.
 
     Attributes
     ----------
-    missing : dict
-        By place and number, what was found to have no picture that can be embedded.
+    missing : dict of (Place, int) to MissingPicture
+        Rows found to have no picture that can be embedded.
     """
 
-    def __init__(self, store: Store, successor: Successor, model: Model, originals: Mapping[str, Picture]) -> None:
+    def __init__(self, store: Store, staged: StagedVectors, model: Model, originals: Mapping[str, Picture]) -> None:
         self._store = store
-        self._successor = successor
+        self._staged = staged
         self._model = model
         self._originals = originals
-        self.missing: dict[Row, Missing] = {}
+        self._basis = hash_basis(originals)
+        self.missing: dict[Row, MissingPicture] = {}
 
     def pending(self, view: View) -> list[Row]:
-        """What the successor still lacks of the moment of a view. Forgets what is `missing` and is no more."""
+        """Rows of the view that are not embedded yet. Rows that no longer exist are removed from `missing`."""
         rows: list[Row] = []
-        missing: dict[Row, Missing] = {}
+        missing: dict[Row, MissingPicture] = {}
         for place in PLACES:
-            done = self._successor.done(place)
+            done = self._staged.done(place)
             for number, content in view.hashes(place).items():
                 row = (place, number)
                 if row in self.missing:
                     missing[row] = self.missing[row]
                     continue
-                embedded, original = done.get(number, ("", False))
-                if embedded != content or (not original and content in self._originals):
+                embedded, is_original = done.get(number, ("", False))
+                if embedded != content or (not is_original and content in self._originals):
                     rows.append(row)
         self.missing = missing
         return rows
 
-    def look(self, rows: Sequence[Row], progress: Progress | None) -> None:
-        """Find what is `missing` among the rows, and embed nothing."""
-        for done, some in self._batches(rows):
-            for one, result in zip(some, read_all(some, lambda one: self._pixels(one[1]).shape), strict=True):
-                if isinstance(result, PictureError):
-                    self._note(*one, result)
-            if progress is not None:
-                progress(done, len(rows))
+    def find_missing(self, rows: Sequence[Row], progress: Progress) -> None:
+        """Decode the pictures of the rows, and record in `missing` which cannot be used."""
+        queue: deque[tuple[Place, Kept]] = deque()
+        results = read_pictures(self._pictures(rows, queue), lambda pixels: None, at_least=1)
+        for done, result in enumerate(results, start=1):
+            place, kept = queue.popleft()
+            if isinstance(result, PictureError):
+                self._record(place, kept, str(result))
+            progress(done, len(rows))
+        progress(len(rows), len(rows))
 
-    def embed(self, rows: Sequence[Row], progress: Progress | None) -> None:
-        """Embed the rows, but those that are found `missing`. Each batch is on the disk before the next is begun."""
-        for done, some in self._batches(rows):
-            prepared, embedded = [], []
-            results = read_all(some, lambda one: self._model.prepare(self._pixels(one[1])))
-            for (place, kept), result in zip(some, results, strict=True):
-                if isinstance(result, PictureError):
-                    self._note(place, kept, result)
-                else:
-                    prepared.append(result)
-                    embedded.append((place, kept.number, kept.content_hash, kept.content_hash in self._originals))
-            if embedded:
-                vectors = self._model.embed_prepared(np.stack(prepared))
-                if not np.isfinite(vectors).all():
-                    raise GalleryError(
-                        f"{self._model.folder} gives vectors that are not finite: the gallery stays as it is"
-                    )
-                self._successor.put(embedded, vectors)
-            if progress is not None:
-                progress(done, len(rows))
+    def embed(self, rows: Sequence[Row], progress: Progress | None = None) -> None:
+        """Embed the rows and write each batch to disk; rows without a usable picture go to `missing`."""
+        queue: deque[tuple[Place, Kept]] = deque()
+        batch: list[tuple[Place, Kept, EmbeddedPicture]] = []
+        pictures = self._pictures(rows, queue)
+        hashed = self._basis if self._originals else False
+        results = embed_pictures(self._model, pictures, hashed=hashed, batch_size=BATCH)
+        for done, result in enumerate(results, start=1):
+            place, kept = queue.popleft()
+            original = self._originals.get(kept.content_hash)
+            if isinstance(result, PictureError):
+                self._record(place, kept, str(result))
+            elif original is not None and result.content_hash != kept.content_hash:
+                self._record(place, kept, f"{original.name} changed during the migration")
+            else:
+                batch.append((place, kept, result))
+            if len(batch) == BATCH:
+                self._write(batch)
+                batch = []
+                if progress is not None:
+                    progress(done, len(rows))
+        self._write(batch)
+        if progress is not None:
+            progress(len(rows), len(rows))
 
-    def check(self, view: View, drop: bool) -> None:
-        """Raise `GalleryError` where something is `missing` that is not to be dropped, or nothing would be left."""
+    def check_missing(self, view: View, *, drop: bool) -> None:
+        """Raise `GalleryError` if pictures are missing and `drop` is false, or if nothing would be left."""
         if not self.missing:
             return
         total = sum(len(view.hashes(place)) for place in PLACES)
-        of = ", ".join(some_of(list(dict.fromkeys(one.subject for one in self.missing.values()))))
-        damaged = [one for one in self.missing.values() if one.why]
-        told = "; ".join(some_of([f"{one.source or 'one'} of {one.subject}: {one.why}" for one in damaged]))
-        told = f" ({told})" if told else ""
-        what = f"of {len(self.missing):,} of {total:,} examples there is no picture to embed, those of {of}{told}"
+        subjects = ", ".join(_shortened(list(dict.fromkeys(one.subject for one in self.missing.values()))))
+        damaged = [one for one in self.missing.values() if one.reason]
+        reasons = "; ".join(_shortened([f"{one.source or 'one'} of {one.subject}: {one.reason}" for one in damaged]))
+        what = f"{len(self.missing):,} of {total:,} examples have no picture to embed, those of {subjects}"
+        what += f" ({reasons})" if reasons else ""
         if len(self.missing) == total:
-            raise GalleryError(f"{what}: give the originals (pictures=, --pictures FOLDER)")
+            raise GalleryError(f"{what}: pass the originals (pictures=, --pictures FOLDER)")
         if not drop:
             raise GalleryError(
-                f"{what}: give the originals (pictures=, --pictures FOLDER), or leave them out for good "
+                f"{what}: pass the originals (pictures=, --pictures FOLDER), or remove these examples "
                 "(drop_missing=True, --drop-missing)"
             )
 
-    def originals(self, view: View) -> int:
-        """How many vectors of what is there are of original pictures."""
+    def count_originals(self, view: View) -> int:
+        """Number of rows of the view that were embedded from the original picture."""
         counted = 0
         for place in PLACES:
-            there = view.hashes(place)
-            done = self._successor.done(place).items()
-            counted += sum(original and there.get(number) == content for number, (content, original) in done)
+            current = view.hashes(place)
+            done = self._staged.done(place).items()
+            counted += sum(is_original and current.get(number) == content for number, (content, is_original) in done)
         return counted
 
-    def _batches(self, rows: Sequence[Row]) -> Iterator[tuple[int, list[tuple[Place, Kept]]]]:
-        """A batch of the rows that are still there at a time, and how many are done with it."""
+    def _pictures(self, rows: Sequence[Row], queue: deque[tuple[Place, Kept]]) -> Iterator[Picture]:
+        """The picture of each row that has one; its row is appended to the queue."""
         for start in range(0, len(rows), BATCH):
             some = rows[start : start + BATCH]
-            with self._store.reading() as view:  # a short one each: a long one lets the database's log grow
-                kept = [
-                    (place, one)
+            with self._store.reading() as view:  # one short transaction each: a long one lets the database's log grow
+                stored = [
+                    (place, kept)
                     for place in PLACES
-                    for one in view.kept(place, [number for of, number in some if of is place])
+                    for kept in view.kept(place, [number for of, number in some if of is place])
                 ]
-            yield start + len(some), kept
+            for place, kept in stored:
+                picture = self._originals.get(kept.content_hash)
+                if picture is None and kept.picture is not None:
+                    picture = Picture(kept.picture, "", "the picture")
+                if picture is None:
+                    self._record(place, kept, "")
+                else:
+                    queue.append((place, kept))
+                    yield picture
 
-    def _pixels(self, kept: Kept) -> NDArray[np.uint8]:
-        original = self._originals.get(kept.content_hash)
-        if original is None:
-            if kept.picture is None:
-                raise PictureError("no picture of it was kept")
-            return decode(kept.picture)
-        pixels = original.pixels()
-        if content_hash(pixels) != kept.content_hash:
-            raise PictureError(f"{original.name} was changed meanwhile")
-        return pixels
+    def _write(self, batch: Sequence[tuple[Place, Kept, EmbeddedPicture]]) -> None:
+        if not batch:
+            return
+        vectors = np.stack([embedded.vector for _, _, embedded in batch])
+        if not np.isfinite(vectors).all():
+            raise GalleryError(f"{self._model.folder} computes vectors that are not finite: the gallery is unchanged")
+        rows = [
+            (place, kept.number, kept.content_hash, kept.content_hash in self._originals) for place, kept, _ in batch
+        ]
+        self._staged.put(rows, vectors)
 
-    def _note(self, place: Place, kept: Kept, error: PictureError) -> None:
-        """Remember what is missing."""
-        why = "" if kept.picture is None and kept.content_hash not in self._originals else str(error)
-        self.missing[place, kept.number] = Missing(kept.subject, kept.source, why)
+    def _record(self, place: Place, kept: Kept, reason: str) -> None:
+        self.missing[place, kept.number] = MissingPicture(kept.subject, kept.source, reason)
 
 
-def some_of(names: Sequence[str]) -> list[str]:
-    """The first few, and how many more there are."""
-    more = len(names) - NAMED
-    return [*names[:NAMED], f"{more:,} more"] if more > 0 else list(names)
+def _shortened(names: Sequence[str]) -> list[str]:
+    """The first names, and how many more there are."""
+    more = len(names) - MAX_NAMED
+    return [*names[:MAX_NAMED], f"{more:,} more"] if more > 0 else list(names)

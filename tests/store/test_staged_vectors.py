@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from semelha.errors import GalleryError, GalleryMoved
-from semelha.store import PLACES, NewExample, Plan, Scores, Store, Strangers, Successor
+from semelha.store import PLACES, NewExample, Plan, Scores, StagedVectors, Store, Strangers
 
 (EXAMPLES,) = [place for place in PLACES if place.name == "examples"]
 NONE = np.empty(0, np.int64)
@@ -27,8 +27,8 @@ def example(number: int, picture: bytes | None = None) -> NewExample:
     return NewExample(np.array([number, 0.5], np.float32), f"hash {number}", f"{number}.png", picture)
 
 
-def successor(tmp_path: Path, numbers: tuple[int, ...] = (), model: str = "new", dim: int = 3) -> Successor:
-    made = Successor(tmp_path / "m" / "v.sqlite", model, dim)
+def staged(tmp_path: Path, numbers: tuple[int, ...] = (), model: str = "new", dim: int = 3) -> StagedVectors:
+    made = StagedVectors(tmp_path / "m" / "v.sqlite", model, dim)
     rows = [(EXAMPLES, number, f"hash {number}", number == 2) for number in numbers]
     made.put(rows, np.array([[number, 7, 8] for number in numbers], np.float32).reshape(-1, 3))
     return made
@@ -56,23 +56,23 @@ def test_what_is_there_to_embed(store: Store) -> None:
 
 
 def test_what_was_put_is_there_for_who_goes_on(tmp_path: Path) -> None:
-    successor(tmp_path, (1, 2)).close()
-    again = successor(tmp_path, (3,))
+    staged(tmp_path, (1, 2)).close()
+    again = staged(tmp_path, (3,))
     assert again.done(EXAMPLES) == {1: ("hash 1", False), 2: ("hash 2", True), 3: ("hash 3", False)}
 
 
 def test_vectors_of_another_model_or_length_are_not(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    successor(tmp_path, (1, 2)).close()
-    assert successor(tmp_path, dim=4).done(EXAMPLES) == {}
-    successor(tmp_path, (1, 2)).close()
-    assert successor(tmp_path, model="newer").done(EXAMPLES) == {}
+    staged(tmp_path, (1, 2)).close()
+    assert staged(tmp_path, dim=4).done(EXAMPLES) == {}
+    staged(tmp_path, (1, 2)).close()
+    assert staged(tmp_path, model="newer").done(EXAMPLES) == {}
     assert "it is of another model" in caplog.text
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("a file where the folder should be")
     with pytest.raises(GalleryError, match="cannot be kept in"):
-        successor(tmp_path)
+        staged(tmp_path)
 
 
 def test_it_takes_over_in_one_change_and_what_followed_the_old_vectors_is_at_an_end(
@@ -82,7 +82,7 @@ def test_it_takes_over_in_one_change_and_what_followed_the_old_vectors_is_at_an_
     store.set_plan(Plan("subjects", 0.1, 0), Scores(3, NONE, NONE, NONE, np.empty(0)))
     with store.reading() as view:
         before = view.change
-    store.switch_model(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
+    store.switch_model(staged(tmp_path, (1, 2, 3)), lambda view: {}, None)
     store.close()
     moved = Store(tmp_path / "s.sqlite", "old")
     assert moved.model == "new", "whatever it is said to be of"
@@ -99,8 +99,8 @@ def test_it_takes_over_in_one_change_and_what_followed_the_old_vectors_is_at_an_
 
 def test_where_a_vector_lacks_nothing_changes(store: Store, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="are not all there"):
-        store.switch_model(successor(tmp_path, (1, 2)), lambda view: {}, None)
-    other = successor(tmp_path, (1, 2))
+        store.switch_model(staged(tmp_path, (1, 2)), lambda view: {}, None)
+    other = staged(tmp_path, (1, 2))
     other.put([(EXAMPLES, 3, "another hash", False)], np.ones((1, 3), np.float32))
     with pytest.raises(GalleryError, match="are not all there"):
         store.switch_model(other, lambda view: {}, None)
@@ -110,7 +110,7 @@ def test_where_a_vector_lacks_nothing_changes(store: Store, tmp_path: Path) -> N
 
 
 def test_what_is_left_out_goes_with_its_subject_where_nothing_is_left(store: Store, tmp_path: Path) -> None:
-    store.switch_model(successor(tmp_path, (1,)), lambda view: {"examples": [2, 3]}, None)
+    store.switch_model(staged(tmp_path, (1,)), lambda view: {"examples": [2, 3]}, None)
     with Store(tmp_path / "s.sqlite").reading() as view:
         assert [(one.name, one.examples) for one in view.subjects()] == [("a", 1)]
         assert view.picture(2) is None
@@ -125,7 +125,7 @@ def test_strangers_go_with_their_calibration_or_come_anew(
     given: tuple[int, int] | None, left: int, store: Store, tmp_path: Path
 ) -> None:
     store.set_plan(Plan("strangers", 0.1, 0), Scores(3, NONE, NONE, NONE, np.empty(0)), strangers(4, 2))
-    store.switch_model(successor(tmp_path, (1, 2, 3)), lambda view: {}, None if given is None else strangers(*given))
+    store.switch_model(staged(tmp_path, (1, 2, 3)), lambda view: {}, None if given is None else strangers(*given))
     with Store(tmp_path / "s.sqlite").reading() as view:
         assert len(view.strangers().vectors) == left
         assert (view.plan() is None) == (left == 0)
@@ -146,7 +146,7 @@ def test_who_opened_it_before_is_told_at_every_call(
 ) -> None:
     other = Store(tmp_path / "s.sqlite")
     with other.reading() as view:
-        store.switch_model(successor(tmp_path, (1, 2, 3)), lambda view: {}, None)
+        store.switch_model(staged(tmp_path, (1, 2, 3)), lambda view: {}, None)
         assert view.added_since(0)[1].shape == (3, 2), "a moment that is seen stays"
         with pytest.raises(GalleryMoved):
             view.refresh()

@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS vectors (
 """
 
 
-class Successor:
+class StagedVectors:
     """Vectors of another model for what a gallery holds. Whoever goes on later finds those that were put.
 
     Parameters
@@ -113,14 +113,14 @@ class Successor:
         return db
 
 
-def take_over(
+def replace_vectors(
     db: sqlite3.Connection,
-    successor: Successor,
+    staged: StagedVectors,
     left_out: Mapping[str, Sequence[int]],
     strangers: Strangers | None,
     change: int,
 ) -> None:
-    """Put the vectors of a successor in the place of all there are, in the transaction that is the `change`.
+    """Put the vectors of a staged in the place of all there are, in the transaction that is the `change`.
 
     Raises `GalleryError` where one lacks; the transaction must then be undone.
     """
@@ -129,14 +129,14 @@ def take_over(
         for statement in place.leave_out:
             db.execute(statement, (numbers,))
         there = dict(db.execute(place.hashes))
-        fitting = ((blob, number) for number, content, blob in successor.vectors(place) if there.get(number) == content)
+        fitting = ((blob, number) for number, content, blob in staged.vectors(place) if there.get(number) == content)
         if db.executemany(place.put, fitting).rowcount != len(there):
-            raise GalleryError(f"the vectors in {successor.path} are not all there: run the migration again")
+            raise GalleryError(f"the vectors in {staged.path} are not all there: run the migration again")
     # What followed the old vectors by the number of a change is at an end: everything is new.
     db.execute("DELETE FROM scores")
     db.execute("DELETE FROM removed")
     db.execute("UPDATE meta SET value = ? WHERE key = 'trimmed'", (str(change),))
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (json.dumps(successor.model),))
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (json.dumps(staged.model),))
     had_strangers = db.execute("SELECT 1 FROM strangers").fetchone() is not None
     if had_strangers and strangers is None:
         db.execute("DELETE FROM meta WHERE key = 'calibration'")
