@@ -191,8 +191,8 @@ class Store:
         ----------
         staged : StagedVectors
         complete : callable
-            Called while nobody else can write, with a view: completes the staged vectors, and returns the numbers to drop
-            from each table, by its name.
+            Called while nobody else can write, with a view: completes the staged vectors, and returns the numbers to
+            drop from each table, by its name.
         strangers : Strangers, optional
             With vectors of the other model.
         """
