@@ -24,7 +24,6 @@ import omniglot
 import semelha
 from _results import table, write_section
 from _sets import CASES, Case, Figures, figures
-from semelha.cli.choices import plan
 from semelha.cli.demo import printed
 from semelha.deep.refit_readout import network_of
 from semelha.deep.torch_embedder import TorchEmbedder
@@ -94,10 +93,17 @@ def of_glyphs(case: Case, out: Path) -> semelha.Model:
     if out.exists():
         return semelha.load_embedder(out)
     dataset = semelha.Dataset(case.name, case.learned)
-    network, recipe = plan(dataset, 0)
+    plan = semelha.plan_training(dataset)
+    assert plan.network is not None
+    assert plan.recipe is not None
     out.parent.mkdir(parents=True, exist_ok=True)
     return semelha.train(
-        dataset, out=out, network=replace(network, readout="layers"), recipe=printed(recipe), minutes=10, resume=True
+        dataset,
+        out=out,
+        network=replace(plan.network, readout="layers"),
+        recipe=printed(plan.recipe),
+        minutes=10,
+        resume=True,
     )
 
 

@@ -92,7 +92,7 @@ def side_by_side(part: PictureSubset, steps: int, fabric: Fabric, *, compiled: b
         Recipe(quarter_turns=True, augmentation=Augmentation(elastic=0.02)),
         steps=steps + UNCOUNTED,
         minutes=float("inf"),
-        warmup_steps=UNCOUNTED,  # look-alikes come after it
+        warmup=UNCOUNTED / (steps + UNCOUNTED),  # look-alikes come after it
     )
     with tempfile.TemporaryDirectory() as folder:
         fit(

@@ -24,6 +24,7 @@ __all__ = [
     "glyphs",
     "load_embedder",
     "migrate",
+    "plan_training",
     "read_folder",
     "read_manifest",
     "train",
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from semelha.evaluation.report import write_report
     from semelha.gallery import Gallery, migrate
     from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
-    from semelha.training import train
+    from semelha.training import plan_training, train
 else:
     # Each name brings its part of the house when it is first used, so that the rest costs nothing.
     _HOMES = {
@@ -50,6 +51,7 @@ else:
         "glyphs": "images",
         "load_embedder": "embedders",
         "migrate": "gallery",
+        "plan_training": "training",
         "read_folder": "images",
         "read_manifest": "images",
         "train": "training",

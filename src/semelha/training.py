@@ -1,17 +1,18 @@
-"""`train(...)`: from pictures in folders to a model folder, with a network or without."""
+"""`train` and `plan_training`: from folders of pictures to a model folder, with a network or a linear method."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from semelha.errors import MissingExtra, UsageError
+from semelha.errors import UsageError
 from semelha.images import Dataset, read_dataset
 
 if TYPE_CHECKING:
-    from semelha.deep import Network, Recipe, TrainingProgress
+    from semelha.deep import Network, Recipe, TrainingProgress, TrainingSettings
     from semelha.deep.ssl import SelfSupervised
     from semelha.embedders import Model
     from semelha.features import Features
@@ -19,23 +20,90 @@ if TYPE_CHECKING:
     from semelha.linear.base import LinearLearner
 
 WITHOUT_LABELS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
-"""The methods by which a network learns without labels, by name."""
+"""Names of the methods by which a network learns without labels."""
 NOTHING = "none"
-"""The method that learns nothing."""
+"""Name of the method that uses a network without training it."""
 READOUT = "readout"
-"""The method that finds new axes for the layers of a network, and leaves its weights."""
+"""Name of the method that fits a new readout to a trained network."""
+
+Path_ = str | os.PathLike[str]
+Kind = Literal["network", "linear", "none", "readout"]
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What a training would do. Printed, it is a summary for people.
+
+    Attributes
+    ----------
+    data : str
+        Name of the data set.
+    pictures, classes : int
+    method : str
+        "supervised", or the name of the method.
+    network : Network, optional
+        If a network is trained or used.
+    recipe : Recipe, optional
+        If a network is trained.
+    features : str, optional
+        What a linear method learns on.
+    reasons : tuple of str
+        Why each default was chosen, with the evidence.
+    """
+
+    data: str
+    pictures: int
+    classes: int
+    method: str
+    network: Network | None = None
+    recipe: Recipe | None = None
+    features: str | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> str:
+        """How long the training takes."""
+        if self.recipe is None:
+            return "no training of a network: seconds to minutes, by the number of pictures"
+        minutes = f" or {self.recipe.minutes:g} minutes, whichever ends first"
+        return f"at most {self.recipe.steps:,} steps of {self.recipe.batch} pictures{minutes}"
+
+    def __str__(self) -> str:
+        lines = [f"data      {self.data}: {self.pictures:,} pictures of {self.classes:,} classes"]
+        lines.append(f"method    {self.method}" + (f" on {self.features}" if self.features else ""))
+        if (network := self.network) is not None:
+            color = "grey" if network.channels == 1 else "color"
+            dim = "the pooled features" if network.dim is None else f"an embedding of {network.dim} numbers"
+            lines.append(f"network   {network.backbone}, {network.size} × {network.size} pixels in {color}, {dim}")
+        lines += [f"duration  {self.duration}", *(f"- {reason}" for reason in self.reasons)]
+        return "\n".join(lines)
+
+    def to_json(self) -> dict[str, object]:
+        """The plan as plain values: network and recipe as a model card keeps them."""
+        return {
+            "data": self.data,
+            "pictures": self.pictures,
+            "classes": self.classes,
+            "method": self.method,
+            "network": None if self.network is None else self.network.as_card(),
+            "recipe": None if self.recipe is None else self.recipe.as_card(),
+            "features": self.features,
+            "duration": self.duration,
+            "reasons": list(self.reasons),
+        }
 
 
 def train(
-    dataset: Dataset | str | os.PathLike[str],
+    dataset: Dataset | Path_,
     *,
-    out: str | os.PathLike[str],
+    out: Path_,
     method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None = None,
     features: Features | None = None,
-    on: Model | str | os.PathLike[str] | None = None,
+    on: Model | Path_ | None = None,
     network: Network | None = None,
     recipe: Recipe | None = None,
-    teacher: Model | str | os.PathLike[str] | None = None,
+    settings: TrainingSettings | None = None,
+    teacher: Model | Path_ | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -43,46 +111,45 @@ def train(
     callback: Callable[[TrainingProgress], None] | None = None,
     reading_progress: Callable[[int, int], None] | None = None,
 ) -> Model:
-    """Learn to tell pictures of different classes apart, and write what was learned as a model folder.
+    """Learn to tell pictures of different classes apart, and write the result as a model folder.
 
-    By default a network learns an embedding; that needs the extra `train`. With a `method` of `semelha.deep.ssl` it
-    learns without labels. With one of `semelha.linear`, a distance is learned between features, or between the vectors
-    of a model that is there already. With the method "none" nothing is learned: the features of a network as it is,
-    such as a pretrained one, become a model. With "readout" the layers of a network of ours, that of a model, are read
-    along the axes of these pictures.
+    By default a network learns an embedding; that needs the extra `train`. With a method of `semelha.deep.ssl` it
+    learns without labels. A method of `semelha.linear` learns a distance between features, or between the vectors of a
+    model. The method "none" trains nothing: the features of a network, such as a pretrained one, become a model. The
+    method "readout" fits a new readout of the layers of a model's network to these pictures.
 
     Parameters
     ----------
     dataset : Dataset or path
-        Pictures with labels; a path is read as `read_dataset` does (a folder of class folders, or a CSV manifest). For
-        a method without labels, "none" or "readout", pictures may lie anywhere in the folder, and those that have
-        labels keep them unread.
+        Pictures with labels; a path is read by `read_dataset` (a folder of class folders, or a CSV manifest). For a
+        method without labels, "none" or "readout", pictures may lie anywhere in the folder; labels are ignored.
     out : path
         The model folder to make. Must not exist.
     method : learner, SelfSupervised or str, optional
-        Such as `semelha.linear.GMML()` or `semelha.deep.ssl.SimCLR()`, or the name of one, "gmml" or "simclr", for its
-        default settings. "none": no learning at all. "readout": new axes for the layers of the network of `on`.
+        Such as `semelha.linear.GMML()` or `semelha.deep.ssl.SimCLR()`, or a name for its default settings, such as
+        "gmml" or "simclr". "none": no training. "readout": a new readout of the network of `on`.
     features : Features, optional
-        What a method learns on: such as `semelha.features.HOG()`, which it is if nothing is given.
+        What a linear method learns on, such as `semelha.features.HOG()`, which is the default.
     on : Model or path, optional
-        The model on whose vectors a method learns, instead of features; or whose layers are read.
+        The model on whose vectors a linear method learns, instead of features; or whose readout is fitted.
     network, recipe : Network, Recipe, optional
-        From `semelha.deep`. Chosen from the pictures where not given.
+        From `semelha.deep`. Chosen from the pictures by default; `plan_training` returns the choice.
+    settings : TrainingSettings, optional
+        From `semelha.deep`. Explicit settings that replace fields of the network and the recipe, given or chosen.
     teacher : Model or path, optional
-        A model whose similarities between the pictures are learned too, such as an ensemble: what it knows, in one
-        network.
+        A model whose similarities between the pictures are learned too (distillation), such as an ensemble.
     minutes : float, optional
-        Wall-clock budget of the training proper (default: the recipe's own, 18). The schedule ends when its steps or
-        its minutes do, whichever is sooner.
+        Time for the training of a network, without reading the pictures (default: the recipe's, 18). It ends with its
+        steps or its minutes, whichever is sooner.
     seed : int
     resume : bool
-        Go on with a training of the same pictures and settings that was interrupted at any moment.
+        Continue an interrupted training of the same pictures and settings.
     accelerator : str
         "auto", "cpu", "cuda" or "mps".
     callback : callable, optional
         Called with a `semelha.deep.TrainingProgress` after every step.
     reading_progress : callable, optional
-        Called with (pictures read, pictures in all) while the pictures are decoded.
+        Called with (pictures read, all pictures) while the pictures are decoded.
 
     Returns
     -------
@@ -92,49 +159,37 @@ def train(
     Raises
     ------
     MissingExtra
-        A network was asked for, and torch is not installed.
+        A network is trained, and torch is not installed.
     UsageError
-        Settings of a network together with a method that has none, or features without such a method.
-    DatasetError, TrainingError, VectorsError, BackboneError, PretrainedUnavailable
+        Arguments that do not go together.
+    DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
     """
-    learner, unlabelled = _apart(method)
-    if learner is not None or method in (NOTHING, READOUT):
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError("such a method learns in one process: leave out torchrun")
-        of_network = (None if method == NOTHING else network, recipe, teacher, minutes, resume or None, callback)
-        if any(value is not None for value in of_network) or accelerator != "auto":
-            raise UsageError(
-                "network, recipe, teacher, minutes, resume, accelerator and callback are for networks that learn: a "
-                'learner takes none of them, and "none" a network alone'
-            )
-    if learner is not None:
-        return _train_linear(_pictures(dataset), Path(out), learner, features, on, seed, reading_progress)
-    if method == READOUT and (on is None or features is not None):
-        raise UsageError('"readout" reads the layers of a model: give it as on (--on MODEL), and no features')
-    if features is not None or (on is not None and method != READOUT):
-        raise UsageError('features, and a model to learn on, need a method that learns without a network: "gmml"')
-    try:
-        from semelha.deep.feature_extractor import publish_feature_extractor
+    request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
+    kind = request.kind()
+    if kind != "network":
+        request.check_without_training(kind, resume=resume, accelerator=accelerator, callback=callback)
+    pictures = request.pictures(dataset)
+    if kind == "linear":
+        return request.train_linear(pictures, Path(out), reading_progress)
+    if kind == "readout":
         from semelha.deep.refit_readout import refit_readout
-        from semelha.deep.ssl import METHODS
-        from semelha.deep.train import train_network
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] == "semelha":
-            raise
-        raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
-    if method == NOTHING:
-        return publish_feature_extractor(_pictures(dataset, labelled=False), out=Path(out), network=network, seed=seed)
-    if method == READOUT:
-        model = _model(on)
-        assert model is not None
-        return refit_readout(_pictures(dataset, labelled=False), model=model, out=Path(out), seed=seed)
+
+        return refit_readout(pictures, model=request.loaded_base(), out=Path(out), seed=seed)
+    from semelha.deep import TrainingSettings
+    from semelha.deep.feature_extractor import publish_feature_extractor
+    from semelha.deep.train import train_network
+
+    settings = settings or TrainingSettings()
+    if kind == "none":
+        return publish_feature_extractor(pictures, out=Path(out), network=network, settings=settings, seed=seed)
     return train_network(
-        _pictures(dataset, labelled=unlabelled is None and (recipe is None or recipe.method is None)),
+        pictures,
         out=Path(out),
-        method=METHODS[unlabelled] if isinstance(unlabelled, str) else unlabelled,
+        method=request.self_supervised(),
         network=network,
         recipe=recipe,
-        teacher=_model(teacher),
+        settings=settings,
+        teacher=_loaded(teacher),
         minutes=minutes,
         seed=seed,
         resume=resume,
@@ -144,47 +199,171 @@ def train(
     )
 
 
-def _apart(
-    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None,
-) -> tuple[LinearLearner | BoostedSimilarity | str | None, SelfSupervised | str | None]:
-    """A method as a learner without a network, or as one without labels. Raises `UsageError` for an unknown name."""
+def plan_training(
+    dataset: Dataset | Path_,
+    *,
+    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None = None,
+    features: Features | None = None,
+    on: Model | Path_ | None = None,
+    network: Network | None = None,
+    recipe: Recipe | None = None,
+    settings: TrainingSettings | None = None,
+    teacher: Model | Path_ | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+) -> TrainingPlan:
+    """What `train` would do with the same arguments, and why, without training.
+
+    All checks of the arguments are done. `TrainingPlan.network` and `TrainingPlan.recipe` can be changed by
+    `dataclasses.replace` and given to `train`.
+
+    Raises
+    ------
+    MissingExtra
+        A network is trained, and torch is not installed.
+    UsageError
+        Arguments that do not go together.
+    DatasetError, ModelError
+    """
+    request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
+    kind = request.kind()
+    if kind != "network":
+        request.check_without_training(kind)
+    pictures = request.pictures(dataset)
+    plan = TrainingPlan(pictures.name, len(pictures), len([*filter(None, pictures.classes)]), request.method_name())
+    if kind == "linear":
+        base = request.linear_base()
+        name = base.card.name if hasattr(base, "card") else type(base).__name__
+        return replace(plan, features=f"the vectors of {name}" if hasattr(base, "card") else f"{name} features")
+    if kind == "readout":
+        return replace(plan, features=f"the layers of {request.loaded_base().card.name}")
+    from semelha.deep import TrainingSettings
+    from semelha.deep.plan import plan_feature_extractor, plan_network
+
+    settings = settings or TrainingSettings()
+    if kind == "none":
+        planned, reasons = plan_feature_extractor(pictures, network=network, settings=settings, seed=seed)
+        return replace(plan, network=planned, reasons=reasons)
+    found = plan_network(
+        pictures,
+        method=request.self_supervised(),
+        network=network,
+        recipe=recipe,
+        settings=settings,
+        teacher=_loaded(teacher),
+        minutes=minutes,
+        seed=seed,
+    )
+    return replace(plan, network=found.network, recipe=found.recipe, reasons=found.reasons)
+
+
+def needs_labels(
+    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None, recipe: Recipe | None = None
+) -> bool:
+    """Whether a training by this method needs labels."""
+    if isinstance(method, str):
+        return method not in (*WITHOUT_LABELS, NOTHING, READOUT)
     if method is None:
-        return None, None
-    from semelha.linear import METHODS
+        return recipe is None or recipe.method is None
     from semelha.linear.base import Learner
 
-    if isinstance(method, str):
-        names = (*METHODS, *WITHOUT_LABELS, NOTHING, READOUT)
-        if method not in names:
-            raise UsageError(f"no method is called {method!r}: there are {', '.join(names)}")
-        return method if method in METHODS else None, method if method in WITHOUT_LABELS else None
-    return (method, None) if isinstance(method, Learner) else (None, method)
+    return isinstance(method, Learner)
 
 
-def _pictures(dataset: Dataset | str | os.PathLike[str], *, labelled: bool = True) -> Dataset:
-    return dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=labelled)
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """The arguments that `train` and `plan_training` share, and the checks of them."""
+
+    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None
+    features: Features | None
+    on: Model | Path_ | None
+    network: Network | None
+    recipe: Recipe | None
+    settings: TrainingSettings | None
+    teacher: Model | Path_ | None
+    minutes: float | None
+    seed: int
+
+    def kind(self) -> Kind:
+        """What the method trains. Raises `UsageError` for an unknown name, or for features that it does not take."""
+        kind: Kind = "network"
+        if isinstance(self.method, str):
+            from semelha.linear import METHODS
+
+            if self.method not in (names := (*METHODS, *WITHOUT_LABELS, NOTHING, READOUT)):
+                raise UsageError(f"no method is called {self.method!r}: there are {', '.join(names)}")
+            kinds: dict[str, Kind] = {NOTHING: "none", READOUT: "readout", **dict.fromkeys(METHODS, "linear")}
+            kind = kinds.get(self.method, kind)
+        elif self.method is not None:
+            from semelha.linear.base import Learner
+
+            kind = "linear" if isinstance(self.method, Learner) else kind
+        if kind == "readout" and (self.on is None or self.features is not None):
+            raise UsageError("method readout needs a model: give it as on (--on MODEL), and no features")
+        if kind in ("network", "none") and (self.features is not None or self.on is not None):
+            raise UsageError("features and on are for a method that learns a distance: name one, such as gmml")
+        if self.features is not None and self.on is not None:
+            raise UsageError("a linear method learns on features or on a model: give one of the two")
+        return kind
+
+    def check_without_training(self, kind: Kind, **of_loop: object) -> None:
+        """Raise `UsageError` for arguments that need a network to be trained."""
+        given: dict[str, object] = {
+            "network": self.network,
+            "recipe": self.recipe,
+            "teacher": self.teacher,
+            "minutes": self.minutes,
+        }
+        given |= {name: value for name, value in of_loop.items() if value not in (False, "auto")}
+        names = [name for name, value in given.items() if value is not None and (name, kind) != ("network", NOTHING)]
+        if self.settings is not None and kind != NOTHING:
+            names += self.settings.explicit()
+        if names:
+            raise UsageError(f"method {self.method_name()} trains no network: leave out {', '.join(names)}")
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(f"method {self.method_name()} runs in one process: leave out torchrun")
+
+    def method_name(self) -> str:
+        """Such as "gmml" or "simclr"; "supervised" without a method."""
+        method = self.method if self.method is not None or self.recipe is None else self.recipe.method
+        if method is None or isinstance(method, str):
+            return method or "supervised"
+        return getattr(method, "name", type(method).__name__)
+
+    def self_supervised(self) -> SelfSupervised | None:
+        """The method without labels, if there is one."""
+        from semelha.deep.ssl import METHODS
+
+        # What is no SelfSupervised either is refused by the planner.
+        return METHODS[self.method] if isinstance(self.method, str) else self.method
+
+    def pictures(self, dataset: Dataset | Path_) -> Dataset:
+        """The data set, read with labels only if they are needed."""
+        if isinstance(dataset, Dataset):
+            return dataset
+        return read_dataset(dataset, labelled=needs_labels(self.method, self.recipe))
+
+    def loaded_base(self) -> Model:
+        """The model `on`."""
+        model = _loaded(self.on)
+        assert model is not None
+        return model
+
+    def linear_base(self) -> Features | Model:
+        """What a linear method learns on."""
+        from semelha.features import HOG
+
+        return _loaded(self.on) or self.features or HOG()
+
+    def train_linear(self, pictures: Dataset, out: Path, progress: Callable[[int, int], None] | None) -> Model:
+        from semelha.linear import learner_named, train_linear
+
+        learner = learner_named(self.method, seed=self.seed) if isinstance(self.method, str) else self.method
+        on = self.linear_base()
+        return train_linear(pictures, out=out, method=learner, on=on, seed=self.seed, reading_progress=progress)  # type: ignore[arg-type]
 
 
-def _model(given: Model | str | os.PathLike[str] | None) -> Model | None:
+def _loaded(model: Model | Path_ | None) -> Model | None:
     from semelha.embedders import load_embedder
 
-    return load_embedder(given) if isinstance(given, str | os.PathLike) else given
-
-
-def _train_linear(
-    pictures: Dataset,
-    out: Path,
-    method: LinearLearner | BoostedSimilarity | str,
-    features: Features | None,
-    on: Model | str | os.PathLike[str] | None,
-    seed: int,
-    reading_progress: Callable[[int, int], None] | None,
-) -> Model:
-    from semelha.features import HOG
-    from semelha.linear import learner_named, train_linear
-
-    if features is not None and on is not None:
-        raise UsageError("a method learns on features or on a model: give one of the two")
-    learner = learner_named(method, seed=seed) if isinstance(method, str) else method
-    below = _model(on) or features or HOG()
-    return train_linear(pictures, out=out, method=learner, on=below, seed=seed, reading_progress=reading_progress)
+    return load_embedder(model) if isinstance(model, str | os.PathLike) else model

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.tiny_model import noise, tiny_model
 from typer.main import get_command
 
+import semelha
 from semelha.cli.app import main, make_app
 from semelha.embedders import Model, load_embedder
 from semelha.errors import IndexFileError
@@ -379,14 +380,29 @@ def test_pretrained_weights_become_a_model(photos: Path, tmp_path: Path, capsys:
     assert (status, "there is no weight file" in err) == (1, True)
 
 
-def test_names_are_those_of_the_library() -> None:
-    from semelha.cli.names import FeatureName, Method
-    from semelha.features import FEATURES
-    from semelha.linear import METHODS
-    from semelha.training import WITHOUT_LABELS
+def test_a_plan_is_printed_and_nothing_is_trained(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What Python plans with the same settings, without a place for a model."""
+    from semelha.deep import TrainingSettings
 
-    assert [method.value for method in Method] == ["none", "readout", *WITHOUT_LABELS, *METHODS]
-    assert {name.value for name in FeatureName} == set(FEATURES)
+    before = sorted(tmp_path.rglob("*"))
+    words = ["--steps", "40", "--size", "24", "--minutes", "3"]
+    status, out, err = run(capsys, "train", photos, "--plan", *words)
+    assert status == 0, err
+    settings = TrainingSettings(steps=40, size=24)
+    plan = semelha.plan_training(photos, settings=settings, minutes=3)
+    assert out.split() == str(plan).split()
+    assert "at most 40 steps of 256 pictures or 3 minutes" in out
+    assert "Set explicitly: size 24, steps 40." in out
+    assert answer(capsys, "train", photos, "--plan", *words) == plan.to_json()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_options_of_train_are_in_panels(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "train", "--help")
+    assert status == 0
+    assert [name for name in ("Data", "Model", "Loss", "Training", "Hardware") if f"─ {name} ─" not in out] == []
 
 
 def test_train_from_the_command_line(tmp_path: Path) -> None:

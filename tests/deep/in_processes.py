@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from semelha.deep.augment import Augmentation
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from semelha.deep.gradcache import GradCache
-from semelha.deep.loop import Trained, fit
+from semelha.deep.loop import LoopSettings, Trained, fit
 from semelha.deep.losses import (
     ArcFace,
     Contrastive,
@@ -149,7 +149,7 @@ class Plain(nn.Module):
 
 
 STILL = Augmentation(rotate=0, scale=0, stretch=0, shear=0, translate=0)
-RECIPE = Recipe(steps=12, minutes=float("inf"), batch=21, warmup_steps=3, augmentation=STILL, accumulate=2)
+RECIPE = Recipe(steps=12, minutes=float("inf"), batch=21, warmup=0.25, augmentation=STILL, accumulate=2)
 
 
 def pictures(seed: int, classes: int) -> PictureSubset:
@@ -161,7 +161,12 @@ def pictures(seed: int, classes: int) -> PictureSubset:
 
 
 def trained(
-    folder: Path, group: ProcessGroup = SINGLE_PROCESS, *, stop: int | None = None, resume: bool = False
+    folder: Path,
+    group: ProcessGroup = SINGLE_PROCESS,
+    *,
+    stop: int | None = None,
+    resume: bool = False,
+    loop: LoopSettings = LoopSettings(),
 ) -> Trained:
     """A whole training. `stop`: an interruption after so many steps."""
 
@@ -181,6 +186,7 @@ def trained(
         resume=resume,
         callback=callback,
         processes=group,
+        loop=loop,
     )
 
 

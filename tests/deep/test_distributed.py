@@ -13,6 +13,7 @@ from tests.deep import in_processes
 from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, trained, unlabelled
 
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, local_device_index
+from semelha.deep.loop import LoopSettings
 from semelha.deep.ssl import METHODS
 from semelha.errors import TrainingError
 
@@ -136,13 +137,13 @@ def test_alone_nothing_happens() -> None:
 INTERRUPTED = """
 import sys, torch
 from pathlib import Path
-import semelha.deep.loop as loop
-from semelha.deep.distributed import processes
+from semelha.deep.distributed import process_group
+from semelha.deep.loop import LoopSettings
 from tests.deep.in_processes import trained
-loop.CHECKPOINT_SECONDS = 0.0
+often = LoopSettings(checkpoint_seconds=0.0)
 torch.set_num_threads(1)
 with process_group(torch.device("cpu")) as group:
-    run = trained(Path(sys.argv[1]), group, stop=int(sys.argv[2]), resume=True)
+    run = trained(Path(sys.argv[1]), group, stop=int(sys.argv[2]), resume=True, loop=often)
     if group.is_rank_zero:
         torch.save(run.weights, Path(sys.argv[1]) / "weights.pt")
 """
@@ -155,10 +156,8 @@ def test_it_goes_on_in_another_number_of_processes_and_none_is_left_waiting(tmp_
     assert status != 0
     assert other != 0
     assert "another process of this training has ended before its time: go on with --resume" in errors
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
-        with pytest.raises(KeyboardInterrupt):
-            trained(tmp_path, stop=8, resume=True)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path, stop=8, resume=True, loop=LoopSettings(checkpoint_seconds=0.0))
     for status, _, errors in end(start(2, "-c", INTERRUPTED, tmp_path, 100)):
         assert status == 0, errors
     (tmp_path / "alone").mkdir()

@@ -102,9 +102,9 @@ def test_weights_that_cannot_be_had_are_one_clear_error(tmp_path: Path, monkeypa
 
 
 def test_what_is_said_of_a_training_is_refused(model: semelha.Model, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match='"none" a network alone'):
+    with pytest.raises(UsageError, match="method none trains no network: leave out recipe"):
         semelha.train(things(), out=tmp_path / "m", method="none", recipe=Recipe())
-    with pytest.raises(UsageError, match="need a method that learns"):
+    with pytest.raises(UsageError, match="are for a method that learns a distance"):
         semelha.train(things(), out=tmp_path / "m", method="none", on=model)
     with pytest.raises(TrainingError, match="exists already"):
         semelha.train(things(), out=model.folder, method="none")
@@ -123,7 +123,7 @@ def test_grey_pictures_have_the_mean_of_the_channels() -> None:
 def test_fine_tuned_with_layers_at_their_own_pace(weights: str, tmp_path: Path) -> None:
     """Half of the layers are those of the file, the others are not any more."""
     network = Network(backbone=NAME, channels=3, size=32, dim=8, pretrained=weights)
-    recipe = Recipe(steps=3, minutes=float("inf"), batch=8, warmup_steps=1, freeze=0.5, layer_decay=0.75, averaging=0.0)
+    recipe = Recipe(steps=3, minutes=float("inf"), batch=8, warmup=1 / 3, freeze=0.5, layer_decay=0.75, averaging=0.0)
     model = train_network(things(), out=tmp_path / "m", network=network, recipe=recipe)
     from safetensors.torch import load_file
 

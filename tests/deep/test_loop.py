@@ -1,5 +1,7 @@
-"""The loop's step: several batches a step, a compiled network, its graph."""
+"""The training loop: its steps, its schedule, its moving average, and a compiled network."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 
 import semelha
 from semelha.deep import Network, build, train_network
-from semelha.deep.average import MovingAverage
 from semelha.deep.export import export_onnx
-from semelha.deep.loop import Trained, fit
+from semelha.deep.loop import LoopSettings, Trained, TrainingProgress, fit, moving_average
 from semelha.deep.losses import SupCon
 from semelha.deep.sampler import MPerClass, Pool
 from semelha.errors import TrainingError, UsageError
@@ -28,18 +29,25 @@ def as_it_is(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return pixels.float()
 
 
-def trained(folder: Path, network: nn.Module, **changes: Any) -> Trained:
+def trained(
+    folder: Path,
+    network: nn.Module,
+    loop: LoopSettings = LoopSettings(),
+    callback: Callable[[TrainingProgress], None] = lambda progress: None,
+    **changes: Any,
+) -> Trained:
     return fit(
         network,
         pictures(0, 12),
         None,
-        replace(ONE, augmentation=as_it_is, **changes),
+        replace(ONE, **{"augmentation": as_it_is, **changes}),
         fabric=Fabric(accelerator="cpu", devices=1),
         folder=folder,
         plan="test",
         seed=0,
         resume=False,
-        callback=lambda progress: None,
+        callback=callback,
+        loop=loop,
     )
 
 
@@ -101,23 +109,59 @@ def test_the_moving_average_is_that_of_torch() -> None:
     """Parameters, running averages and counts, with a memory that grows up to its decay."""
 
     def grown(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
-        decay = min(0.9, (1 + int(count)) / (10 + int(count)))
+        decay = min(0.9, int(count) / (9 + int(count)))
         return decay * averaged + (1 - decay) * current
 
     network = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
-    ours, theirs = MovingAverage(network, 0.9), AveragedModel(network, avg_fn=grown, use_buffers=True)
+    ours, theirs = moving_average(network, 0.9), AveragedModel(network, avg_fn=grown, use_buffers=True)
     for step in range(200):
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(torch.sin(torch.tensor(float(step))))
         network(torch.randn(8, 3, generator=torch.Generator().manual_seed(step)))
-        ours.update()
+        ours.update(network, step=step + 1)
         theirs.update_parameters(network)
-    expected = theirs.state_dict()
-    assert set(ours.state_dict()) == set(expected)
-    for name, found in ours.state_dict().items():
+    expected = theirs.module.state_dict()
+    for name, found in ours.module.state_dict().items():
         if "num_batches" not in name:  # torch averages what is counted, too
             torch.testing.assert_close(found, expected[name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+def learning_rates(folder: Path, clock: Callable[[], float], **changes: Any) -> list[float]:
+    rates: list[float] = []
+    trained(
+        folder,
+        Plain(),
+        LoopSettings(clock=clock),
+        lambda progress: rates.append(progress.learning_rate / ONE.learning_rate),
+        **changes,
+    )
+    return rates
+
+
+def test_a_training_by_the_clock_leaves_its_warmup_and_anneals(tmp_path: Path) -> None:
+    """10 minutes are over after 25 of 8,000 steps: the rate rises to its full value all the same, and falls to zero."""
+    seconds = [0.0]
+
+    def clock() -> float:
+        return seconds[0]
+
+    def ticking(pixels: Tensor, generator: torch.Generator) -> Tensor:
+        seconds[0] += 24.0  # a step
+        return pixels.float()
+
+    rates = learning_rates(tmp_path, clock, steps=8000, minutes=10.0, warmup=0.1, augmentation=ticking)
+    assert len(rates) == 25
+    assert max(rates) > 0.9
+    assert rates[0] < rates[1] < rates[2]
+    assert rates[-1] < 0.01
+    assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_a_training_by_steps_warms_up_for_a_fraction_of_them(tmp_path: Path) -> None:
+    rates = learning_rates(tmp_path, lambda: 0.0, steps=20, warmup=0.25)
+    cosine = [0.5 * (1 + math.cos(math.pi * step / 20)) for step in range(20)]
+    assert rates == pytest.approx([min(1, (step + 1) / 5) * each for step, each in enumerate(cosine)])
 
 
 def test_no_batch_is_refused() -> None:

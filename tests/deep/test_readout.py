@@ -23,7 +23,7 @@ from semelha.measures import retrieval
 from semelha.metrics import Mahalanobis
 
 NETWORK = Network(size=32, dim=12, readout="layers")
-RECIPE = Recipe(steps=6, minutes=float("inf"), batch=16, warmup_steps=2)
+RECIPE = Recipe(steps=6, minutes=float("inf"), batch=16, warmup=1 / 3)
 
 
 def pixels(number: int) -> np.ndarray:

@@ -10,13 +10,14 @@ from tests.tiny_model import noise, tiny_model
 from torch import Tensor
 
 import semelha
-from semelha.deep import Network, Recipe, train_network
+from semelha.deep import LoopSettings, Network, Recipe, train_network
 from semelha.deep.teacher import distillation_loss, lessons, with_distillation
 from semelha.embedders import Model
 from semelha.errors import TrainingError, UsageError
 
+OFTEN = LoopSettings(checkpoint_seconds=0.0)
 SMALL = Network(channels=1, size=16, dim=16)
-SHORT = Recipe(steps=60, minutes=float("inf"), batch=32, warmup_steps=5, coarse=0.0)
+SHORT = Recipe(steps=60, minutes=float("inf"), batch=32, warmup=0.08, coarse=0.0)
 
 
 def things(classes: int = 12, each: int = 3) -> semelha.Dataset:
@@ -105,9 +106,7 @@ def test_a_student_comes_to_resemble_its_teacher(teacher: Model, tmp_path: Path)
     assert "1" in card.content_hashes
 
 
-def test_a_training_goes_on_with_the_same_teacher_alone(
-    teacher: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_training_goes_on_with_the_same_teacher_alone(teacher: Model, tmp_path: Path) -> None:
     def pause(progress: semelha.deep.TrainingProgress) -> None:  # type: ignore[name-defined]
         if progress.step == 3:
             raise KeyboardInterrupt
@@ -115,9 +114,8 @@ def test_a_training_goes_on_with_the_same_teacher_alone(
     recipe = replace(SHORT, steps=6, quarter_turns=True)
     settings = {"network": SMALL, "recipe": recipe}
     whole = train_network(things(), out=tmp_path / "whole", teacher=teacher, **settings)
-    monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
     with pytest.raises(KeyboardInterrupt):
-        train_network(things(), out=tmp_path / "m", teacher=teacher, callback=pause, **settings)
+        train_network(things(), out=tmp_path / "m", teacher=teacher, callback=pause, loop=OFTEN, **settings)
     with pytest.raises(TrainingError, match="other pictures or settings"):
         train_network(things(), out=tmp_path / "m", resume=True, **settings)
     model = train_network(things(), out=tmp_path / "m", teacher=teacher, resume=True, **settings)
@@ -129,7 +127,7 @@ def test_who_cannot_teach(teacher: Model, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"are compared by cosine, and those of .* by mahalanobis"):
         semelha.train(things(), out=tmp_path / "m", teacher=linear, network=SMALL, recipe=SHORT)
     simplex = replace(SMALL, head="simplex")
-    with pytest.raises(UsageError, match="a simplex holds histograms"):
+    with pytest.raises(UsageError, match="'simplex' gives histograms"):
         semelha.train(things(), out=tmp_path / "m", teacher=teacher.folder, network=simplex, recipe=SHORT)
     with pytest.raises(UsageError, match="teaching is -1"):
         Recipe(teaching=-1)

@@ -19,7 +19,7 @@ from torch import nn
 
 import semelha
 import semelha.deep
-from semelha.deep import Network, Recipe, build, train_network, untrained_embedder
+from semelha.deep import LoopSettings, Network, Recipe, build, train_network, untrained_embedder
 from semelha.deep.loop import embed
 from semelha.deep.losses import Contrastive, CrossBatchMemory, MarginLoss, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
@@ -28,7 +28,7 @@ from semelha.errors import DatasetError, TrainingError, UsageError
 from semelha.metrics import KullbackLeibler, Mahalanobis
 
 SMALL = Network(channels=1, size=24, dim=16)
-SHORT = Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5)
+SHORT = Recipe(steps=24, minutes=float("inf"), batch=32, warmup=0.2)
 
 
 def shapes(folder: Path, classes: int = 12, pictures: int = 4) -> Path:
@@ -104,13 +104,11 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
 
 TRAIN = """
 import sys, time, semelha
-from semelha.deep import Network, Recipe, train_network
-import semelha.deep.loop as loop
-loop.CHECKPOINT_SECONDS = 0.0
+from semelha.deep import LoopSettings, Network, Recipe, train_network
 print("ready", flush=True)
 train_network(semelha.read_folder(sys.argv[1]), out=__import__("pathlib").Path(sys.argv[2]), resume=True,
     network=Network(channels=1, size=24, dim=16),
-    recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup_steps=5),
+    recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup=0.2), loop=LoopSettings(checkpoint_seconds=0.0),
     callback=lambda progress: (print(progress.step, flush=True), time.sleep(0.1)))
 """
 
@@ -220,9 +218,7 @@ def draws_by_chance(pictures: np.ndarray, dim: int) -> nn.Module:
     return CrossBatchMemory(MarginLoss(), dim, size=64)
 
 
-def test_draws_memory_chunks_and_families_come_from_the_seed(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_draws_memory_chunks_and_families_come_from_the_seed(data: Path, tmp_path: Path) -> None:
     """A loss that draws its negatives against a memory, in chunks, is the same training twice, and after a pause."""
     recipe = replace(SHORT, loss=draws_by_chance, chunk=12, sampler=partial(Hierarchical, separator=" "), lookalikes=0)
     settings = {"network": SMALL, "recipe": recipe}
@@ -233,9 +229,9 @@ def test_draws_memory_chunks_and_families_come_from_the_seed(
         if progress.step == 11:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
+    often = LoopSettings(checkpoint_seconds=0.0)
     with pytest.raises(KeyboardInterrupt):
-        train_network(dataset, out=tmp_path / "again", callback=pause, **settings)
+        train_network(dataset, out=tmp_path / "again", callback=pause, loop=often, **settings)
     again = train_network(dataset, out=tmp_path / "again", resume=True, **settings)
     pictures = sorted(data.rglob("*.png"))[:5]
     np.testing.assert_allclose(again.embed(pictures), whole.embed(pictures), atol=1e-3)
@@ -268,7 +264,7 @@ def test_a_metric_of_histograms_on_a_simplex(data: Path, tmp_path: Path) -> None
     assert blank is not None
     assert blank.metric.name == "kullback-leibler"
     np.testing.assert_allclose(blank.embed(sorted(data.rglob("*.png"))[:5]).sum(axis=1), 1, atol=1e-5)
-    with pytest.raises(UsageError, match="kullback-leibler takes histograms: give the network the head 'simplex'"):
+    with pytest.raises(UsageError, match="kullback-leibler compares histograms: give the network the head 'simplex'"):
         train_network(dataset, out=tmp_path / "n", network=SMALL, recipe=replace(SHORT, loss=on_the_simplex))
     assert not (tmp_path / "n.training").exists()
 

@@ -14,7 +14,7 @@ from rich.markup import escape
 from typer import Typer
 
 from semelha.cli.output import stderr
-from semelha.errors import SemelhaError, UsageError
+from semelha.errors import MissingExtra, SemelhaError, UsageError
 
 COMMANDS = {
     "demo": "demo",
@@ -107,7 +107,7 @@ def _reports(error: Exception) -> bool:
     """Whether this one of several processes reports the error."""
     try:
         from semelha.deep.distributed import failed_first
-    except ModuleNotFoundError:
+    except MissingExtra:
         return os.environ.get("RANK", "0") == "0"
     return failed_first(error)
 

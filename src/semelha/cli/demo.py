@@ -12,7 +12,6 @@ import numpy as np
 from rich.markup import escape
 from typer import Option
 
-from semelha.cli.choices import plan
 from semelha.cli.evaluation import figures, named_bars
 from semelha.cli.output import Json, print_json, progress_bars, stderr, stdout
 from semelha.cli.training import train_with_bars
@@ -21,6 +20,7 @@ from semelha.errors import UsageError
 from semelha.evaluation import Protocol, evaluate
 from semelha.gallery import Gallery
 from semelha.images import TEST_SCRIPTS, TRAIN_SCRIPTS, Dataset, Picture, glyphs
+from semelha.training import plan_training
 
 if TYPE_CHECKING:
     from semelha.deep import Recipe
@@ -48,9 +48,10 @@ def demo(
         test = replace(glyphs(TEST_SCRIPTS), name="characters of scripts never seen")
     _say(json, f"[bold]1[/] Learning from {len(training):,} pictures of {len(training.classes):,} characters: "
                f"{', '.join(TRAIN_SCRIPTS)}.")  # fmt: skip
-    network, recipe = plan(training, seed)
+    plan = plan_training(training, seed=seed)
+    assert plan.recipe is not None
     model = train_with_bars(
-        training, out=out / "model", network=network, recipe=printed(recipe), minutes=minutes, seed=seed
+        training, out=out / "model", network=plan.network, recipe=printed(plan.recipe), minutes=minutes, seed=seed
     )
 
     _say(json, f"[bold]2[/] Recognizing {len(test.classes)} characters of {', '.join(TEST_SCRIPTS)}: "

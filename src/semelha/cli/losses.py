@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,35 +64,19 @@ class MiningName(StrEnum):
     similarity = "multi-similarity"
 
 
-class MetricName(StrEnum):
-    """The distances that embeddings can be compared by, by name: of vectors, then of histograms."""
-
-    euclidean = "euclidean"
-    squaredeuclidean = "squared-euclidean"
-    cosine = "cosine"
-    mahalanobis = "mahalanobis"
-    matusita = "matusita"
-    squaredmatusita = "squared-matusita"
-    hellinger = "hellinger"
-    squaredhellinger = "squared-hellinger"
-    bhattacharyya = "bhattacharyya"
-    kullbackleibler = "kullback-leibler"
-    reversekullbackleibler = "reverse-kullback-leibler"
-    jeffreys = "jeffreys"
-    jensenshannon = "jensen-shannon"
-    jensenshannondistance = "jensen-shannon-distance"
-    chisquare = "chi-square"
+METRIC_NAMES = tuple(name for name, kind in METRICS.items() if kind.domain != "gaussians" and name != "agreement")
+"""Distances of vectors or histograms that a loss can take. That of thresholds is learned without a network."""
 
 
 @dataclass(frozen=True)
-class ChosenLoss:
+class NamedLoss:
     """What makes the loss that was asked for, once the classes are known.
 
     Parameters
     ----------
     loss : Loss
     mining : MiningName, optional
-    metric : MetricName, optional
+    metric : str, optional
         Mahalanobis is learned with the network; the others are as they are.
     memory : int, optional
         How many embeddings of the last batches a batch is compared with.
@@ -105,10 +89,12 @@ class ChosenLoss:
 
     loss: Loss
     mining: MiningName | None = None
-    metric: MetricName | None = None
+    metric: str | None = None
     memory: int | None = None
 
     def __post_init__(self) -> None:
+        if self.metric is not None and self.metric not in METRIC_NAMES:
+            raise UsageError(f"no metric is called {self.metric!r}: there are {', '.join(METRIC_NAMES)}")
         if self.loss in pair_losses():
             return
         if self.mining is not None or self.memory is not None:
@@ -121,21 +107,6 @@ class ChosenLoss:
                 f"--metric is for losses that take any distance, and {self.loss} has its own: "
                 f"take one of {', '.join([*pair_losses(), *proxy_losses()])}"
             )
-        if self.head == "simplex":
-            raise UsageError(
-                f"{self.loss} has a point of the sphere for each class, and {self.metric} is a distance between "
-                f"histograms: take a loss of pairs, such as supcon"
-            )
-
-    @property
-    def head(self) -> Literal["sphere", "simplex"]:
-        """Where the embeddings lie that its distance takes."""
-        return "sphere" if self.metric is None or METRICS[self.metric].domain == "vectors" else "simplex"
-
-    @property
-    def by_cosine(self) -> bool:
-        """Whether the model of a training compares by cosine: not by a distance that is learned, or of histograms."""
-        return self.head == "sphere" and self.metric != Mahalanobis.name
 
     def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
         """The loss, from the pictures of each class and the length of an embedding."""
@@ -227,7 +198,7 @@ def minings() -> dict[MiningName, Callable[[], Mining]]:
     }
 
 
-def _distance(name: MetricName | None, dim: int) -> Metric | MetricLayer | None:
+def _distance(name: str | None, dim: int) -> Metric | MetricLayer | None:
     """The distance of that name; Mahalanobis with an L that begins as the identity."""
     if name != Mahalanobis.name:
         return None if name is None else METRICS[name]()

@@ -1,15 +1,17 @@
-"""`semelha train`: from pictures in folders to a model folder."""
+"""`semelha train`: from folders of pictures to a model folder."""
 
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from rich.markup import escape
 from typer import Argument, Option
 
 import semelha
+<<<<<<< HEAD
 from semelha.cli.choices import Asked, plan, plan_frozen
 from semelha.cli.losses import Loss, MetricName, MiningName
 from semelha.cli.names import FeatureName, Method, OptimizerName, Pooling, Readout, SamplerName, Stem
@@ -24,110 +26,144 @@ from semelha.cli.output import (
     training_bars,
     warnings_as_notes,
 )
+=======
+from semelha.cli.losses import METRIC_NAMES, Loss, MiningName, NamedLoss
+from semelha.cli.models import Seed
+from semelha.cli.output import Json, print_json, read, stderr, stdout, told_warnings, training_bars
+>>>>>>> 6d53657 (One planner for Python and the shell, a schedule in both currencies, one training state; train --plan)
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
 from semelha.images import Dataset
-from semelha.training import WITHOUT_LABELS
+from semelha.training import NOTHING, READOUT, WITHOUT_LABELS, needs_labels
+
+if TYPE_CHECKING:
+    from semelha.deep import TrainingSettings
+    from semelha.deep.recipe import SamplerFactory
+
+SamplerName = Literal["per-class", "hierarchical", "class-balanced"]
+
+_data = partial(Option, rich_help_panel="Data")
+_model = partial(Option, rich_help_panel="Model")
+_loss = partial(Option, rich_help_panel="Loss")
+_training = partial(Option, rich_help_panel="Training")
+_hardware = partial(Option, rich_help_panel="Hardware")
 
 
 def train(
     folder: Annotated[
-        Path, Argument(help="Folder of class folders (of any pictures, without labels), or a CSV manifest.")
+        Path,
+        Argument(
+            help="Folder of class folders (of any pictures, without labels), or a CSV manifest.",
+            rich_help_panel="Data",
+        ),
     ],
-    out: Annotated[Path, Option(help="Model folder to make.")],
-    resume: Annotated[bool, Option("--resume", help="Go on with a training that was interrupted.")] = False,
-    minutes: Annotated[float | None, Option(help="Time for the training proper.", show_default="18", min=0.01)] = None,
-    steps: Annotated[int | None, Option(help="Steps at most.", show_default="by the number of pictures", min=1)] = None,
-    seed: Seed = 0,
-    backbone: Annotated[str | None, Option(help="'small', 'medium' or a model of timm.", show_default="small")] = None,
-    pretrained: Annotated[str | None, Option(help="'yes' for timm's published weights, or a weight file.")] = None,
-    size: Annotated[int | None, Option(help="Side of the input in pixels.", show_default="by the pictures")] = None,
-    channels: Annotated[int | None, Option(help="1: grey, 3: color.", show_default="by the pictures")] = None,
-    dim: Annotated[int | None, Option(help="Length of the embedding.", show_default="256")] = None,
+    out: Annotated[Path | None, _data(help="Model folder to make.", show_default="required without --plan")] = None,
+    plan: Annotated[
+        bool, _data("--plan", help="Print what would be trained, for how long, and why. Train nothing.")
+    ] = False,
+    json: Json = False,
+    method: Annotated[
+        str | None,
+        _model(
+            help=f"Learn without labels: {', '.join(WITHOUT_LABELS)}. Or learn a distance without a network: gmml, "
+            f"lda, … (docs/linear.md). {NOTHING}: train nothing. {READOUT}: a new readout of the model --on.",
+            metavar="NAME",
+            show_default="a network, with labels",
+        ),
+    ] = None,
+    features: Annotated[
+        str | None,
+        _model(help=f"What a linear method learns on: {', '.join(FEATURES)}.", metavar="NAME", show_default="hog"),
+    ] = None,
+    on: Annotated[Path | None, _model(help="Model on whose vectors a linear method learns instead.")] = None,
+    backbone: Annotated[str | None, _model(help="'small', 'medium' or a model of timm.", show_default="small")] = None,
+    pretrained: Annotated[str | None, _model(help="'yes' for timm's published weights, or a weight file.")] = None,
+    size: Annotated[int | None, _model(help="Side of the input in pixels.", show_default="by the pictures")] = None,
+    channels: Annotated[int | None, _model(help="1: grey, 3: color.", show_default="by the pictures")] = None,
+    dim: Annotated[int | None, _model(help="Length of the embedding.", show_default="256")] = None,
     stem: Annotated[
-        Stem | None,
-        Option(help="'small': a timm ResNet begins without coarsening (small pictures).", show_default="own"),
+        Literal["own", "small"] | None,
+        _model(help="'small': a timm ResNet begins at full resolution, for small pictures.", show_default="own"),
     ] = None,
     pooling: Annotated[
-        Pooling | None,
-        Option(help="How a feature map becomes a vector; grid: place by place.", show_default="by the pictures"),
+        Literal["average", "gem", "grid"] | None,
+        _model(help="How a feature map becomes a vector.", show_default="by the pictures"),
     ] = None,
     readout: Annotated[
-        Readout | None,
-        Option(
-            help="What becomes the embedding: what the head gives, or the layers before it, too.",
-            show_default="layers, of our own networks below 1,000 classes",
+        Literal["head", "layers"] | None,
+        _model(
+            help="What the embedding is read from: the head alone, or the layers before it too.",
+            show_default="layers, for our own networks below 1,000 classes",
         ),
     ] = None,
     loss: Annotated[
         Loss | None,
-        Option(
+        _loss(
             help=f"What is minimized: {', '.join(Loss)}.", metavar="NAME", show_default="supcon + normalized-softmax"
         ),
     ] = None,
     mining: Annotated[
         MiningName | None,
-        Option(help=f"Which pairs count, for a loss of pairs: {', '.join(MiningName)}.", metavar="NAME"),
+        _loss(help=f"Which pairs count, for a loss of pairs: {', '.join(MiningName)}.", metavar="NAME"),
     ] = None,
     metric: Annotated[
-        MetricName | None,
-        Option(help=f"The distance, for a loss of pairs or proxies: {', '.join(MetricName)}.", metavar="NAME"),
+        str | None,
+        _loss(help=f"The distance, for a loss of pairs or proxies: {', '.join(METRIC_NAMES)}.", metavar="NAME"),
     ] = None,
     memory: Annotated[
-        int | None, Option(help="Compare a batch with so many embeddings of the last ones (a loss of pairs).", min=1)
+        int | None, _loss(help="Number of earlier embeddings to compare with, for a loss of pairs.", min=1)
     ] = None,
-    batch: Annotated[int | None, Option(help="Pictures a batch.", show_default="256", min=4)] = None,
-    chunk: Annotated[
-        int | None, Option(help="Pictures at a time through the network, if a batch does not fit into memory.", min=3)
-    ] = None,
-    accumulate: Annotated[
-        int | None, Option(help="Batches a step, their gradients averaged.", show_default="1", min=1)
-    ] = None,
-    checkpoint: Annotated[
-        bool, Option("--checkpoint", help="Gradient checkpointing: less memory, a third more time.")
-    ] = False,
-    compile: Annotated[bool, Option("--compile", help="Let torch.compile fuse the network.")] = False,
-    sampler: Annotated[
-        SamplerName | None,
-        Option(help=f"What batches are made of: {', '.join(SamplerName)}.", metavar="NAME", show_default="per-class"),
-    ] = None,
+    sampler: Annotated[SamplerName | None, _loss(help="Which pictures make a batch.", show_default="per-class")] = None,
     separator: Annotated[
-        str | None, Option(help="What ends the family in a label (hierarchical batches).", show_default="/")
+        str | None, _loss(help="What ends the family in a label, for hierarchical batches.", show_default="/")
+    ] = None,
+    teacher: Annotated[Path | None, _loss(help="Model whose similarities are learned too.")] = None,
+    teaching: Annotated[
+        float | None, _loss(help="Weight of the teacher beside the loss.", show_default="1", min=0.0)
+    ] = None,
+    minutes: Annotated[
+        float | None, _training(help="Time for the training itself.", show_default="18", min=0.01)
+    ] = None,
+    steps: Annotated[
+        int | None, _training(help="Maximum number of steps.", show_default="by the number of pictures", min=1)
+    ] = None,
+    batch: Annotated[int | None, _training(help="Pictures in a batch.", show_default="256", min=4)] = None,
+    optimizer: Annotated[
+        Literal["adamw", "sgd", "lars"] | None, _training(help="For a method without labels.", show_default="adamw")
     ] = None,
     learning_rate: Annotated[
-        float | None, Option(help="Of the last layer.", show_default="0.003, pretrained 0.0003", min=0.0)
+        float | None, _training(help="Of the last layer.", show_default="0.003, pretrained 0.0003", min=0.0)
     ] = None,
     layer_decay: Annotated[
         float | None,
-        Option(help="Each layer learns so much slower than the next.", show_default="1, pretrained 0.75", max=1.0),
-    ] = None,
-    freeze: Annotated[
-        float | None, Option(help="First part of the backbone that stays as it is; 1: all of it.", min=0.0, max=1.0)
-    ] = None,
-    teacher: Annotated[Path | None, Option(help="Model whose similarities are learned too.")] = None,
-    teaching: Annotated[
-        float | None, Option(help="How much the teacher counts beside the loss.", show_default="1", min=0.0)
-    ] = None,
-    method: Annotated[
-        Method | None,
-        Option(
-            help=f"Learn without labels: {', '.join(WITHOUT_LABELS)}. Or a distance without a network: "
-            f"{', '.join(name for name in Method if name not in (*WITHOUT_LABELS, 'none', 'readout'))}. "
-            "Or nothing: none; or readout, new axes for the layers of the model --on.",
-            metavar="NAME",
+        _training(
+            help="Factor of the learning rate from each layer to the one before it.",
+            show_default="1, pretrained 0.75",
+            max=1.0,
         ),
     ] = None,
-    optimizer: Annotated[
-        OptimizerName | None,
-        Option(help=f"Of a method without labels: {', '.join(OptimizerName)}.", metavar="NAME", show_default="adamw"),
+    freeze: Annotated[
+        float | None,
+        _training(help="First part of the backbone that is not trained; 1: all of it.", min=0.0, max=1.0),
     ] = None,
-    features: Annotated[FeatureName | None, Option(help="What the method learns on.", show_default="hog")] = None,
-    on: Annotated[Path | None, Option(help="Model on whose vectors the method learns instead.")] = None,
-    device: Annotated[str, Option(help="auto, cpu, cuda or mps.")] = "auto",
-    json: Json = False,
+    resume: Annotated[bool, _training("--resume", help="Continue an interrupted training.")] = False,
+    seed: Seed = 0,
+    device: Annotated[str, _hardware(help="auto, cpu, cuda or mps.")] = "auto",
+    chunk: Annotated[
+        int | None, _hardware(help="Pictures at a time through the network, if a batch needs too much memory.", min=3)
+    ] = None,
+    accumulate: Annotated[
+        int | None, _hardware(help="Batches in a step; their gradients are averaged.", show_default="1", min=1)
+    ] = None,
+    checkpoint: Annotated[
+        bool, _hardware("--checkpoint", help="Gradient checkpointing: less memory, a third more time.")
+    ] = False,
+    compile: Annotated[bool, _hardware("--compile", help="Compile the network by torch.compile.")] = False,
 ) -> None:
     """Learn an embedding from pictures in folders, one folder a class; without labels; or a distance between features.
+
+    Example: semelha train photos --plan
 
     Example: semelha train photos --out model
 
@@ -141,6 +177,7 @@ def train(
 
     Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --out model
     """
+<<<<<<< HEAD
     unlabelled = method is not None and method in WITHOUT_LABELS
     asked = Asked(
         backbone=backbone,
@@ -184,24 +221,57 @@ def train(
     if (trains or method == Method.none) and (features is not None or on is not None):
         raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
     dataset = load_dataset(folder, labelled=not unlabelled and method not in (Method.none, Method.readout))
+=======
+    if features is not None and features not in FEATURES:
+        raise UsageError(f"no features are called {features!r}: there are {', '.join(FEATURES)}")
+    words = {
+        "backbone": backbone,
+        "pretrained": True if pretrained == "yes" else pretrained,
+        "size": size,
+        "channels": channels,
+        "dim": dim,
+        "stem": stem,
+        "pooling": pooling,
+        "readout": readout,
+        "loss": _parsed_loss(loss, mining, metric, memory),
+        "batch": batch,
+        "chunk": chunk,
+        "accumulate": accumulate,
+        "checkpoint": checkpoint or None,
+        "compile": compile or None,
+        "steps": steps,
+        "learning_rate": learning_rate,
+        "layer_decay": layer_decay,
+        "freeze": freeze,
+        "teaching": teaching,
+        "optimizer": optimizer,
+    }
+    arguments: dict[str, Any] = {
+        "method": method,
+        "features": None if features is None else FEATURES[features](),
+        "on": on,
+        "settings": parsed_settings(sampler, separator, **words),
+        "teacher": teacher,
+        "minutes": minutes,
+        "seed": seed,
+    }
+    if out is None and not plan:
+        raise UsageError("say where the model goes: --out FOLDER, or --plan to train nothing")
+    dataset = read(folder, labelled=needs_labels(method))
+    if plan:
+        planned = semelha.plan_training(dataset, **arguments)
+        print_json(planned.to_json()) if json else stdout.print(escape(str(planned)), highlight=False)
+        return
+>>>>>>> 6d53657 (One planner for Python and the shell, a schedule in both currencies, one training state; train --plan)
     start = time.monotonic()
-    if trains:
-        network, recipe = plan(dataset, seed, asked, minutes)
+    arguments |= {"out": out, "resume": resume, "accelerator": device}
+    if method is None or method in WITHOUT_LABELS:
         try:
-            model = train_with_bars(
-                dataset,
-                out=out,
-                network=network,
-                recipe=recipe,
-                teacher=teacher,
-                minutes=minutes,
-                seed=seed,
-                resume=resume,
-                accelerator=device,
-            )
+            model = train_with_bars(dataset, **arguments)
         except KeyboardInterrupt:
             stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
             raise
+<<<<<<< HEAD
     elif method == Method.none:
         network = plan_frozen(dataset, seed, asked)
         with warnings_as_notes():
@@ -219,18 +289,59 @@ def train(
                 seed=seed,
                 reading_progress=bar("reading"),
             )
+=======
+    else:
+        with training_bars() as (reading, _), told_warnings():
+            model = semelha.train(dataset, reading_progress=reading, **arguments)
+>>>>>>> 6d53657 (One planner for Python and the shell, a schedule in both currencies, one training state; train --plan)
     if json:
         card = model.card
         print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})
         return
-    stdout.print(f"[bold]{escape(str(out))}[/] {learned(model, len(dataset.classes))}")
+    stdout.print(f"[bold]{escape(str(out))}[/] {summary(model, len(dataset.classes))}")
     stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")
 
 
-def learned(model: Model, classes: int) -> str:
-    """What a model makes of a picture, or from what it was learned: of a method without labels, its queue too."""
+def parsed_settings(
+    sampler: SamplerName | None = None, separator: str | None = None, **words: Any
+) -> TrainingSettings | None:
+    """The words of the command line as `TrainingSettings`; None without any."""
+    if separator is not None and sampler != "hierarchical":
+        raise UsageError("--separator says where families end in labels: add --sampler hierarchical")
+    if sampler is None and all(value is None for value in words.values()):
+        return None
+    from semelha.deep import TrainingSettings
+
+    return TrainingSettings(sampler=None if sampler is None else _parsed_sampler(sampler, separator), **words)
+
+
+def _parsed_sampler(name: SamplerName, separator: str | None) -> SamplerFactory:
+    from semelha.deep.sampler import ClassBalanced, Hierarchical, MPerClass
+
+    samplers: dict[SamplerName, SamplerFactory] = {
+        "per-class": MPerClass,
+        "hierarchical": partial(Hierarchical, separator=separator or "/"),
+        "class-balanced": ClassBalanced,
+    }
+    return samplers[name]
+
+
+def _parsed_loss(
+    loss: Loss | None, mining: MiningName | None, metric: str | None, memory: int | None
+) -> NamedLoss | None:
+    if loss is not None:
+        return NamedLoss(loss, mining, metric, memory)
+    if mining is not None or metric is not None or memory is not None:
+        raise UsageError(
+            "--mining, --metric and --memory are for a loss: name one of pairs, such as --loss contrastive"
+        )
+    return None
+
+
+def summary(model: Model, classes: int) -> str:
+    """One sentence on a model that was trained."""
     training = model.card.training
-    if training.get("method") == Method.none:
+    if training.get("method") == NOTHING:
         return f"makes {model.dim} features of a picture; nothing was learned."
     if "read" in training:
         return f"reads {model.dim} numbers of layers along the axes of {training['read']['pictures']:,} pictures."

@@ -1,25 +1,36 @@
-"""Learn a network. The only wing that imports torch."""
+"""Train networks. The only package that imports torch, which the extra `train` installs."""
 
 import os
+from importlib import import_module
 
-# Read when torch is loaded: threads that spin while they wait make a step four times slower beside a busy program.
+from semelha.errors import MissingExtra
+
+# Torch reads this when it is loaded. Threads that spin while waiting make a step four times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+try:
+    for _needed in ("torch", "timm", "lightning"):
+        import_module(_needed)
+except ModuleNotFoundError as error:
+    raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.loop import TrainingProgress
+from semelha.deep.loop import LoopSettings, TrainingProgress
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.recipe import Recipe
+from semelha.deep.settings import TrainingSettings
 from semelha.deep.torch_embedder import untrained_embedder
 from semelha.deep.train import train_network
 
 __all__ = [
     "Augmentation",
     "EmbeddingNet",
+    "LoopSettings",
     "MetricLayer",
     "Network",
     "Recipe",
     "TrainingProgress",
+    "TrainingSettings",
     "build",
     "train_network",
     "untrained_embedder",

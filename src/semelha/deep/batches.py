@@ -8,10 +8,10 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from semelha.deep.augment import quarter_turns
+from semelha.deep.checkpoint import TrainingState
 from semelha.deep.distributed import ProcessGroup
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Sampler
@@ -19,16 +19,16 @@ from semelha.deep.subsets import PictureSubset
 from semelha.errors import UsageError
 
 
-def next_batch(
-    sampler: Sampler, number: int, uniform: int, means: NDArray[np.float32], recipe: Recipe, seed: int
-) -> tuple[Batch, int]:
-    """A batch of look-alikes by chance once the network knows something, otherwise the next that visits all in turn."""
-    if uniform >= recipe.warmup_steps and np.random.default_rng([seed, 4, number]).random() < recipe.lookalikes:
-        return sampler.lookalikes(number, means), uniform
-    return sampler.batch(uniform), uniform + 1
+def next_batch(sampler: Sampler, number: int, state: TrainingState, done: float, recipe: Recipe, seed: int) -> Batch:
+    """Batch `number`: after the warm-up at random one of look-alikes, otherwise the next regular one."""
+    warm = done >= recipe.warmup and state.regular_batches > 0
+    if warm and np.random.default_rng([seed, 4, number]).random() < recipe.lookalikes:
+        return sampler.lookalikes(number, state.class_means.numpy())
+    state.regular_batches += 1
+    return sampler.batch(state.regular_batches - 1)
 
 
-def own_share(batch: Batch, processes: ProcessGroup) -> Batch:
+def process_share(batch: Batch, processes: ProcessGroup) -> Batch:
     """The share of this process. Raises `UsageError` where somebody would be left with one picture or none."""
     if len(batch) < 2 * processes.size:
         raise UsageError(
@@ -38,7 +38,7 @@ def own_share(batch: Batch, processes: ProcessGroup) -> Batch:
     return batch.part(processes.share(len(batch)))
 
 
-def views_of(
+def augmented_views(
     batch: Batch,
     training: PictureSubset,
     views: int,
@@ -57,7 +57,7 @@ def views_of(
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
-def remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
+def update_class_means(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
     """Move the mean of each class of the batch half of the way to its new one, and back onto the sphere."""
     classes, where = torch.unique(targets, return_inverse=True)
     new = torch.zeros(len(classes), means.shape[1]).index_add_(0, where, embeddings)
@@ -65,7 +65,7 @@ def remember(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
 
 
 @contextmanager
-def drawing_from(seed: list[int], device: torch.device) -> Iterator[None]:
+def seeded(seed: list[int], device: torch.device) -> Iterator[None]:
     """What network and loss draw by torch's own generator (dropout, a mining) comes from the seed, in here alone."""
     of_card = device.type == "cuda"
     with torch.random.fork_rng(devices=[device] if of_card else []):

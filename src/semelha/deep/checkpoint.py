@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed, in one file that is whole at every moment."""
+"""The state of a training, and the checkpoint file that it is saved to and resumed from."""
 
 from __future__ import annotations
 
@@ -9,82 +9,116 @@ from types import FunctionType
 from typing import Any
 
 import torch
-from torch import Tensor
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
+from semelha.deep.objective import Objective
 from semelha.errors import TrainingError
 from semelha.files import atomic_write
 
 Tensors = dict[str, Tensor]
 
+VERSION = 2
+"""Of the checkpoint file. Version 1 had no number, and a warm-up counted in steps."""
+
 
 @dataclass
-class Checkpoint:
-    """The state of a training after `step` steps.
+class TrainingState:
+    """All that a training changes. A checkpoint holds exactly these fields.
 
     Attributes
     ----------
-    plan : str
-        Data set, network, recipe and seed, as one string: a training goes on only as what it was.
-    step : int
-    elapsed : float
-        Seconds trained so far.
-    uniform : int
-        Batches drawn so far that visit every class.
-    network, average, objective : dict
-        State of the network, of its moving average and of what is trained with it: a loss, a projector, a queue.
-    optimizer : dict
-    means : (classes, dim) float32
-        Running mean embedding of each class; of none where there are no batches of look-alikes.
+    network : nn.Module
+    average : ModelEmaV3
+        Moving average of its weights.
+    objective : Objective
+        The loss, or the method without labels, with its own parameters and memory.
+    optimizer : Optimizer
+    class_means : (classes, dim) float32
+        Running mean embedding of each class; empty if there are no batches of look-alikes.
     best : dict
-        Weights of the best moving average so far.
+        Weights of the best moving average so far; empty before the first validation.
     best_score : float
-        Its R@1 on the classes held out.
+        Its R@1 on the held-out classes.
+    step : int
+        Steps done.
+    regular_batches : int
+        Batches drawn so far that are not of look-alikes.
+    elapsed : float
+        Seconds of training.
     """
 
-    plan: str
-    step: int
-    elapsed: float
-    uniform: int
-    network: Tensors
-    average: Tensors
-    objective: Tensors
-    optimizer: dict[str, Any]
-    means: Tensor
+    network: nn.Module
+    average: ModelEmaV3
+    objective: Objective
+    optimizer: Optimizer
+    class_means: Tensor
     best: Tensors
-    best_score: float
+    best_score: float = -1.0
+    step: int = 0
+    regular_batches: int = 0
+    elapsed: float = 0.0
 
-    def save(self, path: Path) -> None:
-        """Replace the checkpoint at `path`: the old one stays until the new one is complete."""
-        state = {field.name: getattr(self, field.name) for field in fields(self)}
-        try:
-            with atomic_write(path, error=TrainingError) as file:
-                torch.save(state, file)
-        except RuntimeError as error:  # of torch, where the disk is full
-            raise TrainingError(f"{path} cannot be written: {error}") from error
+    def save(self, path: Path, *, plan: str) -> None:
+        """Write a checkpoint. The previous one stays until the new one is complete and synced.
 
-    @classmethod
-    def load(cls, path: Path, *, plan: str) -> Checkpoint:
-        """Read a checkpoint of this very plan.
+        Parameters
+        ----------
+        path : Path
+        plan : str
+            Data set, network, recipe and seed as one string (`describe`); only the same plan can resume.
 
         Raises
         ------
         TrainingError
-            The file is damaged, or of another data set, network, recipe or seed.
+            The file cannot be written.
+        """
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        state = {name: value.state_dict() if _has_state(value) else value for name, value in values.items()}
+        try:
+            with atomic_write(path, error=TrainingError) as file:
+                torch.save({"version": VERSION, "plan": plan, **state}, file)
+        except RuntimeError as error:  # of torch, if the disk is full
+            raise TrainingError(f"{path} cannot be written: {error}") from error
+
+    def load(self, path: Path, *, plan: str) -> None:
+        """Set every field to that of a checkpoint of the same plan.
+
+        Raises
+        ------
+        TrainingError
+            The file is damaged, of an older version, or of another data set, network, recipe or seed.
         """
         try:
-            checkpoint = cls(**torch.load(path, map_location="cpu", weights_only=True))
+            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            version, saved_plan = saved.pop("version", 1), saved.pop("plan")
         except Exception as error:
             raise TrainingError(f"{path} is no checkpoint of a semelha training: {error}") from error
-        if checkpoint.plan != plan:
+        if version != VERSION:
+            raise TrainingError(
+                f"{path} was written by another version of semelha, whose schedule differs: finish that training with "
+                f"it, or remove {path.parent} to start again"
+            )
+        if saved_plan != plan:
             raise TrainingError(
                 f"{path.parent} holds a training of other pictures or settings: give the same ones to resume it, "
-                "or remove the folder to start afresh"
+                "or remove the folder to start again"
             )
-        return checkpoint
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if _has_state(value):
+                value.load_state_dict(saved[field.name])
+            else:
+                setattr(self, field.name, saved[field.name])
+
+
+def _has_state(value: object) -> bool:
+    return isinstance(value, nn.Module | Optimizer)
 
 
 def describe(*parts: object) -> str:
-    """One line that tells two plans apart, and is the same in every process."""
+    """A plan as one string: the same in every process, different for different plans."""
     return " | ".join(map(_described, parts))
 
 

@@ -1,16 +1,16 @@
-"""A network as it is, published as a model: pretrained features that nothing was learned on top of."""
+"""Publish a network without training it: its pooled features as a model."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from dataclasses import replace
 from pathlib import Path
 
 from semelha.deep.cache import sample, statistics
 from semelha.deep.network import Network, build, with_statistics
+from semelha.deep.plan import plan_feature_extractor
 from semelha.deep.publish import write_network
-from semelha.deep.recipe import choose_network, look_at
+from semelha.deep.settings import TrainingSettings
 from semelha.embedders import Model
 from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset
@@ -19,12 +19,18 @@ from semelha.metrics import Cosine
 SAMPLE = 500
 
 
-def publish_feature_extractor(dataset: Dataset, *, out: Path, network: Network | None = None, seed: int = 0) -> Model:
-    """Write a network as the model folder `out`, its pooled features being the embedding.
+def publish_feature_extractor(
+    dataset: Dataset,
+    *,
+    out: Path,
+    network: Network | None = None,
+    settings: TrainingSettings = TrainingSettings(),
+    seed: int = 0,
+) -> Model:
+    """Write a network without training as the model folder `out`: its pooled features are the embedding.
 
-    No weight is learned, and no layer of our own stands behind the backbone. The pictures tell only what was not said:
-    how a network of ours sees them, and, without pretrained weights, the mean and deviation of their pixels. The card
-    therefore names no class and no picture as trained on.
+    The pictures serve to choose the network, if it is not given, and the mean and standard deviation of the pixels,
+    if there are no pretrained weights. The card therefore lists no class and no picture as trained on.
 
     Parameters
     ----------
@@ -32,10 +38,11 @@ def publish_feature_extractor(dataset: Dataset, *, out: Path, network: Network |
     out : Path
         Must not exist.
     network : Network, optional
-        Its `dim` is that of the features, whatever it says. Our small one, of random weights, if not
-        given: a warning says so.
+        Its `dim` is ignored: it is that of the features. Chosen from the pictures by default.
+    settings : TrainingSettings, optional
+        They replace fields of the network: backbone, pretrained, size, channels, pooling.
     seed : int
-        Draws the weights of a network that has none, and which pictures are looked at.
+        Draws random weights, and the sample of pictures.
 
     Raises
     ------
@@ -44,8 +51,7 @@ def publish_feature_extractor(dataset: Dataset, *, out: Path, network: Network |
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
     start = time.monotonic()
-    network = network or choose_network(look_at(dataset, seed=seed), classes=None)
-    network = replace(network, dim=None, head="sphere", readout="head")
+    network, _ = plan_feature_extractor(dataset, network=network, settings=settings, seed=seed)
     if not network.own and not network.pretrained:
         raise UsageError(
             f"{network.backbone} would have random weights: give it pretrained ones, timm's or a file, or train it"
@@ -54,8 +60,8 @@ def publish_feature_extractor(dataset: Dataset, *, out: Path, network: Network |
     network = with_statistics(network, statistics(seen))
     if network.own:
         warnings.warn(
-            f"the network {network.backbone} has random weights and learns nothing: it is something to compare with, "
-            "and recognizes little",
+            f"the network {network.backbone} has random weights and is not trained: it is a baseline, and recognizes "
+            "little",
             stacklevel=2,
         )
     return write_network(

@@ -8,18 +8,18 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
+from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
-from semelha.deep.average import MovingAverage
-from semelha.deep.batches import drawing_from, next_batch, own_share, remember, views_of
-from semelha.deep.checkpoint import Checkpoint, Tensors
+from semelha.deep.batches import augmented_views, next_batch, process_share, seeded, update_class_means
+from semelha.deep.checkpoint import Tensors, TrainingState
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
 from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing, preserve_running_stats
 from semelha.deep.metric_layer import metric_of
@@ -27,37 +27,83 @@ from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, StepContext
 from semelha.deep.optimizer import clip, gradients, optimizer_for
 from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import Sampler
 from semelha.deep.subsets import PictureSubset
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.measures import retrieval
 from semelha.metrics import Metric
 
-CHECKPOINT_SECONDS = 30.0
-VALIDATIONS = 20  # in the whole of a training; its first half, which is never the best, goes without
-LOG_STEPS = 10
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How often the loop saves, validates and logs, and the clock that it reads.
+
+    Parameters
+    ----------
+    checkpoint_seconds : float
+        Between two checkpoints; a validation is followed by one in any case.
+    validations : int
+        In a whole training. The first half of it, which is never the best, has none.
+    log_steps : int
+        Between two lines of the log.
+    clock : callable
+        Returns seconds.
+    """
+
+    checkpoint_seconds: float = 30.0
+    validations: int = 20
+    log_steps: int = 10
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """How a training stands: what a progress bar shows and the log keeps."""
+    """The progress of a training after a step, as a progress bar shows it and the log keeps it.
+
+    Attributes
+    ----------
+    step : int
+        Steps done.
+    done : float
+        Fraction of the training that is done, 0 to 1: of its steps or of its minutes, whichever is more.
+    seconds : float
+        Of training.
+    loss, learning_rate, images_per_second : float
+        Of this step.
+    validation : float, optional
+        R@1 on the held-out classes, as it was last measured.
+    best : float, optional
+        The best of them so far.
+    """
 
     step: int
-    done: float  # part of the schedule, 0 to 1
+    done: float
     seconds: float
     loss: float
     learning_rate: float
     images_per_second: float
-    validation: float | None  # R@1 on held-out classes, when it was last measured
+    validation: float | None
     best: float | None
 
 
-Watch = Callable[[TrainingProgress], None]
+Callback = Callable[[TrainingProgress], None]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """The best weights and metric, their R@1 on the held-out classes (None without any), steps and seconds taken."""
+    """The result of a training.
+
+    Attributes
+    ----------
+    weights : dict
+        The best weights of the network.
+    metric : Metric
+    score : float, optional
+        Their R@1 on the held-out classes, if there are any.
+    steps : int
+    seconds : float
+    """
 
     weights: Tensors
     metric: Metric
@@ -77,12 +123,13 @@ def fit(
     plan: str,
     seed: int,
     resume: bool,
-    callback: Watch,
+    callback: Callback,
     processes: ProcessGroup = SINGLE_PROCESS,
+    loop: LoopSettings = LoopSettings(),
 ) -> Trained:
-    """Train a copy of `network`: the weights that named the held-out classes best; without such classes, the last.
+    """Train a copy of `network` and return its best moving average on the held-out classes, or the last without any.
 
-    Of several processes all return the same; the first alone writes files, and calls `callback`.
+    Of several processes all return the same; the first alone writes files and calls `callback`.
 
     Raises
     ------
@@ -90,108 +137,111 @@ def fit(
         The loss is no longer finite, or a checkpoint cannot be written or read.
     """
     sampler = recipe.batches(training.pool(recipe), seed=seed)
-    network = processes.with_sync_batchnorm(copy.deepcopy(network).to(fabric.device)).to(
-        memory_format=torch.channels_last
-    )
+    network = processes.with_sync_batchnorm(copy.deepcopy(network).to(fabric.device))
+    network = network.to(memory_format=torch.channels_last)
     if recipe.checkpoint:
         enable_gradient_checkpointing(network)
     dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # which proxies or a projector are drawn from
-        objective = recipe.objective(network, sampler, dim).to(fabric.device)
-    average = MovingAverage(network, recipe.averaging)
-    optimizer = optimizer_for(network, objective, recipe)
-    means = torch.zeros(sampler.targets if recipe.lookalikes else 0, dim)
-    step, uniform, elapsed, best, best_score = 0, 0, 0.0, {}, -1.0
-
-    checkpoint_file = folder / "checkpoint.pt"
+    state = _initial_state(network, sampler, recipe, dim, seed)
+    objective, checkpoint_file = state.objective, folder / "checkpoint.pt"
     if resume and checkpoint_file.exists():
-        saved = Checkpoint.load(checkpoint_file, plan=plan)
-        network.load_state_dict(saved.network)
-        average.load_state_dict(saved.average)
-        objective.load_state_dict(saved.objective)
-        optimizer.load_state_dict(saved.optimizer)
-        step, uniform, elapsed, means = saved.step, saved.uniform, saved.elapsed, saved.means
-        best, best_score = saved.best, saved.best_score
-
-    if processes.broadcast(step) != step:
+        state.load(checkpoint_file, plan=plan)
+    if processes.broadcast(state.step) != state.step:
         raise TrainingError(f"process {processes.rank} does not find {checkpoint_file}: let all have the same folder")
-    processes.broadcast_modules(network, average, objective)
+    processes.broadcast_modules(network, state.average, objective)
     if recipe.compile:
         network.backbone.compile()
-    forward, optimizer = fabric.setup(objective.training_module(network), optimizer)
+    forward, optimizer = fabric.setup(objective.training_module(network), state.optimizer)
     backward = preserve_running_stats(network, fabric.backward) if recipe.checkpoint else fabric.backward
     cached = replace(recipe.cached(), processes=processes)
     context = StepContext(forward, cached, backward, fabric.autocast, teaching=recipe.teaching)
-    score = best_score if best_score >= 0 else None
-    started, last_saved = time.monotonic() - elapsed, time.monotonic()
-    done = _done(step, elapsed, recipe)
+    score = state.best_score if state.best else None
+    started, last_saved = loop.clock() - state.elapsed, loop.clock()
+    done = _fraction_done(state, recipe)
     with (folder / "log.jsonl" if processes.is_rank_zero else Path(os.devnull)).open("a", encoding="utf-8") as log:
         while done < 1:
-            before = time.monotonic()
+            before = loop.clock()
             for group in optimizer.param_groups:
-                group["lr"] = group["lr_scale"] * _schedule(step, done, recipe)
+                group["lr"] = group["lr_scale"] * _lr_factor(done, recipe)
 
             optimizer.zero_grad(set_to_none=True)
             loss, seen, coarse = torch.zeros((), device=fabric.device), [], done < recipe.coarse
-            for number in range(step * recipe.accumulate, (step + 1) * recipe.accumulate):
-                batch, uniform = next_batch(sampler, number, uniform, means.numpy(), recipe, seed)
-                own, changes = own_share(batch, processes), [seed, number, *processes.seed_suffix]
-                pixels = views_of(own, training, objective.views, recipe, fabric.device, changes, coarse=coarse)
+            for number in range(state.step * recipe.accumulate, (state.step + 1) * recipe.accumulate):
+                batch = next_batch(sampler, number, state, done, recipe, seed)
+                own, own_seed = process_share(batch, processes), [seed, number, *processes.seed_suffix]
+                pixels = augmented_views(own, training, objective.views, recipe, fabric.device, own_seed, coarse=coarse)
                 targets = torch.from_numpy(own.targets).to(fabric.device)
-                taught = replace(context, taught=training.taught(batch, fabric.device))
-                with drawing_from([seed, 5, number], fabric.device):
-                    part, embeddings = objective.backward(taught, pixels, targets)
+                with_teacher = replace(context, taught=training.taught(batch, fabric.device))
+                with seeded([seed, 5, number], fabric.device):
+                    part, embeddings = objective.backward(with_teacher, pixels, targets)
                 loss = loss + part / recipe.accumulate
                 seen.append((embeddings, batch.targets))
             if recipe.accumulate > 1:
                 torch._foreach_div_(gradients(optimizer), recipe.accumulate)
             processes.sum_gradients(network, objective)
-            clip(optimizer, recipe.clip, step)
+            clip(optimizer, recipe.clip, state.step)
             optimizer.step()
-            average.update()
+            state.step += 1
+            state.average.update(network, step=state.step)
             for embeddings, known in seen if recipe.lookalikes else ():
-                remember(means, embeddings.float().cpu(), torch.from_numpy(known))
+                update_class_means(state.class_means, embeddings.float().cpu(), torch.from_numpy(known))
 
-            step += 1
-            elapsed, was = processes.broadcast(time.monotonic() - started), done
-            done = _done(step, elapsed, recipe)
+            state.elapsed, done_before = processes.broadcast(loop.clock() - started), done
+            done = _fraction_done(state, recipe)
             objective.after_step(network, done)
             value = float(loss)
             if not math.isfinite(value):
-                raise TrainingError(f"the loss became {value} at step {step}: try a lower learning rate")
-            if validation is not None and _due(was, done):
-                score = validate(average.module, validation, metric_of(objective), fabric.device, processes)
-                if score >= best_score:
-                    best, best_score = _weights(average.module, objective), score
+                raise TrainingError(f"the loss became {value} at step {state.step}: try a lower learning rate")
+            if validation is not None and _validates(done_before, done, loop.validations):
+                average = state.average.module
+                score = validate(average, validation, metric_of(objective), fabric.device, processes)
+                if score >= state.best_score:
+                    state.best, state.best_score = _weights(average, objective), score
                 last_saved = -math.inf
-            speed = sum(len(known) for _, known in seen) / (time.monotonic() - before)
-            rate = optimizer.param_groups[0]["lr"]
-            progress = TrainingProgress(step, done, elapsed, value, rate, speed, score, best_score if best else None)
-            if step % LOG_STEPS == 0 or done >= 1:
-                log.write(json.dumps(progress.__dict__) + "\n")
+            progress = TrainingProgress(
+                step=state.step,
+                done=done,
+                seconds=state.elapsed,
+                loss=value,
+                learning_rate=optimizer.param_groups[0]["lr"],
+                images_per_second=sum(len(known) for _, known in seen) / max(loop.clock() - before, 1e-9),
+                validation=score,
+                best=state.best_score if state.best else None,
+            )
+            if state.step % loop.log_steps == 0 or done >= 1:
+                log.write(json.dumps(asdict(progress)) + "\n")
                 log.flush()
-            if processes.is_rank_zero and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
-                Checkpoint(
-                    plan=plan,
-                    step=step,
-                    elapsed=elapsed,
-                    uniform=uniform,
-                    network=_copy(network),
-                    average=_copy(average),
-                    objective=_copy(objective),
-                    optimizer=optimizer.state_dict(),
-                    means=means,
-                    best=best,
-                    best_score=best_score,
-                ).save(checkpoint_file)
-                last_saved = time.monotonic()
+            if processes.is_rank_zero and loop.clock() - last_saved > loop.checkpoint_seconds:
+                state.save(checkpoint_file, plan=plan)
+                last_saved = loop.clock()
             if processes.is_rank_zero:
                 callback(progress)
-    weights = best or _weights(average.module, objective)
+    weights = state.best or _weights(state.average.module, objective)
     arrays = {name: weights.pop(METRIC + name).numpy() for name in metric_of(objective).arrays()}
     metric = metric_of(objective).with_arrays(arrays)
-    return Trained(weights, metric, best_score if best else None, step, elapsed)
+    return Trained(weights, metric, state.best_score if state.best else None, state.step, state.elapsed)
+
+
+def _initial_state(network: EmbeddingNet, sampler: Sampler, recipe: Recipe, dim: int, seed: int) -> TrainingState:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # draws the weights of proxies or a projector
+        objective = recipe.objective(network, sampler, dim).to(next(network.parameters()).device)
+    return TrainingState(
+        network=network,
+        average=moving_average(network, recipe.averaging),
+        objective=objective,
+        optimizer=optimizer_for(network, objective, recipe),
+        class_means=torch.zeros(sampler.targets if recipe.lookalikes else 0, dim),
+        best={},
+    )
+
+
+def moving_average(network: nn.Module, decay: float) -> ModelEmaV3:
+    """A moving average of weights and buffers. The first update copies them; after n updates the decay is n / (n + 9).
+
+    It grows up to `decay`. `update` takes the number of the step, from 1 on.
+    """
+    return ModelEmaV3(network, decay=decay, use_warmup=True, warmup_gamma=9.0, warmup_power=1.0)
 
 
 def embed(
@@ -226,18 +276,19 @@ def validate(
     return processes.broadcast(float(found.r_at[1]))
 
 
-def _due(was: float, done: float) -> bool:
-    """Is it time for a validation?"""
-    return done >= 1 or (done >= 0.5 and int(done * VALIDATIONS) > int(was * VALIDATIONS))
+def _validates(before: float, done: float, validations: int) -> bool:
+    """Whether a validation falls between two fractions of the training: none in its first half, one at its end."""
+    return done >= 1 or (done >= 0.5 and int(done * validations) > int(before * validations))
 
 
-def _done(step: int, elapsed: float, recipe: Recipe) -> float:
-    return min(1.0, max(step / recipe.steps, elapsed / (60 * recipe.minutes)))
+def _fraction_done(state: TrainingState, recipe: Recipe) -> float:
+    return min(1.0, max(state.step / recipe.steps, state.elapsed / (60 * recipe.minutes)))
 
 
-def _schedule(step: int, done: float, recipe: Recipe) -> float:
-    """Linear warm-up by steps, then half a cosine by what is done."""
-    return min(1.0, (step + 1) / max(1.0, recipe.warmup_steps)) * 0.5 * (1 + math.cos(math.pi * done))
+def _lr_factor(done: float, recipe: Recipe) -> float:
+    """Factor of the learning rate: a linear warm-up times half a cosine, both by the fraction that is done."""
+    warmup = min(1.0, (done + 1 / recipe.steps) / recipe.warmup) if recipe.warmup else 1.0
+    return warmup * 0.5 * (1 + math.cos(math.pi * done))
 
 
 def _weights(network: nn.Module, objective: Objective) -> Tensors:

@@ -1,63 +1,147 @@
-"""What a training is to be: what was given, what is chosen where nothing was, and what does not go together."""
+"""The planner: pictures and explicit settings → the network and recipe of a training, checked, with reasons."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
+from torch import nn
 
-from semelha.deep.distributed import ProcessGroup
-from semelha.deep.losses import PairLoss
+from semelha.deep.defaults import (
+    PictureStats,
+    choose_network,
+    choose_recipe,
+    choose_recipe_without_labels,
+    default_warmup,
+    inspect_pictures,
+    with_lars,
+    with_sgd,
+)
+from semelha.deep.explain import explain_network, explain_recipe
+from semelha.deep.losses import CrossBatchMemory, NPair, PairLoss
 from semelha.deep.metric_layer import metric_of
-from semelha.deep.network import Network
-from semelha.deep.recipe import Recipe, choose_network, choose_recipe, look_at
-from semelha.deep.ssl import SelfSupervised, recipe_without_labels
+from semelha.deep.network import SMALL, Network
+from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import MPerClass
+from semelha.deep.settings import OF_FEATURES, OF_LABELS, TrainingSettings
+from semelha.deep.ssl import SelfSupervised
 from semelha.deep.subsets import PictureSubset, labelled, unlabelled
 from semelha.deep.teacher import check_teacher
 from semelha.embedders import Model
 from semelha.errors import UsageError
-from semelha.images import Dataset
-from semelha.metrics import Cosine, Metric
+from semelha.images import Dataset, check_for_training, check_without_labels
+from semelha.metrics import Metric
 
 logger = logging.getLogger(__name__)
 
+NOMINAL_DIM = 64
+"""Length of an embedding for which a loss is made only to find its metric."""
 
-def planned(
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """What a training will use.
+
+    Attributes
+    ----------
+    network : Network
+    recipe : Recipe
+        With its method, if it learns without labels.
+    reasons : tuple of str
+        Why each default was chosen, in sentences.
+    """
+
+    network: Network
+    recipe: Recipe
+    reasons: tuple[str, ...]
+
+
+def plan_network(
     dataset: Dataset,
-    method: SelfSupervised | None,
-    network: Network | None,
-    recipe: Recipe | None,
-    minutes: float | None,
-    seed: int,
-) -> tuple[Network, Recipe]:
-    """What was given, and what the pictures and the minutes ask for where nothing was."""
-    if network is None or recipe is None:
-        look = look_at(dataset, seed=seed)
-        chosen = network or choose_network(look, classes=len(dataset.classes) if method is None else None)
-        if recipe is None and method is not None:
-            recipe = recipe_without_labels(method, look, chosen, len(dataset), minutes=minutes)
-        recipe = recipe or choose_recipe(look, chosen, len(dataset.classes), len(dataset), minutes=minutes)
-        if network is None and method is None and _metric(recipe, chosen.dim or 0, dataset).name != Cosine.name:
-            chosen = replace(chosen, readout="head")
-        network = chosen
-    if method is not None:
-        recipe = recipe.without_labels(method)
-    if minutes is not None:
-        recipe = replace(recipe, minutes=minutes)
-    return network, recipe
+    *,
+    method: SelfSupervised | None = None,
+    network: Network | None = None,
+    recipe: Recipe | None = None,
+    settings: TrainingSettings = TrainingSettings(),
+    teacher: Model | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    processes: int = 1,
+) -> NetworkPlan:
+    """Choose what is not given, apply the explicit settings, and check that everything goes together.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A sample of its pictures is inspected if network or recipe are to be chosen.
+    method : SelfSupervised, optional
+        In place of that of the recipe.
+    network, recipe : Network, Recipe, optional
+        All their fields count as explicit.
+    settings : TrainingSettings
+        They replace fields of the network and the recipe, given or chosen.
+    teacher : Model, optional
+    minutes : float, optional
+        In place of those of the recipe.
+    seed : int
+    processes : int
+        Number of processes that share each batch.
+
+    Raises
+    ------
+    DatasetError
+        Too few pictures or classes.
+    UsageError
+        Settings that do not go together.
+    """
+    method = _method(method, recipe)
+    (check_for_training if method is None else check_without_labels)(dataset)
+    _check_settings(settings, method, teacher)
+    stats = None if network and recipe else inspect_pictures(dataset, seed=seed)
+    classes = None if method else len(dataset.classes)
+    planned = _network(stats, network, settings, classes)
+    made = _recipe(stats, planned, dataset, method, recipe, settings, minutes)
+    if method is None:
+        loss = _loss(made, planned.dim or NOMINAL_DIM, dataset)
+        metric = metric_of(loss)
+        if recipe is None and isinstance(loss, NPair):
+            made = replace(made, per_class=2)  # it uses no third picture of a class
+        if network is None:
+            planned = _for_metric(planned, metric, settings)
+        _check_metric(planned, metric)
+    _check_batches(made, planned, dataset, processes)
+    if teacher is not None:
+        _check_teacher(teacher, made, planned)
+    reasons = []
+    if stats is not None and network is None:
+        reasons += explain_network(stats, planned, classes, settings)
+    if stats is not None and recipe is None:
+        reasons += explain_recipe(stats, planned, made, dataset, settings)
+    return NetworkPlan(planned, made, tuple(reasons))
 
 
-def method_of(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
-    """The method that was asked for, by itself or by the recipe."""
-    if method is not None and not isinstance(method, SelfSupervised):
-        raise UsageError(f"{type(method).__name__} is no method without labels, such as SimCLR() or MoCo()")
-    return method if method is not None or recipe is None else recipe.method
+def plan_feature_extractor(
+    dataset: Dataset,
+    *,
+    network: Network | None = None,
+    settings: TrainingSettings = TrainingSettings(),
+    seed: int = 0,
+) -> tuple[Network, tuple[str, ...]]:
+    """The network that is used without training, and the reasons for it. Raises `UsageError` for other settings."""
+    if others := [name for name in settings.explicit() if name not in OF_FEATURES]:
+        raise UsageError(
+            f"method none trains nothing and takes {', '.join(OF_FEATURES)} alone: leave out {', '.join(others)}"
+        )
+    stats = None if network else inspect_pictures(dataset, seed=seed)
+    planned = replace(_network(stats, network, settings, None), dim=None, head="sphere", readout="head")
+    return planned, () if stats is None else tuple(explain_network(stats, planned, None, settings))
 
 
-def settled(recipe: Recipe, training: PictureSubset) -> Recipe:
-    """The recipe with all that its method left open chosen by the number of pictures, and told."""
+def resolved(recipe: Recipe, training: PictureSubset) -> Recipe:
+    """The recipe with the settings that its method derives from the number of pictures, which are logged."""
     if recipe.method is None:
         return recipe
     sampler = recipe.batches(training.pool(recipe), seed=0)
@@ -67,56 +151,119 @@ def settled(recipe: Recipe, training: PictureSubset) -> Recipe:
     return replace(recipe, method=method)
 
 
-def check_plan(
-    recipe: Recipe, network: Network, dim: int, dataset: Dataset, teacher: Model | None, group: ProcessGroup
-) -> None:
-    """Raise what does not go together, before the pictures are read."""
-    if recipe.batch < 2 * group.size:
-        raise UsageError(f"a batch of {recipe.batch} is too small for {group.size} processes: give each two pictures")
-    if group.size > 1 and recipe.chunk == 3:
-        raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
-    if teacher is not None:
-        _check_teacher(teacher, recipe, network)
-    if recipe.method is not None:
-        _check_without_labels(recipe, network, unlabelled(np.empty(0, np.uint8), len(dataset)), group)
-        return
-    metric = _metric(recipe, dim, dataset)
+def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
+    if method is not None and not isinstance(method, SelfSupervised):
+        raise UsageError(f"{type(method).__name__} is no method without labels, such as SimCLR() or MoCo()")
+    return method if method is not None or recipe is None else recipe.method
+
+
+def _check_settings(settings: TrainingSettings, method: SelfSupervised | None, teacher: Model | None) -> None:
+    of_labels = [name for name in OF_LABELS if name in settings.explicit()]
+    if method is not None and of_labels:
+        raise UsageError(f"{method.name} learns without labels: leave out {' and '.join(of_labels)}")
+    if method is None and settings.optimizer is not None:
+        raise UsageError("an optimizer is chosen for a method without labels alone, such as simclr")
+    if settings.teaching is not None and teacher is None:
+        raise UsageError("teaching is the weight of a teacher: give a teacher too")
+
+
+def _network(
+    stats: PictureStats | None, network: Network | None, settings: TrainingSettings, classes: int | None
+) -> Network:
+    if network is None:
+        assert stats is not None
+        backbone, pretrained = settings.backbone or SMALL, settings.pretrained or False
+        network = choose_network(stats, backbone=backbone, pretrained=pretrained, classes=classes)
+    return replace(network, **settings.of_network())
+
+
+def _recipe(
+    stats: PictureStats | None,
+    network: Network,
+    dataset: Dataset,
+    method: SelfSupervised | None,
+    recipe: Recipe | None,
+    settings: TrainingSettings,
+    minutes: float | None,
+) -> Recipe:
+    """The recipe given or chosen, with the settings in it and what follows from them."""
+    of_recipe = settings.of_recipe()
+    if recipe is None:
+        assert stats is not None
+        batch, pictures = settings.batch, len(dataset)
+        if method is not None:
+            recipe = choose_recipe_without_labels(method, stats, network, pictures, batch=batch, minutes=minutes)
+        else:
+            classes = len(dataset.classes)
+            recipe = choose_recipe(stats, network, classes, pictures, batch=batch or Recipe.batch, minutes=minutes)
+        if settings.steps is not None:
+            of_recipe["warmup"] = default_warmup(settings.steps)
+    if settings.sampler not in (None, MPerClass):
+        of_recipe["lookalikes"] = 0.0  # they would replace half of the sampler's batches
+    optimizers = {"lars": with_lars, "sgd": with_sgd}
+    if settings.optimizer in optimizers:
+        recipe = optimizers[settings.optimizer](recipe)
+    recipe = replace(recipe, **of_recipe)
+    if minutes is not None:
+        recipe = replace(recipe, minutes=minutes)
+    return recipe if method is None else recipe.without_labels(method)
+
+
+def _for_metric(network: Network, metric: Metric, settings: TrainingSettings) -> Network:
+    """The network with the head and readout that the metric needs, unless they are explicit."""
+    head: Literal["sphere", "simplex"] = "sphere" if metric.domain == "vectors" else "simplex"
+    by_head = not metric.is_cosine and settings.readout is None
+    return replace(network, head=head, readout="head" if by_head else network.readout)
+
+
+def _loss(recipe: Recipe, dim: int, dataset: Dataset) -> nn.Module:
+    """The loss of the recipe, for these pictures. Raises `UsageError` if it cannot learn from the batches."""
+    everything = labelled(np.empty(0, np.uint8), np.arange(len(dataset)), dataset.labels)
+    sampler = recipe.batches(everything.pool(recipe), seed=0)
+    with torch.random.fork_rng(devices=[]):
+        loss = recipe.loss(sampler.counts, dim)
+    without_pairs = len(set(sampler.batch(0).targets)) == recipe.batch
+    if isinstance(loss, PairLoss) and not recipe.lookalikes and without_pairs:
+        raise UsageError(
+            f"{type(loss).__name__} compares pictures of one class, and a batch of {recipe.batch} by "
+            f"{type(sampler).__name__} has no two of any: give the loss a memory, or take another sampler"
+        )
+    for part in loss.modules():
+        if isinstance(part, CrossBatchMemory) and part.size < recipe.batch:
+            raise UsageError(f"the memory holds {part.size} embeddings: it must hold a batch, {recipe.batch}, or more")
+    return loss
+
+
+def _check_metric(network: Network, metric: Metric) -> None:
     if metric.domain == "histograms" and network.head != "simplex":
-        raise UsageError(f"the metric {metric.name} takes histograms: give the network the head 'simplex'")
-    if network.readout == "layers" and metric.name != Cosine.name:
-        raise UsageError(f"the metric {metric.name} is of what the head gives: give the network the readout 'head'")
+        raise UsageError(f"the metric {metric.name} compares histograms: give the network the head 'simplex'")
+    if network.readout == "layers" and not metric.is_cosine:
+        raise UsageError(f"the metric {metric.name} compares outputs of the head: give the network the readout 'head'")
 
 
-def _check_without_labels(recipe: Recipe, network: Network, training: PictureSubset, group: ProcessGroup) -> None:
-    method = settled(recipe, training).method
+def _check_batches(recipe: Recipe, network: Network, dataset: Dataset, processes: int) -> None:
+    if recipe.batch < 2 * processes:
+        raise UsageError(f"a batch of {recipe.batch} is too small for {processes} processes: give each two pictures")
+    if processes > 1 and recipe.chunk == 3:
+        raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
+    if recipe.method is None:
+        return
+    training = unlabelled(np.empty(0, np.uint8), len(dataset))
+    method = resolved(recipe, training).method
     assert method is not None
     if network.head != "sphere":
         raise UsageError(f"{method.name} compares on the sphere: give the network the head 'sphere'")
     batch = recipe.batches(training.pool(recipe), seed=0).classes_per_batch
-    if batch % group.size:
+    if batch % processes:
         raise UsageError(
-            f"{method.name} gives each process as many pictures of a batch, and {batch} are not to be shared evenly by "
-            f"{group.size} processes: make the batch a multiple of that"
+            f"{method.name} gives each process the same number of pictures, and a batch of {batch} cannot be divided "
+            f"among {processes} processes: make the batch a multiple of {processes}"
         )
 
 
 def _check_teacher(teacher: Model, recipe: Recipe, network: Network) -> None:
     if recipe.method is not None:
-        raise UsageError(f"a teacher stands beside a loss of labels, and {recipe.method.name} has none: leave one out")
+        raise UsageError(f"a teacher is added to a loss of labels, and {recipe.method.name} has none: leave one out")
     check_teacher(teacher)
     if network.head != "sphere":
-        raise UsageError("a teacher tells similarities between vectors, and a simplex holds histograms")
-
-
-def _metric(recipe: Recipe, dim: int, dataset: Dataset) -> Metric:
-    """The metric of the recipe's loss. Raises what sampler and loss would raise of the whole data set."""
-    everything = labelled(np.empty(0, np.uint8), np.arange(len(dataset)), dataset.labels)
-    sampler = recipe.batches(everything.pool(recipe), seed=0)
-    with torch.random.fork_rng(devices=[]):
-        loss = recipe.loss(sampler.counts, dim)
-    if isinstance(loss, PairLoss) and not recipe.lookalikes and len(set(sampler.batch(0).targets)) == recipe.batch:
-        raise UsageError(
-            f"{type(loss).__name__} compares pictures of one class, and a batch of {recipe.batch} by "
-            f"{type(sampler).__name__} has no two of any: give the loss a memory, or take another sampler"
-        )
-    return metric_of(loss)
+        raise UsageError("a teacher gives similarities between vectors, and the head 'simplex' gives histograms")

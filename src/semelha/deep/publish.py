@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, is_dataclass
-from functools import partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +36,7 @@ def publish(
         out,
         metric=trained.metric,
         training={
-            **_settings(recipe),
+            **recipe.as_card(),
             "teacher": {"name": teacher.card.name, "fingerprint": teacher.fingerprint} if teacher else None,
             "seed": seed,
             "data": cache.dataset.name,
@@ -88,24 +85,3 @@ def write_network(
     weights = {name: tensor.numpy() for name, tensor in built.state_dict().items()}
     learned = {METRIC + name: array for name, array in metric.arrays().items()}
     return write_model(out, card=card, onnx=onnx, weights=weights | learned)
-
-
-def _settings(recipe: Recipe) -> dict[str, object]:
-    """A recipe as a card keeps it: loss and sampler, or the method without labels and its settings."""
-    told = {"minutes": recipe.minutes if math.isfinite(recipe.minutes) else None, "optimizer": _named(recipe.optimizer)}
-    left_out = {"loss", "sampler", "method"}
-    if recipe.method is None:
-        told |= {"loss": _named(recipe.loss), "sampler": _named(recipe.sampler)}
-    else:
-        assert is_dataclass(recipe.method)
-        left_out |= {"per_class", "lookalikes", "validation", "teaching"}
-        told |= {"method": recipe.method.name, "arguments": asdict(recipe.method)}
-    return {name: value for name, value in asdict(recipe).items() if name not in left_out} | told
-
-
-def _named(factory: Callable[..., object]) -> str:
-    """What a card calls it: the name of a function or class, with the settings of a `partial`."""
-    if isinstance(factory, partial):
-        settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
-        return f"{_named(factory.func)}({settings})"
-    return getattr(factory, "__name__", None) or str(factory)

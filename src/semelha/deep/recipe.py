@@ -1,11 +1,12 @@
-"""How a network is trained, and what is chosen where the user chose nothing."""
+"""`Recipe`: how a network is trained. Loss, batches, schedule, optimizer and augmentation."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -14,24 +15,13 @@ from torch import nn
 from torch.optim import Optimizer
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.backbones import published
 from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, WeightedSum
-from semelha.deep.network import SMALL, EmbeddingNet, Network
+from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, Supervised
 from semelha.deep.sampler import MPerClass, Pool, Sampler
-from semelha.deep.small import WIDTHS
-from semelha.errors import PictureError, UsageError
-from semelha.images import Dataset
-
-if TYPE_CHECKING:
-    from semelha.deep.ssl import SelfSupervised
-
-MANY = 400
-"""Classes from which on a twentieth of them is enough to choose the best weights by."""
-
-FEW = 1000
-"""Classes from which on the head knows enough of others, and the layers before it blur what it knows."""
+from semelha.deep.ssl import SelfSupervised
+from semelha.errors import UsageError
 
 LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
 """(pictures of each class, length of an embedding) → a loss of (embeddings, labels)."""
@@ -94,8 +84,12 @@ class Recipe:
     quarter_turns : bool
         Let each class, turned by 90, 180 and 270 degrees, be three more classes.
     optimizer : OptimizerFactory
-    learning_rate, weight_decay, warmup_steps, clip : float
-        Linear warm-up, then a cosine to zero; largest norm of a gradient.
+    learning_rate, weight_decay : float
+    warmup : float
+        Fraction of the training, in steps or in minutes, over which the learning rate rises. It then follows half a
+        cosine down to zero.
+    clip : float
+        Largest norm of the gradient.
     layer_decay : float
         How much slower each layer of the backbone learns than the next: 1 is all alike.
     freeze : float
@@ -128,7 +122,7 @@ class Recipe:
     optimizer: OptimizerFactory = ADAMW
     learning_rate: float = 3e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 100
+    warmup: float = 0.0125
     clip: float = 5.0
     layer_decay: float = 1.0
     freeze: float = 0.0
@@ -147,6 +141,8 @@ class Recipe:
             raise UsageError("look-alikes and validation need labels: set both to 0 for a method without them")
         if not (0 < self.layer_decay <= 1 and 0 <= self.freeze <= 1):
             raise UsageError("layer_decay lies above 0 and up to 1, and freeze, a part of the backbone, from 0 to 1")
+        if not 0 <= self.warmup < 1:
+            raise UsageError(f"warmup is {self.warmup}: it is a fraction of the training, at least 0 and less than 1")
         if not self.teaching >= 0:
             raise UsageError(f"teaching is {self.teaching}: it is 0 or more")
         if self.accumulate < 1:
@@ -173,95 +169,25 @@ class Recipe:
             return Supervised(self.loss(sampler.counts, dim))
         return self.method.objective(network, dim=dim, batch=sampler.classes_per_batch, instances=len(sampler.counts))
 
-
-@dataclass(frozen=True)
-class Look:
-    """What a sample of the pictures looks like."""
-
-    grey: bool
-    drawn: bool
-    side: int
-
-
-def look_at(dataset: Dataset, *, seed: int, sample: int = 200) -> Look:
-    """Look at up to `sample` pictures: are they grey, drawn (most pixels at the ends of the range), how large."""
-    chosen = np.random.default_rng(seed).permutation(len(dataset))[:sample]
-    grey, extreme, sides = [], [], []
-    for i in chosen:
-        try:
-            pixels = dataset.pictures[i].pixels()
-        except PictureError:
-            continue  # the cache, which reads every picture, lists it as skipped
-        grey.append(int(np.ptp(pixels[::2, ::2].astype(np.int16), axis=2).max()) <= 8)
-        extreme.append(float(np.mean((pixels < 16) | (pixels > 239))))
-        sides.append(max(pixels.shape[:2]))
-    if not sides:
-        return Look(grey=False, drawn=False, side=64)
-    return Look(grey=all(grey), drawn=float(np.median(extreme)) > 0.8, side=int(np.median(sides)))
+    def as_card(self) -> dict[str, object]:
+        """The recipe as a model card keeps it: loss and sampler, or the method without labels, by name."""
+        named = {
+            "minutes": self.minutes if math.isfinite(self.minutes) else None,
+            "optimizer": _named(self.optimizer),
+        }
+        left_out = {"loss", "sampler", "method"}
+        if self.method is None:
+            named |= {"loss": _named(self.loss), "sampler": _named(self.sampler)}
+        else:
+            assert is_dataclass(self.method)
+            left_out |= {"per_class", "lookalikes", "validation", "teaching"}
+            named |= {"method": self.method.name, "arguments": asdict(self.method)}
+        return {name: value for name, value in asdict(self).items() if name not in left_out} | named
 
 
-def choose_network(
-    look: Look, *, backbone: str = SMALL, pretrained: bool | str = False, classes: int | None = 1
-) -> Network:
-    """The default network: grey where the pictures are, 48 pixels for drawings and 64 for photos, drawings closer.
-
-    Where drawings have labels, ours keeps where on the picture the parts of each are; where there are few `classes`, or
-    None because there are no labels, its layers are read. Pretrained weights see pictures as they did: in color, of
-    their size.
-    """
-    told = published(backbone) if pretrained else None
-    return Network(
-        backbone=backbone,
-        pretrained=pretrained,
-        channels=1 if look.grey and not pretrained else 3,
-        size=told.size if told else 48 if look.drawn and look.grey else 64,
-        fit="ink" if look.drawn else "pad",
-        pooling="grid" if look.drawn and classes is not None and backbone in WIDTHS else "average",
-        readout="layers" if (classes or 0) < FEW and backbone in WIDTHS else "head",
-    )
-
-
-def most_steps(minutes: float | None) -> float:
-    """Of a training that has so many minutes: the default, or more where there is more time than by default."""
-    return Recipe.steps * max(1.0, (minutes or 0.0) / Recipe.minutes)
-
-
-def paced(recipe: Recipe, network: Network) -> Recipe:
-    """The same as fast as the network can learn.
-
-    Our own begin with coarse pictures. Pretrained weights learn slowly, and the slower the nearer to the pixels.
-    """
-    if network.pretrained:
-        return replace(recipe, learning_rate=3e-4, layer_decay=0.75)
-    return replace(recipe, coarse=0.6 if network.own else 0.0)
-
-
-def choose_recipe(
-    look: Look,
-    network: Network,
-    classes: int,
-    pictures: int,
-    *,
-    batch: int = Recipe.batch,
-    minutes: float | None = None,
-) -> Recipe:
-    """The default recipe.
-
-    Drawings (characters, symbols) are warped and, if grey, turned; photos change their light and are mirrored.
-    Few pictures make a short training: about 60 passes, between 300 steps and what there is time for.
-    """
-    recipe = paced(Recipe(batch=batch), network)
-    if look.drawn:
-        augmentation = Augmentation(rotate=15, stretch=0.15, shear=0.2, translate=0.04, elastic=0.02)
-    else:
-        augmentation = Augmentation(flip=True, brightness=0.15, contrast=0.3, saturation=0.3, erase=0.4)
-    turns = look.drawn and look.grey
-    passes = 60 * pictures * (4 if turns else 1) // recipe.batch
-    return replace(
-        recipe,
-        augmentation=augmentation,
-        quarter_turns=turns,
-        steps=int(np.clip(passes, 300, most_steps(minutes))),
-        validation=0.1 if classes < MANY else 0.05,
-        per_class=int(np.clip(recipe.batch // (classes * (4 if turns else 1)), 2, 8)),
-    )
+def _named(factory: Callable[..., object]) -> str:
+    """The name of a function or class, with the settings of a `partial`."""
+    if isinstance(factory, partial):
+        settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
+        return f"{_named(factory.func)}({settings})"
+    return getattr(factory, "__name__", None) or str(factory)

@@ -1,4 +1,4 @@
-"""A training from data set to model folder: check, prepare, fit, publish."""
+"""Train a network: plan, decode the pictures, run the loop, publish the model folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from semelha.deep.distributed import ProcessGroup, launched_processes, local_dev
 from semelha.deep.export import export_onnx
 from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing
 from semelha.deep.layers import freeze
-from semelha.deep.loop import Trained, Watch, fit, validate
+from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
-from semelha.deep.plan import check_plan, method_of, planned, settled
+from semelha.deep.plan import plan_network, resolved
 from semelha.deep.publish import publish
 from semelha.deep.readout import MultiLayerNet, fit_layer_readout, some_of
 from semelha.deep.recipe import Recipe
+from semelha.deep.settings import TrainingSettings
 from semelha.deep.ssl import SelfSupervised
 from semelha.deep.subsets import PictureSubset, split
 from semelha.deep.teacher import lessons
@@ -45,65 +46,78 @@ def train_network(
     method: SelfSupervised | None = None,
     network: Network | None = None,
     recipe: Recipe | None = None,
+    settings: TrainingSettings = TrainingSettings(),
     teacher: Model | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
     accelerator: str = "auto",
-    callback: Watch | None = None,
+    callback: Callback | None = None,
     reading_progress: Callable[[int, int], None] | None = None,
+    loop: LoopSettings = LoopSettings(),
 ) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
 
     Called in several processes that `torchrun` started, it is one training in all of them (docs/devices.md).
 
-    While it goes on, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; at the end the
-    log is all that stays there.
+    During the training, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; only the log
+    stays there.
 
     Parameters
     ----------
     dataset : Dataset
-        At least two classes, one of them with two pictures or more. With a method, eight pictures: their labels are
-        not looked at, and may be "".
+        At least two classes, one of them with two pictures or more. With a method, eight pictures or more, whose
+        labels are ignored and may be "".
     out : Path
-        Where the model goes; must not exist yet.
+        The model folder to make; must not exist.
     method : SelfSupervised, optional
         Learn without labels: `SimCLR()`, `MoCo()` or `MoCoV3()` of `semelha.deep.ssl`.
     network, recipe : Network, Recipe, optional
-        Chosen from the pictures where not given.
+        Chosen from the pictures by default.
+    settings : TrainingSettings, optional
+        They replace fields of the network and the recipe, given or chosen.
     teacher : Model, optional
         Compared by cosine; its similarities between the pictures of a batch are learned too.
     minutes : float, optional
         In place of the recipe's.
     seed : int
     resume : bool
-        Go on with a training of the same pictures and settings that was interrupted.
+        Continue an interrupted training of the same pictures and settings.
     accelerator : str
         As Lightning Fabric names them: "auto", "cpu", "cuda", "mps".
     callback : callable, optional
         Called with a `TrainingProgress` after every step.
     reading_progress : callable, optional
-        Called with (pictures read, pictures in all) while the pictures are decoded.
+        Called with (pictures read, all pictures) while the pictures are decoded.
+    loop : LoopSettings, optional
+        How often it saves, validates and logs.
 
     Raises
     ------
     DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
-    method = method_of(method, recipe)
     fabric = default_fabric(accelerator)
     with process_group(fabric.device) as group:
         if out.exists():
             raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
-        check = check_for_training if method is None else check_without_labels
-        check(dataset)
-        network, recipe = planned(dataset, method, network, recipe, minutes, seed)
+        planned = plan_network(
+            dataset,
+            method=method,
+            network=network,
+            recipe=recipe,
+            settings=settings,
+            teacher=teacher,
+            minutes=minutes,
+            seed=seed,
+            processes=group.size,
+        )
+        network, recipe = planned.network, planned.recipe
         built = build(network, seed=seed)
-        check_plan(recipe, network, built.dim, dataset, teacher, group)
         folder = out.with_name(out.name + ".training")
         group.on_rank_zero(partial(_make_folder, folder, resume=resume))
 
         if recipe.checkpoint:
-            enable_gradient_checkpointing(copy.deepcopy(built))  # refused now, not after
+            enable_gradient_checkpointing(copy.deepcopy(built))  # fails now, not after the training
         if not network.own:
             group.on_rank_zero(
                 partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
@@ -112,13 +126,13 @@ def train_network(
         cache = made or open_cache(dataset, folder, network.input_spec())
         for skipped in cache.dataset.skipped if group.is_rank_zero else ():
             logger.warning("left out %s: %s", skipped.name, skipped.reason)
-        check(cache.dataset)
+        (check_for_training if recipe.method is None else check_without_labels)(cache.dataset)
         network = with_statistics(network, cache.statistics())
         built = build(network, seed=seed)
         freeze(built, recipe.freeze)
 
         training, validation = split(cache, recipe, seed=seed)
-        recipe = settled(recipe, training)
+        recipe = resolved(recipe, training)
         if teacher is not None:
             turns = 4 if recipe.quarter_turns else 1
             training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, reading_progress, group))
@@ -134,20 +148,21 @@ def train_network(
             resume=resume,
             callback=callback or (lambda progress: None),
             processes=group,
+            loop=loop,
         )
         built.load_state_dict(trained.weights)
 
-        def published_by_first() -> Model:
-            read, told = _read(built, network, training, validation, trained, recipe, seed)
-            return publish(read, network, out, cache=cache, trained=told, recipe=recipe, teacher=teacher, seed=seed)
+        def publish_result() -> Model:
+            read, result = _with_readout(built, network, training, validation, trained, recipe, seed)
+            return publish(read, network, out, cache=cache, trained=result, recipe=recipe, teacher=teacher, seed=seed)
 
-        published = group.on_rank_zero(published_by_first)
+        published = group.on_rank_zero(publish_result)
         for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.is_rank_zero else ():
             (folder / name).unlink(missing_ok=True)
         return published or load_embedder(out)
 
 
-def _read(
+def _with_readout(
     built: EmbeddingNet,
     network: Network,
     training: PictureSubset,
@@ -156,7 +171,7 @@ def _read(
     recipe: Recipe,
     seed: int,
 ) -> tuple[EmbeddingNet | MultiLayerNet, Trained]:
-    """What gives the embedding, with its own R@1 on the held-out classes."""
+    """The network that gives the embedding, and the result with its R@1 on the held-out classes."""
     if network.readout == "head":
         return built, trained
     assert network.dim is not None
@@ -179,7 +194,7 @@ def _lessons(
 def _make_folder(folder: Path, *, resume: bool) -> None:
     if (folder / "checkpoint.pt").exists() and not resume:
         raise TrainingError(
-            f"{folder} holds a training that was interrupted: go on with --resume, or remove the folder"
+            f"{folder} holds an interrupted training: continue it with resume (--resume), or remove the folder"
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

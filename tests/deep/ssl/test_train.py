@@ -12,18 +12,17 @@ from tests.test_architecture import run_without_torch
 from tests.tiny_model import noise
 
 import semelha
-from semelha.deep import Augmentation, Network, Recipe, TrainingProgress, train_network
-from semelha.deep.distributed import ProcessGroup
-from semelha.deep.plan import check_plan
-from semelha.deep.recipe import Look
-from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR, recipe_without_labels, with_lars, with_sgd
+from semelha.deep import Augmentation, LoopSettings, Network, Recipe, TrainingProgress, train_network
+from semelha.deep.defaults import PictureStats, choose_recipe_without_labels, with_lars, with_sgd
+from semelha.deep.plan import plan_network
+from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR
 from semelha.errors import DatasetError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.linear import GMML
 
 SMALL = Network(channels=1, size=16, dim=8)
 WARPED = Augmentation(rotate=10, elastic=0.02)
-SHORT = Recipe(steps=6, minutes=float("inf"), batch=8, warmup_steps=2, lookalikes=0, validation=0, quarter_turns=True)
+SHORT = Recipe(steps=6, minutes=float("inf"), batch=8, warmup=1 / 3, lookalikes=0, validation=0, quarter_turns=True)
 
 
 def pictures(number: int = 20) -> Dataset:
@@ -86,9 +85,9 @@ def test_continued_it_is_what_it_would_have_been(
         if progress.step == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("semelha.deep.loop.CHECKPOINT_SECONDS", 0.0)
+    often = LoopSettings(checkpoint_seconds=0.0)
     with pytest.raises(KeyboardInterrupt):
-        train_network(pictures(), out=tmp_path / "again", callback=pause, **settings)  # type: ignore[arg-type]
+        train_network(pictures(), out=tmp_path / "again", callback=pause, loop=often, **settings)  # type: ignore[arg-type]
     again = train_network(pictures(), out=tmp_path / "again", resume=True, **settings)  # type: ignore[arg-type]
     for name, array in whole.items():  # type: ignore[attr-defined]
         assert np.array_equal(array, again[name]), name  # type: ignore[index]
@@ -202,22 +201,22 @@ def test_it_learns(method: object, tmp_path: Path) -> None:
 
 def test_a_batch_that_was_asked_for_is_kept() -> None:
     """It is lowered for few pictures only where nothing was said; what does not fit is refused later, and told."""
-    look = Look(grey=True, drawn=True, side=48)
-    batches = [recipe_without_labels(SimCLR(), look, SMALL, 36, batch=batch).batch for batch in (None, 16)]
+    stats = PictureStats(inspected=36, grey_share=1.0, black_or_white=0.9, side=48)
+    batches = [choose_recipe_without_labels(SimCLR(), stats, SMALL, 36, batch=batch).batch for batch in (None, 16)]
     assert batches == [9, 16]
 
 
 def test_each_process_has_as_many_pictures_as_the_others() -> None:
     """A batch that three cannot share is refused before a picture is read."""
     recipe = SHORT.without_labels(SimCLR())
-    check_plan(recipe, SMALL, 8, pictures(), None, ProcessGroup(0, 4))
-    with pytest.raises(UsageError, match="simclr gives each process as many pictures of a batch, and 8 are not"):
-        check_plan(recipe, SMALL, 8, pictures(), None, ProcessGroup(0, 3))
+    plan_network(pictures(), network=SMALL, recipe=recipe, processes=4)
+    with pytest.raises(UsageError, match="simclr gives each process the same number of pictures, and a batch of 8"):
+        plan_network(pictures(), network=SMALL, recipe=recipe, processes=3)
 
 
 def test_no_teacher_beside_a_method_without_labels(loose: Path, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="random weights"):
         teacher = semelha.train(loose, out=tmp_path / "teacher", method="none", network=SMALL)
-    with pytest.raises(UsageError, match="a teacher stands beside a loss of labels, and moco-v3 has none"):
+    with pytest.raises(UsageError, match="a teacher is added to a loss of labels, and moco-v3 has none"):
         semelha.train(loose, out=tmp_path / "m", method="moco-v3", network=SMALL, recipe=SHORT, teacher=teacher)
     assert not (tmp_path / "m.training").exists()

@@ -4,7 +4,6 @@ from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.moco import MoCo
 from semelha.deep.ssl.moco_v3 import MoCoV3
 from semelha.deep.ssl.named import METHODS
-from semelha.deep.ssl.recipes import recipe_without_labels, with_lars, with_sgd
 from semelha.deep.ssl.simclr import SimCLR
 
 __all__ = [
@@ -13,7 +12,4 @@ __all__ = [
     "MoCoV3",
     "SelfSupervised",
     "SimCLR",
-    "recipe_without_labels",
-    "with_lars",
-    "with_sgd",
 ]

@@ -1,11 +1,18 @@
-"""What is chosen where the user chose nothing."""
+"""The defaults that are chosen from the pictures."""
 
 import numpy as np
 import pytest
 
+from semelha.deep.defaults import (
+    HEAD_ALONE,
+    choose_network,
+    choose_recipe,
+    choose_recipe_without_labels,
+    inspect_pictures,
+)
 from semelha.deep.network import Network
-from semelha.deep.recipe import FEW, Recipe, choose_network, choose_recipe, look_at
-from semelha.deep.ssl import SimCLR, recipe_without_labels
+from semelha.deep.recipe import Recipe
+from semelha.deep.ssl import SimCLR
 from semelha.errors import UsageError
 from semelha.images import Dataset, Picture
 
@@ -33,18 +40,18 @@ def photo(channels: int) -> np.ndarray:
     [(strokes(), True, True), (strokes(3), False, True), (photo(1), True, False), (photo(3), False, False)],
 )
 def test_looks(pixels: np.ndarray, grey: bool, drawn: bool) -> None:
-    look = look_at(dataset([pixels] * 6), seed=0)
-    assert (look.grey, look.drawn) == (grey, drawn)
-    network = choose_network(look)
+    stats = inspect_pictures(dataset([pixels] * 6), seed=0)
+    assert (stats.grey, stats.drawn) == (grey, drawn)
+    network = choose_network(stats)
     assert network.channels == (1 if grey else 3)
-    recipe = choose_recipe(look, Network(), 100, 1000)
+    recipe = choose_recipe(stats, Network(), 100, 1000)
     assert recipe.quarter_turns == (grey and drawn)
     assert recipe.augmentation.flip == (not drawn)
 
 
 def test_where_its_parts_are_is_kept_of_a_drawing_and_not_of_a_photo() -> None:
     """Nor where there are no labels, or a backbone of timm pools."""
-    drawing, scene = (look_at(dataset([pixels] * 6), seed=0) for pixels in (strokes(), photo(3)))
+    drawing, scene = (inspect_pictures(dataset([pixels] * 6), seed=0) for pixels in (strokes(), photo(3)))
     assert choose_network(drawing).pooling == "grid"
     assert choose_network(drawing, backbone="medium").pooling == "grid"
     assert choose_network(scene).pooling == "average"
@@ -53,56 +60,58 @@ def test_where_its_parts_are_is_kept_of_a_drawing_and_not_of_a_photo() -> None:
 
 
 def test_layers_are_read_where_few_classes_or_no_labels_shape_the_head() -> None:
-    drawing = look_at(dataset([strokes()] * 6), seed=0)
-    chosen = {classes: choose_network(drawing, classes=classes).readout for classes in (2, FEW - 1, FEW, None)}
-    assert chosen == {2: "layers", FEW - 1: "layers", FEW: "head", None: "layers"}
+    drawing = inspect_pictures(dataset([strokes()] * 6), seed=0)
+    chosen = {
+        classes: choose_network(drawing, classes=classes).readout for classes in (2, HEAD_ALONE - 1, HEAD_ALONE, None)
+    }
+    assert chosen == {2: "layers", HEAD_ALONE - 1: "layers", HEAD_ALONE: "head", None: "layers"}
     assert choose_network(drawing, backbone="resnet10t", classes=2).readout == "head"
 
 
 def test_few_pictures_make_a_short_training() -> None:
-    look = look_at(dataset([strokes()] * 6), seed=0)
-    assert choose_recipe(look, Network(), 10, 40).steps == 300
-    assert choose_recipe(look, Network(), 1000, 40_000).steps == Recipe().steps
+    stats = inspect_pictures(dataset([strokes()] * 6), seed=0)
+    assert choose_recipe(stats, Network(), 10, 40).steps == 300
+    assert choose_recipe(stats, Network(), 1000, 40_000).steps == Recipe().steps
 
 
 def test_more_time_is_room_for_more_steps_and_less_is_left_to_the_clock() -> None:
-    look = look_at(dataset([strokes()] * 6), seed=0)
-    steps = {minutes: choose_recipe(look, Network(), 1000, 20_000, minutes=minutes).steps for minutes in (1, 36, 500)}
+    stats = inspect_pictures(dataset([strokes()] * 6), seed=0)
+    steps = {minutes: choose_recipe(stats, Network(), 1000, 20_000, minutes=minutes).steps for minutes in (1, 36, 500)}
     assert steps == {1: 8000, 36: 16_000, 500: 60 * 20_000 * 4 // 256}
-    assert recipe_without_labels(SimCLR(), look, Network(), 40_000, minutes=36).steps == 16_000
+    assert choose_recipe_without_labels(SimCLR(), stats, Network(), 40_000, minutes=36).steps == 16_000
 
 
 def test_few_classes_fill_the_batch_with_more_of_each() -> None:
-    look = look_at(dataset([photo(3)] * 6), seed=0)
-    assert choose_recipe(look, Network(), 32, 400).per_class == 8
-    assert choose_recipe(look, Network(), 1000, 4000).per_class == 2
+    stats = inspect_pictures(dataset([photo(3)] * 6), seed=0)
+    assert choose_recipe(stats, Network(), 32, 400).per_class == 8
+    assert choose_recipe(stats, Network(), 1000, 4000).per_class == 2
 
 
 def test_of_many_classes_a_smaller_part_is_held_out() -> None:
-    look = look_at(dataset([photo(3)] * 6), seed=0)
-    few, many = choose_recipe(look, Network(), 16, 400), choose_recipe(look, Network(), 1000, 4000)
+    stats = inspect_pictures(dataset([photo(3)] * 6), seed=0)
+    few, many = choose_recipe(stats, Network(), 16, 400), choose_recipe(stats, Network(), 1000, 4000)
     assert few.validation > many.validation > 0
 
 
 def test_only_our_own_networks_begin_with_coarse_pictures() -> None:
-    look = look_at(dataset([photo(3)] * 6), seed=0)
+    stats = inspect_pictures(dataset([photo(3)] * 6), seed=0)
     for backbone in ("small", "medium"):
-        assert choose_recipe(look, Network(backbone=backbone), 16, 400).coarse > 0
-    assert choose_recipe(look, Network(backbone="resnet18"), 16, 400).coarse == 0
+        assert choose_recipe(stats, Network(backbone=backbone), 16, 400).coarse > 0
+    assert choose_recipe(stats, Network(backbone="resnet18"), 16, 400).coarse == 0
 
 
 def test_pretrained_weights_see_pictures_as_they_did_and_learn_slowly() -> None:
     """In color and of their size also where the pictures are small and grey."""
-    look = look_at(dataset([strokes()] * 6), seed=0)
-    network = choose_network(look, backbone="resnet10t", pretrained="weights.pth")
+    stats = inspect_pictures(dataset([strokes()] * 6), seed=0)
+    network = choose_network(stats, backbone="resnet10t", pretrained="weights.pth")
     assert (network.size, network.channels, network.fit) == (176, 3, "ink")
-    recipe = choose_recipe(look, network, 16, 400)
+    recipe = choose_recipe(stats, network, 16, 400)
     assert recipe.learning_rate < Recipe().learning_rate
     assert recipe.layer_decay < 1
-    alone = recipe_without_labels(SimCLR(), look, network, 400)
+    alone = choose_recipe_without_labels(SimCLR(), stats, network, 400)
     assert (alone.learning_rate, alone.layer_decay) == (recipe.learning_rate, recipe.layer_decay)
-    assert choose_network(look, backbone="resnet10t").size == 48
-    assert choose_network(look, backbone="nonsense", pretrained=True).size == 48  # refused when it is built
+    assert choose_network(stats, backbone="resnet10t").size == 48
+    assert choose_network(stats, backbone="nonsense", pretrained=True).size == 48  # refused when it is built
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"minutes": 0}, {"per_class": 1}, {"batch": 3}])

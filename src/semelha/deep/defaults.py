@@ -1,0 +1,208 @@
+"""The default network and recipe for a set of pictures. docs/training.md and docs/ssl.md give the reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import torch
+from timm.optim.lars import Lars
+
+from semelha.deep.augment import Augmentation
+from semelha.deep.backbones import published
+from semelha.deep.network import SMALL, Network
+from semelha.deep.recipe import Recipe
+from semelha.deep.small import WIDTHS
+from semelha.deep.ssl import SelfSupervised
+from semelha.errors import PictureError
+from semelha.images import Dataset
+
+LEAST_STEPS = 300
+PASSES = 60
+"""Passes over the pictures of a training with labels; quarter turns count as pictures."""
+PASSES_WITHOUT_LABELS = 200
+"""More, because two views of one picture teach less than two pictures of one class."""
+WARMUP_STEPS = 100
+"""Steps of warm-up, or a third of a training of fewer than 300 steps."""
+MANY_CLASSES = 400
+"""From this number of classes on, 5% of them are held out for validation instead of 10%."""
+HEAD_ALONE = 1000
+"""From this number of classes on, the embedding is the output of the head alone."""
+DRAWN = 0.8
+"""Pictures are drawings if this share of the pixels of a typical one is black or white."""
+
+DRAWINGS = Augmentation(rotate=15, stretch=0.15, shear=0.2, translate=0.04, elastic=0.02)
+PHOTOS = Augmentation(flip=True, brightness=0.15, contrast=0.3, saturation=0.3, erase=0.4)
+DRAWINGS_WITHOUT_LABELS = Augmentation(rotate=15, scale=0.2, stretch=0.2, shear=0.3, translate=0.08, elastic=0.03)
+"""Two views show the same sign by two hands: no mirroring, no crop."""
+PHOTOS_WITHOUT_LABELS = Augmentation(
+    rotate=0,
+    scale=0,
+    stretch=0,
+    shear=0,
+    translate=0,
+    crop=0.3,
+    flip=True,
+    brightness=0.15,
+    contrast=0.3,
+    saturation=0.2,
+    hue=0.02,
+    blur=0.2,
+)
+"""Another crop and other light. The papers also drop the color, but color tells many things apart."""
+
+
+@dataclass(frozen=True)
+class PictureStats:
+    """Statistics of a sample of the pictures, by which defaults are chosen.
+
+    Attributes
+    ----------
+    inspected : int
+        Pictures in the sample that could be read.
+    grey_share : float
+        Share of them without color.
+    black_or_white : float
+        Share of black or white pixels, median over the pictures.
+    side : int
+        Longer side in pixels, median over the pictures.
+    """
+
+    inspected: int
+    grey_share: float
+    black_or_white: float
+    side: int
+
+    @property
+    def grey(self) -> bool:
+        """Whether all pictures are grey."""
+        return self.grey_share == 1
+
+    @property
+    def drawn(self) -> bool:
+        """Whether the pictures are drawings: most pixels of a typical one are black or white."""
+        return self.black_or_white > DRAWN
+
+
+def inspect_pictures(dataset: Dataset, *, seed: int, sample: int = 200) -> PictureStats:
+    """Statistics of up to `sample` pictures, drawn at random. Pictures that cannot be read are left out."""
+    grey, extreme, sides = [], [], []
+    for i in np.random.default_rng(seed).permutation(len(dataset))[:sample]:
+        try:
+            pixels = dataset.pictures[i].pixels()
+        except PictureError:
+            continue  # the pixel cache, which reads every picture, lists it as skipped
+        grey.append(int(np.ptp(pixels[::2, ::2].astype(np.int16), axis=2).max()) <= 8)
+        extreme.append(float(np.mean((pixels < 16) | (pixels > 239))))
+        sides.append(max(pixels.shape[:2]))
+    if not sides:
+        return PictureStats(inspected=0, grey_share=0.0, black_or_white=0.0, side=64)
+    return PictureStats(len(sides), float(np.mean(grey)), float(np.median(extreme)), int(np.median(sides)))
+
+
+def choose_network(
+    stats: PictureStats, *, backbone: str = SMALL, pretrained: bool | str = False, classes: int | None = 1
+) -> Network:
+    """The default network.
+
+    The input is grey if the pictures are, 48 pixels for grey drawings and 64 otherwise. Pretrained weights get color
+    pictures of the size they were trained on. Drawings are framed by their ink; with labels, our own networks pool
+    them on a grid. Our own networks below `HEAD_ALONE` classes, or without labels (`classes=None`), read their layers.
+    """
+    weights = published(backbone) if pretrained else None
+    own = backbone in WIDTHS
+    return Network(
+        backbone=backbone,
+        pretrained=pretrained,
+        channels=1 if stats.grey and not pretrained else 3,
+        size=weights.size if weights else 48 if stats.drawn and stats.grey else 64,
+        fit="ink" if stats.drawn else "pad",
+        pooling="grid" if stats.drawn and classes is not None and own else "average",
+        readout="layers" if (classes or 0) < HEAD_ALONE and own else "head",
+    )
+
+
+def choose_recipe(
+    stats: PictureStats,
+    network: Network,
+    classes: int,
+    pictures: int,
+    *,
+    batch: int = Recipe.batch,
+    minutes: float | None = None,
+) -> Recipe:
+    """The default recipe for learning with labels.
+
+    Drawings are warped and, if grey, turned; photos are mirrored and change their light. There are `PASSES` passes
+    over the pictures: at least `LEAST_STEPS` steps, at most what the minutes leave room for.
+    """
+    turns = 4 if stats.drawn and stats.grey else 1
+    recipe = Recipe(
+        batch=batch,
+        augmentation=DRAWINGS if stats.drawn else PHOTOS,
+        quarter_turns=turns > 1,
+        steps=_steps(PASSES * pictures * turns // batch, minutes),
+        validation=0.1 if classes < MANY_CLASSES else 0.05,
+        per_class=int(np.clip(batch // (classes * turns), 2, 8)),
+    )
+    return _with_rates(recipe, network)
+
+
+def choose_recipe_without_labels(
+    method: SelfSupervised,
+    stats: PictureStats,
+    network: Network,
+    pictures: int,
+    *,
+    batch: int | None = None,
+    minutes: float | None = None,
+) -> Recipe:
+    """The default recipe for a method without labels.
+
+    The batch is at most a quarter of the pictures, so that a queue has room for others. There are
+    `PASSES_WITHOUT_LABELS` passes over the pictures, limited as in `choose_recipe`.
+    """
+    batch = batch or min(Recipe.batch, max(4, pictures // 4))
+    recipe = Recipe(
+        batch=batch,
+        augmentation=DRAWINGS_WITHOUT_LABELS if stats.drawn else PHOTOS_WITHOUT_LABELS,
+        quarter_turns=stats.drawn and stats.grey,
+        steps=_steps(PASSES_WITHOUT_LABELS * pictures // batch, minutes),
+    )
+    return _with_rates(recipe, network).without_labels(method)
+
+
+def with_lars(recipe: Recipe) -> Recipe:
+    """The recipe with LARS, the learning rate and weight decay of SimCLR (Chen et al., ICML 2020, section 2.2)."""
+    return replace(
+        recipe, optimizer=partial(Lars, momentum=0.9), learning_rate=0.3 * recipe.batch / 256, weight_decay=1e-6
+    )
+
+
+def with_sgd(recipe: Recipe) -> Recipe:
+    """The recipe with SGD, the learning rate and weight decay of MoCo (He et al., CVPR 2020, section 4)."""
+    return replace(
+        recipe,
+        optimizer=partial(torch.optim.SGD, momentum=0.9),
+        learning_rate=0.03 * recipe.batch / 256,
+        weight_decay=1e-4,
+    )
+
+
+def default_warmup(steps: int) -> float:
+    """The fraction of a training that `WARMUP_STEPS` are, at most a third."""
+    return min(1 / 3, WARMUP_STEPS / steps)
+
+
+def _steps(wanted: int, minutes: float | None) -> int:
+    """`wanted`, at least `LEAST_STEPS` and at most the default, or more in proportion to more minutes than usual."""
+    return int(np.clip(wanted, LEAST_STEPS, Recipe.steps * max(1.0, (minutes or 0.0) / Recipe.minutes)))
+
+
+def _with_rates(recipe: Recipe, network: Network) -> Recipe:
+    """Low rates, lower towards the pixels, for pretrained weights; coarse pictures first for our own networks."""
+    recipe = replace(recipe, warmup=default_warmup(recipe.steps))
+    if network.pretrained:
+        return replace(recipe, learning_rate=3e-4, layer_decay=0.75)
+    return replace(recipe, coarse=0.6 if network.own else 0.0)
