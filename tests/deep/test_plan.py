@@ -132,7 +132,10 @@ def test_a_network_that_is_not_trained_takes_its_own_settings_alone(dataset: Dat
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"loss": lambda counts, dim: ProxyNCA(len(counts), dim, metric=Matusita())}, "the metric matusita takes histograms"),
+        (
+            {"loss": lambda counts, dim: ProxyNCA(len(counts), dim, metric=Matusita())},
+            "matusita takes histograms",
+        ),
         ({"loss": partial(with_memory, size=255)}, "the memory holds 255 embeddings: it must hold a batch, 256"),
         ({"chunk": 2}, "it must be 3 or more"),
         ({"batch": 3}, "a batch needs two pictures each of two classes"),
