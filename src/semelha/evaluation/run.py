@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
-from semelha.errors import DatasetError, UsageError
+from semelha.errors import DatasetError, MissingExtra, UsageError
 from semelha.evaluation.intervals import compute_intervals
 from semelha.evaluation.lfw import draw_fold_pairs
 from semelha.evaluation.open_set import measure_open_set
@@ -125,7 +125,7 @@ def _standard_baselines(embedder: Embedder) -> tuple[dict[str, Embedder], tuple[
         return baselines, ()
     try:
         from semelha.deep import untrained_embedder
-    except ModuleNotFoundError:
+    except MissingExtra:
         return baselines, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
     network = untrained_embedder(embedder.card)
     return baselines if network is None else {**baselines, "untrained": network}, ()
