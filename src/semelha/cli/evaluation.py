@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
-from semelha.cli.names import RerankName
 from semelha.cli.output import (
     Json,
     Progressed,
@@ -29,7 +28,8 @@ from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.rerank import Rerank
 from semelha.evaluation.result import INSUFFICIENT_DATA
 
-RERANKS: dict[RerankName, Rerank] = {RerankName.expansion: QueryExpansion(), RerankName.reciprocal: KReciprocal()}
+RerankName = Literal["query-expansion", "k-reciprocal"]
+RERANKS: dict[RerankName, Rerank] = {"query-expansion": QueryExpansion(), "k-reciprocal": KReciprocal()}
 
 ROWS = {
     "R@1": "r_at_1",
@@ -51,7 +51,7 @@ def evaluate(
     fpir: Annotated[float, Option(help="Target false-positive identification rate.", min=0.0, max=1.0)] = 0.01,
     report: Report = None,
     rerank: Annotated[
-        RerankName | None, Option(help=f"Re-rank the neighbors: {', '.join(RerankName)}.", metavar="NAME")
+        RerankName | None, Option(help=f"Re-rank the neighbors: {', '.join(RERANKS)}.", metavar="NAME")
     ] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
     resamples: Annotated[int, Option(help="Bootstrap resamples for the 95% intervals; 0: no intervals.", min=0)] = 1000,

@@ -11,26 +11,8 @@ from rich.markup import escape
 from typer import Argument, Option
 
 import semelha
-<<<<<<< HEAD
-from semelha.cli.choices import Asked, plan, plan_frozen
-from semelha.cli.losses import Loss, MetricName, MiningName
-from semelha.cli.names import FeatureName, Method, OptimizerName, Pooling, Readout, SamplerName, Stem
-from semelha.cli.output import (
-    Json,
-    Seed,
-    load_dataset,
-    print_json,
-    progress_bars,
-    stderr,
-    stdout,
-    training_bars,
-    warnings_as_notes,
-)
-=======
 from semelha.cli.losses import METRIC_NAMES, Loss, MiningName, NamedLoss
-from semelha.cli.models import Seed
-from semelha.cli.output import Json, print_json, read, stderr, stdout, told_warnings, training_bars
->>>>>>> 6d53657 (One planner for Python and the shell, a schedule in both currencies, one training state; train --plan)
+from semelha.cli.output import Json, Seed, load_dataset, print_json, stderr, stdout, training_bars, warnings_as_notes
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
@@ -177,51 +159,6 @@ def train(
 
     Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --out model
     """
-<<<<<<< HEAD
-    unlabelled = method is not None and method in WITHOUT_LABELS
-    asked = Asked(
-        backbone=backbone,
-        pretrained=pretrained,
-        size=size,
-        channels=channels,
-        dim=dim,
-        stem=stem,
-        pooling=pooling,
-        readout=readout,
-        loss=loss,
-        mining=mining,
-        metric=metric,
-        memory=memory,
-        sampler=sampler,
-        separator=separator,
-        batch=batch,
-        chunk=chunk,
-        accumulate=accumulate,
-        checkpoint=checkpoint or None,
-        compile=compile or None,
-        steps=steps,
-        learning_rate=learning_rate,
-        layer_decay=layer_decay,
-        freeze=freeze,
-        teaching=teaching,
-        method=method if unlabelled else None,
-        optimizer=optimizer,
-    )
-    trains = method is None or unlabelled
-    of_training = resume or minutes is not None or device != "auto" or teacher is not None
-    if not trains and (of_training or (method != Method.none and asked != Asked())):
-        raise UsageError(
-            f"--method {method} trains no network: leave out --resume, --minutes, --device, --teacher and what a "
-            "training is"
-        )
-    if teaching is not None and teacher is None:
-        raise UsageError("--teaching says how much a teacher counts: name one with --teacher MODEL")
-    if unlabelled and teacher is not None:
-        raise UsageError(f"--method {method} has no loss of labels for a teacher to stand beside: leave out --teacher")
-    if (trains or method == Method.none) and (features is not None or on is not None):
-        raise UsageError("--features and --on say what a method learns on: add one without a network, --method gmml")
-    dataset = load_dataset(folder, labelled=not unlabelled and method not in (Method.none, Method.readout))
-=======
     if features is not None and features not in FEATURES:
         raise UsageError(f"no features are called {features!r}: there are {', '.join(FEATURES)}")
     words = {
@@ -257,12 +194,11 @@ def train(
     }
     if out is None and not plan:
         raise UsageError("say where the model goes: --out FOLDER, or --plan to train nothing")
-    dataset = read(folder, labelled=needs_labels(method))
+    dataset = load_dataset(folder, labelled=needs_labels(method))
     if plan:
         planned = semelha.plan_training(dataset, **arguments)
         print_json(planned.to_json()) if json else stdout.print(escape(str(planned)), highlight=False)
         return
->>>>>>> 6d53657 (One planner for Python and the shell, a schedule in both currencies, one training state; train --plan)
     start = time.monotonic()
     arguments |= {"out": out, "resume": resume, "accelerator": device}
     if method is None or method in WITHOUT_LABELS:
@@ -271,29 +207,9 @@ def train(
         except KeyboardInterrupt:
             stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
             raise
-<<<<<<< HEAD
-    elif method == Method.none:
-        network = plan_frozen(dataset, seed, asked)
-        with warnings_as_notes():
-            model = semelha.train(dataset, out=out, method=method.value, network=network, seed=seed)
     else:
-        assert method is not None
-        chosen = None if features is None else FEATURES[features]()
-        with progress_bars() as bar, warnings_as_notes():
-            model = semelha.train(
-                dataset,
-                out=out,
-                method=method.value,
-                features=chosen,
-                on=on,
-                seed=seed,
-                reading_progress=bar("reading"),
-            )
-=======
-    else:
-        with training_bars() as (reading, _), told_warnings():
+        with training_bars() as (reading, _), warnings_as_notes():
             model = semelha.train(dataset, reading_progress=reading, **arguments)
->>>>>>> 6d53657 (One planner for Python and the shell, a schedule in both currencies, one training state; train --plan)
     if json:
         card = model.card
         print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})

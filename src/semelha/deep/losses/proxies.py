@@ -46,7 +46,7 @@ class ProxyNCA(nn.Module):
         self.proxies = nn.Parameter(torch.randn(classes, dim))
         self.temperature = temperature
         self.metric = metric or SquaredEuclidean()
-        of_vectors(self.metric)  # refuses others
+        vector_metric(self.metric)  # refuses others
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         distance = pairwise_distances(embeddings, self.proxies, vector_metric(self.metric))  # (batch, classes)
@@ -84,7 +84,7 @@ class ProxyAnchor(nn.Module):
         self.margin = margin
         self.scale = scale
         self.metric = metric or Cosine()
-        of_vectors(self.metric)  # refuses others
+        vector_metric(self.metric)  # refuses others
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         distance = pairwise_distances(self.proxies, embeddings, vector_metric(self.metric))  # (classes, batch)
