@@ -32,7 +32,7 @@ from _gallery_made import small_model
 from _results import table, write_section
 from _sets import alphabet_of, by_hash, omniglot, trained
 from semelha.gallery import Clustering
-from semelha.gallery.curation.cluster import grouped
+from semelha.gallery.curation.cluster import cluster_pictures
 from semelha.gallery.probes import EmbeddedProbes
 
 PART = 0.02
@@ -160,7 +160,9 @@ def clustered(gallery: semelha.Gallery, vectors: Vectors) -> Clustering:
     """As `Gallery.cluster`, of pictures whose vectors are known."""
     places = np.arange(len(vectors))
     with gallery._live.read() as state:
-        return grouped(state, gallery.model, EmbeddedProbes(vectors, None, places, tuple(map(str, places)), {}), seed=0)
+        return cluster_pictures(
+            state, gallery.model, EmbeddedProbes(vectors, None, places, tuple(map(str, places)), {}), seed=0
+        )
 
 
 def alone(labels: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -21,7 +21,7 @@ def test_check(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (tmp_path / "check.html").stat().st_size > 1000
     status, out, _ = run(capsys, "check", tmp_path / "shop")
     assert status == 0
-    assert "enrolled as thing 3, and nearer to thing 7" in out
+    assert "enrolled as thing 3, but nearer to thing 7" in out
     assert "61 examples of 12 subjects" in out
     (command,) = [line for line in out.splitlines() if "move-example" in line]
     assert run(capsys, *shlex.split(command)[1:])[0] == 0, "the printed command repairs the finding"
@@ -47,7 +47,7 @@ def test_cluster(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert report.exists()
     status, _, err = run(capsys, "cluster", tmp_path / "shop", tmp_path / "photos", "--out", out)
     assert status == 2
-    assert "nothing is overwritten" in err
+    assert "exists already: pass a folder to create" in err
     enrolled = answer(capsys, "enroll", tmp_path / "shop", "--from", out)
     assert enrolled["subjects"] == 14
     status, out_text, _ = run(capsys, "cluster", tmp_path / "shop", tmp_path / "photos")

@@ -52,7 +52,7 @@ def test_a_gallery_with_little_in_it(tmp_path: Path, tiny: Model) -> None:
         assert gallery.check().findings == ()
         gallery.enroll("one", view_of(1, 0))
         assert gallery.check().single_example_subjects == 1
-        with pytest.raises(UsageError, match="no two subjects of which one has two examples"):
+        with pytest.raises(UsageError, match="takes two subjects, one of them with two examples"):
             gallery.cluster([view_of(1, 1)])
         gallery.enroll("two", view_of(2, 0))
         assert not gallery.check(min_score=0).of("mislabel")
@@ -109,7 +109,7 @@ def test_new_names_are_nobodys(tmp_path: Path, tiny: Model) -> None:
 
 
 def test_folders_that_can_be_enrolled(tmp_path: Path, tiny: Model) -> None:
-    """Files are copied as they are, boxes cut out, equal names kept apart; nothing is overwritten or half made."""
+    """Files are copied as they are, boxes cut out, equal names kept apart; exists already: pass a folder to create or half made."""
     pictures: list[Picture] = []
     for number in range(4):
         file = tmp_path / f"roll {number}" / "same.png"
@@ -125,7 +125,7 @@ def test_folders_that_can_be_enrolled(tmp_path: Path, tiny: Model) -> None:
         originals = {Path(one.source).read_bytes() for one in pictures[:4]}  # type: ignore[arg-type]
         assert originals < {Path(one.source).read_bytes() for one in copies}  # type: ignore[arg-type]
         assert (16, 16, 3) in [one.pixels().shape for one in copies]
-        with pytest.raises(UsageError, match="nothing is overwritten"):
+        with pytest.raises(UsageError, match="exists already: pass a folder to create"):
             export_clusters(found, pictures, out)
         gallery.enroll_dataset(copies)
         os.remove(tmp_path / "roll 1" / "same.png")

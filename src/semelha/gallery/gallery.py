@@ -16,7 +16,7 @@ from semelha.errors import SubjectNotFound, UsageError
 from semelha.gallery.calibration.calibrate import CalibrationSettings, calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
 from semelha.gallery.curation.check import Check, check
-from semelha.gallery.curation.cluster import Clustering, grouped
+from semelha.gallery.curation.cluster import Clustering, cluster_pictures
 from semelha.gallery.enrollment import Enrollment, add_dataset, add_examples, embed_examples, vector_examples
 from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
@@ -482,7 +482,7 @@ class Gallery:
         """
         probes = embed_probes(self.model, pictures, strict=False, progress=progress)
         with self._live.read() as state:
-            return grouped(state, self.model, probes, seed)
+            return cluster_pictures(state, self.model, probes, seed)
 
     def flush(self, *, rebuild: bool = False) -> None:
         """Merge the index and save it to disk now, so that the gallery opens at once the next time.

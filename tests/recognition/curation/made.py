@@ -3,7 +3,7 @@
 import numpy as np
 
 from semelha.metrics import Cosine, Metric
-from semelha.recognition.curation import Enrolled
+from semelha.recognition.curation import EnrolledExamples
 
 
 def drawn(
@@ -16,9 +16,9 @@ def drawn(
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), of
 
 
-def enrolled(vectors: np.ndarray, subjects: np.ndarray, *, k: int = 20, metric: Metric = Cosine()) -> Enrolled:
+def enrolled(vectors: np.ndarray, subjects: np.ndarray, *, k: int = 20, metric: Metric = Cosine()) -> EnrolledExamples:
     """All neighbors by a plain sort."""
     table = metric.pairwise(vectors.astype(np.float64), vectors.astype(np.float64))
     np.fill_diagonal(table, np.inf)
     order = np.argsort(table, axis=1, kind="stable")[:, : min(k, len(vectors) - 1)]
-    return Enrolled(vectors, subjects, order, np.take_along_axis(table, order, axis=1), metric)
+    return EnrolledExamples(vectors, subjects, order, np.take_along_axis(table, order, axis=1), metric)

@@ -16,14 +16,14 @@ def test_to_own_and_to_the_nearest_other() -> None:
     subjects = np.repeat(np.arange(6), [1, 2, 3, 12, 20, 10])
     found = enrolled(vectors, subjects, k=47)
     exact = 1 - vectors.astype(np.float64) @ vectors.astype(np.float64).T
-    who, far = found.nearest_other
+    who, far = found.nearest_other_subject
     for row in range(48):
         to = {
             subject: mean_of_few([exact[row, i] for i in np.flatnonzero(subjects == subject) if i != row])
             for subject in range(6)
         }
         own = to.pop(int(subjects[row]))
-        assert found.to_own[row] == own or abs(found.to_own[row] - own) < 1e-7
+        assert found.own_distance[row] == own or abs(found.own_distance[row] - own) < 1e-7
         assert abs(far[row] - min(to.values())) < 1e-7
         assert to[int(who[row])] == min(to.values())
 
@@ -32,6 +32,6 @@ def test_what_is_not_among_the_neighbors_is_no_nearer_than_the_last() -> None:
     """A short list never makes another subject seem farther than it is."""
     vectors, subjects = drawn(20, 5, spread=0.8)
     few, all_of_them = enrolled(vectors, subjects, k=6), enrolled(vectors, subjects, k=99)
-    listed = few.nearest_other[0] >= 0
+    listed = few.nearest_other_subject[0] >= 0
     assert listed.any()
-    assert (few.nearest_other[1][listed] <= all_of_them.nearest_other[1][listed] + 1e-12).all()
+    assert (few.nearest_other_subject[1][listed] <= all_of_them.nearest_other_subject[1][listed] + 1e-12).all()

@@ -5,14 +5,14 @@ from tests.recognition.curation.made import drawn, enrolled
 
 from semelha.metrics import Cosine
 from semelha.recognition.curation import (
+    linkage_threshold,
+    merge_candidates,
+    mislabel_probabilities,
     near_duplicates,
     outliers,
-    parting_distance,
-    two_under_one_name,
-    under_two_names,
-    wrong_labels,
+    split_candidates,
 )
-from semelha.recognition.curation.chance import chance_of_fault, part_of_faults
+from semelha.recognition.curation.fault_probability import fault_fraction, fault_probability
 
 
 def test_wrong_labels_come_first() -> None:
@@ -21,7 +21,7 @@ def test_wrong_labels_come_first() -> None:
     bad = random.choice(len(subjects), 16, replace=False)
     labels = subjects.copy()
     labels[bad] = (subjects[bad] + random.integers(1, 100, 16)) % 100
-    chance, others = wrong_labels(enrolled(vectors, labels), seed=0)
+    chance, others = mislabel_probabilities(enrolled(vectors, labels), seed=0)
     first = np.argsort(-chance, kind="stable")[:16]
     assert len(set(first) & set(bad.tolist())) >= 15
     assert (others[bad] == subjects[bad]).mean() > 0.9
@@ -35,7 +35,7 @@ def test_a_wrong_label_among_many_examples() -> None:
     vectors, subjects = drawn(6, 60, spread=0.4)
     labels = subjects.copy()
     labels[[10, 100, 200]] = [3, 4, 0]
-    chance, others = wrong_labels(enrolled(vectors, labels), seed=0)
+    chance, others = mislabel_probabilities(enrolled(vectors, labels), seed=0)
     assert sorted(np.argsort(-chance, kind="stable")[:3].tolist()) == [10, 100, 200]
     assert np.delete(chance, [10, 100, 200]).max() < chance[[10, 100, 200]].min()
     assert others[[10, 100, 200]].tolist() == [0, 1, 3]
@@ -44,16 +44,16 @@ def test_a_wrong_label_among_many_examples() -> None:
 def test_right_labels_are_left_alone() -> None:
     """Without a wrong label next to nothing is told; a subject of one example is not judged."""
     vectors, subjects = drawn(100, 8)
-    chance, _ = wrong_labels(enrolled(vectors, subjects), seed=0)
+    chance, _ = mislabel_probabilities(enrolled(vectors, subjects), seed=0)
     assert (chance >= 0.5).mean() < 0.01
-    alone, _ = wrong_labels(enrolled(vectors[::8], subjects[::8]), seed=0)
+    alone, _ = mislabel_probabilities(enrolled(vectors[::8], subjects[::8]), seed=0)
     assert (alone == 0).all()
 
 
 def test_the_same_seed_gives_the_same() -> None:
     vectors, subjects = drawn(30, 6, spread=0.9)
     found = enrolled(vectors, subjects)
-    first, again = (wrong_labels(found, seed=3)[0] for _ in range(2))
+    first, again = (mislabel_probabilities(found, seed=3)[0] for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 
@@ -62,8 +62,8 @@ def test_the_chance_is_the_part_of_faults() -> None:
     random = np.random.default_rng(0)
     observed = np.concatenate([random.normal(0, 1, 9500), random.normal(3, 1, 500)])
     made = random.normal(3, 1, 4000)
-    assert 0.04 < part_of_faults(observed, made) < 0.06
-    chance = chance_of_fault(observed, made)
+    assert 0.04 < fault_fraction(observed, made) < 0.06
+    chance = fault_probability(observed, made)
     f0, f1 = (np.exp(-((observed - middle) ** 2) / 2) for middle in (0, 3))
     true = 0.05 * f1 / (0.95 * f0 + 0.05 * f1)
     assert np.abs(chance - true).mean() < 0.02
@@ -95,9 +95,9 @@ def test_one_subject_under_two_names() -> None:
     vectors, subjects = drawn(60, 10)
     subjects = subjects.copy()
     subjects[4:10:2] = 60
-    found = under_two_names(enrolled(vectors, subjects), seed=0)
-    assert found.subjects[found.chance.argmax()].tolist() == [0, 60]
-    assert ((found.chance >= 0.5).sum()) <= 2
+    found = merge_candidates(enrolled(vectors, subjects), seed=0)
+    assert found.subjects[found.probability.argmax()].tolist() == [0, 60]
+    assert ((found.probability >= 0.5).sum()) <= 2
     for rows, subject in zip(found.sides[0], found.subjects[0], strict=True):
         assert (subjects[rows] == subject).all()
 
@@ -105,33 +105,33 @@ def test_one_subject_under_two_names() -> None:
 def test_two_subjects_under_one_name() -> None:
     vectors, subjects = drawn(60, 10)
     merged = np.where(subjects == 59, 0, subjects)
-    found = two_under_one_name(enrolled(vectors, merged), seed=0)
-    first = int(found.chance.argmax())
+    found = split_candidates(enrolled(vectors, merged), seed=0)
+    first = int(found.probability.argmax())
     assert found.subjects[first].tolist() == [0]
-    assert found.chance[first] >= 0.5
+    assert found.probability[first] >= 0.5
     assert sorted({tuple(np.unique(subjects[side]).tolist()) for side in found.sides[first]}) == [(0,), (59,)]
-    assert (found.chance >= 0.5).sum() <= 2
+    assert (found.probability >= 0.5).sum() <= 2
 
 
 def test_nobody_and_one_subject() -> None:
     """Nothing is found where there is nothing to compare with, and nothing fails."""
     for vectors, subjects in (drawn(1, 1), drawn(1, 5), drawn(2, 2), drawn(3, 1)):
         found = enrolled(vectors, subjects)
-        assert (wrong_labels(found, 0)[0] < 0.9).all()
+        assert (mislabel_probabilities(found, 0)[0] < 0.9).all()
         assert len(outliers(found)) == len(found)
         near_duplicates(found)
-        under_two_names(found, 0)
-        two_under_one_name(found, 0)
+        merge_candidates(found, 0)
+        split_candidates(found, 0)
 
 
 def test_the_parting_distance_lies_between() -> None:
     """Above the distances within subjects and below those between; lower where there is more to be mistaken for."""
     vectors, subjects = drawn(40, 8, spread=0.4)
-    few, many = (parting_distance(vectors, subjects, Cosine(), others, seed=0) for others in (5.0, 5000.0))
+    few, many = (linkage_threshold(vectors, subjects, Cosine(), others, seed=0) for others in (5.0, 5000.0))
     table = 1 - vectors.astype(np.float64) @ vectors.T.astype(np.float64)
     same = subjects[:, None] == subjects
     assert few is not None
     assert many is not None
     assert np.median(table[same]) < many <= few < np.median(table[~same])
-    assert parting_distance(vectors[::8], subjects[::8], Cosine(), 5.0, seed=0) is None
-    assert parting_distance(vectors[:8], subjects[:8], Cosine(), 5.0, seed=0) is None
+    assert linkage_threshold(vectors[::8], subjects[::8], Cosine(), 5.0, seed=0) is None
+    assert linkage_threshold(vectors[:8], subjects[:8], Cosine(), 5.0, seed=0) is None

@@ -1,4 +1,4 @@
-"""The examples of a gallery looked over: labels, duplicates, outliers, subjects that are one or two."""
+"""Check the examples of a gallery for wrong labels, duplicates, outliers, and subjects to merge or split."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
 from semelha.recognition.curation import (
-    Enrolled,
+    EnrolledExamples,
+    merge_candidates,
+    mislabel_probabilities,
     near_duplicates,
     outliers,
-    two_under_one_name,
-    under_two_names,
-    wrong_labels,
+    split_candidates,
 )
-from semelha.recognition.curation.subjects import Found
+from semelha.recognition.curation.subjects import SubjectFindings
 
 NEIGHBORS = 24
-SCANNED = 300_000  # vectors up to which comparing all with all is quicker than making a graph and searching it
-BLOCK = 1 << 13  # queries at a time
-SHOWN = 3  # examples of a side of a finding
+MAX_SCANNED = 300_000  # vectors up to which comparing all pairs is faster than building and searching a graph
+BLOCK = 1 << 13  # queries per search
+SHOWN = 3  # examples per group of a finding
 
 Kind = Literal["duplicate", "mislabel", "outlier", "merge", "split"]
 
 
 @dataclass(frozen=True)
 class Example:
-    """An enrolled example: its number, the subject it is enrolled under, and where it came from."""
+    """An enrolled example: its number, its subject and its source."""
 
     example: int
     subject: str
@@ -44,19 +44,19 @@ class Example:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that may be wrong.
+    """A possible error in a gallery.
 
     Attributes
     ----------
     kind : {"duplicate", "mislabel", "outlier", "merge", "split"}
-        Nearly one picture under two subjects; an example that seems to be of another subject; an example that is far
-        from everything; two subjects that seem to be one; a subject that seems to be two.
+        Nearly the same picture under two subjects; an example that probably shows another subject; an example far from
+        all others; two subjects that are probably one; a subject that is probably two.
     score : float
-        Within 0 and 1, larger where it is surer. Of a mislabel, a merge and a split an estimate of its probability.
+        Within [0, 1]; larger is more certain. For a mislabel, a merge and a split an estimated probability.
     subjects : tuple of str
-        Of a mislabel first the one that it is enrolled under.
+        The subjects concerned; for a mislabel the subject under which the example is enrolled comes first.
     examples : tuple of Example
-        What it is about comes first, then what it is judged by; of a merge and a split some of each side.
+        The suspect examples first, then examples for comparison; for a merge and a split some of each group.
     message : str
     """
 
@@ -69,16 +69,16 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """What a look over a gallery has found.
+    """The result of `Gallery.check`.
 
     Attributes
     ----------
     findings : tuple of Finding
-        The surest first.
+        Highest score first.
     examples, subjects : int
-        How many were looked at.
+        Number of examples and subjects in the gallery.
     single_example_subjects : int
-        Subjects with one example, of which no label can be judged.
+        Subjects with one example, whose label cannot be judged.
     """
 
     findings: tuple[Finding, ...]
@@ -87,79 +87,81 @@ class Check:
     single_example_subjects: int
 
     def of(self, kind: Kind) -> tuple[Finding, ...]:
-        """The findings of one kind, the surest first."""
+        """The findings of one kind, highest score first."""
         return tuple(one for one in self.findings if one.kind == kind)
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers, strings, lists and dicts."""
+        """The fields as numbers, strings, lists and dicts."""
         return asdict(self)
 
 
 def check(state: GalleryState, *, min_score: float, seed: int) -> Check:
-    """Look over what is enrolled at one moment: see `Gallery.check`."""
+    """Check a snapshot of a gallery: see `Gallery.check`."""
     if not 0 <= min_score <= 1:
-        raise UsageError(f"min_score is {min_score}: a score lies between 0 and 1")
-    looked = Looked.at(state)
-    enrolled = looked.enrolled
-    with threadpool_limits(1, user_api="blas"):  # products of a subject's few rows, where a second thread only costs
+        raise UsageError(f"min_score is {min_score}: it must lie between 0 and 1")
+    examples = _CheckedExamples.of(state)
+    enrolled = examples.enrolled
+    with threadpool_limits(1, user_api="blas"):  # products of few rows, which a second thread slows down
         findings = [
-            *looked.mislabels(*wrong_labels(enrolled, seed), min_score),
-            *looked.duplicates(*near_duplicates(enrolled), min_score),
-            *looked.outliers(outliers(enrolled), min_score),
-            *looked.merges(under_two_names(enrolled, seed), min_score),
-            *looked.splits(two_under_one_name(enrolled, seed), min_score),
+            *examples.mislabels(*mislabel_probabilities(enrolled, seed), min_score),
+            *examples.duplicates(*near_duplicates(enrolled), min_score),
+            *examples.outliers(outliers(enrolled), min_score),
+            *examples.merges(merge_candidates(enrolled, seed), min_score),
+            *examples.splits(split_candidates(enrolled, seed), min_score),
         ]
     findings.sort(key=lambda one: -one.score)
-    alone = int((enrolled.sizes == 1).sum()) if len(enrolled) else 0
-    return Check(tuple(findings), len(enrolled), len(looked.names), alone)
+    single = int((enrolled.sizes == 1).sum()) if len(enrolled) else 0
+    return Check(tuple(findings), len(enrolled), len(examples.names), single)
 
 
 @dataclass(frozen=True, eq=False)
-class Looked:
-    """What is enrolled, by row, and how to say what was found of it.
+class _CheckedExamples:
+    """The enrolled examples, one a row, and the findings about them.
 
     Attributes
     ----------
-    enrolled : Enrolled
+    enrolled : EnrolledExamples
     ids : (n,) int64
-        Number of each example.
+        The number of each example in the gallery.
     names : tuple of str
-        Of the subjects, by their number in `enrolled`.
+        Name of each subject, by its number in `enrolled`.
     state : GalleryState
     """
 
-    enrolled: Enrolled
+    enrolled: EnrolledExamples
     ids: NDArray[np.int64]
     names: tuple[str, ...]
     state: GalleryState
 
     @classmethod
-    def at(cls, state: GalleryState) -> Looked:
-        """What is enrolled at a moment, with its neighbors."""
+    def of(cls, state: GalleryState) -> _CheckedExamples:
+        """The examples of a snapshot, with their neighbors."""
         ids, vectors = state.view.added_since(0)
         names, of = state.view.names(), state.view.subjects_of(ids.tolist())
         numbers, subjects = np.unique(np.array([of[one] for one in ids.tolist()], np.int64), return_inverse=True)
         metric = state.metric
         index = scan_of(ids, vectors, metric) or state.index
         neighbors, distances = neighbors_of(index, ids, vectors, NEIGHBORS)
-        enrolled = Enrolled(vectors, subjects.astype(np.int64), neighbors, distances, metric)
+        enrolled = EnrolledExamples(vectors, subjects.astype(np.int64), neighbors, distances, metric)
         return cls(enrolled, ids, tuple(names[number] for number in numbers.tolist()), state)
 
-    def mislabels(self, chance: NDArray[np.float64], others: NDArray[np.int64], min_score: float) -> Iterator[Finding]:
+    def mislabels(
+        self, probability: NDArray[np.float64], others: NDArray[np.int64], min_score: float
+    ) -> Iterator[Finding]:
         enrolled = self.enrolled
-        _, far = enrolled.nearest_other
+        _, far = enrolled.nearest_other_subject
         with np.errstate(divide="ignore", invalid="ignore"):
-            order = np.lexsort((far / enrolled.to_own, -chance))  # of equal chances first what is relatively nearer
-        judged = np.isfinite(enrolled.to_own) & (others >= 0)
-        for row in order[judged[order] & (chance[order] >= min_score)].tolist():
+            order = np.lexsort((far / enrolled.own_distance, -probability))  # ties: relatively nearest first
+        judged = np.isfinite(enrolled.own_distance) & (others >= 0)
+        for row in order[judged[order] & (probability[order] >= min_score)].tolist():
             own, other = self.names[enrolled.subjects[row]], self.names[others[row]]
             near = [*self._nearest(row, int(others[row])), *self._nearest(row, int(enrolled.subjects[row]))]
             yield Finding(
                 "mislabel",
-                float(chance[row]),
+                float(probability[row]),
                 (own, other),
                 self._examples([row, *near]),
-                f"enrolled as {own}, and nearer to {other}: {far[row]:.3g} against {enrolled.to_own[row]:.3g}",
+                f"enrolled as {own}, but nearer to {other}: {far[row]:.3g} against {enrolled.own_distance[row]:.3g}",
             )
 
     def duplicates(self, pairs: NDArray[np.int64], score: NDArray[np.float64], min_score: float) -> Iterator[Finding]:
@@ -182,30 +184,32 @@ class Looked:
                 float(score[row]),
                 (own,),
                 self._examples([row, *self._nearest(row, int(subject))]),
-                f"an example of {own} that is far from everything, the others of {own} too",
+                f"an example of {own} that is far from all other examples, also those of {own}",
             )
 
-    def merges(self, found: Found, min_score: float) -> Iterator[Finding]:
-        for k in np.flatnonzero(found.chance >= min_score).tolist():
+    def merges(self, found: SubjectFindings, min_score: float) -> Iterator[Finding]:
+        for k in np.flatnonzero(found.probability >= min_score).tolist():
             a, b = (self.names[subject] for subject in found.subjects[k])
-            yield self._of_sides(
+            yield self._two_groups(
                 "merge", found, k, (a, b), f"{a} and {b} are no farther apart than two halves of one subject"
             )
 
-    def splits(self, found: Found, min_score: float) -> Iterator[Finding]:
-        for k in np.flatnonzero(found.chance >= min_score).tolist():
+    def splits(self, found: SubjectFindings, min_score: float) -> Iterator[Finding]:
+        for k in np.flatnonzero(found.probability >= min_score).tolist():
             name = self.names[found.subjects[k, 0]]
             sizes = " and ".join(str(len(side)) for side in found.sides[k])
-            yield self._of_sides(
+            yield self._two_groups(
                 "split", found, k, (name,), f"{name} has two groups, as far apart as two subjects: {sizes} examples"
             )
 
-    def _of_sides(self, kind: Kind, found: Found, k: int, subjects: tuple[str, ...], message: str) -> Finding:
+    def _two_groups(
+        self, kind: Kind, found: SubjectFindings, k: int, subjects: tuple[str, ...], message: str
+    ) -> Finding:
         shown = [row for side in found.sides[k] for row in side[:SHOWN].tolist()]
-        return Finding(kind, float(found.chance[k]), subjects, self._examples(shown), message)
+        return Finding(kind, float(found.probability[k]), subjects, self._examples(shown), message)
 
     def _nearest(self, row: int, subject: int) -> list[int]:
-        """Some examples of a subject, the nearest to a row first."""
+        """The rows of a subject that are nearest to a row."""
         rows = self.enrolled.rows_of[subject]
         rows = rows[rows != row]
         order = np.argsort(self.enrolled.table(np.array([row]), rows)[0], kind="stable")
@@ -218,8 +222,8 @@ class Looked:
 
 
 def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric) -> Snapshot | None:
-    """An index that finds all neighbors, where that is the quickest for as many queries as there are vectors."""
-    if len(ids) > SCANNED or not isinstance(metric, MappedMetric):
+    """An exact index, if it is the fastest way to find the neighbors of all vectors."""
+    if len(ids) > MAX_SCANNED or not isinstance(metric, MappedMetric):
         return None
     index = LinearIndex(metric, background=False)
     index.build(ids, vectors)
@@ -229,17 +233,14 @@ def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric
 def neighbors_of(
     index: Snapshot, ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Rows near each row of an index of them, itself left out, and their distances: (n, k) twice.
-
-    The numbers of the rows, (n,), ascend.
-    """
+    """The k nearest other rows of each row, and their distances: (n, k) each. `ids` (n,) must be ascending."""
     k = min(k, max(0, len(ids) - 1))
     rows, distances = np.empty((len(ids), k), np.int64), np.empty((len(ids), k))
     for start in range(0, len(ids), BLOCK):
         part = slice(start, start + BLOCK)
         found = index.search(vectors[part], k + 1)
         others = found.ids != ids[part, None]
-        others[others.all(axis=1), -1] = False  # there are more than k as near as itself
+        others[others.all(axis=1), -1] = False  # more than k rows have its distance
         kept = found.ids[others].reshape(-1 if k else len(others), k)
         rows[part] = np.where(kept >= 0, np.searchsorted(ids, kept), -1)
         distances[part] = found.distances[others].reshape(kept.shape)

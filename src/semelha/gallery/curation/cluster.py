@@ -1,4 +1,4 @@
-"""Pictures of nobody knows what: what the gallery knows is told apart, the rest is put into groups as new subjects."""
+"""Cluster unlabelled pictures: those of enrolled subjects by subject, the others into proposed new subjects."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ from semelha.gallery.probes import EmbeddedProbes
 from semelha.gallery.state import GalleryState
 from semelha.images import Skipped
 from semelha.index import AutoIndex
-from semelha.recognition.curation import average_linkage, parting_distance
+from semelha.recognition.curation import average_linkage, linkage_threshold
 from semelha.store import View
 
 logger = logging.getLogger(__name__)
 
 NEIGHBORS = 16
-SUBJECTS = 400  # that the threshold is learned from
-OF_ONE = 32  # examples of one of them
-SPREAD = 64  # pictures of a group whose mean distance is told
-BLOCK = 4096  # pictures whose subjects are looked up at a time
+SUBJECTS = 400  # from which the threshold is learned
+MAX_EXAMPLES = 32  # of each of these subjects
+SAMPLE = 64  # pictures of a cluster from which its mean distance is computed
+BLOCK = 4096  # pictures identified at a time
 PAIRS = 1 << 20  # distances in memory at a time
 
-TRAINED_ON = "the model was trained on all subjects of the gallery: those that it never saw lie farther apart"
+TRAINED_ON = "the model was trained on all subjects of the gallery: pictures of other subjects lie farther apart"
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Pictures that seem to show one thing.
+    """Pictures that probably show one subject.
 
     Attributes
     ----------
     subject : str
-        Its name in the gallery, or one that is proposed and that nothing has.
+        Its name in the gallery, or a proposed name that is not in use.
     known : bool
-        Whether the gallery knows it.
+        Whether the subject is enrolled.
     pictures : tuple of int
-        Places of the pictures among those that were given.
+        Positions of the pictures in the sequence that was passed.
     distance : float or None
-        Mean distance between its pictures; None of a single one.
+        Mean distance between its pictures; None for a single one.
     """
 
     subject: str
@@ -58,20 +58,22 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Clustering:
-    """Every picture that can be decoded, in one cluster each.
+    """The result of `Gallery.cluster`: every picture that can be decoded is in one cluster.
+
+    Supports `len`, iteration and indexing over its clusters.
 
     Attributes
     ----------
     clusters : tuple of Cluster
-        What is new comes first, the largest first; then what is known, by name.
+        Proposed subjects first, largest first; then enrolled subjects, by name.
     names : tuple of str
-        Of the pictures as they were given.
+        Names of all pictures that were passed.
     skipped : tuple of Skipped
         Pictures that cannot be decoded.
     threshold : float
-        Mean distance up to which groups were made one.
+        Mean distance up to which groups were merged.
     note : str
-        What the threshold rests on.
+        How the threshold was learned.
     """
 
     clusters: tuple[Cluster, ...]
@@ -90,15 +92,15 @@ class Clustering:
         return self.clusters[place]
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers, strings, lists and dicts; pictures by their names too."""
+        """The fields as numbers, strings, lists and dicts, with the names of the pictures of each cluster."""
         whole = asdict(self)
         for one in whole["clusters"]:
             one["names"] = [self.names[place] for place in one["pictures"]]
         return whole
 
 
-def grouped(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: int) -> Clustering:
-    """Group pictures at one moment of a gallery: see `Gallery.cluster`."""
+def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: int) -> Clustering:
+    """Cluster embedded pictures with a snapshot of a gallery: see `Gallery.cluster`."""
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _known(state, unknown.vectors, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
@@ -119,36 +121,37 @@ def grouped(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: in
 
 
 def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[float, str]:
-    """The mean distance up to which groups of so many pictures are made one, and what it rests on.
+    """Learn the mean distance up to which groups of pictures are merged; returns it with a note on how.
 
-    It is that of examples of subjects that the model was not trained on, if two of them have two; else of all.
+    Learned from subjects that the model was not trained on, if at least two of them have two examples; otherwise from
+    all subjects.
 
     Raises
     ------
     UsageError
-        No subject has two examples, or there is one subject, or the examples of one are not nearer to each other.
+        No subject has two examples, there is only one subject, or examples of one subject are no nearer to each other.
     """
     of_subjects, unseen = _examples(view, model)
     per_subject = sum(len(one) for one in of_subjects) / max(1, len(of_subjects))
     random = np.random.default_rng(seed)
-    drawn = [random.permutation(one)[:OF_ONE] for one in of_subjects]
+    drawn = [random.permutation(one)[:MAX_EXAMPLES] for one in of_subjects]
     drawn = [drawn[place] for place in random.permutation(len(drawn))[:SUBJECTS].tolist()]
     if len(drawn) < 2 or max(len(one) for one in drawn) < 2:
         raise UsageError(
-            "the gallery has no two subjects of which one has two examples, so nothing tells how far apart pictures of "
-            "one thing are: enroll a second picture of some"
+            "clustering learns from the gallery how far apart pictures of one subject are, which takes two subjects, "
+            "one of them with two examples: enroll a second picture of a subject"
         )
     found = view.vectors([int(one) for each in drawn for one in each])
     vectors = np.stack([found[int(one)] for each in drawn for one in each])
     subjects = np.repeat(np.arange(len(drawn)), [len(each) for each in drawn])
     others = max(1.0, pictures / max(1.0, per_subject) - 1)
-    threshold = parting_distance(vectors, subjects, model.metric, others, seed=seed)
+    threshold = linkage_threshold(vectors, subjects, model.metric, others, seed=seed)
     if threshold is None:
         raise UsageError(
-            "examples of one subject of the gallery are no nearer to each other than to those of others, so nothing "
-            "tells how far apart pictures of one thing are: the model does not tell these subjects apart"
+            "examples of one subject of the gallery are no nearer to each other than to those of other subjects, so "
+            "the model cannot cluster pictures: train another model for these subjects"
         )
-    note = f"groups up to a mean distance of {threshold:.3g} are one, learned from {len(drawn)} enrolled subjects"
+    note = f"groups up to a mean distance of {threshold:.3g} are merged, learned from {len(drawn)} enrolled subjects"
     if not unseen:
         logger.warning("%s", TRAINED_ON)
         note += f"; {TRAINED_ON}"
@@ -156,7 +159,7 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
 
 
 def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
-    """Examples of each subject, those with two or more first, and whether the model was not trained on them."""
+    """Examples of each subject to learn from, and whether the model was not trained on these subjects."""
     names = dict(sorted(view.names().items()))
     every = [[example for example, _ in view.examples_of(number)] for number in names]
     unseen = list(unseen_in_training(view, model, names).values())
@@ -167,7 +170,7 @@ def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
 
 
 def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
-    """The number of the group of each vector."""
+    """Cluster number of each vector: (n,)."""
     neighbors, distances = _neighbors(vectors, model)
     return average_linkage(vectors, neighbors, distances, model.metric, threshold).labels()
 
@@ -183,8 +186,10 @@ def _neighbors(vectors: NDArray[np.float32], model: Model) -> tuple[NDArray[np.i
 
 
 def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, threshold: float) -> list[str | None]:
-    """The subject of each vector that the gallery knows: by its calibration, or where it has none as a group would be
-    made one with the examples of the nearest subject."""
+    """The enrolled subject of each vector, or None.
+
+    Decided by the calibration; in an uncalibrated gallery, by the mean distance to the examples of the nearest subject.
+    """
     nearest: list[str | None] = []
     for start in range(0, len(vectors), BLOCK):
         nearest += [one.subject for one in state.identify(vectors[start : start + BLOCK], 1)]
@@ -207,16 +212,16 @@ def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, thre
 
 
 def _new_names(view: View, wanted: int) -> list[str]:
-    """Names that no subject has."""
+    """Names that are not in use."""
     width = len(str(wanted))
     names = (f"new-{number:0{width}}" for number in count(1))
     return list(islice((name for name in names if not view.has_subject(name)), wanted))
 
 
 def _mean_distance(vectors: NDArray[np.float32], model: Model) -> float | None:
-    """Mean distance of the pairs of some vectors; of many, of some of them."""
+    """Mean distance between vectors, from a sample of many."""
     if len(vectors) < 2:
         return None
-    some = vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), SPREAD)).astype(np.int64)].astype(np.float64)
+    some = vectors[np.linspace(0, len(vectors) - 1, min(len(vectors), SAMPLE)).astype(np.int64)].astype(np.float64)
     table = model.metric.pairwise(some, some, check=False)
     return float((table.sum() - np.trace(table)) / (len(some) * (len(some) - 1)))

@@ -1,4 +1,4 @@
-"""Clusters as folders: copies of their pictures, one folder a subject, to be looked at and enrolled."""
+"""Copy the pictures of clusters into one folder per subject, to review and enroll them."""
 
 from __future__ import annotations
 
@@ -17,32 +17,33 @@ from semelha.images import Picture
 
 
 def export_clusters(clustering: Clustering, pictures: Sequence[Source], out: str | os.PathLike[str]) -> Path:
-    """Copy the pictures of each cluster into `out/<subject>/`, all or none.
+    """Copy the pictures of each cluster into `out/<subject>/`.
 
-    Folders may be renamed, and pictures moved, before `Gallery.enroll_dataset(read_folder(out))` takes them.
+    Rename folders and move pictures as needed, then enroll them with `Gallery.enroll_dataset(out)`. Either all pictures
+    are copied or none.
 
     Parameters
     ----------
     clustering : Clustering
     pictures : sequence of picture
-        Those that were given to `Gallery.cluster`. A file is copied as it is; what is no file, or a box in one, is
+        Those that were passed to `Gallery.cluster`. Files are copied unchanged; other pictures, and crops of files, are
         written as PNG.
     out : path
-        Must not exist: nothing is overwritten.
+        Folder to create.
 
     Raises
     ------
     UsageError
-        `out` exists, or a subject's name cannot be that of a folder.
+        `out` exists, or the name of a subject cannot name a folder.
     SemelhaError
-        It cannot be written.
+        The folders cannot be written.
     """
     target = Path(out)
     if target.exists() or target.is_symlink():
-        raise UsageError(f"{target} exists already, and nothing is overwritten: choose another place")
+        raise UsageError(f"out is {target}, which exists already: pass a folder to create")
     for one in clustering:
         if one.subject.startswith(".") or "/" in one.subject or os.sep in one.subject or "\0" in one.subject:
-            raise UsageError(f"no folder can be named {one.subject!r}: rename that subject first")
+            raise UsageError(f"no folder can be named {one.subject!r}: rename the subject first")
     with atomic_folder(target, error=SemelhaError) as partial:
         for one in clustering:
             folder = partial / one.subject
@@ -54,14 +55,14 @@ def export_clusters(clustering: Clustering, pictures: Sequence[Source], out: str
 
 
 def _copy(picture: Picture, folder: Path, place: int) -> None:
-    """A copy under the name that the picture has, with its place before it where that is taken."""
+    """Copy a picture under its name, preceded by its position if the name is taken."""
     source, name = picture.source, Path(picture.name).name or "picture"
-    whole = isinstance(source, Path) and picture.box is None
-    name = name if whole else f"{Path(name).stem}.png"
+    is_file = isinstance(source, Path) and picture.box is None
+    name = name if is_file else f"{Path(name).stem}.png"
     target = folder / name
     if name.startswith(".") or target.exists():
         target = folder / f"{place}-{name}"
-    if isinstance(source, Path) and whole:
+    if isinstance(source, Path) and is_file:
         shutil.copyfile(source, target)
     else:
         Image.fromarray(picture.pixels()).save(target, "PNG")

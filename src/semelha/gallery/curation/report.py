@@ -23,7 +23,7 @@ TITLES = {
     "merge": "Two subjects that seem to be one",
     "split": "Subjects that seem to be two",
     "duplicate": "Nearly the same picture under two subjects",
-    "outlier": "Examples far from everything",
+    "outlier": "Examples far from all others",
 }
 
 

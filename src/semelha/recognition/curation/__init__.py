@@ -1,20 +1,23 @@
-"""What may be wrong with what is enrolled, and groups of what is not: functions of neighbors, distances and labels."""
+"""Find mislabeled examples, duplicates, outliers and subjects to merge or split, and cluster unknown pictures.
 
-from semelha.recognition.curation.enrolled import Enrolled
-from semelha.recognition.curation.heights import parting_distance
-from semelha.recognition.curation.labels import wrong_labels
+Functions of vectors, neighbors and labels; `semelha.gallery.curation` applies them to a gallery.
+"""
+
+from semelha.recognition.curation.distance_scores import near_duplicates, outliers
+from semelha.recognition.curation.enrolled import EnrolledExamples
 from semelha.recognition.curation.linkage import Merges, average_linkage
-from semelha.recognition.curation.pairs import near_duplicates, outliers
-from semelha.recognition.curation.subjects import two_under_one_name, under_two_names
+from semelha.recognition.curation.linkage_threshold import linkage_threshold
+from semelha.recognition.curation.mislabels import mislabel_probabilities
+from semelha.recognition.curation.subjects import merge_candidates, split_candidates
 
 __all__ = [
-    "Enrolled",
+    "EnrolledExamples",
     "Merges",
     "average_linkage",
+    "linkage_threshold",
+    "merge_candidates",
+    "mislabel_probabilities",
     "near_duplicates",
     "outliers",
-    "parting_distance",
-    "two_under_one_name",
-    "under_two_names",
-    "wrong_labels",
+    "split_candidates",
 ]

@@ -1,4 +1,4 @@
-"""What a check looks at: examples, whose they are, what lies near them."""
+"""Enrolled examples with their subjects, neighbors and distances: the input of a check."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 
 from semelha.metrics import Metric
 
-FEW = 2  # nearest examples of a subject whose mean is the distance to it
+FEW = 2  # nearest examples of a subject whose mean distance is the distance to the subject
 BLOCK = 1 << 20  # distances in memory at a time
 
 Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Enrolled:
-    """Examples by row.
+class EnrolledExamples:
+    """Enrolled examples, one a row.
 
     Attributes
     ----------
     vectors : (n, d) float32
     subjects : (n,) int64
-        Number of the subject of each, from 0.
+        Number of the subject of each example, from 0.
     neighbors : (n, k) int64
-        Rows near each row, nearest first, itself left out; −1 where there are no more.
+        Other rows near each row, nearest first; −1 if there are no more.
     distances : (n, k) float64
-        To those, exact; infinite beside −1.
+        Their exact distances; infinite beside −1.
     metric : Metric
     """
 
@@ -43,34 +43,34 @@ class Enrolled:
 
     @cached_property
     def rows_of(self) -> list[Rows]:
-        """Rows of each subject, by its number."""
+        """Rows of each subject."""
         order = np.argsort(self.subjects, kind="stable")
         return np.split(order, np.cumsum(self.sizes)[:-1])
 
     @cached_property
     def sizes(self) -> Rows:
-        """(subjects,), examples of each."""
+        """Examples of each subject: (subjects,)."""
         return np.bincount(self.subjects)
 
     def table(self, rows: Rows, others: Rows) -> NDArray[np.float64]:
-        """Distances of all rows to all others: (rows, others)."""
+        """Distances between rows: (rows, others)."""
         q, s = (self.vectors[chosen].astype(np.float64) for chosen in (rows, others))
         distances: NDArray[np.float64] = self.metric.pairwise(q, s, check=False)
         return distances
 
-    def to_subject(self, row: int, subject: int) -> float:
-        """How far a row is from a subject: the mean distance of its few nearest examples, itself left out."""
+    def distance_to_subject(self, row: int, subject: int) -> float:
+        """Mean distance of a row to its nearest examples of a subject, without itself."""
         others = self.rows_of[subject]
-        return float(few_nearest(self.table(np.array([row]), others[others != row]))[0])
+        return float(mean_of_nearest(self.table(np.array([row]), others[others != row]))[0])
 
     @property
-    def to_own(self) -> NDArray[np.float64]:
-        """(n,), how far each is from the other examples of its subject; infinite where there are none."""
+    def own_distance(self) -> NDArray[np.float64]:
+        """Mean distance to the nearest other examples of its subject: (n,); infinite if there are none."""
         return self._own[:, 1]
 
     @property
     def nearest_own(self) -> NDArray[np.float64]:
-        """(n,), distance of each to the nearest other example of its subject; infinite where there is none."""
+        """Distance to the nearest other example of its subject: (n,); infinite if there is none."""
         return self._own[:, 0]
 
     @cached_property
@@ -85,23 +85,23 @@ class Enrolled:
                 table = self.table(some, rows)
                 table[np.arange(len(some)), start + np.arange(len(some))] = np.inf
                 found[some, 0] = table.min(axis=1)
-                found[some, 1] = few_nearest(table, most=len(rows) - 1)
+                found[some, 1] = mean_of_nearest(table, most=len(rows) - 1)
         return found
 
     @cached_property
-    def nearest_other(self) -> tuple[Rows, NDArray[np.float64]]:
-        """The nearest other subject of each among its neighbors, −1 for none, and how far it is at least: each (n,).
+    def nearest_other_subject(self) -> tuple[Rows, NDArray[np.float64]]:
+        """The nearest other subject among the neighbors, −1 for none, and a lower bound of its distance: each (n,).
 
-        Of a subject with fewer examples among the neighbors than count, the last neighbor stands in for the missing:
-        they are no nearer.
+        If fewer than `FEW` examples of the subject are among the neighbors, the distance of the last neighbor stands in
+        for the missing ones, which are at least as far.
         """
-        return self.nearest_but(np.arange(len(self)), self.subjects[:, None])
+        return self.nearest_subject_except(np.arange(len(self)), self.subjects[:, None])
 
-    def nearest_but(self, rows: Rows, left_out: Rows) -> tuple[Rows, NDArray[np.float64]]:
-        """The same of some rows, (q,), for other subjects than those left out, (q, c)."""
+    def nearest_subject_except(self, rows: Rows, excluded: Rows) -> tuple[Rows, NDArray[np.float64]]:
+        """The same for rows (q,) and all subjects but `excluded` (q, c)."""
         neighbors, near = self.neighbors[rows], self.distances[rows]
         owners = np.where(neighbors >= 0, self.subjects[neighbors], -1)
-        lines, places = np.nonzero((owners >= 0) & (owners[:, :, None] != left_out[:, None, :]).all(axis=2))
+        lines, places = np.nonzero((owners >= 0) & (owners[:, :, None] != excluded[:, None, :]).all(axis=2))
         who, distances = owners[lines, places], near[lines, places]
         order = np.lexsort((places, who, lines))
         lines, who, distances = lines[order], who[order], distances[order]
@@ -122,8 +122,8 @@ class Enrolled:
         return found, far
 
 
-def few_nearest(table: NDArray[np.float64], most: int | None = None) -> NDArray[np.float64]:
-    """The mean of the few smallest of each line (q, m) → (q,); of at most so many."""
+def mean_of_nearest(table: NDArray[np.float64], most: int | None = None) -> NDArray[np.float64]:
+    """Mean of the `FEW` smallest distances, or of at most `most`, in each line: (q, m) → (q,)."""
     count = min(FEW, table.shape[1] if most is None else most)
     if not count:
         return np.full(len(table), np.inf)

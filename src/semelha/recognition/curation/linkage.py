@@ -1,12 +1,12 @@
-"""Average linkage of many rows: agglomerative, with exact means, over the pairs that neighbors suggest.
+"""Average-linkage clustering (UPGMA) from the nearest neighbors, without a matrix of all distances.
 
-Groups are merged as long as the mean distance of their pairs is at most a threshold (UPGMA; Sokal & Michener 1958). A
-mean of at most the threshold has a pair at most the threshold, so only groups with such a pair among the neighbors are
-looked at. Where every such pair is among the neighbors this is average linkage itself, without a matrix of all pairs.
+Groups are merged while the mean distance of their pairs is at most a threshold (Sokal & Michener, 1958). Such groups
+have at least one pair within the threshold, so only groups with such a pair among the neighbors are compared. The
+result is exact if all those pairs are among the neighbors.
 
-Groups that are each other's nearest are merged in any order: average linkage is reducible, so what is merged elsewhere
-comes no nearer to them (Murtagh 1983, the chain of nearest neighbors). A pair that is not among the neighbors is
-farther than those that are, which bounds a mean from below; the mean itself is worked out where its bound is nearest.
+Groups that are each other's nearest may be merged in any order: average linkage is reducible, so a merge elsewhere
+brings no group nearer to them (Murtagh, 1983: the nearest-neighbor chain). A pair that is not among the neighbors is at
+least as far as the last of them, which bounds a mean from below; means are computed only where the bound is smallest.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from threadpoolctl import threadpool_limits
 
 from semelha.metrics import Metric
 
-STAND_IN = 64  # members of a larger group that stand for all in a mean
+SAMPLE = 64  # members of a larger group from which a mean is computed
 
 
 @dataclass(frozen=True, eq=False)
 class Merges:
-    """Which groups became one, each after those that it is made of.
+    """The merges of a clustering, in an order in which a group is made before it is merged.
 
     Attributes
     ----------
     rows : int
-        How many rows there are. Group i < rows is row i; group rows + j is what merge j made.
+        Number of rows. Group i < rows is row i; group rows + j is the result of merge j.
     pairs : (merges, 2) int64
     heights : (merges,) float64
-        Mean distance of the two when they became one.
+        Mean distance of the two groups when they were merged.
     """
 
     rows: int
@@ -40,7 +40,7 @@ class Merges:
     heights: NDArray[np.float64]
 
     def labels(self, threshold: float = np.inf) -> NDArray[np.int64]:
-        """(rows,), the number of the group of each row where those up to a threshold are merged; from 0, by rows."""
+        """Cluster of each row, numbered from 0 in order of the rows, from merges up to a height: (rows,)."""
         parent = np.arange(self.rows + len(self.pairs))
         for j in range(len(self.pairs) - 1, -1, -1):  # a group is made before it is merged: parents first
             if self.heights[j] <= threshold:
@@ -56,34 +56,34 @@ def average_linkage(
     metric: Metric,
     threshold: float,
 ) -> Merges:
-    """Merge while the mean distance of two groups is at most the threshold.
+    """Cluster rows by average linkage, up to a mean distance.
 
     Parameters
     ----------
     vectors : (n, d) float
     neighbors : (n, k) int64
-        Rows near each row, nearest first; −1 for none. Itself is passed over.
+        Rows near each row, nearest first; −1 for none. The row itself is ignored.
     distances : (n, k) float64
-        To those.
+        Their distances.
     metric : Metric
-        Of one that is not symmetric the mean of both directions counts.
+        If it is not symmetric, the mean of both directions counts.
     threshold : float
     """
     last = distances[:, -1] if distances.shape[1] else np.full(len(distances), np.inf)
-    work = _Work(vectors, metric, threshold, np.minimum(last, threshold).tolist())
+    state = _Clustering(vectors, metric, threshold, np.minimum(last, threshold).tolist())
     for a, b, distance in _pairs(neighbors, distances, threshold):
         if not metric.is_symmetric:
-            work.bounds.add((a, b))
+            state.bounds.add((a, b))
             distance /= 2  # the other way may be 0
-        work.near[a][b] = work.near[b][a] = distance
+        state.near[a][b] = state.near[b][a] = distance
     with threadpool_limits(1, user_api="blas"):  # its products are so small that a second thread only costs
-        return work.run()
+        return state.run()
 
 
 def _pairs(
     neighbors: NDArray[np.int64], distances: NDArray[np.float64], threshold: float
 ) -> list[tuple[int, int, float]]:
-    """Each pair of different rows at most the threshold apart, once, the lower first; of two distances the smaller."""
+    """Pairs of different rows within the threshold, each once, the lower first, with the smaller of two distances."""
     rows, places = np.nonzero((neighbors >= 0) & (distances <= threshold))
     others = neighbors[rows, places]
     low, high, found = np.minimum(rows, others), np.maximum(rows, others), distances[rows, places]
@@ -94,19 +94,19 @@ def _pairs(
     return list(zip(low[once].tolist(), high[once].tolist(), found[once].tolist(), strict=True))
 
 
-class _Work:
-    """Groups at work.
+class _Clustering:
+    """The state of the clustering.
 
     Attributes
     ----------
-    members : dict of list of int
-        Rows of each group there is.
-    near : dict of dict of float
-        Mean distance of each to others, or what it is not below.
+    members : dict of int to list of int
+        Rows of each current group.
+    near : dict of int to dict of int to float
+        Mean distance of each group to near groups, or a lower bound of it.
     bounds : set of (int, int)
-        Pairs of groups, the lower first, of which `near` has a bound.
+        Pairs of groups, the lower first, for which `near` holds a bound.
     reach : list of float
-        Of each group that ever was: rows that are not listed beside its own are no nearer.
+        For each group, current or merged: rows that are not among the neighbors are at least this far.
     """
 
     def __init__(self, vectors: NDArray[np.floating], metric: Metric, threshold: float, reach: list[float]) -> None:
@@ -119,19 +119,19 @@ class _Work:
         self.bounds: set[tuple[int, int]] = set()
 
     def run(self) -> Merges:
-        """Merge groups each of which is the other's nearest, found by going from group to nearest group."""
+        """Merge mutual nearest groups, found by following the chain of nearest groups."""
         rows = len(self.members)
         pairs: list[tuple[int, int]] = []
         heights: list[float] = []
         start = 0
-        while start < rows + len(pairs):  # every group there is, those that are made meanwhile too
+        while start < rows + len(pairs):  # including groups made during the loop
             chain = [start] if start in self.near else []
             start += 1
             while chain:
                 top = chain[-1]
                 before = chain[-2] if len(chain) > 1 else -1
                 nearest, height = self.nearest(top, before)
-                if nearest < 0 or height > self.threshold:  # nor will it be nearer to what others become
+                if nearest < 0 or height > self.threshold:  # later merges bring nothing nearer
                     break
                 if nearest != before:
                     chain.append(nearest)
@@ -147,13 +147,13 @@ class _Work:
         return Merges(rows, np.array(pairs, np.int64).reshape(-1, 2), np.array(heights))
 
     def nearest(self, group: int, before: int) -> tuple[int, float]:
-        """The nearest group and its mean distance; of equals that before it in the chain, then the first."""
+        """The nearest group and its mean distance; of ties the previous one in the chain, then the lowest."""
         known = self.near[group]
         bounded = [other for other in known if (min(group, other), max(group, other)) in self.bounds]
         if bounded:
-            unsure = set(bounded)
-            sure = min((mean for other, mean in known.items() if other not in unsure), default=np.inf)
-            self.measure(group, [other for other in bounded if known[other] <= min(sure, self.threshold)])
+            bounded_set = set(bounded)
+            exact = min((mean for other, mean in known.items() if other not in bounded_set), default=np.inf)
+            self.measure(group, [other for other in bounded if known[other] <= min(exact, self.threshold)])
         if not known:
             return -1, np.inf
         height = min(known.values())
@@ -161,7 +161,7 @@ class _Work:
         return (before if before in equals else min(equals)), height
 
     def merged(self, a: int, b: int, new: int) -> None:
-        """Make one group of two, with its mean distances, or bounds, to what either was near."""
+        """Replace two groups by their union, with its mean distances or bounds."""
         near_a, near_b = self.near.pop(a), self.near.pop(b)
         del near_a[b], near_b[a]
         of_a, of_b = len(self.members[a]), len(self.members[b])
@@ -185,12 +185,12 @@ class _Work:
         self.reach.append(min(self.reach[a], self.reach[b]))
 
     def measure(self, group: int, others: list[int]) -> None:
-        """Put the mean distance from a group to each of others, over all pairs, in the place of its bound."""
+        """Replace the bounds between a group and others by mean distances."""
         if not others:
             return
-        rows = [_spread(self.members[other]) for other in others]
+        rows = [_sample(self.members[other]) for other in others]
         counts = np.array([len(each) for each in rows])
-        q = self.vectors[_spread(self.members[group])].astype(np.float64)
+        q = self.vectors[_sample(self.members[group])].astype(np.float64)
         s = self.vectors[[row for each in rows for row in each]].astype(np.float64)
         means = self.metric.pairwise(q, s, check=False).mean(axis=0)
         if not self.metric.is_symmetric:
@@ -201,8 +201,8 @@ class _Work:
             self.bounds.remove((min(group, other), max(group, other)))
 
 
-def _spread(members: list[int]) -> list[int]:
-    """Of many members some, evenly."""
-    if len(members) <= STAND_IN:
+def _sample(members: list[int]) -> list[int]:
+    """All members, or an evenly spaced sample of many."""
+    if len(members) <= SAMPLE:
         return members
-    return [members[place] for place in np.linspace(0, len(members) - 1, STAND_IN).astype(int).tolist()]
+    return [members[place] for place in np.linspace(0, len(members) - 1, SAMPLE).astype(int).tolist()]

@@ -1,4 +1,4 @@
-"""Subjects that seem to be one under two names, and subjects that seem to be two under one name."""
+"""Find subjects that may be one under two names, or two under one name."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.recognition.curation.chance import chance_of_fault
-from semelha.recognition.curation.enrolled import Enrolled, Rows
+from semelha.recognition.curation.enrolled import EnrolledExamples, Rows
+from semelha.recognition.curation.fault_probability import fault_probability
 
-MOST = 128  # examples of a subject that are looked at
-MADE = 2000  # subjects that are halved, and pairs that are joined, on purpose
-CANDIDATES = 3  # other subjects that each is compared with
+MAX_EXAMPLES = 128  # of a subject
+SIMULATED = 2000  # halved subjects, and joined pairs
+CANDIDATES = 3  # other subjects with which each is compared
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
-    """Subjects, (found, 1 or 2), how likely each is a fault, and the rows of its two sides."""
+class SubjectFindings:
+    """Subjects (found, 1 or 2), the probability of a fault (found,), and the rows of the two groups of each."""
 
     subjects: Rows
-    chance: NDArray[np.float64]
+    probability: NDArray[np.float64]
     sides: list[tuple[Rows, Rows]]
 
 
-def under_two_names(enrolled: Enrolled, seed: int) -> Found:
-    """How likely two subjects are one.
+def merge_candidates(enrolled: EnrolledExamples, seed: int) -> SubjectFindings:
+    """Estimate for pairs of near subjects the probability that they are one subject.
 
-    What is looked at is the mean distance between the two, by the mean distance within them. What one subject under two
-    names looks like is seen where subjects are halved by chance.
+    The statistic is log(mean distance between the two / mean distance within them). One subject under two names is
+    simulated by splitting subjects into random halves.
     """
     random = np.random.default_rng(seed)
     several = [subject for subject, rows in enumerate(enrolled.rows_of) if len(rows) >= 4]
-    halved = random.permutation(several)[:MADE] if several else np.empty(0, np.int64)
-    made = []
+    halved = random.permutation(several)[:SIMULATED] if several else np.empty(0, np.int64)
+    simulated = []
     for subject in halved.tolist():
-        rows = random.permutation(enrolled.rows_of[subject])[:MOST]
-        made.append(_apart(enrolled, rows[: len(rows) // 2], rows[len(rows) // 2 :]))
+        rows = random.permutation(enrolled.rows_of[subject])[:MAX_EXAMPLES]
+        simulated.append(_log_separation(enrolled, rows[: len(rows) // 2], rows[len(rows) // 2 :]))
     pairs = _candidates(enrolled)
-    sides = [(_some(enrolled.rows_of[a], random), _some(enrolled.rows_of[b], random)) for a, b in pairs.tolist()]
-    observed = np.array([_apart(enrolled, *two) for two in sides])
-    return Found(pairs, chance_of_fault(-observed, -np.array(made)), sides)
+    sides = [(_sample(enrolled.rows_of[a], random), _sample(enrolled.rows_of[b], random)) for a, b in pairs.tolist()]
+    observed = np.array([_log_separation(enrolled, *two) for two in sides])
+    return SubjectFindings(pairs, fault_probability(-observed, -np.array(simulated)), sides)
 
 
-def _candidates(enrolled: Enrolled) -> Rows:
-    """Pairs of subjects with two examples or more, some of which are neighbors: (pairs, 2)."""
+def _candidates(enrolled: EnrolledExamples) -> Rows:
+    """Pairs of subjects with two or more examples, some of which are neighbors: (pairs, 2)."""
     owners = np.where(enrolled.neighbors >= 0, enrolled.subjects[enrolled.neighbors], -1)
     foreign = (owners >= 0) & (owners != enrolled.subjects[:, None])
     rows = np.flatnonzero(foreign.any(axis=1))
@@ -61,35 +61,37 @@ def _candidates(enrolled: Enrolled) -> Rows:
     return chosen
 
 
-def two_under_one_name(enrolled: Enrolled, seed: int) -> Found:
-    """How likely a subject is two: it has two groups of two examples or more, far apart.
+def split_candidates(enrolled: EnrolledExamples, seed: int) -> SubjectFindings:
+    """Estimate for subjects of four or more examples the probability that they are two subjects.
 
-    What is looked at is the mean distance between its groups, by that within them. What two subjects under one
-    name look like is seen where half of one and half of another, drawn by chance, are taken as one.
+    The statistic is log(mean distance between the two groups that average linkage joins last / mean distance within
+    them). Two subjects under one name are simulated by joining half of one subject and half of another, at random.
     """
     random = np.random.default_rng(seed)
     several = [subject for subject, rows in enumerate(enrolled.rows_of) if len(rows) >= 4]
-    made = []
+    simulated = []
     if len(several) >= 2:
-        for subject in random.permutation(several)[:MADE].tolist():
+        for subject in random.permutation(several)[:SIMULATED].tolist():
             other = int(random.choice([each for each in random.choice(several, 2, replace=False) if each != subject]))
             halves = [_half(enrolled.rows_of[each], random) for each in (subject, other)]
             joined = np.concatenate(halves)
-            parted = _parted(enrolled, joined)
-            if parted is not None:
-                made.append(_apart(enrolled, *parted))
+            groups = _two_groups(enrolled, joined)
+            if groups is not None:
+                simulated.append(_log_separation(enrolled, *groups))
     subjects, sides = [], []
     for subject in several:
-        parted = _parted(enrolled, _some(enrolled.rows_of[subject], random))
-        if parted is not None:
+        groups = _two_groups(enrolled, _sample(enrolled.rows_of[subject], random))
+        if groups is not None:
             subjects.append([subject])
-            sides.append(parted)
-    observed = np.array([_apart(enrolled, *two) for two in sides])
-    return Found(np.array(subjects, np.int64).reshape(-1, 1), chance_of_fault(observed, np.array(made)), sides)
+            sides.append(groups)
+    observed = np.array([_log_separation(enrolled, *two) for two in sides])
+    return SubjectFindings(
+        np.array(subjects, np.int64).reshape(-1, 1), fault_probability(observed, np.array(simulated)), sides
+    )
 
 
-def _parted(enrolled: Enrolled, rows: Rows) -> tuple[Rows, Rows] | None:
-    """The two groups of two rows or more that average linkage joins last; None where there are no such."""
+def _two_groups(enrolled: EnrolledExamples, rows: Rows) -> tuple[Rows, Rows] | None:
+    """The two groups of two or more rows that average linkage joins last, or None."""
     from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
@@ -106,8 +108,8 @@ def _parted(enrolled: Enrolled, rows: Rows) -> tuple[Rows, Rows] | None:
     return None
 
 
-def _apart(enrolled: Enrolled, a: Rows, b: Rows) -> float:
-    """The logarithm of the mean distance between two groups, by the mean distance within them, weighed by pairs."""
+def _log_separation(enrolled: EnrolledExamples, a: Rows, b: Rows) -> float:
+    """log(mean distance between two groups / mean distance within them, weighted by pairs)."""
     tiny = np.finfo(np.float64).tiny
     tables = [enrolled.table(group, group) for group in (a, b) if len(group) > 1]
     pairs = sum(len(table) * (len(table) - 1) for table in tables)
@@ -117,8 +119,8 @@ def _apart(enrolled: Enrolled, a: Rows, b: Rows) -> float:
 
 
 def _half(rows: Rows, random: np.random.Generator) -> Rows:
-    return random.permutation(rows)[: min(MOST, len(rows)) // 2]
+    return random.permutation(rows)[: min(MAX_EXAMPLES, len(rows)) // 2]
 
 
-def _some(rows: Rows, random: np.random.Generator) -> Rows:
-    return rows if len(rows) <= MOST else np.sort(random.permutation(rows)[:MOST])
+def _sample(rows: Rows, random: np.random.Generator) -> Rows:
+    return rows if len(rows) <= MAX_EXAMPLES else np.sort(random.permutation(rows)[:MAX_EXAMPLES])

@@ -1,4 +1,4 @@
-"""How far apart groups of one subject are, and groups of two: from subjects that are known."""
+"""Learn the distance up to which clusters are merged, from enrolled subjects."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from numpy.typing import NDArray
 
 from semelha.metrics import Metric
 
-GROUP = 4  # examples of a group, at most
-REPEATS = 4  # times that groups are drawn
-SUBJECTS = 400  # that are drawn from
+GROUP = 4  # examples in a group at most
+REPEATS = 4  # draws of groups
+SUBJECTS = 400  # from which groups are drawn
 
 
-def parting_distance(
+def linkage_threshold(
     vectors: NDArray[np.float32], subjects: NDArray[np.int64], metric: Metric, others: float, *, seed: int
 ) -> float | None:
-    """The mean distance up to which two groups are rather of one subject.
+    """Find the mean distance that best separates groups of one subject from groups of two.
 
-    Small groups are drawn from the subjects, two from each that has as many examples. Up to a distance t a part S(t) of
-    the two groups of one subject are made one, and a part D(t) of the groups of two subjects. Where each group meets
-    one other group of its subject and so many of other subjects, F₁ is 2 S / (1 + S + others · D), and t is where it
-    is largest: the more there is to be mistaken for, the nearer two groups must be.
+    Small groups are drawn at random from the subjects, two from each that has enough examples. A threshold t merges a
+    fraction S(t) of the pairs of groups of one subject, and a fraction D(t) of the pairs of two subjects. If each group
+    meets one group of its own subject and `others` groups of other subjects, F₁ = 2 S / (1 + S + others · D); the
+    result maximizes it. The more other subjects there are, the smaller is the threshold.
 
     Parameters
     ----------
     vectors : (n, d) float32
     subjects : (n,) int64
-        Number of the subject of each.
+        Number of the subject of each vector.
     metric : Metric
     others : float
-        How many other subjects there are to be mistaken for.
+        Number of other subjects that a group is compared with.
     seed : int
-        Of the draws.
+        Of the random draws.
 
     Returns
     -------
     float or None
-        In the middle between two distances that were found; None where no subject has two examples, there is one
-        subject, or groups of one are no nearer than groups of two.
+        None if no subject has two examples, if there is one subject, or if groups of one subject are no nearer to
+        each other than groups of two.
     """
     random = np.random.default_rng(seed)
     order = np.argsort(subjects, kind="stable")
@@ -50,11 +50,11 @@ def parting_distance(
         different.append(table[np.triu_indices(len(firsts), 1)])
         pairs = [(a, b) for a, b in zip(firsts, seconds, strict=True) if len(b)]
         same += [float(_means(vectors, [a], [b], metric)[0, 0]) for a, b in pairs]
-    return _best(np.sort(same), np.sort(np.concatenate(different)), others)
+    return _maximize_f1(np.sort(same), np.sort(np.concatenate(different)), others)
 
 
 def _two_groups(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Two groups of one size; of a single row one group, and none."""
+    """Two groups of the same size; of a single row, one group and an empty one."""
     size = min(GROUP, max(1, len(rows) // 2))
     return rows[:size], rows[size : 2 * size]
 
@@ -65,7 +65,7 @@ def _means(
     others: list[NDArray[np.int64]] | tuple[NDArray[np.int64], ...],
     metric: Metric,
 ) -> NDArray[np.float64]:
-    """The mean distance of each group to each of others, in both directions: (groups, others)."""
+    """Mean distance between groups, over both directions: (groups, others)."""
     q, s = (vectors[np.concatenate(each)].astype(np.float64) for each in (groups, others))
     table = metric.pairwise(q, s, check=False)
     if not metric.is_symmetric:
@@ -78,7 +78,7 @@ def _means(
     return means
 
 
-def _best(same: NDArray[np.float64], different: NDArray[np.float64], others: float) -> float | None:
+def _maximize_f1(same: NDArray[np.float64], different: NDArray[np.float64], others: float) -> float | None:
     if not len(same) or not len(different):
         return None
     levels = np.unique(np.concatenate([same, different]))

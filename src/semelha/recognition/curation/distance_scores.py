@@ -1,28 +1,28 @@
-"""Examples that are too near to those of another subject, and examples that are far from everything."""
+"""Score near-duplicates under different subjects, and outliers."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.recognition.curation.enrolled import FEW, Enrolled, Rows
+from semelha.recognition.curation.enrolled import FEW, EnrolledExamples, Rows
 
-NEARER = 10  # times nearer than usual, from which on a pair is rather one picture twice
-TO_DEVIATION = 1.4826  # from the median of absolute deviations to the standard deviation, where all is normal
+NEARER = 10  # times nearer than usual, at which a pair has the score one half
+TO_DEVIATION = 1.4826  # from the median absolute deviation to the standard deviation, under normality
 
 
-def near_duplicates(enrolled: Enrolled) -> tuple[Rows, NDArray[np.float64]]:
-    """Pairs of examples of different subjects, and how much nearer they are than examples of one subject usually are.
+def near_duplicates(enrolled: EnrolledExamples) -> tuple[Rows, NDArray[np.float64]]:
+    """Score pairs of examples of different subjects that are nearer than examples of one subject usually are.
 
     Returns
     -------
     pairs : (pairs, 2) int64
-        Rows, the lower first, each pair once.
+        Rows; the lower first, each pair once.
     score : (pairs,) float64
-        w / (w + 10 d): d is their distance, w the median distance from an example to the nearest other of its
-        subject; where no subject has two, to the nearest of all. One half where they are ten times nearer than that.
+        w / (w + 10 d): d is their distance, w the median distance from an example to the nearest other example of its
+        subject, or of any subject if no subject has two. One half if d is a tenth of w.
     """
-    usual = _usual(enrolled)
+    usual = _usual_distance(enrolled)
     others = np.where(enrolled.neighbors >= 0, enrolled.subjects[enrolled.neighbors], -1)
     foreign = (others >= 0) & (others != enrolled.subjects[:, None]) & (enrolled.distances <= usual)
     rows, places = np.nonzero(foreign)
@@ -34,8 +34,8 @@ def near_duplicates(enrolled: Enrolled) -> tuple[Rows, NDArray[np.float64]]:
     return pairs, score
 
 
-def _usual(enrolled: Enrolled) -> float:
-    """How far an example usually is from the nearest other of its subject."""
+def _usual_distance(enrolled: EnrolledExamples) -> float:
+    """Median distance from an example to the nearest other one of its subject."""
     found = enrolled.nearest_own
     found = found[np.isfinite(found)]
     if not len(found):
@@ -44,12 +44,12 @@ def _usual(enrolled: Enrolled) -> float:
     return float(np.median(found)) if len(found) else 0.0
 
 
-def outliers(enrolled: Enrolled) -> NDArray[np.float64]:
-    """How surely each example is farther from everything than the others are: (n,) within 0 and 1.
+def outliers(enrolled: EnrolledExamples) -> NDArray[np.float64]:
+    """Score how much farther each example is from all others than is usual: (n,) within [0, 1].
 
-    The mean distance to its few nearest examples of any subject (Ramaswamy, Rastogi & Shim 2000), as a logarithm, is
-    compared with its median over all and its median absolute deviation. The score is the probability that of as many
-    normal draws none is as far: at one half, every second gallery of this size would have such an example by chance.
+    The logarithm of the mean distance to its nearest examples of any subject (Ramaswamy, Rastogi & Shim, 2000) is
+    standardized by median and median absolute deviation. The score is the probability that none of n normal draws is as
+    large: at one half, every second gallery of this size would have such an example at random.
     """
     from scipy.special import log_ndtr
 
