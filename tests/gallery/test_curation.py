@@ -109,7 +109,7 @@ def test_new_names_are_nobodys(tmp_path: Path, tiny: Model) -> None:
 
 
 def test_folders_that_can_be_enrolled(tmp_path: Path, tiny: Model) -> None:
-    """Files are copied as they are, boxes cut out, equal names kept apart; exists already: pass a folder to create or half made."""
+    """Files are copied as they are, boxes cut out, equal names kept apart; nothing is overwritten or half written."""
     pictures: list[Picture] = []
     for number in range(4):
         file = tmp_path / f"roll {number}" / "same.png"
