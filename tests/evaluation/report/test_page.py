@@ -81,7 +81,7 @@ def test_what_came_from_outside_is_text(html: str) -> None:
 
 def test_it_shows_figures_curves_pictures_and_card(html: str) -> None:
     page = Page(html)
-    for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 files left out", "The model's card", "1,200 pictures"):
+    for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 skipped files", "Model card", "1,200 pictures"):
         assert expected in page.text
     assert page.tags.count("svg") == 6
     assert page.tags.count("img") >= 16
@@ -154,7 +154,7 @@ def test_a_percentage_is_told_from_none_and_all(value: float, text: str) -> None
 def test_without_calibration_it_says_why(tmp_path: Path) -> None:
     found = evaluate(Known(), dataset(classes=10))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
-    assert "Not calibrated, so no achieved rates" in text
+    assert "Not calibrated, so there are no achieved rates" in text
     assert "insufficient data" in text
 
 
@@ -167,11 +167,11 @@ def test_a_page_of_what_could_hardly_be_measured(classes: int, each: int, known:
 
 
 def test_the_probability_is_drawn_or_it_is_said_why_not(html: str, tmp_path: Path) -> None:
-    assert "Probability: learned from 200 subjects" in html
-    assert "probability said" in html
+    assert "Calibration of probabilities: learned from 200 subjects" in html
+    assert "predicted probability" in html
     few = write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "r.html").read_text("utf-8")
     assert "Insufficient data: 5 enrolled subjects have three pictures or more, and 20 are needed." in few
-    assert "probability said" not in few
+    assert "predicted probability" not in few
 
 
 def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:

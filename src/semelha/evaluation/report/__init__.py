@@ -1,4 +1,4 @@
-"""One self-contained HTML file that shows how good a model is, and on what."""
+"""The HTML report of an evaluation: figures, curves, and pictures of right and wrong answers."""
 
 from semelha.evaluation.report.page import write_report
 

@@ -1,137 +1,153 @@
-"""The page: figures first, then curves, pictures, and the card."""
+"""Write the HTML report of an evaluation: figures, curves, pictures, notes and the model's card."""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from semelha.embedders import Card
-from semelha.evaluation.report.pictures import rows
-from semelha.evaluation.report.plots import cmc, det, oscr, reliability, roc, sizes
+from semelha.evaluation.report.pictures import query_rows
+from semelha.evaluation.report.plots import cmc, det, gallery_sizes, oscr, reliability, roc
 from semelha.evaluation.report.tables import headline, table
 from semelha.evaluation.result import Evaluation
 from semelha.html import write_page
 
-SHOWN = 8
-NAMES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
+MAX_QUERIES = 8  # of a section
+MAX_SKIPPED = 100
+BASELINE_TITLES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
 
 
 def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: Card | None = None) -> Path:
-    """Write one HTML file that needs nothing beside itself.
+    """Write the report of an evaluation as one HTML file, which needs no other file.
 
     Parameters
     ----------
     evaluation : Evaluation
+        From `evaluate`.
     path : path
-        Of the file to write; replaced if there.
+        File to write; an existing one is replaced.
     card : Card, optional
-        Of the model that was evaluated.
+        Of the model, to show in the report: `model.card`.
+
+    Returns
+    -------
+    Path
+        The file.
 
     Raises
     ------
     SemelhaError
         The file cannot be written.
     """
-    title = f"How well {_quoted(card)} tells {escape(evaluation.dataset.name)} apart"
-    return write_page(path, title, _lead(evaluation), [_content(evaluation, card)])
-
-
-def _content(evaluation: Evaluation, card: Card | None) -> str:
-    results = {"model": evaluation.result}
-    results |= {NAMES.get(name, name): result for name, result in evaluation.baselines.items()}
-    notes = (*evaluation.notes, _calibration_note(evaluation), _probability_note(evaluation))
-    return _filled(
-        "page.html",
-        headline=headline(evaluation.result),
-        table=table(results),
-        notes="".join(f"<li>{escape(note)}</li>" for note in notes),
-        roc=roc(results),
-        det=det(results),
-        cmc=cmc(results),
-        oscr=oscr(results),
-        sizes=sizes(evaluation.result),
-        galleries=_galleries(evaluation),
-        reliability=reliability(results),
-        certainty=_certainty(evaluation),
-        worst=rows(evaluation, best=False, count=SHOWN),
-        best=rows(evaluation, best=True, count=SHOWN),
-        skipped=_skipped(evaluation),
-        card=_card(card),
-    )
-
-
-def _filled(name: str, **parts: str) -> str:
-    """The template with each `{{part}}` in its place; parts are not looked into again."""
-    template = files(__package__).joinpath(name).read_text(encoding="utf-8")
-    pieces = template.split("{{")
-    return pieces[0] + "".join(parts[key] + rest for key, rest in (piece.split("}}", 1) for piece in pieces[1:]))
-
-
-def _lead(evaluation: Evaluation) -> str:
+    name = f"“{escape(card.name)}”" if card else "the model"
+    title = f"Evaluation of {name} on {escape(evaluation.dataset.name)}"
     data = evaluation.dataset
-    return (
-        f"{len(data):,} pictures of {len(data.classes):,} classes; {len(evaluation.queries):,} probes against "
-        f"{len(evaluation.references):,} pictures. Measured in {evaluation.seconds:.0f} s."
+    lead = (
+        f"{len(data):,} pictures of {len(data.classes):,} classes; {len(evaluation.queries):,} probes searched among "
+        f"{len(evaluation.references):,} pictures; {evaluation.seconds:.0f} s."
     )
+    return write_page(path, title, lead, _sections(evaluation, card))
 
 
-def _quoted(card: Card | None) -> str:
-    return f"“{escape(card.name)}”" if card else "the model"
+def _sections(evaluation: Evaluation, card: Card | None) -> Iterator[str]:
+    results = {"model": evaluation.result}
+    results |= {BASELINE_TITLES.get(name, name): result for name, result in evaluation.baselines.items()}
+    yield f'<dl class="headline">{headline(evaluation.result)}</dl>'
+    notes = (*evaluation.notes, _calibration_note(evaluation), _probability_note(evaluation))
+    yield _section(
+        "All figures",
+        "In small print: the 95% interval, by bootstrap over subjects.",
+        f'<div class="wide">{table(results)}</div>'
+        f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>',
+    )
+    curves = (
+        (
+            "Closed-set identification (CMC)",
+            "How often the right subject is among the k nearest subjects. Band: 95% interval.",
+            cmc(results),
+        ),
+        (
+            "Verification (ROC)",
+            "Over all pairs of pictures: mated pairs accepted against non-mated pairs accepted.",
+            roc(results),
+        ),
+        (
+            "Open-set identification (DET)",
+            "Lines: every threshold, chosen with hindsight. Dots: the calibrated rule, with 95% intervals. "
+            "Dotted line: the target FPIR.",
+            det(results),
+        ),
+        (
+            "Open-set classification (OSCR)",
+            "Mated probes correctly identified against non-mated probes accepted.",
+            oscr(results),
+        ),
+        ("Gallery size", _gallery_sizes_note(evaluation), gallery_sizes(evaluation.result)),
+        ("Calibration of probabilities", _reliability_note(evaluation), reliability(results)),
+    )
+    plots = "".join(f'<div><h2>{title}</h2><p class="note">{note}</p>{plot}</div>' for title, note, plot in curves)
+    yield f'<section class="curves">{plots}</section>'
+    yield _section(
+        "Wrong answers",
+        "Left: the query. Right: its nearest pictures with their distances. Smallest distances first.",
+        query_rows(evaluation, correct=False, count=MAX_QUERIES),
+    )
+    yield _section(
+        "Right answers",
+        "Largest distances first: correct although the nearest picture is far.",
+        query_rows(evaluation, correct=True, count=MAX_QUERIES),
+    )
+    skipped = evaluation.dataset.skipped
+    if skipped:
+        items = "".join(f"<li><b>{escape(one.name)}</b> {escape(one.reason)}</li>" for one in skipped[:MAX_SKIPPED])
+        yield f"<section><h2>{len(skipped):,} skipped files</h2><ul>{items}</ul></section>"
+    if card is not None:
+        content: dict[str, Any] = card.model_dump(exclude={"classes", "content_hashes"})
+        content["classes"] = f"{len(card.classes):,} classes trained on"
+        text = escape(json.dumps(content, indent=2, ensure_ascii=False))
+        yield f"<section><h2>Model card</h2><pre>{text}</pre></section>"
 
 
-def _galleries(evaluation: Evaluation) -> str:
+def _section(title: str, note: str, content: str) -> str:
+    return f'<section><h2>{title}</h2><p class="note">{note}</p>{content}</section>'
+
+
+def _gallery_sizes_note(evaluation: Evaluation) -> str:
     found = evaluation.result.open_set
-    drawn = max(size.galleries for size in found.gallery_sizes)
+    galleries = max(size.galleries for size in found.gallery_sizes)
+    if galleries == 1:
+        return f"One gallery of all {found.enrolled:,} enrolled subjects: insufficient data for smaller ones."
     text = (
-        f"{found.hindsight.non_mated:,} pictures of strangers before galleries of growing size, their subjects drawn "
-        f"by chance: mean, lowest and highest of {drawn}."
+        f"{found.hindsight.non_mated:,} non-mated probes of random galleries of growing size: mean, lowest and highest "
+        f"of {galleries} galleries."
     )
     if any(size.fpir_achieved is None for size in found.gallery_sizes):
-        text += " Galleries without a calibrated point: insufficient data, too few subjects for the rate."
-    return (
-        text if drawn > 1 else f"One gallery, of all {found.enrolled:,} enrolled: insufficient data for smaller ones."
-    )
+        text += " Galleries without a calibrated point have too few subjects for the rate."
+    return text
 
 
-def _certainty(evaluation: Evaluation) -> str:
+def _reliability_note(evaluation: Evaluation) -> str:
     found = evaluation.result.open_set.probability
     if found.reliability is None:
         return f"Insufficient data: {escape(found.note)}."
     return (
-        "What was said of each answer, and the part of answers that is right. Above the diagonal: more often right "
-        "than said. The larger a dot, the more probes."
+        "Predicted probability that an answer is correct, and the fraction of answers that are. Above the diagonal, "
+        "answers are more often correct than predicted. Larger dots: more probes."
     )
 
 
 def _probability_note(evaluation: Evaluation) -> str:
     found = evaluation.result.open_set.probability
-    return (
-        f"Probability: {found.note}." if found.reliability is not None else f"Probability not measured: {found.note}."
-    )
+    measured = "" if found.reliability is not None else "not measured: "
+    return f"Calibration of probabilities: {measured}{found.note}."
 
 
 def _calibration_note(evaluation: Evaluation) -> str:
     found = evaluation.result.open_set
     if found.fpir_achieved is None:
-        return f"Not calibrated, so no achieved rates, BAKS and BAUS: {found.note}."
-    return f"Calibrated on {found.enrolled} enrolled subjects; {found.note}."
-
-
-def _skipped(evaluation: Evaluation) -> str:
-    skipped = evaluation.dataset.skipped
-    if not skipped:
-        return ""
-    items = "".join(f"<li><b>{escape(one.name)}</b> {escape(one.reason)}</li>" for one in skipped[:100])
-    return f"<h2>{len(skipped):,} files left out</h2><ul>{items}</ul>"
-
-
-def _card(card: Card | None) -> str:
-    if card is None:
-        return ""
-    content: dict[str, Any] = card.model_dump(exclude={"classes", "content_hashes"})
-    content["classes"] = f"{len(card.classes):,} classes trained on"
-    return f"<h2>The model's card</h2><pre>{escape(json.dumps(content, indent=2, ensure_ascii=False))}</pre>"
+        return f"Not calibrated, so there are no achieved rates, BAKS and BAUS: {found.note}."
+    return f"Calibrated on {found.enrolled:,} enrolled subjects; {found.note}."

@@ -1,46 +1,38 @@
-"""Pictures as they stand in the page: small, and inside it."""
+"""Rows of pictures in the report: a query and its nearest pictures."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 
 from semelha.evaluation.result import Evaluation
 from semelha.html import figure
-from semelha.images import Picture
 
 NEIGHBORS = 5
 
 
-def rows(evaluation: Evaluation, *, best: bool, count: int) -> str:
-    """A row for each of some queries, the query first and its nearest pictures after it.
+def query_rows(evaluation: Evaluation, *, correct: bool, count: int) -> str:
+    """HTML rows of some queries whose nearest picture is of the right class, or of a wrong one.
 
-    Worst: by a fixed draw among the queries whose nearest picture is of another class, the surest mistakes first.
-    Best: by a fixed draw among those whose nearest picture is right, the least similar first.
+    Wrong answers are shown by rising distance, right answers by falling distance, spread evenly over the first part.
     """
-    found, pictures = evaluation.result.retrieval, evaluation.dataset.pictures
-    labels = evaluation.dataset.labels
+    found, labels = evaluation.result.retrieval, evaluation.dataset.labels
     nearest = evaluation.references[np.maximum(found.nearest[:, 0], 0)]
-    right = labels[nearest] == labels[evaluation.queries]
-    chosen = np.flatnonzero(found.has_match & (right if best else ~right))
+    is_correct = labels[nearest] == labels[evaluation.queries]
+    chosen = np.flatnonzero(found.has_match & (is_correct if correct else ~is_correct))
     order = chosen[np.argsort(found.distances[chosen, 0], kind="stable")]
-    picked = (order[::-1] if best else order)[:: max(1, len(order) // (4 * count))][:count]
+    picked = (order[::-1] if correct else order)[:: max(1, len(order) // (4 * count))][:count]
     if not len(picked):
-        return f'<p class="note">There is no query that was {"right" if best else "wrong"}.</p>'
-    return '<div class="rows">' + "".join(_row(evaluation, pictures, int(query)) for query in picked) + "</div>"
+        return f'<p class="note">There are no {"right" if correct else "wrong"} answers.</p>'
+    return f'<div class="rows">{"".join(_row(evaluation, int(query)) for query in picked)}</div>'
 
 
-def _row(evaluation: Evaluation, pictures: Sequence[Picture], query: int) -> str:
-    found = evaluation.result.retrieval
+def _row(evaluation: Evaluation, query: int) -> str:
+    found, pictures = evaluation.result.retrieval, evaluation.dataset.pictures
     probe = pictures[evaluation.queries[query]]
-    cells = [_figure(probe, "probe", "query")]
-    for place, distance in zip(found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True):
-        if place >= 0:
-            picture = pictures[evaluation.references[place]]
-            cells.append(_figure(picture, "right" if picture.label == probe.label else "wrong", f"{distance:.2f}"))
+    cells = [figure(probe, "probe", probe.label, tooltip=probe.name, caption="query")]
+    for row, distance in zip(found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True):
+        if row >= 0:
+            picture = pictures[evaluation.references[row]]
+            kind = "right" if picture.label == probe.label else "wrong"
+            cells.append(figure(picture, kind, picture.label, tooltip=picture.name, caption=f"{distance:.2f}"))
     return f'<div class="row">{"".join(cells)}</div>'
-
-
-def _figure(picture: Picture, kind: str, caption: str) -> str:
-    return figure(picture, kind, picture.label, tooltip=picture.name, caption=caption)

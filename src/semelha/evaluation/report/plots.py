@@ -1,4 +1,4 @@
-"""Curves of all embedders, as SVG."""
+"""Curves of the report as SVG: ROC, DET, CMC, OSCR, reliability and gallery size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from semelha.evaluation.report.tables import rate
 from semelha.evaluation.result import MeanRange, Result
 
 POINTS = 400
-LEAST, LARGEST = 6, 400  # points², of the dots of no probe and of all
+MIN_DOT, MAX_DOT = 6, 400  # points², of the dots of no probes and of all
 TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
 PERCENT = FuncFormatter(lambda value, _: rate(float(f"{value:.3g}")))
 
@@ -24,7 +24,7 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 def roc(results: Mapping[str, Result]) -> str:
-    """True against false acceptance rate, the latter on a log scale, for each embedder."""
+    """True acceptance rate against false acceptance rate."""
 
     def draw(axes: Axes) -> None:
         lowest = min(1 / max(result.verification.non_mated, 10) for result in results.values())
@@ -39,20 +39,20 @@ def roc(results: Mapping[str, Result]) -> str:
 
 
 def det(results: Mapping[str, Result]) -> str:
-    """FNIR against FPIR on normal-deviate axes, thresholds of hindsight, with the calibrated point of each embedder."""
-    strangers = max(max(result.open_set.hindsight.non_mated for result in results.values()), 1)
+    """FNIR against FPIR on normal-deviate axes, with the calibrated point of each embedder."""
+    non_mated = max(max(result.open_set.hindsight.non_mated for result in results.values()), 1)
     mated = max(max(result.open_set.hindsight.mated for result in results.values()), 1)
 
     def draw(axes: Axes) -> None:
         for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
             found = result.open_set
-            curve = deviates(*_thinned(found.hindsight.fpir, found.hindsight.fnir), strangers, mated)
+            curve = deviates(*_thinned(found.hindsight.fpir, found.hindsight.fnir), non_mated, mated)
             axes.plot(*curve, color=color, label=name)
             if found.fpir_achieved is not None and found.fnir_achieved is not None:
-                _calibrated(axes, result, color, strangers, mated)
+                _draw_calibrated(axes, result, color, non_mated, mated)
         target = next(iter(results.values())).open_set.fpir_target
         axes.axvline(float(norm.ppf(target)), color=FAINT, linestyle=":")
-        axes.set(xlim=norm.ppf([0.4 / strangers, 1 - 0.4 / max(strangers, 50)]))
+        axes.set(xlim=norm.ppf([0.4 / non_mated, 1 - 0.4 / max(non_mated, 50)]))
         axes.set(ylim=norm.ppf([0.4 / mated, 1 - 0.4 / max(mated, 50)]))
         for which in (axes.xaxis, axes.yaxis):
             low, high = which.get_view_interval()
@@ -64,31 +64,31 @@ def det(results: Mapping[str, Result]) -> str:
     return svg(draw)
 
 
-def deviates(fpir: NDArray[np.float64], fnir: NDArray[np.float64], strangers: int, mated: int) -> Curve:
-    """A DET curve on normal-deviate axes (Martin et al., Eurospeech 1997), on which normal scores give a straight line.
+def deviates(fpir: NDArray[np.float64], fnir: NDArray[np.float64], non_mated: int, mated: int) -> Curve:
+    """Map a DET curve to normal-deviate axes (Martin et al., Eurospeech 1997).
 
-    Rates of 0 and 1, which lie at infinity, are drawn at half of one error.
+    Normally distributed scores give a straight line. Rates of 0 and 1, at infinity, are drawn at half of one error.
     """
-    x = norm.ppf(np.clip(fpir, 0.5 / strangers, 1 - 0.5 / strangers))
+    x = norm.ppf(np.clip(fpir, 0.5 / non_mated, 1 - 0.5 / non_mated))
     return np.asarray(x), np.asarray(norm.ppf(np.clip(fnir, 0.5 / mated, 1 - 0.5 / mated)))
 
 
-def _calibrated(axes: Axes, result: Result, color: str, strangers: int, mated: int) -> None:
-    """A dot for what the calibrated rule achieved, and its intervals as a cross."""
+def _draw_calibrated(axes: Axes, result: Result, color: str, non_mated: int, mated: int) -> None:
+    """Draw the achieved rates as a dot and their intervals as a cross."""
     found = result.open_set
-    around = {} if result.intervals is None else result.intervals.figures
+    intervals = {} if result.intervals is None else result.intervals.figures
     point = np.array([found.fpir_achieved]), np.array([found.fnir_achieved])
-    (x,), (y,) = deviates(*point, strangers, mated)
+    (x,), (y,) = deviates(*point, non_mated, mated)
     for name, value, along in (("fpir_achieved", y, "x"), ("fnir_achieved", x, "y")):
-        ends = around.get(name)
+        ends = intervals.get(name)
         if ends is not None:
-            a, b = deviates(np.array(ends), np.array(ends), strangers, mated)
+            a, b = deviates(np.array(ends), np.array(ends), non_mated, mated)
             axes.plot(*((a, [value, value]) if along == "x" else ([value, value], b)), color=color, linewidth=1)
     axes.plot([x], [y], "o", color=color, markersize=8)
 
 
 def cmc(results: Mapping[str, Result]) -> str:
-    """Part of the probes whose subject has rank k or better, with the interval of the first embedder."""
+    """Identification rate at each rank, with the interval of the first embedder."""
 
     def draw(axes: Axes) -> None:
         for number, (color, (name, result)) in enumerate(zip(cycle(COLORS), results.items(), strict=False)):
@@ -96,9 +96,9 @@ def cmc(results: Mapping[str, Result]) -> str:
             if number == 0 and result.intervals is not None:
                 axes.fill_between(ranks, *result.intervals.cmc, color=color, alpha=0.18, linewidth=0)
             axes.plot(ranks, result.cmc, color=color, label=name, marker="o" if len(ranks) < 3 else None)
-        upto = max(len(result.cmc) for result in results.values())
-        axes.set(xscale="log", xlim=(1, max(upto, 2)), ylim=(0, 1.01))
-        ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick <= max(upto, 2)]
+        max_rank = max(len(result.cmc) for result in results.values())
+        axes.set(xscale="log", xlim=(1, max(max_rank, 2)), ylim=(0, 1.01))
+        ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick <= max(max_rank, 2)]
         axes.xaxis.set_ticks(ticks, [str(tick) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(PERCENT)
@@ -109,14 +109,14 @@ def cmc(results: Mapping[str, Result]) -> str:
 
 
 def oscr(results: Mapping[str, Result]) -> str:
-    """Known things rightly named against strangers accepted, the latter on a log scale."""
+    """Correct classification rate against false-positive rate."""
 
     def draw(axes: Axes) -> None:
-        strangers = max(result.open_set.hindsight.non_mated for result in results.values())
-        axes.set(xscale="log", xlim=(min(1 / max(strangers, 1), 0.1), 1), ylim=(0, 1.01))
+        non_mated = max(result.open_set.hindsight.non_mated for result in results.values())
+        axes.set(xscale="log", xlim=(min(1 / max(non_mated, 1), 0.1), 1), ylim=(0, 1.01))
         for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
             axes.plot(*_thinned(result.open_set.oscr.fpr, result.open_set.oscr.ccr), color=color, label=name)
-        axes.set(xlabel="strangers accepted (log)", ylabel="known things rightly named")
+        axes.set(xlabel="non-mated probes accepted (log)", ylabel="mated probes identified")
         _percents(axes)
         axes.legend(frameon=False, labelcolor=INK, loc="best")
 
@@ -124,7 +124,7 @@ def oscr(results: Mapping[str, Result]) -> str:
 
 
 def reliability(results: Mapping[str, Result]) -> str:
-    """Part that is right against the probability that was said, with the diagonal; empty where nothing was measured."""
+    """Fraction of correct answers against predicted probability; empty if it was not measured."""
     found = {name: result.open_set.probability.reliability for name, result in results.items()}
     measured = {name: (COLORS[i % len(COLORS)], curve) for i, (name, curve) in enumerate(found.items()) if curve}
 
@@ -133,10 +133,10 @@ def reliability(results: Mapping[str, Result]) -> str:
         for name, (color, curve) in measured.items():
             axes.plot(curve.predicted, curve.observed, color=color, linewidth=1, alpha=0.35)
             axes.scatter(
-                curve.predicted, curve.observed, LEAST + LARGEST * curve.weight, color=color, alpha=0.8, linewidth=0
+                curve.predicted, curve.observed, MIN_DOT + MAX_DOT * curve.weight, color=color, alpha=0.8, linewidth=0
             )
             axes.plot([], [], "o", color=color, label=name)
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="probability said", ylabel="part that is right")
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted probability", ylabel="fraction correct")
         axes.xaxis.set_major_formatter(PERCENT)
         axes.yaxis.set_major_formatter(PERCENT)
         axes.legend(frameon=False, labelcolor=INK, loc="best")
@@ -144,17 +144,17 @@ def reliability(results: Mapping[str, Result]) -> str:
     return svg(draw) if measured else ""
 
 
-def sizes(result: Result) -> str:
-    """What is missed and who is let in, over the number of enrolled subjects: two panels."""
+def gallery_sizes(result: Result) -> str:
+    """FNIR and FPIR against the number of enrolled subjects, in two panels."""
     found = result.open_set
     target = f"FPIR {rate(found.fpir_target)}"
 
-    def draw(missed: Axes, let_in: Axes) -> None:
-        _spreads(missed, {s.subjects: s.fnir_at_fpir for s in found.gallery_sizes}, "o:", f"at {target}, hindsight")
-        _spreads(missed, {s.subjects: s.fnir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
-        _spreads(let_in, {s.subjects: s.fpir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
-        let_in.axhline(found.fpir_target, color=FAINT, linestyle=":", label=f"target: {target}")
-        for axes in (missed, let_in):
+    def draw(fnir: Axes, fpir: Axes) -> None:
+        _draw_ranges(fnir, {s.subjects: s.fnir_at_fpir for s in found.gallery_sizes}, "o:", f"at {target}, hindsight")
+        _draw_ranges(fnir, {s.subjects: s.fnir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
+        _draw_ranges(fpir, {s.subjects: s.fpir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
+        fpir.axhline(found.fpir_target, color=FAINT, linestyle=":", label=f"target: {target}")
+        for axes in (fnir, fpir):
             axes.set_xscale("log")
             axes.set_ylim(bottom=0)
             axes.margins(x=0.08)
@@ -162,22 +162,22 @@ def sizes(result: Result) -> str:
             axes.xaxis.set_minor_locator(NullLocator())
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=8)
-        missed.set(ylabel="FNIR")
+        fnir.set(ylabel="FNIR")
         ticks = [size.subjects for size in found.gallery_sizes]
-        let_in.xaxis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
-        let_in.set(xlabel="subjects enrolled (log)", ylabel="FPIR", xlim=(ticks[0] / 1.15, ticks[-1] * 1.15))
+        fpir.xaxis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
+        fpir.set(xlabel="subjects enrolled (log)", ylabel="FPIR", xlim=(ticks[0] / 1.15, ticks[-1] * 1.15))
 
     return svg(draw, panels=2)
 
 
-def _spreads(axes: Axes, of: dict[int, MeanRange | None], line: str, label: str) -> None:
-    """Means joined by a line, from the lowest to the highest of each a bar; nothing where nothing was measured."""
-    known = [(subjects, spread) for subjects, spread in of.items() if spread is not None]
+def _draw_ranges(axes: Axes, ranges: dict[int, MeanRange | None], line: str, label: str) -> None:
+    """Draw means as a line, and the range of each as a bar."""
+    known = [(subjects, each) for subjects, each in ranges.items() if each is not None]
     if known:
-        means = [spread.mean for _, spread in known]
+        means = [each.mean for _, each in known]
         axes.plot([subjects for subjects, _ in known], means, line, color=COLORS[0], markersize=4, label=label)
-    for subjects, spread in known:
-        axes.plot([subjects, subjects], [spread.low, spread.high], color=COLORS[0], linewidth=0.8)
+    for subjects, each in known:
+        axes.plot([subjects, subjects], [each.low, each.high], color=COLORS[0], linewidth=0.8)
 
 
 def _percents(axes: Axes) -> None:
@@ -187,7 +187,7 @@ def _percents(axes: Axes) -> None:
 
 
 def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> Curve:
-    """At most a few hundred points of a rising curve, spread over its log."""
+    """At most a few hundred points of a rising curve, spaced evenly on its log."""
     if len(x) <= POINTS:
         return x, y
     wanted = np.logspace(np.log10(max(float(x[x > 0].min(initial=1.0)), 1e-9)), 0, POINTS)

@@ -1,4 +1,4 @@
-"""A drawing as SVG that takes its colors and its font from the page."""
+"""Matplotlib figures as SVG, with the colors and the font of the page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-INK, FAINT = "#010203", "#040506"  # stand-ins, which become the page's colors
+INK, FAINT = "#010203", "#040506"  # placeholders for the colors of the page
 COLORS = ("#0b6e4f", "#c8553d", "#7a7a9d", "#b08d2e")
 
 
 def svg(draw: Callable[..., None], *, panels: int = 1) -> str:
-    """What `draw` draws on so many axes, one below the other over one x axis."""
+    """Draw on one or more panels that share an x axis, and return the SVG."""
     with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "semelha"}):
         figure = Figure(figsize=(5.2, 3.9), layout="constrained")
         figure.patch.set_alpha(0)
