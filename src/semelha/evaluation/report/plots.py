@@ -17,7 +17,7 @@ from semelha.evaluation.result import MeanRange, Result
 
 POINTS = 400
 MIN_DOT, MAX_DOT = 6, 400  # points², of the dots of no probes and of all
-TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99)
+TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)
 PERCENT = FuncFormatter(lambda value, _: rate(float(f"{value:.3g}")))
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -59,7 +59,7 @@ def det(results: Mapping[str, Result]) -> str:
             ticks = [tick for tick in TICKS if low <= norm.ppf(tick) <= high]
             which.set_ticks(norm.ppf(ticks), [rate(tick) for tick in ticks])
         axes.set(xlabel="false-positive identification rate", ylabel="false-negative identification rate")
-        axes.legend(frameon=False, labelcolor=INK, loc="lower left")
+        axes.legend(frameon=False, labelcolor=INK, loc="upper right")
 
     return svg(draw)
 
