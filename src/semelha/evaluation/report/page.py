@@ -93,8 +93,8 @@ def _sections(evaluation: Evaluation, card: Card | None) -> Iterator[str]:
     yield f'<section class="curves">{plots}</section>'
     yield _section(
         "Wrong answers",
-        "Left: the query. Right: its nearest pictures with their distances, green if the class is right and red if it is "
-        "wrong. Smallest distances first.",
+        "Left: the query. Right: its nearest pictures with their distances, green if the class is right, else "
+        "red. Smallest distances first.",
         query_rows(evaluation, correct=False, count=MAX_QUERIES),
     )
     yield _section(
