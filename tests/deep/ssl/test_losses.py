@@ -6,8 +6,9 @@ from lightly.loss import NTXentLoss
 from torch import Tensor
 
 from semelha.deep.losses import NTXent
-from semelha.deep.ssl.contrast import against_batch, against_queue
-from semelha.deep.ssl.queue import Queue
+from semelha.deep.ssl.moco import moco_loss
+from semelha.deep.ssl.moco_v3 import moco_v3_loss
+from semelha.deep.ssl.queue import KeyQueue
 
 
 def vectors(rows: int, seed: int, width: int = 7) -> Tensor:
@@ -34,12 +35,12 @@ def test_nt_xent_of_two_views_is_lightlys(temperature: float) -> None:
 def test_against_a_queue_is_lightlys_with_a_memory_bank(temperature: float) -> None:
     """Over several batches, until both hold the same keys."""
     theirs = NTXentLoss(temperature=temperature, memory_bank_size=(36, 7)).double()
-    queue = Queue(36, 7, batch=12).double()
+    queue = KeyQueue(36, 7, batch=12).double()
     for step in range(5):
         q, k = vectors(12, step).requires_grad_(), vectors(12, 90 + step)
         expected = theirs(q, k)  # and k is in its bank
         if step >= 3:  # what both drew to begin with is out of both
-            value = against_queue(q, k, queue.keys(), temperature)
+            value = moco_loss(q, k, queue.keys(), temperature)
             torch.testing.assert_close(value, expected, atol=1e-8, rtol=0)
             torch.testing.assert_close(*gradients(value, q), *gradients(expected, q), atol=1e-8, rtol=0)
         queue.put(torch.nn.functional.normalize(k, dim=1))
@@ -47,7 +48,7 @@ def test_against_a_queue_is_lightlys_with_a_memory_bank(temperature: float) -> N
 
 def test_moco_v3_is_a_plain_loop() -> None:
     q, k = vectors(6, 1).requires_grad_(), vectors(6, 2)
-    value = against_batch(q, k, 0.3)
+    value = moco_v3_loss(q, k, 0.3)
     total = torch.zeros((), dtype=torch.float64)
     for i in range(6):
         scores = [torch.dot(q[i], k[j]) / (q[i].norm() * k[j].norm()) / 0.3 for j in range(6)]
@@ -59,6 +60,6 @@ def test_moco_v3_is_a_plain_loop() -> None:
 
 def test_a_key_that_is_like_no_other_costs_little() -> None:
     q = torch.eye(4)
-    assert against_queue(q, q, -q, 0.1) < 1e-3
-    assert against_queue(q, -q, q, 0.1) > 10
-    assert against_batch(q, q, 0.1) < 1e-3
+    assert moco_loss(q, q, -q, 0.1) < 1e-3
+    assert moco_loss(q, -q, q, 0.1) > 10
+    assert moco_v3_loss(q, q, 0.1) < 1e-3

@@ -11,7 +11,7 @@ from semelha.deep.gradcache import GradCache
 from semelha.deep.network import BeforeNormalization
 from semelha.deep.objective import Objective, StepContext
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SelfSupervised, SimCLR
-from semelha.deep.ssl.contrast import against_batch
+from semelha.deep.ssl.moco_v3 import moco_v3_loss
 from semelha.errors import UsageError
 from semelha.training import WITHOUT_LABELS
 
@@ -127,7 +127,7 @@ def test_moco_v3_predicts_keys_from_queries_of_both_views() -> None:
     k = [keys(view) for view in (first, second)]
     assert not any(part is predictor for part in keys.modules())
     assert len(list(keys.copy.after.parameters())) == len(list(projector.parameters()))
-    expected = against_batch(q[0], k[1], 0.3) + against_batch(q[1], k[0], 0.3)
+    expected = moco_v3_loss(q[0], k[1], 0.3) + moco_v3_loss(q[1], k[0], 0.3)
     assert value == pytest.approx(expected.item(), rel=1e-4)
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from semelha.deep.ssl.contrast import against_queue
-from semelha.deep.ssl.queue import Queue
+from semelha.deep.ssl.moco import moco_loss
+from semelha.deep.ssl.queue import KeyQueue
 from semelha.errors import UsageError
 
 
@@ -13,7 +13,7 @@ def batch(number: int) -> torch.Tensor:
 
 
 def test_the_oldest_make_room_in_turn_and_around_the_end() -> None:
-    queue = Queue(6, 3, batch=2)
+    queue = KeyQueue(6, 3, batch=2)
     assert torch.allclose(queue.keys().norm(dim=1), torch.ones(6))
     for number in range(3):
         queue.put(batch(number))
@@ -24,7 +24,7 @@ def test_the_oldest_make_room_in_turn_and_around_the_end() -> None:
 
 
 def test_it_goes_on_where_it_was_saved() -> None:
-    first, second = Queue(6, 3, batch=2), Queue(6, 3, batch=2)
+    first, second = KeyQueue(6, 3, batch=2), KeyQueue(6, 3, batch=2)
     for number in range(4):
         first.put(batch(number))
     second.load_state_dict(first.state_dict())
@@ -36,20 +36,20 @@ def test_it_goes_on_where_it_was_saved() -> None:
 
 def test_what_was_compared_outlives_the_next_batch() -> None:
     """Otherwise the backward pass would meet keys that came after the loss, or fail."""
-    queue = Queue(4, 3, batch=2)
+    queue = KeyQueue(4, 3, batch=2)
     q = torch.randn(2, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
     k = torch.randn(2, 3, generator=torch.Generator().manual_seed(1))
     before = queue.stored.clone()
-    value = against_queue(q, k, queue.keys(), 0.2)
+    value = moco_loss(q, k, queue.keys(), 0.2)
     queue.put(k)
     value.backward()
     late = q.grad
     q.grad = None
-    against_queue(q, k, before, 0.2).backward()
+    moco_loss(q, k, before, 0.2).backward()
     torch.testing.assert_close(late, q.grad)
 
 
 @pytest.mark.parametrize(("size", "said"), [(5, "such as 4"), (1, "such as 2"), (7, "such as 8")])
 def test_a_size_that_is_no_multiple_of_the_batch_is_refused(size: int, said: str) -> None:
-    with pytest.raises(UsageError, match=f"must be a multiple of that, {said}"):
-        Queue(size, 3, batch=2)
+    with pytest.raises(UsageError, match=f"must be a multiple of the batch of 2, {said}"):
+        KeyQueue(size, 3, batch=2)

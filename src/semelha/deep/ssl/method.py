@@ -1,39 +1,82 @@
-"""What a method of learning without labels is: settings that make an objective."""
+"""The base classes of self-supervised methods: their settings, and the objective that they train a network with."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import Self
 
-from semelha.deep.network import EmbeddingNet
+from torch import nn
+
+from semelha.deep.network import BeforeNormalization, EmbeddingNet
 from semelha.deep.objective import Objective
+from semelha.errors import UsageError
 
 
+@dataclass(frozen=True)
 class SelfSupervised(ABC):
-    """Settings of a method without labels, a frozen dataclass: each picture is a class of its own."""
+    """Settings of a method that learns without labels: every picture is a class of its own.
+
+    Parameters
+    ----------
+    temperature : float
+        Temperature of the contrastive loss, above 0.
+
+    Raises
+    ------
+    UsageError
+        A setting is out of range.
+    """
+
+    temperature: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.temperature <= 0:
+            raise UsageError(f"temperature is {self.temperature}: it must be greater than 0")
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name of the method on the command line."""
 
-    @abstractmethod
     def resolve(self, *, batch: int, instances: int) -> Self:
-        """The same with every setting chosen that was left open.
+        """Return the settings with a value for every setting that is None.
 
         Parameters
         ----------
         batch : int
-            Pictures a batch.
+            Pictures per batch.
         instances : int
-            Pictures in all, each with its turns where turned pictures are others.
+            Number of pictures; with quarter turns as classes of their own, each turn counts.
 
         Raises
         ------
         UsageError
-            It cannot learn from so many in such batches.
+            The method cannot learn from so many pictures in such batches.
         """
+        return self
 
     @abstractmethod
     def objective(self, network: EmbeddingNet, *, dim: int, batch: int, instances: int) -> Objective:
-        """What is trained with `network`, its weights drawn by torch's own generator."""
+        """Build the objective for `network`; initial weights are drawn by torch's global generator."""
+
+
+class ContrastiveObjective(Objective):
+    """An objective of two views per picture, with a projector after the network's head.
+
+    The projector takes the output of the head before it is normalized.
+    """
+
+    views = 2
+    lr_scale = 1.0
+    uses_weight_decay = True
+
+    def __init__(self, projector: nn.Module) -> None:
+        super().__init__()
+        self.projector = projector
+
+    def training_module(self, network: EmbeddingNet) -> nn.Module:
+        return BeforeNormalization(network)
+
+    def after_step(self, network: EmbeddingNet, done: float) -> None:
+        """Do nothing: a method with a momentum encoder overrides it."""

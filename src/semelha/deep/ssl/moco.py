@@ -1,4 +1,4 @@
-"""MoCo v1 and v2: a view of a picture nearer to the key of another view than to the keys of the last batches."""
+"""MoCo v1 and v2: the key of another view of the picture against the keys of the last batches."""
 
 from __future__ import annotations
 
@@ -6,57 +6,57 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semelha.deep.network import BeforeNormalization, EmbeddingNet
+from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, StepContext
-from semelha.deep.ssl.contrast import against_queue
-from semelha.deep.ssl.method import SelfSupervised
-from semelha.deep.ssl.momentum import KeyNetwork
-from semelha.deep.ssl.parts import InParts
-from semelha.deep.ssl.projector import Continued, projector
-from semelha.deep.ssl.queue import Queue
+from semelha.deep.ssl.momentum import MomentumMethod, MomentumObjective
+from semelha.deep.ssl.projection import mlp
+from semelha.deep.ssl.queue import KeyQueue
+from semelha.deep.ssl.split_batch import SplitBatch
 from semelha.errors import UsageError
 
-MOST_KEYS = 4096
-"""In a queue whose size is left open."""
+MAX_QUEUE = 4096
+"""Largest queue that is chosen if `queue` is None."""
 
 
 @dataclass(frozen=True)
-class MoCo(SelfSupervised):
+class MoCo(MomentumMethod):
     """MoCo v2 (Chen et al., 2020); MoCo v1 (He et al., CVPR 2020) with `hidden=None` and `temperature=0.07`.
 
     Parameters
     ----------
     temperature : float
+        Temperature of the contrastive loss, above 0.
     momentum : float
-        Of the key network, in a step.
+        Momentum of the key encoder per step, from 0 to below 1.
     queue : int, optional
-        Keys to tell a picture from: a multiple of the batch, and a batch less than there are pictures at most. The
-        shorter, the fewer pictures meet an older key of their own, for the order is drawn anew in every pass. If not
-        given, up to half of the pictures, 4,096 at most.
+        Number of keys in the queue: a multiple of the batch, and at most the number of pictures minus a batch. In a
+        shorter queue fewer pictures meet an older key of their own, because each epoch has another order. By default
+        up to half of the pictures, at most 4,096.
     hidden : int, optional
-        Length of the vectors between the two layers of the projector; None for one layer alone (v1).
+        Width between the two layers of the projector; None for a single layer (v1).
     width : int
-        Length of the vectors that are compared.
+        Length of queries and keys.
     parts : int
-        Into how many a batch is split for batch norm, as by so many devices; keys by another draw than queries.
+        Number of parts of a batch with batch-norm statistics of their own, like so many devices.
+
+    Raises
+    ------
+    UsageError
+        A setting is out of range.
     """
 
-    temperature: float = 0.2
-    momentum: float = 0.99
     queue: int | None = None
     hidden: int | None = 512
     width: int = 128
     parts: int = 8
 
     def __post_init__(self) -> None:
-        if self.temperature <= 0:
-            raise UsageError(f"temperature is {self.temperature}: it must be greater than 0")
-        if not 0 <= self.momentum < 1:
-            raise UsageError(f"momentum is {self.momentum}: it lies between 0 and 1, and below 1")
+        super().__post_init__()
         if self.parts < 1:
-            raise UsageError(f"parts is {self.parts}: a batch has one part or more")
+            raise UsageError(f"parts is {self.parts}: it must be 1 or more")
 
     @property
     def name(self) -> str:
@@ -70,7 +70,7 @@ class MoCo(SelfSupervised):
                 f"make the batch {instances // 2} or smaller, or take simclr or moco-v3, which have no queue"
             )
         if self.queue is None:
-            wanted = min(MOST_KEYS, instances // 2) // batch * batch
+            wanted = min(MAX_QUEUE, instances // 2) // batch * batch
             return replace(self, queue=max(batch, wanted))
         if self.queue % batch or not batch <= self.queue <= most:
             raise UsageError(
@@ -83,46 +83,45 @@ class MoCo(SelfSupervised):
         size = self.resolve(batch=batch, instances=instances).queue
         assert size is not None
         widths = [dim, self.width] if self.hidden is None else [dim, self.hidden, self.width]
-        own = projector(widths, norm=False)
-        keys = KeyNetwork(Continued(BeforeNormalization(network), own))
-        return AgainstQueue(
-            own, keys, Queue(size, self.width, batch=batch), self.temperature, self.momentum, -(-batch // self.parts)
-        )
+        projector = mlp(widths, norm=False)
+        return MoCoObjective(network, projector, self, size, batch)
 
 
-class AgainstQueue(Objective):
-    """Queries by the network and its projector, keys by what follows them, and a queue of keys to be told from."""
+class MoCoObjective(MomentumObjective):
+    """Queries by the network and its projector, keys by the momentum encoder, negatives from the queue."""
 
-    views = 2
-    lr_scale = 1.0
-    uses_weight_decay = True
-
-    def __init__(
-        self, projector: nn.Module, keys: KeyNetwork, queue: Queue, temperature: float, momentum: float, part: int
-    ) -> None:
-        super().__init__()
-        self.projector = projector
-        self.keys = keys
-        self.queue = queue
-        self.temperature = temperature
-        self.momentum = momentum
-        self.part = part
-
-    def training_module(self, network: EmbeddingNet) -> nn.Module:
-        return BeforeNormalization(network)
+    def __init__(self, network: EmbeddingNet, projector: nn.Module, method: MoCo, size: int, batch: int) -> None:
+        super().__init__(network, projector, method)
+        self.queue = KeyQueue(size, method.width, batch=batch)
+        self.part = -(-batch // method.parts)
 
     def backward(self, context: StepContext, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         first, second = pixels.chunk(2)
         with torch.no_grad(), context.autocast():
-            keys = context.all_gather(InParts(self.keys, self.part, shuffle=True)(second))  # (batch, width)
-        queue = self.queue.keys()
+            keys = context.all_gather(SplitBatch(self.keys, self.part, shuffle=True)(second))  # (batch, width)
+        negatives = self.queue.keys()
 
         def loss(vectors: Tensor, _: Tensor) -> Tensor:
-            return against_queue(self.projector(vectors), keys, queue, self.temperature)
+            return moco_loss(self.projector(vectors), keys, negatives, self.temperature)
 
-        found = context.backpropagate(InParts(context.network, self.part), first, targets, loss)
-        self.queue.put(nn.functional.normalize(keys, dim=1))
-        return found
+        result = context.backpropagate(SplitBatch(context.network, self.part), first, targets, loss)
+        self.queue.put(F.normalize(keys, dim=1))
+        return result
 
-    def after_step(self, network: EmbeddingNet, done: float) -> None:
-        self.keys.follow(Continued(BeforeNormalization(network), self.projector), self.momentum)
+
+def moco_loss(queries: Tensor, keys: Tensor, negatives: Tensor, temperature: float) -> Tensor:
+    """Compute InfoNCE against a queue: mean of −log( exp(q·k/τ) / (exp(q·k/τ) + Σ_j exp(q·n_j/τ)) ).
+
+    He et al., CVPR 2020, equation 1. Queries and keys are normalized to unit length; keys have no gradient.
+
+    Parameters
+    ----------
+    queries, keys : (batch, width)
+    negatives : (size, width)
+        Unit vectors.
+    temperature : float
+        τ.
+    """
+    q, k = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
+    scores = torch.cat([(q * k).sum(dim=1, keepdim=True), q @ negatives.T], dim=1) / temperature  # (batch, 1 + size)
+    return F.cross_entropy(scores, torch.zeros(len(q), dtype=torch.int64, device=q.device))

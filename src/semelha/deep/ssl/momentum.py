@@ -1,42 +1,96 @@
-"""The key network: a copy of the network that follows it slowly, and is never given a gradient."""
+"""The momentum encoder of MoCo: a moving average of the network and its projector, which makes the keys."""
 
 from __future__ import annotations
 
 import copy
 import math
+from abc import ABC
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.ssl.projector import Continued
+from semelha.deep.network import BeforeNormalization, EmbeddingNet
+from semelha.deep.ssl.method import ContrastiveObjective, SelfSupervised
+from semelha.deep.ssl.projection import WithProjector
+from semelha.errors import UsageError
 
 
-class KeyNetwork(nn.Module):
-    """A moving average of the parameters of `follows` (He et al., CVPR 2020, equation 2).
-
-    Running averages of batch norm are its own: in a training it normalizes by its batch.
+@dataclass(frozen=True)
+class MomentumMethod(SelfSupervised, ABC):
+    """Settings of a method with a momentum encoder.
 
     Parameters
     ----------
-    follows : Continued
-        Copied now.
+    temperature : float
+        Temperature of the contrastive loss, above 0.
+    momentum : float
+        Momentum of the encoder per step, from 0 to below 1.
+
+    Raises
+    ------
+    UsageError
+        A setting is out of range.
     """
 
-    def __init__(self, follows: Continued) -> None:
+    momentum: float = 0.99
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"momentum is {self.momentum}: it must be at least 0 and below 1")
+
+
+class MomentumEncoder(nn.Module):
+    """A moving average of the parameters of an encoder (He et al., CVPR 2020, equation 2), without a gradient.
+
+    Running statistics of batch norm are its own: in training it normalizes by its batch.
+
+    Parameters
+    ----------
+    encoder : WithProjector
+        The initial copy.
+    """
+
+    def __init__(self, encoder: WithProjector) -> None:
         super().__init__()
-        self.copy = copy.deepcopy(follows).requires_grad_(False)
+        self.copy = copy.deepcopy(encoder).requires_grad_(False)
 
     @torch.no_grad()
     def forward(self, pixels: Tensor) -> Tensor:
-        out: Tensor = self.copy(pixels)
-        return out
+        keys: Tensor = self.copy(pixels)
+        return keys
 
     @torch.no_grad()
-    def follow(self, leader: nn.Module, momentum: float) -> None:
-        """θ_k ← m · θ_k + (1 − m) · θ_q."""
-        torch._foreach_lerp_(list(self.copy.parameters()), list(leader.parameters()), 1 - momentum)
+    def update(self, encoder: nn.Module, momentum: float) -> None:
+        """Update the average: θ_k ← m · θ_k + (1 − m) · θ_q."""
+        torch._foreach_lerp_(list(self.copy.parameters()), list(encoder.parameters()), 1 - momentum)
 
 
-def rising(momentum: float, done: float) -> float:
-    """From `momentum` at the beginning to 1 at the end, by half a cosine (Grill et al., NeurIPS 2020, section 3.2)."""
+class MomentumObjective(ContrastiveObjective):
+    """An objective whose keys come from a momentum encoder, updated after each step.
+
+    Parameters
+    ----------
+    network : EmbeddingNet
+    projector : nn.Module
+    method : MomentumMethod
+    """
+
+    def __init__(self, network: EmbeddingNet, projector: nn.Module, method: MomentumMethod) -> None:
+        super().__init__(projector)
+        self.keys = MomentumEncoder(WithProjector(BeforeNormalization(network), projector))
+        self.temperature = method.temperature
+        self.momentum = method.momentum
+
+    def after_step(self, network: EmbeddingNet, done: float) -> None:
+        self.keys.update(WithProjector(BeforeNormalization(network), self.projector), self.momentum_at(done))
+
+    def momentum_at(self, done: float) -> float:
+        """The momentum when the fraction `done` of the training is completed; constant unless overridden."""
+        return self.momentum
+
+
+def cosine_momentum(momentum: float, done: float) -> float:
+    """Increase the momentum from its initial value to 1 by half a cosine (Grill et al., NeurIPS 2020, section 3.2)."""
     return 1 - (1 - momentum) * (math.cos(math.pi * done) + 1) / 2

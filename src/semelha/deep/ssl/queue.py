@@ -1,4 +1,4 @@
-"""The queue of keys: what the last batches were, for the next ones to be told from."""
+"""The queue of MoCo: keys of the last batches, used as negatives."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from torch import Tensor, nn
 from semelha.errors import UsageError
 
 
-class Queue(nn.Module):
-    """The last `size` keys, first in first out (He et al., CVPR 2020, section 3.2).
+class KeyQueue(nn.Module):
+    """The last `size` keys, first in, first out (He et al., CVPR 2020, section 3.2).
 
-    It begins with vectors drawn by torch's own generator from the sphere. It is part of the state of the module, and
-    goes into a checkpoint.
+    The initial keys are random unit vectors, drawn by torch's global generator. The queue is part of the module's
+    state, and so of a checkpoint.
 
     Parameters
     ----------
     size, dim : int
     batch : int
-        Keys that come at once; `size` is a multiple of it.
+        Keys per `put`.
 
     Raises
     ------
     UsageError
-        `size` is no multiple of the batch: a batch would be torn at the end.
+        `size` is not a multiple of the batch.
     """
 
     stored: Tensor
@@ -34,19 +34,19 @@ class Queue(nn.Module):
         super().__init__()
         if size < batch or size % batch:
             raise UsageError(
-                f"the queue holds {size} keys and a batch brings {batch}: it must be a multiple of that, such as "
+                f"the queue holds {size} keys: it must be a multiple of the batch of {batch}, such as "
                 f"{batch * max(1, round(size / batch))}"
             )
         self.register_buffer("stored", F.normalize(torch.randn(size, dim), dim=1))
         self.register_buffer("place", torch.zeros((), dtype=torch.int64))
 
     def keys(self) -> Tensor:
-        """(size, dim): a copy, for a backward pass needs what was compared, and the next batch overwrites it."""
+        """Return a copy, (size, dim): the next `put` may come before the backward pass."""
         return self.stored.clone()
 
     @torch.no_grad()
     def put(self, keys: Tensor) -> None:
-        """Let (batch, dim) keys in, in place of the oldest."""
+        """Replace the oldest keys by (batch, dim) new ones."""
         place = int(self.place)
         self.stored[place : place + len(keys)] = keys.to(self.stored.dtype)
         self.place.fill_((place + len(keys)) % len(self.stored))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from semelha.deep.ssl.parts import InParts
+from semelha.deep.ssl.split_batch import SplitBatch
 
 
 def pixels(batch: int) -> torch.Tensor:
@@ -14,29 +14,29 @@ def pixels(batch: int) -> torch.Tensor:
 def test_each_part_is_normalized_by_itself() -> None:
     norm, x = nn.BatchNorm1d(5), pixels(12)
     whole = norm(x)
-    made = InParts(norm, 4)(x)
+    made = SplitBatch(norm, 4)(x)
     for part in torch.arange(12).split(4):
         torch.testing.assert_close(made[part], norm(x[part]))
     assert (made - whole).abs().max() > 0.1
-    torch.testing.assert_close(InParts(norm, 12)(x), whole)
+    torch.testing.assert_close(SplitBatch(norm, 12)(x), whole)
 
 
 def test_keys_are_parted_by_another_draw_and_come_back_in_order() -> None:
     x = pixels(12)
-    shuffled = InParts(nn.BatchNorm1d(5), 4, shuffle=True)
+    shuffled = SplitBatch(nn.BatchNorm1d(5), 4, shuffle=True)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         first, second = shuffled(x), shuffled(x)
         torch.manual_seed(0)
         again = shuffled(x)
-    assert (first - InParts(nn.BatchNorm1d(5), 4)(x)).abs().max() > 0.1
+    assert (first - SplitBatch(nn.BatchNorm1d(5), 4)(x)).abs().max() > 0.1
     assert (first - second).abs().max() > 0.1
     assert torch.equal(first, again)
-    same = InParts(nn.Identity(), 4, shuffle=True)
+    same = SplitBatch(nn.Identity(), 4, shuffle=True)
     assert torch.equal(same(x), x)
 
 
 @pytest.mark.parametrize("batch", [2, 3, 4, 7, 31])
 def test_no_picture_is_left_alone(batch: int) -> None:
     """Which batch norm refuses."""
-    assert InParts(nn.BatchNorm1d(5), 1)(pixels(batch)).shape == (batch, 5)
+    assert SplitBatch(nn.BatchNorm1d(5), 1)(pixels(batch)).shape == (batch, 5)

@@ -1,4 +1,4 @@
-"""The methods without labels by name."""
+"""All self-supervised methods by name."""
 
 from semelha.deep.ssl.method import SelfSupervised
 from semelha.deep.ssl.moco import MoCo

@@ -1,4 +1,4 @@
-"""Projectors: from the vectors of a network to those that are compared while it learns, and not kept."""
+"""Projectors: layers after a network that are trained with it and not kept."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor, nn
 
 
-def projector(widths: Sequence[int], *, norm: bool, last_norm: bool = False) -> nn.Sequential:
-    """Linear layers with ReLU between them.
+def mlp(widths: Sequence[int], *, norm: bool, last_norm: bool = False) -> nn.Sequential:
+    """Build linear layers with ReLU between them.
 
     Parameters
     ----------
     widths : sequence of int
         Length of the vectors before, between and after the layers.
     norm : bool
-        Batch normalization after every layer but the last; such layers have no bias.
+        Batch normalization after every layer but the last; these layers have no bias.
     last_norm : bool
-        After the last one too, without scale and shift, and without a ReLU.
+        Batch normalization after the last layer too, without scale, shift and ReLU.
     """
     layers: list[nn.Module] = []
     last = len(widths) - 2
@@ -33,13 +33,13 @@ def projector(widths: Sequence[int], *, norm: bool, last_norm: bool = False) -> 
     return nn.Sequential(*layers)
 
 
-class Continued(nn.Module):
-    """A network, and what goes on from it in float32: (batch, …) → (batch, width)."""
+class WithProjector(nn.Module):
+    """A network followed by a projector in float32: (batch, …) → (batch, width)."""
 
-    def __init__(self, network: nn.Module, after: nn.Module) -> None:
+    def __init__(self, network: nn.Module, projector: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self.after = after
+        self.after = projector
 
     def forward(self, pixels: Tensor) -> Tensor:
         vectors = self.network(pixels)
