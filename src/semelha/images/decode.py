@@ -185,7 +185,8 @@ class OpenPicture:
             left, right = width - right, width - left
         if self.orientation in (3, 4, 6, 7):
             top, bottom = height - bottom, height - top
-        part = tuple(edge / self._scale for edge in (left, top, right, bottom))
+        scale = self._scale
+        part = (left / scale, top / scale, right / scale, bottom / scale)
         size = (round(part[2] - part[0]), round(part[3] - part[1]))
         return image.resize(size, Image.Resampling.BICUBIC, box=part)
 

@@ -70,6 +70,8 @@ def as_picture(source: Source, *, position: int = 0, argument: str = "pictures")
     if isinstance(source, Picture):
         return source
     name = f"picture {position}"
+    if isinstance(source, Path):
+        return Picture(source=source, label="", name=str(source))
     if isinstance(source, str | os.PathLike) and not isinstance(path := os.fspath(source), bytes):
         return Picture(source=Path(path), label="", name=path)
     if isinstance(source, bytes | bytearray | memoryview):
