@@ -155,7 +155,7 @@ def test_it_goes_on_in_another_number_of_processes_and_none_is_left_waiting(tmp_
     (status, _, _), (other, _, errors) = end(start(2, "-c", INTERRUPTED, tmp_path, 4))
     assert status != 0
     assert other != 0
-    assert "another process of this training has ended before its time: go on with --resume" in errors
+    assert "another process of this training has ended: continue with --resume" in errors
     with pytest.raises(KeyboardInterrupt):
         trained(tmp_path, stop=8, resume=True, loop=LoopSettings(checkpoint_seconds=0.0))
     for status, _, errors in end(start(2, "-c", INTERRUPTED, tmp_path, 100)):

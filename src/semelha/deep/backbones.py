@@ -1,4 +1,4 @@
-"""Backbones from timm, by name."""
+"""Backbones from timm, by name, with random, published or local weights."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from torch import Tensor, nn
 from semelha.errors import BackboneError, PretrainedUnavailable
 
 Arguments = dict[str, Any]
-"""What `timm.create_model` is called with, beside the name."""
+"""Arguments of `timm.create_model` besides the name."""
 
 
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: (batch, channels, size, size) → features.
 
-    Where the model has a feature map it gives the map, (batch, features, h, w), to be pooled. Models of
-    tokens, and the few that cannot be had without pooling, pool as they were designed to: (batch, features).
+    A model with a feature map returns the map, (batch, features, h, w). Models of tokens, and the few whose pooling
+    cannot be removed, return pooled features, (batch, features).
 
     Attributes
     ----------
     features : int
     mapped : bool
-        Whether it gives a map.
+        Whether it returns a map.
     """
 
     def __init__(self, model: nn.Module, features: int, *, mapped: bool) -> None:
@@ -43,9 +43,9 @@ class TimmBackbone(nn.Module):
         return found
 
     def depths(self) -> dict[str, int]:
-        """How deep each of its weights lies, as timm groups them: 0 is the stem.
+        """Depth of the layer of each weight, as timm groups them: 0 is the stem.
 
-        Raises `BackboneError` for the few models of which timm does not know it.
+        Raises `BackboneError` for the few models whose layers timm does not know.
         """
         matcher: Any = getattr(self.model, "group_matcher", None)
         if matcher is None:
@@ -59,7 +59,7 @@ class TimmBackbone(nn.Module):
 
 @dataclass(frozen=True)
 class Published:
-    """What timm says of the weights of a name: the side of their pictures, mean and deviation of each RGB channel."""
+    """Input size of published weights, and mean and standard deviation of each RGB channel."""
 
     size: int
     mean: tuple[float, ...]
@@ -67,9 +67,9 @@ class Published:
 
 
 def published(name: str) -> Published | None:
-    """What weights of that name were trained on; None where timm does not know it."""
-    told = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
-    return None if told is None else Published(told.input_size[-1], tuple(told.mean), tuple(told.std))
+    """The input of the weights that timm publishes under that name; None if it knows none."""
+    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
+    return None if config is None else Published(config.input_size[-1], tuple(config.mean), tuple(config.std))
 
 
 def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str = False) -> TimmBackbone:
@@ -94,11 +94,11 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     BackboneError
         timm has no such model, it cannot be built for this size, or the file does not fit it.
     PretrainedUnavailable
-        The weights cannot be had, here and now. Random ones never take their place.
+        The weights are not available. Random ones never take their place.
     """
     if not timm.is_model(name):
         near = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
-        hint = f"is it {' or '.join(near)}?" if near else "timm.list_models() names those there are"
+        hint = f"is it {' or '.join(near)}?" if near else "timm.list_models() lists all"
         raise BackboneError(f"timm has no model {name!r}: {hint}")
     try:
         model, arguments, found = _without_classifier(name, channels, size)
@@ -112,7 +112,7 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
 
 
 def with_small_stem(backbone: TimmBackbone, name: str) -> None:
-    """Let a ResNet begin with a 3×3 convolution of stride 1 and no pooling. Raises `BackboneError` for any other."""
+    """Replace the stem of a ResNet by a 3×3 convolution of stride 1. Raises `BackboneError` for other models."""
     model = backbone.model
     first = getattr(model, "conv1", None)
     if not isinstance(first, nn.Conv2d) or not isinstance(getattr(model, "maxpool", None), nn.Module):
@@ -123,14 +123,14 @@ def with_small_stem(backbone: TimmBackbone, name: str) -> None:
 
 
 def _without_classifier(name: str, channels: int, size: int) -> tuple[nn.Module, Arguments, Tensor]:
-    """A model with random weights that gives a map if it has one, how it was made, and what it gives for a picture."""
+    """A model with random weights and a map if it has one, the arguments it was made with, and a sample output."""
     arguments: Arguments = {"num_classes": 0, "in_chans": channels, "img_size": size}
     try:
         model, found = _try(name, {**arguments, "global_pool": ""})
         if found.ndim == 4 and found.shape[1] == model.head_hidden_size:  # tokens can lie in (batch, h, w, features)
             return model, {**arguments, "global_pool": ""}, found
     except (AssertionError, TypeError, ValueError):
-        pass  # it cannot be had without its pooling
+        pass  # its pooling cannot be removed
     model, found = _try(name, arguments)
     return model, arguments, found
 
@@ -144,7 +144,7 @@ def _try(name: str, arguments: Arguments) -> tuple[nn.Module, Tensor]:
 
 
 def _create(name: str, arguments: Arguments) -> nn.Module:
-    """`timm.create_model`, for models that are told the size of the pictures and for those that take any."""
+    """`timm.create_model`, for models that take the size of the pictures as an argument and for others."""
     try:
         return timm.create_model(name, **arguments)
     except TypeError as error:
@@ -154,8 +154,8 @@ def _create(name: str, arguments: Arguments) -> nn.Module:
 
 
 def _published(name: str, arguments: Arguments) -> nn.Module:
-    told = timm.get_pretrained_cfg(name)
-    if told is None or not told.has_weights:
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.has_weights:
         raise PretrainedUnavailable(f"timm publishes no weights of {name}: give a weight file, or none")
     try:
         return _create(name, {**arguments, "pretrained": True})
@@ -178,9 +178,9 @@ def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
         model = _create(name, {**arguments, "pretrained": True, "pretrained_cfg_overlay": overlay})
     except Exception as error:
         raise BackboneError(f"{file} does not fit {name}: {_reason(error)}") from error
-    # Every copy of the model would hold one of the file.
+    # The configurations refer to the weights of the file, which every copy of the model would copy.
     model.pretrained_cfg = model.default_cfg = {}  # type: ignore[assignment]
-    # What timm would leave random. Counts of batches, which older files lack, are none of the weights.
+    # timm leaves these random. Counts of batches, which older files lack, are not weights.
     missing = [key for key in model.state_dict() if key not in state and not key.endswith(".num_batches_tracked")]
     if missing:
         raise BackboneError(f"{file} does not fit {name}: it lacks {len(missing)} tensors, such as {missing[0]}")
@@ -200,6 +200,6 @@ def _read(file: Path) -> dict[str, Tensor]:
 
 
 def _reason(error: Exception, longest: int = 200) -> str:
-    """What a library says, on one line."""
+    """The message of an error of a library, shortened to one line."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -1,4 +1,4 @@
-"""Batches on their way to the network: which comes next, whose share of it is whose, and what its pictures become."""
+"""The batches of a training step: choice of pictures, share of each process, and augmented views."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def next_batch(sampler: Sampler, number: int, state: TrainingState, done: float,
 
 
 def process_share(batch: Batch, processes: ProcessGroup) -> Batch:
-    """The share of this process. Raises `UsageError` where somebody would be left with one picture or none."""
+    """The share of this process. Raises `UsageError` if a process would have fewer than two pictures."""
     if len(batch) < 2 * processes.size:
         raise UsageError(
-            f"a batch has but {len(batch)} pictures, for {processes.size} processes: take fewer processes or larger "
-            "batches"
+            f"a batch has {len(batch)} pictures, too few for {processes.size} processes: take fewer processes or "
+            "larger batches"
         )
     return batch.part(processes.share(len(batch)))
 
@@ -48,17 +48,20 @@ def augmented_views(
     *,
     coarse: bool,
 ) -> Tensor:
-    """The batch on the device, turned, and augmented as often as asked: (views · batch, channels, side, side)."""
+    """`views` augmented copies of the batch, on the device: (views · batch, channels, side, side).
+
+    With `coarse`, at two thirds of the side.
+    """
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)
     turned = quarter_turns(raw, torch.from_numpy(batch.turns).to(device)).repeat(views, 1, 1, 1)
-    pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_number(seed)))
+    pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_as_integer(seed)))
     if coarse:
         pixels = F.interpolate(pixels, scale_factor=2 / 3, mode="bilinear", antialias=True)
     return pixels.contiguous(memory_format=torch.channels_last)
 
 
 def update_class_means(means: Tensor, embeddings: Tensor, targets: Tensor) -> None:
-    """Move the mean of each class of the batch half of the way to its new one, and back onto the sphere."""
+    """Move the mean of each class halfway to its mean in the batch, and normalize it."""
     classes, where = torch.unique(targets, return_inverse=True)
     new = torch.zeros(len(classes), means.shape[1]).index_add_(0, where, embeddings)
     means[classes] = F.normalize(means[classes] + F.normalize(new, dim=1), dim=1)
@@ -66,15 +69,15 @@ def update_class_means(means: Tensor, embeddings: Tensor, targets: Tensor) -> No
 
 @contextmanager
 def seeded(seed: list[int], device: torch.device) -> Iterator[None]:
-    """What network and loss draw by torch's own generator (dropout, a mining) comes from the seed, in here alone."""
-    of_card = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if of_card else []):
-        # `torch.manual_seed` keeps a stack trace for every kind of device that may yet be used, at every call.
-        torch.default_generator.manual_seed(_number(seed))
-        if of_card:
-            torch.cuda.manual_seed(_number(seed))
+    """Seed torch's default generators inside, for the draws of network and loss, and restore them after it."""
+    on_cuda = device.type == "cuda"
+    with torch.random.fork_rng(devices=[device] if on_cuda else []):
+        # `torch.manual_seed` stores a stack trace for every unused kind of device at every call.
+        torch.default_generator.manual_seed(_as_integer(seed))
+        if on_cuda:
+            torch.cuda.manual_seed(_as_integer(seed))
         yield
 
 
-def _number(seed: list[int]) -> int:
+def _as_integer(seed: list[int]) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1)[0])

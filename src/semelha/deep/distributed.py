@@ -1,11 +1,11 @@
-"""One training in several processes, each with a device of its own.
+"""Distributed training: one training in several processes, each with its own device.
 
-Every process holds the whole network and sends its share of each batch through it. The embeddings of all are gathered,
-and every process computes the loss of the whole batch: the gradient of its own share is a part of that of the whole,
-and the sum over the processes is the gradient of the whole batch, exactly, whatever the loss. Nothing is averaged, so
-that the number of processes is a factor nowhere. What is learned, drawn and remembered is the same in all of them.
+Every process has the whole network and computes the embeddings of its share of each batch. The embeddings of all are
+gathered, and every process computes the loss of the whole batch. The gradients of the shares sum to the gradient of
+the whole batch, exactly, for any loss. Nothing is averaged, so no factor depends on the number of processes. Weights,
+random draws of the loss, and its memory are the same in all processes.
 
-The first process alone writes files; the others wait for it, and learn of its failure.
+Only the process of rank 0 writes files. The others wait for it, and raise its error.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ from semelha.errors import ProcessLost, TrainingError
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)
 
-PATIENCE = timedelta(days=7)  # pictures may take the first process long to read; that one has ended is noticed at once
+TIMEOUT = timedelta(days=7)  # rank 0 may read pictures for long; the end of a process is detected at once
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """What a process knows of the others. All but `share` and `is_rank_zero` must be called by all of them alike.
+    """The processes of a training. All of them must call each method but `share` and `is_rank_zero`.
 
     Attributes
     ----------
     rank : int
-        Which of them this is, from 0 on.
+        Number of this process, from 0.
     size : int
-        How many there are; 1 for a process alone, for which nothing here does anything.
+        Number of processes. With one, no method does anything.
     """
 
     rank: int = 0
@@ -49,58 +49,58 @@ class ProcessGroup:
 
     @property
     def is_rank_zero(self) -> bool:
-        """Is this the one that writes and speaks?"""
+        """Whether this process writes files and messages."""
         return self.rank == 0
 
     @property
     def seed_suffix(self) -> tuple[int, ...]:
-        """What is added to a seed of which every process draws for itself."""
+        """Added to a seed from which every process draws different numbers."""
         return () if self.size == 1 else (self.rank,)
 
     def share(self, length: int) -> slice:
-        """Which of so many rows are this process's: one after another, as even as can be."""
+        """The rows of this process, of `length` rows divided evenly in order of rank."""
         each, more = divmod(length, self.size)
         start = self.rank * each + min(self.rank, more)
         return slice(start, start + each + (self.rank < more))
 
     def sizes(self, length: int) -> list[int]:
-        """The lengths of the shares of all."""
+        """The lengths of the shares of all processes."""
         if self.size == 1:
             return [length]
         found = torch.zeros(self.size, dtype=torch.int64)
         found[self.rank] = length
-        with _noticing():
+        with _lost_process_as_error():
             dist.all_reduce(found)
         sizes: list[int] = found.tolist()
         return sizes
 
     def all_gather(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
-        """The rows of all processes, those of the first before those of the second: (own, …) → (Σ sizes, …).
+        """The rows of all processes in order of rank: (own, …) → (Σ sizes, …).
 
-        The gradient of the own rows is their part of the gradient of all: every process is to compute the same from
-        what is joined, and the sum over the processes of what goes on into a network is the gradient of that.
+        The gradient of `own` is its part of the gradient of all rows. Every process must compute the same from them;
+        then the gradients of a network sum over the processes to that of the whole batch.
         """
         if self.size == 1:
             return own
-        found: Tensor = _Joined.apply(own, tuple(sizes), self.rank)
+        found: Tensor = _AllGather.apply(own, tuple(sizes), self.rank)
         return found
 
     def sum_gradients(self, network: nn.Module, loss: nn.Module) -> None:
-        """Add up the gradients of a network over the processes; those of the loss, equal already, are the first's.
+        """Sum the gradients of the network over the processes; those of the loss are equal, and copied from rank 0.
 
-        Running averages of a batch norm become the mean of those of the processes.
+        Running statistics of batch norm become their mean over the processes.
         """
         if self.size == 1:
             return
-        with _noticing():
-            _as_one([p.grad for p in network.parameters() if p.grad is not None], dist.all_reduce)
-            _as_one([p.grad for p in loss.parameters() if p.grad is not None], _by_the_first)
-            _as_one([buffer for buffer in network.buffers() if buffer.is_floating_point()], self._mean)
+        with _lost_process_as_error():
+            _flattened([p.grad for p in network.parameters() if p.grad is not None], dist.all_reduce)
+            _flattened([p.grad for p in loss.parameters() if p.grad is not None], _broadcast_from_zero)
+            _flattened([buffer for buffer in network.buffers() if buffer.is_floating_point()], self._mean)
 
     def with_sync_batchnorm(self, network: Module) -> Module:
-        """The network with batch norms that see the whole batch, where torch has such: on graphics cards.
+        """The network with batch norm over the whole batch, which torch has on graphics cards alone.
 
-        Elsewhere each process normalizes by the statistics of its own share.
+        On the CPU each process normalizes by the statistics of its share.
         """
         if self.size == 1 or next(network.parameters()).device.type != "cuda":
             return network
@@ -108,53 +108,53 @@ class ProcessGroup:
         return convert(network)
 
     def broadcast_modules(self, *modules: nn.Module) -> None:
-        """Give all processes the first's parameters and buffers."""
+        """Copy parameters and buffers from rank 0 to all processes."""
         if self.size == 1:
             return
-        with _noticing():
+        with _lost_process_as_error():
             for module in modules:
-                _as_one([*module.parameters(), *module.buffers()], _by_the_first)
+                _flattened([*module.parameters(), *module.buffers()], _broadcast_from_zero)
 
     def broadcast(self, value: float) -> float:
-        """The first's number."""
+        """The number of rank 0."""
         if self.size == 1:
             return value
         found = torch.tensor(value, dtype=torch.float64)
-        with _noticing():
-            _by_the_first(found)
+        with _lost_process_as_error():
+            _broadcast_from_zero(found)
         return float(found)
 
     def on_rank_zero(self, work: Callable[[], T]) -> T | None:
-        """Let the first process do some work while the others wait: what comes of it, there; None to the others.
+        """Call `work` in the process of rank 0 while the others wait. The others return None.
 
         Raises
         ------
         TrainingError
-            On the others, what the work has failed of on the first.
+            In the others, with the message of an error in rank 0.
         """
         if self.size == 1:
             return work()
         if not self.is_rank_zero:
-            if failure := self._told(""):
+            if failure := self._broadcast_text(""):
                 raise TrainingError(failure)
             return None
         try:
             done = work()
         except Exception as error:
-            self._told(str(error) or type(error).__name__)
+            self._broadcast_text(str(error) or type(error).__name__)
             raise
-        self._told("")
+        self._broadcast_text("")
         return done
 
-    def _told(self, text: str) -> str:
-        """What the first says."""
+    def _broadcast_text(self, text: str) -> str:
+        """The text of rank 0."""
         length = int(self.broadcast(len(text.encode())))
         if length == 0:
             return ""
-        said = torch.tensor(list(text.encode()) if self.is_rank_zero else [0] * length, dtype=torch.uint8)
-        with _noticing():
-            _by_the_first(said)
-        return bytes(said.tolist()).decode()
+        encoded = torch.tensor(list(text.encode()) if self.is_rank_zero else [0] * length, dtype=torch.uint8)
+        with _lost_process_as_error():
+            _broadcast_from_zero(encoded)
+        return bytes(encoded.tolist()).decode()
 
     def _mean(self, flat: Tensor) -> None:
         dist.all_reduce(flat)
@@ -166,14 +166,14 @@ SINGLE_PROCESS = ProcessGroup()
 
 @contextmanager
 def process_group(device: torch.device) -> Iterator[ProcessGroup]:
-    """The processes that were started for this training, as by `torchrun`, or this one alone.
+    """The processes that `torchrun` launched for this training, or this process alone.
 
-    A group that the program has made of its processes is used, and left as it is.
+    A process group that the program initialized is used, and not destroyed.
 
     Raises
     ------
     TrainingError
-        The processes do not find each other.
+        The processes cannot connect to each other.
     """
     if dist.is_initialized():
         yield ProcessGroup(dist.get_rank(), dist.get_world_size())
@@ -184,8 +184,8 @@ def process_group(device: torch.device) -> Iterator[ProcessGroup]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     try:
-        # Numbers and messages go by gloo in any case, for who waits for NCCL keeps a core busy.
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        # Numbers and messages always use gloo: waiting for NCCL keeps a core busy.
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
     except (RuntimeError, ValueError) as error:
         raise TrainingError(
             f"the {launched_processes()} processes do not find each other: start them by torchrun"
@@ -197,12 +197,12 @@ def process_group(device: torch.device) -> Iterator[ProcessGroup]:
 
 
 def launched_processes() -> int:
-    """How many processes `torchrun` has started for this program."""
+    """The number of processes that `torchrun` launched."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def local_device_index() -> int:
-    """Which of the graphics cards of this machine is this process's. Raises `TrainingError` where it has none."""
+    """The graphics card of this process. Raises `TrainingError` if there are more processes than cards."""
     own, cards = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if own >= cards:
         raise TrainingError(
@@ -213,30 +213,30 @@ def local_device_index() -> int:
 
 
 def failed_first(error: Exception) -> bool:
-    """Is this the first of the processes to fail? Its message says why; that of any other would only repeat it."""
+    """Whether this process failed first. Its message has the cause; those of the others only follow from it."""
     if isinstance(error, ProcessLost):
-        time.sleep(1)  # the one that is lost has the word, if it can speak
+        time.sleep(1)  # let the lost process report its own error first
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
         host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
         store = dist.TCPStore(host, port, is_master=False, timeout=timedelta(seconds=10))  # type: ignore[attr-defined]
         first = bool(store.add(f"semelha/failed/{attempt}", 1) == 1)
     except (KeyError, ValueError, RuntimeError):
-        # What torchrun keeps is gone when it ends all, another having failed; what the first keeps, with that one.
+        # The store is gone: torchrun ended it after another failure, or it belonged to a process that ended.
         return os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     if not first:
-        time.sleep(1)  # torchrun ends all when one has ended: let the other finish its sentence
+        time.sleep(1)  # torchrun ends all processes when one has ended: let the first print its message
     return first
 
 
-class _Joined(torch.autograd.Function):
+class _AllGather(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, own: Tensor, sizes: tuple[int, ...], rank: int) -> Tensor:
         ctx.start, ctx.length = sum(sizes[:rank]), sizes[rank]
-        padded = own.new_zeros(max(sizes), *own.shape[1:])  # all must send as much
+        padded = own.new_zeros(max(sizes), *own.shape[1:])  # all_gather needs equal shapes
         padded[: len(own)] = own
         parts = [torch.empty_like(padded) for _ in sizes]
-        with _noticing():
+        with _lost_process_as_error():
             dist.all_gather(parts, padded)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
@@ -247,8 +247,8 @@ class _Joined(torch.autograd.Function):
 
 
 @torch.no_grad()
-def _as_one(tensors: list[Tensor], collective: Callable[[Tensor], object]) -> None:
-    """One call for all tensors of a kind, side by side."""
+def _flattened(tensors: list[Tensor], collective: Callable[[Tensor], object]) -> None:
+    """Call `collective` once for all tensors of a dtype, concatenated."""
     for kind in dict.fromkeys(tensor.dtype for tensor in tensors):
         same = [tensor for tensor in tensors if tensor.dtype == kind]
         flat = torch.cat([tensor.reshape(-1) for tensor in same])
@@ -257,17 +257,16 @@ def _as_one(tensors: list[Tensor], collective: Callable[[Tensor], object]) -> No
             tensor.copy_(part.view_as(tensor))
 
 
-def _by_the_first(tensor: Tensor) -> None:
+def _broadcast_from_zero(tensor: Tensor) -> None:
     dist.broadcast(tensor, src=0)
 
 
 @contextmanager
-def _noticing() -> Iterator[None]:
-    """That another process has ended is an error of torch, which tells of sockets."""
+def _lost_process_as_error() -> Iterator[None]:
+    """Raise `ProcessLost` for the errors of torch about sockets."""
     try:
         yield
     except RuntimeError as error:
         raise ProcessLost(
-            "another process of this training has ended before its time: go on with --resume, in as many processes "
-            "or in others"
+            "another process of this training has ended: continue with --resume, in any number of processes"
         ) from error

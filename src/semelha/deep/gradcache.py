@@ -1,4 +1,4 @@
-"""Batches larger than memory: forward and backward in chunks, around a loss that sees the whole batch."""
+"""GradCache: the exact gradient of a batch that does not fit into memory, computed in chunks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from semelha.errors import UsageError
 class GradCache:
     """The gradient of a whole batch in the memory of a chunk (Gao et al., RepL4NLP 2021, section 3.2).
 
-    The embeddings of all chunks are made without a graph; the loss of them all gives each its gradient, which is kept;
-    then each chunk is made again, with a graph, and its gradient goes on into the network. That is exact, and costs a
-    second forward pass: the loss is that of the batch, however large. Dropout draws the same in both passes.
+    First the embeddings of all chunks are computed without a graph, and their gradients from the loss of the whole
+    batch. Then each chunk is computed again with a graph, and its gradients are backpropagated into the network. The
+    result is exact and costs a second forward pass. Dropout draws the same in both passes.
 
-    Statistics of the batch are the exception: batch norm sees the chunk, in both passes alike, not the batch. Its
-    running averages move once for each chunk. A batch of one chunk is computed in one pass, as if there were none.
+    Batch norm is the exception: it normalizes by the chunk, in both passes, and its running averages are updated once
+    for each chunk. A batch of one chunk is computed in one pass.
 
     Parameters
     ----------
     chunk : int
-        Pictures at a time, 3 or more; in each of several processes.
+        Maximum number of pictures at a time in each process, 3 or more.
     processes : ProcessGroup, optional
-        This one alone if not given. Of several each has its share of the batch, and adds that of the gradient to its
-        network; the loss is that of the whole batch.
+        By default this process alone. Each of several has its share of the batch and of the gradient of its network;
+        the loss is that of the whole batch.
     """
 
     chunk: int
@@ -37,7 +37,9 @@ class GradCache:
 
     def __post_init__(self) -> None:
         if self.chunk < 3:
-            raise UsageError(f"a chunk is {self.chunk} pictures: it must be 3 or more, lest one be left over alone")
+            raise UsageError(
+                f"a chunk is {self.chunk} pictures: it must be 3 or more, so that none has a single picture"
+            )
 
     def backward(
         self,
@@ -57,19 +59,19 @@ class GradCache:
         loss : callable
             From embeddings and labels to a scalar.
         backward : callable
-            From a scalar to gradients, such as `Tensor.backward`, or the `backward` of Lightning Fabric.
+            Computes gradients from a scalar, such as `Tensor.backward` or Lightning Fabric's `backward`.
 
         Returns
         -------
         Tensor, (batch, dim)
-            The value, and the embeddings, without a gradient.
+            The loss and the embeddings, detached.
         """
         processes = self.processes
         sizes = processes.sizes(len(pixels))
         labels = processes.all_gather(labels, sizes)  # (batch,)
-        # As many chunks as the largest share has: in a synchronized batch norm each waits for that of the others.
+        # The number of chunks is the same in all processes, because synchronized batch norms wait for each other.
         chunks = self._chunks(pixels, max(sizes))
-        # All draw the seeds of all, lest they go on to draw different negatives for one loss; each uses its own.
+        # Every process draws the seeds of all, so that later draws, such as of negatives, stay equal.
         several = len(chunks) > 1 or processes.size > 1
         seeds = torch.randint(2**62, (processes.size, len(chunks)))[processes.rank].tolist() if several else []
         if len(chunks) == 1:
@@ -90,17 +92,17 @@ class GradCache:
         assert own.grad is not None
         gradients = torch.split(own.grad, [len(chunk) for chunk in chunks])
         for chunk, seed, gradient in zip(chunks, seeds, gradients, strict=True):
-            # The gradient of this product with respect to the embeddings is the one that was kept.
+            # The gradient of this product with respect to the embeddings is the cached one.
             backward((_seeded(network, chunk, seed) * gradient).sum())
         return value.detach(), embeddings.detach()
 
     def _chunks(self, pixels: Tensor, largest: int) -> tuple[Tensor, ...]:
-        """As even as can be, none larger than `chunk`; none is of a single picture, which would stop batch norm."""
+        """Even chunks of at most `chunk` pictures; none has a single picture, which batch norm refuses."""
         return pixels.tensor_split(-(-largest // self.chunk))
 
 
 def _seeded(network: nn.Module, chunk: Tensor, seed: int) -> Tensor:
-    """The embeddings of a chunk, what is drawn in the network being drawn from `seed`."""
+    """The embeddings of a chunk, with random draws in the network from `seed`."""
     devices = [chunk.device] if chunk.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""Memory for time: what a block of a network computes is forgotten, and computed again when a gradient asks for it."""
+"""Gradient checkpointing: the backward pass computes each block again instead of storing its activations."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from semelha.errors import UsageError
 
 
 def enable_gradient_checkpointing(network: nn.Module) -> None:
-    """Let every block of the backbone keep its input alone for the backward pass (Chen et al., 2016, section 3).
+    """Store only the inputs of the blocks of the backbone for the backward pass (Chen et al., 2016, section 3).
 
     Raises
     ------
     UsageError
-        Its backbone, one of timm's, cannot do that.
+        The backbone is one of timm without support for it.
     """
     for part in network.modules():
         if isinstance(part, SmallBackbone):
@@ -28,14 +28,16 @@ def enable_gradient_checkpointing(network: nn.Module) -> None:
         if checkpointing is not None:
             try:
                 checkpointing(True)
-            except AssertionError as error:  # how timm says no
-                raise UsageError(f"{type(part).__name__} has no blocks to compute again: leave that out") from error
+            except AssertionError as error:  # of timm, for a model without support
+                raise UsageError(
+                    f"{type(part).__name__} does not support gradient checkpointing: leave it out"
+                ) from error
             return
-    raise UsageError("the network has no blocks to compute again: leave that out")
+    raise UsageError("the network does not support gradient checkpointing: leave it out")
 
 
 def preserve_running_stats(network: nn.Module, backward: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
-    """A backward pass that leaves running averages as they are: those of a block moved when it was first computed."""
+    """A backward pass that restores running averages, which the first forward pass has updated already."""
 
     def kept(value: Tensor) -> None:
         before = [buffer.clone() for buffer in network.buffers()]

@@ -1,4 +1,4 @@
-"""Layers by their depth: those that stay as they are, and those that learn slowly."""
+"""Freezing layers, and layer-wise learning rates, by the depth of the layers."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from semelha.deep.network import EmbeddingNet
 
 
 def freeze(network: EmbeddingNet, part: float) -> None:
-    """Let the first part of the backbone's layers learn nothing, nor move its statistics.
+    """Freeze the first layers of the backbone: their weights and their running statistics.
 
     Parameters
     ----------
     network : EmbeddingNet
     part : float
-        0 for nothing, 1 for the whole backbone; between, so many of its layers, from the stem on, rounded.
+        Fraction of the layers to freeze, from the stem on: 0 for none, 1 for the whole backbone.
 
     Raises
     ------
     BackboneError
-        Nobody knows the layers of this backbone, and neither 0 nor 1 is asked for.
+        timm does not know the layers of this backbone, and `part` is neither 0 nor 1.
     """
     backbone = network.backbone
     if part == 0:
@@ -28,20 +28,20 @@ def freeze(network: EmbeddingNet, part: float) -> None:
     count = round(part * (1 + max(depth.values())))
     for name, weight in backbone.named_parameters():
         weight.requires_grad_(depth[name] >= count)
-    network.frozen = tuple(name for name, module in backbone.named_modules() if _learns_nothing(module))
+    network.frozen = tuple(name for name, module in backbone.named_modules() if _is_frozen(module))
     network.train(network.training)
 
 
 def lr_scales(network: nn.Module, decay: float) -> dict[str, float]:
-    """What part of the learning rate each weight has, by its name: decay to the power of its distance from the top.
+    """Factor of the learning rate of each weight, by name: `decay` to the power of its distance from the top.
 
-    The last layer of the backbone has `decay` itself; what is not of a backbone, such as the head, has 1 (Clark et al.,
-    ICLR 2020, section 3.1, as in BEiT and timm).
+    The last layer of the backbone has `decay`; weights outside of it, such as the head, have 1 (Clark et al., ICLR
+    2020, section 3.1, as in BEiT and timm).
 
     Raises
     ------
     BackboneError
-        Nobody knows the layers of this backbone, and decay is not 1.
+        timm does not know the layers of this backbone, and `decay` is not 1.
     """
     found = {name: 1.0 for name, _ in network.named_parameters()}
     if decay == 1:
@@ -55,6 +55,6 @@ def lr_scales(network: nn.Module, decay: float) -> dict[str, float]:
     return found
 
 
-def _learns_nothing(module: nn.Module) -> bool:
+def _is_frozen(module: nn.Module) -> bool:
     weights = list(module.parameters())
     return bool(weights) and not any(weight.requires_grad for weight in weights)

@@ -1,4 +1,4 @@
-"""What a training lowers, with what belongs to it beside the network: proxies, or a projector, a queue."""
+"""`Objective`: what a training minimizes, with its own parameters and memory, such as proxies or a queue."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from semelha.deep.teacher import with_distillation
 
 @dataclass(frozen=True, eq=False)
 class StepContext:
-    """How a batch goes through the network, forward and backward.
+    """How a step computes the forward and backward pass of a batch.
 
     Attributes
     ----------
     network : nn.Module
-        What `Objective.training_module` gave, set up for the device and its precision.
+        The result of `Objective.training_module`, set up for the device and its precision.
     cached : GradCache
     backward : callable
-        From a scalar to gradients, such as the `backward` of Lightning Fabric.
+        Computes gradients from a scalar, such as Lightning Fabric's `backward`.
     autocast : callable
-        A context in the precision of the device, for other networks, such as Fabric's `autocast`.
+        A context in the precision of the device, for other networks.
     taught : (batch, d), optional
-        What a teacher makes of the batch, of length 1.
+        Embeddings of the batch by a teacher, of length 1.
     teaching : float
-        How much its similarities count beside a loss.
+        Weight of the distillation loss.
     """
 
     network: nn.Module
@@ -44,40 +44,43 @@ class StepContext:
     def backpropagate(
         self, network: nn.Module, pixels: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
-        """Add the gradient of `loss(network(pixels), labels)`: its value, and the vectors, without a gradient.
+        """Add the gradient of `loss(network(pixels), labels)`; returns the loss and the vectors, detached.
 
-        `network` is the attribute of that name, or what calls it. What a teacher says of the vectors is in the loss.
+        `network` is the attribute of that name, or a module that calls it. The distillation loss is added.
         """
-        beside_it = with_distillation(loss, self.taught, self.teaching)
-        return self.cached.backward(network, pixels, labels, beside_it, self.backward)
+        total = with_distillation(loss, self.taught, self.teaching)
+        return self.cached.backward(network, pixels, labels, total, self.backward)
 
     def all_gather(self, own: Tensor) -> Tensor:
-        """The rows of all processes, as the vectors of `backpropagate` come: (own, …) → (all, …)."""
+        """The rows of all processes, in the order of the vectors of `backpropagate`: (own, …) → (all, …)."""
         processes = self.cached.processes
         return processes.all_gather(own, processes.sizes(len(own)))
 
     def split_views(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Rows of all processes, in each of equal shares first views before second ones: (batch, …) of each view."""
+        """The rows of the first and of the second views: (2 · batch, …) → (batch, …) each.
+
+        The rows are those of all processes; each has its first views before its second ones.
+        """
         shares = rows.view(self.cached.processes.size, 2, -1, *rows.shape[1:])
         return shares[:, 0].flatten(0, 1), shares[:, 1].flatten(0, 1)
 
 
 class Objective(nn.Module, ABC):
-    """From a batch to a value and gradients, and what there is to do after a step.
+    """Computes the loss and the gradients of a batch.
 
-    All that it learns or remembers is in its state, which goes into every checkpoint; all that it draws by chance comes
-    from torch's own generator, which the loop has seeded for this step. Of several processes each sends its share of a
-    batch through the network, and all compute the same from the vectors of all: so its parameters have the same
-    gradients everywhere, and what it remembers, such as keys, is to be of all (`StepContext.all_gather`).
+    Its state holds all that it learns or remembers, and is part of every checkpoint. Its random draws come from torch's
+    default generator, which the loop seeds for each step. Of several processes each computes the vectors of its share
+    of a batch, and all compute the same loss from all vectors. So its parameters have the same gradients in every
+    process, and its memory, such as a queue of keys, must take those of all (`StepContext.all_gather`).
 
     Attributes
     ----------
     views : int
-        How many changed copies of each picture it takes.
+        Augmented copies of each picture in a batch.
     lr_scale : float
-        How much faster than the network its parameters learn.
+        Factor of the learning rate for its parameters.
     uses_weight_decay : bool
-        Whether its matrices decay like those of the network.
+        Whether weight decay applies to its matrices.
     """
 
     views: int
@@ -86,7 +89,7 @@ class Objective(nn.Module, ABC):
 
     @abstractmethod
     def training_module(self, network: EmbeddingNet) -> nn.Module:
-        """What of the network is at work in a training, with the parameters of the network."""
+        """The module to train, which shares the parameters of the network."""
 
     @abstractmethod
     def backward(self, context: StepContext, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,19 +99,19 @@ class Objective(nn.Module, ABC):
         ----------
         context : StepContext
         pixels : (views · batch, channels, height, width)
-            The first views of all pictures, then the second ones; of several processes, those of this one's share.
+            The first views of all pictures in the share of this process, then the second views.
         targets : (batch,) int64
-            The class of each picture; its own number where there are no labels.
+            The class of each picture; without labels, its number.
 
         Returns
         -------
         Tensor, (vectors, dim)
-            The value, and what the network gave, without a gradient.
+            The loss and the output of the network, detached.
         """
 
     @abstractmethod
     def after_step(self, network: EmbeddingNet, done: float) -> None:
-        """To be called when the optimizer has moved `network`; `done` is the part of the training behind it, 0 to 1."""
+        """Update the memory after a step of the optimizer. `done`: fraction of the training that is done, 0 to 1."""
 
 
 class Supervised(Objective):
@@ -117,7 +120,7 @@ class Supervised(Objective):
     Parameters
     ----------
     loss : nn.Module
-        Its parameters, such as proxies, learn ten times faster than the network.
+        Its parameters, such as proxies, have ten times the learning rate of the network.
     """
 
     views = 1
@@ -135,4 +138,4 @@ class Supervised(Objective):
         return context.backpropagate(context.network, pixels, targets, self.loss)
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
-        """Nothing."""
+        """Do nothing."""

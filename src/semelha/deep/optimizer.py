@@ -1,4 +1,4 @@
-"""The optimizer of a training: what decays, how fast each part learns, and how long a step may be."""
+"""The optimizer: parameter groups with their weight decay and learning rate, and gradient clipping."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from semelha.errors import TrainingError
 
 
 def optimizer_for(network: nn.Module, objective: Objective, recipe: Recipe) -> Optimizer:
-    """One that decays matrices and kernels only.
+    """The optimizer, with weight decay for matrices and kernels only.
 
-    The deeper a layer of the network, the faster it learns, where the recipe says so; what belongs to the objective
-    learns at a lr_scale of its own, and decays if it says so. Each group of parameters has the rate of its `lr_scale`.
+    The learning rate of a layer follows from `Recipe.layer_decay`, that of the objective from `Objective.lr_scale`.
+    Each parameter group has its rate as `lr_scale`, which the schedule multiplies.
     """
     lr_scale = lr_scales(network, recipe.layer_decay)
     learned = [(weight, recipe.weight_decay, lr_scale[name]) for name, weight in network.named_parameters()]
@@ -36,7 +36,7 @@ def optimizer_for(network: nn.Module, objective: Objective, recipe: Recipe) -> O
 
 
 def gradients(optimizer: Optimizer) -> list[Tensor]:
-    """Of all that it moves."""
+    """The gradients of all parameters."""
     return [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
 

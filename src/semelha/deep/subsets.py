@@ -1,4 +1,4 @@
-"""The pictures of a training: those that are learned from, and those held out to choose the best weights by."""
+"""Training and validation pictures: subsets of the pixel cache."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Pool
 from semelha.images import split_classes
 
-MOST_VALIDATED = 2000
+MAX_VALIDATED = 2000
 
 
 @dataclass(frozen=True, eq=False)
 class PictureSubset:
-    """Some rows of a cache.
+    """Pictures of a pixel cache, with their classes.
 
     Attributes
     ----------
     pixels : (all, channels, size, size) uint8
         Fitted pictures.
     rows, classes : (n,) int64
-        Which of them, and the class of each, 0 to C − 1.
+        The rows of the subset, and the class of each, 0 to C − 1.
     labels : tuple of str
-        What each class is called.
+        Name of each class.
     groups : (n,) object, optional
-        The group of each, None where it has none. Pictures of one group never match in a validation.
+        Group of each picture, or None. Pictures of one group never match in a validation.
     lessons : (turns, all, d) float32, optional
-        What a teacher makes of each picture, turned by none or more quarter turns.
+        Embeddings by a teacher of each picture, for each number of quarter turns.
     """
 
     pixels: NDArray[np.uint8]
@@ -44,15 +44,15 @@ class PictureSubset:
     lessons: NDArray[np.float32] | None = None
 
     def pool(self, recipe: Recipe) -> Pool:
-        """What batches are made of."""
+        """The pictures that a sampler draws batches from."""
         return Pool(self.classes, self.labels, recipe.quarter_turns)
 
     def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """The pictures at `places` of this part: (len(places), channels, size, size)."""
+        """The pictures at `places` of the subset: (len(places), channels, size, size)."""
         return np.asarray(self.pixels[self.rows[places]])
 
     def taught(self, batch: Batch, device: torch.device) -> Tensor | None:
-        """What a teacher makes of a batch: (batch, d); None without one."""
+        """Embeddings of a batch by the teacher: (batch, d); None without one."""
         if self.lessons is None:
             return None
         return torch.from_numpy(self.lessons[batch.turns, self.rows[batch.pictures]]).to(device)
@@ -64,22 +64,21 @@ def labelled(
     labels: NDArray[np.str_],
     groups: NDArray[Any] | None = None,
 ) -> PictureSubset:
-    """The pictures at `rows`, whose labels are the classes."""
+    """The subset of the pictures at `rows`, with classes from their labels."""
     names, classes = np.unique(labels, return_inverse=True)
     return PictureSubset(pixels, rows, classes, tuple(map(str, names)), groups)
 
 
 def unlabelled(pixels: NDArray[np.uint8], number: int) -> PictureSubset:
-    """So many pictures, each a class of its own."""
+    """The subset of `number` pictures, each its own class."""
     rows = np.arange(number)
     return PictureSubset(pixels, rows, rows, tuple(map(str, rows)))
 
 
 def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubset, PictureSubset | None]:
-    """Training pictures, and those of the classes that the best weights are chosen by.
+    """The training pictures, and the pictures of held-out classes for validation.
 
-    None to choose by where fewer than 10 classes have two pictures that may match. Without labels all pictures, each a
-    class of its own.
+    There is no validation if fewer than 10 classes have two pictures that may match, or without labels.
     """
     if recipe.method is not None:
         return unlabelled(cache.pixels, len(cache.dataset)), None
@@ -91,7 +90,7 @@ def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubse
         return labelled(cache.pixels, everything, labels), None
     held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
     held = np.isin(labels, held_out)
-    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MOST_VALIDATED])
+    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(held))[:MAX_VALIDATED])
     remaining = np.flatnonzero(~held)
     training = labelled(cache.pixels, remaining, labels[remaining])
     own = None if groups is None else groups[chosen]
@@ -101,7 +100,7 @@ def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubse
 
 
 def _paired(labels: NDArray[np.str_], groups: NDArray[Any] | None) -> list[str]:
-    """The classes that have two pictures, not both of one group."""
+    """The classes with two pictures that may match: not both of one group."""
     known: dict[str, list[object]] = {}
     for label, group in zip(labels, [None] * len(labels) if groups is None else groups, strict=True):
         known.setdefault(str(label), []).append(group)
