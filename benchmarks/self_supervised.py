@@ -22,7 +22,7 @@ from _sets import CASES, Case, cost, figures, interval, trained
 from semelha import Model
 from semelha.deep import Augmentation, Network, build, untrained_embedder
 from semelha.deep.cache import sample
-from semelha.deep.readout import MOST, fit_layer_readout
+from semelha.deep.readout import MAX_PICTURES, fit_layer_readout
 from semelha.deep.torch_embedder import TorchEmbedder
 from semelha.embedders import Card, Embedder, raw_pixels
 from semelha.metrics import Cosine
@@ -72,7 +72,7 @@ def read(case: Case, card: Card) -> TorchEmbedder:
     """The network of a card with random weights, read as the trained one is, along axes of what is learned from."""
     assert card.input is not None
     network = Network.of_card(card)
-    seen, _ = sample(semelha.Dataset(case.name, case.learned), card.input, MOST, seed=0)
+    seen, _ = sample(semelha.Dataset(case.name, case.learned), card.input, MAX_PICTURES, seed=0)
     changes = Augmentation(**card.training["augmentation"])
     module = fit_layer_readout(build(network, seed=0), seen, network.dim or 0, augmentation=changes, seed=0)
     return TorchEmbedder(module, card.input, Cosine(), f"read-{card.fingerprint}")

@@ -15,7 +15,7 @@ import semelha
 from semelha.deep import Augmentation, Network, Recipe, build, train_network
 from semelha.deep.losses import Contrastive
 from semelha.deep.metric_layer import MetricLayer
-from semelha.deep.readout import HEAD, WHITENING, MultiLayerNet, Places, fit_layer_readout, some_of
+from semelha.deep.readout import HEAD, WHITENING, MultiLayerNet, Places, fit_layer_readout, sample_places
 from semelha.deep.small import SmallBackbone
 from semelha.errors import TrainingError, UsageError
 from semelha.images import Dataset, Picture, split_classes
@@ -78,8 +78,8 @@ def test_few_pictures_are_seen_several_times_and_many_in_part() -> None:
     read = fit_layer_readout(build(NETWORK, seed=0), pixels(3), 12, augmentation=Augmentation(), seed=0)
     assert read.dim == 12
     assert torch.isfinite(read(torch.from_numpy(pixels(3)))).all()
-    assert some_of(5, seed=0).tolist() == [0, 1, 2, 3, 4]
-    many = some_of(10_000, seed=1)
+    assert sample_places(5, seed=0).tolist() == [0, 1, 2, 3, 4]
+    many = sample_places(10_000, seed=1)
     assert len(many) == len(set(many)) == 2048
     assert many.max() > 9000
 

@@ -91,8 +91,8 @@ def test_what_has_no_layers_of_ours_is_refused(headed: semelha.Model, tmp_path: 
         ({"network": {"tail": 3}}, "describes no network that can be built"),
         ({"network": {"channels": 7}}, "describes no network that can be built"),
         ({"network": {"dim": 13}}, "are not those of the network in its card"),
-        ({"training": {"augmentation": {"melt": 1}}}, "names changes of pictures that there are not"),
-        ({"training": {"augmentation": 5}}, "names changes of pictures that there are not"),
+        ({"training": {"augmentation": {"melt": 1}}}, "has an unknown augmentation"),
+        ({"training": {"augmentation": 5}}, "has an unknown augmentation"),
     ],
 )
 def test_a_card_that_lies_is_one_clear_error(

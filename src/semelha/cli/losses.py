@@ -1,4 +1,4 @@
-"""From the words of the command line to a loss, its distance, its mining and its memory."""
+"""Losses by name, for the command line: with a metric, a mining and a memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Loss(StrEnum):
-    """The losses by name: of pairs, then those that know the classes."""
+    """Names of losses: of pairs, then of classes."""
 
     contrastive = "contrastive"
     triplet = "triplet"
@@ -53,7 +53,7 @@ class Loss(StrEnum):
 
 
 class MiningName(StrEnum):
-    """The minings by name."""
+    """Names of minings."""
 
     all = "all"
     semihard = "semi-hard"
@@ -70,21 +70,21 @@ METRIC_NAMES = tuple(name for name, kind in METRICS.items() if kind.domain != "g
 
 @dataclass(frozen=True)
 class NamedLoss:
-    """What makes the loss that was asked for, once the classes are known.
+    """A named loss with its options: makes the loss when the classes are known.
 
     Parameters
     ----------
     loss : Loss
     mining : MiningName, optional
     metric : str, optional
-        Mahalanobis is learned with the network; the others are as they are.
+        Mahalanobis is learned with the network; the others are fixed.
     memory : int, optional
-        How many embeddings of the last batches a batch is compared with.
+        Number of embeddings of the last batches to compare with.
 
     Raises
     ------
     UsageError
-        A mining, a distance or a memory for a loss that takes none, or not that one.
+        A mining, a metric or a memory for a loss that takes none.
     """
 
     loss: Loss
@@ -109,7 +109,7 @@ class NamedLoss:
             )
 
     def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
-        """The loss, from the pictures of each class and the length of an embedding."""
+        """The loss, from the number of pictures of each class and the length of an embedding."""
         if self.loss in class_losses():
             return class_losses()[self.loss](pictures, dim)
         metric = _distance(self.metric, dim)
@@ -123,12 +123,12 @@ class NamedLoss:
 
     def __str__(self) -> str:
         parts = {"mining": self.mining, "metric": self.metric, "memory": self.memory}
-        told = ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
-        return f"{self.loss} ({told})" if told else str(self.loss)
+        options = ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
+        return f"{self.loss} ({options})" if options else str(self.loss)
 
 
 def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
-    """The losses of pairs: makers that take `metric` and `mining`."""
+    """The losses of pairs: factories that take `metric` and `mining`."""
     from semelha.deep import losses as L
 
     return {
@@ -151,14 +151,14 @@ def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
 
 
 def proxy_losses() -> dict[Loss, Callable[..., ProxyNCA | ProxyAnchor]]:
-    """The losses of proxies that take a distance: makers from (classes, length of an embedding, metric=)."""
+    """The proxy losses that take a metric: factories of (classes, length of an embedding, metric=)."""
     from semelha.deep import losses as L
 
     return {Loss.proxynca: L.ProxyNCA, Loss.proxyanchor: L.ProxyAnchor}
 
 
 def class_losses() -> dict[Loss, LossFactory]:
-    """The others that know the classes: makers from the pictures of each class and the length of an embedding."""
+    """The other losses of classes: factories of (pictures of each class, length of an embedding)."""
     from semelha.deep import losses as L
 
     return {
@@ -184,7 +184,7 @@ def class_losses() -> dict[Loss, LossFactory]:
 
 
 def minings() -> dict[MiningName, Callable[[], Mining]]:
-    """The minings: makers with the settings of their papers."""
+    """The minings: factories with the settings of their papers."""
     from semelha.deep import losses as L
 
     return {
@@ -199,7 +199,7 @@ def minings() -> dict[MiningName, Callable[[], Mining]]:
 
 
 def _distance(name: str | None, dim: int) -> Metric | MetricLayer | None:
-    """The distance of that name; Mahalanobis with an L that begins as the identity."""
+    """The metric of that name; Mahalanobis is learned from the identity."""
     if name != Mahalanobis.name:
         return None if name is None else METRICS[name]()
     from semelha.deep.metric_layer import MetricLayer

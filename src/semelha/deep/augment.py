@@ -1,7 +1,7 @@
-"""Augmentation of a whole batch at once, on its device, with parameters of each picture's own.
+"""Augmentation of a whole batch on its device, with random parameters for each picture.
 
-All that moves pixels (turning, scaling, shearing, shifting, flipping, cropping and elastic warping) is one field of
-coordinates a picture, and one interpolation.
+All geometric changes (rotation, scaling, shear, translation, flips, crops and elastic warps) are one field of
+coordinates for each picture, and one interpolation.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from semelha.deep.color import blurred, greyed, lit, solarized, tinted
 from semelha.errors import UsageError
 
 LARGEST_BLUR = 0.01
-"""Standard deviation, as a part of the side."""
+"""Standard deviation, as a fraction of the side."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a picture may be changed and still show the same thing. Every range is uniform around no change.
+    """Random changes under which a picture still shows the same class. Ranges are uniform around no change.
 
     Parameters
     ----------
     rotate : float
         Degrees, to either side.
     scale, stretch : float
-        Log of the largest factor by which both axes, or one against the other, grow or shrink.
+        Log of the largest factor for both axes, or for one axis relative to the other.
     shear : float
         Tangent of the largest angle.
     translate : float
-        Part of the picture's side.
+        Fraction of the picture's side.
     elastic : float
-        Standard deviation of the smooth random displacement (Simard et al., ICDAR 2003), part of the side.
+        Standard deviation of the smooth random displacement (Simard et al., ICDAR 2003), as a fraction of the side.
     crop : float
-        Area of the smallest crop that is made to fill the frame, as a part of it: each picture's area is drawn between
-        that and 1, its proportions between 3:4 and 4:3 (Szegedy et al., CVPR 2015, section 6). 1: no crop.
+        Smallest area of a crop, which is scaled to the frame, as a fraction of it. The area is drawn between that and
+        1, the aspect ratio between 3:4 and 4:3 (Szegedy et al., CVPR 2015, section 6). 1: no crop.
     flip : bool
         Mirror half of the pictures, left to right.
     brightness, contrast, saturation, hue : float
-        Largest change, as a part of the full range, of the picture's own twice, and of the circle of colors.
+        Largest change: as a fraction of the full range, of the own contrast and saturation, and of the color circle.
     jitter : float
-        Part of the pictures whose brightness, contrast, saturation and hue are changed.
+        Fraction of the pictures whose brightness, contrast, saturation and hue are changed.
     grey : float
-        Part of the pictures that lose their color.
+        Fraction of the pictures that lose their color.
     blur : float
-        Part of the pictures that are blurred, by a Gaussian of up to a hundredth of the side (2 pixels in 224).
+        Fraction of the pictures that are blurred, by a Gaussian of up to 1% of the side (2 pixels in 224).
     solarize : float
-        Part of the pictures in which all that is lighter than the middle of the range is inverted.
+        Fraction of the pictures whose values above the middle of the range are inverted.
     erase : float
-        Largest side of a grey rectangle laid over half of the pictures (Zhong et al., AAAI 2020), part of the side.
+        Largest side of a grey rectangle over half of the pictures (Zhong et al., AAAI 2020), as a fraction.
     """
 
     rotate: float = 10.0
@@ -76,10 +76,10 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         if not 0 < self.crop <= 1:
-            raise UsageError(f"crop is {self.crop}: the smallest part of a picture lies above 0, and 1 is all of it")
+            raise UsageError(f"crop is {self.crop}: it is a fraction of the picture, greater than 0 and at most 1")
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """A changed copy.
+        """An augmented copy of the batch.
 
         Parameters
         ----------
@@ -96,11 +96,11 @@ class Augmentation:
         if self.brightness or self.contrast or self.saturation or self.hue:
             x = self._recolor(x, generator)
         if self.grey or self.blur or self.solarize:
-            x = self._dulled(x, generator)
+            x = self._degraded(x, generator)
         return self._erased(x, generator) if self.erase else x
 
     def _field(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Where each pixel of the result is read from: (batch, height, width, 2) in -1..1."""
+        """The coordinates to sample for each pixel of the result: (batch, height, width, 2) in -1..1."""
         batch = len(x)
         angle, scale, stretch, shear, right, down = spread(6, batch, x, generator)  # each (batch,) in -1..1
         angle, shear = angle * math.radians(self.rotate), shear * self.shear
@@ -119,7 +119,7 @@ class Augmentation:
         return self._warped(change, x, generator)
 
     def _cropped(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """From the frame to a part of it that is drawn for each picture: (batch, 3, 3)."""
+        """Affine map from the frame to a random crop of each picture: (batch, 3, 3)."""
         area, proportion, right, down = spread(4, len(x), x, generator)  # each (batch,) in -1..1
         area = self.crop + (1 - self.crop) * (area + 1) / 2
         root = torch.exp(proportion * math.log(4 / 3) / 2)
@@ -129,10 +129,10 @@ class Augmentation:
         return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
     def _warped(self, change: Tensor, x: Tensor, generator: torch.Generator) -> Tensor:
-        """The field of an affine change (batch, 2, 3) and, if elastic, smooth displacements on top of it.
+        """The field of an affine map (batch, 2, 3) and, if elastic, of smooth random displacements.
 
-        Both are sums of products of a function of the row and one of the column, 1 and the place for the one, a cubic
-        interpolation between 6 × 6 points for the other: one product of matrices makes them.
+        Both are sums of products of a function of the row and one of the column: 1 and the coordinate for the affine
+        map, a cubic interpolation between 6 × 6 points for the displacements. One matrix product computes them.
         """
         batch, _, height, width = x.shape
         right, down, shift = change.movedim(2, 0).movedim(2, 1)[..., None, None]  # each (2, batch, 1, 1)
@@ -154,7 +154,7 @@ class Augmentation:
             x = tinted(x, 1 + self.saturation * some * saturation, self.hue * some * hue)
         return lit(x, self.brightness * some * brightness, 1 + self.contrast * some * contrast).clamp(0, 255)
 
-    def _dulled(self, x: Tensor, generator: torch.Generator) -> Tensor:
+    def _degraded(self, x: Tensor, generator: torch.Generator) -> Tensor:
         grey, blur, width, solarize = (spread(4, len(x), x, generator) + 1) / 2  # each (batch,) in 0..1
         if self.blur:
             x = blurred(x, torch.where(blur < self.blur, width * x.shape[3] * LARGEST_BLUR, 0.0))
@@ -173,13 +173,13 @@ class Augmentation:
 
 
 def spread(rows: int, batch: int, like: Tensor, generator: torch.Generator) -> Tensor:
-    """(rows, batch) uniform in -1..1."""
+    """(rows, batch) uniform random numbers in -1..1."""
     return torch.rand(rows, batch, generator=generator, device=like.device) * 2 - 1
 
 
 @cache
 def line(side: int, device: torch.device) -> Tensor:
-    """(side, 2): 1 and the place of each pixel along one axis, in -1..1 from edge to edge."""
+    """(side, 2): 1 and the coordinate of each pixel along one axis, in -1..1 from edge to edge."""
     places = (2 * torch.arange(side, device=device) + 1) / side - 1
     return torch.stack([torch.ones_like(places), places], dim=1)
 

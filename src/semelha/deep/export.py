@@ -1,4 +1,4 @@
-"""A network as one ONNX file, checked against the network itself."""
+"""Export of a network to ONNX, checked against the output of torch."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ TOLERANCE = 1e-4
 
 
 def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> bytes:
-    """Export `module`, and compare what ONNX Runtime and torch make of batches of 1, 2 and 5 pictures.
+    """Export `module`, and compare the outputs of ONNX Runtime and torch for batches of 1, 2 and 5 pictures.
 
     Parameters
     ----------
     module : nn.Module
-        From (n, channels, size, size) uint8 to (n, dim) float32; on the CPU. Left as it was.
+        From (n, channels, size, size) uint8 to (n, dim) float32; on the CPU. Its mode is restored.
     channels, size : int
     name : str
-        What an error calls it.
+        Name in error messages.
 
     Returns
     -------
     bytes
-        The graph with its weights inside and a free batch size, from "pixels" to "embedding".
+        The graph with its weights and a dynamic batch size, from "pixels" to "embedding".
 
     Raises
     ------
     BackboneError
-        The module has an operation that ONNX has not, or the graph gives other vectors (by more than 1e-4).
+        The module has an operation that ONNX lacks, or an output differs by more than 1e-4.
     """
     was = module.training
     module.eval()
@@ -73,7 +73,7 @@ def _export(module: nn.Module, channels: int, size: int) -> bytes:
 
 
 def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> float:
-    """The largest difference of any number of any vector; NaN where one is no number."""
+    """The largest absolute difference of the outputs; NaN if one is NaN."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
@@ -89,7 +89,7 @@ def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> flo
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """The exporter reports its progress by print, by log and by warning."""
+    """Suppress prints, logs and warnings of the exporter."""
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -101,7 +101,7 @@ def _silence() -> Iterator[None]:
 
 
 def _root_cause(error: BaseException) -> str:
-    """What went wrong at the bottom, where the operation is named: above it the exporter gives advice."""
+    """The message of the first error of the chain, which names the operation."""
     while error.__cause__ is not None:
         error = error.__cause__
     lines = str(error).strip().splitlines()

@@ -17,6 +17,7 @@ from semelha.images import Dataset
 from semelha.metrics import Cosine
 
 SAMPLE = 500
+"""Pictures for the pixel statistics."""
 
 
 def publish_feature_extractor(

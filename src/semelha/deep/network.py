@@ -1,6 +1,6 @@
 """The network: pixels → normalization → backbone → pooling → head → metric layer.
 
-A `Network` says what to build, in words and numbers that a model card can hold; `build` makes it.
+`Network` describes it by plain values, as a model card stores them; `build` makes the module.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Statistic = float | tuple[float, ...] | None
 
 @dataclass(frozen=True)
 class Network:
-    """What to build.
+    """Description of a network.
 
     Parameters
     ----------
@@ -39,25 +39,25 @@ class Network:
     size : int
         Side of the square input, in pixels.
     fit : {"pad", "stretch", "ink"}
-        How a picture becomes that square (`semelha.images.fit`).
+        How a picture is fitted to that square (`semelha.images.fit`).
     dim : int, optional
-        Length of the embedding. None: the pooled features themselves, with no layer of our own behind them.
+        Length of the embedding. None: the pooled features, without a head.
     stem : {"own", "small"}
-        "small": a timm ResNet begins with a 3×3 convolution that keeps the size, without pooling, as it does for
-        pictures of 32 pixels (Chen et al., ICML 2020, appendix B.9); its own leaves out 15 of 16 places there.
+        "small": a timm ResNet begins with a 3×3 convolution of stride 1 and no pooling, for pictures of about 32
+        pixels (Chen et al., ICML 2020, appendix B.9). Its own stem divides the side by 4.
     pooling : {"average", "gem", "grid"}
-        How a feature map becomes one vector (`semelha.deep.pooling`). A grid keeps where on the picture something is:
-        for what is centered, as drawings are, and not for things that move about in photos.
+        How a feature map becomes one vector (`semelha.deep.pooling`). A grid keeps places: it suits centered drawings,
+        and not photos in which things lie anywhere.
     head : {"sphere", "simplex"}
-        Where embeddings lie: vectors of length 1, or histograms of `dim` bins, for the metrics of histograms.
+        What the embeddings are: vectors of length 1, or histograms of `dim` bins for metrics of histograms.
     readout : {"head", "layers"}
-        What becomes the embedding when the training is over: what the head gives, or that with the maps before it
-        (`semelha.deep.readout`), for our own networks and the cosine.
+        What the embedding is computed from after the training: the output of the head, or that and the feature maps
+        before it (`semelha.deep.readout`). Layers are for our own networks and the cosine distance.
     pretrained : bool or str
         False: random weights. True: timm's published weights for that name. A path: a local weight file.
     mean, std : float or tuple of float, optional
-        Pixel statistics on the scale 0..1, of all channels or of each, subtracted and divided by, inside the network.
-        Where not given, a training sets them: to those of the pretrained weights, or of its pictures.
+        Pixel statistics on the scale 0..1, of all channels or of each, for normalization inside the network. By
+        default a training sets them to those of the pretrained weights or of its pictures.
     """
 
     backbone: str = SMALL
@@ -94,8 +94,8 @@ class Network:
             raise UsageError(f"readout is {self.readout!r}: it is 'head' or 'layers'")
         if self.readout == "layers" and not (self.own and self.dim and self.head == "sphere"):
             raise UsageError(
-                "layers are read of our own networks, small and medium, onto a sphere of some dim: for others the "
-                "readout is 'head'"
+                "the readout 'layers' is for our own networks, small and medium, with a dim and the head 'sphere': "
+                "for others it is 'head'"
             )
         for name in ("mean", "std"):
             value: Any = getattr(self, name)
@@ -110,7 +110,7 @@ class Network:
         return self.backbone in WIDTHS
 
     def statistics(self) -> tuple[list[float], list[float]]:
-        """Mean and standard deviation of each channel, a half where nothing is said."""
+        """Mean and standard deviation of each channel; 0.5 by default."""
         mean, std = (0.5 if value is None else value for value in (self.mean, self.std))
         return self._of_each(mean), self._of_each(std)
 
@@ -118,15 +118,15 @@ class Network:
         return list(value) if isinstance(value, tuple) else [value] * self.channels
 
     def input_spec(self) -> InputSpec:
-        """What it takes."""
+        """The input of the network, as a model card keeps it."""
         channels: Literal[1, 3] = 1 if self.channels == 1 else 3
         return InputSpec(height=self.size, width=self.size, channels=channels, fit=self.fit)
 
     @classmethod
     def of_card(cls, card: Card) -> Network:
-        """What the card of a model says was built, to be built without its pretrained weights.
+        """The network of a model card, without pretrained weights.
 
-        Raises `ModelError` where it names what no network has.
+        Raises `ModelError` if the card describes no network.
         """
         try:
             return replace(cls(**card.network), pretrained=False)
@@ -134,7 +134,7 @@ class Network:
             raise ModelError(f"the card of {card.name} describes no network that can be built: {error}") from error
 
     def as_card(self) -> dict[str, object]:
-        """Every argument, as a model card keeps it."""
+        """All fields, as a model card keeps them."""
         return asdict(self)
 
 
@@ -157,7 +157,7 @@ class Normalize(nn.Module):
 class Simplex(nn.Module):
     """Vectors to histograms by a softmax: (batch, dim) → (batch, dim) that sum to 1, every bin above 0.
 
-    The softmax is mixed with a millionth part of the even histogram, lest a bin be rounded to 0, where logarithms end.
+    A millionth of the uniform histogram is mixed in, so that no bin is rounded to 0, where logarithms are infinite.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -165,17 +165,17 @@ class Simplex(nn.Module):
 
 
 class EmbeddingNet(nn.Module):
-    """Pictures in, unit vectors out; or histograms, where the network has a simplex for a head.
+    """Pictures → unit vectors, or histograms with the head "simplex".
 
     `forward` takes pixels (batch, channels, size, size) on the scale 0..255, uint8 or float32, and returns
-    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1. What is frozen of it stays in evaluation
-    mode, so that its statistics do not move either.
+    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1. Frozen modules stay in evaluation mode, so
+    that their running statistics do not change either.
 
     Attributes
     ----------
     dim : int
     frozen : tuple of str
-        Modules of the backbone that do not learn (`semelha.deep.layers.freeze`).
+        Modules of the backbone that are not trained (`semelha.deep.layers.freeze`).
     """
 
     def __init__(self, network: Network, backbone: TimmBackbone | SmallBackbone, features: int) -> None:
@@ -198,7 +198,7 @@ class EmbeddingNet(nn.Module):
         return embedding
 
     def vectors(self, pixels: Tensor) -> Tensor:
-        """What the last step puts on the sphere or the simplex: (batch, dim) float32, of any length."""
+        """The output of the head, before it is normalized: (batch, dim) float32."""
         x = self.backbone(self.normalize(pixels))  # (batch, features, h, w), or (batch, features)
         if x.ndim == 4:
             x = self.pooling(x)  # (batch, features)
@@ -207,7 +207,7 @@ class EmbeddingNet(nn.Module):
         return vectors
 
     def train(self, mode: bool = True) -> EmbeddingNet:
-        """As of any module, but for what is frozen."""
+        """Set the mode of all modules but the frozen ones."""
         super().train(mode)
         for name in self.frozen:
             self.backbone.get_submodule(name).eval()
@@ -215,7 +215,7 @@ class EmbeddingNet(nn.Module):
 
 
 class BeforeNormalization(nn.Module):
-    """A network without its last step, for a projector to go on from: pixels → vectors of any length, (batch, dim)."""
+    """A network without its normalization, as the input of a projector: pixels → (batch, dim)."""
 
     def __init__(self, network: EmbeddingNet) -> None:
         super().__init__()
@@ -226,12 +226,14 @@ class BeforeNormalization(nn.Module):
 
 
 def build(network: Network, *, seed: int) -> EmbeddingNet:
-    """The network with random weights drawn from `seed`, or with pretrained ones where it asks for them.
+    """Make the network, with random weights drawn from `seed` or with its pretrained weights.
 
     Raises
     ------
     BackboneError, PretrainedUnavailable
-        The backbone is unknown to timm, or its weights cannot be had.
+        The backbone is unknown to timm, or its weights are not available.
+    UsageError
+        Pretrained weights or a pooling that the backbone does not have.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -246,18 +248,18 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
         if network.stem == "small":
             with_small_stem(backbone, network.backbone)
         if network.pooling != "average" and not backbone.mapped:
-            raise UsageError(f"{network.backbone} has no feature map to be pooled by {network.pooling}: leave it out")
+            raise UsageError(f"{network.backbone} has no feature map for the pooling {network.pooling}: leave it out")
         return EmbeddingNet(network, backbone, backbone.features)
 
 
 def with_statistics(network: Network, of_pictures: tuple[float, float]) -> Network:
-    """The network with its mean and deviation where they were not given: its pretrained weights', or its pictures'.
+    """The network with `mean` and `std` set, unless they are explicit: of its pretrained weights or of the pictures.
 
-    For grey pictures it is the mean over the channels that the weights know.
+    For grey pictures they are means over the channels of the weights.
     """
-    told = published(network.backbone) if network.pretrained else None
-    mean, std = (told.mean, told.std) if told else of_pictures
-    if told and network.channels == 1:
+    weights = published(network.backbone) if network.pretrained else None
+    mean, std = (weights.mean, weights.std) if weights else of_pictures
+    if weights and network.channels == 1:
         mean, std = float(np.mean(mean)), float(np.mean(std))
     return replace(
         network, mean=mean if network.mean is None else network.mean, std=std if network.std is None else network.std

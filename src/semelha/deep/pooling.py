@@ -1,4 +1,4 @@
-"""From a feature map to one vector."""
+"""Pooling of a feature map to one vector."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Average(nn.Module):
-    """Mean over the places: (batch, features, h, w) → (batch, features)."""
+    """Mean over all places: (batch, features, h, w) → (batch, features)."""
 
     vectors = 1
 
@@ -35,9 +35,9 @@ class GeM(nn.Module):
 
 
 class Grid(nn.Module):
-    """Mean over each of 3 × 3 regions, joined, so that it stays told where something is.
+    """Mean over each of 3 × 3 regions, concatenated, which keeps the places of features.
 
-    One level of a spatial pyramid (He et al., ECCV 2014): as many regions whatever the size of the map.
+    One level of a spatial pyramid (He et al., ECCV 2014); the number of regions does not depend on the map's size.
     (batch, features, h, w) → (batch, 9 · features).
     """
 
@@ -49,4 +49,4 @@ class Grid(nn.Module):
 
 
 POOLINGS: dict[str, type[Average | GeM | Grid]] = {"average": Average, "gem": GeM, "grid": Grid}
-"""By name. `vectors`: how many vectors of features one map becomes."""
+"""The poolings by name. `vectors`: number of feature vectors that are concatenated."""

@@ -1,4 +1,4 @@
-"""A trained network as a model folder: the graph for use anywhere, the weights for training on, the card for people."""
+"""Write a network as a model folder: the ONNX graph, the weights and the card."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def publish(
     seed: int,
     teacher: Model | None = None,
 ) -> Model:
-    """Write the model folder `out` of the network `built`. Classes and pictures of a teacher are its own too."""
+    """Write a trained network as the model folder `out`. The classes and pictures of a teacher are in its card too."""
     return write_network(
         built,
         network,
@@ -64,7 +64,7 @@ def write_network(
     results: dict[str, Any],
     based_on: Sequence[Card] = (),
 ) -> Model:
-    """The model folder `out` of a network and what its card says of it, as `Card` has it."""
+    """Write the network `built`, with the fields of its card, as the model folder `out`."""
     built.eval()
     onnx = export_onnx(built, channels=network.channels, size=network.size, name=network.backbone)
     mean, std = network.statistics()

@@ -1,10 +1,9 @@
-"""An embedding read from the layers before the head, too, and partly whitened.
+"""Readout of the embedding from the head and the layers before it, with partial whitening.
 
-A head is shaped by the loss, for the classes that are learned from; what the layers before it hold tells more of others
-(Bordes et al., TMLR 2023, who call it guillotine regularization when the last layers are left out). The vector of the
-head and the last two maps of the backbone, each place of them at length 1, are joined and brought to their principal
-axes. Their deviations are evened out in part, by a power: the whole would make the noise of the last axes as loud as
-what the first ones say (attenuated whitening: Mukundan et al., IJCV 2019, section 3.3).
+The loss shapes the head for the training classes; the layers before it tell more about others (Bordes et al., TMLR
+2023: guillotine regularization). The output of the head and the last two feature maps, each place normalized, are
+concatenated and projected on their principal axes. The axes are whitened by a power below 1, because full whitening
+would amplify the noise of the last axes (attenuated whitening: Mukundan et al., IJCV 2019, section 3.3).
 """
 
 from __future__ import annotations
@@ -26,18 +25,19 @@ from semelha.errors import TrainingError
 
 MAPS = 2
 HEAD = 2.0
-"""What the head counts in a similarity; each map counts 1."""
+"""Weight of the head in a similarity; each map has weight 1."""
 WHITENING = 0.3
-"""Part of it: 0 leaves the deviations as they are, 1 makes them one."""
-MOST = 2048
+"""Exponent: 0 keeps the standard deviations of the axes, 1 makes them equal."""
+MAX_PICTURES = 2048
 BATCH = 256
-FLAT = 1e-9
-SILENT = 1e-3
-"""A channel whose deviation is less than so large a part of the largest is left out."""
+MIN_VARIANCE = 1e-9
+"""Axes with less variance, relative to the first one, are left out."""
+MIN_DEVIATION = 1e-3
+"""Channels with less standard deviation, relative to the largest, are left out."""
 
 
 class Places(nn.Module):
-    """A map by 3 × 3 places, its channels in one unit: (batch, channels, h, w) → (batch, 9 · channels) of length 1."""
+    """Standardizes the channels of a map at 3 × 3 places: (batch, 9 · channels) → the same, of length 1."""
 
     shift: Tensor
     factor: Tensor
@@ -48,21 +48,21 @@ class Places(nn.Module):
         self.register_buffer("factor", torch.ones(channels))
 
     def fit(self, pooled: Tensor) -> None:
-        """Mean 0 and deviation 1 of each channel over pictures and places, from (pictures, 9 · channels)."""
+        """Standardize each channel over pictures and places, from (pictures, 9 · channels)."""
         by_channel = pooled.reshape(-1, len(self.shift), Grid.vectors)
         deviation = by_channel.std(dim=(0, 2))
         self.shift.copy_(by_channel.mean(dim=(0, 2)))
-        self.factor.copy_(torch.where(deviation > SILENT * deviation.max(), 1 / deviation, 0.0))
+        self.factor.copy_(torch.where(deviation > MIN_DEVIATION * deviation.max(), 1 / deviation, 0.0))
 
     def forward(self, pooled: Tensor) -> Tensor:
-        """From the grid of a map, (batch, 9 · channels)."""
+        """Standardize and normalize the grid of a map, (batch, 9 · channels)."""
         x = pooled.reshape(-1, len(self.shift), Grid.vectors)
         places = F.normalize((x - self.shift[:, None]) * self.factor[:, None], dim=1)
         return F.normalize(places.flatten(1), dim=1)
 
 
 class MultiLayerNet(nn.Module):
-    """A trained network whose embedding is read from its layers: pixels, as `EmbeddingNet` takes them → (batch, dim).
+    """A network whose embedding is read from several layers: pixels, as `EmbeddingNet` takes them → (batch, dim).
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class MultiLayerNet(nn.Module):
 
     @property
     def backbone(self) -> SmallBackbone:
-        """That of the network."""
+        """The backbone of the network."""
         assert isinstance(self.network.backbone, SmallBackbone)
         return self.network.backbone
 
@@ -101,43 +101,43 @@ class MultiLayerNet(nn.Module):
         return F.normalize((joined - self.mean) @ self.axes, dim=1)
 
     def layers(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        """What the head gives, and the grid of each of the last maps: (batch, …) each."""
+        """The output of the head, and the grid of each of the last maps: (batch, …) each."""
         maps = self.backbone.maps(self.network.normalize(pixels))[-MAPS:]
         head: Tensor = self.network.head(self.network.pooling(maps[-1]).float())
         return head, *(self.grid(x).float() for x in maps)
 
     def joined(self, head: Tensor, *grids: Tensor) -> Tensor:
-        """All of it side by side, a map at length 1: (batch, joined)."""
+        """Head and maps, weighted and concatenated: (batch, all features)."""
         parts = [places(grid) for places, grid in zip(self.places, grids, strict=True)]
         return torch.cat([HEAD**0.5 * F.normalize(head, dim=1), *parts], dim=1)
 
 
-def some_of(number: int, *, seed: int) -> NDArray[np.int64]:
-    """Places of up to `MOST` of so many pictures, drawn by chance: what the axes are found from."""
-    return np.sort(np.random.default_rng([seed, 6]).permutation(number)[:MOST])
+def sample_places(number: int, *, seed: int) -> NDArray[np.int64]:
+    """Up to `MAX_PICTURES` of `number` places, drawn at random: the pictures that the axes are fitted to."""
+    return np.sort(np.random.default_rng([seed, 6]).permutation(number)[:MAX_PICTURES])
 
 
 def fit_layer_readout(
     network: EmbeddingNet, pixels: NDArray[np.uint8], dim: int, *, augmentation: Augmentation, seed: int
 ) -> MultiLayerNet:
-    """The network with its embedding read from the layers, whose axes are those of some pictures.
+    """The network with a readout of its layers, fitted to some pictures.
 
     Parameters
     ----------
     network : EmbeddingNet
         With a backbone of ours, on the CPU. Put into evaluation mode.
     pixels : (pictures, channels, size, size) uint8
-        Two or more, such as some of those that were learned from. Fewer than twice `dim` are seen several times,
-        changed as in training: so few have not as many axes.
+        Two or more, such as a sample of the training pictures. If there are fewer than twice `dim`, augmented copies
+        are added, because so few have fewer axes.
     dim : int
-        Length of the embedding, or as much less as there are axes.
+        Length of the embedding; it is shorter if there are fewer axes.
     augmentation : Augmentation
     seed : int
 
     Raises
     ------
     TrainingError
-        The network makes the same of all pictures.
+        The network gives the same features for all pictures.
     """
     network.eval()
     generator = torch.Generator().manual_seed(seed)
@@ -159,7 +159,7 @@ def fit_layer_readout(
 def _views(
     pixels: NDArray[np.uint8], copies: int, augmentation: Augmentation, generator: torch.Generator
 ) -> Iterator[Tensor]:
-    """The pictures as they are, and then changed, block by block."""
+    """The pictures, then augmented copies of them, block by block."""
     for copy in range(copies):
         for start in range(0, len(pixels), BATCH):
             block = torch.from_numpy(np.array(pixels[start : start + BATCH]))
@@ -167,12 +167,12 @@ def _views(
 
 
 def _axes(x: NDArray[np.float32], dim: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean (d,), and principal axes (d, at most dim): the first at length 1, others longer, the less lies in them."""
+    """Mean (d,) and scaled principal axes (d, ≤ dim): the first has length 1, axes of less variance are longer."""
     found = PCA(min(dim, len(x) - 1, x.shape[1]), svd_solver="randomized", random_state=seed).fit(x)
     variance = found.explained_variance_
-    if not variance[0] > FLAT:
-        raise TrainingError("all pictures are one to the network: there is nothing to tell them apart by")
-    some = variance > FLAT * variance[0]
+    if not variance[0] > MIN_VARIANCE:
+        raise TrainingError("the network gives the same features for all pictures: there is no axis to tell them apart")
+    some = variance > MIN_VARIANCE * variance[0]
     scale = (variance[some] / variance[0]) ** (-WHITENING / 2)
     return found.mean_.astype(np.float32), np.ascontiguousarray(
         (found.components_[some] * scale[:, None]).T, np.float32

@@ -30,19 +30,19 @@ OptimizerFactory = Callable[..., Optimizer]
 """(groups of parameters, lr=) → an optimizer: `torch.optim.AdamW`, or another one with settings by `partial`."""
 
 ADAMW = partial(torch.optim.AdamW, fused=True)
-"""In one pass over the weights, not one for each operation."""
+"""Fused: one pass over the weights."""
 
 
 class SamplerFactory(Protocol):
-    """What makes the batches: `MPerClass`, `Hierarchical`, `ClassBalanced`, or one with settings by `partial`."""
+    """`MPerClass`, `Hierarchical`, `ClassBalanced`, or one with settings by `partial`."""
 
     def __call__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> Sampler: ...
 
 
 def pairs_and_proxies(pictures: NDArray[np.int64], dim: int) -> nn.Module:
-    """Two pictures of a class against everything else in the batch, and each against a proxy of every class.
+    """The default loss: supervised contrastive plus normalized softmax, both at scale 20.
 
-    Both at scale 20. The batch tells apart what looks alike now, the proxies every class from all others.
+    The first compares pictures within the batch, the second compares them with a proxy of every class.
     """
     return WeightedSum(SupCon(temperature=0.05), MarginSoftmax(len(pictures), dim, margin=NoMargin(), scale=20.0))
 
@@ -54,35 +54,35 @@ class Recipe:
     Parameters
     ----------
     loss : LossFactory
-        Makes the loss when the classes are known.
+        Makes the loss from the number of pictures of each class and the length of an embedding.
     method : SelfSupervised, optional
-        Learn without labels by this method of `semelha.deep.ssl`, in place of the loss: every picture is a class of its
-        own, with two views of it in a batch. `loss`, `per_class` and `sampler` are then of no use, `lookalikes` and
-        `validation` must be 0; `without_labels` sees to that.
+        A method of `semelha.deep.ssl` for learning without labels, in place of the loss: every picture is its own
+        class, with two views in a batch. Then `loss`, `per_class` and `sampler` are unused, and `lookalikes` and
+        `validation` must be 0, as `without_labels` sets them.
     steps : int
-        Steps of the whole schedule.
+        Maximum number of steps.
     minutes : float
-        Wall-clock budget: where the machine cannot make `steps` in that time, the schedule runs to its
-        end by the clock. `float("inf")` makes a training depend on its seed alone.
+        Maximum wall-clock time. If it is over before the steps are, the schedule follows the clock. With
+        `float("inf")` the result depends on the seed alone.
     batch, per_class : int
-        Pictures a batch, and of each class in it.
+        Pictures in a batch, and of each class in it.
     chunk : int, optional
-        Pictures at a time through the network, where a batch does not fit into memory: exact, but for batch norm, and a
-        second forward pass (`GradCache`). The whole batch if not given.
+        Pictures at a time through the network, if a batch does not fit into memory (`GradCache`): exact but for batch
+        norm, with a second forward pass. By default the whole batch.
     accumulate : int
-        Batches a step: their gradients are averaged. Each has a loss of its own, unlike one batch in chunks.
+        Batches in a step, whose gradients are averaged. Unlike a batch in chunks, each batch has its own loss.
     checkpoint : bool
-        Gradient checkpointing: what the blocks of the network compute is not kept, but computed again when a gradient
-        asks for it. Exact; less memory, a third more time.
+        Gradient checkpointing: the backward pass computes the blocks of the network again instead of storing their
+        activations. Exact; less memory, a third more time.
     compile : bool
-        Let `torch.compile` fuse the network, which takes it a minute at the beginning. On a processor that gains
-        little (docs/devices.md).
+        Compile the backbone by `torch.compile`, which takes about a minute. On a CPU it gains little
+        (docs/devices.md).
     sampler : SamplerFactory
-        Which batches visit all in turn.
+        Makes the regular batches.
     lookalikes : float
-        Part of the batches that is made of classes near each other, once the network knows them.
+        Fraction of the batches after the warm-up that are made of classes with similar mean embeddings.
     quarter_turns : bool
-        Let each class, turned by 90, 180 and 270 degrees, be three more classes.
+        Treat each class, turned by 90, 180 and 270 degrees, as three more classes.
     optimizer : OptimizerFactory
     learning_rate, weight_decay : float
     warmup : float
@@ -91,18 +91,18 @@ class Recipe:
     clip : float
         Largest norm of the gradient.
     layer_decay : float
-        How much slower each layer of the backbone learns than the next: 1 is all alike.
+        Factor of the learning rate from each layer of the backbone to the one before it; 1: all are equal.
     freeze : float
-        Part of the backbone's layers, from the first, that learns nothing: 1 is all of it.
+        Fraction of the backbone's layers, from the first, that are not trained; 1: all of them.
     coarse : float
-        Part of the training, from its beginning, that sees the pictures at two thirds of their side: more of them in
-        the same time. For networks that take any size.
+        Fraction of the training, from its beginning, with pictures at two thirds of their side, which is faster. For
+        networks that take any size.
     averaging : float
-        Decay of the exponential moving average of the weights, which is what is kept.
+        Decay of the exponential moving average of the weights, which becomes the model.
     teaching : float
-        How much the similarities of a teacher, if there is one, count beside the loss.
+        Weight of the distillation loss, with a teacher.
     validation : float
-        Part of the classes held out to choose the best weights by.
+        Fraction of the classes held out to choose the best weights.
     augmentation : Augmentation
     """
 
@@ -140,7 +140,9 @@ class Recipe:
         if self.method is not None and (self.lookalikes or self.validation):
             raise UsageError("look-alikes and validation need labels: set both to 0 for a method without them")
         if not (0 < self.layer_decay <= 1 and 0 <= self.freeze <= 1):
-            raise UsageError("layer_decay lies above 0 and up to 1, and freeze, a part of the backbone, from 0 to 1")
+            raise UsageError(
+                "layer_decay is greater than 0 and at most 1, and freeze, a fraction of the backbone, from 0 to 1"
+            )
         if not 0 <= self.warmup < 1:
             raise UsageError(f"warmup is {self.warmup}: it is a fraction of the training, at least 0 and less than 1")
         if not self.teaching >= 0:
@@ -150,21 +152,21 @@ class Recipe:
         self.cached()
 
     def cached(self) -> GradCache:
-        """Forward and backward of a batch, in chunks or at once. Raises `UsageError` for a chunk that is too small."""
+        """Forward and backward pass, in chunks or at once. Raises `UsageError` if the chunk is too small."""
         return GradCache(self.chunk or 2 * self.batch)  # a batch of two views, if there are two
 
     def without_labels(self, method: SelfSupervised) -> Recipe:
-        """The same for a method without labels."""
+        """The recipe for a method without labels."""
         return replace(self, method=method, lookalikes=0.0, validation=0.0)
 
     def batches(self, pool: Pool, *, seed: int) -> Sampler:
-        """What makes the batches. Without labels the classes of the pool are its pictures."""
+        """The sampler. Without labels the classes of the pool are its pictures."""
         if self.method is not None:
             return MPerClass(pool, batch=self.batch, per_class=1, seed=seed)
         return self.sampler(pool, batch=self.batch, per_class=self.per_class, seed=seed)
 
     def objective(self, network: EmbeddingNet, sampler: Sampler, dim: int) -> Objective:
-        """What is trained with the network: a loss, or what a method without labels makes."""
+        """The objective: of the loss, or of the method without labels."""
         if self.method is None:
             return Supervised(self.loss(sampler.counts, dim))
         return self.method.objective(network, dim=dim, batch=sampler.classes_per_batch, instances=len(sampler.counts))

@@ -1,4 +1,4 @@
-"""A network that is there already, with its layers read along the axes of some pictures: nothing else is learned."""
+"""Fit a new readout of the layers to a trained network: no weight of the network changes."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from semelha.deep.augment import Augmentation
 from semelha.deep.cache import sample
 from semelha.deep.network import EmbeddingNet, Network, build
 from semelha.deep.publish import write_network
-from semelha.deep.readout import MOST, fit_layer_readout
+from semelha.deep.readout import MAX_PICTURES, fit_layer_readout
 from semelha.embedders import Card, Model
 from semelha.errors import ModelError, UsageError
 from semelha.images import Dataset
 from semelha.metrics import Cosine
 
-OWN = "network."
-"""What begins the name of a weight of the network, where its layers were read before."""
+PREFIX = "network."
+"""Of the names of the network's weights, in a model whose layers are read already."""
 
 
 def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model:
-    """Write the network of `model` as the model folder `out`, its embedding read from the layers (`deep.readout`).
+    """Write the network of `model` with a new readout (`semelha.deep.readout`) as the model folder `out`.
 
-    No weight changes. The pictures, whose labels are not looked at, tell the axes: those that were trained on, for a
-    model whose head alone was read, or those that it is to be used on.
+    The readout is fitted to the pictures; labels are ignored. Take the training pictures, for a model that reads the
+    head alone, or pictures like those that it will be used on.
 
     Parameters
     ----------
     dataset : Dataset
-        Of more than `MOST` pictures some are drawn.
+        Of more than `MAX_PICTURES` pictures a sample is drawn.
     model : Model
-        With a network of ours, small or medium, that is compared by cosine.
+        With our own network, small or medium, compared by cosine.
     out : Path
         Must not exist.
     seed : int
@@ -49,12 +49,12 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
     dim = network.dim
     if card.input is None or not network.own or dim is None or not isinstance(model.metric, Cosine):
         raise UsageError(
-            f"{card.name} has no layers to be read: that is for a network of ours, small or medium, by itself, which "
-            "is compared by cosine"
+            f"{card.name} has no layers to be read: method readout takes a model of one network of our own, small or "
+            "medium, that is compared by cosine"
         )
     network = replace(network, readout="layers")
-    seen, hashes = sample(dataset, network.input_spec(), MOST, seed=seed)
-    read = fit_layer_readout(network_of(model), seen, dim, augmentation=_changes(card), seed=seed)
+    seen, hashes = sample(dataset, network.input_spec(), MAX_PICTURES, seed=seed)
+    read = fit_layer_readout(network_of(model), seen, dim, augmentation=_augmentation(card), seed=seed)
     return write_network(
         read,
         network,
@@ -72,9 +72,9 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
 
 
 def network_of(model: Model) -> EmbeddingNet:
-    """The network of a model with a graph, with its weights and its head. Raises `ModelError`."""
+    """The network of a model folder, with its weights. Raises `ModelError`."""
     built = build(Network.of_card(model.card), seed=0)
-    given = {name.removeprefix(OWN): np.array(array) for name, array in model.contents()[1].items()}
+    given = {name.removeprefix(PREFIX): np.array(array) for name, array in model.contents()[1].items()}
     try:
         built.load_state_dict({name: torch.from_numpy(given[name]) for name in built.state_dict()})
     except (KeyError, RuntimeError) as error:  # one is missing, or has another shape
@@ -82,9 +82,9 @@ def network_of(model: Model) -> EmbeddingNet:
     return built
 
 
-def _changes(card: Card) -> Augmentation:
-    """As it was trained with."""
+def _augmentation(card: Card) -> Augmentation:
+    """The augmentation of the training. Raises `ModelError`."""
     try:
         return Augmentation(**card.training.get("augmentation", {}))
     except (TypeError, UsageError) as error:
-        raise ModelError(f"the card of {card.name} names changes of pictures that there are not: {error}") from error
+        raise ModelError(f"the card of {card.name} has an unknown augmentation: {error}") from error

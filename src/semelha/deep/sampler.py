@@ -1,7 +1,7 @@
-"""Which pictures make up a batch. None skips a class or a picture in an epoch.
+"""Samplers: which pictures make a batch. In an epoch, every class and every picture is visited.
 
-A batch is a function of the seed, its number and (for batches of look-alikes) what the network knows by then; there
-is no hidden state, so a training that was killed goes on with the batches it would have had.
+A batch is a function of the seed, its number and, for look-alikes, the current class means. There is no hidden state,
+so a resumed training has the batches that it would have had.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Batch:
-    """What to read, and what it shows.
+    """The pictures of a batch, and their classes.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Batch:
     turns : (batch,) int64
         Quarter turns to apply, 0 to 3.
     targets : (batch,) int64
-        The class trained on: class × 4 + turns where turned classes are classes, otherwise the class.
+        The training class: the class, or class × 4 + turns if turned classes are classes.
     """
 
     pictures: Integers
@@ -39,22 +39,22 @@ class Batch:
         return len(self.pictures)
 
     def part(self, rows: slice) -> Batch:
-        """Some rows of it."""
+        """The rows of a share."""
         return Batch(self.pictures[rows], self.turns[rows], self.targets[rows])
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """What batches are drawn from.
+    """The pictures that batches are drawn from.
 
     Attributes
     ----------
     classes : (pictures,) int64
         The class of each picture, 0 to C − 1, each present.
     labels : tuple of str
-        What each class is called.
+        Name of each class.
     quarter_turns : bool
-        Let each class, turned by 90, 180 and 270 degrees, be three more classes.
+        Treat each class, turned by 90, 180 and 270 degrees, as three more classes.
     """
 
     classes: Integers
@@ -63,30 +63,30 @@ class Pool:
 
     @property
     def turns(self) -> int:
-        """Classes trained on for each class that there is: 4 with quarter turns, else 1."""
+        """Training classes for each class: 4 with quarter turns, else 1."""
         return 4 if self.quarter_turns else 1
 
 
 class Sampler(ABC):
     """Batches from a pool.
 
-    An epoch is a number of rounds. Each visits every class once, in a new order, and takes the next pictures of it, in
-    an order that is new in each epoch; there are as many rounds as the largest class needs to be seen whole. So a
-    smaller class comes round several times, and every class is as large as any other.
+    An epoch has as many rounds as it takes to visit all pictures of the largest class. Each round visits every class
+    once, in a new order, and takes its next pictures, in an order that is new in each epoch. Pictures of smaller
+    classes are repeated, so that all classes have the same weight.
 
     Parameters
     ----------
     pool : Pool
     batch : int
-        Pictures a batch; fewer where there are not enough classes.
+        Pictures in a batch; fewer if there are too few classes.
     per_class : int
-        Pictures a class in a batch. A class with fewer pictures repeats them (each is augmented anew).
+        Pictures of each class in a batch. A class with fewer repeats them, each time with another augmentation.
     seed : int
 
     Attributes
     ----------
     counts : (targets,) int64
-        Pictures of each class trained on.
+        Pictures of each training class.
     batches_per_epoch : int
     """
 
@@ -107,7 +107,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def batch(self, number: int) -> Batch:
-        """Batch `number` of those that visit all in turn."""
+        """Regular batch `number`."""
 
     def lookalikes(self, number: int, means: NDArray[np.float32], *, seeds: int = 2, breadth: int = 4) -> Batch:
         """A batch of `seeds` random classes, each with classes drawn from its nearest ones.
@@ -115,10 +115,10 @@ class Sampler(ABC):
         Parameters
         ----------
         means : (classes, dim) float32
-            Mean embedding of each class of unit length, or zero where it is not known.
+            Mean embedding of each class, of unit length, or zero if it is unknown.
         breadth : int
-            How many times more neighbors there are to draw from than are drawn. The very nearest
-            class of a class may be its twin (O and 0): with breadth, twins rarely meet.
+            Neighbors to draw from, for each that is drawn. The nearest class may be a twin (O and 0); with more
+            breadth, twins are rarely in one batch.
         """
         random = np.random.default_rng([self.seed, 3, number])
         each = max(1, self.classes_per_batch // seeds - 1)
@@ -131,29 +131,29 @@ class Sampler(ABC):
         return self._of(np.repeat(targets, self.per_class), places, self._unshuffled)
 
     def _visit(self, targets: Integers, at: Integers, *, epoch: int) -> Batch:
-        """`per_class` pictures of each target from place `at` on of its order in that epoch, and round again."""
+        """`per_class` pictures of each target, from place `at` of its order in that epoch on, cyclically."""
         places = (at[:, None] + np.arange(self.per_class)) % self.counts[targets, None]  # (classes, per_class)
         return self._of(np.repeat(targets, self.per_class), places.reshape(-1), self._order(epoch))
 
     def _of(self, targets: Integers, places: Integers, order: Integers) -> Batch:
-        """The pictures at `places` of the targets' parts of an order."""
+        """The batch of the pictures at `places` of each target in `order`."""
         return Batch(order[self.starts[targets] + places], targets % self.pool.turns, targets)
 
     def _order(self, epoch: int) -> Integers:
-        """The pictures of each target, those of one side by side, shuffled anew in each epoch: (pictures × turns,)."""
+        """The pictures, grouped by target, in the random order of an epoch: (pictures × turns,)."""
         if self._last[0] != epoch:
             keys = np.random.default_rng([self.seed, 2, epoch]).random(len(self._unshuffled))
             self._last = epoch, self._unshuffled[np.lexsort((keys, np.repeat(np.arange(self.targets), self.counts)))]
         return self._last[1]
 
     def _some(self, count: int, random: np.random.Generator) -> Integers:
-        """`per_class` of `count` places by chance, each as often as any other, but for one time."""
+        """`per_class` random places of `count`; the numbers of their repetitions differ by at most one."""
         rounds = -(-self.per_class // count)
         return np.concatenate([random.permutation(count) for _ in range(rounds)])[: self.per_class]
 
 
 class MPerClass(Sampler):
-    """Batches of `per_class` pictures each of some classes, every class once a round."""
+    """Batches of `per_class` pictures of several classes each; every class is visited once a round."""
 
     def __init__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> None:
         super().__init__(pool, batch=batch, per_class=per_class, seed=seed)
@@ -165,15 +165,15 @@ class MPerClass(Sampler):
         epoch, turn = divmod(round_, self.batches_per_epoch // self.batches_per_round)
         order = np.random.default_rng([self.seed, 1, round_]).permutation(self.targets)
         first = place * self.classes_per_batch
-        # The last batch of a round is filled up from its beginning.
+        # The last batch of a round is filled from its beginning.
         chosen = np.take(order, range(first, first + self.classes_per_batch), mode="wrap")
         return self._visit(chosen, np.full(len(chosen), turn * self.per_class), epoch=epoch)
 
 
 class Hierarchical(Sampler):
-    """Batches of classes from few families, such as the characters of two alphabets, every class once a round.
+    """Batches of classes from few families, such as the characters of two alphabets.
 
-    What a batch must tell apart is then alike. The family of a class is its label up to the last `separator`.
+    Classes of one family are harder to tell apart. The family of a class is its label up to the last `separator`.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ class Hierarchical(Sampler):
         As for every sampler.
     separator : str
     families : int
-        In a batch.
+        Number of families in a batch.
     """
 
     def __init__(
@@ -189,12 +189,12 @@ class Hierarchical(Sampler):
     ) -> None:
         super().__init__(pool, batch=batch, per_class=per_class, seed=seed)
         if families < 2:
-            raise UsageError(f"families is {families}: a batch needs two or more, for some have but one class")
+            raise UsageError(f"families is {families}: a batch needs two or more, because some have one class")
         names = [label.rpartition(separator)[0] for label in pool.labels]
         if len(set(names)) < 2:
             raise UsageError(
-                f"the labels name no families: say what stands between family and class, not {separator!r}, "
-                f"in labels such as {pool.labels[0]!r}"
+                f"the labels name no families: set the separator between family and class, which is not "
+                f"{separator!r} in labels such as {pool.labels[0]!r}"
             )
         family = np.unique(names, return_inverse=True)[1]
         of_target = np.repeat(family, pool.turns)
@@ -210,16 +210,16 @@ class Hierarchical(Sampler):
         epoch, turn = divmod(round_, self.batches_per_epoch // self.batches_per_round)
         pieces = self._pieces(np.random.default_rng([self.seed, 1, round_]))
         first = place * self.families
-        # The last batch of a round is filled up from its beginning.
+        # The last batch of a round is filled from its beginning.
         chosen = np.unique(np.concatenate([pieces[i % len(pieces)] for i in range(first, first + self.families)]))
         return self._visit(chosen, np.full(len(chosen), turn * self.per_class), epoch=epoch)
 
     def _pieces(self, random: np.random.Generator) -> list[Integers]:
-        """Families in pieces of `each` classes: a piece of every family, then another of those that have more, …"""
+        """Families in pieces of `each` classes: one piece of every family, then the next of those that have more, …"""
         shuffled = [random.permutation(self.members[family]) for family in random.permutation(len(self.members))]
         most = max(len(members) for members in shuffled)
         return [
-            # A last piece is filled up from the beginning of its family.
+            # The last piece of a family is filled from its beginning.
             np.take(members, range(start, start + min(self.each, len(members))), mode="wrap")
             for start in range(0, most, self.each)
             for members in shuffled
@@ -228,10 +228,10 @@ class Hierarchical(Sampler):
 
 
 class ClassBalanced(Sampler):
-    """Batches of single pictures, one of every class after another, and all of them again.
+    """Batches of one picture of each class in turn.
 
-    Most batches have but one picture of a class, and many classes: for losses that know the classes by themselves,
-    such as `ProxyAnchor` and `MarginSoftmax`, and need no pair. Batches of look-alikes have `per_class` of each.
+    Most batches have one picture of each of many classes. They suit losses with a parameter for each class, such as
+    `ProxyAnchor` and `MarginSoftmax`, which need no pairs. Batches of look-alikes have `per_class` of each.
     """
 
     def __init__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> None:
@@ -242,7 +242,7 @@ class ClassBalanced(Sampler):
 
     def batch(self, number: int) -> Batch:
         epoch, place = divmod(number, self.batches_per_epoch)
-        # The last batch of an epoch goes on into rounds that are only its own.
+        # The last batch of an epoch extends into further rounds.
         at = np.arange(place * self.size, (place + 1) * self.size)
         turns, within = np.divmod(at, self.targets)
         targets = np.empty(len(at), np.int64)

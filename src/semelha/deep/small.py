@@ -1,6 +1,6 @@
-"""Residual networks for small pictures: four blocks, 1.2 million weights, or 3.5.
+"""Our own residual networks for small pictures: four blocks, with 1.2 or 3.5 million weights.
 
-Whole multiples of 32 channels are what a processor with bfloat16 multiplies best.
+The channels are multiples of 32, which processors with bfloat16 multiply fastest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class SmallBackbone(nn.Module):
     widths : tuple of int
         Channels of the map of each block.
     recomputed : bool
-        Whether a backward pass computes each block again instead of keeping what it made.
+        Whether the backward pass computes each block again instead of storing its activations.
     """
 
     recomputed = False
@@ -53,7 +53,7 @@ class SmallBackbone(nn.Module):
         return self.maps(x)[-1]
 
     def maps(self, x: Tensor) -> list[Tensor]:
-        """The map of each block, from the first to the last."""
+        """The feature map of each block, from the first to the last."""
         x, found = F.relu(self.stem(x), inplace=True), []
         for block in self.blocks:
             again = self.recomputed and torch.is_grad_enabled()
@@ -62,7 +62,7 @@ class SmallBackbone(nn.Module):
         return found
 
     def depths(self) -> dict[str, int]:
-        """How deep each of its weights lies: the stem is 0, the blocks follow."""
+        """Depth of the layer of each weight: 0 for the stem, then the blocks."""
         names = (name.split(".") for name, _ in self.named_parameters())
         return {".".join(name): 0 if name[0] == "stem" else 1 + int(name[1]) for name in names}
 

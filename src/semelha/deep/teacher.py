@@ -1,6 +1,6 @@
-"""Learning from a model that is there already: its similarities between the pictures of a batch are learned too.
+"""Distillation: a network learns the similarities that a teacher model gives between the pictures of a batch.
 
-A teacher that is too large to use, such as an ensemble that sees each picture several ways, so becomes one network.
+So one network takes the place of a teacher that is too slow to use, such as an ensemble of several views.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BATCH = 256
 
 
 def check_teacher(teacher: Model) -> None:
-    """Nothing, or `UsageError` where its similarities are not cosines."""
+    """Raise `UsageError` if the teacher does not compare by cosine."""
     if not isinstance(teacher.metric, Cosine):
         raise UsageError(f"a teacher's vectors are compared by cosine, and those of {teacher.folder} by "
                          f"{teacher.metric.name}")  # fmt: skip
@@ -73,23 +73,23 @@ class _QuarterTurns:
 def with_distillation(
     loss: Callable[[Tensor, Tensor], Tensor], taught: Tensor | None, weight: float
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss with what the teacher says of the batch: taught (batch, d), of length 1. The loss alone without one."""
+    """The loss plus the weighted distillation loss; `taught` is (batch, d), of length 1, or None without a teacher."""
     if taught is None:
         return loss
     return lambda embeddings, labels: loss(embeddings, labels) + weight * distillation_loss(embeddings, taught)
 
 
 def distillation_loss(embeddings: Tensor, taught: Tensor, temperature: float = 0.05) -> Tensor:
-    """How far the similarities of a batch are from the teacher's: (batch, dim), (batch, d), of length 1 → scalar.
+    """Difference of the similarities in a batch from the teacher's: (batch, dim), (batch, d), of length 1 → scalar.
 
-    The Kullback–Leibler divergence of what each picture resembles, a softmax of its similarities to all others, from
-    what it resembles to the teacher (Fang et al., SEED, ICLR 2021, equation 4, within a batch).
+    For each picture, the similarities to all others become a distribution by a softmax. The loss is the mean
+    Kullback–Leibler divergence from the teacher's (Fang et al., SEED, ICLR 2021, equation 4, within a batch).
     """
     mine, theirs = (_off_diagonal(x @ x.T) / temperature for x in (embeddings, taught))
     return F.kl_div(mine.log_softmax(dim=1), theirs.log_softmax(dim=1), reduction="batchmean", log_target=True)
 
 
 def _off_diagonal(square: Tensor) -> Tensor:
-    """(n, n) → (n, n − 1): each row without its own place."""
+    """(n, n) → (n, n − 1): each row without its diagonal element."""
     n = len(square)
     return square.flatten()[1:].view(n - 1, n + 1)[:, :-1].reshape(n, n - 1)

@@ -1,4 +1,4 @@
-"""A network that has learned nothing: the baseline that tells what the architecture alone is worth."""
+"""A torch network as an embedder, such as an untrained network as a baseline for the architecture alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from semelha.metrics import METRICS, Cosine, Metric
 
 
 class TorchEmbedder:
-    """A torch network at work, with the face of an embedder (pictures in, vectors out)."""
+    """An embedder (pictures → vectors) that runs a torch network on the CPU."""
 
     def __init__(self, module: EmbeddingNet | MultiLayerNet, spec: InputSpec, metric: Metric, fingerprint: str) -> None:
         self.module = module
@@ -45,10 +45,10 @@ class TorchEmbedder:
 
 
 def untrained_embedder(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
-    """The network of `card`, with random weights drawn from `seed`; None for a model that has no network."""
+    """The network of `card` with random weights drawn from `seed`; None for a model without a network."""
     if card.input is None:
         return None
     network = replace(Network.of_card(card), readout="head")
     kind = METRICS[card.metric["name"]]
-    metric = kind() if network.head == "simplex" else Cosine()  # a matrix that was learned is none of its own
+    metric = kind() if network.head == "simplex" else Cosine()  # it has no learned matrix
     return TorchEmbedder(build(network, seed=seed), card.input, metric, f"untrained-{seed}-{card.fingerprint}")

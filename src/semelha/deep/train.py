@@ -26,7 +26,7 @@ from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
 from semelha.deep.plan import plan_network, resolved
 from semelha.deep.publish import publish
-from semelha.deep.readout import MultiLayerNet, fit_layer_readout, some_of
+from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
 from semelha.deep.recipe import Recipe
 from semelha.deep.settings import TrainingSettings
 from semelha.deep.ssl import SelfSupervised
@@ -175,7 +175,7 @@ def _with_readout(
     if network.readout == "head":
         return built, trained
     assert network.dim is not None
-    pixels = training.read(some_of(len(training.rows), seed=seed))
+    pixels = training.read(sample_places(len(training.rows), seed=seed))
     read = fit_layer_readout(built, pixels, network.dim, augmentation=recipe.augmentation, seed=seed)
     score = None if validation is None else validate(read, validation, trained.metric, torch.device("cpu"))
     return read, replace(trained, score=score)
