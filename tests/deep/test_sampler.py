@@ -103,7 +103,7 @@ def test_hierarchical_batches_are_of_two_families() -> None:
 def test_labels_without_families_are_refused() -> None:
     plain = Pool(np.arange(4) % 2, ("a.1", "b.1"))
     assert Hierarchical(plain, batch=4, per_class=2, seed=0, separator=".").batches_per_epoch
-    with pytest.raises(UsageError, match=r"the labels name no families: .* not '/', in labels such as 'a.1'"):
+    with pytest.raises(UsageError, match=r"the labels name no families: .* not '/' in labels such as 'a.1'"):
         Hierarchical(plain, batch=4, per_class=2, seed=0)
     with pytest.raises(UsageError, match="families is 1"):
         Hierarchical(plain, batch=4, per_class=2, seed=0, separator=".", families=1)

@@ -9,7 +9,9 @@ from torch import Tensor
 
 
 def lit(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
-    """Change contrast about the mean of each picture, and brightness: (batch, channels, h, w), then (batch, 1, 1, 1) twice.
+    """Change the contrast about the mean of each picture, and the brightness.
+
+    `x` is (batch, channels, h, w), the others are (batch, 1, 1, 1).
 
     `contrast` is a factor, `brightness` a fraction of the full range.
     """
