@@ -60,7 +60,7 @@ def test_less_is_kept_for_the_gradient(backbone: str) -> None:
 
 
 def test_a_network_without_blocks_is_refused() -> None:
-    with pytest.raises(UsageError, match="DLA has does not support gradient checkpointing"):
+    with pytest.raises(UsageError, match="DLA does not support gradient checkpointing"):
         enable_gradient_checkpointing(build(Network(backbone="dla46_c", size=64, dim=8), seed=0))
     with pytest.raises(UsageError, match="does not support gradient checkpointing"):
         enable_gradient_checkpointing(nn.Linear(2, 2))
