@@ -1,4 +1,4 @@
-"""`semelha calibrate`: every option does what it says, and what is chosen is told."""
+"""`semelha calibrate` and its options, and `identify` with a calibrated gallery."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def known(tmp_path: Path) -> Path:
     return tmp_path / "known"
 
 
-def test_a_scoring_that_is_chosen_and_two_rates(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_choose_scoring_with_two_rates(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = answer(capsys, "calibrate", shop, "--fpir", "0.1", "--uncertain", "0.3", "--scoring", "choose")
     assert found["n"] == 30
     assert set(found["fnir"]) == {scoring.name for scoring in SCORINGS}
@@ -63,7 +63,7 @@ def test_confirmed_pictures_and_known_probes(shop: Path, known: Path, capsys: py
     assert "of 12 probes" in " ".join(out.split())
 
 
-def test_uncertain_answers_are_shown_with_who_it_may_be(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncertain_answers_show_candidates(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer(capsys, "calibrate", shop, "--fpir", "0.04", "--uncertain", "0.999")
     picture = shop.parent / "p.png"
     Image.fromarray(np.full((20, 20, 3), 7, np.uint8)).save(picture)
@@ -74,7 +74,7 @@ def test_uncertain_answers_are_shown_with_who_it_may_be(shop: Path, capsys: pyte
     assert found["candidates"][0]["subject"] in run(capsys, "identify", shop, picture)[1]
 
 
-def test_of_an_unknown_thing_the_nearest_is_shown_too(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_answers_show_the_nearest_subject(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer(capsys, "calibrate", shop, "--fpir", "0.07")
     picture = shop.parent / "p.png"
     Image.fromarray(np.full((20, 20, 3), 7, np.uint8)).save(picture)
@@ -85,14 +85,14 @@ def test_of_an_unknown_thing_the_nearest_is_shown_too(shop: Path, capsys: pytest
     assert f"unknown; nearest is {nearest}" in run(capsys, "explain", shop, picture)[1]
 
 
-def test_a_seed_below_zero_is_refused_in_a_sentence(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_negative_seed_is_refused(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "calibrate", shop, "--fpir", "0.1", "--seed", "-1")
     assert (status, "--seed" in err) == (2, True)
     with Gallery.open(shop) as gallery, pytest.raises(UsageError, match="seed is -1"):
         gallery.calibrate(fpir=0.1, seed=-1)
 
 
-def test_one_bad_file_among_many_is_told_and_the_others_are_named(
+def test_bad_files_are_skipped_and_the_others_identified(
     shop: Path, known: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bad = shop.parent / "bad.jpg"

@@ -1,4 +1,4 @@
-"""The command line: help, the way through all commands, machine-readable answers, exit states, one-sentence errors."""
+"""The command line: help, every command, JSON, exit status and error messages."""
 
 import errno
 import json
@@ -95,7 +95,9 @@ def test_help_has_an_example(command: list[str], capsys: pytest.CaptureFixture[s
     assert f"Example: semelha {' '.join(command)}" in " ".join(out.replace("│", " ").split())
 
 
-def test_the_whole_way(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_enroll_identify_calibrate_verify_explain(
+    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shop = tmp_path / "shop"
     made = answer(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)
     assert made["subjects"] == 4
@@ -150,9 +152,7 @@ def test_the_index_of_a_gallery(
     assert run(capsys, "index", shop, "--recall", "1.5")[0] == 2
 
 
-def test_a_gallery_goes_on_with_another_model(
-    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_migrate(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop, new = tmp_path / "shop", tiny_model(tmp_path / "new", seed=1, dim=5)
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--no-keep-pictures", "--from", photos)[0] == 0
     status, out, err = run(capsys, "migrate", shop, "--model", new.folder)
@@ -177,7 +177,7 @@ def test_a_gallery_goes_on_with_another_model(
     assert run(capsys, *arguments, "--pictures", photos, "--strangers", photos)[0] == 2
 
 
-def test_enrolled_is_enrolled_also_where_the_index_cannot_be_saved(
+def test_enroll_succeeds_if_the_index_cannot_be_saved(
     tiny: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def full(gallery: Gallery, *, rebuild: bool = False) -> None:
@@ -190,7 +190,7 @@ def test_enrolled_is_enrolled_also_where_the_index_cannot_be_saved(
     assert "note: the index is not saved: manifest cannot be written" in err
 
 
-def test_what_people_read(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_output_for_people(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop = tmp_path / "shop"
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
     for arguments, expected in [
@@ -216,9 +216,7 @@ def test_embed_writes_vectors(tiny: Model, photos: Path, tmp_path: Path, capsys:
     assert len(answer(capsys, "embed", tiny.folder, *pictures)["vectors"]) == 2
 
 
-def test_evaluate_has_the_names_that_the_demo_has(
-    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_prints_json(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = tmp_path / "report.html"
     found = answer(capsys, "evaluate", tiny.folder, photos, "--report", report, "--no-baselines")
     names = {"r_at_1", "map_at_r", "fnir_at_fpir", "fpir_target", "fpir_achieved", "fnir_achieved"}
@@ -227,7 +225,7 @@ def test_evaluate_has_the_names_that_the_demo_has(
     assert "<html" in report.read_text(encoding="utf-8")
 
 
-def test_an_evaluation_shows_intervals_or_that_there_is_too_little(
+def test_evaluate_prints_intervals_or_insufficient_data(
     tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, out, _ = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--resamples", "100")
@@ -262,10 +260,10 @@ def test_errors_are_one_sentence(
     assert "Traceback" not in err
 
 
-def test_no_room_on_the_disk_is_one_sentence(
+def test_a_full_disk_is_one_sentence(
     tiny: Model, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An error of the system that nobody foresaw has no traceback either."""
+    """An unexpected error of the operating system prints no traceback."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "vectors.npz")
@@ -275,7 +273,7 @@ def test_no_room_on_the_disk_is_one_sentence(
     assert (status, err) == (1, "error: vectors.npz: No space left on device\n")
 
 
-def test_an_interrupted_training_says_how_to_go_on(
+def test_an_interrupted_training_says_how_to_resume(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
@@ -289,20 +287,18 @@ def test_an_interrupted_training_says_how_to_go_on(
 
 
 def test_errors_print_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where no terminal shows them, progress bars leave no empty lines, and long lines stay whole."""
+    """Without a terminal, progress bars print nothing, and long lines are not wrapped."""
     name = "a" * 200
     _, _, err = run(capsys, "identify", name, "b.png")
     assert err.startswith(f"error: {name} is no gallery")
     assert err.count("\n") == 1
 
 
-def test_doctor_finds_this_installation_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_finds_no_problems(capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(capsys, "doctor")["problems"] == []
 
 
-def test_a_derived_model_is_used_as_any_other(
-    tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_derive(tiny: Model, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     joined, shop = tmp_path / "joined", tmp_path / "shop"
     words = ["--views", "4", "--mirror", "--weight", "2", "--weight", "1"]
     assert answer(capsys, "derive", tiny.folder, tiny.folder, "--out", joined, *words)["dim"] == 16
@@ -314,7 +310,7 @@ def test_a_derived_model_is_used_as_any_other(
     assert run(capsys, "derive", tiny.folder, "--out", joined)[0] == 1
 
 
-def test_an_evaluation_ranks_a_second_time(tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_re_ranks(tiny: Model, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("query-expansion", "k-reciprocal"):
         found = answer(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--rerank", name)
         assert found["r_at_1"] == 1

@@ -30,7 +30,7 @@ def test_check(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_cluster(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Loose pictures and those in folders; a damaged one is named, and the rest goes on."""
+    """Pictures in and outside folders; a damaged one is skipped and listed."""
     filled(tmp_path / "shop", tiny).close()
     (tmp_path / "photos" / "roll").mkdir(parents=True)
     for place, (thing, number) in enumerate(np.ndindex(2, 3)):

@@ -1,4 +1,4 @@
-"""The demo, on fewer scripts and in less time than it takes for show."""
+"""The demo, on fewer scripts and in less time."""
 
 import json
 from pathlib import Path
@@ -19,10 +19,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "FPIR", 0.1)  # which the few characters that are left can support
 
 
-def test_the_demo_from_drawing_to_report(
-    small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It prints the figures beside both baselines, and leaves a model, a gallery that answers and a report."""
+def test_demo(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """It prints the figures and both baselines, and writes a model, a gallery and a report."""
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "README.txt").touch()
     (tmp_path / "demo" / "model").mkdir()  # a demo that was killed while it trained is replaced
@@ -43,7 +41,7 @@ def test_the_demo_from_drawing_to_report(
         assert gallery.model.fingerprint == semelha.load_embedder("demo/model").fingerprint
 
 
-def test_a_folder_that_is_no_demo_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_folders_are_not_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "precious").touch()
     with pytest.raises(SystemExit) as stopped:

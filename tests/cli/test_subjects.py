@@ -27,7 +27,7 @@ def names(shop: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
     return {one["name"]: one["examples"] for one in answer(capsys, "subjects", "list", shop)["subjects"]}
 
 
-def test_merge_list_undo(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_merge_and_unmerge(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "subjects", "merge", shop, "apple", "Apple")
     assert (status, "with 1 examples, and 1 that both had" in out) == (0, True)
     assert names(shop, capsys) == {"Apple": 3}
@@ -41,7 +41,7 @@ def test_merge_list_undo(shop: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.parametrize(("said", "status", "left"), [("y", 0, {"Apple": 3}), ("n", 1, {"Apple": 2, "apple": 2})])
-def test_a_name_that_is_taken_is_asked_about(
+def test_renaming_to_a_taken_name_asks(
     shop: Path,
     said: str,
     status: int,
@@ -55,14 +55,14 @@ def test_a_name_that_is_taken_is_asked_about(
     assert names(shop, capsys) == left
 
 
-def test_a_script_is_not_asked(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rename_with_merge_does_not_ask(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(capsys, "subjects", "rename", shop, "apple", "Apple", "--merge")[0] == 0
     assert names(shop, capsys) == {"Apple": 3}
     assert run(capsys, "subjects", "rename", shop, "Apple", "pear", "--merge")[0] == 0
     assert names(shop, capsys) == {"pear": 3}
 
 
-def test_not_this_one(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reject_and_withdraw(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = shop.parent / "2.png"  # an example of Apple
     status, _, err = run(capsys, "reject", shop, picture, "Apple")
     assert (status, "cannot be rejected too" in err) == (1, True)

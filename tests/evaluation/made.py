@@ -1,4 +1,4 @@
-"""A data set and an embedder whose vectors are known beforehand."""
+"""A data set and an embedder with known vectors."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -14,7 +14,7 @@ evaluate = partial(semelha.evaluate, baselines=False)
 
 
 class Known:
-    """Reads the vector of a picture off its first pixels: whatever was written there."""
+    """Takes the first pixel of a picture as its vector."""
 
     dim = 3
     fingerprint = "known"

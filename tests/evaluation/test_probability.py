@@ -1,4 +1,4 @@
-"""Is the probability right: who is enrolled for it, that a plain loop finds the same, and when it is not measured."""
+"""Calibration of probabilities: equal to a plain loop, its gallery, and when it is not measured."""
 
 from dataclasses import replace
 
@@ -14,15 +14,15 @@ from semelha.recognition.probability import fit_probability
 
 
 def line(classes: int, each: int, noise: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of things on a line; of each class the same number."""
+    """Pictures of classes on a line, equally many of each."""
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), each)
     return random.normal(0, 1, classes)[labels][:, None] + random.normal(0, noise, (classes * each, 1)), labels
 
 
 @pytest.mark.parametrize("grouped", [False, True])
-def test_a_loop_finds_the_same(grouped: bool) -> None:
-    """All pairs, one by one: two pictures of each known class are enrolled, and what is learned knows no groups."""
+def test_equal_to_a_plain_loop(grouped: bool) -> None:
+    """Pair by pair: two pictures of each enrolled class; learning ignores groups."""
     vectors, classes = line(60, 4, 0.01, 0)
     groups = np.tile(["a", "b", "c", "d"], 60) if grouped else None
     known, everything = np.arange(0, 60, 2), np.arange(240)
@@ -53,8 +53,8 @@ def test_a_loop_finds_the_same(grouped: bool) -> None:
     assert found.reliability.brier == pytest.approx(np.mean(errors))
 
 
-def test_the_more_pictures_are_enrolled_the_truer_it_is() -> None:
-    """What is learned rests on one picture fewer of each subject than there are: half of two, little of eight."""
+def test_calibration_improves_with_enrolled_pictures() -> None:
+    """Learning leaves out one picture of each subject: half of two, little of eight."""
     vectors, classes = line(1000, 10, 0.0005, 1)
     turn, known = np.tile(np.arange(10), 1000), np.arange(0, 1000, 2)
     errors = {}
@@ -67,8 +67,8 @@ def test_the_more_pictures_are_enrolled_the_truer_it_is() -> None:
     assert errors[8] < 0.04 < errors[2]
 
 
-def test_strangers_are_half_however_many_they_are() -> None:
-    """Of nine strangers to one known class the weight is as if they were as many."""
+def test_non_mated_probes_have_half_of_the_weight() -> None:
+    """Also with nine times as many non-mated classes."""
     vectors, classes = line(300, 4, 0.001, 2)
     found = measure_probability(vectors, Euclidean(), classes, None, np.arange(30), None, np.arange(1200), 0)
     assert found.predictions is not None
@@ -77,15 +77,15 @@ def test_strangers_are_half_however_many_they_are() -> None:
     assert found.reliability.weight @ found.reliability.observed == pytest.approx(found.predictions.correct.mean() / 2)
 
 
-def test_the_protocol_says_who_is_enrolled_where_it_does() -> None:
+def test_the_protocol_chooses_enrolled_pictures() -> None:
     data = dataset(classes=60, each=4, split=["gallery", "gallery", "gallery", "query"].__getitem__)
     said = evaluate(Known(), data, fpir=0.1, resamples=0).result.open_set.probability.predictions
     assert said is not None
     assert (len(said.mated), len(said.non_mated)) == (30, 30)
 
 
-def test_where_the_protocol_enrolls_one_picture_of_each_nothing_is_measured() -> None:
-    """A protocol that enrolls one picture of each is not put aside for another."""
+def test_not_measured_with_one_enrolled_picture_of_each_subject() -> None:
+    """The protocol's gallery is not replaced by another."""
     first = Protocol(enroll=lambda picture: picture.name.endswith("/0"))
     content = evaluate(Known(), dataset(classes=60), protocol=first, fpir=0.1).to_json()
     assert content["ece"] is content["brier"] is content["reliability"] is None
@@ -103,7 +103,7 @@ def test_twenty_subjects_with_three_pictures_are_needed(classes: int, each: int,
         assert found.note == f"{there} enrolled subjects have three pictures or more, and 20 are needed"
 
 
-def test_without_strangers_or_without_known_probes_it_says_which() -> None:
+def test_the_note_says_which_probes_are_missing() -> None:
     vectors, classes = line(30, 3, 0.01, 3)
     everyone, everything = np.arange(30), np.arange(90)
     found = measure_probability(vectors, Euclidean(), classes, None, everyone, None, everything, 0)
@@ -113,7 +113,7 @@ def test_without_strangers_or_without_known_probes_it_says_which() -> None:
     assert found.note == "there are no mated probes that may match an enrolled picture"
 
 
-def test_subjects_with_few_pictures_are_neither_known_nor_strangers() -> None:
+def test_subjects_with_few_pictures_are_left_out() -> None:
     vectors, classes = line(50, 3, 0.01, 4)
     kept = ~((classes == 0) & (np.arange(150) % 3 == 2))  # the first class has two pictures
     found = measure_probability(
@@ -124,7 +124,7 @@ def test_subjects_with_few_pictures_are_neither_known_nor_strangers() -> None:
     assert set(found.predictions.non_mated_subject) == set(range(25, 50))
 
 
-def test_it_changes_no_other_figure_and_the_seed_draws_it() -> None:
+def test_the_seed_draws_the_gallery() -> None:
     data = dataset(classes=80, each=4)
     grouped = Dataset("grouped", tuple(replace(picture, group=picture.name[-1]) for picture in data))
     one, same, other = (evaluate(Known(), grouped, fpir=0.1, seed=seed).to_json() for seed in (0, 0, 1))

@@ -19,7 +19,7 @@ def points(n: int = 60, d: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarr
 
 
 def zhong(distances: np.ndarray, k1: int, k2: int, weight: float) -> np.ndarray:
-    """The paper, one picture at a time: every distance of a set to every other, ranked again."""
+    """The re-ranked distances of all pairs, as in the paper, one picture at a time."""
     n = len(distances)
     d = distances / distances.max()
     order = [[i, *(j for j in np.argsort(d[i], kind="stable") if j != i)] for i in range(n)]
@@ -49,7 +49,7 @@ METRICS = [Euclidean(), Cosine(), Mahalanobis(L=np.diag(np.arange(1.0, 7.0)))]
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
 @pytest.mark.parametrize("settings", [KReciprocal(), KReciprocal(k1=7, k2=3, weight=0.1), KReciprocal(4, 1, 1.0)])
-def test_k_reciprocal_is_the_papers(metric: Metric, settings: KReciprocal) -> None:
+def test_k_reciprocal_equals_the_paper(metric: Metric, settings: KReciprocal) -> None:
     x, _ = points()
     everything = np.arange(len(x))
     second = settings(x, everything, everything, metric=metric, groups=everything)
@@ -68,7 +68,7 @@ def test_queries_and_references_are_one_set() -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.0, 3.0])
-def test_query_expansion_is_the_papers(alpha: float) -> None:
+def test_query_expansion_equals_the_paper(alpha: float) -> None:
     x, _ = points()
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
     queries, references = np.arange(20), np.arange(20, 60)
@@ -81,8 +81,8 @@ def test_query_expansion_is_the_papers(alpha: float) -> None:
     np.testing.assert_allclose(second.references, unit[references], atol=1e-12)
 
 
-def test_nobody_finds_himself_or_his_group() -> None:
-    """Two pictures of a burst are alike beyond measure: neither ranks, nor moves, the other."""
+def test_a_picture_never_matches_itself_or_its_group() -> None:
+    """Two identical pictures of a burst neither match nor move each other."""
     x, labels = points()
     x[1] = x[0]
     groups = np.array([None] * len(x), object)
@@ -99,8 +99,8 @@ def test_nobody_finds_himself_or_his_group() -> None:
     np.testing.assert_allclose(moved[0].queries[0], moved[1].queries[0])
 
 
-def test_neighbors_help_where_there_are_many_of_a_class() -> None:
-    """Classes of 20 that overlap: whom one's neighbors have for theirs says more than a distance does."""
+def test_re_ranking_helps_with_many_pictures_of_a_class() -> None:
+    """Overlapping classes of 20 pictures."""
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(15), 20)
     x = random.normal(size=(15, 16))[labels] + 0.9 * random.normal(size=(300, 16))
@@ -111,7 +111,7 @@ def test_neighbors_help_where_there_are_many_of_a_class() -> None:
         assert again.map_at_r > plain.map_at_r + 0.05
 
 
-def test_an_evaluation_is_reranked_and_says_so() -> None:
+def test_an_evaluation_notes_that_it_is_re_ranked() -> None:
     data = dataset(classes=30, each=4)
     plain = evaluate(Known(), data, baselines={"same": Known()}, fpir=0.2)
     again = evaluate(Known(), data, baselines={"same": Known()}, fpir=0.2, rerank=KReciprocal(4, 2))
@@ -124,7 +124,7 @@ def test_an_evaluation_is_reranked_and_says_so() -> None:
     assert split.result.retrieval.r_at[1] > 0.5
 
 
-def test_what_cannot_be() -> None:
+def test_bad_settings_are_refused() -> None:
     x, _ = points()
     everything = np.arange(60)
     with pytest.raises(UsageError, match="compared by cosine, not by euclidean"):

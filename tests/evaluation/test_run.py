@@ -1,13 +1,17 @@
-"""Protocols: who is enrolled and who probes, the open set, baselines, and what cannot be evaluated."""
+"""`evaluate`: protocols, the open set, baselines, paths, and bad input."""
 
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from tests.evaluation.made import Known, dataset, evaluate
+from tests.tiny_model import noise, tiny_model
 
+import semelha
 from semelha.embedders import raw_pixels
 from semelha.errors import DatasetError, UsageError
 from semelha.evaluation import Protocol
@@ -20,7 +24,7 @@ from semelha.recognition import full_conformal
 NAMES = {"r_at_1", "map_at_r", "fnir_at_fpir", "fpir_target", "fpir_achieved", "fnir_achieved"}
 
 
-def test_each_picture_searches_all_others_where_nothing_is_said() -> None:
+def test_by_default_each_picture_is_searched_among_all_others() -> None:
     data = dataset()
     found = evaluate(Known(), data)
     expected = retrieval(Known().embed(data.pictures), data.labels, metric=Known().metric)
@@ -30,20 +34,20 @@ def test_each_picture_searches_all_others_where_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize("pair", [("gallery", "query"), ("train", "test")])
-def test_splits_say_who_is_enrolled(pair: tuple[str, str]) -> None:
+def test_splits_are_enrolled_and_probed(pair: tuple[str, str]) -> None:
     data = dataset(split=[pair[0], pair[1], "else"].__getitem__)
     found = evaluate(Known(), data)
     assert {data.pictures[i].split for i in found.references} == {pair[0]}
     assert {data.pictures[i].split for i in found.queries} == {pair[1]}
 
 
-def test_a_protocol_says_who_is_enrolled() -> None:
+def test_a_protocol_chooses_enrolled_pictures() -> None:
     data = dataset()
     found = evaluate(Known(), data, protocol=Protocol(enroll=lambda picture: picture.name.endswith("/0")))
     assert (len(found.references), len(found.queries)) == (400, 800)
 
 
-def test_map_among_all_is_that_of_leaving_one_out() -> None:
+def test_map_leave_one_out() -> None:
     data, first = dataset(), lambda picture: picture.name.endswith("/0")
     alone = evaluate(Known(), data).result
     both = evaluate(Known(), data, protocol=Protocol(enroll=first, map_leave_one_out=True)).result
@@ -52,7 +56,7 @@ def test_map_among_all_is_that_of_leaving_one_out() -> None:
 
 
 def test_the_calibrated_rate_holds_on_average() -> None:
-    """The guarantee is over galleries: twenty of them, 250 subjects each, strangers at 5%."""
+    """The guarantee is on average over galleries: twenty of them with 250 subjects each, at FPIR 5%."""
     rates = []
     for seed in range(20):
         open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed, resamples=0).result.open_set
@@ -63,20 +67,20 @@ def test_the_calibrated_rate_holds_on_average() -> None:
     assert np.mean(rates) <= 0.05 + 2 * error
 
 
-def test_known_and_strangers_do_not_mix() -> None:
+def test_mated_and_non_mated_probes_are_separate() -> None:
     found = evaluate(Known(), dataset(classes=100), protocol=Protocol(enrolled_fraction=0.3), fpir=0.1).result.open_set
     assert found.enrolled == 30
     assert (found.hindsight.mated, found.hindsight.non_mated) == (30 * 2, 70 * 3)
 
 
-def test_too_few_subjects_for_the_rate_is_said_and_not_measured() -> None:
+def test_too_few_subjects_for_the_rate() -> None:
     found = evaluate(Known(), dataset(classes=20), fpir=0.01).result
     assert found.to_json()["fpir_achieved"] is None
     assert "enroll" in found.open_set.note
 
 
 def test_groups_never_match_within() -> None:
-    """Every picture's own class lies in its group, so nothing can be found."""
+    """Each class is one group, so no picture may match."""
     data = dataset(classes=10)
     grouped = Dataset("grouped", tuple(replace(picture, group=picture.label) for picture in data))
     found = evaluate(Known(), grouped, fpir=0.5).result
@@ -85,7 +89,7 @@ def test_groups_never_match_within() -> None:
     assert found.to_json()["intervals"]["r_at_1"] is None
 
 
-def test_figures_have_one_set_of_names_and_are_json() -> None:
+def test_figures_are_json() -> None:
     found = evaluate(Known(), dataset(), baselines={"raw_pixels": raw_pixels()})
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert set(content) >= NAMES
@@ -125,19 +129,19 @@ def test_intervals_change_no_figure() -> None:
     assert without == few == many
 
 
-def test_without_strangers_the_rest_is_measured() -> None:
+def test_without_non_mated_probes_the_rest_is_measured() -> None:
     content = evaluate(Known(), dataset(classes=30), protocol=Protocol(enrolled_fraction=1.0), fpir=0.2).to_json()
     assert content["auroc"] is content["oscr"] is content["fpir_achieved"] is content["baus"] is None
     assert content["baks"] is not None
     assert content["r_at_1"] == 1
 
 
-def test_few_draws_tell_no_percentile() -> None:
+def test_few_resamples_are_refused() -> None:
     with pytest.raises(UsageError, match="100 or more"):
         evaluate(Known(), dataset(classes=10), resamples=50)
 
 
-def test_the_calibrated_figures_are_those_of_each_probe() -> None:
+def test_calibrated_figures_equal_those_of_the_probes() -> None:
     found = evaluate(Known(), dataset(classes=200), fpir=0.1, resamples=0).result.open_set
     probes = found.probes
     assert probes.mated_accepted is not None
@@ -150,7 +154,7 @@ def test_the_calibrated_figures_are_those_of_each_probe() -> None:
 
 
 @pytest.mark.parametrize("split", [{}.get, ["gallery", "gallery", "query"].__getitem__])
-def test_the_largest_gallery_is_the_one_that_was_enrolled(split: Callable[[int], str | None]) -> None:
+def test_the_largest_gallery_is_the_enrolled_one(split: Callable[[int], str | None]) -> None:
     found = evaluate(Known(), dataset(split=split), fpir=0.05, resamples=0).result.open_set
     last = found.gallery_sizes[-1]
     assert [size.subjects for size in found.gallery_sizes] == [12, 25, 50, 100, 200]
@@ -164,8 +168,8 @@ def test_the_largest_gallery_is_the_one_that_was_enrolled(split: Callable[[int],
         assert spread.mean == spread.low == spread.high == pytest.approx(value)
 
 
-def test_galleries_of_growing_size_are_those_that_a_loop_enrolls() -> None:
-    """One embedding on a line: the same galleries, searched one by one, each calibrated on its own subjects."""
+def test_gallery_sizes_equal_a_plain_loop() -> None:
+    """Points on a line: the same galleries, searched and calibrated one by one."""
     random = np.random.default_rng(0)
     centers, subjects = random.normal(0, 20, 60), 40
     own = centers[:subjects, None] + random.normal(0, 0.1, (subjects, 1))
@@ -190,7 +194,7 @@ def test_galleries_of_growing_size_are_those_that_a_loop_enrolls() -> None:
             assert size.fpir_achieved == pytest.approx((np.mean(rates), min(rates), max(rates)))
 
 
-def test_a_bad_picture_is_left_out_and_listed(tmp_path: object) -> None:
+def test_bad_pictures_are_skipped_and_listed(tmp_path: object) -> None:
     data = dataset(classes=10)
     bad = Picture(np.zeros((2, 2), np.float32), "0", name="bad")  # type: ignore[arg-type]
     found = evaluate(Known(), Dataset("some", (*data.pictures, bad)))
@@ -198,7 +202,7 @@ def test_a_bad_picture_is_left_out_and_listed(tmp_path: object) -> None:
     assert found.to_json()["pictures"] == 30
 
 
-def test_progress_is_told_for_each_embedder() -> None:
+def test_progress_is_reported_for_each_embedder() -> None:
     told: list[tuple[str, int, int]] = []
     evaluate(Known(), dataset(classes=10), baselines={"pixels": raw_pixels()}, progress=lambda *now: told.append(now))
     assert ("model", 30, 30) in told
@@ -215,3 +219,22 @@ def test_what_cannot_be_evaluated() -> None:
         evaluate(Known(), dataset(classes=60), protocol=only)
     with pytest.raises(DatasetError, match="0 probes"):
         evaluate(Known(), dataset(classes=5), protocol=Protocol(enroll=lambda picture: True))
+    for fpir in (0.0, 1.0, -0.1):
+        with pytest.raises(UsageError, match="fpir is"):
+            evaluate(Known(), dataset(classes=5), fpir=fpir)
+
+
+def test_paths_are_read_and_baselines_are_measured_by_default(tmp_path: Path) -> None:
+    """As the command does, with notes about the untrained network and about classes of the training."""
+    for label in range(4):
+        folder = tmp_path / "photos" / f"{label}"
+        folder.mkdir(parents=True)
+        for number in range(3):
+            Image.fromarray(noise(10 * label + number)).save(folder / f"{number}.png")
+    model = tiny_model(tmp_path / "model", classes=("1", "2"))
+    found = semelha.evaluate(model.folder, tmp_path / "photos", resamples=0)
+    assert set(found.baselines) == {"raw_pixels"}
+    assert found.to_json()["raw_pixels"]["r_at_1"] is not None
+    assert found.to_json()["untrained"] is None
+    assert any(note.startswith("The untrained network was not measured") for note in found.notes)
+    assert any("2 of the 4 classes have names that the model was trained on" in note for note in found.notes)

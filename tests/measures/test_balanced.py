@@ -32,12 +32,12 @@ def test_equal_to_the_definition(seed: int) -> None:
     assert found.geometric_mean == pytest.approx((baks * baus) ** 0.5)
 
 
-def test_a_subject_of_many_pictures_counts_once() -> None:
+def test_each_subject_counts_once() -> None:
     labels = np.array(["a"] * 98 + ["b", "c"])
     found = balanced(labels, labels == "a", labels == "c")
     assert (found.baks, found.baus) == (0.5, 0.0)
 
 
-def test_none_of_a_kind() -> None:
+def test_without_known_or_unknown_probes() -> None:
     found = balanced(np.array(["a"]), np.array([True]), np.array([False]))
     assert (found.baks, found.baus, found.geometric_mean) == (1.0, None, None)

@@ -1,4 +1,4 @@
-"""The bootstrap by subject: each draw is the figure of a data set in which each subject stands as often as drawn."""
+"""The bootstrap by subject: a resampled figure equals that of a data set with repeated subjects."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ from semelha.measures.verification import equal_error_rate
 from semelha.metrics import Euclidean
 
 
-def test_every_draw_has_as_many_subjects() -> None:
+def test_resamples_have_as_many_subjects() -> None:
     weights = resample_weights(30, 500, np.random.default_rng(0))
     assert (weights.sum(axis=1) == 30).all()
     assert weights.mean(axis=0) == pytest.approx(1, abs=0.2)
     assert weights.var() == pytest.approx(1 - 1 / 30, abs=0.05)
 
 
-def test_a_mean_is_that_of_the_subjects_drawn() -> None:
+def test_means_equal_those_of_repeated_subjects() -> None:
     random = np.random.default_rng(0)
     values, subject = random.random(50), random.permutation(np.arange(50) % 8)
     weights = resample_weights(8, 20, random)
@@ -35,7 +35,7 @@ def test_a_mean_is_that_of_the_subjects_drawn() -> None:
 
 
 @pytest.mark.parametrize("digits", [9, 1])
-def test_an_open_set_is_that_of_the_subjects_drawn(digits: int) -> None:
+def test_open_set_equals_that_of_repeated_subjects(digits: int) -> None:
     """Each subject's probes stand as often as it was drawn; rounded to one digit, many distances tie."""
     random = np.random.default_rng(1)
     mated, right = random.normal(0, 1, 60).round(digits), random.random(60) < 0.8
@@ -61,7 +61,7 @@ def some_pairs(n: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
     return (random.normal(size=(n, 4)) + 1.5 * random.normal(size=(classes, 4))[labels]).astype(np.float32), labels
 
 
-def test_pairs_are_weighted_by_both_their_subjects() -> None:
+def test_pairs_are_weighted_by_both_subjects() -> None:
     """Two-way: equal to scikit-learn with the weight of every pair written out, where no pair is left undrawn."""
     vectors, labels = some_pairs(90, 15)
     counted = count_pairs(vectors, labels, metric=Euclidean(), groups=None)
@@ -82,7 +82,7 @@ def test_pairs_are_weighted_by_both_their_subjects() -> None:
             assert drawn.tar_at_far[rate][draw] == pytest.approx(np.interp(rate, far, tar), abs=5e-3)
 
 
-def test_few_pairs_of_many_are_enough() -> None:
+def test_a_sample_of_pairs_is_enough() -> None:
     """Strata and a draw from each: hardly another answer than all pairs, and the figure itself where nothing is drawn
     anew."""
     vectors, labels = some_pairs(900, 60)
@@ -115,7 +115,7 @@ def test_few_pairs_of_many_are_enough() -> None:
         assert np.sqrt(np.mean((one - other) ** 2)) < 0.1 * np.std(other)
 
 
-def test_the_interval_covers_what_it_should_where_pictures_of_a_subject_are_alike() -> None:
+def test_the_interval_covers_the_truth_with_correlated_pictures() -> None:
     """Of 200 data sets of 60 subjects with 10 pictures each, hard or easy together, about 95% have the truth within;
     were pictures drawn and not subjects, far fewer would."""
     random = np.random.default_rng(5)
@@ -133,7 +133,7 @@ def test_the_interval_covers_what_it_should_where_pictures_of_a_subject_are_alik
     assert naive / 200 < 0.85
 
 
-def test_a_rate_of_nothing_has_the_exact_bound() -> None:
+def test_a_rate_of_zero_has_the_exact_bound() -> None:
     """No miss among 99 subjects: Clopper and Pearson."""
     none = percentile_interval(np.zeros(100), 0.0, subjects=99)
     every = percentile_interval(np.ones(100), 1.0, subjects=99)
@@ -141,7 +141,7 @@ def test_a_rate_of_nothing_has_the_exact_bound() -> None:
     assert every == (pytest.approx(0.025 ** (1 / 99)), 1.0)
 
 
-def test_what_was_not_measured_has_no_interval() -> None:
+def test_no_interval_without_a_measured_figure() -> None:
     assert percentile_interval(np.linspace(0, 1, 100), None) is None
     assert percentile_interval(np.linspace(0, 1, 100), float("nan")) is None
     assert percentile_interval(np.full(100, np.nan), 0.5) is None

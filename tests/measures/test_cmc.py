@@ -19,7 +19,7 @@ def by_hand(query: np.ndarray, label: int, references: np.ndarray, labels: np.nd
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("tied", [False, True])
-def test_equal_to_a_list_of_subjects(seed: int, tied: bool) -> None:
+def test_ranks_equal_a_plain_loop(seed: int, tied: bool) -> None:
     """On a grid of whole numbers most distances tie; labels that are strings and not in order, some not enrolled."""
     random = np.random.default_rng(seed)
     points = random.integers(0, 4, (90, 2)).astype(float) if tied else random.normal(size=(90, 2))
@@ -38,7 +38,7 @@ def test_equal_to_a_list_of_subjects(seed: int, tied: bool) -> None:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_the_first_rank_is_that_of_retrieval(tied: bool) -> None:
+def test_rank_1_equals_r_at_1(tied: bool) -> None:
     random = np.random.default_rng(0)
     points = random.integers(0, 5, (200, 2)).astype(float) if tied else random.normal(size=(200, 8))
     labels = random.integers(0, 30, 200)
@@ -48,7 +48,7 @@ def test_the_first_rank_is_that_of_retrieval(tied: bool) -> None:
     np.testing.assert_array_equal(ranks > 0, found.has_match)
 
 
-def test_the_curve_counts_probes_that_have_a_subject_to_find() -> None:
+def test_cmc_leaves_out_probes_without_a_match() -> None:
     ranks = np.array([1, 1, 2, 5, 0, 9])
     np.testing.assert_allclose(cmc(ranks, 5), [2 / 5, 3 / 5, 3 / 5, 3 / 5, 4 / 5])
     assert np.isnan(cmc(np.zeros(3, np.int64), 2)).all()

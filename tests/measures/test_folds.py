@@ -24,7 +24,7 @@ def by_hand(distances: np.ndarray, same: np.ndarray, fold: np.ndarray) -> list[f
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("digits", [9, 1])
-def test_equal_to_every_threshold_in_turn(seed: int, digits: int) -> None:
+def test_equal_to_trying_every_threshold(seed: int, digits: int) -> None:
     random = np.random.default_rng(seed)
     same, fold = random.random(300) < 0.5, random.permutation(300) % 10
     distances = random.normal(np.where(same, 0, 1.5)).round(digits)
@@ -37,12 +37,12 @@ def test_equal_to_every_threshold_in_turn(seed: int, digits: int) -> None:
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_pairs_of_one_kind_are_all_called_so(same: bool) -> None:
+def test_pairs_of_one_kind(same: bool) -> None:
     found = fold_accuracy(np.arange(20.0), np.full(20, same), np.arange(20) % 10)
     assert found.mean == 1
 
 
-def test_pairs_are_those_of_the_protocol() -> None:
+def test_drawn_pairs_follow_the_protocol() -> None:
     """Folds share no subject; as many mated as not in each; no pair twice, none of a picture with itself or its
     group."""
     random = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def test_too_few_subjects_for_ten_folds() -> None:
     assert draw_fold_pairs(np.arange(40), None, seed=0) is None
 
 
-def test_what_cannot_be_judged() -> None:
+def test_bad_folds_are_refused() -> None:
     with pytest.raises(ValueError, match="two folds"):
         fold_accuracy(np.ones(3), np.ones(3, bool), np.zeros(3, np.int64))
     with pytest.raises(ValueError, match="one fold and one truth"):

@@ -1,4 +1,4 @@
-"""OSCR and known against unknown: equal to scikit-learn, and to every threshold in turn."""
+"""OSCR and AUROC: equal to scikit-learn and to trying every threshold."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def drawn(seed: int, digits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("digits", [9, 1])
-def test_the_curve_is_that_of_every_threshold(seed: int, digits: int) -> None:
+def test_equal_to_trying_every_threshold(seed: int, digits: int) -> None:
     """Rounded to one digit, many distances tie."""
     mated, right, strangers = drawn(seed, digits)
     found = oscr(mated, right, strangers)
@@ -27,14 +27,14 @@ def test_the_curve_is_that_of_every_threshold(seed: int, digits: int) -> None:
 
 
 @pytest.mark.parametrize("digits", [9, 1])
-def test_known_against_unknown_is_scikit_learns(digits: int) -> None:
+def test_auroc_equals_scikit_learn(digits: int) -> None:
     mated, _, strangers = drawn(0, digits)
     truth, scores = np.arange(200) < 80, -np.concatenate([mated, strangers])
     assert auroc(mated, strangers) == pytest.approx(roc_auc_score(truth, scores))
 
 
 @pytest.mark.parametrize("digits", [9, 1])
-def test_where_every_name_is_right_the_open_set_is_scikit_learns_det_curve(digits: int) -> None:
+def test_with_correct_names_the_open_set_equals_det_curve_of_scikit_learn(digits: int) -> None:
     """FNIR against FPIR is then false negatives against false positives of known against unknown."""
     mated, _, strangers = drawn(1, digits)
     found = open_set(mated, np.ones(80, bool), strangers)
@@ -49,7 +49,7 @@ def test_where_every_name_is_right_the_open_set_is_scikit_learns_det_curve(digit
     np.testing.assert_allclose(found.tpir, tpr)
 
 
-def test_the_area_is_at_most_the_accuracy_of_the_closed_set() -> None:
+def test_the_area_is_at_most_closed_set_accuracy() -> None:
     mated, right, strangers = drawn(2, 9)
     assert oscr(mated, right, strangers + 100).area == pytest.approx(right.mean())
     assert oscr(mated, right, strangers - 100).area == 0

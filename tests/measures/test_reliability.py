@@ -19,7 +19,7 @@ def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_it_is_what_a_loop_over_probes_finds(seed: int) -> None:
+def test_equal_to_a_plain_loop(seed: int) -> None:
     said, right, weights = drawn(300, seed)
     found = reliability(said, right, weights)
     sums: dict[int, list[float]] = {}
@@ -40,7 +40,7 @@ def test_it_is_what_a_loop_over_probes_finds(seed: int) -> None:
 
 
 @pytest.mark.parametrize("bins", [5, 10, BINS])
-def test_it_is_scikit_learns(bins: int) -> None:
+def test_equal_to_scikit_learn(bins: int) -> None:
     said, right, weights = drawn(500, 0)
     alike, weighted = reliability(said, right, bins=bins), reliability(said, right, weights, bins=bins)
     expected = calibration_curve(right, said, n_bins=bins)
@@ -49,14 +49,14 @@ def test_it_is_scikit_learns(bins: int) -> None:
     assert weighted.brier == pytest.approx(brier_score_loss(right, said, sample_weight=weights))
 
 
-def test_only_the_proportion_of_weights_counts() -> None:
+def test_weights_are_relative() -> None:
     said, right, weights = drawn(200, 1)
     one, other = reliability(said, right, weights), reliability(said, right, 1e-3 * weights)
     assert one.ece == pytest.approx(other.ece)
     assert one.brier == pytest.approx(other.brier)
 
 
-def test_the_error_of_a_draw_is_that_of_probes_as_often_as_their_subjects() -> None:
+def test_resampled_error_equals_that_of_repeated_probes() -> None:
     random = np.random.default_rng(0)
     said, right, _ = drawn(120, 3)
     subject = random.integers(0, 30, 120)
@@ -68,7 +68,7 @@ def test_the_error_of_a_draw_is_that_of_probes_as_often_as_their_subjects() -> N
 
 
 @pytest.mark.parametrize("power", [1.0, 1.5])
-def test_the_interval_holds_the_true_error(power: float) -> None:
+def test_the_interval_covers_the_true_error(power: float) -> None:
     """Of 100 experiments, with probabilities that are right and others that are not; percentiles of draws hold none
     of the former."""
     random = np.random.default_rng(1)
@@ -90,7 +90,7 @@ def test_the_interval_holds_the_true_error(power: float) -> None:
     assert power > 1 or percentiles == 0
 
 
-def test_where_no_draw_differs_there_is_no_interval() -> None:
+def test_no_interval_if_resamples_do_not_vary() -> None:
     assert ece_interval(np.zeros((100, BINS)), np.zeros(BINS)) is None
 
 
@@ -108,7 +108,7 @@ def test_where_no_draw_differs_there_is_no_interval() -> None:
         ([0.5], [True], None, 0, "must be 1 or more"),
     ],
 )
-def test_what_is_no_probability_is_refused(
+def test_bad_probabilities_and_weights_are_refused(
     said: list[float], right: list[bool], weights: list[float] | None, bins: int, why: str
 ) -> None:
     given = None if weights is None else np.array(weights)

@@ -1,4 +1,4 @@
-"""Retrieval measures: equal to an independent library and to a plain loop, with groups, ties and lonely queries."""
+"""Retrieval measures: equal to pytorch-metric-learning and to a plain loop, also with groups and ties."""
 
 from itertools import pairwise
 
@@ -83,26 +83,26 @@ def test_groups_never_match_within(seed: int, block: int) -> None:
     np.testing.assert_allclose([found.r_at[3], found.r_precision, found.map_at_r], expected, atol=1e-9)
 
 
-def test_the_size_of_a_block_changes_nothing() -> None:
+def test_block_size_does_not_change_the_result() -> None:
     vectors, labels = drawn(0)
     one, many = (retrieval(vectors, labels, metric=Cosine(), block=block) for block in (1024, 13))
     assert figures(one) == figures(many)
     np.testing.assert_array_equal(one.nearest, many.nearest)
 
 
-def test_a_query_that_nothing_can_match_counts_nowhere() -> None:
+def test_queries_without_a_match_are_left_out() -> None:
     vectors = np.array([[0.0], [0.1], [5.0]], np.float32)
     found = retrieval(vectors, np.array(["a", "a", "alone"]), metric=Euclidean())
     assert found.r_at[1] == found.map_at_r == 1
     assert found.has_match.tolist() == [True, True, False]
 
 
-def test_nothing_to_measure_is_nan() -> None:
+def test_measures_without_queries_are_nan() -> None:
     found = retrieval(np.zeros((3, 2), np.float32), np.arange(3), metric=Euclidean())
     assert np.isnan(figures(found)).all()
 
 
-def test_ties_go_to_the_lower_number_and_distances_rise() -> None:
+def test_ties_go_to_the_lower_row() -> None:
     vectors = np.zeros((6, 2), np.float32)
     found = retrieval(vectors, np.array([0, 1, 0, 1, 0, 1]), metric=Euclidean(), ks=(3,))
     assert found.nearest[5].tolist() == [0, 1, 2]
@@ -111,12 +111,12 @@ def test_ties_go_to_the_lower_number_and_distances_rise() -> None:
     assert all((earlier <= later).all() for earlier, later in pairwise(distances.T))
 
 
-def test_fewer_references_than_asked_for() -> None:
+def test_fewer_references_than_k() -> None:
     found = retrieval(np.zeros((2, 1), np.float32), np.zeros(2), metric=Euclidean(), ks=(1, 10))
     assert found.nearest[0, :2].tolist() == [1, -1]
     assert np.isinf(found.distances[0, 1])
 
 
-def test_labels_must_be_as_many_as_vectors() -> None:
+def test_labels_and_vectors_must_have_equal_length() -> None:
     with pytest.raises(ValueError, match="one label for each vector"):
         retrieval(np.zeros((3, 2), np.float32), np.zeros(2), metric=Euclidean())

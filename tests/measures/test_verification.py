@@ -1,4 +1,4 @@
-"""Verification over all pairs: equal to scikit-learn on the list of pairs that we never keep."""
+"""Verification over all pairs: equal to scikit-learn on the list of all pairs."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_equal_to_scikit_learn(seed: int) -> None:
         assert found.tar_at_far[rate] == pytest.approx(np.interp(rate, far, tar), abs=2e-3)
 
 
-def test_a_threshold_accepts_what_its_point_says() -> None:
+def test_thresholds_reproduce_the_curve() -> None:
     vectors, labels = drawn(0)
     same, distances = pairs(vectors, labels)
     found = verification(vectors, labels, metric=Euclidean())
@@ -45,7 +45,7 @@ def test_a_threshold_accepts_what_its_point_says() -> None:
         assert found.far[point] == pytest.approx(accepted[~same].mean(), abs=1e-3)
 
 
-def test_perfect_and_useless() -> None:
+def test_perfect_and_random_scores() -> None:
     vectors = np.array([[0.0], [0.1], [9.0], [9.1]], np.float32)
     found = verification(vectors, np.array([0, 0, 1, 1]), metric=Euclidean())
     assert (found.auc, found.eer) == (1, 0)
@@ -53,7 +53,7 @@ def test_perfect_and_useless() -> None:
     assert verification(same_distance, np.arange(6) // 2, metric=Euclidean()).auc == pytest.approx(0.5)
 
 
-def test_a_rate_that_the_pairs_cannot_measure_is_none() -> None:
+def test_rates_below_the_resolution_of_the_pairs_are_none() -> None:
     vectors, labels = drawn(0, n=20)
     found = verification(vectors, labels, metric=Euclidean())
     assert found.non_mated < 1000

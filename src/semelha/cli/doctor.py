@@ -1,4 +1,4 @@
-"""`semelha doctor`: what is installed, what the machine has, and what is wrong."""
+"""`semelha doctor`: versions, hardware and problems of the installation."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typer import Exit
 
 from semelha._version import __version__
 from semelha.cli.output import Json, print_json, stdout
+from semelha.processors import processors
 
 BASE = ("numpy", "scipy", "pillow", "onnxruntime", "faiss-cpu", "safetensors", "pydantic", "matplotlib")
 TRAIN = ("torch", "torchvision", "timm", "lightning", "onnx", "onnxscript")
@@ -24,7 +25,7 @@ FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
 def doctor(json: Json = False) -> None:
-    """Look at the installation and the machine; exit with 1 where something is wrong.
+    """Show versions and hardware, and find problems of the installation; exit with status 1 if there are any.
 
     Example: semelha doctor
     """
@@ -34,7 +35,7 @@ def doctor(json: Json = False) -> None:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "threads": f"{_threads()} of {os.cpu_count()} cores",
+        "threads": f"{processors()} of {os.cpu_count()} cores",
         "ONNX Runtime": ", ".join(ort.get_available_providers()),
         "training on": device,
         **{name: _version(name) or "missing" for name in (*BASE, *TRAIN)},
@@ -50,7 +51,7 @@ def doctor(json: Json = False) -> None:
         for problem in problems:
             stdout.print(f"[bold red]problem:[/] {escape(problem)}")
         if not problems:
-            stdout.print("[green]Nothing is wrong.[/]")
+            stdout.print("[green]No problems found.[/]")
     if problems:
         raise Exit(1)
 
@@ -76,13 +77,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _threads() -> int:
-    """Processors that this process may use, which a container or a batch system can make fewer than there are."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _processor() -> str:
-    """Its name, and those of its features that make networks fast, where the system tells."""
+    """Name of the processor and its vector instructions, if the system reports them."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
@@ -93,7 +89,7 @@ def _processor() -> str:
 
 
 def _device() -> tuple[str, list[str]]:
-    """What a training would run on, and what keeps it from running."""
+    """The device for training, and problems with torch."""
     if find_spec("torch") is None:
         return 'nothing: pip install "semelha[train]"', []
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
-from semelha.errors import DatasetError, MissingExtra, UsageError
+from semelha.errors import DatasetError, MissingExtra, SemelhaError, UsageError
 from semelha.evaluation.intervals import compute_intervals
 from semelha.evaluation.lfw import draw_fold_pairs
 from semelha.evaluation.open_set import measure_open_set
@@ -119,7 +119,7 @@ def evaluate(
 
 
 def _standard_baselines(embedder: Embedder) -> tuple[dict[str, Embedder], tuple[str, ...]]:
-    """Raw pixels and the untrained network, and a note if torch is missing for the latter."""
+    """Raw pixels and the untrained network, and a note if the latter cannot be built."""
     baselines: dict[str, Embedder] = {"raw_pixels": raw_pixels()}
     if not isinstance(embedder, Model):
         return baselines, ()
@@ -127,7 +127,10 @@ def _standard_baselines(embedder: Embedder) -> tuple[dict[str, Embedder], tuple[
         from semelha.deep import untrained_embedder
     except MissingExtra:
         return baselines, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
-    network = untrained_embedder(embedder.card)
+    try:
+        network = untrained_embedder(embedder.card)
+    except SemelhaError as error:  # such as a model that was made elsewhere
+        return baselines, (f"The untrained network was not measured: {error}",)
     return baselines if network is None else {**baselines, "untrained": network}, ()
 
 

@@ -1,4 +1,4 @@
-"""The report: one file that asks for nothing, shows foreign text as text, and says how thresholds were chosen."""
+"""The report: one file that loads nothing, escapes text, and says how thresholds were chosen."""
 
 import re
 from dataclasses import replace
@@ -61,7 +61,7 @@ def html(tiny: Model, tmp_path_factory: pytest.TempPathFactory) -> str:
     return write_report(found, tmp_path_factory.mktemp("r") / "deep" / "report.html", card=card).read_text("utf-8")
 
 
-def test_it_asks_for_nothing_outside(html: str) -> None:
+def test_the_page_loads_nothing(html: str) -> None:
     page = Page(html)
     for name, value in page.attributes:
         if name in ("src", "href", "xlink:href", "srcset", "data", "poster"):
@@ -71,7 +71,7 @@ def test_it_asks_for_nothing_outside(html: str) -> None:
     assert not re.findall(r"url\((?!['\"]?(?:#|data:))", html)
 
 
-def test_what_came_from_outside_is_text(html: str) -> None:
+def test_text_is_escaped(html: str) -> None:
     page = Page(html)
     assert "alert(1)" in page.text
     assert "<img src=x onerror" in page.text
@@ -96,7 +96,7 @@ def test_every_open_set_figure_says_how_its_threshold_was_chosen(html: str) -> N
     assert all("hindsight" in text or "calibrated" in text for text in open_set)
 
 
-def test_braces_in_foreign_text_are_no_parts_of_the_template(tmp_path: Path) -> None:
+def test_braces_are_kept(tmp_path: Path) -> None:
     found = evaluate(Known(), dataset(classes=10, name="{{card}} {{nothing}}"))
     assert "{{nothing}}" in write_report(found, tmp_path / "r.html").read_text("utf-8")
 
@@ -109,18 +109,18 @@ def test_every_figure_has_its_interval(html: str) -> None:
             assert re.search(r"<small>[\d.]+–[\d.]+</small>", cell) or "insufficient data" in cell, title
 
 
-def test_what_the_data_cannot_measure_is_said_in_words(html: str) -> None:
-    """600 strangers cannot measure a rate of 0.1%."""
+def test_insufficient_data_is_shown_in_words(html: str) -> None:
+    """600 non-mated probes cannot measure a rate of 0.1%."""
     (cells,) = re.findall(r'<th scope="row">FNIR at FPIR 0.1% .*?</th>(.*?)</tr>', html)
     assert cells.count("insufficient data") == 2
 
 
-def test_without_draws_there_are_no_intervals(tmp_path: Path) -> None:
+def test_without_resamples_there_are_no_intervals(tmp_path: Path) -> None:
     text = write_report(evaluate(Known(), dataset(classes=10), resamples=0), tmp_path / "r.html").read_text("utf-8")
     assert not re.findall(r"<td>[^/]*</span><small>", text)
 
 
-def test_the_axes_are_those_of_scikit_learn() -> None:
+def test_det_axes_equal_scikit_learn() -> None:
     """Normal deviates; rates of 0 and 1, which it draws beyond 8, are drawn at half of one error here."""
     random = np.random.default_rng(0)
     mated, strangers = random.normal(0, 1, 80), random.normal(2, 1, 120)
@@ -147,11 +147,11 @@ def test_the_axes_are_those_of_scikit_learn() -> None:
         (1 - 1e-16, "100.0"),
     ],
 )
-def test_a_percentage_is_told_from_none_and_all(value: float, text: str) -> None:
+def test_percentages_differ_from_0_and_100(value: float, text: str) -> None:
     assert percent(value) == text
 
 
-def test_without_calibration_it_says_why(tmp_path: Path) -> None:
+def test_the_page_says_why_there_is_no_calibration(tmp_path: Path) -> None:
     found = evaluate(Known(), dataset(classes=10))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "Not calibrated, so there are no achieved rates" in text
@@ -159,14 +159,14 @@ def test_without_calibration_it_says_why(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("classes", "each", "known"), [(2, 1, 0.5), (12, 2, 1.0), (12, 1, 0.5)])
-def test_a_page_of_what_could_hardly_be_measured(classes: int, each: int, known: float, tmp_path: Path) -> None:
-    """Two pictures, no strangers, no mated pairs: every curve has nothing to draw somewhere."""
+def test_a_page_with_hardly_any_data(classes: int, each: int, known: float, tmp_path: Path) -> None:
+    """Two pictures, no non-mated probes, no mated pairs: every curve is empty in one case."""
     found = evaluate(Known(), dataset(classes=classes, each=each), protocol=Protocol(enrolled_fraction=known))
     text = Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
     assert "insufficient data" in text
 
 
-def test_the_probability_is_drawn_or_it_is_said_why_not(html: str, tmp_path: Path) -> None:
+def test_reliability_is_drawn_or_the_reason_is_given(html: str, tmp_path: Path) -> None:
     assert "Calibration of probabilities: learned from 200 subjects" in html
     assert "predicted probability" in html
     few = write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "r.html").read_text("utf-8")
@@ -174,7 +174,7 @@ def test_the_probability_is_drawn_or_it_is_said_why_not(html: str, tmp_path: Pat
     assert "predicted probability" not in few
 
 
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SemelhaError, match="cannot be written"):
         write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "file" / "report.html")
