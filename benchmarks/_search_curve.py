@@ -22,9 +22,9 @@ from semelha.metrics import Euclidean
 
 PICTURE = Path(__file__).with_name("search-curve.svg")
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
-KINDS = ("LinearIndex", "CellIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit")
-LEAST = {"CellIndex 8bit": 100_000, "HNSWIndex 8bit": 100_000}  # vectors from which on it is worth rounding them
-MOST = {"CellIndex 8bit": 1_000_000}  # which is enough to see where it goes
+KINDS = ("LinearIndex", "IVFIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit")
+LEAST = {"IVFIndex 8bit": 100_000, "HNSWIndex 8bit": 100_000}  # vectors from which on it is worth rounding them
+MOST = {"IVFIndex 8bit": 1_000_000}  # which is enough to see where it goes
 COLUMNS = [
     "kind",
     "vectors",
@@ -135,8 +135,10 @@ def choices(most: int) -> list[tuple[int, str]]:
     """Where `AutoIndex` changes its choice: the first number of vectors, and what searches them from there on."""
 
     def choice(n: int) -> str:
-        maker = choose(Space(Euclidean()), n, DIMENSION, PROMISED).maker
-        return " ".join([type(maker).__name__.removesuffix("Maker").lower(), getattr(maker, "quantize", "")]).strip()
+        builder = choose(Space(Euclidean()), n, DIMENSION, PROMISED).builder
+        return " ".join(
+            [type(builder).__name__.removesuffix("Builder").lower(), getattr(builder, "quantize", "")]
+        ).strip()
 
     found, n = [(1, choice(1))], 1
     while choice(most) != found[-1][1]:

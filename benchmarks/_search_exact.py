@@ -55,11 +55,11 @@ def divergences(stored: int, queries: int, rounds: int) -> str:
 
 def divergence(stored: Vectors, queries: Vectors, rounds: int) -> list[object]:
     metric, ids = KullbackLeibler(), np.arange(len(stored))
-    graph = HNSWIndex(metric, recall=PROMISED, threads=1, background=False)
+    graph = HNSWIndex(metric, recall=PROMISED, threads=1)
     start = time.perf_counter()
     graph.build(ids, stored)
     seconds = time.perf_counter() - start
-    scan = LinearIndex(metric, threads=1, background=False)
+    scan = LinearIndex(metric, threads=1)
     scan.build(ids, stored)
     found, true = graph.search(queries, K), scan.search(queries, K)
     recall = float(np.mean(found.distances <= true.distances[:, -1:] * (1 + 1e-6)))
@@ -102,8 +102,8 @@ NAMES = ("TreeIndex", "KD-tree", "LinearIndex", "FAISS flat")
 
 def tree(stored: Vectors, queries: Vectors, rounds: int) -> list[object]:
     ours = [
-        TreeIndex(Euclidean(), threads=1, background=False),
-        LinearIndex(Euclidean(), threads=1, background=False),
+        TreeIndex(Euclidean(), threads=1),
+        LinearIndex(Euclidean(), threads=1),
     ]
     for index in ours:
         index.build(np.arange(len(stored)), stored)

@@ -11,8 +11,8 @@ import numpy as np
 
 from _search_data import K, Vectors
 from _search_engines import EFFORT, LINKS, PEERS, Engine, Ids
-from semelha.index import CellIndex, HNSWIndex, LinearIndex, Snapshot
-from semelha.index.promise import Measured
+from semelha.index import HNSWIndex, IVFIndex, LinearIndex, Snapshot
+from semelha.index.recall import MeasuredRecall
 from semelha.metrics import Cosine, Euclidean, Metric
 
 PROMISED = 0.99
@@ -22,14 +22,14 @@ Made = Callable[[Metric, int], AnyIndex]
 """(metric, threads) → one of the indexes."""
 
 MADE: dict[str, tuple[str, Made]] = {
-    "LinearIndex": ("FAISS flat", lambda m, t: LinearIndex(m, threads=t, background=False)),
-    "CellIndex f32": (
+    "LinearIndex": ("FAISS flat", lambda m, t: LinearIndex(m, threads=t)),
+    "IVFIndex f32": (
         "FAISS IVF flat",
-        lambda m, t: CellIndex(m, recall=PROMISED, threads=t, background=False),
+        lambda m, t: IVFIndex(m, recall=PROMISED, threads=t),
     ),
-    "CellIndex 8bit": (
+    "IVFIndex 8bit": (
         "FAISS IVF SQ8",
-        lambda m, t: CellIndex(m, recall=PROMISED, quantize="8bit", threads=t, background=False),
+        lambda m, t: IVFIndex(m, recall=PROMISED, quantize="8bit", threads=t),
     ),
     "HNSWIndex f32": ("FAISS HNSW flat", lambda m, t: graph(m, "f32", t)),
     "HNSWIndex f16": ("FAISS HNSW fp16", lambda m, t: graph(m, "f16", t)),
@@ -38,9 +38,7 @@ MADE: dict[str, tuple[str, Made]] = {
 
 
 def graph(metric: Metric, quantize: Any, threads: int) -> HNSWIndex:
-    return HNSWIndex(
-        metric, recall=PROMISED, quantize=quantize, links=LINKS, effort=EFFORT, threads=threads, background=False
-    )
+    return HNSWIndex(metric, recall=PROMISED, quantize=quantize, M=LINKS, ef_construction=EFFORT, threads=threads)
 
 
 class Ours(Engine):
@@ -79,10 +77,10 @@ class Ours(Engine):
             return list(structure.depths())
         return super().depths() if structure.kind == "hnsw" else [1]
 
-    def promise(self) -> Measured | None:
+    def promise(self) -> MeasuredRecall | None:
         """Depth and recall that the index found for `PROMISED`; None where it scans."""
         (part,) = self.index.snapshot().parts
-        found: Measured | None = getattr(part.segment.structure, "depth", None)
+        found: MeasuredRecall | None = getattr(part.segment.structure, "depth", None)
         return found
 
     def said(self) -> str:
@@ -95,7 +93,7 @@ def at_depth(snapshot: Snapshot, depth: int) -> Snapshot:
     (part,) = snapshot.parts
     if not hasattr(part.segment.structure, "at"):
         return snapshot
-    deep = part.segment.structure.at(Measured(depth, 0.0, 0.0, 0))
+    deep = part.segment.structure.at(MeasuredRecall(depth, 0.0, 0.0, 0))
     return replace(snapshot, parts=(replace(part, segment=replace(part.segment, structure=deep)),))
 
 

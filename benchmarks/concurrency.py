@@ -200,7 +200,7 @@ def _read(gallery: Gallery, plan: Plan, number: int, busy: float, end: float, lo
 
 def _saved(gallery: Path) -> int:
     """The change that the segments on the disk stand for."""
-    from semelha.index.files import generation_on_disk
+    from semelha.index.folder import generation_on_disk
 
     return generation_on_disk(gallery / "index") or 0
 

@@ -19,9 +19,9 @@ from semelha.embedders import Model
 from semelha.errors import GalleryError, IndexFileError
 from semelha.gallery import Gallery
 from semelha.index import AutoIndex
-from semelha.index.auto import AutoMaker
+from semelha.index.auto import AutoBuilder
+from semelha.index.base import Index
 from semelha.index.rows import Rows
-from semelha.index.segmented import SegmentedIndex
 from semelha.store import View
 
 ROOT = Path(__file__).parents[2]
@@ -102,7 +102,7 @@ def test_a_gallery_that_grows_is_merged_and_saved_by_itself(gallery: Gallery, re
     for number in range(30):
         enroll(gallery, f"s{number}", 30 * number, 30)
         assert nearest(gallery, 30 * number) == (f"s{number}", str(30 * number))
-    until(lambda: not gallery.index_stats()["wants_merge"])
+    until(lambda: not gallery.index_stats()["needs_merge"])
     gallery._compactor.close()
     assert "waiting" not in {state for _, state in kinds(gallery)}
     assert len(kinds(gallery)) < 6
@@ -114,13 +114,13 @@ def test_a_gallery_that_grows_is_merged_and_saved_by_itself(gallery: Gallery, re
 
 def test_many_vectors_are_scanned_while_their_graph_is_made(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     enroll(gallery, "a", 0, 700)
-    check_stop, make = threading.Event(), AutoMaker.make
+    check_stop, make = threading.Event(), AutoBuilder.build
 
-    def slow(maker: AutoMaker, rows: Rows, stop: Callable[[], None]) -> object:
+    def slow(builder: AutoBuilder, rows: Rows, stop: Callable[[], None]) -> object:
         check_stop.wait(20)
-        return make(maker, rows, stop)
+        return make(builder, rows, stop)
 
-    monkeypatch.setattr(AutoMaker, "make", slow)
+    monkeypatch.setattr(AutoBuilder, "build", slow)
     assert nearest(gallery, 5) == ("a", "5")
     assert kinds(gallery) == [("linear", "waiting")]
     enroll(gallery, "b", 1000, 5)
@@ -134,14 +134,14 @@ def test_closing_ends_a_merge_soon(gallery: Gallery, monkeypatch: pytest.MonkeyP
     enroll(gallery, "a", 0, 700)
     begun = threading.Event()
 
-    def endless(maker: AutoMaker, rows: Rows, stop: Callable[[], None]) -> None:
+    def endless(builder: AutoBuilder, rows: Rows, stop: Callable[[], None]) -> None:
         begun.set()
         while True:
             stop()
             time.sleep(0.01)
 
     with monkeypatch.context() as patch:
-        patch.setattr(AutoMaker, "make", endless)
+        patch.setattr(AutoBuilder, "build", endless)
         assert nearest(gallery, 5) == ("a", "5")
         assert begun.wait(20)
         start = time.monotonic()
@@ -206,13 +206,13 @@ def test_one_process_merges_and_the_other_loads(
 ) -> None:
     enroll(gallery, "a", 0, 700)
     made: list[int] = []
-    make = AutoMaker.make
+    make = AutoBuilder.build
 
-    def spied(maker: AutoMaker, rows: Rows, stop: Callable[[], None]) -> object:
+    def spied(builder: AutoBuilder, rows: Rows, stop: Callable[[], None]) -> object:
         made.append(len(rows))
-        return make(maker, rows, stop)
+        return make(builder, rows, stop)
 
-    monkeypatch.setattr(AutoMaker, "make", spied)
+    monkeypatch.setattr(AutoBuilder, "build", spied)
     other = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(gallery.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT
     )
@@ -264,7 +264,7 @@ def test_what_is_on_the_disk_is_of_the_change_that_it_names(gallery: Gallery, tm
 
     def look() -> int:
         gallery.flush()
-        index = AutoIndex(gallery.model.metric, recall=0.9, background=False)
+        index = AutoIndex(gallery.model.metric, recall=0.9)
         if not (gallery.path / "index" / "manifest").exists():
             return 0
         generation = index.load(gallery.path / "index", fingerprint=gallery.model.fingerprint)
@@ -353,11 +353,11 @@ def test_all_is_found_where_all_is_asked_for(gallery: Gallery, caplog: pytest.Lo
 def test_a_merge_that_fails_is_told_and_the_gallery_goes_on(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fails(index: SegmentedIndex, *, whole: bool = False) -> bool:
+    def fails(index: Index, *, whole: bool = False) -> bool:
         raise MemoryError("no room")
 
     enroll(gallery, "a", 0, 100)
-    monkeypatch.setattr(SegmentedIndex, "merge", fails)
+    monkeypatch.setattr(Index, "merge", fails)
     assert nearest(gallery, 5) == ("a", "5")
     until(lambda: "searched as it is" in caplog.text)
     assert nearest(gallery, 6) == ("a", "6")

@@ -13,8 +13,7 @@ import numpy as np
 from tests.index.steps import Steps
 
 from semelha.errors import IndexFileError
-from semelha.index import HNSWIndex, LinearIndex, Neighbors
-from semelha.index.segmented import SegmentedIndex
+from semelha.index import HNSWIndex, Index, LinearIndex, Neighbors
 from semelha.metrics import Cosine
 
 D = 6
@@ -24,13 +23,13 @@ FINGERPRINT = "of a model"
 Answers = tuple[list[list[int]], list[list[float]]]
 
 
-def empty(kind: str = "linear") -> SegmentedIndex:
+def empty(kind: str = "linear") -> Index:
     """An index that holds nothing yet."""
     make = HNSWIndex if kind == "hnsw" else LinearIndex
-    return make(Cosine(), threads=1, background=False)
+    return make(Cosine(), threads=1)
 
 
-def old(kind: str = "linear") -> SegmentedIndex:
+def old(kind: str = "linear") -> Index:
     """A made segment, one that waits, a delta, and some of each removed. For a patched DELTA of 48."""
     index = empty(kind)
     index.build(np.arange(300), VECTORS[:300])
@@ -40,7 +39,7 @@ def old(kind: str = "linear") -> SegmentedIndex:
     return index
 
 
-def change(index: SegmentedIndex) -> None:
+def change(index: Index) -> None:
     """The old one becomes the new one: more vectors, fewer, a merged segment."""
     index.remove(np.arange(0, 40, 2))
     index.merge()
@@ -48,7 +47,7 @@ def change(index: SegmentedIndex) -> None:
     index.add(np.array([399]), VECTORS[399:])
 
 
-def answers(index: SegmentedIndex) -> Answers:
+def answers(index: Index) -> Answers:
     """To queries, among all and among some."""
     found = [index.search(QUERIES, 8), index.search(QUERIES, 5, within=np.arange(0, 400, 7))]
     return _listed(found[0]), _listed(found[1])
@@ -58,7 +57,7 @@ def _listed(found: Neighbors) -> list[list[float]]:
     return [*found.ids.tolist(), *found.distances.tolist()]
 
 
-def loaded(folder: Path, kind: str = "linear") -> SegmentedIndex:
+def loaded(folder: Path, kind: str = "linear") -> Index:
     """Raises `IndexFileError`."""
     index = empty(kind)
     index.load(folder, fingerprint=FINGERPRINT)

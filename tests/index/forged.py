@@ -18,23 +18,22 @@ from tests.index.made import Make
 from tests.metrics.made import rows
 
 from semelha.errors import IndexFileError
-from semelha.index import CellIndex, HNSWIndex, LinearIndex, TreeIndex
+from semelha.index import HNSWIndex, Index, IVFIndex, LinearIndex, TreeIndex
 from semelha.index.archive import read_archive, write_archive
-from semelha.index.files import MANIFEST
-from semelha.index.segmented import SegmentedIndex
+from semelha.index.folder import MANIFEST
 from semelha.metrics import Cosine, Euclidean, GaussianKullbackLeibler, KullbackLeibler, Metric
 
 MEMORY = 8 << 30  # bytes beyond which a lie about a size is told by a lack of memory
 
 KINDS: dict[str, tuple[Make, Metric]] = {
-    "linear": (partial(LinearIndex, background=False), Cosine()),
-    "tree": (partial(TreeIndex, background=False), Euclidean()),
-    "cells": (partial(CellIndex, cells=12, background=False), Cosine()),
-    "cells-8bit": (partial(CellIndex, cells=12, quantize="8bit", background=False), Cosine()),
-    "hnsw": (partial(HNSWIndex, background=False), Euclidean()),
-    "hnsw-8bit": (partial(HNSWIndex, quantize="8bit", background=False), Cosine()),
-    "hnsw-roots": (partial(HNSWIndex, quantize="f16", background=False), KullbackLeibler()),
-    "hnsw-lifted": (partial(HNSWIndex, recall=0.5, background=False), GaussianKullbackLeibler()),
+    "linear": (partial(LinearIndex), Cosine()),
+    "tree": (partial(TreeIndex), Euclidean()),
+    "cells": (partial(IVFIndex, n_cells=12), Cosine()),
+    "cells-8bit": (partial(IVFIndex, n_cells=12, quantize="8bit"), Cosine()),
+    "hnsw": (partial(HNSWIndex), Euclidean()),
+    "hnsw-8bit": (partial(HNSWIndex, quantize="8bit"), Cosine()),
+    "hnsw-roots": (partial(HNSWIndex, quantize="f16"), KullbackLeibler()),
+    "hnsw-lifted": (partial(HNSWIndex, recall=0.5), GaussianKullbackLeibler()),
 }
 
 
@@ -74,7 +73,7 @@ class Forger:
             return "refused" if not len(index) else "half loaded"
         return self.wrong(index, said[1], manifest[1]) or "valid"
 
-    def wrong(self, index: SegmentedIndex, said: Arrays, manifest: Arrays) -> str:
+    def wrong(self, index: Index, said: Arrays, manifest: Arrays) -> str:
         """What is wrong with the answers of an index, if anything."""
         index.stats()
         removed = manifest.get("removed 0", np.empty(0, np.int64))

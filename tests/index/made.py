@@ -7,25 +7,24 @@ import numpy as np
 from tests.metrics.made import EVERY
 
 from semelha.errors import UsageError
-from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
-from semelha.index.segmented import SegmentedIndex
+from semelha.index import AutoIndex, HNSWIndex, Index, IVFIndex, LinearIndex, TreeIndex
 from semelha.metrics import Metric
 
-Make = Callable[[Metric], SegmentedIndex]
+Make = Callable[[Metric], Index]
 
 EXACT: dict[str, Make] = {
-    "linear": partial(LinearIndex, threads=1, background=False),
-    "kd": partial(TreeIndex, threads=1, background=False),
-    "ball": partial(TreeIndex, tree="ball", leaf=5, threads=1, background=False),
+    "linear": partial(LinearIndex, threads=1),
+    "kd": partial(TreeIndex, threads=1),
+    "ball": partial(TreeIndex, tree="ball", leaf_size=5, threads=1),
 }
 APPROXIMATE: dict[str, Make] = {
-    "cells": partial(CellIndex, threads=1, background=False),
-    "cells-8bit": partial(CellIndex, quantize="8bit", threads=1, background=False),
-    "hnsw": partial(HNSWIndex, threads=1, background=False),
-    "hnsw-f16": partial(HNSWIndex, quantize="f16", threads=1, background=False),
-    "hnsw-8bit": partial(HNSWIndex, quantize="8bit", threads=1, background=False),
+    "cells": partial(IVFIndex, threads=1),
+    "cells-8bit": partial(IVFIndex, quantize="8bit", threads=1),
+    "hnsw": partial(HNSWIndex, threads=1),
+    "hnsw-f16": partial(HNSWIndex, quantize="f16", threads=1),
+    "hnsw-8bit": partial(HNSWIndex, quantize="8bit", threads=1),
 }
-INDEXES: dict[str, Make] = {**EXACT, **APPROXIMATE, "auto": partial(AutoIndex, threads=1, background=False)}
+INDEXES: dict[str, Make] = {**EXACT, **APPROXIMATE, "auto": partial(AutoIndex, threads=1)}
 
 
 def served(make: Make, metric: Metric) -> bool:

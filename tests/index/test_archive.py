@@ -47,7 +47,7 @@ def test_reads_blocks_by_the_dozen(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     write_archive(tmp_path / "a", {}, {"long": long})
     assert np.array_equal(read_archive(tmp_path / "a", threads=4)[1]["long"], long)
     monkeypatch.setattr(archive, "BLOCK", BLOCK)
-    with pytest.raises(IndexFileError, match="cannot be where"):
+    with pytest.raises(IndexFileError, match="places its array"):
         read_archive(tmp_path / "a")
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.index.merger import Merger
 
-from semelha.index import HNSWIndex, LinearIndex
-from semelha.index.segmented import SegmentedIndex
+from semelha.index import HNSWIndex, Index, LinearIndex
+from semelha.index.base import MergeStopped
 from semelha.metrics import Euclidean
 
-ROOT = Path(__file__).parents[2]
 IDS, AGES, D, K = 150, 3, 4, 6
 random = np.random.default_rng(0)
 VECTORS = random.normal(size=(IDS * AGES, D)).astype(np.float32)  # an id that comes again has another vector
@@ -82,14 +82,14 @@ class Answer:
         return True
 
 
-def asked(index: SegmentedIndex, number: int) -> Answer:
+def asked(index: Index, number: int) -> Answer:
     queries = np.random.default_rng(number).permutation(len(QUERIES))[: 1 + number % 3]
     call = time.perf_counter()
     found = index.search(QUERIES[queries], K)
     return Answer(call, time.perf_counter(), queries, found.ids, found.distances)
 
 
-def written(index: SegmentedIndex, history: History, turns: int) -> None:
+def written(index: Index, history: History, turns: int) -> None:
     """Add and remove a few, over and over."""
     chance = np.random.default_rng(1)
     for turn in range(turns):
@@ -104,7 +104,7 @@ def written(index: SegmentedIndex, history: History, turns: int) -> None:
             call = partial(index.remove, np.array(gone, np.int64))
             history.change(call, {i: row for i, row in held.items() if i not in gone})
         if turn % 25 == 24:
-            index.merge(whole=turn % 50 == 49)
+            index.merge(full=turn % 50 == 49)
 
 
 def until(done: threading.Event, work: Callable[[int], Answer]) -> list[Answer]:
@@ -117,14 +117,14 @@ def until(done: threading.Event, work: Callable[[int], Answer]) -> list[Answer]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semelha.index.segment.DELTA", 24)
-    monkeypatch.setattr("semelha.index.graph_maker.LEAST", 32)
+    monkeypatch.setattr("semelha.index.graph_builder.LEAST", 32)
     monkeypatch.setattr("semelha.index.audit.LEAST", 8)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
-def crowd(index: SegmentedIndex, turns: int, readers: int) -> tuple[History, list[Answer]]:
-    """Readers ask while one writes and the index merges by itself."""
-    history, done = History(), threading.Event()
+def crowd(index: Index, turns: int, readers: int) -> tuple[History, list[Answer]]:
+    """Readers search while one thread writes and another merges."""
+    history, done, merger = History(), threading.Event(), Merger(index)
     with ThreadPoolExecutor(readers) as pool:
         asking = [pool.submit(until, done, partial(asked, index)) for _ in range(readers)]
         try:
@@ -132,25 +132,23 @@ def crowd(index: SegmentedIndex, turns: int, readers: int) -> tuple[History, lis
         finally:
             done.set()
         answers = [answer for one in asking for answer in one.result()]
-    index.close()
+    merger.close()
     return history, answers
 
 
-def check(make: Callable[..., SegmentedIndex], right: Callable[[Answer, Held], bool], turns: int, readers: int) -> None:
+def check(make: Callable[..., Index], right: Callable[[Answer, Held], bool], turns: int, readers: int) -> None:
     history, answers = crowd(make(Euclidean(), threads=2), turns, readers)
     assert len(answers) > turns
     assert all(any(right(a, held) for held in history.between(a.call, a.back)) for a in answers)
     assert len({len(held) for held in history.states}) > 10
 
 
-KINDS = [(LinearIndex, Answer.exact), (partial(HNSWIndex, links=4), Answer.sound)]
+KINDS = [(LinearIndex, Answer.exact), (partial(HNSWIndex, M=4), Answer.sound)]
 
 
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("make", "right"), KINDS, ids=["linear", "hnsw"])
-def test_answers_are_right_for_a_moment(
-    make: Callable[..., SegmentedIndex], right: Callable[[Answer, Held], bool]
-) -> None:
+def test_answers_are_right_for_a_moment(make: Callable[..., Index], right: Callable[[Answer, Held], bool]) -> None:
     check(make, right, turns=500, readers=4)
 
 
@@ -158,7 +156,7 @@ def test_answers_are_right_for_a_moment(
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("make", "right"), KINDS, ids=["linear", "hnsw"])
 def test_answers_are_right_for_a_moment_for_long(
-    make: Callable[..., SegmentedIndex], right: Callable[[Answer, Held], bool]
+    make: Callable[..., Index], right: Callable[[Answer, Held], bool]
 ) -> None:
     check(make, right, turns=3000, readers=8)
 
@@ -168,6 +166,7 @@ def test_saved_and_loaded_while_it_changes(tmp_path: Path) -> None:
     """What is loaded was held at a moment after the begin of the last save that had ended."""
     index, history, done = LinearIndex(Euclidean(), threads=1), History(), threading.Event()
     index.save(tmp_path)
+    merger = Merger(index)
     saves: list[tuple[float, float]] = [(0.0, 0.0)]
 
     def saving() -> None:
@@ -178,7 +177,7 @@ def test_saved_and_loaded_while_it_changes(tmp_path: Path) -> None:
 
     def loading(number: int) -> Answer:
         before = max(begin for begin, end in list(saves) if end <= time.perf_counter())
-        other = LinearIndex(Euclidean(), threads=1, background=False)
+        other = LinearIndex(Euclidean(), threads=1)
         other.load(tmp_path)
         found = other.search(QUERIES, K)
         return Answer(before, time.perf_counter(), np.arange(len(QUERIES)), found.ids, found.distances)
@@ -192,99 +191,113 @@ def test_saved_and_loaded_while_it_changes(tmp_path: Path) -> None:
             done.set()
         saver.result()
         answers = [answer for one in others for answer in one.result()]
-    index.close()
+    merger.close()
     assert len(answers) > 10
     assert len(saves) > 10
     assert all(any(a.exact(held) for held in history.between(a.call, a.back)) for a in answers)
 
 
 @pytest.mark.usefixtures("small")
-def test_what_is_due_gets_merged() -> None:
-    """Also what is added at the moment in which the merging thread finds nothing more to do."""
+def test_what_is_added_while_a_merge_goes_on_is_merged_later() -> None:
     index = LinearIndex(Euclidean(), threads=1)
+    merger = Merger(index)
     for turn in range(150):
         index.add(np.arange(24 * turn, 24 * turn + 24), VECTORS[:24])
         if turn % 3 == 0:
-            index.wait()
-            assert not index.wants_merge
-    index.close()
+            merger.wait()
+    merger.wait()
+    merger.close()
+    assert not index.needs_merge
+    assert len(index) == 150 * 24
 
 
-def test_a_merge_that_fails_is_told_and_loses_nothing(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semelha.index.segment.DELTA", 24)
 
     def fail(*arguments: object) -> None:
         raise MemoryError
 
     index = LinearIndex(Euclidean(), threads=1)
+    index.add(np.arange(30), VECTORS[:30])
     with monkeypatch.context() as patched:
-        patched.setattr("semelha.index.flat.FlatMaker.make", fail)
-        index.add(np.arange(30), VECTORS[:30])
-        index.wait()
-    assert "could not be merged" in caplog.text
+        patched.setattr("semelha.index.flat.FlatBuilder.build", fail)
+        with pytest.raises(MemoryError):
+            index.merge()
     assert index.search(VECTORS[:1], 1).ids.tolist() == [[0]]
     index.add(np.array([30]), VECTORS[30:31])
-    index.wait()
-    assert not index.wants_merge
+    assert index.merge()
+    assert not index.needs_merge
     assert index.search(VECTORS[:1], 1).ids.tolist() == [[0]]
 
 
-def test_close_ends_a_merge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that would take minutes."""
-    monkeypatch.setattr("semelha.index.graph_maker.CHUNK", 64)
-    index = HNSWIndex(Euclidean(), effort=4000, links=64, threads=1)
+def test_close_stops_a_merge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge that would take minutes, after its first chunk."""
+    monkeypatch.setattr("semelha.index.graph_builder.CHUNK", 64)
+    index = HNSWIndex(Euclidean(), ef_construction=4000, M=64, threads=1)
     many = np.random.default_rng(0).normal(size=(30_000, 32)).astype(np.float32)
     index.add(np.arange(30_000), many)
-    time.sleep(0.3)
-    begin = time.perf_counter()
-    index.close()
-    assert time.perf_counter() - begin < 5
-    assert index.wants_merge
+    chunks, has_begun = index._raise_if_stopped, threading.Event()
+
+    def stop() -> None:
+        has_begun.set()
+        chunks()
+
+    monkeypatch.setattr(index, "_raise_if_stopped", stop)
+    with ThreadPoolExecutor(1) as pool:
+        merging = pool.submit(index.merge)
+        assert has_begun.wait(30)
+        index.close()
+        with pytest.raises(MergeStopped):
+            merging.result(timeout=30)
+    assert index.needs_merge
     assert index.search(many[:1], 1).ids.tolist() == [[0]]
     index.add(np.array([30_000]), many[:1])
-    index.wait()
-    assert index.wants_merge, "a closed index merges no more"
+    with pytest.raises(MergeStopped):
+        index.merge()
 
 
-def test_an_index_that_nobody_holds_goes_away() -> None:
-    """Nothing that waits for the end of the process keeps it."""
+ENDLESS = """
+import threading
+import faiss
+import numpy as np
+from semelha.index import Index
+from semelha.index.cells import empty_cells
+from semelha.index.graph import walk
+from semelha.metrics import Euclidean
+
+begun = threading.Event()
+
+class Endless:
+    def check(self, space):
+        pass
+    def build(self, rows, stop):
+        cells = empty_cells(rows.vectors[:100], "f32")
+        cells.is_trained = True
+        cells.add(rows.vectors)
+        while True:
+            stop()
+            begun.set()
+            walk(cells, rows.vectors[:1000], 10, faiss.SearchParametersIVF(nprobe=50))
+
+index = Index(Euclidean(), Endless(), threads=1)
+index.add(np.arange(5000), np.random.default_rng(0).normal(size=(5000, 8)))
+threading.excepthook = lambda arguments: print(arguments.exc_type.__name__)
+threading.Thread(target=index.merge, daemon=True).start()
+begun.wait()
+"""
+
+
+def test_a_process_may_end_while_a_merge_goes_on() -> None:
+    """A thread that returns from FAISS into an interpreter that is gone would abort it."""
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", ENDLESS], cwd=root, capture_output=True, text=True, timeout=60)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_an_index_without_references_is_deleted() -> None:
     index = LinearIndex(Euclidean(), threads=1)
     index.add(np.arange(10), VECTORS[:10])
     seen = weakref.ref(index)
     del index
     gc.collect()
     assert seen() is None
-
-
-ENDLESS = """
-import time
-import faiss
-import numpy as np
-from semelha.index.cells import empty_cells
-from semelha.index.graph import walk
-from semelha.index.segmented import SegmentedIndex
-from semelha.metrics import Euclidean
-
-class Endless:
-    def check(self, space):
-        pass
-    def make(self, rows, stop):
-        cells = empty_cells(rows.vectors[:100], "f32")
-        cells.is_trained = True
-        cells.add(rows.vectors)
-        while True:
-            stop()
-            walk(cells, rows.vectors[:1000], 10, faiss.SearchParametersIVF(nprobe=50))
-
-index = SegmentedIndex(Euclidean(), Endless(), threads=1)
-index.add(np.arange(5000), np.random.default_rng(0).normal(size=(5000, 8)))
-time.sleep(0.2)
-"""
-
-
-def test_a_process_may_end_while_a_merge_goes_on() -> None:
-    """A thread that returns from FAISS into an interpreter that is gone would abort it."""
-    ran = subprocess.run([sys.executable, "-c", ENDLESS], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (ran.returncode, ran.stderr) == (0, "")

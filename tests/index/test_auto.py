@@ -13,9 +13,9 @@ from semelha.metrics import Cosine, Euclidean, Metric
     ("metric", "n", "dimension", "recall", "kind", "why"),
     [
         (Euclidean(), 300, 16, 0.9, "linear", "fewer than 600 vectors"),
-        (Cosine(), 700, 16, 0.9, "hnsw", "600 vectors or more: a graph is quicker"),
-        (Cosine(), 700, 16, 1.0, "linear", "all neighbors are wanted"),
-        (Euclidean(), 700, 3, 0.9, "tree", "3 dimensions: a tree finds all"),
+        (Cosine(), 700, 16, 0.9, "hnsw", "600 vectors or more: a graph is faster"),
+        (Cosine(), 700, 16, 1.0, "linear", "a recall of 1"),
+        (Euclidean(), 700, 3, 0.9, "tree", "3 dimensions: a tree is exact"),
     ],
 )
 def test_every_choice_says_why(
@@ -31,7 +31,7 @@ def test_every_choice_says_why(
     monkeypatch.setattr("semelha.index.auto.GRAPH", 600)
     monkeypatch.setattr("semelha.index.auto.TREE", 6)
     rows = np.random.default_rng(0).dirichlet(np.ones(dimension), n).astype(np.float32)
-    index, again = (AutoIndex(metric, recall=recall, background=False) for _ in range(2))
+    index, again = (AutoIndex(metric, recall=recall) for _ in range(2))
     index.build(np.arange(n), rows)
     index.save(tmp_path)
     again.load(tmp_path)
@@ -43,7 +43,7 @@ def test_every_choice_says_why(
 
 def test_a_moment_that_has_passed_can_be_saved(tmp_path: Path) -> None:
     """Beside writers: what was held at the generation is saved, not what came since."""
-    index, again = (AutoIndex(Euclidean(), background=False) for _ in range(2))
+    index, again = (AutoIndex(Euclidean()) for _ in range(2))
     index.build(np.arange(5), np.eye(5, dtype=np.float32))
     then = index.snapshot()
     index.add(np.arange(5, 8), np.ones((3, 5), np.float32))

@@ -11,7 +11,7 @@ from tests.index.folders import FINGERPRINT, answers, change, loaded, refused, r
 from tests.index.steps import Steps, full
 
 from semelha.errors import IndexFileError
-from semelha.index.files import MANIFEST
+from semelha.index.folder import MANIFEST
 
 random = np.random.default_rng(0)
 

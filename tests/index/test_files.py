@@ -9,9 +9,9 @@ import pytest
 from tests.index.folders import FINGERPRINT, VECTORS, answers, empty, loaded, old, refused, rewritten, segments
 
 from semelha.errors import IndexFileError
-from semelha.index import CellIndex, HNSWIndex, LinearIndex
+from semelha.index import HNSWIndex, IVFIndex, LinearIndex
 from semelha.index.archive import read_archive, write_archive
-from semelha.index.files import MANIFEST, generation_on_disk, recall_on_disk
+from semelha.index.folder import MANIFEST, generation_on_disk, recall_on_disk
 from semelha.metrics import Cosine, Euclidean, Mahalanobis
 
 LONG = "x" * 5000 + ".segment"
@@ -37,7 +37,7 @@ def test_a_segment_of_a_sister(kind: str, saved: Path, tmp_path: Path) -> None:
     """Right in itself, of the same model and metric, and not the one that was saved."""
     sister = old(kind)
     sister.remove(np.array([11]))
-    sister.merge(whole=True)
+    sister.merge(full=True)
     sister.save(tmp_path / "sister", fingerprint=FINGERPRINT)
     rewritten(segments(saved)[0], segments(tmp_path / "sister")[0].read_bytes())
     assert refused(saved, kind)
@@ -48,7 +48,7 @@ def test_a_manifest_of_an_earlier_save(kind: str, saved: Path) -> None:
     manifest = (saved / MANIFEST).read_bytes()
     index = loaded(saved, kind)
     index.remove(np.arange(0, 250, 2))
-    index.merge(whole=True)
+    index.merge(full=True)
     index.save(saved, fingerprint=FINGERPRINT)
     rewritten(saved / MANIFEST, manifest)
     assert refused(saved, kind)
@@ -56,7 +56,7 @@ def test_a_manifest_of_an_earlier_save(kind: str, saved: Path) -> None:
 
 def test_foreign_folders(tmp_path: Path) -> None:
     def index(metric: object = None, **settings: object) -> HNSWIndex:
-        return HNSWIndex(metric or Euclidean(), background=False, **settings)  # type: ignore[arg-type]
+        return HNSWIndex(metric or Euclidean(), **settings)  # type: ignore[arg-type]
 
     mine = index()
     mine.build(np.arange(300), VECTORS[:300])
@@ -66,10 +66,10 @@ def test_foreign_folders(tmp_path: Path) -> None:
         index(Mahalanobis(L=np.eye(6))),
         index(quantize="8bit"),
         index(recall=0.95),
-        index(links=8),
+        index(M=8),
         index(seed=1),
-        CellIndex(Euclidean(), background=False),
-        LinearIndex(Euclidean(), background=False),
+        IVFIndex(Euclidean()),
+        LinearIndex(Euclidean()),
     ):
         with pytest.raises(IndexFileError, match="another"):
             other.load(tmp_path, fingerprint="mine")
@@ -80,11 +80,11 @@ def test_foreign_folders(tmp_path: Path) -> None:
 
 
 def test_metrics_of_one_name_are_told_apart_by_their_arrays(tmp_path: Path) -> None:
-    index = LinearIndex(Mahalanobis(L=np.eye(6)), background=False)
+    index = LinearIndex(Mahalanobis(L=np.eye(6)))
     index.build(np.arange(9), VECTORS[:9])
     index.save(tmp_path)
     with pytest.raises(IndexFileError, match="another model or metric"):
-        LinearIndex(Mahalanobis(L=2 * np.eye(6)), background=False).load(tmp_path)
+        LinearIndex(Mahalanobis(L=2 * np.eye(6))).load(tmp_path)
 
 
 def rewrite(path: Path, **content: object) -> None:
@@ -137,7 +137,7 @@ def test_only_what_is_new_is_written(saved: Path, kind: str) -> None:
     index.add(np.array([390]), VECTORS[390:391])
     index.save(saved, fingerprint=FINGERPRINT)
     assert {path.name: path.stat().st_mtime_ns for path in segments(saved)} == before
-    index.merge(whole=True)
+    index.merge(full=True)
     index.save(saved, fingerprint=FINGERPRINT)
     assert len(segments(saved)) == 1
     assert not before.keys() & {path.name for path in segments(saved)}
@@ -166,7 +166,7 @@ def test_what_cannot_be_cleared_away_is_no_failure(
     saved: Path, kind: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     index = loaded(saved, kind)
-    index.merge(whole=True)
+    index.merge(full=True)
 
     def refuse(*arguments: object, **named: object) -> None:
         raise PermissionError(13, "Permission denied")
@@ -189,7 +189,7 @@ def test_saved_by_another_while_it_is_loaded(saved: Path, kind: str, monkeypatch
     def read(path: Path, **settings: int) -> object:
         if path.suffix == ".segment" and next(turns, None) is not None:
             writer.remove(writer.search(VECTORS[:1], 1).ids[0])
-            writer.merge(whole=True)
+            writer.merge(full=True)
             writer.save(saved, fingerprint=FINGERPRINT)
         return read_archive(path, **settings)
 

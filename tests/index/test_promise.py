@@ -9,34 +9,43 @@ import numpy as np
 import pytest
 
 from semelha.errors import UsageError
-from semelha.index import CellIndex, HNSWIndex, LinearIndex
-from semelha.index.promise import HELD, PART, SURE, Measured, check_recall, held_back, ladder, least_depth, measured
+from semelha.index import HNSWIndex, Index, IVFIndex, LinearIndex
+from semelha.index.checks import check_recall
+from semelha.index.recall import (
+    HELD_OUT,
+    PART,
+    SURE,
+    MeasuredRecall,
+    depth_ladder,
+    hold_out,
+    recall_of,
+    smallest_depth,
+)
 from semelha.index.rows import Rows
-from semelha.index.segmented import SegmentedIndex
 from semelha.index.space import Space
 from semelha.metrics import Cosine, Euclidean
 
 random = np.random.default_rng(0)
-Kind = type[HNSWIndex] | type[CellIndex]
-both = pytest.mark.parametrize("kind", [HNSWIndex, CellIndex])
+Kind = type[HNSWIndex] | type[IVFIndex]
+both = pytest.mark.parametrize("kind", [HNSWIndex, IVFIndex])
 
 
-def least(recalls: Sequence[float], wanted: float, error: float = 0.0) -> tuple[Measured, list[int]]:
+def least(recalls: Sequence[float], wanted: float, error: float = 0.0) -> tuple[MeasuredRecall, list[int]]:
     """What is chosen where depth i has the i-th recall, and the depths that were tried."""
     tried: list[int] = []
 
-    def measure(depth: int) -> Measured:
+    def measure(depth: int) -> MeasuredRecall:
         tried.append(depth)
-        return Measured(depth, recalls[depth], error, 100)
+        return MeasuredRecall(depth, recalls[depth], error, 100)
 
-    return least_depth(measure, range(len(recalls)), wanted), tried
+    return smallest_depth(measure, range(len(recalls)), wanted), tried
 
 
 @pytest.mark.parametrize("keeps", range(64))
 def test_the_least_depth_that_keeps_the_recall(keeps: int) -> None:
     """Wherever it lies, and with few tries."""
     found, tried = least([0.5] * keeps + [0.99] * (64 - keeps), 0.9)
-    assert found == Measured(keeps, 0.99, 0.0, 100)
+    assert found == MeasuredRecall(keeps, 0.99, 0.0, 100)
     assert len(tried) <= 1 + log2(64)
 
 
@@ -66,12 +75,12 @@ def test_luck_is_taken_off() -> None:
     recalls = np.linspace(0, 1, 101)
     assert least(recalls, 0.9)[0].depth == 90
     assert least(recalls, 0.9, error=0.02)[0].depth == 90 + round(SURE * 2 + 0.5)
-    assert not Measured(1, 1.0, 0.01, 100).keeps(0.99)
+    assert not MeasuredRecall(1, 1.0, 0.01, 100).keeps(0.99)
 
 
 def test_ladders_climb_by_an_eighth() -> None:
     for lowest, highest in ((10, 4096), (1, 1), (10, 20), (7, 8), (1, 3000)):
-        steps = ladder(lowest, highest)
+        steps = depth_ladder(lowest, highest)
         assert (steps[0], steps[-1]) == (lowest, highest)
         assert all(a < b <= a + max(1, a // 8) for a, b in pairwise(steps))
 
@@ -79,7 +88,7 @@ def test_ladders_climb_by_an_eighth() -> None:
 def test_measured_counts_what_is_as_near_as_the_last() -> None:
     true = np.array([[1.0, 2.0], [1.0, 1.0], [0.0, 0.0], [3.0, 4.0]])
     found = np.array([[1.0, 2.0 + 1e-9], [1.0, np.inf], [0.0, 1e-12], [np.inf, np.inf]])
-    is_found = measured(found, true, 5)
+    is_found = recall_of(found, true, 5)
     assert (is_found.depth, is_found.queries) == (5, 4)
     assert is_found.recall == np.mean([1, 0.5, 0.5, 0])
     assert is_found.error == pytest.approx(np.std([1, 0.5, 0.5, 0]) / 2)
@@ -88,12 +97,12 @@ def test_measured_counts_what_is_as_near_as_the_last() -> None:
 @pytest.mark.parametrize("n", [10, 256, 9_999, 20_000])
 def test_held_back_are_the_last(n: int) -> None:
     rows = Rows(Space(Euclidean()), np.arange(n), random.normal(size=(n, 2)).astype(np.float32))
-    mixed, head = held_back(rows, seed=3)
-    assert n - head == min(HELD, n // PART)
+    mixed, head = hold_out(rows, seed=3)
+    assert n - head == min(HELD_OUT, n // PART)
     assert sorted(mixed.ids.tolist()) == list(range(n))
     assert np.array_equal(mixed.vectors, rows.vectors[mixed.ids])
-    assert np.array_equal(held_back(rows, seed=3)[0].ids, mixed.ids)
-    assert n == 10 or not np.array_equal(held_back(rows, seed=4)[0].ids[head:], mixed.ids[head:])
+    assert np.array_equal(hold_out(rows, seed=3)[0].ids, mixed.ids)
+    assert n == 10 or not np.array_equal(hold_out(rows, seed=4)[0].ids[head:], mixed.ids[head:])
 
 
 def test_what_cannot_be_promised() -> None:
@@ -110,15 +119,15 @@ def clustered(n: int, d: int, seed: int = 0) -> np.ndarray:
     return (centers[drawn.integers(40, size=n)] + 0.7 * drawn.normal(size=(n, d))).astype(np.float32)
 
 
-def recall(index: SegmentedIndex, vectors: np.ndarray, queries: np.ndarray) -> float:
+def recall(index: Index, vectors: np.ndarray, queries: np.ndarray) -> float:
     """Recall@10, beside a scan."""
-    exact = LinearIndex(index.metric, threads=1, background=False)
+    exact = LinearIndex(index.metric, threads=1)
     exact.build(np.arange(len(vectors)), vectors)
     true, found = exact.search(queries, 10).distances, index.search(queries, 10).distances
     return float((found <= true[:, -1:] * (1 + 1e-6) + 1e-12).mean())
 
 
-def only(index: SegmentedIndex) -> dict[str, object]:
+def only(index: Index) -> dict[str, object]:
     """What it says of its only segment."""
     (segment,) = index.stats()["segments"]  # type: ignore[attr-defined]
     return segment  # type: ignore[no-any-return]
@@ -127,7 +136,7 @@ def only(index: SegmentedIndex) -> dict[str, object]:
 @both
 def test_kept_on_vectors_that_nobody_has_seen(kind: Kind) -> None:
     vectors = clustered(2500, 16)
-    index = kind(Euclidean(), recall=0.95, threads=1, background=False)
+    index = kind(Euclidean(), recall=0.95, threads=1)
     index.build(np.arange(2500), vectors)
     segment = only(index)
     assert segment["kind"] in ("hnsw", "cells")
@@ -143,7 +152,7 @@ def test_more_recall_takes_more_depth(kind: Kind) -> None:
     """Among rows without clusters, where it is not to be had for nothing."""
     vectors, depths = random.normal(size=(2500, 24)).astype(np.float32), []
     for wanted in (0.7, 0.8, 0.9):
-        index = kind(Euclidean(), recall=wanted, threads=1, background=False)
+        index = kind(Euclidean(), recall=wanted, threads=1)
         index.build(np.arange(2500), vectors)
         assert only(index)["kind"] != "linear"
         depths.append(only(index)["depth"])
@@ -156,7 +165,7 @@ def test_hubs_break_no_promise(kind: Kind, metric: Euclidean | Cosine, caplog: p
     """Rows near the origin are near to everything, and lie across the ways of a graph."""
     vectors = clustered(2500, 24)
     vectors[:700] *= 0.02
-    index = kind(metric, recall=0.95, threads=1, background=False)
+    index = kind(metric, recall=0.95, threads=1)
     with caplog.at_level(logging.WARNING):
         index.build(np.arange(2500), vectors)
     segment = only(index)
@@ -174,10 +183,10 @@ def test_a_recall_that_cannot_be_kept_is_a_scan(kind: Kind, caplog: pytest.LogCa
     """Of noise without neighbors a graph finds too few where a scan is as quick; 8 bits blur what is close together."""
     vectors = random.random(size=(1500, 64)).astype(np.float32)
     wanted = 0.999
-    index: SegmentedIndex = HNSWIndex(Euclidean(), recall=wanted, quantize="8bit", threads=1, background=False)
-    if kind is CellIndex:
+    index: Index = HNSWIndex(Euclidean(), recall=wanted, quantize="8bit", threads=1)
+    if kind is IVFIndex:
         vectors[::5] *= 1e6  # for these are the 8 bits
-        index = CellIndex(Euclidean(), recall=wanted, quantize="8bit", cells=1, threads=1, background=False)
+        index = IVFIndex(Euclidean(), recall=wanted, quantize="8bit", n_cells=1, threads=1)
     with caplog.at_level(logging.WARNING):
         index.build(np.arange(len(vectors)), vectors)
     segment = only(index)
@@ -189,7 +198,7 @@ def test_a_recall_that_cannot_be_kept_is_a_scan(kind: Kind, caplog: pytest.LogCa
 
 @both
 def test_few_vectors_are_scanned(kind: Kind) -> None:
-    index = kind(Euclidean(), threads=1, background=False)
+    index = kind(Euclidean(), threads=1)
     index.build(np.arange(255), clustered(255, 8))
     assert (only(index)["kind"], only(index)["why"]) == ("linear", "fewer than 256 vectors")
 
@@ -199,7 +208,7 @@ def test_the_same_seed_makes_the_same(kind: Kind) -> None:
     vectors, queries = clustered(1000, 8), clustered(50, 8, seed=1)
     found = []
     for seed in (5, 5):
-        index = kind(Euclidean(), recall=0.9, seed=seed, threads=1, background=False)
+        index = kind(Euclidean(), recall=0.9, seed=seed, threads=1)
         index.build(np.arange(1000), vectors)
         found.append((only(index), index.search(queries, 10).ids.tolist()))
     assert found[0] == found[1]

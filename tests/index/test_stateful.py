@@ -21,35 +21,35 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from tests.index.made import sorted_plainly
+from tests.index.merger import Merger
 
-from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, Snapshot, TreeIndex
-from semelha.index.segmented import SegmentedIndex
+from semelha.index import AutoIndex, HNSWIndex, Index, IVFIndex, LinearIndex, Snapshot, TreeIndex
 from semelha.metrics import Cosine, Euclidean, JensenShannon, KullbackLeibler, Metric
 
 D = 3
 MOST = 60  # ids are below it: few, so that they come again
 Held = dict[int, np.ndarray]
-Make = Callable[..., SegmentedIndex]
+Make = Callable[..., Index]
 
 EXACT: dict[str, tuple[Make, Metric]] = {
     "linear": (LinearIndex, Euclidean()),
     "linear, inner product": (LinearIndex, KullbackLeibler()),
     "linear, bounded": (LinearIndex, JensenShannon()),
-    "kd-tree": (partial(TreeIndex, leaf=2), Cosine()),
-    "ball tree": (partial(TreeIndex, tree="ball", leaf=2), Euclidean()),
+    "kd-tree": (partial(TreeIndex, leaf_size=2), Cosine()),
+    "ball tree": (partial(TreeIndex, tree="ball", leaf_size=2), Euclidean()),
     "auto": (partial(AutoIndex, recall=1), Cosine()),
 }
 APPROXIMATE: dict[str, tuple[Make, Metric]] = {
     "graph": (HNSWIndex, Euclidean()),
     "graph of 8 bits": (partial(HNSWIndex, quantize="8bit"), Cosine()),
-    "graph of roots": (partial(HNSWIndex, quantize="f16", links=4), KullbackLeibler()),
-    "cells": (partial(CellIndex, cells=4), JensenShannon()),
-    "cells of 8 bits": (partial(CellIndex, cells=4, quantize="8bit"), Euclidean()),
+    "graph of roots": (partial(HNSWIndex, quantize="f16", M=4), KullbackLeibler()),
+    "cells": (partial(IVFIndex, n_cells=4), JensenShannon()),
+    "cells of 8 bits": (partial(IVFIndex, n_cells=4, quantize="8bit"), Euclidean()),
     "auto": (AutoIndex, Cosine()),
 }
 SMALL = {  # a few vectors do what many would
     "semelha.index.segment.DELTA": 8,
-    "semelha.index.graph_maker.LEAST": 16,
+    "semelha.index.graph_builder.LEAST": 16,
     "semelha.index.cells.LEAST": 16,
     "semelha.index.audit.LEAST": 4,
     "semelha.index.auto.GRAPH": 16,
@@ -84,7 +84,8 @@ class Machine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         make, self.metric = list(self.kinds.values())[which]
         self.exact = self.kinds is EXACT
-        self.index = make(self.metric, threads=1, background=self.background)
+        self.index = make(self.metric, threads=1)
+        self.merger = Merger(self.index) if self.background else None
         self.held: Held = {}
         self.saved: Held | None = None
         self.then: tuple[Snapshot, Held] | None = None
@@ -92,7 +93,8 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "index"):
-            self.index.close()
+            if self.merger is not None:
+                self.merger.close()
             self.stack.close()
             shutil.rmtree(self.folder)
 
@@ -107,7 +109,7 @@ class Machine(RuleBasedStateMachine):
         ids, new = some_ids(n, seed), vectors(self.metric, n, seed)
         fresh = np.array([i not in self.held for i in ids.tolist()])
         if not fresh.all():
-            with pytest.raises(ValueError, match="once"):
+            with pytest.raises(ValueError, match="stored already"):
                 self.index.add(ids, new)
         self.index.add(ids[fresh], new[fresh])
         self.held.update(zip(ids[fresh].tolist(), new[fresh], strict=True))
@@ -125,12 +127,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(whole=st.booleans())
     def merge(self, whole: bool) -> None:
-        self.index.merge(whole=whole)
+        self.index.merge(full=whole)
         if whole:
-            self.index.wait()
             assert len(self.index.stats()["segments"]) <= 1  # type: ignore[arg-type]
         elif not self.background:
-            assert not self.index.wants_merge
+            assert not self.index.needs_merge
 
     @rule()
     def save(self) -> None:
@@ -172,9 +173,7 @@ class Machine(RuleBasedStateMachine):
             assert len(self.index) == len(self.held)
             assert self.index.stats()["vectors"] == len(self.held)
 
-    def compare(
-        self, index: SegmentedIndex | Snapshot, held: Held, k: int, seed: int, within: int | None, n: int
-    ) -> None:
+    def compare(self, index: Index | Snapshot, held: Held, k: int, seed: int, within: int | None, n: int) -> None:
         """What is found, with what is held: all of it in its order, or of the approximate some of it."""
         queries = vectors(self.metric, n, seed)
         among = None if within is None else some_ids(within, seed)
@@ -209,7 +208,8 @@ class InTheBackground(Machine):
 
     @rule()
     def wait(self) -> None:
-        self.index.wait()
+        assert self.merger is not None
+        self.merger.wait()
 
 
 class ApproximateInTheBackground(InTheBackground):

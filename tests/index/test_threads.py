@@ -15,7 +15,7 @@ import pytest
 
 from semelha.errors import UsageError
 from semelha.index import LinearIndex
-from semelha.index.snapshot import Part
+from semelha.index.snapshot import SegmentView
 from semelha.index.threads import SHARE, Threads, processors
 from semelha.metrics import Euclidean
 
@@ -25,7 +25,7 @@ BUSY = """
 import json, os, sys, threading, time
 import numpy as np
 import sklearn.neighbors  # what a tree loads late: OpenBLAS, whose thread spins for a tenth of a second when it is made
-from semelha.index import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
+from semelha.index import AutoIndex, IVFIndex, HNSWIndex, LinearIndex, TreeIndex
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler
 
 count = int(sys.argv[1])
@@ -43,11 +43,11 @@ def busy(call):
     return sum(time > max(2e6, times[-1] / 10) for time in times)
 
 found = {}
-for kind in (LinearIndex, HNSWIndex, CellIndex, TreeIndex, AutoIndex):
+for kind in (LinearIndex, HNSWIndex, IVFIndex, TreeIndex, AutoIndex):
     for metric in (Euclidean(), Cosine(), KullbackLeibler()):
         n = 2000
         vectors = random.dirichlet(np.ones(6), n).astype(np.float32)
-        index = kind(metric, threads=count, background=False)
+        index = kind(metric, threads=count)
         name = f"{kind.__name__} {metric.name}"
         found[f"build {name}"] = busy(lambda: index.build(np.arange(n), vectors))
         found[f"search {name}"] = busy(lambda: index.search(vectors, 10))
@@ -74,9 +74,9 @@ def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     working: list[int] = []
     most: list[int] = []
     lock = threading.Lock()
-    nearest = Part.nearest
+    nearest = SegmentView.nearest
 
-    def watched(part: Part, *arguments: object) -> object:
+    def watched(part: SegmentView, *arguments: object) -> object:
         count = faiss.omp_get_max_threads()
         with lock:
             working.append(count)
@@ -88,8 +88,8 @@ def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
             with lock:
                 working.remove(count)
 
-    monkeypatch.setattr(Part, "nearest", watched)
-    index = LinearIndex(Euclidean(), threads=3, background=False)
+    monkeypatch.setattr(SegmentView, "nearest", watched)
+    index = LinearIndex(Euclidean(), threads=3)
     index.build(np.arange(100), VECTORS[:100])
 
     def search() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from semelha.errors import GalleryError, GalleryMoved, IndexFileError
 from semelha.gallery.index_folder import IndexFolder
 from semelha.gallery.live_index import LiveIndex
-from semelha.index.segmented import Stopped
+from semelha.index.base import MergeStopped
 from semelha.store import Store
 
 POLL = 1.0  # seconds between looks at whether another process still compacts
@@ -63,9 +63,9 @@ class Compactor:
                     pass
                 _, snapshot = self._live.refreshed()
                 for _ in range(len(snapshot.parts) + 1):  # what is written during it waits for the background thread
-                    if not self._round(hurry=True):
+                    if not self._round(all_threads=True):
                         break
-        except Stopped as error:
+        except MergeStopped as error:
             raise GalleryError("the gallery was closed before its index was merged") from error
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Compactor:
                         self._round()
                 if not locked:
                     self._stop.wait(POLL)
-        except (Stopped, GalleryMoved):  # the next reader gets GalleryMoved too
+        except (MergeStopped, GalleryMoved):  # the next reader gets GalleryMoved too
             pass
         except (IndexFileError, GalleryError) as error:
             logger.warning("the index is not saved, and the gallery goes on with what is in memory: %s", error)
@@ -103,7 +103,7 @@ class Compactor:
             self._worker = None  # under the lock, so that a later `start` makes another thread
             return False
 
-    def _round(self, *, hurry: bool = False) -> bool:
+    def _round(self, *, all_threads: bool = False) -> bool:
         """Load what another process saved, compute stale scores, merge once, save. Whether anything was merged.
 
         It saves after each merge, not after the last, because a steady writer leaves no last one; and before the
@@ -115,8 +115,8 @@ class Compactor:
         self._save()
         self._live.recalibrate()
         if self._stop.is_set():
-            raise Stopped
-        merged = self._live.merge(hurry=hurry)
+            raise MergeStopped
+        merged = self._live.merge(all_threads=all_threads)
         if merged:
             self._save()
         return merged
@@ -139,16 +139,16 @@ class Compactor:
             synced = self._folder.read_vectors(view)
             unusable = self._folder.has_index or view.trimmed > 0  # else every opening would warn
             synced = replace(synced, generation=self._folder.generation() or 0, unusable=unusable)
-        if not synced.index.snapshot().small:
-            synced.index.merge(whole=True, hurry=True)
+        if not synced.index.snapshot().is_delta_only:
+            synced.index.merge(full=True, all_threads=True)
         self._live.adopt(synced)
 
     def _save(self) -> None:
         """Save the index, unless it is saved or so small that reading the database is as fast."""
         synced, snapshot = self._live.refreshed()
         generation = self._folder.generation()
-        unneeded = snapshot.small and not self._folder.has_index
-        is_saved = generation == synced.change == synced.generation and snapshot.saved
+        unneeded = snapshot.is_delta_only and not self._folder.has_index
+        is_saved = generation == synced.change == synced.generation and snapshot.is_saved
         if not synced.change or ((unneeded or is_saved) and not synced.unusable):
             return
         self._folder.save(synced, snapshot)

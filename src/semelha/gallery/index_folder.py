@@ -18,7 +18,7 @@ from semelha.embedders import Model
 from semelha.errors import IndexFileError
 from semelha.files import file_lock
 from semelha.index import AutoIndex, Snapshot
-from semelha.index.files import MANIFEST, generation_on_disk, recall_on_disk
+from semelha.index.folder import MANIFEST, generation_on_disk, recall_on_disk
 from semelha.store import View
 
 RECALL = 0.99
@@ -98,7 +98,7 @@ class IndexFolder:
     def empty_index(self) -> AutoIndex:
         """A new, empty index. Raises `UsageError` if the recall or the number of threads is out of range."""
         recall = self.recall if self.recall is not None else recall_on_disk(self.folder) or self.default_recall
-        return AutoIndex(self.model.metric, recall=recall, threads=self.threads, background=False)
+        return AutoIndex(self.model.metric, recall=recall, threads=self.threads)
 
     def open(self, view: View) -> SyncedIndex:
         """The index at the change of a view: loaded from disk, or else built from the vectors in the database."""
@@ -165,7 +165,7 @@ def _matches(index: Snapshot, view: View) -> bool:
 
     The last vectors of each segment show what was enrolled after the copy was made; checksums guard the files.
     """
-    sample = index.some(SAMPLED)
+    sample = index.sample(SAMPLED)
     true = view.vectors(sample)
     return len(index) == len(view) and all(
         example in true and np.array_equal(vector, true[example]) for example, vector in sample.items()

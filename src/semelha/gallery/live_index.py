@@ -21,7 +21,7 @@ from semelha.gallery.calibration.rule import (
 from semelha.gallery.index_folder import IndexFolder, SyncedIndex
 from semelha.gallery.state import CachedState, GalleryState
 from semelha.index import Snapshot
-from semelha.index.segmented import Stopped
+from semelha.index.base import MergeStopped
 from semelha.store import Store, View
 
 logger = logging.getLogger(__name__)
@@ -68,24 +68,24 @@ class LiveIndex:
     @property
     def needs_work(self) -> bool:
         """Whether segments should be merged, an unusable index on disk replaced, or stale scores computed again."""
-        return self._synced.index.wants_merge or self._synced.unusable or self._cached.stale
+        return self._synced.index.needs_merge or self._synced.unusable or self._cached.stale
 
     def stats(self) -> dict[str, object]:
         """Statistics of the index in memory and on disk."""
         index = self._synced.index
         return {
             **index.stats(),
-            "recall": index.maker.recall,
+            "recall": index.builder.recall,
             "on_disk": self._folder.generation(),
-            "wants_merge": index.wants_merge,
+            "needs_merge": index.needs_merge,
         }
 
-    def merge(self, *, hurry: bool = False) -> bool:
+    def merge(self, *, all_threads: bool = False) -> bool:
         """Merge segments as `AutoIndex.merge` does; True also if the index was replaced during the merge."""
         index = self._synced.index
         try:
-            return index.merge(hurry=hurry)
-        except Stopped:
+            return index.merge(all_threads=all_threads)
+        except MergeStopped:
             if index is self._synced.index:
                 raise
             return True
@@ -134,7 +134,7 @@ class LiveIndex:
 
     def _check_stop(self) -> None:
         if self._closing.is_set():
-            raise Stopped
+            raise MergeStopped
 
     def save_scores(self) -> None:
         """Save the scores in the store, so that the next process to open the gallery need not compute them."""

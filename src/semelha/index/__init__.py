@@ -1,7 +1,7 @@
-"""Nearest neighbors under every metric: linear scan, space partitioning by trees and cells, and HNSW. One contract."""
+"""Nearest-neighbor search under every metric: linear scan, trees, inverted file (IVF) and HNSW, with one contract."""
 
-from semelha.index.kinds import AutoIndex, CellIndex, HNSWIndex, LinearIndex, TreeIndex
-from semelha.index.neighbors import Index, Neighbors
-from semelha.index.snapshot import Snapshot
+from semelha.index.base import Index
+from semelha.index.kinds import AutoIndex, HNSWIndex, IVFIndex, LinearIndex, TreeIndex
+from semelha.index.snapshot import Neighbors, Snapshot
 
-__all__ = ["AutoIndex", "CellIndex", "HNSWIndex", "Index", "LinearIndex", "Neighbors", "Snapshot", "TreeIndex"]
+__all__ = ["AutoIndex", "HNSWIndex", "IVFIndex", "Index", "LinearIndex", "Neighbors", "Snapshot", "TreeIndex"]

@@ -1,11 +1,9 @@
-"""Arrays in one file that is whole or refused: what an index keeps on the disk.
+"""A file of named arrays with checksums, which is read by memory mapping. An index consists of such files.
 
     magic │ length of the header │ checksum │ header: JSON │ array │ array │ …
 
-The header says what the caller had to say, where each array stands, and has a checksum for every block of four
-megabytes. All of it is verified before anything is used, on several threads; then the arrays are views of the mapped
-file. A file comes into being by writing another, syncing it, giving it the name, and syncing the folder: who is killed
-in between, or has a full disk, still has the old one.
+The header contains the caller's content, the place of each array, and a checksum for every block of four megabytes.
+All checksums are verified when the file is opened, on several threads; then the arrays are views of the mapped file.
 """
 
 from __future__ import annotations
@@ -38,12 +36,12 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 def write_archive(path: Path, content: Mapping[str, Any], arrays: Arrays) -> str:
-    """Write `content`, which JSON can hold, and the arrays; durable when this returns. Returns the header's checksum.
+    """Write content for JSON and arrays, atomically and durably. Returns the checksum of the header.
 
     Raises
     ------
     IndexFileError
-        There is no room, or no right to write; what had the name before is untouched.
+        The file cannot be written. An older file of this name is unchanged.
     """
     bodies = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     table, end = {}, 0
@@ -64,12 +62,12 @@ def write_archive(path: Path, content: Mapping[str, Any], arrays: Arrays) -> str
 
 
 def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
-    """The content, the arrays as views of the mapped file, and the header's checksum.
+    """Read the content, the arrays as views of the mapped file, and the checksum of the header.
 
     Raises
     ------
     IndexFileError
-        The file is missing, is not such a file, or is not as it was written.
+        The file is missing, damaged, or of another format.
     """
     try:
         whole = np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)
@@ -79,7 +77,7 @@ def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[
         raise IndexFileError(f"{path} cannot be mapped: {error}") from error
     content, table, start, end, own = _header(path, whole)
     if len(whole) != start + end:
-        raise IndexFileError(f"{path} has {len(whole)} bytes and must have {start + end}: it was cut off or added to")
+        raise IndexFileError(f"{path} has {len(whole)} bytes and must have {start + end}: it was truncated or extended")
     bodies = _bodies(path, table, whole[start:])
     _verify(path, table, bodies, threads)
     views = {name: body.view(table[name]["type"]).reshape(table[name]["shape"]) for name, body in bodies.items()}
@@ -87,7 +85,7 @@ def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[
 
 
 def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[str, Any], int, int, str]:
-    """Content, table of arrays, where they start, how many bytes they have, checksum."""
+    """Content, table of arrays, their start, their size in bytes, and the checksum of the header."""
     prefix = whole[:PREFIX].tobytes()
     if len(prefix) < PREFIX or not prefix.startswith(MAGIC):
         raise IndexFileError(f"{path} is not a file of an index, or of another version")
@@ -95,42 +93,42 @@ def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[
     header = whole[PREFIX : PREFIX + min(length, MOST_HEADER)].tobytes()
     own = checksum(prefix[: len(MAGIC) + 8] + header)
     if own != prefix[-8:].hex():
-        raise IndexFileError(f"{path} is damaged: its header is not as it was written")
+        raise IndexFileError(f"{path} is damaged: its header does not match its checksum")
     try:
         read = json.loads(header)
         content, table, end = read["content"], read["arrays"], read["bytes"]
         if not isinstance(content, dict) or not isinstance(table, dict) or type(end) is not int or not 0 <= end <= MOST:
-            raise TypeError("of another form")
+            raise TypeError("wrong types")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise IndexFileError(f"{path} is damaged: its header cannot be understood ({error})") from error
+        raise IndexFileError(f"{path} is damaged: its header is invalid: {error}") from error
     return content, table, _aligned(PREFIX + length), end, own
 
 
 def _bodies(path: Path, table: Mapping[str, Any], space: NDArray[np.uint8]) -> dict[str, NDArray[np.uint8]]:
-    """The bytes of each array, after a look at what the header says of it: they stand one behind the other."""
+    """The bytes of each array; the header must place the arrays one after the other."""
     bodies, end = {}, 0
     for name, spec in table.items():
         start = _aligned(end)
         size = _size(path, name, spec)
         if spec["start"] != start or start + size > len(space) or len(spec["blocks"]) != -(-size // BLOCK):
-            raise IndexFileError(f"{path} is damaged: its array {name} cannot be where the header says")
+            raise IndexFileError(f"{path} is damaged: the header places its array {name} wrongly")
         end = start + size
         bodies[name] = space[start:end]
     if end != len(space):
-        raise IndexFileError(f"{path} is damaged: it has more bytes than arrays")
+        raise IndexFileError(f"{path} is damaged: its arrays do not fill it")
     return bodies
 
 
 def _size(path: Path, name: str, spec: Mapping[str, Any]) -> int:
-    """Bytes of an array of one dimension or two."""
+    """Size in bytes of an array of one or two dimensions."""
     try:
         kind, shape, blocks = spec["type"], spec["shape"], spec["blocks"]
         if kind not in TYPES or not isinstance(shape, list) or not isinstance(blocks, list) or len(shape) not in (1, 2):
-            raise TypeError("of another form")
+            raise TypeError("wrong types")
         if not all(type(n) is int and 0 <= n <= MOST for n in shape) or type(spec["start"]) is not int:
-            raise TypeError("of another form")
+            raise TypeError("wrong types")
     except (KeyError, TypeError) as error:
-        raise IndexFileError(f"{path} is damaged: its array {name} is not described") from error
+        raise IndexFileError(f"{path} is damaged: the header describes its array {name} wrongly") from error
     size: int = np.dtype(kind).itemsize * math.prod(shape)
     return size
 
@@ -144,11 +142,11 @@ def _verify(path: Path, table: Mapping[str, Any], bodies: Mapping[str, NDArray[n
     with ThreadPoolExecutor(max(1, threads)) as pool:
         right = pool.map(lambda pair: checksum(pair[0]) == pair[1], pairs)
         if not all(right):
-            raise IndexFileError(f"{path} is damaged: a block of it is not as it was written")
+            raise IndexFileError(f"{path} is damaged: a block does not match its checksum")
 
 
 def _pieces(head: bytes, table: Mapping[str, Any], bodies: Arrays) -> Iterable[memoryview]:
-    """Everything in the order in which it stands in the file, with zeros between."""
+    """Header and arrays in the order of the file, padded with zeros."""
     start = _aligned(len(head))
     yield memoryview(head.ljust(start, b"\0"))
     ends = [0, *(table[name]["start"] + body.nbytes for name, body in bodies.items())]
@@ -166,7 +164,7 @@ def _bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def checksum(data: Any) -> str:
-    """XXH3 of bytes or of a contiguous array, 64 bits in hexadecimal: against accidents, not against malice."""
+    """XXH3 of bytes or of a contiguous array, 64 bits in hexadecimal. It detects accidents, not attacks."""
     return xxhash.xxh3_64_hexdigest(data, SEED)
 
 

@@ -1,84 +1,83 @@
-"""Which structure serves best: by size, dimension, metric and the recall that is wanted."""
+"""Choose the structure of a segment by its size, dimension, metric and recall."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import log2
+from typing import Any
 
 from semelha.errors import UsageError
-from semelha.index.flat import FlatMaker
+from semelha.index.checks import check_seed
+from semelha.index.flat import FlatBuilder
 from semelha.index.graph import Quantize
-from semelha.index.graph_maker import GraphMaker
-from semelha.index.promise import check_seed
+from semelha.index.graph_builder import GraphBuilder
 from semelha.index.rows import Rows
 from semelha.index.space import Space
-from semelha.index.structure import Structure
-from semelha.index.tree import TreeMaker
+from semelha.index.structures import Structure
+from semelha.index.tree import TreeBuilder
 from semelha.metrics.mapped import MappedMetric
 
-# Where one becomes quicker than another, as `benchmarks/search.py --curve` measures it.
+# Sizes at which one structure becomes faster than another, measured by `benchmarks/search.py --curve`.
 GRAPH = 20_000
 QUANTIZED = 500_000
-TREE = 9  # a tree wins up to log₂ n − 9 dimensions
+TREE = 9  # a tree is fastest up to log₂ n − 9 dimensions
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What makes a segment, and why."""
+    """The builder of a segment, and the reason for it."""
 
-    maker: FlatMaker | TreeMaker | GraphMaker
+    builder: FlatBuilder | TreeBuilder | GraphBuilder
     why: str
 
 
 @dataclass(frozen=True)
-class AutoMaker:
-    """Makes what `choose` says.
-
-    Attributes
-    ----------
-    recall : float
-        1 for all neighbors always.
-    seed : int
-    """
+class AutoBuilder:
+    """Builds the structure that `choose` returns. See `AutoIndex`."""
 
     recall: float = 0.99
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 < self.recall <= 1:
-            raise UsageError(f"recall is {self.recall}: it lies above 0, and 1 asks for all neighbors always")
+            raise UsageError(f"recall is {self.recall}: it must lie above 0, up to 1 for exact search")
         check_seed(self.seed)
 
     def check(self, space: Space) -> None:
-        """Every metric can be served."""
+        """Accept every metric."""
 
-    def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Structure]:
-        """The rows in the order that the structure wants, and the structure."""
+    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Structure]:
+        """Return the rows in the structure's order, and the structure."""
         choice = choose(rows.space, len(rows), rows.vectors.shape[1], self.recall, self.seed)
-        return replace(choice.maker, why=choice.why).make(rows, stop)
+        return replace(choice.builder, why=choice.why).build(rows, stop)
+
+    def settings(self) -> dict[str, Any]:
+        """Settings as the manifest names them."""
+        return {"kind": "AutoMaker", "recall": self.recall, "seed": self.seed}
 
 
 def choose(space: Space, n: int, dimension: int, recall: float, seed: int = 0) -> Choice:
-    """The structure for n vectors of a dimension.
+    """Choose the structure for n vectors.
 
     Parameters
     ----------
     space : Space
-        Of the metric.
+        The metric and its maps.
     n, dimension : int
     recall : float
-        1 for all neighbors always.
+        1 for exact search.
     seed : int
+        Seed of the held-out vectors of a graph.
     """
     metric = space.metric
     if space.maps is None:
-        return Choice(FlatMaker(), f"{metric.name} has no maps: every vector is compared")
+        return Choice(FlatBuilder(), f"{metric.name} has no maps: a linear scan")
     if isinstance(metric, MappedMetric) and dimension <= log2(max(n, 1)) - TREE:
-        return Choice(TreeMaker(), f"{dimension} dimensions: a tree finds all neighbors, and quickly")
+        return Choice(TreeBuilder(), f"{dimension} dimensions: a tree is exact and fastest")
     if recall == 1:
-        return Choice(FlatMaker(), "all neighbors are wanted: every vector is compared")
+        return Choice(FlatBuilder(), "a recall of 1: a linear scan")
     if n < GRAPH:
-        return Choice(FlatMaker(), f"fewer than {GRAPH:,} vectors: a scan is quick enough, and finds all neighbors")
+        return Choice(FlatBuilder(), f"fewer than {GRAPH:,} vectors: a scan is exact and fast enough")
     quantize: Quantize = "8bit" if n >= QUANTIZED else "f32"
-    return Choice(GraphMaker(recall, quantize, seed=seed), f"{GRAPH:,} vectors or more: a graph is quicker")
+    return Choice(GraphBuilder(recall, quantize, seed=seed), f"{GRAPH:,} vectors or more: a graph is faster")

@@ -1,7 +1,7 @@
-"""Space partitioning by cells (an inverted file): rows by their nearest centroid, of which few are probed. By FAISS.
+"""Approximate search in an inverted file (IVF) of FAISS: rows grouped by their nearest centroid.
 
-Sivic & Zisserman (ICCV 2003); Jégou, Douze & Schmid (IEEE TPAMI 33, 2011, there with product quantization). Kept as
-plain arrays; no reader of FAISS ever sees a file.
+Sivic & Zisserman (ICCV 2003); Jégou, Douze & Schmid (IEEE TPAMI 33, 2011, there with product quantization). The cells
+are saved as plain arrays, which are checked before FAISS uses them: FAISS reads no file.
 """
 
 from __future__ import annotations
@@ -17,135 +17,130 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.index.card import whole_number
+from semelha.index.checks import check_recall, check_seed, whole_number
 from semelha.index.flat import Flat
 from semelha.index.graph import check_codes, checked_ranges, walk
-from semelha.index.promise import Measured, check_recall, check_seed, held_back, ladder, tuned_on_held
-from semelha.index.ranking import likely
-from semelha.index.rows import Found, Hidden, Rows
-from semelha.index.screen import Screen, screened
+from semelha.index.ranking import rerank_approximately
+from semelha.index.recall import MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
+from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries, Space
+from semelha.index.transform import SearchTransform, fit_search_transform
 
-LEAST = 256
-SAMPLE = 64  # rows a cell that the centroids are learned from
+LEAST = 256  # rows; fewer are scanned
+SAMPLE = 64  # rows per cell that the centroids are learned from
 
 logger = logging.getLogger(__name__)
 
 
 class Cells:
-    """Rows in cells.
+    """An inverted file over rows.
 
     Parameters
     ----------
     index : faiss.IndexIVF
     quantize : {"f32", "8bit"}
-        How the rows are held.
-    screen : Screen
-        What is compared. What is found is ranked by the vectors themselves.
-    depth : Measured
-        Cells that are probed, and the recall that it gave.
+        How the rows are stored in the cells.
+    transform : SearchTransform
+        Transform of rows and queries. Candidates are re-ranked by the exact vectors.
+    depth : MeasuredRecall
+        Number of cells to search (`nprobe`), and its recall.
     """
 
     kind: ClassVar[str] = "cells"
 
     def __init__(
-        self, index: faiss.IndexIVF, quantize: Literal["f32", "8bit"], screen: Screen, depth: Measured
+        self, index: faiss.IndexIVF, quantize: Literal["f32", "8bit"], transform: SearchTransform, depth: MeasuredRecall
     ) -> None:
         self.index = index
         self.quantize = quantize
-        self.screen = screen
+        self.transform = transform
         self.depth = depth
-        self._plain: dict[int, Any] = {}
+        self._cached_parameters: dict[int, Any] = {}
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
-        """About the k nearest of the rows that it was made of."""
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        """Find about the k nearest of each query. `rows` are those that the structure was built from."""
 
         def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
             probes = min(self.index.nlist, ceil(times * self.depth.depth))
-            return walk(self.index, self.screen.queries(some), reach, self._parameters(probes, selector))
+            return walk(self.index, self.transform.queries(some), reach, self._parameters(probes, selector))
 
-        ordered = 10 * k if not self.screen.ordered else k
-        return likely(
-            rows, queries, k, hidden, candidates, reach=ordered if self.quantize == "f32" else ordered + ordered // 2
-        )
+        reach = k if self.transform.keeps_order else 10 * k
+        reach += reach // 2 if self.quantize == "8bit" else 0
+        return rerank_approximately(rows, queries, k, deleted, candidates, reach=reach)
 
-    def at(self, depth: Measured) -> Cells:
-        """The same cells, more or fewer of them probed."""
-        return Cells(self.index, self.quantize, self.screen, depth)
+    def at(self, depth: MeasuredRecall) -> Cells:
+        """The same cells, searched to another depth."""
+        return Cells(self.index, self.quantize, self.transform, depth)
 
     def _parameters(self, probes: int, selector: Any) -> Any:
-        """What FAISS calls them; those of a plain search are made once."""
+        """Search parameters of FAISS; those without a selector are cached."""
         if selector is not None:
             return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-        if probes not in self._plain:
-            self._plain[probes] = faiss.SearchParametersIVF(nprobe=probes)
-        return self._plain[probes]
+        if probes not in self._cached_parameters:
+            self._cached_parameters[probes] = faiss.SearchParametersIVF(nprobe=probes)
+        return self._cached_parameters[probes]
 
     @property
     def deepest(self) -> int:
-        """All cells."""
+        """The largest depth: all cells."""
         return int(self.index.nlist)
 
     def depths(self) -> list[int]:
-        """From one cell to all."""
-        return ladder(1, self.index.nlist)
+        """Depths to try: from one cell to all."""
+        return depth_ladder(1, self.index.nlist)
 
-    def card(self) -> dict[str, Any]:
-        """What to keep beside the arrays."""
+    def header(self) -> dict[str, Any]:
+        """Settings that are saved beside the arrays."""
         return {
             "quantize": self.quantize,
             "dimension": self.index.d,
-            "screen": self.screen.card(),
-            "depth": self.depth.card(),
+            "screen": self.transform.header(),
+            "depth": self.depth.header(),
         }
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """The centroids, how many rows each has (they stand in that order), and the rows as they are held."""
-        lists, size = self.index.invlists, self.index.code_size
-        sizes = np.array([lists.list_size(cell) for cell in range(self.index.nlist)])
-        codes = [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
+        """Centroids, sizes of the cells (rows are in the order of cells), and the codes unless they are the vectors."""
+        sizes, codes = _contents(self.index)
         centroids = faiss.downcast_index(self.index.quantizer).reconstruct_n(0, self.index.nlist)
         arrays = {"sizes": sizes, "centroids": centroids}
-        held = np.concatenate(codes)
-        if not np.array_equal(held, rows.vectors.reshape(-1).view(np.uint8)):
-            arrays["codes"] = held
+        if not np.array_equal(codes, rows.vectors.reshape(-1).view(np.uint8)):
+            arrays["codes"] = codes
         if self.quantize == "8bit":
             arrays["ranges"] = faiss.vector_to_array(self.index.sq.trained)
         return arrays
 
     @classmethod
-    def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """As `card` and `arrays` kept it. Raises `ValueError` or `KeyError` where they do not go together."""
+    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Read a saved header and arrays. Raises `ValueError` or `KeyError` if they do not fit together."""
         sizes, centroids = arrays["sizes"], arrays["centroids"]
         codes = arrays.get("codes", rows.vectors.reshape(-1).view(np.uint8))
-        screen = Screen.restored(card["screen"], rows)
-        m = whole_number(card, "dimension", 1)
-        if m != screen.width(rows):
-            raise ValueError("the cells compare rows of another length")
+        transform = SearchTransform.restored(header["screen"], rows)
+        m = whole_number(header, "dimension", 1)
+        if m != transform.width(rows):
+            raise ValueError("its dimension is not that of the transformed rows")
         if centroids.dtype != np.float32 or centroids.shape != (len(sizes), m) or not np.isfinite(centroids).all():
-            raise ValueError("the centroids of the cells are damaged")
-        if sizes.dtype != np.int64 or sizes.ndim != 1 or sizes.min() < 0 or sizes.max() > len(rows):
-            raise ValueError("the cells do not hold the rows that there are")
-        if sizes.sum() != len(rows):
-            raise ValueError("the cells do not hold the rows that there are")
-        index = empty_cells(centroids, card["quantize"])
+            raise ValueError("the centroids of its cells are invalid")
+        is_valid = sizes.dtype == np.int64 and sizes.ndim == 1 and sizes.min() >= 0 and sizes.max() <= len(rows)
+        if not is_valid or sizes.sum() != len(rows):
+            raise ValueError("the sizes of its cells do not add up to its rows")
+        index = empty_cells(centroids, header["quantize"])
         if codes.dtype != np.uint8 or codes.shape != (len(rows) * index.code_size,):
-            raise ValueError("the rows in the cells are not those of the vectors")
+            raise ValueError("the codes of its cells are invalid")
         if "codes" in arrays:
-            check_codes(codes, card["quantize"])
-        if card["quantize"] == "8bit":
+            check_codes(codes, header["quantize"])
+        if header["quantize"] == "8bit":
             faiss.copy_array_to_vector(checked_ranges(arrays["ranges"], m), index.sq.trained)
         index.is_trained = True
         fill(index, sizes, codes)
-        return cls(index, card["quantize"], screen, Measured.restored(card["depth"], len(sizes)))
+        return cls(index, header["quantize"], transform, MeasuredRecall.restored(header["depth"], len(sizes)))
 
     def stats(self) -> dict[str, object]:
-        """What there is to say of it."""
-        return {"quantize": self.quantize, "cells": self.index.nlist, **self.depth.card()}
+        """Statistics for `Index.stats`."""
+        return {"quantize": self.quantize, "cells": self.index.nlist, **self.depth.header()}
 
 
 def empty_cells(centroids: NDArray[np.float32], quantize: str) -> faiss.IndexIVF:
-    """Cells around centroids, without rows. Raises `ValueError` for an unknown quantization."""
+    """An inverted file without rows. Raises `ValueError` for an unknown quantization."""
     n, m = centroids.shape
     quantizer = faiss.IndexFlatL2(m)
     quantizer.add(np.ascontiguousarray(centroids))
@@ -154,12 +149,12 @@ def empty_cells(centroids: NDArray[np.float32], quantize: str) -> faiss.IndexIVF
     elif quantize == "8bit":
         index = faiss.IndexIVFScalarQuantizer(quantizer, m, n, faiss.ScalarQuantizer.QT_8bit)
     else:
-        raise ValueError(f"cells hold rows as f32 or 8bit, not as {quantize}")
+        raise ValueError(f"quantize is {quantize!r}: it must be f32 or 8bit")
     return index
 
 
 def fill(index: faiss.IndexIVF, sizes: NDArray[np.int64], codes: NDArray[np.uint8]) -> None:
-    """Put rows, as they are held, into cells: the first so many into the first, and so on."""
+    """Add encoded rows, in the order of cells, to cells of these sizes."""
     numbers, first = np.arange(sizes.sum()), 0
     for cell, size in enumerate(sizes.tolist()):
         if size:
@@ -170,50 +165,39 @@ def fill(index: faiss.IndexIVF, sizes: NDArray[np.int64], codes: NDArray[np.uint
 
 
 @dataclass(frozen=True)
-class CellMaker:
-    """Makes `Cells`, or a `Flat` where 8-bit rows could not keep the recall in all cells.
-
-    Attributes
-    ----------
-    recall : float
-        Part of the ten nearest that is to be found, on vectors that the cells have not seen.
-    quantize : {"f32", "8bit"}
-    cells : int, optional
-        By default four times the root of the number of rows.
-    seed : int
-        Of the centroids, and of the draw of those vectors.
-    """
+class CellBuilder:
+    """Builds `Cells`; or a `Flat` of few rows, or if 8-bit rows cannot keep the recall in all cells. See `IVFIndex`."""
 
     recall: float = 0.99
     quantize: Literal["f32", "8bit"] = "f32"
-    cells: int | None = None
+    n_cells: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_recall(self.recall)
         check_seed(self.seed)
         if self.quantize not in ("f32", "8bit"):
-            raise UsageError(f"quantize is {self.quantize!r}: cells hold rows as f32 or 8bit")
-        if self.cells is not None and self.cells < 1:
-            raise UsageError(f"cells is {self.cells}: there is at least one")
+            raise UsageError(f"quantize is {self.quantize!r}: it must be f32 or 8bit")
+        if self.n_cells is not None and self.n_cells < 1:
+            raise UsageError(f"n_cells is {self.n_cells}: it must be 1 or more")
 
     def check(self, space: Space) -> None:
-        """Raises `UsageError` for a metric that it cannot search."""
+        """Raise `UsageError` for a metric without maps."""
         if space.maps is None:
-            raise UsageError(f"the metric {space.metric.name} has no maps, which cells need: take LinearIndex")
+            raise UsageError(f"the metric {space.metric.name} has no maps, which an IVF index needs: take LinearIndex")
 
-    def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Cells | Flat]:
-        """The rows in the order that the structure wants, and the structure. `stop` may raise, to end it."""
+    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Cells | Flat]:
+        """Return the rows in the structure's order, and the structure. `stop` is called often, and may raise."""
         if len(rows) < LEAST:
             rows = rows.sorted()
             return rows, Flat(rows, why=f"fewer than {LEAST} vectors")
-        rows, head = held_back(rows, self.seed)
-        screen, compared = screened(rows.space, rows.vectors, even=self.quantize != "f32")
+        rows, head = hold_out(rows, self.seed)
+        transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = self._trained(compared[:head])
         stop()
         index.add(compared[:head])
-        cells = Cells(index, self.quantize, screen, Measured(1, 0.0, 0.0, 0))
-        depth = tuned_on_held(cells, rows, head, self.recall)
+        cells = Cells(index, self.quantize, transform, MeasuredRecall(1, 0.0, 0.0, 0))
+        depth = tune_on_held_out(cells, rows, head, self.recall)
         if not depth.keeps(self.recall):
             rows, why = rows.sorted(), f"all cells give a recall of {depth.recall:.3f}, not {self.recall:g}"
             logger.warning("exact search among %d vectors: %s", len(rows), why)
@@ -221,8 +205,13 @@ class CellMaker:
         index.add(compared[head:])
         return in_order(rows, cells.at(depth))
 
+    def settings(self) -> dict[str, Any]:
+        """Settings as the manifest names them."""
+        names = {"kind": "CellMaker", "recall": self.recall, "quantize": self.quantize}
+        return {**names, "cells": self.n_cells, "seed": self.seed}
+
     def _trained(self, rows: NDArray[np.float32]) -> faiss.IndexIVF:
-        n = min(len(rows), self.cells or 4 * isqrt(len(rows)))
+        n = min(len(rows), self.n_cells or 4 * isqrt(len(rows)))
         sample = np.random.default_rng(self.seed).permutation(len(rows))[: SAMPLE * n]
         means = faiss.Kmeans(rows.shape[1], n, seed=self.seed, min_points_per_centroid=1)
         means.train(rows[np.sort(sample)])
@@ -232,16 +221,18 @@ class CellMaker:
 
 
 def in_order(rows: Rows, cells: Cells) -> tuple[Rows, Cells]:
-    """The rows one cell after the other, as they are kept; and the same cells of these."""
+    """Sort the rows by cell, as they are saved, and renumber them in the cells."""
     lists = cells.index.invlists
-    sizes = np.array([lists.list_size(cell) for cell in range(cells.index.nlist)])
-    order = np.concatenate(
-        [faiss.rev_swig_ptr(lists.get_ids(cell), n).copy() for cell, n in enumerate(sizes.tolist()) if n]
-    )
-    size = cells.index.code_size
-    codes = np.concatenate(
-        [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
-    )
-    cells.index.invlists.reset()
+    sizes, codes = _contents(cells.index)
+    order = np.concatenate([faiss.rev_swig_ptr(lists.get_ids(cell), n) for cell, n in enumerate(sizes.tolist()) if n])
+    lists.reset()
     fill(cells.index, sizes, codes)
     return rows.take(order), cells
+
+
+def _contents(index: faiss.IndexIVF) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Sizes of the cells and the codes of their rows, copied."""
+    lists, size = index.invlists, index.code_size
+    sizes = np.array([lists.list_size(cell) for cell in range(index.nlist)])
+    codes = [faiss.rev_swig_ptr(lists.get_codes(cell), n * size) for cell, n in enumerate(sizes.tolist()) if n]
+    return sizes, np.concatenate(codes)

@@ -1,4 +1,4 @@
-"""The linear scan: every stored vector is compared, by FAISS on the metric's maps, and nothing is lost to rounding."""
+"""Exact search by a linear scan: FAISS compares the metric's maps in float32, and candidates are re-ranked."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.index.ranking import Keys, certain
-from semelha.index.rows import Found, Hidden, Rows, check_numbers, check_order
+from semelha.index.checks import check_numbers
+from semelha.index.ranking import Keys, rerank_exactly
+from semelha.index.rows import DeletedMask, Found, Rows, check_order
 from semelha.index.space import Queries, Space
 from semelha.metrics.mapped import MappedMetric
 
@@ -19,16 +20,16 @@ BLOCK = 1 << 14
 
 
 class Flat:
-    """Rows as the maps have them. For a metric without exact maps: as `Metric.nearest` scans.
+    """Mapped rows that are scanned by FAISS; for a metric without exact maps, a scan by `Metric.nearest`.
 
     Parameters
     ----------
     rows : Rows
-        In the order of ids.
+        In ascending order of ids.
     mapped : (n, m) float32, optional
-        What the maps make of them, where it is known.
+        ψ of the rows, if it is known.
     why : str
-        Why a scan was chosen.
+        Reason for the scan, for `Index.stats`.
     """
 
     kind: ClassVar[str] = "linear"
@@ -38,14 +39,14 @@ class Flat:
         self.mapped: NDArray[np.float32] | None = None
         self._longest = 0.0
         if isinstance(rows.space.metric, MappedMetric):
-            self.mapped = rows.space.stored(rows.vectors) if mapped is None else mapped
+            self.mapped = rows.space.map_stored(rows.vectors) if mapped is None else mapped
             self._longest = _longest(self.mapped)
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
-        """The k nearest of the rows that it was made of."""
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        """Find the k nearest of each query. `rows` are those of the constructor."""
         mapped, product = self.mapped, rows.space.maps.product if rows.space.maps else ""
         if mapped is None:
-            return rows.scanned(queries, k, hidden)
+            return rows.scanned(queries, k, deleted)
 
         def candidates(some: Queries, reach: int) -> tuple[Keys, NDArray[np.int64]]:
             return scan(some.mapped, mapped, reach, product)
@@ -57,43 +58,43 @@ class Flat:
             worst: Keys = scale * (some.mapped.shape[1] + 8) * np.finfo(np.float32).eps
             return worst
 
-        return certain(rows, queries, k, hidden, candidates, rounding)
+        return rerank_exactly(rows, queries, k, deleted, candidates, rounding)
 
-    def card(self) -> dict[str, Any]:
-        """What to keep beside the arrays."""
+    def header(self) -> dict[str, Any]:
+        """Settings that are saved beside the arrays."""
         return {"why": self.why}
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """The mapped rows, unless they are the vectors."""
+        """The mapped rows, unless they are the vectors themselves."""
         return {} if self.mapped is None or self.mapped is rows.vectors else {"mapped": self.mapped}
 
     @classmethod
-    def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """As `card` and `arrays` kept it. Raises `ValueError` where they do not go together."""
-        mapped, why = arrays.get("mapped"), card["why"]
+    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Read a saved header and arrays. Raises `ValueError` if they do not fit together."""
+        mapped, why = arrays.get("mapped"), header["why"]
         check_order(rows)
         if mapped is not None:
-            shape = (len(rows), rows.space.stored(rows.vectors[:1]).shape[1])
+            shape = (len(rows), rows.space.map_stored(rows.vectors[:1]).shape[1])
             if mapped.dtype != np.float32 or mapped.shape != shape:
                 raise ValueError("the mapped rows are not those of the vectors")
             check_numbers(mapped)
         if not isinstance(why, str):
-            raise ValueError("it does not say why")
+            raise ValueError("its reason is not a string")
         return cls(rows, mapped, why=why)
 
     def stats(self) -> dict[str, object]:
-        """What there is to say of it."""
+        """Statistics for `Index.stats`."""
         return {"why": self.why} if self.why else {}
 
 
 @dataclass(frozen=True)
-class FlatMaker:
-    """Makes a `Flat`.
+class FlatBuilder:
+    """Builds a `Flat`.
 
     Attributes
     ----------
     why : str
-        Why a scan was chosen.
+        Reason for the scan, for `Index.stats`.
     """
 
     why: str = ""
@@ -101,18 +102,22 @@ class FlatMaker:
     recall: ClassVar[float] = 1.0
 
     def check(self, space: Space) -> None:
-        """Every metric can be scanned."""
+        """Accept every metric."""
 
-    def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Flat]:
-        """The rows in the order that the structure wants, and the structure."""
+    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Flat]:
+        """Return the rows in ascending order of ids, and the scan over them."""
         rows = rows.sorted()
         return rows, Flat(rows, why=self.why)
+
+    def settings(self) -> dict[str, Any]:
+        """Settings as the manifest names them."""
+        return {"kind": "FlatMaker", "why": self.why}
 
 
 def scan(
     queries: NDArray[np.float32], stored: NDArray[np.float32], k: int, product: str
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Products and rows of the k nearest by ⊙, nearest first: (q, m), (n, m) → (q, k) twice."""
+    """Keys and rows of the k nearest by inner product or distance: (q, m), (n, m) → (q, k) and (q, k)."""
     metric = faiss.METRIC_INNER_PRODUCT if product == "ip" else faiss.METRIC_L2
     products, rows = faiss.knn(queries, stored, k, metric)
     return products, rows

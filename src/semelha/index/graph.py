@@ -1,8 +1,8 @@
-"""HNSW: a graph of near neighbors in layers, searched greedily from the top. FAISS builds and walks it.
+"""Approximate search in an HNSW graph of FAISS: a graph of near neighbors in layers, searched greedily from the top.
 
 Malkov & Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small World
-graphs" (IEEE TPAMI 42, 2020). The graph is kept as plain arrays, which are checked before FAISS is given views of them:
-no reader of its own ever sees a file.
+graphs" (IEEE TPAMI 42, 2020). The graph is saved as plain arrays, which are checked before FAISS gets views of them:
+FAISS reads no file.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.index.card import whole_number
-from semelha.index.promise import Measured, ladder
-from semelha.index.ranking import K, likely
-from semelha.index.rows import Found, Hidden, Rows, check_numbers
-from semelha.index.screen import Screen
+from semelha.index.checks import check_numbers, whole_number
+from semelha.index.ranking import K, rerank_approximately
+from semelha.index.recall import MeasuredRecall, depth_ladder
+from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries
+from semelha.index.transform import SearchTransform
 
 Quantize = Literal["f32", "f16", "8bit"]
 QUANTIZERS = {"f16": faiss.ScalarQuantizer.QT_fp16, "8bit": faiss.ScalarQuantizer.QT_8bit}
 MOST_LINKS = 512
 DEEPEST = 4096
-UNOWNED = faiss.MaybeOwnedVectorUInt8()  # its owner, nobody, is that of what is only looked at
-STEP = 200  # rows that are scanned in the time of one step of depth, about
+UNOWNED = faiss.MaybeOwnedVectorUInt8()  # has no owner; as the owner of a view it makes FAISS free nothing
+STEP = 200  # rows that are scanned in about the time of one step of depth
 
 
 class Graph:
-    """A built graph over rows.
+    """An HNSW graph over rows.
 
     Parameters
     ----------
     index : faiss.IndexHNSW
-    links : int
-        M: neighbors of a row in the upper layers; twice as many in the lowest.
+    M : int
+        Links of a row in the upper layers; twice as many in the lowest.
     quantize : {"f32", "f16", "8bit"}
-        How it holds the rows.
-    screen : Screen
-        What it compares. What it finds is ranked by the vectors themselves.
-    depth : Measured
-        efSearch, and the recall that it gave.
+        How the rows are stored in the graph.
+    transform : SearchTransform
+        Transform of rows and queries. Candidates are re-ranked by the exact vectors.
+    depth : MeasuredRecall
+        Search depth (`efSearch`), and its recall.
     views : tuple
-        Arrays that `index` looks into.
+        Arrays whose memory `index` uses.
     why : str
-        Why a graph was chosen.
+        Reason for the graph, for `Index.stats`.
     """
 
     kind: ClassVar[str] = "hnsw"
@@ -55,74 +55,74 @@ class Graph:
     def __init__(
         self,
         index: faiss.IndexHNSW,
-        links: int,
+        M: int,
         quantize: Quantize,
-        screen: Screen,
-        depth: Measured,
+        transform: SearchTransform,
+        depth: MeasuredRecall,
         views: tuple[Any, ...] = (),
         *,
         why: str = "",
     ) -> None:
         self.why = why
         self.index = index
-        self.links = links
+        self.M = M
         self.quantize = quantize
-        self.screen = screen
+        self.transform = transform
         self.depth = depth
         self._views = views
-        self._plain: dict[int, Any] = {}
+        self._cached_parameters: dict[int, Any] = {}
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
-        """About the k nearest of the rows that it was made of."""
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        """Find about the k nearest of each query. `rows` are those that the structure was built from."""
 
         def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
-            return walk(self.index, self.screen.queries(some), reach, self._parameters(times, selector))
+            return walk(self.index, self.transform.queries(some), reach, self._parameters(times, selector))
 
-        return likely(rows, queries, k, hidden, candidates, reach=self._reach(k))
+        return rerank_approximately(rows, queries, k, deleted, candidates, reach=self._reach(k))
 
-    def at(self, depth: Measured) -> Graph:
-        """The same graph, searched as deep."""
-        return Graph(self.index, self.links, self.quantize, self.screen, depth, self._views, why=self.why)
+    def at(self, depth: MeasuredRecall) -> Graph:
+        """The same graph, searched to another depth."""
+        return Graph(self.index, self.M, self.quantize, self.transform, depth, self._views, why=self.why)
 
     def _parameters(self, times: float, selector: Any) -> Any:
-        """What FAISS calls them; those of a plain search are made once."""
+        """Search parameters of FAISS; those without a selector are cached."""
         depth = min(ceil(times * self.depth.depth), self.index.ntotal)
         if selector is not None:
             return faiss.SearchParametersHNSW(efSearch=depth, sel=selector)
-        if depth not in self._plain:
-            self._plain[depth] = faiss.SearchParametersHNSW(efSearch=depth)
-        return self._plain[depth]
+        if depth not in self._cached_parameters:
+            self._cached_parameters[depth] = faiss.SearchParametersHNSW(efSearch=depth)
+        return self._cached_parameters[depth]
 
     def _reach(self, k: int) -> int:
-        """How many candidates are ranked: more where the graph sees rounded rows, all where it has another order."""
-        if not self.screen.ordered:
+        """Candidates to re-rank: more if rows are quantized, all of the search if the transform has another order."""
+        if not self.transform.keeps_order:
             return max(k, self.depth.depth * k // K)
         return k if self.quantize == "f32" else k + k // 2
 
     @property
     def deepest(self) -> int:
-        """The most that is ever tried."""
+        """The largest depth that is tried."""
         return DEEPEST
 
     def depths(self) -> list[int]:
-        """From what ten neighbors need to where a scan would be quicker."""
-        return ladder(K, max(2 * K, min(DEEPEST, self.index.ntotal // STEP)))
+        """Depths to try: from the number of neighbors to where a scan is faster."""
+        return depth_ladder(K, max(2 * K, min(DEEPEST, self.index.ntotal // STEP)))
 
-    def card(self) -> dict[str, Any]:
-        """What to keep beside the arrays."""
+    def header(self) -> dict[str, Any]:
+        """Settings that are saved beside the arrays."""
         hnsw = self.index.hnsw
         return {
-            "links": self.links,
+            "links": self.M,
             "quantize": self.quantize,
             "entry": hnsw.entry_point,
             "dimension": self.index.d,
-            "screen": self.screen.card(),
-            "depth": self.depth.card(),
+            "screen": self.transform.header(),
+            "depth": self.depth.header(),
             "why": self.why,
         }
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """The graph, and the mapped rows unless they are the vectors."""
+        """The graph, and its encoded rows unless they are the vectors."""
         hnsw, storage = self.index.hnsw, faiss.downcast_index(self.index.storage)
         arrays = {
             "levels": faiss.vector_to_array(hnsw.levels).astype(np.uint8),
@@ -136,22 +136,22 @@ class Graph:
         return arrays
 
     @classmethod
-    def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """As `card` and `arrays` kept it. Raises `ValueError` or `KeyError` where they do not go together."""
-        links, quantize = whole_number(card, "links", 2, MOST_LINKS), card["quantize"]
-        screen = Screen.restored(card["screen"], rows)
-        m = whole_number(card, "dimension", 1)
-        if m != screen.width(rows):
-            raise ValueError("the graph compares rows of another length")
-        index = empty_graph(m, links, quantize)
+    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Read a saved header and arrays. Raises `ValueError` or `KeyError` if they do not fit together."""
+        M, quantize = whole_number(header, "links", 2, MOST_LINKS), header["quantize"]
+        transform = SearchTransform.restored(header["screen"], rows)
+        m = whole_number(header, "dimension", 1)
+        if m != transform.width(rows):
+            raise ValueError("its dimension is not that of the transformed rows")
+        index = empty_graph(m, M, quantize)
         codes = arrays["codes"] if "codes" in arrays else rows.vectors.reshape(-1).view(np.uint8)
         storage = faiss.downcast_index(index.storage)
         _check_levels(len(rows), arrays["levels"], index.hnsw.cum_nneighbor_per_level.size() - 1)
         levels, neighbors = arrays["levels"].astype(np.int32), arrays["neighbors"]
-        entry = whole_number(card, "entry", 0, len(rows) - 1)
-        _check_graph(links, levels, neighbors, entry)
+        entry = whole_number(header, "entry", 0, len(rows) - 1)
+        _check_graph(M, levels, neighbors, entry)
         if codes.dtype != np.uint8 or codes.shape != (len(rows) * storage.code_size,):
-            raise ValueError("the rows of the graph are not those of the vectors")
+            raise ValueError("the codes of its graph are invalid")
         if "codes" in arrays:
             check_codes(codes, quantize)
         if quantize == "8bit":
@@ -164,22 +164,22 @@ class Graph:
             faiss.swig_ptr(neighbors), neighbors.size, UNOWNED.owner
         )
         faiss.copy_array_to_vector(levels, hnsw.levels)
-        faiss.copy_array_to_vector(_offsets(levels, links), hnsw.offsets)
+        faiss.copy_array_to_vector(_offsets(levels, M), hnsw.offsets)
         hnsw.entry_point, hnsw.max_level = entry, int(levels.max()) - 1
-        depth = Measured.restored(card["depth"], DEEPEST)
-        return cls(index, links, quantize, screen, depth, (codes, neighbors), why=str(card["why"]))
+        depth = MeasuredRecall.restored(header["depth"], DEEPEST)
+        return cls(index, M, quantize, transform, depth, (codes, neighbors), why=str(header["why"]))
 
     def stats(self) -> dict[str, object]:
-        """What there is to say of it."""
+        """Statistics for `Index.stats`."""
         why = {"why": self.why} if self.why else {}
-        return {"quantize": self.quantize, "links": self.links, **self.depth.card(), **why}
+        return {"quantize": self.quantize, "M": self.M, **self.depth.header(), **why}
 
 
 def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:
-    """Rows of the k nearest that a search of FAISS finds: (q, m) → (q, k), −1 for none."""
+    """Search with FAISS for the rows of the k nearest: (q, m) → (q, k), −1 for none."""
     queries = np.ascontiguousarray(queries, np.float32)
     if queries.shape[1] != index.d:
-        raise ValueError(f"{queries.shape[1]} numbers are compared with {index.d}")
+        raise ValueError(f"the queries have {queries.shape[1]} numbers, the index {index.d}")
     products = np.empty((len(queries), k), np.float32)
     rows = np.empty((len(queries), k), np.int64)
     out = faiss.swig_ptr(products), faiss.swig_ptr(rows)
@@ -197,55 +197,55 @@ def empty_graph(m: int, links: int, quantize: str) -> faiss.IndexHNSW:
 
 
 def share(index: faiss.IndexHNSW, rows: NDArray[Any]) -> None:
-    """Let a graph look at its rows where they are; they must outlive it."""
+    """Let a graph use the memory of the rows, which must outlive it, instead of a copy."""
     codes = rows.reshape(-1).view(np.uint8)
     storage = faiss.downcast_index(index.storage)
     storage.codes = faiss.MaybeOwnedVectorUInt8.create_view(faiss.swig_ptr(codes), codes.size, UNOWNED.owner)
 
 
 def checked_ranges(ranges: NDArray[Any], m: int) -> NDArray[np.float32]:
-    """Least numbers and widths of m columns in 8 bits. Raises `ValueError` where they are none."""
+    """Minima and widths of m columns in 8 bits. Raises `ValueError` if they are invalid."""
     if ranges.dtype != np.float32 or ranges.shape != (2 * m,) or not np.isfinite(ranges).all():
-        raise ValueError("the ranges of the numbers are damaged")
+        raise ValueError("its ranges of 8-bit numbers are invalid")
     return ranges
 
 
 def _check_levels(n: int, levels: NDArray[Any], most: int) -> None:
-    """Raises `ValueError` where they are not how many layers, of `most`, each of n rows is in."""
+    """Raise `ValueError` unless `levels` are the numbers of layers, from 1 to `most`, of n rows."""
     if levels.dtype != np.uint8 or levels.shape != (n,) or levels.min() < 1 or levels.max() > most:
-        raise ValueError("the layers of the graph are damaged")
+        raise ValueError("the layers of its graph are invalid")
 
 
 def check_codes(codes: NDArray[np.uint8], quantize: str) -> None:
-    """Raises `ValueError` for a row with what is no number: who compares with it may walk anywhere."""
+    """Raise `ValueError` for NaN in a row: comparisons with it would lead the search anywhere."""
     if quantize != "8bit":
         check_numbers(codes.view(np.float32 if quantize == "f32" else np.float16))
 
 
-def _check_graph(links: int, levels: NDArray[np.int32], neighbors: NDArray[Any], entry: int) -> None:
-    """Raises `ValueError` where a walk through the graph could leave it."""
-    offsets = _offsets(levels, links)
+def _check_graph(M: int, levels: NDArray[np.int32], neighbors: NDArray[Any], entry: int) -> None:
+    """Raise `ValueError` if a search could leave the graph."""
+    offsets = _offsets(levels, M)
     if neighbors.dtype != np.int32 or neighbors.shape != (int(offsets[-1]),):
-        raise ValueError("the graph has not the size that its layers ask for")
+        raise ValueError("the size of its graph does not match its layers")
     if neighbors.min() < -1 or neighbors.max() >= len(levels):
-        raise ValueError("the graph names rows that are not there")
+        raise ValueError("its graph links rows that do not exist")
     if levels[entry] != levels.max():
-        raise ValueError("the graph has no entry")
+        raise ValueError("the entry of its graph is not in the top layer")
     for layer in range(1, int(levels.max())):
         members = np.flatnonzero(levels > layer)
-        slots = offsets[members, None] + np.uint64(links * (layer + 1)) + np.arange(links, dtype=np.uint64)[None, :]
+        slots = offsets[members, None] + np.uint64(M * (layer + 1)) + np.arange(M, dtype=np.uint64)[None, :]
         named = neighbors[slots]
         if (levels[named[named >= 0]] <= layer).any():
-            raise ValueError("the graph names rows in a layer that they are not in")
+            raise ValueError("its graph links rows in a layer that they are not in")
 
 
-def _offsets(levels: NDArray[np.int32], links: int) -> NDArray[np.uint64]:
-    """Where the neighbors of each row start: 2 · links in the lowest layer, links in each above."""
-    sizes = links * (levels.astype(np.uint64) + 1)
+def _offsets(levels: NDArray[np.int32], M: int) -> NDArray[np.uint64]:
+    """Start of the links of each row: 2 M in the lowest layer, M in each layer above."""
+    sizes = M * (levels.astype(np.uint64) + 1)
     return np.concatenate([np.zeros(1, np.uint64), np.cumsum(sizes, dtype=np.uint64)])
 
 
 def _array(vector: Any) -> NDArray[Any]:
-    """What a vector of FAISS holds, as a view."""
+    """The content of a vector of FAISS, as a view."""
     view: NDArray[Any] = faiss.rev_swig_ptr(vector.data(), vector.size())
     return view

@@ -1,80 +1,92 @@
-"""The kinds of index. They differ in what makes their segments; everything else is `SegmentedIndex`."""
+"""The five kinds of index: exact by scan or tree, approximate by inverted file (IVF) or HNSW, and chosen automatically.
+
+Each is an `Index` with its own builder of segments.
+"""
 
 from __future__ import annotations
 
 from typing import Literal, final
 
-from semelha.index.auto import AutoMaker
-from semelha.index.cells import CellMaker
-from semelha.index.flat import FlatMaker
+from semelha.index.auto import AutoBuilder
+from semelha.index.base import Index
+from semelha.index.cells import CellBuilder
+from semelha.index.flat import FlatBuilder
 from semelha.index.graph import Quantize
-from semelha.index.graph_maker import GraphMaker
-from semelha.index.segmented import SegmentedIndex
-from semelha.index.tree import TreeMaker
+from semelha.index.graph_builder import GraphBuilder
+from semelha.index.tree import TreeBuilder
 from semelha.metrics import Metric
 
 
 @final
-class LinearIndex(SegmentedIndex):
-    """Exact: every vector is compared. The right choice up to some tens of thousands of vectors.
+class LinearIndex(Index):
+    """Exact search by comparing every vector. Fast enough up to some tens of thousands of vectors.
 
-    FAISS scans the metric's maps in float32, and what it leaves over is ranked in float64. A metric without exact maps
-    is scanned as `Metric.nearest` does, with the threads that NumPy takes; `stats` says so.
-
-    Parameters
-    ----------
-    metric, threads, background
-        As for `SegmentedIndex`.
-    """
-
-    def __init__(self, metric: Metric, *, threads: int | None = None, background: bool = True) -> None:
-        super().__init__(metric, FlatMaker(), threads=threads, background=background)
-
-
-@final
-class TreeIndex(SegmentedIndex):
-    """Exact: a KD-tree or a ball tree of scikit-learn, quick in up to some ten dimensions.
+    FAISS scans the metric's maps in float32; the best candidates are re-ranked in float64. A metric without exact maps
+    is scanned by `Metric.nearest` in the threads of NumPy, and `stats` reports it.
 
     Parameters
     ----------
     metric : Metric
-        With exact maps.
+    threads : int, optional
+        Maximal number of threads at work; by default the processors of this process.
+    """
+
+    def __init__(self, metric: Metric, *, threads: int | None = None) -> None:
+        super().__init__(metric, FlatBuilder(), threads=threads)
+
+
+@final
+class TreeIndex(Index):
+    """Exact search in a KD-tree or ball tree of scikit-learn, fast up to about ten dimensions.
+
+    Parameters
+    ----------
+    metric : Metric
+        A metric with exact maps.
     tree : {"kd", "ball"}
-    leaf : int
-        Rows of a leaf.
-    threads, background
-        As for `SegmentedIndex`.
+    leaf_size : int
+        Rows in a leaf, as in scikit-learn.
+    threads : int, optional
+        As for `LinearIndex`.
+
+    Raises
+    ------
+    UsageError
+        The metric has no exact maps, or a setting is not one of those above.
     """
 
     def __init__(
-        self,
-        metric: Metric,
-        *,
-        tree: Literal["kd", "ball"] = "kd",
-        leaf: int = 40,
-        threads: int | None = None,
-        background: bool = True,
+        self, metric: Metric, *, tree: Literal["kd", "ball"] = "kd", leaf_size: int = 40, threads: int | None = None
     ) -> None:
-        super().__init__(metric, TreeMaker(tree, leaf), threads=threads, background=background)
+        super().__init__(metric, TreeBuilder(tree, leaf_size), threads=threads)
 
 
 @final
-class CellIndex(SegmentedIndex):
-    """Approximate: rows in cells around centroids, few of which are probed (IVF). Built much quicker than a graph.
+class IVFIndex(Index):
+    """Approximate search in an inverted file: rows in cells around centroids, few of which are searched.
+
+    It is built much faster than an HNSW graph.
 
     Parameters
     ----------
     metric : Metric
-        With maps, or with a bound that has them.
+        A metric with maps, or with a bound that has them.
     recall : float
-        Part of the ten nearest that is to be found; how many cells are probed for it is found out on vectors held back.
+        Mean part of the ten nearest that is found. The number of cells to search (`nprobe`) is measured for it on
+        held-out vectors.
     quantize : {"f32", "8bit"}
-        How vectors are compared; what is found is ranked by the vectors themselves.
-    cells : int, optional
-        By default four times the root of the number of vectors of a segment.
+        How vectors are compared; candidates are re-ranked by the exact vectors.
+    n_cells : int, optional
+        Cells of a segment (`nlist`); by default four times the square root of its size.
     seed : int
-    threads, background
-        As for `SegmentedIndex`.
+        Seed of the centroids and of the held-out vectors.
+    threads : int, optional
+        As for `LinearIndex`.
+
+    Raises
+    ------
+    UsageError
+        The metric has no maps, or a setting is not one of those above.
     """
 
     def __init__(
@@ -83,34 +95,39 @@ class CellIndex(SegmentedIndex):
         *,
         recall: float = 0.99,
         quantize: Literal["f32", "8bit"] = "f32",
-        cells: int | None = None,
+        n_cells: int | None = None,
         seed: int = 0,
         threads: int | None = None,
-        background: bool = True,
     ) -> None:
-        super().__init__(metric, CellMaker(recall, quantize, cells, seed), threads=threads, background=background)
+        super().__init__(metric, CellBuilder(recall, quantize, n_cells, seed), threads=threads)
 
 
 @final
-class HNSWIndex(SegmentedIndex):
-    """Approximate: a hierarchical graph of near neighbors. The quickest for many vectors; slow to build.
+class HNSWIndex(Index):
+    """Approximate search in a hierarchical navigable small-world graph. The fastest for many vectors; slow to build.
 
     Parameters
     ----------
     metric : Metric
-        With maps, or with a bound that has them.
+        A metric with maps, or with a bound that has them.
     recall : float
-        Part of the ten nearest that is to be found. How deep the graph is searched for it is found out on vectors held
-        back; where no depth keeps it, the segment is scanned, and `stats` says so.
+        Mean part of the ten nearest that is found. The search depth (`efSearch`) is measured for it on held-out
+        vectors. If no depth keeps it, the segment is scanned, and `stats` reports it.
     quantize : {"f32", "f16", "8bit"}
-        How vectors are compared; what is found is ranked by the vectors themselves.
-    links : int
-        M: neighbors that a vector has in the graph; twice as many in its lowest layer.
-    effort : int
-        efConstruction: how deep neighbors are searched for while it is built.
+        How vectors are compared; candidates are re-ranked by the exact vectors.
+    M : int
+        Links of a vector in the graph, 2 to 512; twice as many in the lowest layer.
+    ef_construction : int
+        Search depth during construction, 1 or more.
     seed : int
-    threads, background
-        As for `SegmentedIndex`.
+        Seed of the held-out vectors.
+    threads : int, optional
+        As for `LinearIndex`.
+
+    Raises
+    ------
+    UsageError
+        The metric has no maps, or a setting is not one of those above.
     """
 
     def __init__(
@@ -119,37 +136,33 @@ class HNSWIndex(SegmentedIndex):
         *,
         recall: float = 0.99,
         quantize: Quantize = "f32",
-        links: int = 16,
-        effort: int = 150,
+        M: int = 16,
+        ef_construction: int = 150,
         seed: int = 0,
         threads: int | None = None,
-        background: bool = True,
     ) -> None:
-        maker = GraphMaker(recall, quantize, links, effort, seed)
-        super().__init__(metric, maker, threads=threads, background=background)
+        super().__init__(metric, GraphBuilder(recall, quantize, M, ef_construction, seed), threads=threads)
 
 
 @final
-class AutoIndex(SegmentedIndex):
-    """Chooses for each segment by its size, its dimension, the metric and the recall that is wanted; says why.
+class AutoIndex(Index):
+    """Chooses the structure of each segment by its size, dimension, metric and recall; `stats` reports why.
 
     Parameters
     ----------
     metric : Metric
     recall : float
-        1 for all neighbors always.
+        Mean part of the ten nearest that is found; 1 for exact search.
     seed : int
-    threads, background
-        As for `SegmentedIndex`.
+        Seed of the held-out vectors.
+    threads : int, optional
+        As for `LinearIndex`.
+
+    Raises
+    ------
+    UsageError
+        `recall`, `seed` or `threads` is out of range.
     """
 
-    def __init__(
-        self,
-        metric: Metric,
-        *,
-        recall: float = 0.99,
-        seed: int = 0,
-        threads: int | None = None,
-        background: bool = True,
-    ) -> None:
-        super().__init__(metric, AutoMaker(recall, seed), threads=threads, background=background)
+    def __init__(self, metric: Metric, *, recall: float = 0.99, seed: int = 0, threads: int | None = None) -> None:
+        super().__init__(metric, AutoBuilder(recall, seed), threads=threads)

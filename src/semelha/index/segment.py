@@ -1,4 +1,4 @@
-"""A segment: rows and the structure that they are searched by. It never changes; on the disk it is one file."""
+"""An immutable segment of an index: rows and their search structure. On the disk it is one file."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError, SemelhaError
 from semelha.index.archive import read_archive, write_archive
-from semelha.index.card import whole_number
+from semelha.index.checks import check_ids, whole_number
 from semelha.index.flat import Flat
-from semelha.index.rows import Found, Hidden, Rows, check_ids
+from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries, Space
-from semelha.index.structure import STRUCTURES, Structure
+from semelha.index.structures import STRUCTURES, Structure
 
 FORMAT = 1
 SUFFIX = ".segment"
-OWN = "structure."  # before the names of the structure's arrays
+OWN = "structure."  # prefix of the names of the structure's arrays
 DELTA = 4096
-"""Vectors that are scanned before they are to be merged."""
+"""Number of vectors at which the delta becomes a segment."""
 
 State = Literal["open", "waiting", "made"]
 
 
 @dataclass(frozen=True)
-class Mark:
-    """Whose vectors they are.
+class Provenance:
+    """Metric and model of the vectors of an index.
 
     Attributes
     ----------
     metric : str
-        Name and arrays of the metric.
+        Name, parameters and checksums of the arrays of the metric.
     fingerprint : str
-        Of the model.
+        Fingerprint of the model.
     """
 
     metric: str
@@ -47,16 +47,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class SegmentFile:
-    """Where a segment is kept: a name in a folder, the checksum of its header, and whose vectors it says to hold."""
+    """The file of a segment: its folder and name, the checksum of its header, and its provenance."""
 
     folder: Path
     name: str
     checksum: str
-    mark: Mark
+    provenance: Provenance
 
-    def serves(self, folder: Path, mark: Mark) -> bool:
-        """It need not be written to the folder again."""
-        return (self.folder, self.mark) == (folder, mark) and (folder / self.name).exists()
+    def is_in(self, folder: Path, provenance: Provenance) -> bool:
+        """Whether the segment need not be written to the folder again."""
+        return (self.folder, self.provenance) == (folder, provenance) and (folder / self.name).exists()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +68,7 @@ class Segment:
     rows : Rows
     structure : Structure
     state : {"open", "waiting", "made"}
-        Whether it is the delta, which grows; or waits to be merged; or has the structure that the index asks for.
+        The growing delta, a full delta that waits to be merged, or a segment with the structure of the index.
     file : SegmentFile or None
     """
 
@@ -77,75 +77,75 @@ class Segment:
     state: State
     file: SegmentFile | None = None
 
-    def nearest(self, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
-        """The k nearest of each query, or all where fewer are not hidden."""
-        return self.structure.nearest(self.rows, queries, k, hidden)
+    def nearest(self, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        """Find the k nearest rows of each query, or all if fewer are not deleted."""
+        return self.structure.nearest(self.rows, queries, k, deleted)
 
     @cached_property
     def bytes(self) -> int:
-        """Of vectors, ids and structure."""
+        """Size of vectors, ids and structure."""
         own = sum(array.nbytes for array in self.structure.arrays(self.rows).values())
         return self.rows.vectors.nbytes + self.rows.ids.nbytes + own
 
     def stats(self) -> dict[str, object]:
-        """What there is to say of it."""
+        """Statistics for `Index.stats`."""
         return {"kind": self.structure.kind, "vectors": len(self.rows), "bytes": self.bytes, **self.structure.stats()}
 
 
-def delta(rows: Rows, mapped: NDArray[np.float32] | None = None) -> Segment:
-    """Rows that are scanned until they are merged: open to more of them while they are few."""
+def delta_segment(rows: Rows, mapped: NDArray[np.float32] | None = None) -> Segment:
+    """Rows that are scanned until they are merged; open for more rows while there are fewer than `DELTA`."""
     return Segment(rows, Flat(rows, mapped), "open" if len(rows) < DELTA else "waiting")
 
 
-def write_segment(segment: Segment, folder: Path, mark: Mark, generation: int) -> SegmentFile:
+def write_segment(segment: Segment, folder: Path, provenance: Provenance, generation: int) -> SegmentFile:
     """Write a segment under a new name; durable when this returns. Raises `IndexFileError`."""
     name = f"{generation}-{secrets.token_hex(6)}{SUFFIX}"
     content = {
         "format": FORMAT,
-        "metric": mark.metric,
-        "fingerprint": mark.fingerprint,
+        "metric": provenance.metric,
+        "fingerprint": provenance.fingerprint,
         "generation": generation,
         "count": len(segment.rows),
         "state": segment.state,
         "kind": segment.structure.kind,
-        "structure": segment.structure.card(),
+        "structure": segment.structure.header(),
     }
     arrays: dict[str, NDArray[Any]] = {"ids": segment.rows.ids, "vectors": segment.rows.vectors}
     own = {OWN + key: array for key, array in segment.structure.arrays(segment.rows).items()}
-    return SegmentFile(folder, name, write_archive(folder / name, content, {**arrays, **own}), mark)
+    return SegmentFile(folder, name, write_archive(folder / name, content, {**arrays, **own}), provenance)
 
 
 def read_segment(file: SegmentFile, space: Space, threads: int) -> Segment:
-    """A segment as it was written. Raises `IndexFileError` where it is damaged, foreign or not the one meant."""
+    """Read a segment. Raises `IndexFileError` if it is damaged, of other provenance, or not the expected file."""
     path = file.folder / file.name
     content, arrays, checksum = read_archive(path, threads=threads)
     if checksum != file.checksum:
-        raise IndexFileError(f"{path} is another file than the index was saved with")
+        raise IndexFileError(f"{path} is not the file that the index was saved with")
     if content.get("format") != FORMAT:
-        raise IndexFileError(f"{path} has not the format {FORMAT}, which this semelha reads")
-    if (content.get("metric"), content.get("fingerprint")) != (file.mark.metric, file.mark.fingerprint):
-        raise IndexFileError(f"{path} holds vectors of another model or metric")
+        raise IndexFileError(f"{path} does not have the format {FORMAT}, which this version of semelha reads")
+    if (content.get("metric"), content.get("fingerprint")) != (file.provenance.metric, file.provenance.fingerprint):
+        raise IndexFileError(f"{path} contains vectors of another model or metric")
     try:
         rows = checked_rows(space, arrays)
         if whole_number(content, "count") != len(rows):
-            raise ValueError("it does not hold as many vectors as it says")
+            raise ValueError("its count is not the number of its vectors")
         own = {name.removeprefix(OWN): array for name, array in arrays.items() if name.startswith(OWN)}
         structure = STRUCTURES[content["kind"]].restored(rows, content["structure"], own)
         if content["state"] not in ("waiting", "made"):
-            raise ValueError("it is neither made nor waits to be")
+            raise ValueError("its state is none of waiting, made")
         return Segment(rows, structure, content["state"], file)
     except (KeyError, TypeError, ValueError, SemelhaError) as error:
         raise IndexFileError(f"{path} cannot be used: {error}") from error
 
 
 def checked_rows(space: Space, arrays: Mapping[str, NDArray[Any]]) -> Rows:
-    """The rows of a file. Raises `ValueError`, `KeyError` or `UsageError` where an index could not hold them."""
+    """The rows of a file. Raises `ValueError`, `KeyError` or `UsageError` if they are invalid."""
     ids, vectors = arrays["ids"], arrays["vectors"]
     if ids.dtype != np.int64 or ids.ndim != 1 or vectors.dtype != np.float32 or vectors.ndim != 2:
-        raise ValueError("ids and vectors are of another form")
+        raise ValueError("its ids or vectors have the wrong shape or type")
     if len(ids) != len(vectors) or not len(ids):
-        raise ValueError("there is not one vector for each id")
+        raise ValueError("it does not have one vector for each id")
     space.metric.check(vectors, "its vectors")
     rows = Rows(space, ids, vectors)
-    check_ids(rows)
+    check_ids(rows.sorted_ids)
     return rows

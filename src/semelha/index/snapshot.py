@@ -1,4 +1,4 @@
-"""What an index holds at one moment. It never changes: who searches it does not wait for who writes."""
+"""An immutable view of an index: searches on it never wait for writers."""
 
 from __future__ import annotations
 
@@ -9,130 +9,138 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
+from semelha.index.checks import checked_ids
 from semelha.index.flat import Flat
-from semelha.index.neighbors import Neighbors, Vectors, whole_ids
-from semelha.index.rows import Found, Hidden, Rows, joined, nothing
+from semelha.index.rows import DeletedMask, Found, Rows, merge_results, no_neighbors
 from semelha.index.segment import Segment
-from semelha.index.space import Queries, Space
+from semelha.index.space import Queries, Space, Vectors
 from semelha.index.threads import Threads
 
-FEW = 0.1  # part of a segment below which what is asked for is taken out and scanned
+FEW = 0.1  # part of a segment below which the rows of `within` are copied and scanned
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """A segment, and which of its rows are there no more."""
+class Neighbors:
+    """The nearest stored vectors of each query.
+
+    Attributes
+    ----------
+    ids : (queries, k) int64
+        Nearest first, ties by id; −1 if fewer than k are stored.
+    distances : (queries, k) float64
+        In the metric's own unit; infinite beside −1.
+    """
+
+    ids: NDArray[np.int64]
+    distances: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class SegmentView:
+    """A segment and the rows of it that are deleted."""
 
     segment: Segment
-    removed: Hidden | None = None
+    deleted: DeletedMask | None = None
 
     def __len__(self) -> int:
-        return len(self.segment.rows) - (self.removed.count if self.removed else 0)
+        return len(self.segment.rows) - (self.deleted.count if self.deleted else 0)
 
     def locate(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The row of each id, −1 where it is not held."""
+        """The row of each id, −1 for an id that is not stored."""
         rows = self.segment.rows.locate(ids)
-        if self.removed is not None:
-            rows[self.removed.mask[rows]] = -1
+        if self.deleted is not None:
+            rows[self.deleted.mask[rows]] = -1
         return rows
 
-    def without(self, rows: NDArray[np.int64]) -> Part:
-        """The same without some rows."""
-        removed = self.removed or Hidden(np.zeros(len(self.segment.rows), bool))
-        return replace(self, removed=removed.also(rows))
+    def without(self, rows: NDArray[np.int64]) -> SegmentView:
+        """The same segment with more rows deleted."""
+        deleted = self.deleted or DeletedMask(np.zeros(len(self.segment.rows), bool))
+        return replace(self, deleted=deleted.with_rows(rows))
 
-    def held(self) -> Rows:
-        """The rows that are there."""
-        return self.segment.rows if self.removed is None else self.segment.rows.take(~self.removed.mask)
+    def live_rows(self) -> Rows:
+        """The rows that are not deleted."""
+        return self.segment.rows if self.deleted is None else self.segment.rows.take(~self.deleted.mask)
 
     def nearest(self, queries: Queries, k: int, within: NDArray[np.int64] | None = None) -> Found:
-        """The k nearest of each query, among all or among the ids `within`."""
+        """Find the k nearest of each query, among all or among the ids `within`."""
         if within is None:
-            return self.segment.nearest(queries, k, self.removed)
+            return self.segment.nearest(queries, k, self.deleted)
         rows = self.locate(within)
         rows = np.unique(rows[rows >= 0])
         if not len(rows):
-            return nothing(len(queries), k)
+            return no_neighbors(len(queries), k)
         if len(rows) <= FEW * len(self.segment.rows):
             chosen = self.segment.rows.take(rows).sorted()
             return Flat(chosen).nearest(chosen, queries, k)
         others = np.ones(len(self.segment.rows), bool)
         others[rows] = False
-        return self.segment.nearest(queries, k, Hidden(others))
+        return self.segment.nearest(queries, k, DeletedMask(others))
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """Segments, the last of which may be the few vectors that came since.
+    """The content of an index at one time: its segments, the last of which may be the delta.
 
     Attributes
     ----------
     space : Space
     threads : Threads
-    parts : tuple of Part
-        None of them empty.
+    parts : tuple of SegmentView
+        None of them is empty.
     """
 
     space: Space
     threads: Threads
-    parts: tuple[Part, ...] = ()
+    parts: tuple[SegmentView, ...] = ()
 
     @cached_property
-    def count(self) -> int:
+    def _count(self) -> int:
         return sum(len(part) for part in self.parts)
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     @property
-    def small(self) -> bool:
-        """Nothing but the few vectors that no segment is made of yet."""
+    def is_delta_only(self) -> bool:
+        """Whether there is no segment beside the delta."""
         return all(part.segment.state == "open" for part in self.parts)
 
     @property
-    def saved(self) -> bool:
-        """Every segment is on the disk."""
+    def is_saved(self) -> bool:
+        """Whether every segment is on the disk; the delta is saved with the manifest."""
         return all(part.segment.file is not None or part.segment.state == "open" for part in self.parts)
 
-    def some(self, count: int) -> dict[int, NDArray[np.float32]]:
-        """Vectors by id: `count` spread over each segment, and the last id of each."""
+    def sample(self, count: int) -> dict[int, NDArray[np.float32]]:
+        """Vectors by id: `count` spread over each segment, and the one with the largest id of each."""
         chosen = {}
         for part in self.parts:
             rows = part.segment.rows
-            held = np.arange(len(rows)) if part.removed is None else np.flatnonzero(~part.removed.mask)
-            spread = held[np.linspace(0, len(held) - 1, count).astype(np.int64)].tolist()
-            last = int(held[rows.ids[held].argmax()])
+            live = np.arange(len(rows)) if part.deleted is None else np.flatnonzero(~part.deleted.mask)
+            spread = live[np.linspace(0, len(live) - 1, count).astype(np.int64)].tolist()
+            last = int(live[rows.ids[live].argmax()])
             chosen.update({int(rows.ids[row]): rows.vectors[row] for row in (*spread, last)})
         return chosen
 
     def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
-        """The k nearest of each query, among all or among the ids `within`: (queries, d) → (queries, k).
-
-        Raises
-        ------
-        UsageError
-            A query that the metric cannot take, of another length than what is stored, or k is below 1.
-        ValueError
-            `within` holds no ids.
-        """
+        """Find the k nearest stored vectors of each query: (queries, d) → (queries, k). See `Index.search`."""
         if k < 1:
-            raise UsageError(f"k is {k}: at least one neighbor is asked for")
-        asked = self.space.queries(queries)
-        if not self.parts or not len(asked):
-            return Neighbors(*nothing(len(asked), k))
+            raise UsageError(f"k is {k}: it must be 1 or more")
+        checked = self.space.queries(queries)
+        if not self.parts or not len(checked):
+            return Neighbors(*no_neighbors(len(checked), k))
         dimension = self.parts[0].segment.rows.vectors.shape[1]
-        if asked.exact.shape[1] != dimension:
-            raise UsageError(f"the queries have {asked.exact.shape[1]} numbers, and what is stored has {dimension}")
-        wanted = None if within is None else whole_ids(within)
+        if checked.exact.shape[1] != dimension:
+            raise UsageError(f"queries have {checked.exact.shape[1]} numbers, and the stored vectors have {dimension}")
+        allowed = None if within is None else checked_ids(within)
 
         def search(which: slice) -> Found:
-            some = asked if which == slice(0, len(asked)) else asked.part(which)
-            return joined([part.nearest(some, k, wanted) for part in self.parts], len(some), k)
+            some = checked if which == slice(0, len(checked)) else checked.part(which)
+            return merge_results([part.nearest(some, k, allowed) for part in self.parts], len(some), k)
 
         try:
-            found = self.threads.share(len(asked), search)
+            found = self.threads.share(len(checked), search)
         except UsageError:
-            search(slice(0, len(asked)))  # so that a row that the maps refuse is told by its number among all
+            search(slice(0, len(checked)))  # the error of the maps names the row's number among all queries
             raise
         if len(found) == 1:
             return Neighbors(*found[0])

@@ -1,23 +1,23 @@
-"""Where vectors are compared: a metric's maps in float32 find candidates, its `between` in float64 ranks them."""
+"""A metric's maps of stored vectors and queries: float32 to find candidates, float64 to rank them."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.index.neighbors import Vectors
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
 from semelha.metrics.scanned import BoundedMetric
 
+Vectors = NDArray[np.floating[Any]]
 BLOCK = 1 << 21  # numbers that are mapped at a time, in float64: a logarithm or an inverse loses digits
 
 
 class Space:
-    """The space in which an index compares.
+    """A metric and its maps φ of queries and ψ of stored vectors.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Space:
     Attributes
     ----------
     maps : MappedMetric or None
-        Whose maps order the vectors as the metric does, or, for a bounded metric, nearly so.
+        The metric itself, or for a bounded metric its bound, whose maps give nearly the same order.
     """
 
     def __init__(self, metric: Metric) -> None:
@@ -39,47 +39,47 @@ class Space:
 
     @property
     def product(self) -> Literal["l2sq", "ip"]:
-        """⊙ of the maps."""
+        """How mapped vectors are compared: by squared Euclidean distance or inner product."""
         return self.require_maps().product
 
     def require_maps(self) -> MappedMetric:
-        """The maps, which the caller knows to be there."""
+        """The maps. Raises `TypeError` if the metric has none."""
         if self.maps is None:
             raise TypeError(f"{self.metric.name} has no maps")
         return self.maps
 
-    def stored(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """ψ of what is stored, (n, d) → (n, m); the very same array where ψ changes nothing."""
-        if _changes_nothing(self.require_maps(), vectors):
+    def map_stored(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """ψ of stored vectors in float32, (n, d) → (n, m); the same array if ψ is the identity."""
+        if _is_identity(self.require_maps(), vectors):
             return vectors
         step = max(1, BLOCK // max(1, vectors.shape[1]))
         starts = range(0, max(1, len(vectors)), step)
-        parts = [_single(self.stored_precisely(vectors[start : start + step])) for start in starts]
+        parts = [_single(self.map_stored_float64(vectors[start : start + step])) for start in starts]
         return np.concatenate(parts) if len(parts) != 1 else parts[0]
 
-    def stored_precisely(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
-        """ψ of what is stored, in float64."""
+    def map_stored_float64(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        """ψ of stored vectors in float64, (n, d) → (n, m)."""
         mapped: NDArray[np.float64] = self.require_maps().stored_map(vectors.astype(np.float64))
         return mapped
 
     def queries(self, vectors: Vectors) -> Queries:
-        """Queries (q, d), looked at. Raises `UsageError` for a row that the metric cannot take."""
+        """Checked queries, (q, d). Raises `UsageError` for a row that the metric cannot take."""
         exact = np.asarray(vectors, np.float64)
         if exact.ndim != 2:
-            raise UsageError(f"queries are rows, (n, d), and these have the shape {exact.shape}")
+            raise UsageError(f"queries must be an array (n, d), not of the shape {exact.shape}")
         self.metric.check(exact, "the queries")
         return Queries(self, exact)
 
 
 class Queries:
-    """Queries of one search, mapped once for all the parts that are searched.
+    """Queries of one search, mapped once for all segments.
 
     Parameters
     ----------
     space : Space
     exact : (q, d) float64
     precise : (q, m) float64, optional
-        φ of them, where it is known.
+        φ of the queries, if it is known.
     """
 
     def __init__(self, space: Space, exact: NDArray[np.float64], precise: NDArray[np.float64] | None = None) -> None:
@@ -94,7 +94,7 @@ class Queries:
 
     @property
     def precise(self) -> NDArray[np.float64]:
-        """φ: (q, m)."""
+        """φ in float64: (q, m)."""
         if self._precise is None:
             self._precise = self.space.require_maps().query_map(self.exact)
         return self._precise
@@ -113,8 +113,8 @@ class Queries:
             self._roots = _single(np.sqrt(self.exact))
         return self._roots
 
-    def each(self, repeats: int, stored: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances to the rows of `stored`, so many for each query, one query after the other: (q, repeats)."""
+    def distances(self, repeats: int, stored: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Exact distances to stored vectors (q · repeats, d), `repeats` for each query in turn: (q, repeats)."""
         metric = self.space.metric
         distances: NDArray[np.float64]
         if isinstance(metric, MappedMetric) and metric.between_uses_maps:
@@ -123,23 +123,23 @@ class Queries:
             distances = metric.between_unchecked(self.exact.repeat(repeats, axis=0), stored).reshape(len(self), repeats)
         return distances
 
-    def roughly_each(self, repeats: int, stored: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The same in float32."""
+    def distances_float32(self, repeats: int, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The distances of `distances`, computed in float32."""
         asked = _single(self.exact).repeat(repeats, axis=0)
         distances: NDArray[np.float32] = self.space.metric.between_unchecked(asked, stored).reshape(len(self), repeats)
         return distances
 
     def part(self, which: slice | NDArray[np.bool_]) -> Queries:
-        """Some of them; what is mapped stays mapped."""
+        """The chosen queries, with their maps."""
         return Queries(self.space, self.exact[which], None if self._precise is None else self._precise[which])
 
 
-def _changes_nothing(maps: MappedMetric, vectors: NDArray[np.float32]) -> bool:
+def _is_identity(maps: MappedMetric, vectors: NDArray[np.float32]) -> bool:
     few = vectors[:1]
     return maps.stored_map(few) is few
 
 
 def _single(mapped: NDArray[np.float64]) -> NDArray[np.float32]:
-    """As FAISS takes them; infinite where float32 ends, so that a search leaves the order to float64."""
+    """Float32 as FAISS takes it; numbers that are too large become infinite, and are ranked in float64."""
     with np.errstate(over="ignore"):
         return np.ascontiguousarray(mapped, np.float32)

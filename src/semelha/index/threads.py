@@ -1,4 +1,4 @@
-"""A number of threads that holds over all callers of an index."""
+"""Limit the number of threads at work in an index, for all its callers together."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import faiss
 from semelha.errors import UsageError
 from semelha.processors import processors
 
-SHARE = 16  # queries that are worth a thread of their own
-BLAS = 800  # numbers of queries for each thread, from which on matrix products are quicker than distances one by one
-NEVER_BLAS = 128_000  # what FAISS 1.15 takes for that: batches of hundreds of queries are then ten times slower
+SHARE = 16  # queries for which another thread pays
+BLAS = 800  # numbers of queries per thread from which matrix products are faster than single distances
+NEVER_BLAS = 128_000  # the default of FAISS 1.15, with which batches of hundreds of queries are ten times slower
 
 T = TypeVar("T")
 
@@ -25,24 +25,29 @@ if faiss.cvar.distance_compute_blas_threshold == NEVER_BLAS:
 
 
 class Threads:
-    """At most `count` threads at work, whoever asks: callers share them, and wait where none is free.
+    """A budget of threads that callers share; they wait if none is free.
 
     Parameters
     ----------
     count : int, optional
-        By default one for each processor that the process may use.
+        Maximal number of threads at work; by default the processors of this process.
+
+    Raises
+    ------
+    UsageError
+        `count` is below 1.
     """
 
     def __init__(self, count: int | None = None) -> None:
         if count is not None and count < 1:
-            raise UsageError(f"threads is {count}: it is 1 or more")
+            raise UsageError(f"threads is {count}: it must be 1 or more")
         self.count = count or processors()
         self._free = self.count
         self._waiting = 0
         self._turn = threading.Condition(threading.Lock())
 
     def share(self, n: int, work: Callable[[slice], T]) -> list[T]:
-        """`work` on parts of n queries, each on a thread of its own, as many as are free and worth it."""
+        """Results of `work` on slices of n queries, each in its own thread: as many as are free and pay."""
         count = self._take(n)
         try:
             if count == 1:
@@ -54,7 +59,7 @@ class Threads:
             try:
                 done = _alone(work, first)
             finally:
-                wait(waiting)  # before their threads are given back
+                wait(waiting)  # before their threads are released
             return [done, *(one.result() for one in waiting)]
         finally:
             self._give_back(count)
@@ -81,7 +86,7 @@ class Threads:
 
 
 class Taken:
-    """A context in which FAISS takes `count` threads for what the calling thread asks of it."""
+    """A context in which FAISS uses `count` threads for calls of the current thread."""
 
     def __init__(self, count: int) -> None:
         self._count = count

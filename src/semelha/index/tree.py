@@ -1,4 +1,4 @@
-"""Space partitioning, exact: scikit-learn's KD-tree and ball tree on the metric's maps. For few dimensions."""
+"""Exact search in few dimensions: scikit-learn's KD-tree and ball tree over the metric's maps."""
 
 from __future__ import annotations
 
@@ -10,55 +10,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.index.card import whole_number
-from semelha.index.ranking import Keys, certain
-from semelha.index.rows import Found, Hidden, Rows, check_order
+from semelha.index.checks import whole_number
+from semelha.index.ranking import Keys, rerank_exactly
+from semelha.index.rows import DeletedMask, Found, Rows, check_order
 from semelha.index.space import Queries, Space
 from semelha.metrics.mapped import MappedMetric
 
-CLOSE = 1e-9  # of the lengths: what rounding of float64 may exchange
-LIFTED = 1e-7  # the same where a coordinate is the root of a difference
+CLOSE = 1e-9  # relative difference of lengths that rounding in float64 explains
+LIFTED = 1e-7  # the same if a coordinate is the root of a difference
 
 TREES = ("kd", "ball")
 
 
 class Tree:
-    """A tree over the mapped rows in float64; it is not kept on the disk but grown again, which takes a moment.
+    """A tree over the mapped rows in float64. It is not saved, but rebuilt when the index is loaded.
 
-    A tree knows Euclidean distances alone. Where ⊙ is the inner product, √(b − ‖ψ‖²) is one more coordinate, 0 in the
-    query's, with b the largest ‖ψ‖²: the nearest are then those with the largest product (Bachrach et al., RecSys
-    2014).
+    A tree searches by Euclidean distance. For an inner product, rows get one more coordinate √(b − ‖ψ‖²), with b the
+    largest ‖ψ‖², and queries 0: the nearest are then those with the largest product (Bachrach et al., RecSys 2014).
 
     Parameters
     ----------
     rows : Rows
-        In the order of ids.
+        In ascending order of ids.
     tree : {"kd", "ball"}
-    leaf : int
-        Rows of a leaf.
+    leaf_size : int
+        Rows in a leaf.
     why : str
-        Why a tree was chosen.
+        Reason for the tree, for `Index.stats`.
     """
 
     kind: ClassVar[str] = "tree"
 
-    def __init__(self, rows: Rows, tree: str, leaf: int, *, why: str = "") -> None:
-        from sklearn.neighbors import BallTree, KDTree  # late: slow to import, and few galleries have a tree
+    def __init__(self, rows: Rows, tree: str, leaf_size: int, *, why: str = "") -> None:
+        from sklearn.neighbors import BallTree, KDTree  # slow to import, and few galleries have a tree
 
         self.why = why
         self.tree = tree
-        self.leaf = leaf
-        mapped = rows.space.stored_precisely(rows.vectors)
+        self.leaf_size = leaf_size
+        mapped = rows.space.map_stored_float64(rows.vectors)
         self._lifted = rows.space.product == "ip"
         if self._lifted:
             squares = (mapped**2).sum(axis=1)
             mapped = np.concatenate([mapped, np.sqrt(squares.max() - squares)[:, None]], axis=1)
         self._longest = float(np.sqrt((mapped**2).sum(axis=1).max()))
         self._bytes = mapped.nbytes
-        self._tree = (KDTree if tree == "kd" else BallTree)(mapped, leaf_size=leaf)
+        self._tree = (KDTree if tree == "kd" else BallTree)(mapped, leaf_size=leaf_size)
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, hidden: Hidden | None = None) -> Found:
-        """The k nearest of the rows that it was made of."""
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        """Find the k nearest of each query. `rows` are those of the constructor."""
 
         def candidates(some: Queries, reach: int) -> tuple[Keys, NDArray[np.int64]]:
             mapped = some.precise
@@ -71,58 +70,64 @@ class Tree:
             worst: Keys = (LIFTED if self._lifted else CLOSE) * (self._longest + kth)
             return worst
 
-        return certain(rows, queries, k, hidden, candidates, rounding)
+        return rerank_exactly(rows, queries, k, deleted, candidates, rounding)
 
-    def card(self) -> dict[str, Any]:
-        """What to keep of it."""
-        return {"tree": self.tree, "leaf": self.leaf, "why": self.why}
+    def header(self) -> dict[str, Any]:
+        """Settings from which the tree is rebuilt."""
+        return {"tree": self.tree, "leaf": self.leaf_size, "why": self.why}
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """Nothing: it is grown again."""
+        """None: the tree is rebuilt."""
         return {}
 
     @classmethod
-    def restored(cls, rows: Rows, card: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """As `card` kept it. Raises `ValueError` where that cannot be."""
-        if card["tree"] not in TREES:
-            raise ValueError("there is no such tree")
+    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild the tree from a saved header. Raises `ValueError` if it is invalid."""
+        if header["tree"] not in TREES:
+            raise ValueError(f"its tree is none of {TREES}")
         check_order(rows)
-        return cls(rows, card["tree"], whole_number(card, "leaf", 1), why=str(card["why"]))
+        return cls(rows, header["tree"], whole_number(header, "leaf", 1), why=str(header["why"]))
 
     def stats(self) -> dict[str, object]:
-        """What there is to say of it."""
+        """Statistics for `Index.stats`."""
         return {"tree": self.tree, "bytes in memory": self._bytes, **({"why": self.why} if self.why else {})}
 
 
 @dataclass(frozen=True)
-class TreeMaker:
-    """Makes a `Tree`.
+class TreeBuilder:
+    """Builds a `Tree`.
 
     Attributes
     ----------
     tree : {"kd", "ball"}
-    leaf : int
-        Rows of a leaf.
+    leaf_size : int
+        Rows in a leaf.
     why : str
-        Why a tree was chosen.
+        Reason for the tree, for `Index.stats`.
     """
 
     tree: Literal["kd", "ball"] = "kd"
-    leaf: int = 40
+    leaf_size: int = 40
     why: str = ""
 
     recall: ClassVar[float] = 1.0
 
     def __post_init__(self) -> None:
-        if self.tree not in TREES or self.leaf < 1:
-            raise UsageError(f"tree is {self.tree!r}, leaf {self.leaf}: a tree is kd or ball, and a leaf 1 row or more")
+        if self.tree not in TREES:
+            raise UsageError(f"tree is {self.tree!r}: it must be kd or ball")
+        if self.leaf_size < 1:
+            raise UsageError(f"leaf_size is {self.leaf_size}: it must be 1 or more")
 
     def check(self, space: Space) -> None:
-        """Raises `UsageError` for a metric that it cannot search."""
+        """Raise `UsageError` for a metric without exact maps."""
         if not isinstance(space.metric, MappedMetric):
             raise UsageError(f"the metric {space.metric.name} has no exact maps, which a tree needs: take LinearIndex")
 
-    def make(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Tree]:
-        """The rows in the order that the structure wants, and the structure."""
+    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Tree]:
+        """Return the rows in ascending order of ids, and the tree over them."""
         rows = rows.sorted()
-        return rows, Tree(rows, self.tree, self.leaf, why=self.why)
+        return rows, Tree(rows, self.tree, self.leaf_size, why=self.why)
+
+    def settings(self) -> dict[str, Any]:
+        """Settings as the manifest names them."""
+        return {"kind": "TreeMaker", "tree": self.tree, "leaf": self.leaf_size, "why": self.why}

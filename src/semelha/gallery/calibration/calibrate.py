@@ -16,7 +16,7 @@ from semelha.gallery.calibration.scores import uniform_hash
 from semelha.gallery.enrollment import draw_known_probes, draw_nonmated_probes
 from semelha.gallery.live_index import LiveIndex
 from semelha.images import Dataset
-from semelha.index.promise import check_seed
+from semelha.index.checks import check_seed
 from semelha.recognition import Calibration, Mismatch, Scoring, ScoringChoice, measure_mismatch
 from semelha.recognition.calibration import check_rates
 from semelha.store import Plan, Store, Strangers

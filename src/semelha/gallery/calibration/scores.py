@@ -136,7 +136,7 @@ def _moved(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: 
     nearest[lost], distances[lost] = _nearest_others(view, index, scores.subjects[lost], vectors[lost])
     ids, added = view.added_since(scores.change)
     if len(ids):
-        newcomers = LinearIndex(index.space.metric, background=False)
+        newcomers = LinearIndex(index.space.metric)
         newcomers.build(ids, added)
         for start in range(0, len(vectors), BLOCK // FIRST):
             rows = slice(start, start + BLOCK // FIRST)

@@ -225,7 +225,7 @@ def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric
     """An exact index, if it is the fastest way to find the neighbors of all vectors."""
     if len(ids) > MAX_SCANNED or not isinstance(metric, MappedMetric):
         return None
-    index = LinearIndex(metric, background=False)
+    index = LinearIndex(metric)
     index.build(ids, vectors)
     return index.snapshot()
 

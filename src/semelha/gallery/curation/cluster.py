@@ -180,7 +180,7 @@ def _neighbors(vectors: NDArray[np.float32], model: Model) -> tuple[NDArray[np.i
     scan = scan_of(rows, vectors, model.metric)
     if scan is not None:
         return neighbors_of(scan, rows, vectors, NEIGHBORS)
-    index = AutoIndex(model.metric, background=False)
+    index = AutoIndex(model.metric)
     index.build(rows, vectors)
     return neighbors_of(index.snapshot(), rows, vectors, NEIGHBORS)
 
