@@ -161,7 +161,7 @@ def clustered(gallery: semelha.Gallery, vectors: Vectors) -> Clustering:
     places = np.arange(len(vectors))
     with gallery._live.read() as state:
         return cluster_pictures(
-            state, gallery.model, EmbeddedProbes(vectors, None, places, tuple(map(str, places)), {}), seed=0
+            state, gallery.model, EmbeddedProbes(vectors, None, places, tuple(map(str, places))), seed=0
         )
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import UsageError
 from semelha.gallery.live_index import LiveIndex
-from semelha.images import content_hash
+from semelha.images import content_hashes
 from semelha.recognition import Candidate, Evidence, MatchedExample, occlusion_saliency
 from semelha.store import View
 
@@ -21,10 +21,11 @@ def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidenc
     """Identify a picture, and tell what the answer rests on: `Gallery.explain`."""
     if k < 1:
         raise UsageError(f"k is {k}: at least one example is shown")
-    pixels = as_pictures([picture])[0].pixels()
-    vectors = model.embed_prepared(model.prepare(pixels)[None])
+    (one,) = as_pictures([picture])
+    pixels = one.pixels()
+    vectors = model.embed(pixels)
     with live.read() as state:
-        (found,) = state.identify(vectors, CANDIDATES, [content_hash(pixels)])
+        (found,) = state.identify(vectors, CANDIDATES, content_hashes(one, (state.view.hash_basis,)))
         shown = [_exhibits(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
     probe = _smaller(pixels)

@@ -17,6 +17,7 @@ from semelha.embedders import Model, load_embedder
 from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError
 from semelha.files import atomic_folder, remove_partial_files, rename, write_file
 from semelha.gallery.index_folder import RECALL
+from semelha.images import HashBasis
 from semelha.store import Store
 
 FORMAT = 1
@@ -53,7 +54,12 @@ def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: fl
     with atomic_folder(folder, error=GalleryError) as partial:
         shutil.copytree(model.folder, partial / MODEL)
         _write_settings(partial, GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall))
-        Store(partial / DATABASE, model.fingerprint).close()
+        Store(partial / DATABASE, model.fingerprint, hash_basis=_hash_basis(model)).close()
+
+
+def _hash_basis(model: Model) -> HashBasis:
+    """That of the pictures that the model was trained on, so that the gallery recognizes them."""
+    return "pixels" if "pixels" in model.card.content_bases else "encoded"
 
 
 def _write_settings(folder: Path, settings: GallerySettings) -> None:

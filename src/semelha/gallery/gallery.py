@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
-from semelha.errors import SubjectNotFound, UsageError
+from semelha.embedders import Model, Progress, Source, load_embedder
+from semelha.errors import UsageError
 from semelha.gallery.calibration.calibrate import CalibrationSettings, calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
 from semelha.gallery.curation.check import Check, check
@@ -23,7 +23,7 @@ from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.index_folder import RECALL, IndexFolder
 from semelha.gallery.live_index import LiveIndex
 from semelha.gallery.names import checked_name
-from semelha.gallery.probes import apply_rejections, embed_probes
+from semelha.gallery.probes import embed_probes
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
 from semelha.store import Merge, Rejection, StoredExample, Subject
@@ -32,30 +32,26 @@ from semelha.store import Merge, Rejection, StoredExample, Subject
 class Gallery:
     """A folder of enrolled subjects with the model that embeds their pictures.
 
-    The folder holds `gallery.json`, `model/`, `gallery.sqlite` and `index/`. `Gallery(path)` opens it, `Gallery.create`
-    makes an empty one. Use it as a context manager, or call `close`. Several threads may share one `Gallery`, and
-    several processes may open the same folder.
+    `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`. Several
+    threads may share one `Gallery`, and several processes may open the same folder.
 
-    `len(gallery)` is the number of subjects, `name in gallery` tests for a subject, and `iter(gallery)` yields the
-    names of the subjects in order; `subjects()` gives their records.
+    `len(gallery)` is the number of subjects, `name in gallery` tests for one, and iteration yields their names in
+    order; `subjects()` lists their records. A picture is a path, encoded bytes, a binary file, pixels (h, w[, 3])
+    uint8, a PIL image or a `Picture`.
 
     Parameters
     ----------
     path : path
     recall : float, optional
-        Recall@10 that searches of the index keep on average, within (0, 1]; 1 compares with every example, which takes
-        longer. By default that of the index on disk, or else of the gallery. Another recall rebuilds the index, for
-        everybody who opens the gallery later.
+        Recall@10 that index searches keep on average, in (0, 1]; 1 compares with every example, which takes longer. By
+        default that of the index on disk, or else of the gallery. Another value rebuilds the index for everybody.
     threads : int, optional
         Threads that search and merge the index, shared by all callers; by default one per processor.
 
     Raises
     ------
-    GalleryError, GalleryTooNew
+    GalleryError, ModelError
         The folder is no gallery, is damaged, or was written by a newer semelha.
-    FingerprintMismatch
-        The model in the folder is not the one whose vectors the database holds.
-    ModelError
     UsageError
         `recall` or `threads` is out of range.
     """
@@ -88,25 +84,11 @@ class Gallery:
     ) -> Self:
         """Create an empty gallery with a copy of the model, and open it.
 
-        Parameters
-        ----------
-        path : path
-            Must not exist.
-        model : Model or path
-        keep_pictures : bool
-            Keep a small re-encoded copy of every enrolled picture.
-        recall : float, optional
-            The default for everybody who opens the gallery; 0.99 if not given.
-        threads : int, optional
-            As for `Gallery`.
+        `keep_pictures` keeps a small re-encoded copy of every enrolled picture. `recall` is the default for everybody
+        who opens the gallery, 0.99 if not given; `threads` is as for `Gallery`.
 
-        Raises
-        ------
-        GalleryError
-            The folder exists or cannot be written.
-        ModelError
-        UsageError
-            `recall` or `threads` is out of range.
+        Raises `GalleryError` if `path` exists or cannot be written, `ModelError` if the model cannot be loaded, and
+        `UsageError` if `recall` or `threads` is out of range.
         """
         embedder = model if isinstance(model, Model) else load_embedder(model)
         IndexFolder(Path(path), embedder, recall, threads).empty_index()
@@ -119,7 +101,7 @@ class Gallery:
         return cls(path, recall=recall, threads=threads)
 
     def close(self) -> None:
-        """Close the database. A merge of the index that runs in the background is cancelled and done another time."""
+        """Close the gallery. A merge of the index in the background is cancelled, and done another time."""
         self._compactor.close()
         self._live.save_scores()
         self._store.close()
@@ -151,85 +133,46 @@ class Gallery:
         with self._store.reading() as view:
             return view.subjects()
 
-    def enroll(self, subject: str, pictures: Source | Sequence[Source]) -> Enrollment:
-        """Add pictures to a new or existing subject: all of them or none. They are durable when this returns.
+    def enroll(self, subject: str, pictures: Source | Iterable[Source]) -> Enrollment:
+        """Add one or more pictures to a new or existing subject: all or none. They are durable when this returns.
 
-        Parameters
-        ----------
-        subject : str
-        pictures : picture or sequence of pictures
-            Paths, bytes, pixels (h, w[, 3]) uint8 or `Picture`.
-
-        Raises
-        ------
-        PictureError
-            A picture cannot be used; nothing was enrolled.
-        GalleryError
-            The name cannot be used, or the database cannot be written.
-        UsageError
-            `pictures` is empty.
+        Raises `PictureError` if a picture cannot be used, `GalleryError` if the name cannot be used or the database
+        cannot be written, and `UsageError` if `pictures` is empty or no picture.
         """
         name = checked_name(subject)
-        given = as_pictures(pictures)
-        if not given:
+        examples = embed_examples(pictures, self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
+        if not examples:
             raise UsageError(f"there are no pictures of {name} to enroll")
-        return add_examples(self._store, name, embed_examples(given, self.model, self.keep_pictures))
+        return add_examples(self._store, name, examples)
 
     def enroll_dataset(
         self, dataset: Dataset | str | os.PathLike[str], *, progress: Progress | None = None
     ) -> list[Enrollment]:
-        """Enroll every class of a dataset under its label.
+        """Enroll every class of a dataset under its label, and return an `Enrollment` for each.
 
-        A picture that cannot be decoded is skipped, and named in the warnings of its class's `Enrollment`.
+        A path is read as `read_dataset` does: a folder of class folders, or a CSV manifest. Pictures that cannot be
+        decoded are left out, and named in the warnings of their class. `progress` is called with (done, total)
+        pictures; those reported as done are durable.
 
-        Parameters
-        ----------
-        dataset : Dataset or path
-            A path is read as `read_dataset` does: a folder of class folders, or a CSV manifest.
-        progress : callable, optional
-            Called with (done, total) pictures; what it reports as done is durable.
-
-        Raises
-        ------
-        DatasetError
-            The folder or manifest cannot be read.
-        GalleryError
-            A label cannot be used as a name, or the database cannot be written.
+        Raises `DatasetError` if the folder or manifest cannot be read, and `GalleryError` if a label cannot be used as
+        a name or the database cannot be written.
         """
         whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
-        return add_dataset(self._store, self.model, whole, self.keep_pictures, progress)
+        return add_dataset(self._store, self.model, whole, keep_pictures=self.keep_pictures, progress=progress)
 
     def enroll_vectors(
         self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
     ) -> Enrollment:
-        """Add vectors (n, dim) that the gallery's model computed elsewhere.
+        """Add vectors (n, dim) that the gallery's model computed elsewhere, from pictures named by n `sources`.
 
-        Parameters
-        ----------
-        subject : str
-        vectors : (n, dim) float32
-        sources : sequence of n str
-            Where each picture came from.
-        fingerprint : str
-            Of the model that computed the vectors.
-
-        Raises
-        ------
-        FingerprintMismatch
-            The vectors are of another model.
-        UsageError
-            `vectors` is empty, or has rows that the model's metric cannot take.
-        GalleryError
-            The name cannot be used, or the database cannot be written.
+        Raises `FingerprintMismatch` if `fingerprint` is that of another model, `UsageError` if there are no vectors or
+        the model's metric cannot take them, and `GalleryError` if the name cannot be used.
         """
         examples = vector_examples(self.model, subject, vectors, sources, fingerprint)
         return add_examples(self._store, checked_name(subject), examples)
 
     def remove(self, subject: str) -> int:
-        """Remove a subject with its examples and pictures, and return how many examples it had.
-
-        Raises `SubjectNotFound`.
-        """
+        """Remove a subject with its pictures, and return how many examples it had. Raises `SubjectNotFound`."""
         return self._store.remove(subject)
 
     def rename(self, old: str, new: str) -> None:
@@ -244,26 +187,16 @@ class Gallery:
     def remove_example(self, example: int) -> str:
         """Remove one example, by its number, and return the name of its subject.
 
-        A subject that loses its last example is removed too. Raises `GalleryError` if there is no such example.
+        A subject without examples is removed too. Raises `GalleryError` if there is no such example.
         """
         return self._store.remove_example(example)
 
     def move_example(self, example: int, subject: str) -> int:
-        """Move one example, by its number, to another subject, which is created if it is new.
+        """Move one example, by its number, to another subject, new or existing.
 
-        The subject that loses its last example is removed. A picture that both subjects have is kept once.
-
-        Returns
-        -------
-        int
-            The number of the example from now on.
-
-        Raises
-        ------
-        GalleryError
-            There is no such example, or the name cannot be used.
-        UsageError
-            The example is of that subject already.
+        A subject without examples is removed. A picture that both subjects have is kept once; the number of the example
+        from then on is returned. Raises `GalleryError` if there is no such example or the name cannot be used, and
+        `UsageError` if the example is of that subject already.
         """
         return self._store.move_example(example, checked_name(subject))
 
@@ -296,17 +229,9 @@ class Gallery:
         """Record that a picture does not show a subject, and return the number that `withdraw_rejection` takes.
 
         The subject is excluded from the answers for this picture, and for pictures nearer to it than to any example of
-        the subject.
-
-        Raises
-        ------
-        SubjectNotFound
-        PictureError
-            The picture cannot be used.
-        GalleryError
-            The same picture is an example of the subject.
+        the subject. Raises `SubjectNotFound`, `PictureError`, or `GalleryError` if the picture is an example of it.
         """
-        (new,) = embed_examples(as_pictures([picture]), self.model, self.keep_pictures)
+        (new,) = embed_examples([picture], self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
         return self._store.reject(checked_name(subject), new)
 
     def rejections(self, subject: str) -> list[Rejection]:
@@ -319,26 +244,15 @@ class Gallery:
         self._store.withdraw_rejection(rejection)
 
     def identify(self, picture: Source, *, k: int = 5) -> Identification:
-        """Name the subject that a picture shows, or report that it is unknown.
+        """Name the subject that a picture shows, or report that it is unknown; list the k nearest candidates.
 
-        Parameters
-        ----------
-        picture : path, bytes, pixels or Picture
-        k : int
-            Candidates to list.
-
-        Raises
-        ------
-        PictureError
-            The picture cannot be used.
-        UsageError
-            `k` is below 1.
+        Raises `PictureError` if the picture cannot be used, and `UsageError` if `k` is below 1.
         """
         return self.identify_many([picture], k=k)[0]
 
     def identify_many(
         self,
-        pictures: Sequence[Source],
+        pictures: Source | Iterable[Source],
         *,
         k: int = 5,
         progress: Progress | None = None,
@@ -348,24 +262,18 @@ class Gallery:
 
         Parameters
         ----------
-        pictures : sequence of pictures
+        pictures : iterable of pictures
         k : int
-            Candidates to list.
+            Candidates to list; raises `UsageError` if it is below 1.
         progress : callable, optional
             Called with (done, total) pictures.
         skipped : list, optional
             Pictures that cannot be decoded are appended to it, and the answers are those of the others, in order.
             Without it the first such picture raises `PictureError`.
-
-        Raises
-        ------
-        PictureError
-        UsageError
-            `k` is below 1.
         """
         with self._store.reading() as view:
-            hashed = view.has_rejections()
-        probes = embed_probes(self.model, pictures, hashed=hashed, strict=skipped is None, progress=progress)
+            basis = view.hash_basis if view.has_rejections() else None
+        probes = embed_probes(self.model, pictures, hash_basis=basis, strict=skipped is None, progress=progress)
         if skipped is not None:
             skipped += probes.skipped
         with self._live.read() as state:
@@ -385,28 +293,20 @@ class Gallery:
         return explained(self._live, self.model, picture, k)
 
     def verify(self, picture: Source, other: Source) -> Verification:
-        """Decide whether two pictures show the same subject.
+        """Decide whether two pictures show the same subject. Raises `PictureError`.
 
-        The calibrated rate is that of a search of the whole gallery; a single comparison has a lower false match rate,
-        so this errs on the safe side. Raises `PictureError`.
+        The calibrated rate is that of a search of the whole gallery. The false match rate of a single comparison is
+        lower, so the decision errs on the safe side.
         """
         vectors = embed_probes(self.model, [picture, other]).vectors
         with self._live.read() as state:
             return state.verify(vectors[0], vectors[1:], None)
 
     def verify_subject(self, picture: Source, subject: str) -> Verification:
-        """Decide whether a picture shows a subject; the rate is as for `verify`.
-
-        Raises `SubjectNotFound` or `PictureError`.
-        """
-        probe = embed_probes(self.model, [picture], hashed=True)
+        """Decide whether a picture shows a subject, as `verify` does. Raises `SubjectNotFound` or `PictureError`."""
+        probe = embed_probes(self.model, [picture], hash_basis=self._store.hash_basis)
         with self._live.read() as state:
-            stored = state.view.vectors_of(subject)
-            if not len(stored):
-                raise SubjectNotFound(f"no subject is called {subject!r}")
-            found = state.verify(probe.vectors[0], stored, subject)
-            content = "" if probe.hashes is None else probe.hashes[0]
-            return apply_rejections(found, state.view, self.model.metric, probe.vectors[0], content, stored)
+            return state.verify_subject(probe, subject)
 
     def calibrate(
         self,
@@ -418,7 +318,7 @@ class Gallery:
         confirmed: Dataset | None = None,
         seed: int = 0,
     ) -> Calibration:
-        """Let the gallery answer "unknown", so that at most a share `fpir` of strangers is named as a subject.
+        """Let the gallery answer "unknown": of strangers at most a share `fpir` is named as a subject.
 
         The settings are kept, and the rule follows every change of the gallery: at once if `scoring` is the nearest
         example; otherwise in the background, while answers report that their rule is stale.
@@ -426,7 +326,7 @@ class Gallery:
         Parameters
         ----------
         fpir : float
-            False-positive identification rate.
+            False-positive identification rate, in (0, 1).
         strangers : Dataset or sequence of pictures, optional
             Pictures of things that are not enrolled; one picture of each class of a dataset is drawn. Without them
             every enrolled subject, left out in turn, serves as a stranger.
@@ -434,8 +334,7 @@ class Gallery:
             A second rate, above `fpir`: an answer that passes it, but not `fpir`, is "uncertain".
         scoring : Scoring or None
             How the distances to a subject's examples become a score. None chooses one by the gallery's own examples
-            (`recognition.choose_scoring`); without strangers it uses at most half of the subjects, and the others
-            calibrate.
+            (`recognition.choose_scoring`); without strangers on at most half of the subjects, and the others calibrate.
         confirmed : Dataset, optional
             New pictures of enrolled subjects, labelled with their names and taken as probes are. Each serves as a
             stranger to all other subjects. May be combined with `strangers`.
@@ -474,7 +373,7 @@ class Gallery:
         with self._live.read(with_rule=False) as state:
             return check(state, min_score=min_score, seed=seed)
 
-    def cluster(self, pictures: Sequence[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
+    def cluster(self, pictures: Iterable[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
         """Identify pictures, and group the unknown ones into proposed subjects.
 
         The distance up to which groups are joined is learned from the enrolled subjects. Raises `UsageError` if no
@@ -488,27 +387,13 @@ class Gallery:
         """Merge the index and save it to disk now, so that the gallery opens at once the next time.
 
         This happens in the background while the gallery is open; call `flush` at the end of a program that enrolled
-        much. A gallery of a few thousand examples keeps no index on disk.
-
-        Parameters
-        ----------
-        rebuild : bool
-            Build the index anew from the vectors, in one segment.
-
-        Raises
-        ------
-        IndexFileError
-            The index cannot be written.
-        GalleryError
-            The database cannot be read, or the gallery was closed during the merge.
+        much. With `rebuild` the index is built anew from the vectors, in one segment. A gallery of a few thousand
+        examples keeps no index on disk. Raises `IndexFileError` if the index cannot be written, and `GalleryError` if
+        the database cannot be read or the gallery is closed during the merge.
         """
         self._compactor.flush(rebuild=rebuild)
 
     def index_stats(self) -> dict[str, object]:
-        """Return statistics of the index: `AutoIndex.stats`, its target recall, and the change that is saved on disk.
-
-        Each segment has its kind and why it was chosen, its vectors and bytes, and the measured recall if it is
-        approximate. Its state is "made", "waiting" to be merged, or "open" for recent additions.
-        """
+        """Return the statistics of `AutoIndex.stats`, the target recall, and the change that is saved on disk."""
         with self._live.read(with_rule=False) as state:
             return {**self._live.stats(), "change": state.view.change}

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import UsageError
+from semelha.errors import SubjectNotFound, UsageError
 from semelha.gallery.calibration.rule import Rule, rule_of
-from semelha.gallery.probes import rank_without_rejected
+from semelha.gallery.probes import EmbeddedProbes, apply_rejections, rank_without_rejected
 from semelha.gallery.ranking import RankedSubjects, SubjectRanker
 from semelha.index import Snapshot
 from semelha.metrics import Metric
@@ -103,6 +103,15 @@ class GalleryState:
         places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
         p_value = float(calibration.p_values(distances, places)[0])
         return Verification(p_value <= calibration.fpir, distance, p_value, name, calibration.assumption)
+
+    def verify_subject(self, probe: EmbeddedProbes, subject: str) -> Verification:
+        """Compare one probe, embedded with its content hash, with a subject. Raises `SubjectNotFound`."""
+        stored = self.view.vectors_of(subject)
+        if not len(stored):
+            raise SubjectNotFound(f"no subject is called {subject!r}")
+        vector, content = probe.vectors[0], probe.hashes[0] if probe.hashes else None
+        found = self.verify(vector, stored, subject)
+        return apply_rejections(found, self.view, self.metric, vector, content, stored)
 
     def _shared_subject(self, vector: NDArray[np.float32], other: NDArray[np.float32]) -> str | None:
         """The subject nearest to both pictures. Both may show it, so it must not count as a competitor."""

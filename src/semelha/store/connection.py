@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from semelha.errors import GalleryError, GalleryMoved
+from semelha.images import HashBasis
 
 TIMEOUT = 30  # seconds that a writer waits for another
 
@@ -33,6 +34,12 @@ def model_of(connection: sqlite3.Connection) -> str:
     """Fingerprint of the model whose vectors the database holds; "" where it does not say."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'model'").fetchone()
     return "" if row is None else str(json.loads(row[0]))
+
+
+def hash_basis_of(connection: sqlite3.Connection) -> HashBasis:
+    """How the content hashes of the database are computed."""
+    (value,) = connection.execute("SELECT value FROM meta WHERE key = 'hash_basis'").fetchone()
+    return "encoded" if json.loads(value) == "encoded" else "pixels"
 
 
 def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 
 from semelha.errors import GalleryError, GalleryTooNew
 
-VERSION = 6
+VERSION = 7
 
 # Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
 # are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
@@ -132,6 +132,10 @@ CREATE TABLE moved_rejections (
     rejection INTEGER NOT NULL,
     PRIMARY KEY (merge, rejection)
 ) STRICT, WITHOUT ROWID;
+""",
+    # Content hashes of JPEGs were of their pixels until then; a new gallery sets its own basis afterwards.
+    6: """
+INSERT INTO meta VALUES ('hash_basis', '"pixels"');
 """,
 }
 

@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from semelha.errors import SubjectExists, SubjectNotFound
+from semelha.images import HashBasis
 from semelha.store import examples, merges, rejections
-from semelha.store.connection import TIMEOUT, check_model, connect, model_of, translating_errors
+from semelha.store.connection import TIMEOUT, check_model, connect, hash_basis_of, model_of, translating_errors
 from semelha.store.readers import Readers
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
@@ -43,6 +44,8 @@ class Store:
         Created if it is missing, upgraded if it is older.
     model : str
         Fingerprint of the model of its vectors, for a database that does not name one yet.
+    hash_basis : {"encoded", "pixels"}, optional
+        How the content hashes of a new database are computed; by default as the database records.
     long_log : int
         Bytes of the write-ahead log from which it is folded into the database.
 
@@ -50,6 +53,8 @@ class Store:
     ----------
     model : str
         Fingerprint of the model of its vectors when it was opened; "" if unknown.
+    hash_basis : {"encoded", "pixels"}
+        How its content hashes are computed: see `semelha.images.content`.
 
     Raises
     ------
@@ -59,7 +64,9 @@ class Store:
         By every method: the vectors are of another model than when the database was opened.
     """
 
-    def __init__(self, path: Path, model: str = "", *, long_log: int = LONG_LOG) -> None:
+    def __init__(
+        self, path: Path, model: str = "", *, hash_basis: HashBasis | None = None, long_log: int = LONG_LOG
+    ) -> None:
         self.path = path
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
@@ -75,6 +82,9 @@ class Store:
                 if model and not model_of(self._db):
                     self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
                 self.model = model_of(self._db)
+                if hash_basis:
+                    self._db.execute("UPDATE meta SET value = ? WHERE key = 'hash_basis'", (json.dumps(hash_basis),))
+                self.hash_basis = hash_basis_of(self._db)
         except BaseException:
             self._db.close()
             raise

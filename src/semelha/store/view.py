@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import GalleryError, SubjectNotFound
+from semelha.images import HashBasis
 from semelha.store import examples, rejections
 from semelha.store.calibrations import plan_of, scores_of
-from semelha.store.connection import check_model, translating_errors
+from semelha.store.connection import check_model, hash_basis_of, translating_errors
 from semelha.store.merges import LISTED, listed
 from semelha.store.places import Kept, Place
 from semelha.store.records import Merge, Plan, Rejection, Scores, StoredExample, Strangers, Subject
@@ -81,13 +82,14 @@ class View:
         rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
         return rows[0][0] if rows else None
 
-    def subjects_with(self, content_hash: str) -> list[str]:
-        """Names of the subjects that have that very picture."""
-        rows = self._rows(
-            "SELECT name FROM examples JOIN subjects ON subjects.id = subject_id WHERE content_hash = ? ORDER BY name",
-            (content_hash,),
-        )
-        return [name for (name,) in rows]
+    def has_picture(self, content_hash: str) -> bool:
+        """Whether a picture is an example of any subject."""
+        return bool(self._rows("SELECT 1 FROM examples WHERE content_hash = ? LIMIT 1", (content_hash,)))
+
+    @property
+    def hash_basis(self) -> HashBasis:
+        """How content hashes are computed: see `semelha.images.content`."""
+        return hash_basis_of(self._db)
 
     def names(self, since: int = 0) -> dict[int, str]:
         """Name of each subject, by its number, that is new or has new examples or another name since a change."""

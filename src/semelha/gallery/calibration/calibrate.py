@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Source
 from semelha.errors import CalibrationError, UsageError
+from semelha.gallery.calibration.nonmated import draw_labelled, draw_nonmated_probes
 from semelha.gallery.calibration.rule import chosen, rule_of, scores_of
 from semelha.gallery.calibration.scores import uniform_hash
-from semelha.gallery.enrollment import draw_known_probes, draw_nonmated_probes
 from semelha.gallery.live_index import LiveIndex
 from semelha.images import Dataset
 from semelha.index.checks import check_seed
@@ -70,7 +70,7 @@ def mismatch_of(live: LiveIndex, store: Store, model: Model, probes: Dataset, se
     """Whether probes that are known agree with the calibration; one of each subject or stranger, by chance."""
     check_seed(seed)
     with store.reading() as view:
-        pictures, subjects = draw_known_probes(probes, view, model, seed, strangers=True)
+        pictures, subjects = draw_labelled(probes, view, model, seed, with_strangers=True)
     if not pictures:
         raise UsageError(f"{probes.name} has no picture that is not enrolled and was not trained on")
     vectors = model.embed(pictures)

@@ -114,7 +114,7 @@ def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes,
     found = [(name, False, rows) for name, rows in zip(_new_names(state.view, len(rows_of)), rows_of, strict=True)]
     found += [(name, True, np.array(rows)) for name, rows in sorted(by_name.items())]
     clusters = tuple(
-        Cluster(name, is_known, tuple(unknown.places[rows].tolist()), _mean_distance(unknown.vectors[rows], model))
+        Cluster(name, is_known, tuple(unknown.positions[rows].tolist()), _mean_distance(unknown.vectors[rows], model))
         for name, is_known, rows in found
     )
     return Clustering(clusters, unknown.names, unknown.skipped, threshold, note)
