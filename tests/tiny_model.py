@@ -18,6 +18,7 @@ def tiny_model(
     channels: int = 1,
     classes: tuple[str, ...] = (),
     content_hashes: tuple[str, ...] = (),
+    content_bases: tuple[str, ...] | None = None,
 ) -> Model:
     """Write the model to `folder` and load it."""
     weights = np.random.default_rng(seed).normal(size=(channels * size * size, dim)).astype(np.float32)
@@ -34,6 +35,8 @@ def tiny_model(
         content_hashes=list(content_hashes),
         results={},
     )
+    if content_bases is not None:
+        card = card.model_copy(update={"content_bases": list(content_bases)})
     return write_model(folder, card=card, onnx=projection(weights, size, channels), weights={"w": weights})
 
 
