@@ -59,7 +59,7 @@ def test_the_scores_follow_as_if_computed_afresh(gallery: Gallery, scoring: str,
     for subject in range(20):
         enroll(gallery, f"s{subject}", 3 * subject, 3)
     pictures = [noise(100 + one) for one in range(20)] if strangers else None
-    gallery.calibrate(fpir=0.2, strangers=pictures, scoring=Scoring.named(scoring))
+    gallery.calibrate(fpir=0.2, strangers=pictures, scoring=Scoring.from_name(scoring))
     other = Gallery(gallery.path)
     plan = Plan("strangers" if strangers else "subjects", 0.2, 0, scoring=scoring)
     acts: list[Callable[[Gallery], object]] = [

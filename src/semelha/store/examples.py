@@ -45,7 +45,8 @@ def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: in
             duplicates.append(example.source)
         else:
             numbers.append(number)
-    rejections.forget_enrolled(db, subject, (example.content_hash for example in new))
+    if known is not None:
+        rejections.forget_enrolled(db, subject, (example.content_hash for example in new))
     return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), tuple(other for (other,) in similar))
 
 
