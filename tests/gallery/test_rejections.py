@@ -40,7 +40,7 @@ def test_the_subject_is_excluded_and_the_next_one_named(gallery: Gallery) -> Non
         found = again.identify(between(0, 1), k=3)
         assert (found.subject, found.excluded) == (order[1], ("thing 0",))
         assert [one.subject for one in found.candidates] == order[1:]
-        assert "does not show thing 0" in found.note
+        assert "rejected for thing 0" in found.note
         (kept,) = again.rejections("thing 0")
         assert (kept.number, kept.subject) == (number, "thing 0")
         assert (kept.picture or b"")[:4] == b"RIFF"
@@ -107,7 +107,7 @@ def test_a_comparison_with_the_subject_is_not_the_same(gallery: Gallery) -> None
     gallery.reject(probe, "thing 0")
     found = gallery.verify_subject(probe, "thing 0")
     assert found.same is False
-    assert "does not show thing 0" in found.note
+    assert "rejected for thing 0" in found.note
     assert gallery.verify_subject(noise(0), "thing 0").same is True
     assert gallery.explain(probe).matched[0].subject != "thing 0"
 

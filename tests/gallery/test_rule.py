@@ -16,7 +16,7 @@ from semelha.gallery.calibration.rule import Rule, rule_of
 from semelha.gallery.ranking import SubjectRanker
 from semelha.images import Dataset, Picture
 from semelha.recognition import NEAREST, SCORINGS, Scoring
-from semelha.recognition.scoring_choice import LEAST
+from semelha.recognition.scoring_choice import MIN_SUBJECTS
 
 SUBJECTS = 24
 OTHERS = [scoring for scoring in SCORINGS if scoring != NEAREST]
@@ -96,8 +96,8 @@ def test_another_scoring_is_stale_after_a_change_until_it_was_worked_out_again(g
     assert now is not None
     assert not now.stale
     assert now.n == SUBJECTS + 1
-    assert "is being worked out anew" in was.note
-    assert "is being worked out anew" not in gallery.identify_vectors(vectors(51, 1))[0].note
+    assert "its calibration is being updated" in was.note
+    assert "its calibration is being updated" not in gallery.identify_vectors(vectors(51, 1))[0].note
     afresh = gallery.calibrate(fpir=0.2, scoring=scoring)
     assert now.non_mated.tolist() == afresh.non_mated.tolist()
     gallery.close()
@@ -169,45 +169,45 @@ def test_a_hub_that_goes_leaves_what_calibrating_afresh_gives(gallery: Gallery) 
 
 def test_a_scoring_is_chosen_on_other_subjects_than_calibrate(model: Model, tmp_path: Path) -> None:
     gallery = Gallery.create(tmp_path / "large", model)
-    for number in range(3 * LEAST):
+    for number in range(3 * MIN_SUBJECTS):
         enroll(gallery, f"s{number}", vectors(number, 3))
     calibration = gallery.calibrate(fpir=0.2, scoring=None)
-    assert calibration.n == 3 * LEAST - 3 * LEAST // 2
+    assert calibration.n == 3 * MIN_SUBJECTS - 3 * MIN_SUBJECTS // 2
     assert calibration.scoring in SCORINGS
     same = gallery.calibrate(fpir=0.2, scoring=calibration.scoring)
-    assert same.n == 3 * LEAST
+    assert same.n == 3 * MIN_SUBJECTS
 
 
 def test_subjects_with_a_confirmed_picture_do_not_choose(model: Model, tmp_path: Path) -> None:
     """Theirs are the scores that calibrate."""
     gallery = Gallery.create(tmp_path / "large", model)
-    for number in range(3 * LEAST):
+    for number in range(3 * MIN_SUBJECTS):
         enroll(gallery, f"s{number}", vectors(number, 3))
     known = [picture for number in range(12) for picture in pictures(number, label=f"s{number}")]
     calibration = gallery.calibrate(fpir=0.1, scoring=None, confirmed=Dataset("confirmed", tuple(known)))
     assert calibration.n == 12
     assert calibration.choice is not None
-    assert calibration.choice.subjects == 3 * LEAST - 12
-    everybody = [picture for number in range(3 * LEAST) for picture in pictures(number, label=f"s{number}")]
+    assert calibration.choice.subjects == 3 * MIN_SUBJECTS - 12
+    everybody = [picture for number in range(3 * MIN_SUBJECTS) for picture in pictures(number, label=f"s{number}")]
     with pytest.raises(CalibrationError, match=r"choosing a scoring takes 20 subjects.*there are 0"):
         gallery.calibrate(fpir=0.1, scoring=None, confirmed=Dataset("confirmed", tuple(everybody)))
 
 
 def test_subjects_that_the_model_was_trained_on_do_not_choose(tmp_path: Path) -> None:
     """Nor do they count among those that the rate can spare."""
-    trained = tiny_model(tmp_path / "model", classes=tuple(f"s{number}" for number in range(2 * LEAST)))
+    trained = tiny_model(tmp_path / "model", classes=tuple(f"s{number}" for number in range(2 * MIN_SUBJECTS)))
     gallery = Gallery.create(tmp_path / "gallery", trained)
-    for number in range(4 * LEAST):
+    for number in range(4 * MIN_SUBJECTS):
         enroll(gallery, f"s{number}", vectors(number, 3))
     calibration = gallery.calibrate(fpir=0.1, scoring=None)
     assert calibration.choice is not None
-    assert (calibration.choice.subjects, calibration.n) == (LEAST, LEAST)
+    assert (calibration.choice.subjects, calibration.n) == (MIN_SUBJECTS, MIN_SUBJECTS)
 
 
 @pytest.mark.parametrize("fpir", [0, -1, 1, 2, float("nan")])
 def test_a_rate_that_is_none_is_refused_before_anything_is_done(gallery: Gallery, fpir: float) -> None:
     for scoring in (NEAREST, None):
-        with pytest.raises(UsageError, match="it lies between 0 and 1"):
+        with pytest.raises(UsageError, match="it must lie between 0 and 1"):
             gallery.calibrate(fpir=fpir, scoring=scoring)
     with pytest.raises(UsageError, match="seed is -1"):
         gallery.calibrate(fpir=0.2, seed=-1)
@@ -223,17 +223,17 @@ def test_a_decision_does_not_hang_on_how_many_candidates_are_listed(gallery: Gal
 
 
 def test_no_more_choose_than_it_takes(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rule, "CHOOSERS", LEAST)
+    monkeypatch.setattr(rule, "CHOOSERS", MIN_SUBJECTS)
     gallery = Gallery.create(tmp_path / "large", model)
-    for number in range(3 * LEAST):
+    for number in range(3 * MIN_SUBJECTS):
         enroll(gallery, f"s{number}", vectors(number, 3))
     calibration = gallery.calibrate(fpir=0.2, scoring=None)
-    assert calibration.n == 2 * LEAST
+    assert calibration.n == 2 * MIN_SUBJECTS
     assert calibration.choice is not None
-    assert calibration.choice.subjects == LEAST
+    assert calibration.choice.subjects == MIN_SUBJECTS
     with_strangers = gallery.calibrate(fpir=0.2, strangers=pictures(*range(10)), scoring=None)
     assert with_strangers.choice is not None
-    assert with_strangers.choice.subjects == LEAST
+    assert with_strangers.choice.subjects == MIN_SUBJECTS
 
 
 def test_where_the_rate_needs_all_subjects_no_scoring_can_be_chosen(gallery: Gallery) -> None:

@@ -48,7 +48,7 @@ def test_the_next_subject_is_named_or_nobody() -> None:
     near = decide_excluding(candidates(0.5, 1.5, 9), frozenset({"s0"}), calibration, {})
     assert (near.decision, near.subject, near.distance, near.p_value) == ("known", "s1", 1.5, 0.1)
     assert [one.subject for one in near.candidates] == ["s1", "s2"]
-    assert "does not show s0" in near.note
+    assert "rejected for s0" in near.note
     far = decide_excluding(candidates(0.5, 9), frozenset({"s0"}), calibration, {})
     assert (far.decision, far.subject) == ("unknown", None)
     nobody = decide_excluding(candidates(0.5), frozenset({"s0"}), calibration, {})

@@ -35,7 +35,7 @@ def test_what_it_says_of_the_rate_is_what_was_measured() -> None:
     assert found.verdict == "nearer"
     assert found.achieved == 0
     assert "exceeded" not in found.message
-    assert "room to spare" in found.message
+    assert "below the calibrated one" in found.message
 
 
 @pytest.mark.parametrize(("power", "verdict"), [(2, "nearer"), (0.6, "farther")])

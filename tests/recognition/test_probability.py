@@ -7,7 +7,13 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from semelha.errors import UsageError
-from semelha.recognition.probability import MANY, ProbabilityCurve, decreasing_fit, fit_probability, logistic_fit
+from semelha.recognition.probability import (
+    MIN_ISOTONIC,
+    ProbabilityCurve,
+    decreasing_fit,
+    fit_probability,
+    logistic_fit,
+)
 
 
 def drawn(count: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -33,7 +39,7 @@ def test_it_says_what_part_is_right(count: int, method: str) -> None:
     true = np.concatenate([right, np.zeros(20_000)])
     bins = np.minimum((10 * said).astype(int), 9)
     error = sum(abs((said - true)[bins == one].sum()) for one in range(10)) / len(said)
-    assert error < (0.1 if count < MANY else 0.02)
+    assert error < (0.1 if count < MIN_ISOTONIC else 0.02)
 
 
 @pytest.mark.parametrize("count", [100, 5000])
@@ -89,7 +95,7 @@ def test_trials_that_are_all_alike_give_a_flat_curve() -> None:
 
 @pytest.mark.parametrize("strangers", [0, 1, -0.1, float("nan")])
 def test_a_part_of_strangers_that_is_none_is_refused(strangers: float) -> None:
-    with pytest.raises(UsageError, match="it lies between 0 and 1"):
+    with pytest.raises(UsageError, match="it must lie between 0 and 1"):
         curve(50, 2)(np.array([0.3]), strangers=strangers)
 
 

@@ -1,4 +1,4 @@
-"""Identify, verify, calibrate, explain: functions of neighbors, distances and labels."""
+"""Identify, verify, calibrate and explain: functions of neighbors, distances and labels."""
 
 from semelha.recognition.answer import Candidate, Identification, Match, Verification
 from semelha.recognition.calibration import Calibration, full_conformal, split_conformal

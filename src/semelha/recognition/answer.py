@@ -1,4 +1,4 @@
-"""What recognition answers, and what it rests on."""
+"""The results of identification and verification."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Decision = Literal["known", "uncertain", "unknown", "uncalibrated"]
 
 @dataclass(frozen=True)
 class Match:
-    """An enrolled example and its distance to the probe."""
+    """An enrolled example with its distance to the probe."""
 
     example: int
     source: str
@@ -19,7 +19,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A subject, its distance by the pooling of the gallery's scoring, and its examples among the neighbors."""
+    """A subject, its distance to the probe (by the pooling of the scoring), and its examples among the neighbors."""
 
     subject: str
     distance: float
@@ -28,29 +28,28 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Identification:
-    """Who or what a probe shows.
+    """The result of identifying a probe (1:N).
 
     Attributes
     ----------
     decision : {"known", "uncertain", "unknown", "uncalibrated"}
-        "uncertain": too near for a stranger at the second rate of the calibration, but not at the first; somebody
-        should look. "uncalibrated": the gallery was not calibrated, so the nearest subject is named without deciding.
+        "uncertain": accepted at the second rate of the calibration, but not at the first, so that a person should
+        decide. "uncalibrated": the gallery is not calibrated, and the nearest subject is named without a decision.
     subject : str or None
-        The nearest subject; None where unknown or uncertain (`candidates` say who it may be), or where nothing is
-        enrolled.
+        The nearest subject; None if the decision is "unknown" or "uncertain" (see `candidates`).
     distance : float or None
-        To the nearest subject, also where the answer is unknown.
+        Distance to the nearest subject, also if the decision is "unknown".
     p_value : float or None
-        How often a stranger comes this near: known where it is at most the calibrated rate.
+        How often a stranger has as low a score; "known" if it is at most the calibrated rate.
     probability : float or None
-        That the nearest subject is the right one, where every other probe is a stranger; None where the gallery cannot
-        tell.
+        Probability that the nearest subject is the right one if half of the probes are strangers; None if it cannot be
+        estimated.
     candidates : tuple of Candidate
-        Nearest first, each subject once.
+        The nearest subjects, nearest first.
     note : str
-        What the decision assumes.
+        The assumption of the decision.
     excluded : tuple of str
-        Subjects that would be among the candidates, but that such a picture was said not to show.
+        Subjects removed from the candidates, because `Gallery.reject` said that such a picture does not show them.
     """
 
     decision: Decision
@@ -63,22 +62,22 @@ class Identification:
     excluded: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers, strings, lists and dicts."""
+        """The fields as numbers, strings, lists and dicts."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Whether two pictures, or a picture and a subject, show the same.
+    """The result of verification (1:1): whether two pictures, or a picture and a subject, show the same.
 
     Attributes
     ----------
     same : bool or None
-        None where the gallery was not calibrated.
+        None if the gallery is not calibrated.
     distance : float
     p_value : float or None
     subject : str or None
-        The subject that the picture was compared with.
+        The subject with which the picture was compared, if it was one.
     note : str
     """
 
@@ -89,5 +88,5 @@ class Verification:
     note: str
 
     def to_json(self) -> dict[str, Any]:
-        """As numbers, strings and None."""
+        """The fields as numbers, strings and None."""
         return asdict(self)

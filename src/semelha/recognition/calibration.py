@@ -1,8 +1,8 @@
-"""From a wanted rate of false positives to a decision, by conformal prediction.
+"""Calibrate identification for a false-positive identification rate (FPIR), by conformal prediction.
 
-A false positive is a stranger who is named as somebody enrolled (FPIR, ISO/IEC 19795-1). The p-value of a probe says
-how often a stranger comes at least as near as it did; it is known where its p-value is at most the rate. Under the
-stated assumption that holds in expectation for any distances whatever (Vovk, Gammerman & Shafer, 2005, chapter 2).
+A false positive is a stranger who is named as an enrolled subject (FPIR, ISO/IEC 19795-1). The p-value of a probe is
+the rate at which strangers have a score at least as low; a probe is known if its p-value is at most the FPIR. Under the
+stated assumption the rate holds in expectation for any distances (Vovk, Gammerman & Shafer, 2005, chapter 2).
 """
 
 from __future__ import annotations
@@ -27,37 +27,38 @@ Kind = Literal["strangers", "subjects"]
 
 SMALLEST = {"strangers": 1, "subjects": 2}  # numerator of the smallest p-value
 
-OWN = "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
-GIVEN = "strangers to come are assumed to be like the pictures that the calibration was given"
+FROM_SUBJECTS = (
+    "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
+)
+FROM_STRANGERS = "strangers are assumed to be like those of the calibration"
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """A rule that lets at most a part `fpir` of strangers pass.
+    """A decision rule that names at most a fraction `fpir` of strangers.
 
     Attributes
     ----------
     kind : {"strangers", "subjects"}
-        What it was learned from: given strangers (split-conformal), or the enrolled subjects, each left out in turn
+        Calibrated on pictures of strangers (split-conformal), or on the enrolled subjects, each left out in turn
         (full-conformal).
     fpir : float
-        The rate that was asked for.
+        The requested rate.
     non_mated : (n, depth) float64
-        Distances of each stranger to its nearest subjects, ascending; or of each subject to its nearest other subjects,
-        in the order of the subjects.
+        Distances of each stranger to its nearest subjects, or of each subject to its nearest other subjects, ascending.
     scoring : Scoring
-        How a score is made of such distances.
+        Computes a score from such distances.
     uncertain : float or None
-        The rate up to which answers are uncertain; None where none are.
+        The rate up to which a decision is "uncertain"; None if never.
     mated : (n,) float64 or None
-        Distance of the example that stands in for each subject to the subject's other examples; infinite where it has
-        none. Only for "subjects".
+        Distance of the example that probes for each subject to the subject's other examples; infinite if it has none.
+        Only for "subjects".
     neighbors : (n,) int64 or None
-        The place of the nearest other subject of each; −1 where it has none here. Only for "subjects".
+        Row of the nearest other subject of each; −1 if it has none here. Only for "subjects".
     stale : bool
-        The gallery has changed since, and the scores are being worked out anew.
+        Whether the gallery changed since, and the scores are being computed again.
     choice : ScoringChoice or None
-        How the scoring was chosen, where `Gallery.calibrate` has just done so.
+        How the scoring was chosen, if `Gallery.calibrate` has just chosen it.
     """
 
     kind: Kind
@@ -72,58 +73,60 @@ class Calibration:
 
     @property
     def n(self) -> int:
-        """Strangers or subjects that it rests on."""
+        """Number of strangers or subjects in the calibration."""
         return len(self.non_mated)
 
     @property
     def assumption(self) -> str:
-        """What must hold for the rate to hold."""
-        return OWN if self.kind == "subjects" else GIVEN
+        """The assumption under which the rate holds."""
+        return FROM_SUBJECTS if self.kind == "subjects" else FROM_STRANGERS
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
-        """(n,), of what stands in for strangers."""
+        """Scores of the non-mated probes: (n,)."""
         return self.scoring(self.non_mated)
 
     def p_values(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """How often a stranger has as low a score.
+        """Compute how often a stranger has as low a score.
 
         Parameters
         ----------
         distances : (probes,) or (probes, k) float
-            To the nearest subject, or to the k nearest, ascending; k is at least the depth of the scoring, or there are
-            no more subjects. Exact with all; where `scoring.reach` of them are given, what is left out is next to none.
+            To the nearest subject, or to the k nearest, ascending; k is at least the depth of the scoring, unless there
+            are fewer subjects. Exact with all subjects; with `scoring.reach` of them the difference is negligible.
         nearest : int64, of the shape of `distances`
-            Which subjects these are, as places in `non_mated`, or −1 where they have none there. Only for "subjects":
-            had the probe been enrolled, they would have had it as a neighbor. A subject without a place adds nothing.
+            Rows of these subjects in `non_mated`, or −1 if they have none. Only for "subjects": if the probe were
+            enrolled, they would have it as a neighbor. A subject without a row adds nothing.
 
         Returns
         -------
         (probes,) float64
-            (1 + #{i: aᵢ ≤ a}) / (n + 1); from subjects aᵢ is the score that i has with the probe among its neighbors,
-            as far from i as i is from the probe. Of the nearest example that is aᵢ, or a where i is nearest and aᵢ > a.
+            (1 + #{i: aᵢ ≤ a}) / (n + 1). For "subjects", aᵢ is the score of i with the probe among its neighbors, as
+            far from i as i is from the probe. For the scoring "nearest" that is aᵢ, or a if i is nearest and aᵢ > a.
         """
         distances = np.asarray(distances, np.float64).reshape(len(distances), -1)
         scores = self.scoring(distances)
         lower = np.searchsorted(self._ascending, scores, side="right")
         if self.kind == "subjects":
             if nearest is None:
-                raise UsageError("p-values from subjects need to know which subjects are nearest")
+                raise UsageError(
+                    "nearest is missing: p-values of a calibration on subjects need the rows of the nearest subjects"
+                )
             lower = lower + self._own_terms(scores, distances, nearest.reshape(distances.shape))
         p: NDArray[np.float64] = (1 + lower) / (self.n + 1)
         return p
 
     def accepts(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
-        """(probes,) bool: known."""
+        """Whether probes are known: (probes,) bool."""
         return self.p_values(distances, nearest) <= self.fpir
 
     def interval(self, *, strangers: int | None = None, confidence: float = 0.95) -> tuple[float, float]:
-        """Where the rate of this very gallery lies; of all galleries calibrated so the mean is at most `fpir`.
+        """Interval of the rate of this gallery; the mean over galleries calibrated like it is at most `fpir`.
 
         Parameters
         ----------
         strangers : int, optional
-            Where the rate would be measured to lie on so many strangers; without, where it lies in the long run.
+            Number of strangers on which the rate will be measured; the long-run rate by default.
         confidence : float
 
         Returns
@@ -137,10 +140,9 @@ class Calibration:
 
     @cached_property
     def probability(self) -> ProbabilityCurve | None:
-        """How probable it is, by the score, that the nearest subject is the right one.
+        """Probability that the nearest subject is the right one, as a function of the score.
 
-        None where no subject has a second example, and where the strangers were given: nobody stands in for the
-        enrolled then.
+        None if no subject has a second example, and for a calibration on strangers, which has no mated probes.
         """
         if self.mated is None:
             return None
@@ -155,7 +157,7 @@ class Calibration:
     def _own_terms(
         self, scores: NDArray[np.float64], distances: Ranked, places: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """By how many aᵢ ≤ a there are more with the probe among the neighbors of i, for (probes,) scores a."""
+        """How many more aᵢ ≤ a there are with the probe among the neighbors of i, for scores a: (probes,)."""
         if not self.n:
             return np.zeros(len(scores), np.int64)
         before = self.scores[places]  # (probes, k)
@@ -168,22 +170,24 @@ class Calibration:
 def split_conformal(
     non_mated: Distances, fpir: float, *, scoring: Scoring = NEAREST, uncertain: float | None = None
 ) -> Calibration:
-    """Calibrate on pictures of things that are not enrolled, one of each thing.
+    """Calibrate on pictures of strangers, one of each.
 
     Parameters
     ----------
     non_mated : (n,) or (n, depth) float
-        Distance of each stranger to the nearest subject, or to as many as the scoring needs, ascending.
+        Distances of each stranger to its nearest subjects, as many as the scoring needs, ascending.
     fpir : float
         Between 0 and 1.
     scoring : Scoring
     uncertain : float, optional
-        Between `fpir` and 1: up to this rate an answer is uncertain.
+        Between `fpir` and 1: up to this rate a decision is "uncertain".
 
     Raises
     ------
     CalibrationError
-        So few strangers cannot support the rate: 1 / (n + 1) must not exceed it.
+        There are too few strangers for the rate: 1 / (n + 1) must not exceed it.
+    UsageError
+        A rate is out of range.
     """
     check_rates(fpir, uncertain)
     _check_sample_size(len(non_mated), fpir, "strangers")
@@ -199,24 +203,26 @@ def full_conformal(
     mated: NDArray[np.float64] | None = None,
     neighbors: NDArray[np.int64] | None = None,
 ) -> Calibration:
-    """Calibrate on the enrolled subjects, each of them in turn the stranger.
+    """Calibrate on the enrolled subjects, each in turn taken for a stranger.
 
     Parameters
     ----------
     non_mated : (n,) or (n, depth) float
-        Distance of one example of each subject, drawn by chance, to the nearest other subject, or to as many as the
-        scoring needs, ascending.
+        Distances of one random example of each subject to the nearest other subjects, as many as the scoring needs,
+        ascending.
     fpir : float
         Between 0 and 1.
     scoring, uncertain
         As for `split_conformal`.
     mated, neighbors : (n,), optional
-        As in `Calibration`; without them there is no `probability`, and `interval` takes subjects for independent.
+        As in `Calibration`; without them `probability` is None and `interval` assumes independent subjects.
 
     Raises
     ------
     CalibrationError
-        So few subjects cannot support the rate: the smallest p-value of a probe, 2 / (n + 1), must not exceed it.
+        There are too few subjects for the rate: the smallest p-value, 2 / (n + 1), must not exceed it.
+    UsageError
+        A rate is out of range.
     """
     check_rates(fpir, uncertain)
     _check_sample_size(len(non_mated), fpir, "subjects")
@@ -224,7 +230,7 @@ def full_conformal(
 
 
 def min_sample_size(fpir: float, kind: Kind) -> int:
-    """How many strangers or enrolled subjects it takes to calibrate for a rate.
+    """Smallest number of strangers or subjects with which a rate can be calibrated.
 
     The smallest p-value, 1 / (n + 1) from strangers and 2 / (n + 1) from subjects, must not exceed the rate.
     """
@@ -236,11 +242,11 @@ def _rows(distances: Distances) -> Ranked:
 
 
 def check_rates(fpir: float, uncertain: float | None) -> None:
-    """Raise `UsageError` where there are no such rates."""
+    """Raise `UsageError` if a rate is out of range."""
     if not 0 < fpir < 1:
-        raise UsageError(f"fpir is {fpir}: it lies between 0 and 1, such as 0.01 for one stranger in a hundred")
+        raise UsageError(f"fpir is {fpir}: it must lie between 0 and 1, such as 0.01 for one stranger in a hundred")
     if uncertain is not None and not fpir < uncertain < 1:
-        raise UsageError(f"answers are uncertain up to a rate above fpir, {fpir:g}, and below 1: {uncertain:g} is not")
+        raise UsageError(f"uncertain is {uncertain:g}: it must lie between fpir, {fpir:g}, and 1")
 
 
 def _check_sample_size(n: int, fpir: float, kind: Kind) -> None:
@@ -248,7 +254,7 @@ def _check_sample_size(n: int, fpir: float, kind: Kind) -> None:
     if n < enough:
         lowest = math.ceil(1000 * SMALLEST[kind] / (n + 1) - 1e-9) / 1000  # rounded up, so that it is accepted
         other = f", or ask for a rate of {lowest:g} or more" if lowest < 1 else ""
-        action = "enroll" if kind == "subjects" else "give pictures of"
+        action = "enroll" if kind == "subjects" else "add pictures of"
         raise CalibrationError(
             f"a rate of {fpir:g} needs {enough} {kind} and there are {n}: {action} {enough - n} more{other}"
         )

@@ -1,10 +1,10 @@
-"""Subjects that a picture was said not to show, and a decision without them that accepts no more than one with them.
+"""Exclude rejected subjects from an identification without raising the false-positive rate.
 
-A subject is excluded for the very picture that was rejected, and for one that is nearer to that picture than to any
-example of the subject. To leave excluded subjects out and decide on what remains would not do: the p-value of the next
-subject may be the smaller one (of a calibration from subjects it has a term of the subject itself), and a stranger who
-was unknown would get a name. So the p-value is the larger of the two, that of the nearest subject and that of the
-nearest that is not excluded: who is known now, would have been known without any rejection.
+A subject is excluded for the rejected picture itself, and for pictures that are nearer to the rejected one than to any
+example of the subject. Deciding on the remaining subjects alone could raise the FPIR: the p-value of the next subject
+may be smaller, because in a calibration on subjects it has a term of the subject itself, and a stranger who was unknown
+would be named. Therefore the larger p-value counts, of the nearest subject and of the nearest that is not excluded:
+every probe that is known with rejections is known without them too.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from semelha.recognition.answer import Candidate, Identification
 from semelha.recognition.calibration import Calibration
 from semelha.recognition.identify import decide
 
-EXCLUDED = "it was said that such a picture does not show {}"
+EXCLUDED = "such a picture was rejected for {}"
 
 
 @dataclass(frozen=True, eq=False)
 class RejectedPictures:
-    """Pictures that do not show a subject: their content hashes, and their vectors (n, d) float32."""
+    """Pictures that were rejected for a subject: their content hashes and their vectors (n, d) float32."""
 
     hashes: frozenset[str]
     vectors: NDArray[np.float32]
@@ -38,25 +38,25 @@ def excluded_subjects(
     rejected: Mapping[str, RejectedPictures],
     metric: Metric,
 ) -> frozenset[str]:
-    """Which of the candidates a probe cannot show.
+    """Find the candidates that were rejected for the probe or for a picture near it.
 
     Parameters
     ----------
     candidates : sequence of Candidate
     probe : (d,) float32
     content_hash : str or None
-        Of its picture, where there is one.
+        Of the picture of the probe, if known.
     rejected : mapping of str to RejectedPictures
-        By subject; those without any are not in it.
+        By subject.
     metric : Metric
     """
     found = set()
     for candidate in candidates:
-        said = rejected.get(candidate.subject)
-        if said is None:
+        pictures = rejected.get(candidate.subject)
+        if pictures is None:
             continue
-        distances = metric.pairwise(probe[None].astype(np.float64), said.vectors.astype(np.float64))
-        if content_hash in said.hashes or float(distances.min()) < candidate.examples[0].distance:
+        distances = metric.pairwise(probe[None].astype(np.float64), pictures.vectors.astype(np.float64))
+        if content_hash in pictures.hashes or float(distances.min()) < candidate.examples[0].distance:
             found.add(candidate.subject)
     return frozenset(found)
 
@@ -67,12 +67,12 @@ def decide_excluding(
     calibration: Calibration | None,
     place: Mapping[str, int],
 ) -> Identification:
-    """`decide`, without the subjects that are excluded; it accepts nothing that it would not accept with them.
+    """Decide as `decide` does, without excluded subjects; accepts only probes that are accepted with them.
 
     Parameters
     ----------
     candidates : tuple of Candidate
-        Nearest first, those that are excluded among them.
+        Nearest first, including the excluded ones.
     excluded : frozenset of str
     calibration, place
         As for `decide`.

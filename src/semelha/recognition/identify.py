@@ -1,4 +1,4 @@
-"""From neighbors to subjects, and from distances to a decision."""
+"""Turn neighbors into ranked subjects, and distances into a decision."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from semelha.recognition.answer import Candidate, Decision, Identification, Match
 from semelha.recognition.calibration import Calibration
 
-UNCALIBRATED = "the gallery is not calibrated: calibrate(fpir=…) lets it say unknown"
-STALE = "; the gallery has changed since, and its calibration is being worked out anew"
+UNCALIBRATED = "the gallery is not calibrated: call calibrate(fpir=…) so that it can answer unknown"
+STALE = "; the gallery changed since, and its calibration is being updated"
 
 
 def rank_subjects(
     ids: NDArray[np.int64], distances: NDArray[np.float64], of: Mapping[int, tuple[str, str]], k: int
 ) -> tuple[Candidate, ...]:
-    """The k nearest subjects of one probe, each once, with its examples among the neighbors.
+    """Rank the k nearest subjects of one probe, with their examples among the neighbors.
 
     Parameters
     ----------
     ids : (neighbors,) int64
-        Examples, nearest first; −1 where there are no more.
+        Examples, nearest first; −1 if there are no more.
     distances : (neighbors,) float64
     of : mapping of int to (str, str)
         Subject and source of each example.
@@ -40,16 +40,15 @@ def rank_subjects(
 def decide(
     candidates: tuple[Candidate, ...], calibration: Calibration | None, place: Mapping[str, int]
 ) -> Identification:
-    """Known, uncertain, unknown, or uncalibrated.
+    """Decide whether a probe is known, uncertain or unknown.
 
     Parameters
     ----------
     candidates : tuple of Candidate
-        Nearest first; as many as the `reach` of the calibration's scoring, or all there are. What comes after these
-        changes nothing.
+        Nearest first; as many as the `reach` of the calibration's scoring, or all. Further ones change nothing.
     calibration : Calibration or None
     place : mapping of str to int
-        The place of each subject in the calibration's scores.
+        Row of each subject in the calibration's scores.
     """
     if not candidates:
         return Identification("unknown", None, None, None, (), "nothing is enrolled")
@@ -74,7 +73,7 @@ def decide(
 
 
 def decision_for(p_value: float, calibration: Calibration) -> Decision:
-    """Known up to the first rate, uncertain up to the second, where there is one, and unknown above."""
+    """Known up to the first rate, uncertain up to the second if there is one, and unknown above."""
     if p_value <= calibration.fpir:
         return "known"
     return "uncertain" if calibration.uncertain is not None and p_value <= calibration.uncertain else "unknown"

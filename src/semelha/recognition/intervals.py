@@ -1,4 +1,4 @@
-"""How far the rate that a calibration gives may lie from the rate that was asked for."""
+"""Confidence intervals of the rate that a calibration achieves."""
 
 from __future__ import annotations
 
@@ -9,24 +9,22 @@ from numpy.typing import NDArray
 def rate_interval(
     rate: float, n: int, *, effect: float = 1.0, trials: int | None = None, confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Where the false-positive rate of a conformal rule lies.
+    """Interval of the false-positive rate of a conformal rule.
 
-    Of n independent scores the rule keeps what is below the k-th, k = rate · (n + 1); the rate that it then has is
-    distributed as Beta(k, n + 1 − k) (Vovk, ACML 2012, section 2). Where the scores hang together, n is divided by the
-    design effect (Kish, 1965). The lower end is that of k − 1, as in the interval of Clopper and Pearson, for p-values
-    are coarse.
+    With n independent scores the rule accepts scores below the k-th, k = rate · (n + 1), and its rate is distributed as
+    Beta(k, n + 1 − k) (Vovk, ACML 2012, section 2). For dependent scores n is divided by the design effect (Kish,
+    1965). The lower end is that of k − 1, as in the Clopper–Pearson interval, because p-values are discrete.
 
     Parameters
     ----------
     rate : float
-        That was asked for.
+        The requested rate.
     n : int
-        Scores.
+        Number of scores.
     effect : float
-        Variance of a count among these scores, as a multiple of that among independent ones.
+        Design effect: variance of a count of these scores, relative to independent ones.
     trials : int, optional
-        Strangers on whom the rate will be measured: the interval is then that of what is measured. Without, it is that
-        of the rate in the long run.
+        Number of strangers on which the rate will be measured; the long-run rate by default.
     confidence : float
     """
     from scipy.special import betaincinv  # here, because identification does not need it
@@ -39,15 +37,16 @@ def rate_interval(
 
 
 def design_effect(scores: NDArray[np.float64], neighbors: NDArray[np.int64], rate: float) -> float:
-    """1 + the part, among the lowest scores that a rate lets pass, of those that come in pairs.
+    """Design effect of scores of which some come in pairs.
 
-    Two subjects that are each other's nearest have nearly the same score, and are counted together or not at all.
+    Two subjects that are each other's nearest have nearly the same score. The effect is 1 + the fraction of such pairs
+    among the scores that the rate accepts.
 
     Parameters
     ----------
     scores : (n,) float64
     neighbors : (n,) int64
-        The place of the nearest other subject of each; −1 where it has none here.
+        Row of the nearest other subject of each; −1 if it has none.
     rate : float
     """
     low = np.argsort(scores, kind="stable")[: max(1, int(rate * (len(scores) + 1) + 1e-9))]

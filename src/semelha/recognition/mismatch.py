@@ -1,4 +1,4 @@
-"""Whether probes are like what a gallery was calibrated on."""
+"""Test whether probes are distributed like the pictures on which a gallery was calibrated."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from numpy.typing import NDArray
 
 from semelha.recognition.calibration import Calibration
 
-DOUBT = 0.01  # the test speaks below this
+SIGNIFICANCE = 0.01
 
 
 @dataclass(frozen=True)
 class Mismatch:
-    """What probes that are known say of a calibration.
+    """The result of testing a calibration with labelled probes.
 
     Attributes
     ----------
     probes : int
-        Each of another subject or stranger, and compared with all other subjects.
+        Number of probes, each of another subject or stranger and compared with all other subjects.
     fpir : float
-        That was asked for.
+        The requested rate.
     achieved : float
-        The part of the probes that would have been named as somebody else.
+        The fraction of probes that would be named as another subject.
     low, high : float
-        95% interval of Clopper and Pearson of `achieved`.
+        95% Clopper–Pearson interval of `achieved`.
     p_value : float
-        How probable it is that probes like those calibrated on differ so much (Kolmogorov–Smirnov, of two samples).
+        Of the two-sample Kolmogorov–Smirnov test that probes and calibration have the same distribution.
     verdict : {"alike", "nearer", "farther"}
-        Whether the probes come as near to others as what was calibrated on, or nearer on the whole (so that more
-        strangers pass), or less near (fewer pass, and more of the enrolled are refused than need be).
+        Whether the probes are as near to other subjects as the pictures of the calibration, or nearer (more strangers
+        are named), or farther (fewer are named, and more enrolled subjects are missed than necessary).
     """
 
     probes: int
@@ -43,39 +43,38 @@ class Mismatch:
 
     @property
     def message(self) -> str:
-        """What it means, and what can be done."""
+        """The result and its consequence, in a sentence or two."""
         measured = (
-            f"of {self.probes} probes {self.achieved:.1%} would be named as somebody else (95% interval "
-            f"{self.low:.1%}–{self.high:.1%}) where {self.fpir:.1%} was asked for"
+            f"of {self.probes} probes {self.achieved:.1%} would be named as another subject (95% interval "
+            f"{self.low:.1%}–{self.high:.1%}); the calibrated rate is {self.fpir:.1%}"
         )
         if self.verdict == "alike":
             return f"Probes and gallery agree: {measured}."
-        effect = "the rate may be another than was asked for"
+        effect = "the rate may differ from the calibrated one"
         if self.low > self.fpir:
             effect = "the rate is exceeded"
         elif self.high < self.fpir:
-            effect = "the rate is kept with room to spare"
+            effect = "the rate is below the calibrated one"
         return (
             f"Probes come {self.verdict} than the gallery's own pictures (p = {self.p_value:.2g}), and {effect}: "
-            f"{measured}. Calibrate with strangers or with confirmed pictures that are taken as the probes are."
+            f"{measured}. Calibrate with strangers or confirmed pictures that are taken like the probes."
         )
 
 
 def measure_mismatch(p_values: NDArray[np.float64], calibration: Calibration, *, seed: int) -> Mismatch:
-    """Test whether conformal p-values of strangers are uniform, as they are where the assumption holds.
+    """Test whether conformal p-values of strangers are uniform, as they are if the assumption holds.
 
-    They are all counted among the same n scores, so that even of countless probes they are only as uniform as n scores
-    are like the distribution that they come from. The distance to the uniform distribution is therefore that of two
-    samples, m and n, and is judged by m · n / (m + n) (Smirnov, 1948).
+    All p-values are computed from the same n scores, so that their distance to the uniform distribution has the
+    distribution of the two-sample statistic, with effective size m · n / (m + n) (Smirnov, 1948).
 
     Parameters
     ----------
     p_values : (n,) float64
-        Of probes without their own subject.
+        Of probes compared without their own subject.
     calibration : Calibration
     seed : int
-        Of the smoothing: p-values are multiples of 1 / (n + 1), and are spread evenly between them (Vovk, Gammerman &
-        Shafer, 2005, section 2.2).
+        Of the smoothing: p-values are multiples of 1 / (n + 1), and are spread uniformly between them (Vovk, Gammerman
+        & Shafer, 2005, section 2.2).
     """
     from scipy.special import betaincinv  # here, because identification does not need SciPy
     from scipy.stats import kstest, kstwo
@@ -84,7 +83,7 @@ def measure_mismatch(p_values: NDArray[np.float64], calibration: Calibration, *,
     smooth = p_values - np.random.default_rng(seed).random(n) / (calibration.n + 1)
     size = n * calibration.n / (n + calibration.n)
     p_value = float(kstwo.sf(kstest(smooth, "uniform").statistic, max(1, round(size))))
-    verdict = "alike" if p_value >= DOUBT else "nearer" if np.mean(smooth) < 0.5 else "farther"
+    verdict = "alike" if p_value >= SIGNIFICANCE else "nearer" if np.mean(smooth) < 0.5 else "farther"
     return Mismatch(
         n,
         calibration.fpir,

@@ -1,4 +1,4 @@
-"""How probable it is that a named subject is the right one."""
+"""Estimate the probability that the nearest subject is the right one, from the score."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 
-MANY = 1000  # trials from which a curve of any form is fitted (Niculescu-Mizil & Caruana, ICML 2005, section 5)
+MIN_ISOTONIC = 1000  # trials from which isotonic regression is used (Niculescu-Mizil & Caruana, ICML 2005, section 5)
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityCurve:
-    """A falling curve from scores to the probability that the nearest subject is the right one.
+    """A decreasing curve from scores to the probability that the nearest subject is the right one.
 
     Attributes
     ----------
     scores : (k,) float64
         Ascending.
     right : (k,) float64
-        At these scores, where one half of the probes are strangers. Linear between them.
+        Probabilities at these scores if half of the probes are strangers; interpolated linearly.
     method : str
         "isotonic" or "Platt".
     trials : int
-        That it was learned from.
+        Number of probes from which it was learned.
     """
 
     scores: Floats
@@ -36,14 +36,14 @@ class ProbabilityCurve:
     trials: int
 
     def __call__(self, scores: Floats, *, strangers: float = 0.5) -> Floats:
-        """(probes,), for scores (probes,) where a part `strangers` of all probes are strangers.
+        """Probabilities for scores (probes,) if a fraction `strangers` of all probes are strangers: (probes,).
 
-        Another part than one half changes the odds of a stranger, and with them, by Bayes, those of an error. All
-        errors are taken as if strangers made them; among the enrolled some are errors too, so that below one half it
-        is a little too high. Raises `UsageError` where the part does not lie between 0 and 1.
+        A fraction other than one half changes the odds of a stranger, and by Bayes' theorem those of an error. All
+        errors are attributed to strangers; enrolled subjects cause some too, so that the result is slightly too high
+        below one half. Raises `UsageError` if `strangers` does not lie between 0 and 1.
         """
         if not 0 < strangers < 1:
-            raise UsageError(f"the part of strangers is {strangers}: it lies between 0 and 1")
+            raise UsageError(f"strangers is {strangers}: it must lie between 0 and 1")
         even = np.interp(scores, self.scores, self.right)
         if strangers == 0.5:
             return even
@@ -52,23 +52,24 @@ class ProbabilityCurve:
 
 
 def fit_probability(mated: Floats, right: NDArray[np.bool_], strangers: Floats) -> ProbabilityCurve | None:
-    """Learn the curve from probes whose subject is enrolled, and from strangers, each group half of the weight.
+    """Fit the curve to mated and non-mated probes, each group with half of the weight.
 
-    Isotonic regression (Zadrozny & Elkan, KDD 2002) of 1,000 trials or more; of fewer a logistic function of the
-    score, with the targets of Platt (1999, section 2.2).
+    Isotonic regression (Zadrozny & Elkan, KDD 2002) from 1,000 probes on; with fewer a logistic function of the score,
+    with the targets of Platt (1999, section 2.2).
 
     Parameters
     ----------
     mated : (m,) float64
         Scores of probes whose subject is enrolled.
     right : (m,) bool
-        Whether their nearest subject is theirs.
+        Whether their nearest subject is the right one.
     strangers : (n,) float64
+        Scores of strangers.
 
     Returns
     -------
     ProbabilityCurve or None
-        None without a mated probe or without a stranger.
+        None without mated probes or without strangers.
     """
     mated, right, strangers = mated[np.isfinite(mated)], right[np.isfinite(mated)], strangers[np.isfinite(strangers)]
     if not len(mated) or not len(strangers):
@@ -76,7 +77,7 @@ def fit_probability(mated: Floats, right: NDArray[np.bool_], strangers: Floats) 
     scores = np.concatenate([mated, strangers])
     outcome = np.concatenate([right.astype(np.float64), np.zeros(len(strangers))])
     weights = np.concatenate([np.full(len(mated), 0.5 / len(mated)), np.full(len(strangers), 0.5 / len(strangers))])
-    if len(scores) >= MANY:
+    if len(scores) >= MIN_ISOTONIC:
         return _isotonic(scores, outcome, weights)
     return _platt(scores, outcome, weights)
 

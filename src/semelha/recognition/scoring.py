@@ -1,7 +1,7 @@
-"""How near a probe is to a subject that has several examples, and whether others are as near.
+"""Scores of probes: pooling of the distances to the examples of a subject, and normalization by other subjects.
 
-Smaller is nearer. A score has two parts: how the distances to the examples of one subject become one distance, and how
-the distances to the other subjects, the cohort, are set against it.
+Smaller is nearer. Pooling turns the distances to the examples of one subject into one distance; normalization sets the
+distances to the other subjects, the cohort, against it.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ Normalization = Literal["none", "margin", "cohort"]
 
 POOLINGS: tuple[Pooling, ...] = ("nearest", "best", "mean")
 NORMALIZATIONS: tuple[Normalization, ...] = ("none", "margin", "cohort")
-FEW = 3  # nearest examples whose mean distance is that of "best"
-REACH = 32  # nearest subjects whose scores a probe may change
-COHORT = 10  # next subjects that "cohort" sets against the nearest
+FEW = 3  # nearest examples whose mean distance "best" takes
+REACH = 32  # nearest subjects whose scores a probe may change noticeably
+COHORT = 10  # subjects after the nearest in the cohort
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """From distances to a score.
+    """Computes the score of a probe from its distances.
 
     Parameters
     ----------
     pooling : {"nearest", "best", "mean"}
-        The distance to a subject is that to its nearest example, the mean of those to its three nearest, or that to the
-        mean of its examples (its prototype; Snell, Swersky, Zemel, NeurIPS 2017).
+        Distance to a subject: to its nearest example, the mean of its three nearest, or to the mean of its examples
+        (its prototype; Snell, Swersky & Zemel, 2017).
     normalization : {"none", "margin", "cohort"}
-        The score is the distance d₁ to the nearest subject; the margin d₁ − d₂ to the second; or d₁ ÷ the mean of d₂ to
-        d₁₁, those of the next ten subjects (as in the T-norm of Auckenthaler, Carey, Lloyd-Thomas, 2000, on the nearest
-        alone and by quotient, for distances have no sign).
+        The score: the distance d₁ to the nearest subject; the margin d₁ − d₂ to the second; or d₁ divided by the
+        mean of d₂ to d₁₁, the next ten subjects (like the T-norm of Auckenthaler, Carey & Lloyd-Thomas, 2000, but
+        as a quotient, because distances have no sign).
     """
 
     pooling: Pooling = "nearest"
@@ -47,60 +47,59 @@ class Scoring:
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS or self.normalization not in NORMALIZATIONS:
-            raise UsageError(f"there is no scoring {self.pooling!r}, {self.normalization!r}: {_known()}")
+            raise UsageError(f"there is no scoring {self.pooling!r}, {self.normalization!r}: {_names()}")
 
     @classmethod
     def from_name(cls, name: str) -> Scoring:
-        """Of its `name`, such as "nearest" or "mean-margin". Raises `UsageError`."""
+        """The scoring of a name such as "nearest" or "mean-margin". Raises `UsageError`."""
         pooling, _, normalization = name.partition("-")
         if pooling not in POOLINGS or (normalization or "none") not in NORMALIZATIONS:
-            raise UsageError(f"there is no scoring {name!r}: {_known()}")
+            raise UsageError(f"there is no scoring {name!r}: {_names()}")
         return cls(pooling, normalization or "none")  # type: ignore[arg-type]
 
     @property
     def name(self) -> str:
-        """Both parts, without "none"."""
+        """Pooling and normalization, such as "mean-margin"; without "none"."""
         return self.pooling if self.normalization == "none" else f"{self.pooling}-{self.normalization}"
 
     @property
     def depth(self) -> int:
-        """Subjects whose distances the score needs."""
+        """Number of nearest subjects whose distances the score needs."""
         return {"none": 1, "margin": 2, "cohort": 1 + COHORT}[self.normalization]
 
     @property
     def reach(self) -> int:
-        """Nearest subjects of a probe that are looked at, always as many: whose scores the probe may well change.
+        """Number of nearest subjects of a probe to search for: those whose own scores the probe may change.
 
-        Without normalization that is the nearest alone.
+        Without normalization this is 1.
         """
         return self.depth if self.normalization == "none" else REACH
 
     def references(self, examples: NDArray[Any]) -> NDArray[np.float64]:
-        """What a probe is compared with, of a subject with these examples (n, d): their mean (1, d), or all of them."""
+        """Vectors of a subject with which a probe is compared: its examples (n, d), or their mean (1, d)."""
         stored = np.asarray(examples, np.float64)
         return stored.mean(axis=0, keepdims=True) if self.pooling == "mean" else stored
 
     def pool(self, metric: Metric, probe: NDArray[Any], subjects: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-        """Distances (subjects,) of a probe (d,) to subjects, by what is `references` of each."""
+        """Distances of a probe (d,) to subjects, given the `references` of each: (subjects,)."""
         distances = metric.pairwise(np.asarray(probe, np.float64)[None], np.concatenate(subjects))[0]
         few = FEW if self.pooling == "best" else 1
         ends = np.cumsum([len(one) for one in subjects])[:-1]
         return np.array([np.sort(own)[:few].mean() for own in np.split(distances, ends)])
 
     def __call__(self, ranked: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """The scores of probes.
+        """Compute the scores of probes.
 
         Parameters
         ----------
         ranked : (..., k) float
-            Distances of each to its nearest subjects, ascending; infinite where there are no more subjects. More than
-            `depth` are not looked at.
+            Distances to the nearest subjects, ascending; infinite if there are no more. Those after `depth` are
+            ignored.
 
         Returns
         -------
         (...) float64
-            Infinite where there is no subject. Without a second subject the margin is 0 and the quotient 1: nothing
-            speaks for the only subject there is.
+            Infinite without any subject. Without a second subject the margin is 0 and the quotient 1.
         """
         first = np.asarray(ranked[..., 0], np.float64)
         if self.normalization == "none":
@@ -119,11 +118,11 @@ NEAREST = Scoring()
 SCORINGS = tuple(Scoring(pooling, normalization) for normalization, pooling in product(NORMALIZATIONS, POOLINGS))
 
 
-def _known() -> str:
+def _names() -> str:
     return f"there are {', '.join(scoring.name for scoring in SCORINGS)}"
 
 
 def insert_sorted(ranked: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Lists (..., k) of distances, ascending, each with one more (...) in its place, still k long."""
+    """Insert a distance (...) into each ascending list (..., k), and drop the largest: (..., k)."""
     longer = np.sort(np.concatenate([ranked, distances[..., None]], axis=-1), axis=-1)
     return longer[..., : ranked.shape[-1]]

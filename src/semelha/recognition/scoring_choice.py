@@ -1,4 +1,4 @@
-"""Which scoring serves a gallery best, by its own examples."""
+"""Choose the scoring that misses the fewest examples of a gallery, by leave-one-out."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from numpy.typing import NDArray
 from semelha.errors import CalibrationError
 from semelha.recognition.scoring import SCORINGS, Pooling, Scoring, insert_sorted
 
-LOOSEST = 0.3  # the highest rate that is looked at
+MAX_FPIR = 0.3  # highest rate at which misses are measured
 RATES = 7
-LEAST = 20  # subjects
+MIN_SUBJECTS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class LeaveOneOutDistances:
-    """Examples that probe the gallery, each without itself: once as its subject, and once as a stranger.
+    """Distances of examples that probe the gallery without themselves, as mated and as non-mated probes.
 
     Attributes
     ----------
     subjects : (n,) int64
-        Whose example each is.
+        Subject of each example.
     mated : (n,) float64
-        Distance to the other examples of its subject.
+        Distance to the other examples of the same subject.
     non_mated : (n, k) float64
-        Distances to its nearest other subjects, ascending.
+        Distances to the nearest other subjects, ascending.
     """
 
     subjects: NDArray[np.int64]
@@ -37,16 +37,16 @@ class LeaveOneOutDistances:
 
 @dataclass(frozen=True)
 class ScoringChoice:
-    """What was chosen, and why.
+    """The chosen scoring and the miss rates of all.
 
     Attributes
     ----------
     scoring : Scoring
     fnir : dict of str to float
-        Of each scoring by its name: the part of the probes that are not named rightly (FNIR), the mean over rates of
-        strangers from that wanted to 0.3.
+        By the name of the scoring: the fraction of probes that are not named correctly (FNIR), averaged over rates of
+        strangers from the requested one to 0.3.
     subjects : int
-        Whose examples were probes.
+        Number of subjects whose examples were probes.
     """
 
     scoring: Scoring
@@ -55,17 +55,17 @@ class ScoringChoice:
 
 
 def choose_scoring(trials: Mapping[Pooling, LeaveOneOutDistances], fpir: float) -> ScoringChoice:
-    """The simplest scoring that is no more than a standard error from the best (Breiman et al., 1984, section 3.4.3).
+    """Choose the simplest scoring within one standard error of the best (Breiman et al., 1984, section 3.4.3).
 
-    Each probe is left out of the examples that it is compared with, so that what is measured was not learned from; a
-    scoring has nothing else to learn. The error is that of the difference to the best, over subjects.
+    Each probe is left out of the examples with which it is compared. The standard error is that of the difference to
+    the best scoring, over subjects.
 
     Parameters
     ----------
     trials : mapping of pooling to LeaveOneOutDistances
-        The same probes by each pooling.
+        Distances of the same probes with each pooling.
     fpir : float
-        Rate of strangers that is wanted.
+        Requested rate of strangers that are named.
 
     Raises
     ------
@@ -75,12 +75,12 @@ def choose_scoring(trials: Mapping[Pooling, LeaveOneOutDistances], fpir: float) 
     (some, *_) = trials.values()
     _, whose = np.unique(some.subjects, return_inverse=True)
     count = int(whose.max(initial=-1)) + 1
-    if count < LEAST:
+    if count < MIN_SUBJECTS:
         raise CalibrationError(
-            f"choosing a scoring takes {LEAST} subjects of two examples or more, besides those that stand in for "
-            f"strangers, and there are {count}: enroll more, or name a scoring"
+            f"choosing a scoring takes {MIN_SUBJECTS} subjects of two examples or more, besides those that calibrate, "
+            f"and there are {count}: enroll more, or pass a scoring"
         )
-    rates = np.geomspace(max(fpir, 1 / len(whose)), LOOSEST, RATES) if fpir < LOOSEST else np.array([fpir])
+    rates = np.geomspace(max(fpir, 1 / len(whose)), MAX_FPIR, RATES) if fpir < MAX_FPIR else np.array([fpir])
     misses = {scoring: _misses(trials[scoring.pooling], scoring, rates, whose) for scoring in SCORINGS}
     best = min(misses.values(), key=lambda each: float(each.mean()))
     near = {scoring: each - best for scoring, each in misses.items()}
@@ -91,7 +91,7 @@ def choose_scoring(trials: Mapping[Pooling, LeaveOneOutDistances], fpir: float) 
 def _misses(
     trials: LeaveOneOutDistances, scoring: Scoring, rates: NDArray[np.float64], whose: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """(subjects,), the mean over their probes and over the rates."""
+    """Fraction of missed probes of each subject, averaged over the rates: (subjects,)."""
     strangers = np.sort(scoring(trials.non_mated))
     mated = scoring(insert_sorted(trials.non_mated, trials.mated))
     right = trials.mated < trials.non_mated[:, 0]
