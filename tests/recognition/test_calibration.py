@@ -107,7 +107,7 @@ def test_two_rates_set_the_borders() -> None:
     alone = split_conformal(np.arange(100) / 100, 0.05)
     assert [decision_for(float(p), alone) for p in p_values] == ["known", "unknown", "unknown"]
     for wrong in (0.05, 0.01, 1.0):
-        with pytest.raises(UsageError, match="uncertain is .*: it must lie between fpir"):
+        with pytest.raises(UsageError, match=r"uncertain is .*: it must lie between fpir"):
             split_conformal(np.arange(100) / 100, 0.05, uncertain=wrong)
 
 

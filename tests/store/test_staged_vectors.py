@@ -98,11 +98,11 @@ def test_it_takes_over_in_one_change_and_what_followed_the_old_vectors_is_at_an_
 
 
 def test_where_a_vector_lacks_nothing_changes(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(GalleryError, match="are not all there"):
+    with pytest.raises(GalleryError, match="are incomplete"):
         store.switch_model(staged(tmp_path, (1, 2)), lambda view: {}, None)
     other = staged(tmp_path, (1, 2))
     other.put([(EXAMPLES, 3, "another hash", False)], np.ones((1, 3), np.float32))
-    with pytest.raises(GalleryError, match="are not all there"):
+    with pytest.raises(GalleryError, match="are incomplete"):
         store.switch_model(other, lambda view: {}, None)
     with store.reading() as view:
         assert view.added_since(0)[1].shape == (3, 2)

@@ -1,4 +1,4 @@
-"""The vectors of another model, gathered beside the database until they are all there, and how they take its place."""
+"""Vectors of another model, staged in a separate file until a migration replaces those of the gallery by them."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ CREATE TABLE IF NOT EXISTS vectors (
 
 
 class StagedVectors:
-    """Vectors of another model for what a gallery holds. Whoever goes on later finds those that were put.
+    """Vectors of another model for the rows of a gallery, kept on disk so that a migration can be continued.
 
     Parameters
     ----------
     path : Path
-        Of a file of its own. What is damaged, or of another model, is begun anew: it can be made again.
+        File of the vectors. A damaged file, or one of another model, is replaced by an empty one.
     model : str
-        Fingerprint.
+        Fingerprint of the model.
     dim : int
-        Of a vector.
+        Dimension of the vectors.
 
     Raises
     ------
     GalleryError
-        Of every call: the file cannot be read or written.
+        From every call: the file cannot be read or written.
     """
 
     def __init__(self, path: Path, model: str, dim: int) -> None:
@@ -60,25 +60,25 @@ class StagedVectors:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                logger.warning("%s is damaged, and what was embedded is embedded again: %s", path, error)
+                logger.warning("%s is damaged, its pictures are embedded again: %s", path, error)
                 path.unlink()
                 path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
                 self._db = self._opened()
         except (sqlite3.Error, OSError) as error:
-            raise GalleryError(f"the vectors of the new model cannot be kept in {path}: {error}") from error
+            raise GalleryError(f"the vectors of the new model cannot be written to {path}: {error}") from error
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._db.close()
 
     def done(self, place: Place) -> dict[int, tuple[str, bool]]:
-        """Content hash, and whether it was the original picture, of each vector that was put, by its number."""
+        """Content hash, and whether the original picture was embedded, by the number of each staged row."""
         with translating_errors(self.path, "read"):
             rows = self._db.execute("SELECT number, content_hash, original FROM vectors WHERE place = ?", (place.name,))
             return {number: (content, bool(original)) for number, content, original in rows}
 
     def put(self, rows: Sequence[tuple[Place, int, str, bool]], vectors: NDArray[np.float32]) -> None:
-        """Keep vectors (n, dim): of which place, number there and content hash, and whether of the original picture."""
+        """Stage vectors (n, dim) of rows: place, number, content hash, and whether the original picture was embedded."""
         blobs = [vector.astype("<f4").tobytes() for vector in vectors]
         with translating_errors(self.path, "written"), self._db:
             self._db.execute("BEGIN")
@@ -91,7 +91,7 @@ class StagedVectors:
             )
 
     def vectors(self, place: Place) -> Iterator[tuple[int, str, bytes]]:
-        """Number, content hash and vector of all that were put."""
+        """Number, content hash and vector of the staged rows of a place."""
         yield from self._db.execute(
             "SELECT number, content_hash, data FROM vectors WHERE place = ? ORDER BY number", (place.name,)
         )
@@ -102,10 +102,10 @@ class StagedVectors:
             db.execute("PRAGMA synchronous = NORMAL")
             db.executescript(_TABLES)
             if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
-                raise sqlite3.DatabaseError("its pages do not fit together")
+                raise sqlite3.DatabaseError("it fails the integrity check")
             db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (self.model,))
             if db.execute("SELECT value FROM meta WHERE key = 'model'").fetchone() != (self.model,):
-                raise sqlite3.DatabaseError("it is of another model")
+                raise sqlite3.DatabaseError("it belongs to another model")
             db.execute("DELETE FROM vectors WHERE length(data) <> ?", (4 * self._dim,))
         except BaseException:
             db.close()
@@ -116,23 +116,23 @@ class StagedVectors:
 def replace_vectors(
     db: sqlite3.Connection,
     staged: StagedVectors,
-    left_out: Mapping[str, Sequence[int]],
+    dropped: Mapping[str, Sequence[int]],
     strangers: Strangers | None,
     change: int,
 ) -> None:
-    """Put the vectors of a staged in the place of all there are, in the transaction that is the `change`.
+    """Replace all vectors of the database by the staged ones, in the caller's transaction, which is the `change`.
 
-    Raises `GalleryError` where one lacks; the transaction must then be undone.
+    Raises `GalleryError` if one is missing; the caller must then roll back.
     """
     for place in PLACES:
-        numbers = json.dumps(list(left_out.get(place.name, ())))
+        numbers = json.dumps(list(dropped.get(place.name, ())))
         for statement in place.leave_out:
             db.execute(statement, (numbers,))
-        there = dict(db.execute(place.hashes))
-        fitting = ((blob, number) for number, content, blob in staged.vectors(place) if there.get(number) == content)
-        if db.executemany(place.put, fitting).rowcount != len(there):
-            raise GalleryError(f"the vectors in {staged.path} are not all there: run the migration again")
-    # What followed the old vectors by the number of a change is at an end: everything is new.
+        current = dict(db.execute(place.hashes))
+        fitting = ((blob, number) for number, content, blob in staged.vectors(place) if current.get(number) == content)
+        if db.executemany(place.put, fitting).rowcount != len(current):
+            raise GalleryError(f"the vectors in {staged.path} are incomplete: run the migration again")
+    # Every vector changed: scores and logs of earlier changes are void.
     db.execute("DELETE FROM scores")
     db.execute("DELETE FROM removed")
     db.execute("UPDATE meta SET value = ? WHERE key = 'trimmed'", (str(change),))
@@ -145,7 +145,7 @@ def replace_vectors(
 
 
 def replace_strangers(db: sqlite3.Connection, strangers: Strangers | None) -> None:
-    """Put strangers in the place of those there are, in a transaction of the caller's."""
+    """Replace the strangers of the database, in the caller's transaction."""
     db.execute("DELETE FROM strangers")
     db.execute("DELETE FROM moved_strangers")
     if strangers is not None:
