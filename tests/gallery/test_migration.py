@@ -167,7 +167,7 @@ def test_a_damaged_file_of_gathered_vectors_is_begun_anew(
     (path / "migration").mkdir()
     (path / "migration" / f"{new.fingerprint[:16]}.sqlite").write_bytes(b"no database" * 500)
     assert migrate(path, new).examples == 25
-    assert "is damaged, and what was embedded is embedded again" in caplog.text
+    assert "cannot be used, its pictures are embedded again" in caplog.text
     check_of(path, new)
 
 

@@ -66,12 +66,12 @@ def test_vectors_of_another_model_or_length_are_not(tmp_path: Path, caplog: pyte
     assert staged(tmp_path, dim=4).done(EXAMPLES) == {}
     staged(tmp_path, (1, 2)).close()
     assert staged(tmp_path, model="newer").done(EXAMPLES) == {}
-    assert "it is of another model" in caplog.text
+    assert "it belongs to another model" in caplog.text
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "m").write_text("a file where the folder should be")
-    with pytest.raises(GalleryError, match="cannot be kept in"):
+    with pytest.raises(GalleryError, match="cannot be written to"):
         staged(tmp_path)
 
 

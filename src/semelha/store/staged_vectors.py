@@ -60,7 +60,7 @@ class StagedVectors:
             except sqlite3.DatabaseError as error:
                 if isinstance(error, sqlite3.OperationalError):
                     raise
-                logger.warning("%s is damaged, its pictures are embedded again: %s", path, error)
+                logger.warning("%s cannot be used, its pictures are embedded again: %s", path, error)
                 path.unlink()
                 path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
                 self._db = self._opened()
@@ -78,7 +78,7 @@ class StagedVectors:
             return {number: (content, bool(original)) for number, content, original in rows}
 
     def put(self, rows: Sequence[tuple[Place, int, str, bool]], vectors: NDArray[np.float32]) -> None:
-        """Stage vectors (n, dim) of rows: place, number, content hash, and whether the original picture was embedded."""
+        """Stage vectors (n, dim) of rows: place, number, content hash, whether the original picture was embedded."""
         blobs = [vector.astype("<f4").tobytes() for vector in vectors]
         with translating_errors(self.path, "written"), self._db:
             self._db.execute("BEGIN")
