@@ -125,12 +125,10 @@ def circle() -> list[str]:
     return []
 
 
-@pytest.mark.xfail(reason="four circles are being opened")
 def test_no_modules_import_one_another_in_a_circle() -> None:
     assert circle() == []
 
 
-@pytest.mark.xfail(reason="four circles are being opened")
 def test_the_rule_sees_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of three modules, also where the imports stand under `TYPE_CHECKING` and inside a function."""
     made = {

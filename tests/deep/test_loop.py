@@ -190,17 +190,22 @@ def test_the_network_is_one_graph() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_compiled_network_learns_the_same_and_is_exported(tmp_path: Path) -> None:
-    runs, networks = [], []
+def test_a_compiled_network_has_the_same_gradients_and_is_exported(tmp_path: Path) -> None:
+    """In float64: sums of another order, which Adam would enlarge, differ by nothing that matters."""
+    gradients = []
     for compiled in (False, True):
-        folder = tmp_path / str(compiled)
-        folder.mkdir()
-        networks.append(build(Network(size=16, dim=8), seed=0))
-        runs.append(trained(folder, networks[-1], compile=compiled, steps=4))
-    for name, tensor in runs[0].weights.items():
-        torch.testing.assert_close(runs[1].weights[name], tensor, rtol=1e-2, atol=1e-3, msg=name)
-    networks[1].load_state_dict(runs[1].weights)
-    assert export_onnx(networks[1], channels=1, size=16, name="compiled")
+        network = build(Network(size=16, dim=8), seed=0).double()
+        if compiled:
+            network.backbone.compile()
+        pixels = torch.randint(0, 256, (8, 1, 16, 16), generator=torch.Generator().manual_seed(0))
+        SupCon()(network(pixels.double()), torch.arange(8) % 4).backward()
+        gradients.append({name: weight.grad for name, weight in network.named_parameters()})
+    assert any(gradient.abs().max() > 1e-6 for gradient in gradients[0].values() if gradient is not None)
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-8, atol=1e-10, msg=name)
+    made = build(Network(size=16, dim=8), seed=0)
+    made.load_state_dict(trained(tmp_path, made, compile=True, steps=2).weights)
+    assert export_onnx(made, channels=1, size=16, name="compiled")
 
 
 def test_settings_reach_the_card(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
     model = train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=120))
     losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
     assert np.mean(losses[-3:]) < 0.8 * losses[0]
-    assert model.card.results["r_at_1_on_held_out_classes"] >= 0
+    assert model.card.results["r_at_1_on_held_out_classes"] >= 0.5
 
 
 TRAIN = """

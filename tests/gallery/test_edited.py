@@ -94,5 +94,11 @@ def test_a_wish_that_goes_while_the_gallery_is_open(model: Model, tmp_path: Path
     calibrated(model, tmp_path / "gallery", Scoring())
     with Gallery.open(tmp_path / "gallery") as gallery:
         enroll(gallery, "late", 90, 2)
-        gallery.identify_vectors(vectors(1, 1, 8))
+        before = gallery.identify_vectors(vectors(1, 1, 8))
+        assert before[0].p_value is not None
         edit(tmp_path / "gallery", "DELETE FROM meta WHERE key = 'calibration'")
+        assert gallery.identify_vectors(vectors(1, 1, 8)) == before, "no change is recorded"
+        enroll(gallery, "later", 92, 2)
+        assert gallery.identify_vectors(vectors(1, 1, 8))[0].p_value is None
+    with Gallery.open(tmp_path / "gallery") as gallery:
+        assert gallery.calibration is None

@@ -29,11 +29,12 @@ while True:
 """
 
 
-def test_killed_ten_times_at_random_moments(tiny: Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [4, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(kills: int, tiny: Model, tmp_path: Path) -> None:
     Gallery.create(tmp_path / "gallery", tiny).close()
     chance = random.Random(0)
     acknowledged: set[int] = set()
-    for attempt in range(10):
+    for attempt in range(kills):
         process = subprocess.Popen(
             [sys.executable, "-c", ENROLL, str(tmp_path / "gallery"), str(10_000 * attempt)],
             stdout=subprocess.PIPE,

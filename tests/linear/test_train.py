@@ -87,7 +87,7 @@ def test_more_dimensions_than_axes_and_examples(tmp_path: Path) -> None:
     model = semelha.train(things(), out=tmp_path / "model", method=GMML(), features=HOG())
     assert (model.dim, model.metric.arrays()["L"].shape[1]) == (HOG().dim, HOG().dim)
     assert model.metric.arrays()["L"].shape[0] <= 47
-    assert 0 <= model.card.results["r_at_1_on_held_out_classes"] <= 1
+    assert model.card.results["r_at_1_on_held_out_classes"] > 0.9
 
 
 def test_on_a_network_it_keeps_the_graph_and_changes_the_metric(tiny: Model, tmp_path: Path) -> None:
