@@ -260,7 +260,7 @@ with semelha.Gallery.create(f"{folder}/gallery", model) as gallery:
 dataset = semelha.Dataset("things", tuple(
     semelha.Picture(source=picture // (1 + turn), label=f"{n}", name=f"{n}-{turn}")
     for n, picture in enumerate(pictures) for turn in range(2)))
-assert 0 <= semelha.evaluate(model, dataset).to_json()["r_at_1"] <= 1
+assert semelha.evaluate(model, dataset).to_json()["r_at_1"] == 0.5
 import warnings
 warnings.simplefilter("ignore")
 linear = semelha.train(dataset, out=f"{folder}/linear", method="gmml")

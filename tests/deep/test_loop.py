@@ -198,11 +198,12 @@ def test_a_compiled_network_has_the_same_gradients_and_is_exported(tmp_path: Pat
         if compiled:
             network.backbone.compile()
         pixels = torch.randint(0, 256, (8, 1, 16, 16), generator=torch.Generator().manual_seed(0))
-        SupCon()(network(pixels.double()), torch.arange(8) % 4).backward()
-        gradients.append({name: weight.grad for name, weight in network.named_parameters()})
-    assert any(gradient.abs().max() > 1e-6 for gradient in gradients[0].values() if gradient is not None)
+        network.backbone(network.normalize(pixels.double())).sin().sum().backward()
+        gradients.append({name: weight.grad for name, weight in network.backbone.named_parameters()})
     for name, gradient in gradients[0].items():
-        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-8, atol=1e-10, msg=name)
+        assert gradient is not None
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-7, atol=1e-9, msg=name)
     made = build(Network(size=16, dim=8), seed=0)
     made.load_state_dict(trained(tmp_path, made, compile=True, steps=2).weights)
     assert export_onnx(made, channels=1, size=16, name="compiled")

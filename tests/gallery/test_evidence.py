@@ -88,7 +88,7 @@ def test_where_no_pictures_were_kept_it_says_so(tiny: Model, tmp_path: Path) -> 
 
 def test_a_kept_picture_that_is_damaged_spoils_nothing(gallery: Gallery) -> None:
     gallery._store._db.execute("UPDATE pictures SET data = x'00'")
-    assert sheet(gallery.explain(near(0))).width == 800
+    assert sheet(gallery.explain(near(0))).width == 1060
 
 
 def test_one_subject_alone_has_no_runner_up_and_an_empty_gallery_no_evidence(tiny: Model, tmp_path: Path) -> None:
