@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.images import fit, without_background
-from semelha.images.ink import background_of, draw_closer
+from semelha.images.ink import background_of, normalize_ink
 
 
 def drawn(
@@ -40,7 +40,7 @@ def test_the_background_is_cut() -> None:
 @pytest.mark.parametrize(("paper", "ink"), [(255, 0), (0, 255)])
 def test_closer_has_the_drawing_in_the_middle_wherever_it_was(paper: int, ink: int) -> None:
     """Up to the corner, and white on black too."""
-    closer = [draw_closer(drawn(y, x, 20, 12, paper=paper, ink=ink)) for y, x in [(0, 0), (80, 88), (41, 33)]]
+    closer = [normalize_ink(drawn(y, x, 20, 12, paper=paper, ink=ink)) for y, x in [(0, 0), (80, 88), (41, 33)]]
     assert all(np.array_equal(closer[0], other) for other in closer)
     assert middle(closer[0] if ink == 0 else 255 - closer[0]) == pytest.approx([0.5, 0.5], abs=0.02)
 
@@ -48,7 +48,7 @@ def test_closer_has_the_drawing_in_the_middle_wherever_it_was(paper: int, ink: i
 def test_closer_is_half_way() -> None:
     """Four times smaller is two times smaller afterwards: size still tells, but less."""
     parts = [
-        (fit(draw_closer(drawn(30, 30, s, s)), (100, 100), channels=1, mode="stretch") < 128).mean() for s in (10, 40)
+        (fit(normalize_ink(drawn(30, 30, s, s)), (100, 100), channels=1, mode="stretch") < 128).mean() for s in (10, 40)
     ]
     assert parts[1] / parts[0] == pytest.approx(4, rel=0.15)
 
@@ -56,11 +56,11 @@ def test_closer_is_half_way() -> None:
 def test_ink_that_fills_the_picture_is_hardly_changed() -> None:
     pixels = drawn(4, 4, 92, 92)
     side = np.sqrt(100 * 4.4 * 92 / np.sqrt(12))  # four deviations of an even spread and a tenth, half-way to 100
-    assert draw_closer(pixels).shape == pytest.approx((side, side, 3), abs=1)
+    assert normalize_ink(pixels).shape == pytest.approx((side, side, 3), abs=1)
 
 
 def test_a_thin_stroke_is_not_spread_without_end() -> None:
-    closer = draw_closer(drawn(10, 50, 80, 1))
+    closer = normalize_ink(drawn(10, 50, 80, 1))
     assert closer.shape[1] == pytest.approx(100 / np.sqrt(8), abs=1)
 
 
@@ -69,7 +69,7 @@ def test_nothing_drawn_or_no_even_background_stays_as_it_is() -> None:
     photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
     photo[[0, 0, -1, -1], [0, -1, 0, -1]] = [[0] * 3, [255] * 3, [90] * 3, [170] * 3]
     for pixels in (blank, photo, np.zeros((1, 1, 3), np.uint8)):
-        assert draw_closer(pixels) is pixels
+        assert normalize_ink(pixels) is pixels
 
 
 @pytest.mark.parametrize("shape", [(1, 7), (7, 1), (2, 2), (300, 10)])

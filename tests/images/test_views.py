@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.errors import UsageError
-from semelha.images import View, first_views
+from semelha.images import View, standard_views
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -48,22 +48,22 @@ def test_twice_as_large() -> None:
 def test_an_even_picture_stays_so_under_every_view() -> None:
     """No rim, no black corners."""
     picture = np.full((17, 23, 3), (250, 3, 90), np.uint8)
-    for view in [*first_views(18, mirror=True), View(turn=45, scale=0.25, right=0.5, down=-0.5)]:
+    for view in [*standard_views(18, mirror=True), View(turn=45, scale=0.25, right=0.5, down=-0.5)]:
         np.testing.assert_array_equal(view(picture), picture)
 
 
 def test_the_first_view_is_the_picture_and_no_two_are_alike() -> None:
     for mirror, count in ((False, 9), (True, 18)):
-        views = first_views(count, mirror=mirror)
+        views = standard_views(count, mirror=mirror)
         assert views[0] == View()
         assert len(set(views)) == count
-        assert first_views(3, mirror=mirror) == views[:3]
-        with pytest.raises(UsageError, match=f"there are 1 to {count}"):
-            first_views(count + 1, mirror=mirror)
-    assert first_views(2, mirror=True)[1] == View(mirror=True)
+        assert standard_views(3, mirror=mirror) == views[:3]
+        with pytest.raises(UsageError, match=f"must be 1 to {count}"):
+            standard_views(count + 1, mirror=mirror)
+    assert standard_views(2, mirror=True)[1] == View(mirror=True)
 
 
 @pytest.mark.parametrize("wrong", [{"scale": 0}, {"right": 0.6}, {"down": float("nan")}, {"turn": float("inf")}])
 def test_views_that_show_nothing_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="shows too little"):
+    with pytest.raises(UsageError, match="is out of range"):
         View(**wrong)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A trained model at work, no torch needed; reads and writes the model folder and its card."""
+"""Models: load and write model folders, and embed pictures. Needs no torch."""
 
 from semelha.embedders.card import Card, DerivedSpec, FeatureSpec, InputSpec
 from semelha.embedders.derive import derive

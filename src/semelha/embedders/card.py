@@ -1,4 +1,4 @@
-"""The card of a model: what it takes, what it gives, what it was trained on. `model.json`."""
+"""The model card `model.json`: input, output, training and results of a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FORMAT = 3
 
 
 class InputSpec(BaseModel):
-    """What the graph takes: (n, channels, height, width) uint8; it normalizes inside."""
+    """The input of a graph: (n, channels, height, width) uint8. Normalization is part of the graph."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,7 +45,7 @@ class InputSpec(BaseModel):
 
 
 class FeatureSpec(BaseModel):
-    """An extractor with nothing learned: its name, version and arguments (`semelha.features`)."""
+    """A feature extractor of `semelha.features`: its name, version and arguments."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,9 +55,9 @@ class FeatureSpec(BaseModel):
 
 
 class DerivedSpec(BaseModel):
-    """Other models, and how one is made of them (`semelha.derive`).
+    """The models that a derived model is made of (`semelha.derive`).
 
-    `parts` has the fingerprint of each, in the order of its folders in `parts/`; `weights` its part in the similarity.
+    `parts` has their fingerprints, in the order of the folders in `parts/`; `weights` their weights in the similarity.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,13 +74,12 @@ class DerivedSpec(BaseModel):
 
 
 class Card(BaseModel):
-    """Everything about a model that is not its weights.
+    """Description of a model: everything but its weights.
 
-    A model with a graph has `input`, `mean`, `std` and `network`; one of features that are not learned has `features`;
-    one that is made of others has `derived`.
+    A network has `input`, `mean`, `std` and `network`, a model of features `features`, a derived model `derived`.
     `content_hashes` has the pictures that it was trained on, and `content_bases` how they were hashed.
     `fingerprint` names the vector space: vectors of two models that differ in it are never compared.
-    `files` has the SHA-256 of each file of the folder, and `checksum` that of the card itself.
+    `files` has the SHA-256 of each file of the folder, and `checksum` the SHA-256 of the card itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -168,7 +167,7 @@ class Card(BaseModel):
         return frozenset(self.content_hashes)
 
     def sealed(self, files: dict[str, str]) -> Card:
-        """The same card with the checksums of the files, the fingerprint and its own checksum."""
+        """Copy the card with the checksums of the files, the fingerprint and its own checksum."""
         extractor = self.input or self.features or self.derived
         space = [files, extractor.model_dump() if extractor else None, self.dim, self.metric]
         fingerprint = _digest(space)
@@ -180,7 +179,7 @@ class Card(BaseModel):
         return self.model_dump_json(indent=1, exclude=self._missing_fields()) + "\n"
 
     def own_checksum(self) -> str:
-        """SHA-256 of the card, its `checksum` left out."""
+        """SHA-256 of the card without `checksum`."""
         return _digest(json.loads(self.model_dump_json(exclude={"checksum", *self._missing_fields()})))
 
     def _missing_fields(self) -> set[str]:

@@ -1,4 +1,4 @@
-"""`derive(...)`: a model folder made of others, with nothing learned."""
+"""`derive`: combine models, or average one over views of each picture, without training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semelha.embedders.card import Card, DerivedSpec
 from semelha.embedders.derived import check_parts
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
 from semelha.errors import ModelError, UsageError
-from semelha.images import View, first_views
+from semelha.images import View, standard_views
 
 
 def derive(
@@ -25,11 +25,11 @@ def derive(
     mirror: bool | None = None,
     weights: Sequence[float] | None = None,
 ) -> Model:
-    """Make one model of one or several, and write it as the model folder `out`, with the others in it.
+    """Make a model of one or several others, and write it as the model folder `out`, which contains them.
 
-    Its vector of a picture is the mean over several views of it (test-time augmentation), and of several models the
-    vectors are joined (an ensemble): the cosine similarity is the weighted mean of theirs. It is a model as any other,
-    at so many times the cost: galleries, evaluations and linear learners take it, and it can be derived from again.
+    Vectors are averaged over several views of a picture (test-time augmentation). Vectors of several models are
+    concatenated (an ensemble): the cosine similarity is the weighted mean of theirs. The result is used as any other
+    model, at as many times the cost: in galleries, evaluations, linear learners and further derivations.
 
     Parameters
     ----------
@@ -38,29 +38,28 @@ def derive(
     out : path
         Must not exist.
     views : int or sequence of View
-        How many ways each picture is seen, from a list that begins with the picture as it is: turned a little, nearer,
-        farther, to the sides. Or these views.
+        Number of views of each picture, from `STANDARD_VIEWS`, which begins with the unchanged picture; or the views.
     mirror : bool, optional
-        Let each view be followed by its mirror image. As the first model was trained, if not given.
+        Follow each view by its mirror image. By default, if the first model was trained with mirror images.
     weights : sequence of float, optional
-        Of each model in the similarity. All alike if not given.
+        Weight of each model in the similarity; equal by default.
 
     Raises
     ------
     UsageError
-        The models cannot be joined, there are not that many views, or weights are not one above 0 for each model.
+        The models cannot be combined, `views` is out of range, or `weights` is not one positive number for each model.
     ModelError
         A model cannot be loaded, or `out` exists or cannot be written.
     """
     if Path(out).exists():
         raise ModelError(f"{out} exists already: choose another place for the model, or remove it")
     if isinstance(models, str | os.PathLike | Model) or not len(models):
-        raise UsageError("models are given as a list, one model too: [model]")
+        raise UsageError("models must be a list of models or paths, also for one: [model]")
     parts = tuple(each if isinstance(each, Model) else load_embedder(each) for each in models)
     if isinstance(views, int):
-        views = first_views(views, mirror=_mirrored(parts[0].card) if mirror is None else mirror)
+        views = standard_views(views, mirror=_trained_with_mirror(parts[0].card) if mirror is None else mirror)
     elif mirror is not None:
-        raise UsageError("views that are given say themselves whether they are mirrored")
+        raise UsageError("mirror cannot be set together with a list of views: View(mirror=True) is a mirrored view")
     shares = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
     if len(shares) != len(parts) or not all(0 < share < np.inf for share in shares):
         raise UsageError(f"weights is {shares}: there must be one above 0 for each of the {len(parts)} models")
@@ -72,7 +71,7 @@ def derive(
         derived=DerivedSpec.model_validate(spec),
         dim=sum(part.dim for part in parts),
         metric={"name": metric.name, **metric.parameters()},
-        training={"derived_from": [_told(part.card) for part in parts]},
+        training={"derived_from": [_provenance(part.card) for part in parts]},
         classes=(),
         content_hashes=(),
         based_on=[part.card for part in parts],
@@ -82,8 +81,8 @@ def derive(
     return write_model(out, card=card, weights=arrays, parts=parts)
 
 
-def _mirrored(card: Card) -> bool:
-    """Whether a network was trained to hold a picture and its mirror image for the same; so were its parts."""
+def _trained_with_mirror(card: Card) -> bool:
+    """Whether the network of a model, or of its first part, was trained with mirror images."""
     training: dict[str, Any] = card.training
     while below := training.get("derived_from") or training.get("on"):
         training = (below[0] if isinstance(below, list) else below)["training"]
@@ -91,5 +90,5 @@ def _mirrored(card: Card) -> bool:
     return isinstance(augmentation, dict) and bool(augmentation.get("flip"))
 
 
-def _told(card: Card) -> dict[str, Any]:
+def _provenance(card: Card) -> dict[str, Any]:
     return {"name": card.name, "fingerprint": card.fingerprint, "training": card.training}

@@ -1,4 +1,4 @@
-"""A model made of others: the mean of what they make of several views of a picture, joined to one vector."""
+"""Extractor of derived models: vectors averaged over views of a picture, and concatenated over models."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLANK = np.full((64, 64, 3), 255, np.uint8)
 
 
 class Part(Protocol):
-    """What a model may be made of: a `Model`."""
+    """The part of `Model` that a derived model needs."""
 
     card: Card
     dim: int
@@ -35,24 +35,24 @@ class Part(Protocol):
 
 
 class DerivedExtractor:
-    """Several models, each of which sees several views of a picture.
+    """Embeds several views of a picture with several models.
 
-    The vectors of the views are averaged where they lie (`middle`). Of several models, which are compared by cosine,
-    each is scaled to the root of its weight and all are joined: the similarity of what is joined is the weighted mean
-    of their similarities.
+    The vectors of the views are averaged (`mean_of_views`). The vectors of several models, which are compared by
+    cosine, are scaled to the square roots of their weights and concatenated: the cosine similarity of the result is the
+    weighted mean of their similarities.
 
     Parameters
     ----------
     parts : sequence of Part
     card : Card
-        Says how, in `derived`.
+        Has the views and weights in `derived`.
     name : str
-        What an error calls it.
+        Name of the model in error messages.
 
     Raises
     ------
     ModelAltered
-        The parts are not those that the card names, or cannot be joined.
+        The parts are not those in the card, or cannot be combined.
     """
 
     def __init__(self, parts: Sequence[Part], card: Card, *, name: str) -> None:
@@ -75,12 +75,14 @@ class DerivedExtractor:
         self._bytes = len(self.views) * sum(blank.nbytes for blank in blanks)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(bytes,): what each part takes of each view, one behind the other."""
-        taken = [np.ascontiguousarray(each) for part in self.parts for each in _seen(part, pixels, self.views)]
+        """(h, w, 3) → (bytes,): the prepared views of each part, concatenated."""
+        taken = [
+            np.ascontiguousarray(each) for part in self.parts for each in _prepared_views(part, pixels, self.views)
+        ]
         return np.concatenate([each.reshape(-1).view(np.uint8) for each in taken])
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
-        """(n, bytes) → (n, dim). Raises `UsageError` where these are not pictures that went through `prepare`."""
+        """(n, bytes) → (n, dim). Raises `UsageError` for another shape or dtype."""
         if prepared.dtype != np.uint8 or prepared.shape[1:] != (self._bytes,):
             raise UsageError(f"the model takes (n, {self._bytes}) uint8, not {prepared.shape} {prepared.dtype}")
         joined, at = [], 0
@@ -90,13 +92,13 @@ class DerivedExtractor:
                 block = np.ascontiguousarray(prepared[:, at : at + size]).view(kind)
                 views.append(part.embed_prepared(block.reshape(len(prepared), *shape)))
                 at += size
-            found = middle(views, part.metric)
-            joined.append(found if len(self.parts) == 1 else length * _unit(found))
+            found = mean_of_views(views, part.metric)
+            joined.append(found if len(self.parts) == 1 else length * _normalized(found))
         return np.concatenate(joined, axis=1).astype(np.float32, copy=False)
 
 
 def check_parts(parts: Sequence[Part], views: Sequence[View]) -> None:
-    """Nothing, or `UsageError` where no model can be made of these."""
+    """Raise `UsageError` if these models and views cannot be combined."""
     if len(views) > 1 and any(part.metric.domain == "gaussians" for part in parts):
         raise UsageError("Gaussians of several views have no mean: take one view")
     others = {part.metric.name for part in parts if not isinstance(part.metric, Cosine)}
@@ -106,10 +108,10 @@ def check_parts(parts: Sequence[Part], views: Sequence[View]) -> None:
         )
 
 
-def middle(views: Sequence[NDArray[np.float32]], metric: Metric) -> NDArray[np.float32]:
-    """The mean of vectors (n, d) of several views, where each of them lies.
+def mean_of_views(views: Sequence[NDArray[np.float32]], metric: Metric) -> NDArray[np.float32]:
+    """Average vectors (n, d) over views.
 
-    Histograms stay histograms; other vectors keep the mean of their lengths, which a learned distance may rest on.
+    Histograms stay histograms. Other vectors get the mean of the lengths, which a learned distance may depend on.
     """
     if len(views) == 1:
         return views[0]
@@ -117,11 +119,11 @@ def middle(views: Sequence[NDArray[np.float32]], metric: Metric) -> NDArray[np.f
     if metric.domain == "histograms":
         return np.asarray(mean / mean.sum(axis=1, keepdims=True), np.float32)
     lengths = np.mean([np.linalg.norm(each, axis=1, keepdims=True) for each in views], axis=0)
-    return np.asarray(lengths * _unit(mean), np.float32)
+    return np.asarray(lengths * _normalized(mean), np.float32)
 
 
-def _seen(part: Part, pixels: NDArray[np.uint8], views: Sequence[View]) -> list[NDArray[Any]]:
-    """What a part takes of each view. A network sees what fits its input, so that no view is larger than need be."""
+def _prepared_views(part: Part, pixels: NDArray[np.uint8], views: Sequence[View]) -> list[NDArray[Any]]:
+    """Prepare each view for a part. For a network, views are made of the resized picture, which is faster."""
     if part.card.input is None:
         return [part.prepare(view(pixels)) for view in views]
     fitted = part.prepare(pixels).transpose(1, 2, 0)
@@ -141,6 +143,6 @@ def _side(parts: Sequence[Part], views: Sequence[View]) -> int | None:
     return max(known) if len(known) == len(sides) else None
 
 
-def _unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def _normalized(x: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(x, axis=1, keepdims=True)
     return np.asarray(x / np.where(lengths > 0, lengths, 1), np.float32)

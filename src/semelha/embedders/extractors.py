@@ -1,4 +1,4 @@
-"""What a model makes vectors with: a network's graph, or features that are not learned."""
+"""Extractors compute the vectors of a model: with the graph of a network, or with feature extractors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from semelha.features import Features, features_from_card
 
 
 class Extractor(Protocol):
-    """Pixels to vectors in two steps: one for each picture, which runs in threads, and one for many at once."""
+    """Computes vectors in two steps: `prepare` for each picture, in threads, and `vectors` for a batch."""
 
     @property
     def side(self) -> int | None:
@@ -22,16 +22,16 @@ class Extractor(Protocol):
         ...
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """What is kept of one picture: (h, w, 3) uint8 → an array, of one shape for all pictures."""
+        """Prepare one picture: (h, w, 3) uint8 → an array, of one shape for all pictures."""
         ...
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
-        """Of what was prepared: (n, …) → (n, dim)."""
+        """Compute the vectors of prepared pictures: (n, …) → (n, dim)."""
         ...
 
 
 class GraphExtractor:
-    """A network: fits pictures to its input, and runs them together."""
+    """Resizes pictures to the input of a network, and runs its graph."""
 
     def __init__(self, graph: Graph, card: Card) -> None:
         if card.input is None:
@@ -41,11 +41,11 @@ class GraphExtractor:
         self._graph = graph
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(channels, height, width)."""
+        """(h, w, 3) → (channels, height, width)."""
         return self.spec.fitted(pixels)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
-        """Raises `UsageError` where these are not pictures fitted to the input."""
+        """(n, channels, height, width) uint8 → (n, dim). Raises `UsageError` for another shape or dtype."""
         shape = (self.spec.channels, self.spec.height, self.spec.width)
         if prepared.dtype != np.uint8 or prepared.shape[1:] != shape:
             raise UsageError(
@@ -55,35 +55,35 @@ class GraphExtractor:
 
 
 class FeatureExtractor:
-    """Features that are not learned: all is done picture by picture."""
+    """Computes features picture by picture."""
 
     def __init__(self, features: Features) -> None:
         self.features = features
         self.side = features.side
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(dim,)."""
+        """(h, w, 3) → (dim,)."""
         return self.features(pixels)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
-        """Raises `UsageError` where these are not such vectors."""
+        """(n, dim) float32, unchanged. Raises `UsageError` for another shape or dtype."""
         if prepared.dtype != np.float32 or prepared.shape[1:] != (self.features.dim,):
             raise UsageError(f"the model takes (n, {self.features.dim}) float32, not {prepared.shape} {prepared.dtype}")
         return prepared
 
     @property
     def spec(self) -> FeatureSpec:
-        """What a card says of it."""
+        """The entry of the features in a card."""
         return FeatureSpec(name=self.features.name, version=self.features.version, arguments=self.features.arguments())
 
 
 def features_of(card: Card, *, name: str) -> FeatureExtractor:
-    """The features that a card names.
+    """The extractor of the features in a card.
 
     Raises
     ------
     ModelError, ModelTooNew, ModelAltered
-        They are unknown here, of another version, or of another dimension than the card says.
+        The features are unknown, or have another version or dimension than in the card.
     """
     spec = card.features
     if spec is None:

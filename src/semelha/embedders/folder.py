@@ -1,5 +1,4 @@
-"""The model folder: `model.json`, `weights.safetensors`, a network's `embedder.onnx`, and the folders of models that it
-is made of in `parts/`. Written whole or not at all."""
+"""Read and write model folders: `model.json`, `weights.safetensors`, `embedder.onnx` of a network, and `parts/`."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from semelha.files import atomic_folder
 
 CARD, GRAPH, WEIGHTS, PARTS = "model.json", "embedder.onnx", "weights.safetensors", "parts"
 INSIDE = re.compile(rf"({PARTS}/[0-9]+/)*({re.escape(CARD)}|{re.escape(GRAPH)}|{re.escape(WEIGHTS)})")
-"""A file of a model folder, and no other place."""
+"""Names that files of a model folder may have."""
 
 
 def write_folder(

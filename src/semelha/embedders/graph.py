@@ -1,4 +1,4 @@
-"""The graph of a model, opened with ONNX Runtime and found to be what its card says."""
+"""The ONNX graph of a model, run by ONNX Runtime and checked against its card."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ EXTERNAL_DATA = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)locati
 
 
 class Graph:
-    """From (n, channels, height, width) uint8 to (n, dim) float32.
+    """Runs a graph: (n, channels, height, width) uint8 → (n, dim) float32.
 
     Parameters
     ----------
     data : bytes
         An ONNX graph.
     card : Card
-        Says what the graph takes and gives.
+        Has the input and dimension of the graph.
     name : str
-        What an error calls it.
+        Name of the graph in error messages.
     threads : int, optional
-        For ONNX Runtime; its own choice if not given.
+        For ONNX Runtime; chosen by ONNX Runtime by default.
 
     Raises
     ------
     ModelAltered
-        It cannot be run, wants data of other files, or is not what its card says.
+        The graph cannot be run, refers to other files, or does not match its card.
     """
 
     def __init__(self, data: bytes, card: Card, *, name: str, threads: int | None = None) -> None:
@@ -51,12 +51,12 @@ class Graph:
         self._check(card, name)
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Vectors (n, dim) of pictures (n, channels, height, width)."""
+        """Compute vectors (n, dim) of pictures (n, channels, height, width)."""
         vectors: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: pixels})[0]
         return vectors
 
     def _check(self, card: Card, name: str) -> None:
-        """Run it once."""
+        """Run the graph once on blank pictures."""
         spec, inputs = card.input, self._session.get_inputs()
         if spec is None:
             raise ModelAltered(f"the card of {name} does not say what it takes")

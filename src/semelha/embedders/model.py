@@ -1,4 +1,4 @@
-"""A model folder at work: pictures to vectors, and the metric that compares them."""
+"""`Model`: load a model folder, embed pictures, and write model folders."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from semelha.images import Progress, Source
 from semelha.metrics import Metric, metric_from_card
 
 METRIC = "metric."
-"""What the names of the metric's own tensors begin with, among the weights."""
+"""Prefix of the names of the metric's tensors among the weights."""
 
 
 class Model:
-    """A trained model at work: a network, features and a learned metric, or others of its kind. Needs no torch.
+    """A trained model: computes vectors of pictures, and has the metric that compares them. Needs no torch.
 
     Attributes
     ----------
     folder : Path
-        Where it was loaded from.
+        Folder of the model.
     card : Card
     dim : int
         Length of a vector.
     metric : Metric
-        The distance in which its vectors are compared.
+        Metric that compares its vectors.
     fingerprint : str
-        Name of its vector space.
+        Identifies the vector space.
     extractor : Extractor
-        What makes the vectors.
+        Computes the vectors.
     parts : tuple of Model
-        The models that it is derived from, if any.
+        Models that it is derived from, if any.
     """
 
     def __init__(
@@ -86,27 +86,27 @@ class Model:
         return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """What `embed_prepared` takes of one picture (h, w, 3) uint8. Runs in threads."""
+        """Prepare one picture (h, w, 3) uint8 for `embed_prepared`. Safe in threads."""
         return self.extractor.prepare(pixels)
 
     def embed_prepared(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
-        """Embed pictures that went through `prepare`: (n, …) → (n, dim) float32.
+        """Embed prepared pictures: (n, …) → (n, dim) float32.
 
-        For a network these are pictures fitted to its input, (n, channels, height, width) uint8.
+        For a network these are pictures resized to its input, (n, channels, height, width) uint8.
 
         Raises
         ------
         UsageError
-            They did not.
+            The array has another shape or dtype than prepared pictures.
         """
         if not len(prepared):
             return np.empty((0, self.dim), np.float32)
         return self.extractor.vectors(prepared)
 
     def contents(self) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
-        """Its graph, if it has one, and its tensors without the metric's: what a model with another metric is built of.
+        """Read its graph, if any, and its tensors without the metric's, to build a model with another metric.
 
-        Raises `ModelError` where its folder is not what it was.
+        Raises `ModelError` if its folder was changed.
         """
         tensors = read_tensors(read_file(self.folder, WEIGHTS, self.card), self.folder / WEIGHTS)
         graph = read_file(self.folder, GRAPH, self.card) if self.card.input is not None else None
@@ -120,16 +120,16 @@ def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -
     ----------
     path : path
     threads : int, optional
-        For ONNX Runtime; its own choice if not given.
+        For ONNX Runtime; chosen by ONNX Runtime by default.
 
     Raises
     ------
     ModelIncomplete
         A file is missing.
     ModelAltered
-        A file is not the one that was written.
+        A file was changed or damaged.
     ModelTooNew
-        Written by a newer semelha.
+        The folder was written by a newer semelha.
     """
     folder = Path(path)
     card = read_card(folder)
@@ -150,26 +150,26 @@ def write_model(
     onnx: bytes | None = None,
     parts: tuple[Model, ...] = (),
 ) -> Model:
-    """Write a model folder, whole or not at all.
+    """Write a model folder atomically.
 
     Parameters
     ----------
     folder : path
         Must not exist.
     card : Card
-        As `Card.draft` makes it.
+        Made by `Card.draft`.
     weights : mapping of str to array
-        Those of the network, and the arrays of the metric, their names behind "metric.".
+        Weights of the network, and arrays of the metric, whose names begin with "metric.".
     onnx : bytes, optional
-        A graph from (n, channels, height, width) uint8 to (n, dim) float32, without external data. None for a model
-        of features, and for a derived one.
+        A graph from (n, channels, height, width) uint8 to (n, dim) float32, without external data. None for feature
+        extractors and derived models.
     parts : tuple of Model
-        Those that a derived one is made of: their folders are copied.
+        Models that a derived model is made of; their folders are copied.
 
     Raises
     ------
     ModelAltered
-        The graph or the metric is not what the card says.
+        The graph or the metric does not match the card.
     ModelError
         `folder` exists, or cannot be written.
     """
@@ -190,7 +190,7 @@ def _model(
     name: str,
     threads: int | None,
 ) -> Model:
-    """Put together and checked: what makes the vectors, and what compares them."""
+    """Build the extractor and the metric, and check them against each other."""
     extractor: Extractor
     if card.derived is not None:
         extractor = DerivedExtractor(parts, card, name=str(folder))

@@ -1,4 +1,4 @@
-"""Features with nothing learned, with the face of an embedder: what baselines are."""
+"""Feature extractors with the interface of a model, used as baselines."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from semelha.metrics import Euclidean, Metric
 
 
 class FeatureEmbedder:
-    """An extractor of features at work.
+    """Embeds pictures with a feature extractor.
 
     Parameters
     ----------
     features : Features
-        Such as `RawPixels()`; its `repr` names it.
+        Such as `RawPixels()`.
     metric : Metric, optional
-        Euclidean if not given.
+        Euclidean by default.
     """
 
     def __init__(self, features: Features, metric: Metric | None = None) -> None:
@@ -43,5 +43,5 @@ class FeatureEmbedder:
 
 
 def raw_pixels() -> FeatureEmbedder:
-    """The baseline that whatever is learned must beat: 32 × 32 grey pixels, Euclidean distance."""
+    """The baseline for learned models: 32 × 32 grey pixels, compared by Euclidean distance."""
     return FeatureEmbedder(RawPixels())

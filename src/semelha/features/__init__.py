@@ -1,4 +1,4 @@
-"""Pixels to vectors with nothing learned."""
+"""Image features that need no training: statistics, histograms, HOG and raw pixels."""
 
 from semelha.features.base import Features
 from semelha.features.first_order import STATISTICS, FirstOrder

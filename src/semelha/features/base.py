@@ -1,4 +1,4 @@
-"""What every extractor does: pictures to vectors, one at a time or many of one size, and a card to make it again."""
+"""Base class of the feature extractors, and checks of their arguments."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from numpy.typing import NDArray
 from semelha.errors import UsageError
 
 T = TypeVar("T")
-MOST = 65_536
-"""Numbers that a vector may have: what a model card takes."""
+MAX_DIM = 65_536
+"""Largest dimension of a vector that a model card takes."""
 
 
 class Features(ABC):
-    """Pixels to a vector with nothing learned.
+    """A feature extractor: pictures to vectors, without training.
 
     Attributes
     ----------
     name : str
-        What a model card calls it.
+        Its name in a model card.
     dim : int
-        Numbers of a vector.
+        Length of a vector.
     version : int
-        Raised when the same picture would give other numbers: vectors of two versions must not meet.
+        Increased when the same picture would give other numbers: vectors of two versions are not comparable.
     side : int or None
         Side in pixels to which pictures are resized; None if all pixels count.
     one_unit : bool
-        Its numbers are of one kind, so that their scales mean something; else each is to be scaled by itself.
+        Whether all numbers have the same unit. If not, each is standardized before a distance is learned.
     """
 
     name: ClassVar[str]
@@ -43,20 +43,20 @@ class Features(ABC):
 
     @abstractmethod
     def arguments(self) -> dict[str, Any]:
-        """What the constructor takes to make the same extractor, as JSON can hold it."""
+        """Arguments of the constructor that make the same extractor, as JSON values."""
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(h, w, 3) uint8 → (dim,) float32. As `batch` of one picture."""
+        """Compute the vector of one picture: (h, w, 3) uint8 → (dim,) float32. Raises as `batch`."""
         vector: NDArray[np.float32] = self.batch(pixels[None])[0]
         return vector
 
     def batch(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(n, h, w, 3) uint8, RGB → (n, dim) float32.
+        """Compute the vectors of pictures of one size: (n, h, w, 3) uint8, RGB → (n, dim) float32.
 
         Raises
         ------
         UsageError
-            Not pictures, or without a pixel.
+            The array has another shape or dtype, or pictures without pixels.
         """
         if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
             raise UsageError(
@@ -70,49 +70,49 @@ class Features(ABC):
 
     @abstractmethod
     def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """`batch` of one picture or more that are right."""
+        """Compute `batch` for one or more pictures that were checked."""
 
 
-def whole(name: str, value: object, least: int, most: int) -> int:
-    """The value, a whole number within limits. Raises `UsageError`."""
+def check_int(name: str, value: object, least: int, most: int) -> int:
+    """Return the value if it is a whole number within the limits, else raise `UsageError`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
         raise UsageError(f"{name} is {_short(value)}: it must be a whole number from {least} to {most}")
     return int(value)
 
 
-def number(name: str, value: object, least: float, most: float) -> float:
-    """The value, a number within limits. Raises `UsageError`."""
+def check_float(name: str, value: object, least: float, most: float) -> float:
+    """Return the value if it is a number within the limits, else raise `UsageError`."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not least <= value <= most:
         raise UsageError(f"{name} is {_short(value)}: it must be a number from {least:g} to {most:g}")
     return float(value)
 
 
-def pair(name: str, value: object, least: int, most: int) -> tuple[int, int]:
-    """The value, two whole numbers within limits, such as height and width. Raises `UsageError`."""
+def check_pair(name: str, value: object, least: int, most: int) -> tuple[int, int]:
+    """Return the value if it is two whole numbers within the limits, else raise `UsageError`."""
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise UsageError(f"{name} is {_short(value)}: it must be two whole numbers")
-    return whole(name, value[0], least, most), whole(name, value[1], least, most)
+    return check_int(name, value[0], least, most), check_int(name, value[1], least, most)
 
 
-def flag(name: str, value: object) -> bool:
-    """The value, True or False. Raises `UsageError`."""
+def check_bool(name: str, value: object) -> bool:
+    """Return the value if it is True or False, else raise `UsageError`."""
     if not isinstance(value, bool):
         raise UsageError(f"{name} is {_short(value)}: it must be true or false")
     return value
 
 
-def one_of(name: str, value: object, choices: tuple[T, ...]) -> T:
-    """The value, one of the choices. Raises `UsageError`."""
+def check_choice(name: str, value: object, choices: tuple[T, ...]) -> T:
+    """Return the choice that equals the value and has its type, else raise `UsageError`."""
     for choice in choices:
         if type(value) is type(choice) and value == choice:
             return choice
     raise UsageError(f"{name} is {_short(value)}: it must be one of {', '.join(map(str, choices))}")
 
 
-def limited(dim: int) -> int:
-    """The dimension, if a card takes it. Raises `UsageError`."""
-    if dim > MOST:
-        raise UsageError(f"these features would have {dim} numbers: take fewer bins or cells, for at most {MOST}")
+def check_dim(dim: int) -> int:
+    """Return the dimension if a model card takes it, else raise `UsageError`."""
+    if dim > MAX_DIM:
+        raise UsageError(f"the features would have {dim} numbers: take fewer bins or cells, for at most {MAX_DIM}")
     return dim
 
 

@@ -1,4 +1,4 @@
-"""Pictures in another color space, each channel on 0..255."""
+"""Conversion of pictures to grey, HSV and CIE Lab, each channel on 0..255."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CHANNELS: dict[Color, tuple[str, ...]] = {
     "hsv": ("hue", "saturation", "value"),
     "lab": ("lightness", "green-red", "blue-yellow"),
 }
-BLOCK = 1 << 18  # pixels of which Lab is computed at a time
+BLOCK = 1 << 18  # pixels converted to Lab at a time
 
 # IEC 61966-2-1 (sRGB): linear light of each level, and the primaries in CIE XYZ over the white of D65 (2°).
 _LEVELS = np.arange(256) / 255
@@ -26,7 +26,7 @@ _OVER_WHITE = (_XYZ / np.array([[0.95047], [1.0], [1.08883]])).astype(np.float32
 
 
 def channels_of(pixels: NDArray[np.uint8], color: Color) -> NDArray[np.uint8]:
-    """(n, h, w, 3) RGB → (n, h, w, channels), of uint8.
+    """Convert pictures: (n, h, w, 3) RGB → (n, h, w, channels), uint8.
 
     Grey is the luma of ITU-R 601. Hue, saturation and value go from 0 to 255, the hue around the circle. Of CIE Lab
     (1976; sRGB, D65) L goes from 0 to 100 and becomes 0 to 255; a and b are raised by 128.
@@ -42,7 +42,7 @@ def channels_of(pixels: NDArray[np.uint8], color: Color) -> NDArray[np.uint8]:
 
 
 def _lab(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(n, 3) → (n, 3)."""
+    """RGB to Lab: (n, 3) → (n, 3)."""
     out = np.empty_like(pixels)
     for start in range(0, len(pixels), BLOCK):
         rows = slice(start, start + BLOCK)

@@ -1,7 +1,7 @@
-"""First-order statistics: what the distribution of intensities tells, and not where they are.
+"""First-order statistics: features of the distribution of intensities, without their positions.
 
-The pixels are whole levels from 0 to 255, so that the 256 counts hold all that any of these statistics needs: each is a
-function of them, and the pictures are read once.
+Pixels have levels from 0 to 255. Each statistic is a function of the counts of the 256 levels, so pictures are read
+once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.features.base import Features, limited, number, one_of, pair
+from semelha.features.base import Features, check_choice, check_dim, check_float, check_pair
 from semelha.features.color import CHANNELS, COLORS, Color, channels_of
 from semelha.features.counts import counts_in_cells
 
@@ -42,7 +42,7 @@ STATISTICS = (
 )
 """The 19 of PyRadiomics in its order, then two of Gonzalez & Woods."""
 
-BLOCK = 256  # cells of which statistics are computed at a time: what stays in a core's cache
+BLOCK = 256  # cells computed at a time; their counts fit into the cache of a core
 
 _LEVELS = np.arange(256.0)
 
@@ -69,16 +69,16 @@ class FirstOrder(Features):
     grid : (rows, columns)
         Cells of the picture; (1, 1) is the whole.
     bin_width : float
-        Of entropy and uniformity, above 0; PyRadiomics' 25 where not given.
+        Of entropy and uniformity, above 0; 25 by default, as in PyRadiomics.
     pixel_area : float
         For total energy.
     statistics : sequence of str, optional
-        Some of `STATISTICS`, in that order; all where not given.
+        Some of `STATISTICS`, in that order; all by default.
 
     Raises
     ------
     UsageError
-        An argument that cannot be right.
+        An argument has a wrong type or value.
     """
 
     name = "first-order"
@@ -93,17 +93,17 @@ class FirstOrder(Features):
         pixel_area: float = 1.0,
         statistics: Sequence[str] | None = None,
     ) -> None:
-        self.color: Color = one_of("color", color, COLORS)
-        self.grid = pair("grid", grid, 1, 64)
-        self.bin_width = number("bin_width", bin_width, 1e-3, 256)
-        self.pixel_area = number("pixel_area", pixel_area, 0, 1e12)
+        self.color: Color = check_choice("color", color, COLORS)
+        self.grid = check_pair("grid", grid, 1, 64)
+        self.bin_width = check_float("bin_width", bin_width, 1e-3, 256)
+        self.pixel_area = check_float("pixel_area", pixel_area, 0, 1e12)
         chosen = STATISTICS if statistics is None else statistics
         if not isinstance(chosen, list | tuple) or not chosen:
             raise UsageError("statistics must be a list of some of semelha.features.STATISTICS")
-        self.statistics = tuple(one_of("a statistic", one, STATISTICS) for one in chosen)
+        self.statistics = tuple(check_choice("a statistic", one, STATISTICS) for one in chosen)
         if len(set(self.statistics)) < len(self.statistics):
             raise UsageError("a statistic is named twice")
-        self.dim = limited(self.grid[0] * self.grid[1] * len(CHANNELS[self.color]) * len(self.statistics))
+        self.dim = check_dim(self.grid[0] * self.grid[1] * len(CHANNELS[self.color]) * len(self.statistics))
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -116,7 +116,7 @@ class FirstOrder(Features):
 
     @property
     def columns(self) -> list[str]:
-        """What each number of a vector is: "row,column/channel/statistic", cells counted from 0."""
+        """Names of the numbers of a vector: "row,column/channel/statistic", cells counted from 0."""
         return [
             f"{y},{x}/{channel}/{statistic}"
             for y in range(self.grid[0])
@@ -140,7 +140,7 @@ class FirstOrder(Features):
 def statistics_of(
     counts: NDArray[np.int64], *, bin_width: float = 25.0, pixel_area: float = 1.0
 ) -> dict[str, NDArray[np.float64]]:
-    """Each of `STATISTICS` from how often each level occurs: (…, 256) → (…). Every row has a pixel."""
+    """Compute each of `STATISTICS` from the counts of the levels: (…, 256) → (…). No row is all zero."""
     total = counts.sum(axis=-1)  # (…)
     p = counts / total[..., None]
     energy = counts @ _LEVELS**2
@@ -192,9 +192,9 @@ def statistics_of(
 
 
 def _percentile(below: NDArray[np.int64], total: NDArray[np.int64], percent: float) -> NDArray[np.float64]:
-    """Between the two pixels around it, linearly, as `numpy.percentile`: (…, 256), (…) → (…).
+    """Percentiles with linear interpolation, as `numpy.percentile`: (…, 256), (…) → (…).
 
-    `below` has how many pixels are at each level or lower.
+    `below` has the number of pixels at each level or lower.
     """
     place = (total - 1) * (percent / 100)
     low = np.floor(place)

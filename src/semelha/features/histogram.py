@@ -1,4 +1,4 @@
-"""Histograms of intensity and color: on the simplex, so that every metric of histograms takes them."""
+"""Histograms of intensity and color."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.features.base import Features, flag, limited, number, one_of, pair, whole
+from semelha.features.base import Features, check_bool, check_choice, check_dim, check_float, check_int, check_pair
 from semelha.features.color import CHANNELS, COLORS, Color, channels_of
 from semelha.features.counts import counts_in_cells
 
 
 class Histogram(Features):
-    """How often each intensity or color occurs: numbers above 0 that sum to 1.
+    """Histogram of intensities or colors: positive numbers that sum to 1, for every metric of histograms.
 
     Swain & Ballard (Color indexing, IJCV 7, 1991). A row is one histogram over all bins of all channels and cells,
     smoothed: (count + α) / (sum of counts + α · bins).
@@ -24,18 +24,18 @@ class Histogram(Features):
     color : {"grey", "rgb", "hsv", "lab"}
         See `channels_of`.
     bins : int
-        Of each channel, of equal width: 2 to 256.
+        Number of bins of each channel, of equal width: 2 to 256.
     joint : bool
         One histogram of all channels together, bins³ of them, instead of one of each channel beside the other.
     grid : (rows, columns)
         Cells, each with its own bins.
     alpha : float
-        α; 0 leaves bins empty, which some divergences do not take.
+        Smoothing α. With 0, bins may be empty, which some divergences do not take.
 
     Raises
     ------
     UsageError
-        An argument that cannot be right, or more than 65,536 bins in all.
+        An argument has a wrong type or value, or there are more than 65,536 bins in all.
     """
 
     name = "histogram"
@@ -49,16 +49,16 @@ class Histogram(Features):
         grid: tuple[int, int] = (1, 1),
         alpha: float = 1.0,
     ) -> None:
-        self.color: Color = one_of("color", color, COLORS)
-        self.bins = whole("bins", bins, 2, 256)
-        self.joint = flag("joint", joint)
-        self.grid = pair("grid", grid, 1, 64)
-        self.alpha = number("alpha", alpha, 0, 1e6)
+        self.color: Color = check_choice("color", color, COLORS)
+        self.bins = check_int("bins", bins, 2, 256)
+        self.joint = check_bool("joint", joint)
+        self.grid = check_pair("grid", grid, 1, 64)
+        self.alpha = check_float("alpha", alpha, 0, 1e6)
         if self.joint and color == "grey":
             raise UsageError("grey has one channel: a joint histogram needs several")
         channels = len(CHANNELS[self.color])
         self.levels = self.bins**channels if self.joint else self.bins
-        self.dim = limited(self.grid[0] * self.grid[1] * self.levels * (1 if self.joint else channels))
+        self.dim = check_dim(self.grid[0] * self.grid[1] * self.levels * (1 if self.joint else channels))
 
     def arguments(self) -> dict[str, Any]:
         return {

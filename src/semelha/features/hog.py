@@ -1,4 +1,4 @@
-"""Histograms of oriented gradients: the shape of a thing by its edges."""
+"""Histograms of oriented gradients (HOG): features of shape."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.features.base import Features, limited, one_of, pair, whole
+from semelha.features.base import Features, check_choice, check_dim, check_int, check_pair
 from semelha.images import fit
 
-BLOCK = 1 << 20  # pixels of which cells are computed at a time
+BLOCK = 1 << 20  # pixels processed at a time
 
 
 class HOG(Features):
-    """Histograms of oriented gradients, of cells, normalized by blocks (Dalal & Triggs, CVPR 2005).
+    """Histograms of oriented gradients in cells, normalized by blocks (Dalal & Triggs, CVPR 2005).
 
     The numbers are those of `skimage.feature.hog` on levels from 0 to 255: unsigned gradients, each pixel in one bin,
     blocks at every cell normalized by L2-Hys. A picture is first fitted into `size`, with its proportions kept. Levels
-    are whole numbers, so that a table has direction and length of every gradient there is.
+    are whole numbers, so direction and length of every possible gradient are looked up in a table.
 
     Parameters
     ----------
@@ -33,12 +33,12 @@ class HOG(Features):
     block : int
         Side of a block in cells.
     channels : {1, 3}
-        Grey, or of RGB at each pixel the channel with the largest gradient.
+        1: grey. 3: RGB, at each pixel the channel with the largest gradient.
 
     Raises
     ------
     UsageError
-        An argument that cannot be right, such as a block that is larger than the picture.
+        An argument has a wrong type or value, or a block is larger than the picture.
     """
 
     name = "hog"
@@ -52,19 +52,19 @@ class HOG(Features):
         block: int = 2,
         channels: int = 1,
     ) -> None:
-        self.size = pair("size", size, 4, 1024)
+        self.size = check_pair("size", size, 4, 1024)
         self.side = max(self.size)
-        self.orientations = whole("orientations", orientations, 1, 360)
-        self.cell = whole("cell", cell, 1, 512)
-        self.block = whole("block", block, 1, 64)
-        self.channels = one_of("channels", channels, (1, 3))
+        self.orientations = check_int("orientations", orientations, 1, 360)
+        self.cell = check_int("cell", cell, 1, 512)
+        self.block = check_int("block", block, 1, 64)
+        self.channels = check_choice("channels", channels, (1, 3))
         down, across = (side // self.cell - self.block + 1 for side in self.size)
         if down < 1 or across < 1:
             raise UsageError(
                 f"a block of {self.block} × {self.block} cells of {self.cell} pixels does not fit into "
                 f"{self.size[0]} × {self.size[1]}"
             )
-        self.dim = limited(down * across * self.block**2 * self.orientations)
+        self.dim = check_dim(down * across * self.block**2 * self.orientations)
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -102,7 +102,7 @@ class HOG(Features):
             down, along = (np.take_along_axis(x, steepest, axis=3)[..., 0] for x in (down, along))
         rows, columns = h // self.cell, w // self.cell
         inside = np.s_[:, : rows * self.cell, : columns * self.cell]
-        gradient = (down[inside] + 255) * 511 + along[inside] + 255  # (n, h, w): which of all that there are
+        gradient = (down[inside] + 255) * 511 + along[inside] + 255  # (n, h, w): number of the gradient
         bins, lengths = _gradients(self.orientations)
         cell = np.arange(rows * self.cell)[:, None] // self.cell * columns + np.arange(columns * self.cell) // self.cell
         place = (np.arange(n)[:, None, None] * rows * columns + cell) * self.orientations + bins[gradient]
@@ -120,7 +120,7 @@ def _gradients(orientations: int) -> tuple[NDArray[np.int64], NDArray[np.float64
 
 
 def _normalized(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each block at Euclidean length 1, or less where it is all but flat: (…, block, block, orientations)."""
+    """Scale each block to Euclidean length 1, or less if it is almost flat: (…, block, block, orientations)."""
     squares = np.sum(blocks**2, axis=(-3, -2, -1), keepdims=True)
     lengths: NDArray[np.float64] = blocks / np.sqrt(squares + 1e-10)
     return lengths

@@ -1,4 +1,4 @@
-"""From what a model card says to an extractor."""
+"""Feature extractors by name, as model cards and the command line have them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from semelha.features.hog import HOG
 from semelha.features.pixels import RawPixels
 
 FEATURES: dict[str, type[Features]] = {kind.name: kind for kind in (FirstOrder, Histogram, HOG, RawPixels)}
-"""Every extractor by the name that a card has for it."""
+"""Every feature extractor by its `name`."""
 
 
 def features_from_card(name: object, arguments: object) -> Features:
-    """The extractor of a name and its arguments, as `Features.name` and `Features.arguments()` gave them.
+    """Make the extractor with this `Features.name` and these `Features.arguments()`.
 
     Raises
     ------
     ModelError
-        The name is unknown, or an argument is unknown or cannot be right.
+        The name or an argument is unknown, or an argument has a wrong type or value.
     """
     if not isinstance(name, str) or name not in FEATURES:
         raise ModelError(f"the model has the features {str(name)[:60]!r}: known are {', '.join(sorted(FEATURES))}")

@@ -1,4 +1,4 @@
-"""Raw pixels: the baseline that whatever is learned must beat."""
+"""Raw pixels as features: a baseline for learned models."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.features.base import Features, flag, limited, one_of, pair
+from semelha.features.base import Features, check_bool, check_choice, check_dim, check_pair
 from semelha.images import fit, without_background
 
 
 class RawPixels(Features):
-    """A picture as the list of its pixels, on the scale 0..1.
+    """The pixels of a resized picture, on the scale 0..1.
 
-    On the scripts of `glyphs` that are kept for tests (the reference face enrolled, Euclidean distance, 32 × 32)
-    R@1 is .67, and .53 with `centered`: pictures that are centered already lose the size of the character.
+    On the test scripts of `glyphs` (the reference face enrolled, Euclidean distance, 32 × 32) R@1 is .67, and .53 with
+    `centered`: those pictures are centered already, and cropping loses the size of the character.
 
     Parameters
     ----------
     size : (height, width)
     channels : {1, 3}
     centered : bool
-        Cut to what differs from the background (the color of the corners) first, if anything does.
+        Crop first to what differs from the background, the color of the corners.
 
     Raises
     ------
     UsageError
-        An argument that cannot be right.
+        An argument has a wrong type or value.
     """
 
     name = "pixels"
 
     def __init__(self, size: tuple[int, int] = (32, 32), *, channels: int = 1, centered: bool = False) -> None:
-        self.size = pair("size", size, 1, 1024)
-        self.channels = one_of("channels", channels, (1, 3))
-        self.centered = flag("centered", centered)
+        self.size = check_pair("size", size, 1, 1024)
+        self.channels = check_choice("channels", channels, (1, 3))
+        self.centered = check_bool("centered", centered)
         self.side = None if self.centered else max(self.size)
-        self.dim = limited(self.size[0] * self.size[1] * self.channels)
+        self.dim = check_dim(self.size[0] * self.size[1] * self.channels)
 
     def __repr__(self) -> str:
         return f"RawPixels({self.size}, channels={self.channels}, centered={self.centered})"

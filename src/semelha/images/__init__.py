@@ -1,4 +1,4 @@
-"""Files in: safe decoding, folders and manifests, the built-in example set."""
+"""Pictures and data sets: decoding, folders, manifests, content hashes and the built-in example set."""
 
 from semelha.images.content import HashBasis, content_hash, content_hashes
 from semelha.images.dataset import (
@@ -17,7 +17,7 @@ from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.ink import without_background
 from semelha.images.reading import Progress, ReadPicture, read_all, read_pictures, readable
 from semelha.images.sources import Source, as_picture, as_pictures
-from semelha.images.views import View, first_views
+from semelha.images.views import View, standard_views
 
 __all__ = [
     "TEST_SCRIPTS",
@@ -42,7 +42,6 @@ __all__ = [
     "content_hashes",
     "decode",
     "encode",
-    "first_views",
     "fit",
     "glyphs",
     "read_all",
@@ -52,5 +51,6 @@ __all__ = [
     "read_pictures",
     "readable",
     "split_classes",
+    "standard_views",
     "without_background",
 ]

@@ -1,4 +1,4 @@
-"""Pictures with labels."""
+"""`Picture`, a picture with its label, and `Dataset`, a sequence of them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from semelha.images.decode import Box, Limits, OpenPicture, cropped
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """One picture and what is known of it.
+    """A picture with its label and other data.
 
     Parameters
     ----------
     source : Path, bytes, or (h, w) or (h, w, 3) uint8
         A file, its content, or pixels.
     label : str
-        The thing that it shows; "" where that is not known.
+        Its class; "" if unknown.
     name : str
-        Its path below the folder of the data set, or what it is called there.
+        Its path below the folder of the data set, or another name for messages.
     group : str, optional
         Burst, encounter, shelf: evaluation never matches pictures of one group.
     split : str, optional
@@ -71,7 +71,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A file that is not in the data set, and why."""
+    """A file that was left out of a data set, and the reason."""
 
     name: str
     reason: str
@@ -79,16 +79,16 @@ class Skipped:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Pictures with labels, in a fixed order, and what was left out of them.
+    """Pictures with labels in a fixed order, and the files that were left out.
 
     Parameters
     ----------
     name : str
     pictures : tuple of Picture
     skipped : tuple of Skipped
-        Files that cannot be used; never silently dropped.
+        Files that cannot be used, with reasons.
     warnings : tuple of str
-        What its owner should look at, such as labels that differ by case only.
+        What the owner should check, such as labels that differ by case only.
     """
 
     name: str
@@ -109,51 +109,50 @@ class Dataset:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Every label once, sorted."""
+        """The distinct labels, sorted."""
         return tuple(sorted({picture.label for picture in self.pictures}))
 
     @property
     def groups(self) -> NDArray[Any] | None:
-        """(pictures,) group of each picture, None where it has none; None where no picture has one."""
+        """(pictures,) group of each picture or None; None if no picture has a group."""
         groups = [picture.group for picture in self.pictures]
         return np.array(groups, dtype=object) if any(group is not None for group in groups) else None
 
     def counts(self) -> dict[str, int]:
-        """Pictures of each class."""
+        """Number of pictures of each class."""
         return dict(Counter(picture.label for picture in self.pictures))
 
     def select(self, indices: Iterable[int]) -> Dataset:
-        """The pictures at `indices`, in that order."""
+        """A data set of the pictures at `indices`, in that order."""
         return replace(self, pictures=tuple(self.pictures[i] for i in indices))
 
     def with_split(self, name: str) -> Dataset:
-        """The pictures of one split."""
+        """A data set of the pictures of one split."""
         return replace(self, pictures=tuple(p for p in self.pictures if p.split == name))
 
     def with_skipped(self, skipped: Sequence[Skipped]) -> Dataset:
-        """The same, with more left out."""
+        """A copy with more skipped files."""
         return replace(self, skipped=(*self.skipped, *skipped))
 
 
 def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:
-    """Split by class: no class has pictures on both sides.
+    """Split a data set by class: no class has pictures on both sides.
 
     Parameters
     ----------
     dataset : Dataset
     fraction : float
-        Part of the classes that goes into the second data set, between 0 and 1; at least two classes stay
-        on each side.
+        Part of the classes that goes into the second data set, between 0 and 1; each side keeps at least two classes.
     seed : int
 
     Raises
     ------
     DatasetError
-        There are fewer than four classes.
+        There are fewer than four classes, or `fraction` is not between 0 and 1.
     """
     classes = dataset.classes
     if not 0 < fraction < 1:
-        raise DatasetError(f"the part to split off is {fraction}: it lies between 0 and 1")
+        raise DatasetError(f"fraction is {fraction}: it must be between 0 and 1")
     if len(classes) < 4:
         raise DatasetError(f"{dataset.name} has {len(classes)} classes: a split needs two on each side")
     count = int(np.clip(round(fraction * len(classes)), 2, len(classes) - 2))
@@ -165,7 +164,7 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
 
 
 def check_for_training(dataset: Dataset) -> None:
-    """Nothing, or `DatasetError` where there is nothing to learn from: under two classes, or one picture in each."""
+    """Raise `DatasetError` if there are fewer than two classes, or every class has a single picture."""
     classes = len(dataset.classes)
     if classes < 2:
         raise DatasetError(
@@ -177,7 +176,7 @@ def check_for_training(dataset: Dataset) -> None:
 
 
 def check_without_labels(dataset: Dataset, least: int = 8) -> None:
-    """Nothing, or `DatasetError` where there are too few pictures to learn from by telling each from the others."""
+    """Raise `DatasetError` if there are too few pictures to learn without labels."""
     if len(dataset) < least:
         raise DatasetError(
             f"{dataset.name} has {len(dataset)} picture{'s' if len(dataset) != 1 else ''} that can be read: to learn "
@@ -186,7 +185,7 @@ def check_without_labels(dataset: Dataset, least: int = 8) -> None:
 
 
 def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:
-    """Pixels given as an array, checked: (h, w) or (h, w, 3) uint8 to (h, w, 3)."""
+    """Convert an array of pixels to RGB: (h, w) or (h, w, 3) uint8 → (h, w, 3). Raises `PictureError`."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
         raise PictureError(
             f"{name} is an array {pixels.shape} of {pixels.dtype}: it must be (h, w) or (h, w, 3) of uint8"

@@ -1,6 +1,6 @@
-"""Decoding: bytes from anywhere in, RGB pixels or one clear error out.
+"""Decode image files safely to RGB pixels.
 
-Whatever the file says of itself is checked before a pixel is decoded: its length, its format, its size.
+Length, format and size of a file are checked before any pixel is decoded. Errors are `PictureError`s with one sentence.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ Box = tuple[int, int, int, int]
 
 _PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation
 _quiet = QuietPillow()
-# What Pillow's readers raise on damaged bytes, besides its own errors.
+# Exceptions of Pillow's readers on damaged data, besides its own.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that is decoded.
+    """Upper limits of what is decoded.
 
     Parameters
     ----------
     max_bytes : int
-        Length of the file.
+        Length of a file.
     max_pixels : int
         Width times height. Above twice `PIL.Image.MAX_IMAGE_PIXELS` (179 million) Pillow itself refuses.
     """
@@ -202,13 +202,13 @@ def to_rgb(image: Image.Image, name: str = "the picture") -> NDArray[np.uint8]:
 
 
 def check_header(source: Path, *, limits: Limits = Limits()) -> None:
-    """Raise what `decode` would raise for a file that is no picture or too large, without decoding it."""
+    """Raise the error of `decode` for a file that is no picture or too large, without decoding it."""
     with OpenPicture(source, limits=limits):
         pass
 
 
 def cropped(pixels: NDArray[np.uint8], box: Box, name: str) -> NDArray[np.uint8]:
-    """The part of a picture (height, width, 3) inside a box, copied. Raises `PictureError`."""
+    """Copy the part of a picture (height, width, 3) inside a box. Raises `PictureError`."""
     check_box(box, pixels.shape[1], pixels.shape[0], name)
     left, top, right, bottom = box
     return pixels[top:bottom, left:right].copy()  # a view would keep the whole picture in memory
@@ -223,7 +223,7 @@ def check_box(box: Box, width: int, height: int, name: str) -> None:
 
 def _readable(name: str) -> BinaryIO:
     try:
-        if not stat.S_ISREG(os.stat(name).st_mode):  # a pipe would wait for a writer forever
+        if not stat.S_ISREG(os.stat(name).st_mode):  # opening a pipe would wait for a writer
             raise PictureError(f"{name} cannot be read: it is no file")
         return open(name, "rb")
     except (OSError, ValueError) as error:
@@ -268,7 +268,7 @@ def _upright(image: Image.Image) -> Image.Image:
 def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:
     if image.mode == "F" or image.mode.startswith("I"):
         grey = _scaled(np.asarray(image), image.mode)
-        if white_is_zero:  # Pillow sees to it in pictures of 8 bits and fewer only
+        if white_is_zero:  # Pillow inverts pictures of at most 8 bits only
             grey = 255 - grey
         return np.repeat(grey[:, :, None], 3, axis=2)
     if image.has_transparency_data:
@@ -278,7 +278,7 @@ def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:
 
 
 def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:
-    """Grey of more than 8 bits, to 8: by the narrowest usual range that holds the values, or by their own."""
+    """Scale grey of more than 8 bits to 8: from the narrowest usual range that has the values, or from their own."""
     with np.errstate(invalid="ignore"):  # a signaling NaN becomes a quiet one
         numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())

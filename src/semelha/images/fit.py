@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semelha.images.ink import draw_closer
+from semelha.images.ink import normalize_ink
 
 Fit = Literal["pad", "stretch", "ink"]
 
@@ -22,7 +22,7 @@ def fit(
     mode: Fit = "pad",
     background: int = 255,
 ) -> NDArray[np.uint8]:
-    """The one preprocessing, in training and in use: grey or RGB, resized with anti-aliasing, padded.
+    """Resize a picture with anti-aliasing, pad it, and convert it to grey if wanted; in training and in use.
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ def fit(
     channels : {1, 3}
         1: luma of ITU-R 601.
     mode : {"pad", "stretch", "ink"}
-        Keep the proportions and fill up with `background`, or not; or not, after going closer to what is drawn
-        (`draw_closer`).
+        "pad" keeps the proportions and fills up with `background`; "stretch" does not keep them; "ink" stretches what
+        `normalize_ink` returns.
 
     Returns
     -------
     (height, width, channels) uint8
     """
-    image = Image.fromarray(draw_closer(pixels) if mode == "ink" else pixels)
+    image = Image.fromarray(normalize_ink(pixels) if mode == "ink" else pixels)
     if channels == 1:
         image = image.convert("L")
     height, width = size
@@ -61,7 +61,7 @@ KEPT_SIDE = 512
 
 
 def encode(pixels: NDArray[np.uint8], *, max_side: int = KEPT_SIDE, quality: int = 90) -> bytes:
-    """A small WebP file of the picture, without any metadata; lossless where that is smaller."""
+    """Encode a small copy of a picture as a WebP file without metadata; lossless if that is smaller."""
     image = Image.fromarray(pixels)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     files = []

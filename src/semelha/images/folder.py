@@ -1,4 +1,4 @@
-"""Data sets from disk: a folder of class folders, or a CSV manifest."""
+"""Read data sets from disk: a folder with a subfolder for each class, or a CSV manifest."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 def read_dataset(
     path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
 ) -> Dataset:
-    """A folder as `read_folder` reads it, or a CSV file as `read_manifest` does."""
+    """Read a folder with `read_folder`, or a CSV file with `read_manifest`. Raises `DatasetError`."""
     if Path(path).suffix.lower() == ".csv":
         return read_manifest(path, labelled=labelled, limits=limits, check=check)
     return read_folder(path, labelled=labelled, limits=limits, check=check)
@@ -28,31 +28,29 @@ def read_dataset(
 def read_folder(
     path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
 ) -> Dataset:
-    """Read `path/class/…/picture`: every folder in `path` is a class, what lies below it shows that class.
+    """Read `path/class/…/picture`: every folder in `path` is a class, and all pictures below it belong to it.
 
-    Whatever is found in a class folder and cannot be used is listed in the result's `skipped`, and so are
-    pictures that lie beside the class folders. Hidden files and folders are left alone.
+    Files in class folders that cannot be used are listed in the result's `skipped`, and so are pictures beside the
+    class folders. Hidden files and folders are ignored.
 
     Parameters
     ----------
     path : path
     labelled : bool
-        False: pictures beside the class folders are taken too, with the label "", and there may be no such folders.
+        False: pictures beside the class folders are included, with the label "", and class folders are optional.
     limits : Limits
     check : bool
-        Look at the header of every file now. A picture that is damaged further in is found when it is
-        decoded.
+        Check the header of every file now. Damage after the header is found when a picture is decoded.
 
     Returns
     -------
     Dataset
-        Pictures in the order of their names. It warns of labels that look alike and of classes that are left
-        without a picture.
+        Pictures in the order of their names, with warnings of labels that look alike and of classes without pictures.
 
     Raises
     ------
     DatasetError
-        There is no such folder, or no picture in it.
+        The folder does not exist, or has no pictures.
     """
     root = Path(path)
     if not root.is_dir():
@@ -99,16 +97,16 @@ def read_manifest(
     path : path
         UTF-8, with a header line. A box is `left top right bottom`, pixels of the upright picture.
     root : path, optional
-        What relative paths are relative to; the manifest's folder if not given.
+        Folder of relative paths; the manifest's folder by default.
     labelled : bool
-        False: the column of the labels may be missing, and its cells empty.
+        False: the column of labels is optional, and its cells may be empty.
     limits, check
         As for `read_folder`.
 
     Raises
     ------
     DatasetError
-        No such file, a column is missing, or a row cannot be understood; the message has the line number.
+        The file or a column is missing, or a row is invalid; the message has its line number.
     """
     file = Path(path)
     base = Path(root) if root is not None else file.parent
@@ -161,7 +159,7 @@ def _box(text: str, line: int, file: Path) -> Box | None:
 
 
 def _files(folder: Path, root: Path, skipped: list[Skipped]) -> Iterator[Path]:
-    """Every file below `folder`, by name; hidden ones are left alone, links to folders are not followed."""
+    """Files below `folder`, sorted by name, without hidden ones; links to folders are not followed."""
 
     def unreadable(error: OSError) -> None:
         name = Path(error.filename).relative_to(root).as_posix()
@@ -173,7 +171,7 @@ def _files(folder: Path, root: Path, skipped: list[Skipped]) -> Iterator[Path]:
 
 
 def _text(name: str) -> str:
-    """A file's name as text that can be stored: bytes of it that are no UTF-8 are marked as unknown."""
+    """The name of a file as valid Unicode: bytes that are not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
@@ -192,12 +190,12 @@ def _checked(
         raise DatasetError(
             f"none of the {len(found)} files of {name} is a picture that can be used: {skipped[-1].reason}"
         )
-    warnings = (*_alike(labels), *_without_pictures(labels, kept))
+    warnings = (*_similar_labels(labels), *_without_pictures(labels, kept))
     return Dataset(name, tuple(kept), tuple(skipped), warnings)
 
 
-def _alike(labels: Iterable[str]) -> Iterator[str]:
-    """A warning for labels that look the same to a reader: they are two classes, which is rarely meant."""
+def _similar_labels(labels: Iterable[str]) -> Iterator[str]:
+    """Warnings of labels that differ by case or encoding only: they are separate classes."""
     spellings: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         spellings[unicodedata.normalize("NFC", label.casefold())].append(label)

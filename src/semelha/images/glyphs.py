@@ -1,7 +1,7 @@
-"""The built-in example set: characters as the typefaces that Matplotlib ships draw them.
+"""The built-in example data set: characters drawn in the typefaces that Matplotlib ships.
 
-A class is a character and a picture of it is a typeface. Train on some scripts and recognize the characters
-of scripts never seen: many classes, few pictures of each, made in seconds, offline, the same every time.
+A class is a character, and each of its pictures shows it in another typeface: many classes with few pictures each,
+drawn in seconds, offline and reproducibly. Train on some scripts, and recognize characters of scripts never seen.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TEST_SCRIPTS = ("Armenian", "Georgian", "Hebrew", "Canadian syllabics")
 TRAIN_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Lao", "Braille", "Symbols")
 REFERENCE_FACE = "DejaVu Sans"
 
-# Faces whose characters are what their Unicode numbers say; the others of Matplotlib hold pieces of formulas.
+# Typefaces with the characters of their code points; the others of Matplotlib have parts of formulas.
 _FILES = ("DejaVu", "STIXGeneral")
 _NAMED = {
     "ARMENIAN": "Armenian",
@@ -44,9 +44,9 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
     """Draw characters, black on white, centered by their ink, all at one font size.
 
     Characters are letters, digits, punctuation and symbols; no combining marks, and no second code point for
-    what is the same character in another font. Of characters that `REFERENCE_FACE` draws alike, whatever
-    their scripts, the first is a class and the others are left out: nothing of a script never seen has been
-    seen under another name. A typeface that draws a character exactly as one before it adds no picture.
+    the same character in another font. Of characters that `REFERENCE_FACE` draws identically, in any script, only
+    the first is a class, so that no character of a test script occurs among the training scripts. A typeface that draws
+    a character exactly as a previous one adds no picture.
 
     With the 18 typefaces of Matplotlib 3.11 (DejaVu and STIXGeneral) there are 3,740 classes of 4 to 16
     pictures, 32,731 in all. To train on, Symbols 1,124 (digits, punctuation, arrows, mathematics, small
@@ -56,7 +56,7 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
     Parameters
     ----------
     scripts : sequence of str, optional
-        Of `TRAIN_SCRIPTS` and `TEST_SCRIPTS`; all of them if not given.
+        Of `TRAIN_SCRIPTS` and `TEST_SCRIPTS`; all by default.
     size : int
         Side of a picture, in pixels.
     min_faces : int
@@ -70,7 +70,7 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
     Raises
     ------
     UsageError
-        There is no such script.
+        A script is unknown.
     """
     wanted = TRAIN_SCRIPTS + TEST_SCRIPTS if scripts is None else tuple(scripts)
     unknown = sorted(set(wanted) - {*TRAIN_SCRIPTS, *TEST_SCRIPTS})
@@ -108,7 +108,7 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
 
 
 def script_of(code: int) -> str | None:
-    """The script that a code point counts to here, or None where it is left out."""
+    """The script of a code point, or None if it is left out."""
     character = chr(code)
     name = unicodedata.name(character, "")
     if unicodedata.category(character)[0] not in "LNPS" or unicodedata.decomposition(character).startswith("<font>"):
@@ -117,7 +117,7 @@ def script_of(code: int) -> str | None:
 
 
 def _draw(character: str, face: ImageFont.FreeTypeFont, size: int) -> NDArray[np.uint8] | None:
-    """(size, size) uint8, or None where the typeface draws nothing."""
+    """(size, size) uint8, or None if the typeface draws nothing."""
     mask = face.getmask(character, mode="L")
     width, height = mask.size
     if not width or not height:
@@ -128,7 +128,7 @@ def _draw(character: str, face: ImageFont.FreeTypeFont, size: int) -> NDArray[np
         return None
     ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     room = size - 4
-    if max(ink.shape) > room:  # the few characters wider than the picture are made smaller
+    if max(ink.shape) > room:  # a character wider than the picture is drawn smaller
         smaller = face.font_variant(size=face.size * room / max(ink.shape) * 0.98)
         return _draw(character, smaller, size) if smaller.size < face.size else None
     out = np.full((size, size), 255, np.uint8)

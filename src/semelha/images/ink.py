@@ -1,4 +1,4 @@
-"""What is drawn on an even background, and where."""
+"""Crop and normalize drawings on an even background."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE = 48
-"""A pixel is ink where a channel is farther than this from the background."""
+"""A pixel is ink if one of its channels differs by more than this from the background."""
 
 
 def background_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
-    """The color (3,) on which at least three of the four corners of (h, w, 3) agree, or None."""
+    """The color (3,) that at least three of the four corners of a picture (h, w, 3) share, or None."""
     corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.int16)  # (4, 3)
     color = np.median(corners, axis=0).astype(np.int16)
     agree = (np.abs(corners - color) <= TOLERANCE).all(axis=1)
@@ -20,7 +20,7 @@ def background_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
 
 
 def without_background(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The smallest box of all that is drawn, or the whole picture where there is no even background or no ink."""
+    """Crop a picture to its ink; it stays whole without an even background or without ink."""
     background = background_of(pixels)
     if background is None:
         return pixels
@@ -31,15 +31,14 @@ def without_background(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def draw_closer(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What is drawn, in the middle, and half-way from the size that it has to the size of the picture.
+def normalize_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Center the ink of a picture, and enlarge it half-way to the size of the picture.
 
-    One person writes large and in a corner, another small and in the middle. Handwriting is therefore normalized by
-    its moments (Casey, IBM J. Res. Dev. 14, 1970): the middle is the mean of the ink, its extent four standard
-    deviations, on each axis. But size and proportions also tell one character from another, so that each side of the
-    result is the geometric mean of the ink's extent and the picture's side (the compromise of Liu et al., Pattern
-    Recognition 37, 2004, for proportions). Beyond the border the background goes on. A picture without an even
-    background, or without ink, stays as it is.
+    Handwriting is normalized by its moments (Casey, IBM J. Res. Dev. 14, 1970), because people write at different
+    sizes and positions: the center is the mean of the ink, its extent four standard deviations on each axis. Size and
+    proportions also tell characters apart. Each side of the result is therefore the geometric mean of the ink's extent
+    and the picture's side (the compromise of Liu et al., Pattern Recognition 37, 2004, for proportions). Beyond the
+    border the background continues. A picture without an even background, or without ink, is not changed.
 
     Parameters
     ----------
@@ -55,8 +54,8 @@ def draw_closer(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     ink = _ink(pixels, background)
     if not ink.any():
         return pixels
-    top, bottom = _span(ink.sum(axis=1))
-    left, right = _span(ink.sum(axis=0))
+    top, bottom = _interval(ink.sum(axis=1))
+    left, right = _interval(ink.sum(axis=0))
     out = np.empty((bottom - top, right - left, 3), np.uint8)
     out[:] = background
     part = pixels[max(0, top) : bottom, max(0, left) : right]
@@ -69,11 +68,13 @@ def _ink(pixels: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np
     return ink
 
 
-def _span(ink: NDArray[np.int64]) -> tuple[int, int]:
-    """Where to begin and to end on an axis with so much ink at each place."""
-    places = np.arange(len(ink)) + 0.5
-    middle = np.average(places, weights=ink)
-    extent = 4.4 * math.sqrt(np.average((places - middle) ** 2, weights=ink))  # a tenth of margin
-    side = max(1, round(math.sqrt(len(ink) * max(extent, len(ink) / 8))))  # a thin stroke is not spread without end
-    start = math.floor(middle - side / 2 + 0.5)
+def _interval(ink: NDArray[np.int64]) -> tuple[int, int]:
+    """Start and end of the crop on an axis, from the amount of ink at each position."""
+    positions = np.arange(len(ink)) + 0.5
+    center = np.average(positions, weights=ink)
+    extent = 4.4 * math.sqrt(np.average((positions - center) ** 2, weights=ink))  # a tenth of margin
+    side = max(
+        1, round(math.sqrt(len(ink) * max(extent, len(ink) / 8)))
+    )  # a bound on how far a thin stroke is enlarged
+    start = math.floor(center - side / 2 + 0.5)
     return start, start + side

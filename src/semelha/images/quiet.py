@@ -1,4 +1,4 @@
-"""Silence for Pillow's warnings, safe in threads."""
+"""Suppress Pillow's warnings in several threads."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from types import TracebackType
 
 
 class QuietPillow:
-    """Pillow's warnings are off while any thread is inside.
+    """A context manager that suppresses Pillow's warnings while any thread is inside.
 
-    Its remarks on damaged metadata beside whole pixels, and its limit on pixels beside our own, are no news
-    to the caller. `warnings.catch_warnings` alone swaps the filters of the whole process: where threads
-    overlap, the one that leaves last restores what another had set. Here the first in sets them and the last
-    out restores them.
+    Pillow warns of damaged metadata beside intact pixels, and of its own limit of pixels; neither concerns the caller.
+    `warnings.catch_warnings` replaces the filters of the whole process: if threads overlap, the last one to leave
+    restores filters that another had set. Here the first thread to enter sets them, and the last one to leave restores
+    them.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A picture seen again a little differently: turned, nearer, farther, to one side, in a mirror."""
+"""Views of a picture for test-time augmentation: rotated, scaled, shifted, mirrored."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from semelha.errors import UsageError
 
 @dataclass(frozen=True)
 class View:
-    """How a picture is seen.
+    """An affine change of a picture.
 
     Parameters
     ----------
     turn : float
         Degrees, counter-clockwise.
     scale : float
-        What is seen becomes so many times as large; 0.25 to 4.
+        Magnification, 0.25 to 4.
     right, down : float
-        It moves so far, as a part of the sides; −0.5 to 0.5.
+        Shift as a part of the sides; −0.5 to 0.5.
     mirror : bool
-        Left and right change places.
+        Exchange left and right.
     """
 
     turn: float = 0.0
@@ -36,10 +36,10 @@ class View:
 
     def __post_init__(self) -> None:
         if not (0.25 <= self.scale <= 4 and abs(self.right) <= 0.5 and abs(self.down) <= 0.5 and abs(self.turn) <= 360):
-            raise UsageError(f"{self} shows too little of a picture: scale 0.25 to 4, right and down −0.5 to 0.5")
+            raise UsageError(f"{self} is out of range: scale 0.25 to 4, right and down −0.5 to 0.5, turn −360 to 360")
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The picture so seen: (h, w, channels) uint8 → the same shape. What lay outside is as the nearest border."""
+        """Transform a picture: (h, w, channels) uint8 → the same shape. Outside, the border is repeated."""
         if self == View():
             return pixels
         height, width, channels = pixels.shape
@@ -58,7 +58,7 @@ class View:
         return np.asarray(seen).reshape(pixels.shape)
 
 
-LADDER = (
+STANDARD_VIEWS = (
     View(),
     View(turn=8.0, right=0.05, down=0.05),
     View(turn=-8.0, right=-0.05, down=-0.05),
@@ -69,21 +69,23 @@ LADDER = (
     View(scale=0.9, right=0.05),
     View(scale=0.9, right=-0.05),
 )
-"""Views in the order in which they are taken; the first is the picture as it is."""
+"""Views in the order in which they are used; the first is the unchanged picture."""
 
 
-def first_views(count: int, *, mirror: bool) -> tuple[View, ...]:
-    """The first `count` views: with `mirror`, each is followed by the same in a mirror.
+def standard_views(count: int, *, mirror: bool) -> tuple[View, ...]:
+    """The first `count` of `STANDARD_VIEWS`; with `mirror`, each is followed by its mirror image.
 
     Raises
     ------
     UsageError
-        There are not that many.
+        `count` is below 1, or above the number of views.
     """
-    most = len(LADDER) * (2 if mirror else 1)
+    most = len(STANDARD_VIEWS) * (2 if mirror else 1)
     if not 1 <= count <= most:
-        raise UsageError(f"views is {count}: there are 1 to {most}" + ("" if mirror else ", or twice as many mirrored"))
+        raise UsageError(
+            f"views is {count}: it must be 1 to {most}" + ("" if mirror else ", or twice as many with mirror=True")
+        )
     if not mirror:
-        return LADDER[:count]
-    both = [View(one.turn, one.scale, one.right, one.down, side) for one in LADDER for side in (False, True)]
+        return STANDARD_VIEWS[:count]
+    both = [View(one.turn, one.scale, one.right, one.down, side) for one in STANDARD_VIEWS for side in (False, True)]
     return tuple(both[:count])
