@@ -164,7 +164,9 @@ def train(
         Arguments that do not go together.
     DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
     """
+    _check_type("out", out, (str, os.PathLike), "a path")
     request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
+    request.check_types(dataset)
     kind = request.kind()
     if kind != "network":
         request.check_without_training(kind, resume=resume, accelerator=accelerator, callback=callback)
@@ -226,6 +228,7 @@ def plan_training(
     DatasetError, ModelError
     """
     request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
+    request.check_types(dataset)
     kind = request.kind()
     if kind != "network":
         request.check_without_training(kind)
@@ -264,7 +267,7 @@ def needs_labels(
     if isinstance(method, str):
         return method not in (*WITHOUT_LABELS, NOTHING, READOUT)
     if method is None:
-        return recipe is None or recipe.method is None
+        return getattr(recipe, "method", None) is None
     from semelha.linear.base import Learner
 
     return isinstance(method, Learner)
@@ -306,6 +309,20 @@ class _Request:
             raise UsageError("a linear method learns on features or on a model: give one of the two")
         return kind
 
+    def check_types(self, dataset: object) -> None:
+        """Raise `UsageError` for arguments of a wrong type. The planner checks those of `semelha.deep`."""
+        from semelha.embedders import Model
+        from semelha.features import Features
+
+        paths = (str, os.PathLike)
+        _check_type("dataset", dataset, (Dataset, *paths), "a Dataset or a path")
+        optional = {"on": self.on, "teacher": self.teacher}
+        for name, value in optional.items():
+            _check_type(name, value, (Model, *paths, type(None)), "a Model or a path")
+        _check_type("features", self.features, (Features, type(None)), "features, such as HOG()")
+        _check_type("minutes", self.minutes, (int, float, type(None)), "a number")
+        _check_type("seed", self.seed, (int,), "an integer")
+
     def check_without_training(self, kind: Kind, **of_loop: object) -> None:
         """Raise `UsageError` for arguments that need a network to be trained."""
         given: dict[str, object] = {
@@ -325,7 +342,7 @@ class _Request:
 
     def method_name(self) -> str:
         """Such as "gmml" or "simclr"; "supervised" without a method."""
-        method = self.method if self.method is not None or self.recipe is None else self.recipe.method
+        method = self.method if self.method is not None or self.recipe is None else getattr(self.recipe, "method", None)
         if method is None or isinstance(method, str):
             return method or "supervised"
         return getattr(method, "name", type(method).__name__)
@@ -361,6 +378,11 @@ class _Request:
         learner = learner_named(self.method, seed=self.seed) if isinstance(self.method, str) else self.method
         on = self.linear_base()
         return train_linear(pictures, out=out, method=learner, on=on, seed=self.seed, reading_progress=progress)  # type: ignore[arg-type]
+
+
+def _check_type(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
+    if not isinstance(value, kinds):
+        raise UsageError(f"{name} is of type {type(value).__name__}: it must be {expected}")
 
 
 def _loaded(model: Model | Path_ | None) -> Model | None:

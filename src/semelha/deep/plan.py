@@ -97,6 +97,7 @@ def plan_network(
     UsageError
         Settings that do not go together.
     """
+    _check_types(network, recipe, settings)
     method = _method(method, recipe)
     (check_for_training if method is None else check_without_labels)(dataset)
     _check_settings(settings, method, teacher)
@@ -131,6 +132,7 @@ def plan_feature_extractor(
     seed: int = 0,
 ) -> tuple[Network, tuple[str, ...]]:
     """The network that is used without training, and the reasons for it. Raises `UsageError` for other settings."""
+    _check_types(network, None, settings)
     if others := [name for name in settings.explicit() if name not in OF_FEATURES]:
         raise UsageError(
             f"method none trains nothing and takes {', '.join(OF_FEATURES)} alone: leave out {', '.join(others)}"
@@ -149,6 +151,12 @@ def resolved(recipe: Recipe, training: PictureSubset) -> Recipe:
     if method != recipe.method:
         logger.info("%s for %d pictures: %r", method.name, sampler.targets, method)
     return replace(recipe, method=method)
+
+
+def _check_types(network: object, recipe: object, settings: object) -> None:
+    for value, kind in ((network, Network), (recipe, Recipe), (settings, TrainingSettings)):
+        if value is not None and not isinstance(value, kind):
+            raise UsageError(f"{value!r} is no {kind.__name__} of semelha.deep")
 
 
 def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:

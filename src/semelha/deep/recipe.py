@@ -173,7 +173,7 @@ class Recipe:
 
     def as_card(self) -> dict[str, object]:
         """The recipe as a model card keeps it: loss and sampler, or the method without labels, by name."""
-        named = {
+        named: dict[str, object] = {
             "minutes": self.minutes if math.isfinite(self.minutes) else None,
             "optimizer": _named(self.optimizer),
         }
