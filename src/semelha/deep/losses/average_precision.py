@@ -11,11 +11,11 @@ from semelha.deep.losses.blockwise import apply_by_rows
 from semelha.deep.losses.distances import current_metric
 from semelha.deep.losses.masked import masked_columns, masked_mean, row_counts
 from semelha.deep.losses.mining import Mining
-from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pair_loss import PairLoss, TemperatureLoss
 from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
-from semelha.metrics import METRICS, Cosine, Metric, SquaredEuclidean
+from semelha.metrics import METRICS, Metric, SquaredEuclidean
 
 
 class FastAP(PairLoss):
@@ -89,28 +89,15 @@ def _max_distance(metric: Metric) -> float:
     return metric.max_distance
 
 
-class SmoothAP(PairLoss):
+class SmoothAP(TemperatureLoss):
     """Smooth-AP (Brown et al., ECCV 2020, equation 6): 1 − average precision, with sigmoids in place of steps.
 
     The rank of a positive p is 1 + Σ_j σ((d_p − d_j)/τ), among all others or among the positives; the quotient of the
     two is its precision. Averaged over the positives of an anchor, then over the anchors that have one. A class may
     have any number of pictures. Computed in chunks of anchors: O(batch² · positives) time, O(batch²) memory.
-
-    Parameters
-    ----------
-    temperature : float
-        τ.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default. Pairs that it leaves out are not ranked.
     """
 
-    def __init__(
-        self, *, temperature: float = 0.01, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
-    ) -> None:
-        super().__init__(metric or Cosine(), mining)
-        self.temperature = temperature
+    default_temperature = 0.01
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

@@ -14,34 +14,18 @@ from torch import Tensor
 from semelha.deep.losses.blockwise import masked_logsumexp, masked_logsumexp_and_gather
 from semelha.deep.losses.distances import at_least_float32
 from semelha.deep.losses.masked import masked_mean
-from semelha.deep.losses.mining import Mining
-from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pair_loss import TemperatureLoss
 from semelha.deep.losses.pairs import Pairs, References
-from semelha.deep.metric_layer import MetricLayer
-from semelha.metrics import Cosine, Metric
 
 
-class SupCon(PairLoss):
+class SupCon(TemperatureLoss):
     """Supervised contrastive loss (Khosla et al., NeurIPS 2020, equation 2).
 
     For an anchor i with positives P(i): −1/|P(i)| Σ_p log( exp(z_i·z_p/τ) / Σ_{a≠i} exp(z_i·z_a/τ) ),
     averaged over the anchors that have a positive.
-
-    Parameters
-    ----------
-    temperature : float
-        τ.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default.
     """
 
-    def __init__(
-        self, *, temperature: float = 0.1, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
-    ) -> None:
-        super().__init__(metric or Cosine(), mining)
-        self.temperature = temperature
+    default_temperature = 0.1
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -53,28 +37,15 @@ class SupCon(PairLoss):
         return masked_mean(total + mean_distance / self.temperature, count > 0)
 
 
-class NTXent(PairLoss):
+class NTXent(TemperatureLoss):
     """NT-Xent, the loss of SimCLR (Chen et al., ICML 2020, equation 1), for any number of positives.
 
     For each positive pair (i, p): −log( exp(s_ip) / (exp(s_ip) + Σ_{n negative of i} exp(s_in)) ), s = z·z/τ,
     averaged over the pairs. There is one sum over negatives per anchor, hence O(batch²) time and memory. Two views of
     one picture have the same label.
-
-    Parameters
-    ----------
-    temperature : float
-        τ.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default.
     """
 
-    def __init__(
-        self, *, temperature: float = 0.5, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
-    ) -> None:
-        super().__init__(metric or Cosine(), mining)
-        self.temperature = temperature
+    default_temperature = 0.5
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -84,28 +55,15 @@ class NTXent(PairLoss):
         return masked_mean(F.softplus(negatives[:, None] + distances / self.temperature), filled)
 
 
-class InfoNCE(PairLoss):
+class InfoNCE(TemperatureLoss):
     """InfoNCE (van den Oord et al., 2018, equation 4), for any number of positives.
 
     For an anchor i with positives P(i): −log( Σ_p exp(s_ip) / Σ_{a≠i} exp(s_ia) ), s = z·z/τ, averaged over the
     anchors that have a positive; several positives as in MIL-NCE (Miech et al., CVPR 2020, equation 1). With squared
     Euclidean distances and τ = 1 it is neighborhood components analysis on the unit sphere.
-
-    Parameters
-    ----------
-    temperature : float
-        τ.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default.
     """
 
-    def __init__(
-        self, *, temperature: float = 0.07, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
-    ) -> None:
-        super().__init__(metric or Cosine(), mining)
-        self.temperature = temperature
+    default_temperature = 0.07
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -116,28 +74,15 @@ class InfoNCE(PairLoss):
         return masked_mean(total - positives, filled.any(dim=1))
 
 
-class NPair(PairLoss):
+class NPair(TemperatureLoss):
     """N-pair loss (Sohn, NIPS 2016, equation 8), of unit vectors with a temperature in place of the paper's penalty.
 
     The first picture of each class is its anchor, the second its positive:
     −log( exp(s_cc) / Σ_k exp(s_ck) ) with s_ck = z_c·z⁺_k/τ, averaged over the classes. Further pictures of a class are
     ignored, so it is for batches of two pictures per class.
-
-    Parameters
-    ----------
-    temperature : float
-        τ.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default. Negatives that it leaves out are not in the sum.
     """
 
-    def __init__(
-        self, *, temperature: float = 0.1, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
-    ) -> None:
-        super().__init__(metric or Cosine(), mining)
-        self.temperature = temperature
+    default_temperature = 0.1
 
     def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
         """Compute the loss as `PairLoss.forward` does, of the first picture and the first positive of each class."""

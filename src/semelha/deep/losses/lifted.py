@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,11 +17,8 @@ from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Euclidean, Metric
 
 
-class LiftedStructure(PairLoss):
-    """Lifted structure loss (Oh Song et al., CVPR 2016, equation 4).
-
-    For each positive pair (i, j): ½ [log( Σ_k exp(m − d_ik) + Σ_l exp(m − d_jl) ) + d_ij]₊² over the negatives k of i
-    and l of j, averaged over the pairs. The two sums are one per picture, hence O(batch²) time and memory.
+class _LiftedLoss(PairLoss, ABC):
+    """A lifted structure loss.
 
     Parameters
     ----------
@@ -36,6 +35,14 @@ class LiftedStructure(PairLoss):
     ) -> None:
         super().__init__(metric or Euclidean(), mining)
         self.margin = margin
+
+
+class LiftedStructure(_LiftedLoss):
+    """Lifted structure loss (Oh Song et al., CVPR 2016, equation 4).
+
+    For each positive pair (i, j): ½ [log( Σ_k exp(m − d_ik) + Σ_l exp(m − d_jl) ) + d_ij]₊² over the negatives k of i
+    and l of j, averaged over the pairs. The two sums are one per picture, hence O(batch²) time and memory.
+    """
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)
@@ -47,27 +54,12 @@ class LiftedStructure(PairLoss):
         return lifted.sum() / max(len(row), 1)
 
 
-class GeneralizedLifted(PairLoss):
+class GeneralizedLifted(_LiftedLoss):
     """Generalized lifted structure loss (Hermans, Beyer & Leibe, 2017, equation 8).
 
     For each anchor [log Σ_p exp(d_ap) + log Σ_n exp(m − d_an)]₊, averaged over the anchors that have a
     positive and a negative.
-
-    Parameters
-    ----------
-    margin : float
-        m.
-    metric : Metric or MetricLayer, optional
-        d; Euclidean by default.
-    mining : Mining, optional
-        All pairs by default.
     """
-
-    def __init__(
-        self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
-    ) -> None:
-        super().__init__(metric or Euclidean(), mining)
-        self.margin = margin
 
     def of_pairs(self, pairs: Pairs) -> Tensor:
         pairs = self.mining.pairs(pairs)

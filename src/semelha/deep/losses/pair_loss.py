@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -10,7 +11,7 @@ from semelha.deep.losses.distances import current_metric
 from semelha.deep.losses.mining import AllPairs, Mining
 from semelha.deep.losses.pairs import Pairs, References, make_pairs
 from semelha.deep.metric_layer import MetricLayer
-from semelha.metrics import Metric
+from semelha.metrics import Cosine, Metric
 
 
 class PairLoss(nn.Module, ABC):
@@ -56,3 +57,29 @@ class PairLoss(nn.Module, ABC):
     @abstractmethod
     def of_pairs(self, pairs: Pairs) -> Tensor:
         """Compute the loss of pairs: 0, with gradient 0, if there is nothing to compare."""
+
+
+class TemperatureLoss(PairLoss):
+    """A loss of the scores −d/τ of pairs.
+
+    Parameters
+    ----------
+    temperature : float, optional
+        τ; `default_temperature` of the class by default.
+    metric : Metric or MetricLayer, optional
+        d; cosine by default.
+    mining : Mining, optional
+        All pairs by default. Pairs that it leaves out are in no sum.
+    """
+
+    default_temperature: ClassVar[float]
+
+    def __init__(
+        self,
+        *,
+        temperature: float | None = None,
+        metric: Metric | MetricLayer | None = None,
+        mining: Mining | None = None,
+    ) -> None:
+        super().__init__(metric or Cosine(), mining)
+        self.temperature = self.default_temperature if temperature is None else temperature
