@@ -1,4 +1,4 @@
-"""The one public object that composes embedder, store, index and recognition."""
+"""Galleries: enrolled subjects, identification, calibration, curation and migration behind one class."""
 
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering

@@ -1,4 +1,4 @@
-"""What the answer of a gallery rests on."""
+"""Explains an answer: matched examples, the runner-up, and a heat map of the picture."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from semelha.images import content_hashes
 from semelha.recognition import Candidate, Evidence, MatchedExample, occlusion_saliency
 from semelha.store import View
 
-HIDDEN = 320  # pixels: a picture that is larger is made smaller before parts of it are hidden
+LONGEST_SIDE = 320  # pixels of the picture whose parts are hidden
 CANDIDATES = 5
 
 
 def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidence:
-    """Identify a picture, and tell what the answer rests on: `Gallery.explain`."""
+    """Identify a picture, with the evidence for the answer: see `Gallery.explain`."""
     if k < 1:
         raise UsageError(f"k is {k}: at least one example is shown")
     (one,) = as_pictures([picture])
@@ -26,9 +26,9 @@ def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidenc
     vectors = model.embed(pixels)
     with live.read() as state:
         (found,) = state.identify(vectors, CANDIDATES, content_hashes(one, (state.view.hash_basis,)))
-        shown = [_exhibits(state.view, one, k) for one in found.candidates[:2]]
+        shown = [_matched_examples(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
-    probe = _smaller(pixels)
+    probe = _shrunk(pixels)
     maps = None
     if shown:
         stacked = np.stack([references[each[0].example] for each in shown])
@@ -37,14 +37,14 @@ def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidenc
     return Evidence(found, probe, matched, shown[1][0] if len(shown) > 1 else None, maps)
 
 
-def _exhibits(view: View, candidate: Candidate, k: int) -> tuple[MatchedExample, ...]:
+def _matched_examples(view: View, candidate: Candidate, k: int) -> tuple[MatchedExample, ...]:
     return tuple(
         MatchedExample(candidate.subject, match.example, match.source, match.distance, view.picture(match.example))
         for match in candidate.examples[:k]
     )
 
 
-def _smaller(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     image = Image.fromarray(pixels)
-    image.thumbnail((HIDDEN, HIDDEN), Image.Resampling.LANCZOS)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
     return np.asarray(image)

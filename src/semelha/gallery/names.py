@@ -1,4 +1,4 @@
-"""What a subject may be called."""
+"""Validates the names of subjects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LONGEST = 200
 
 
 def checked_name(name: str) -> str:
-    """The name in Unicode's composed form (NFC), so that it is one name however it was typed.
+    """The name in Unicode's composed form (NFC), so that different encodings of it are one name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The subjects nearest to a probe, by any pooling of their examples."""
+"""Ranks the subjects nearest to a probe, by any pooling of their examples."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from semelha.metrics import Metric
 from semelha.recognition import Candidate, Scoring, rank_subjects
 from semelha.store import View
 
-PROSPECTS = 32  # subjects with the nearest examples, of which the nearest by another pooling are taken
+SHORTLIST = 32  # subjects with the nearest examples, which another pooling ranks again
 
 RankedSubjects = tuple[Candidate, ...]
 
 
 def by_nearest(view: View, index: Snapshot, vectors: NDArray[np.float32], k: int) -> list[RankedSubjects]:
-    """The k subjects that have the nearest examples, of each probe (probes, d)."""
+    """Rank the k subjects with the nearest examples, for each probe (probes, d)."""
     ranked: list[RankedSubjects] = [()] * len(vectors)
     pending, deep = np.arange(len(vectors)), min(len(index), max(4 * k, 32))
     while len(pending) and deep:
@@ -38,7 +38,7 @@ def by_nearest(view: View, index: Snapshot, vectors: NDArray[np.float32], k: int
 def nearby(
     view: View, index: Snapshot, vectors: NDArray[np.float32], k: int, without: Sequence[str] | None
 ) -> list[RankedSubjects]:
-    """`by_nearest`, for each probe without a subject, by its name, where one is to be left out."""
+    """`by_nearest`, without the subject that is named for each probe; "" leaves none out."""
     if without is None or not any(without):
         return by_nearest(view, index, vectors, k)
     found = by_nearest(view, index, vectors, k + 1)
@@ -47,48 +47,50 @@ def nearby(
 
 
 class SubjectRanker:
-    """Ranks subjects by a scoring's pooling, at one moment.
+    """Ranks subjects by a scoring's pooling, at one change of the gallery.
 
-    The subjects looked at are those with the nearest examples: a subject whose prototype is near, and none of whose
-    examples is, is not found.
+    Only the subjects with the nearest examples are ranked: a subject whose prototype is near, but none of its examples,
+    is not found.
 
     Parameters
     ----------
     view : View
     index : Snapshot
-        Of the same moment.
+        Of the same change.
     metric : Metric
     scoring : Scoring
-    spared : bool
-        Of each subject that has more than one example the last is not looked at: then a probe that is itself an example
-        has no more to compare with among others than among its own.
+    leave_last_out : bool
+        Ignore the last example of each subject that has several, so that a probe that is an example itself is compared
+        with as many examples of others as of its own subject.
     """
 
-    def __init__(self, view: View, index: Snapshot, metric: Metric, scoring: Scoring, *, spared: bool = False) -> None:
+    def __init__(
+        self, view: View, index: Snapshot, metric: Metric, scoring: Scoring, *, leave_last_out: bool = False
+    ) -> None:
         self._view = view
         self._index = index
         self._metric = metric
         self._scoring = scoring
-        self._spared = spared
+        self._leave_last_out = leave_last_out
         self._compared: dict[str, NDArray[np.float64]] = {}
 
     def rank(
         self, vectors: NDArray[np.float32], k: int, *, without: Sequence[str] | None = None
     ) -> list[RankedSubjects]:
-        """The k nearest subjects of each probe (probes, d), or the 32 nearest where k is more; one may be left out."""
-        wide = max(k, PROSPECTS) if self._moves else k
+        """Rank the k nearest subjects of each probe (probes, d); `without` names one to leave out of each."""
+        wide = max(k, SHORTLIST) if self._reranks else k
         found = nearby(self._view, self._index, vectors, wide, without)
-        return [ranking[:k] for ranking in self.again(vectors, found)]
+        return [ranking[:k] for ranking in self.rerank(vectors, found)]
 
-    def again(self, vectors: NDArray[np.float32], rankings: Sequence[RankedSubjects]) -> list[RankedSubjects]:
-        """Rankings of probes (probes, d) by the nearest example, as they are by the pooling."""
-        if not self._moves:
+    def rerank(self, vectors: NDArray[np.float32], rankings: Sequence[RankedSubjects]) -> list[RankedSubjects]:
+        """Rank again by the pooling what was ranked by the nearest example, for probes (probes, d)."""
+        if not self._reranks:
             return list(rankings)
         return [self._pooled(vector, one) if one else one for vector, one in zip(vectors, rankings, strict=True)]
 
     @property
-    def _moves(self) -> bool:
-        return self._scoring.pooling != "nearest" or self._spared
+    def _reranks(self) -> bool:
+        return self._scoring.pooling != "nearest" or self._leave_last_out
 
     def _pooled(self, vector: NDArray[np.float32], ranking: RankedSubjects) -> RankedSubjects:
         pooled = self._scoring.pool(self._metric, vector, [self._of(one.subject) for one in ranking])
@@ -98,6 +100,6 @@ class SubjectRanker:
     def _of(self, subject: str) -> NDArray[np.float64]:
         if subject not in self._compared:
             examples = self._view.vectors_of(subject)
-            spared = examples[:-1] if self._spared and len(examples) > 1 else examples
-            self._compared[subject] = self._scoring.references(spared)
+            references = examples[:-1] if self._leave_last_out and len(examples) > 1 else examples
+            self._compared[subject] = self._scoring.references(references)
         return self._compared[subject]

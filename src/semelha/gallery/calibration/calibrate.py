@@ -1,4 +1,4 @@
-"""A gallery is asked for a rate: what stands in for strangers is gathered, a scoring chosen, and the plan kept."""
+"""Calibrates a gallery: draws and embeds strangers, chooses a scoring, stores the plan with its scores."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from semelha.embedders import Model, Source
 from semelha.errors import CalibrationError, UsageError
 from semelha.gallery.calibration.nonmated import draw_labelled, draw_nonmated_probes
-from semelha.gallery.calibration.rule import chosen, rule_of, scores_of
+from semelha.gallery.calibration.rule import choose_by_examples, rule_of, scores_of
 from semelha.gallery.calibration.scores import uniform_hash
 from semelha.gallery.live_index import LiveIndex
 from semelha.images import Dataset
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """What is asked for: as the parameters of `Gallery.calibrate`."""
+    """Parameters of `Gallery.calibrate`."""
 
     fpir: float
     uncertain: float | None
@@ -38,36 +38,42 @@ def calibrate(
     store: Store,
     live: LiveIndex,
     model: Model,
-    wish: CalibrationSettings,
+    settings: CalibrationSettings,
     strangers: Dataset | Sequence[Source] | None,
     confirmed: Dataset | None,
 ) -> Calibration:
-    """Work out the rule, and keep the plan and its scores. Raises `CalibrationError` or `UsageError`."""
-    check_rates(wish.fpir, wish.uncertain)
-    check_seed(wish.seed)
-    given = None if strangers is None and confirmed is None else _given(store, model, strangers, confirmed, wish.seed)
-    plan = Plan("subjects" if given is None else "strangers", wish.fpir, wish.seed, uncertain=wish.uncertain)
+    """Compute the rule, and store the plan and its scores: see `Gallery.calibrate`."""
+    check_rates(settings.fpir, settings.uncertain)
+    check_seed(settings.seed)
+    embedded = (
+        None
+        if strangers is None and confirmed is None
+        else _embedded_strangers(store, model, strangers, confirmed, settings.seed)
+    )
+    plan = Plan(
+        "subjects" if embedded is None else "strangers", settings.fpir, settings.seed, uncertain=settings.uncertain
+    )
     choice: ScoringChoice | None = None
     with live.read(with_rule=False) as state:
-        if wish.scoring is None:
-            choice, part = chosen(state.view, state.index, model, plan, given)
+        if settings.scoring is None:
+            choice, part = choose_by_examples(state.view, state.index, model, plan, embedded)
             plan = replace(plan, scoring=choice.scoring.name, choosers=part)
         else:
-            plan = replace(plan, scoring=wish.scoring.name)
-        scores = scores_of(state.view, state.index, model, plan, state.reusable_scores(plan), given)
-        if given is None:
+            plan = replace(plan, scoring=settings.scoring.name)
+        scores = scores_of(state.view, state.index, model, plan, state.reusable_scores(plan), embedded)
+        if embedded is None:
             asked = sum(uniform_hash(name, plan.seed) >= plan.choosers for name in state.view.names().values())
             if asked > len(scores):
                 logger.warning(
-                    "left out as strangers, for the model was trained on them: %d subjects", asked - len(scores)
+                    "%d subjects do not serve as strangers: the model was trained on them", asked - len(scores)
                 )
         rule = rule_of(state.view, plan, scores, with_neighbors=True)
-    store.set_plan(plan, scores, given)
+    store.set_plan(plan, scores, embedded)
     return replace(rule.calibration, choice=choice)
 
 
 def mismatch_of(live: LiveIndex, store: Store, model: Model, probes: Dataset, seed: int) -> Mismatch:
-    """Whether probes that are known agree with the calibration; one of each subject or stranger, by chance."""
+    """Test labelled probes against the calibration, one drawn of each class: see `Gallery.mismatch`."""
     check_seed(seed)
     with store.reading() as view:
         pictures, subjects = draw_labelled(probes, view, model, seed, with_strangers=True)
@@ -88,7 +94,7 @@ def mismatch_of(live: LiveIndex, store: Store, model: Model, probes: Dataset, se
     return measure_mismatch(calibration.p_values(distances, places), calibration, seed=seed)
 
 
-def _given(
+def _embedded_strangers(
     store: Store,
     model: Model,
     strangers: Dataset | Sequence[Source] | None,

@@ -1,7 +1,7 @@
-"""Scores of a calibration by scorings that look at more than the nearest example: worked out from the beginning.
+"""Scores of non-mated probes by scorings that use more than the nearest example, computed from scratch.
 
-One example more may change the prototype of a subject, and with it the distances and cohorts of many. So these scores
-do not follow each change, as those of `scores` do: they stand, marked as stale, until they are worked out again.
+One new example may change the prototype of a subject, and with it the distances and cohorts of many. So these scores
+are not updated after each change: they are marked as stale until they are computed again.
 """
 
 from __future__ import annotations
@@ -13,28 +13,28 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.gallery.calibration.scores import distances_to_own, draw_examples, vectors_of
-from semelha.gallery.ranking import PROSPECTS, RankedSubjects, SubjectRanker, nearby
+from semelha.gallery.ranking import SHORTLIST, RankedSubjects, SubjectRanker, nearby
 from semelha.index import Snapshot
 from semelha.recognition import LeaveOneOutDistances, Scoring
 from semelha.recognition.scoring import POOLINGS, Pooling
 from semelha.store import Plan, Scores, Strangers, View
 
 BLOCK = 256  # probes at a time
-PROBES = 5  # of each subject, by chance, where a scoring is chosen
+PROBES = 5  # drawn of each subject to choose a scoring
 
 Floats = NDArray[np.float64]
 CheckStop = Callable[[], None]
-"""Called before each block of probes; raises where the work is to end."""
+"""Called before each block of probes; raises to cancel the computation."""
 
 
 def never_stop() -> None:
-    """Go on."""
+    """Do not cancel."""
 
 
 def score_subjects_by_pooling(
     view: View, index: Snapshot, model: Model, plan: Plan, check_stop: CheckStop = never_stop
 ) -> Scores:
-    """Scores of the subjects, each in turn the stranger."""
+    """Compute the scores of the subjects, each in turn the stranger."""
     scoring, names = Scoring.from_name(plan.scoring), view.names()
     subjects, examples = draw_examples(view, model, plan, names)
     own = distances_to_own(view, model.metric, scoring, subjects, examples)
@@ -52,7 +52,7 @@ def score_strangers_by_pooling(
     strangers: Strangers,
     check_stop: CheckStop = never_stop,
 ) -> Scores:
-    """Scores of strangers that were given."""
+    """Compute the scores of strangers."""
     pooled = SubjectRanker(view, index, model.metric, scoring)
     without = [view.name_of(number) or "" for number in strangers.subjects.tolist()]
     rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, check_stop))
@@ -62,7 +62,7 @@ def score_strangers_by_pooling(
 def trials(
     view: View, index: Snapshot, model: Model, seed: int, subjects: dict[int, str]
 ) -> dict[Pooling, LeaveOneOutDistances]:
-    """Some examples of those of the subjects that have two or more, as probes, by each pooling."""
+    """Leave examples of the subjects out in turn, as probes: their distances by each pooling."""
     random = np.random.default_rng(seed)
     whose, probes, others = [], [], []
     for number in subjects:
@@ -78,16 +78,16 @@ def trials(
     near: list[RankedSubjects] = []
     for start in range(0, len(vectors), BLOCK):
         rows = slice(start, start + BLOCK)
-        near += nearby(view, index, vectors[rows], PROSPECTS, names[rows])
+        near += nearby(view, index, vectors[rows], SHORTLIST, names[rows])
     found: dict[Pooling, LeaveOneOutDistances] = {}
     for pooling in POOLINGS:
         scoring = Scoring(pooling, "cohort")
-        pooled = SubjectRanker(view, index, model.metric, scoring, spared=True)
+        pooled = SubjectRanker(view, index, model.metric, scoring, leave_last_out=True)
         own = [
             scoring.pool(model.metric, vector, [scoring.references(each)])[0]
             for vector, each in zip(vectors, rest, strict=True)
         ]
-        ranked = _distances(pooled.again(vectors, near), scoring.depth)
+        ranked = _distances(pooled.rerank(vectors, near), scoring.depth)
         found[pooling] = LeaveOneOutDistances(np.array(whose, np.int64), np.array(own, np.float64), ranked)
     return found
 
@@ -115,7 +115,7 @@ def _scores(
 
 
 def _distances(rankings: list[RankedSubjects], depth: int) -> Floats:
-    """(probes, depth), infinite where there are no more subjects."""
+    """(probes, depth), infinite if there are no more subjects."""
     distances = np.full((len(rankings), depth), np.inf)
     for row, ranking in zip(distances, rankings, strict=True):
         row[: len(ranking)] = [candidate.distance for candidate in ranking][:depth]

@@ -1,4 +1,4 @@
-"""How a gallery says "unknown": its plan, and the scores of what stands in for strangers, make a rule."""
+"""The rule by which a gallery answers "unknown": computed from its plan and the scores of non-mated probes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from semelha.recognition import (
 from semelha.recognition.calibration import min_sample_size
 from semelha.store import Plan, Scores, Strangers, View
 
-CHOOSERS = 1000  # subjects at most on which a scoring is chosen: more would choose the same, and be missed elsewhere
+CHOOSERS = 1000  # most subjects on which a scoring is chosen: more would choose the same, and cannot calibrate
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class Rule:
 
 
 def rule_of(view: View, plan: Plan, scores: Scores, *, with_neighbors: bool = False) -> Rule:
-    """The rule that scores of a plan give, of this moment or an earlier one.
+    """Compute the rule of a plan from its scores, of this change or an earlier one.
 
     With `with_neighbors` the calibration has its `neighbors`, which takes as long again. Raises `CalibrationError`.
     """
@@ -76,9 +76,9 @@ def scores_of(
     *,
     check_stop: CheckStop = never_stop,
 ) -> Scores:
-    """Scores of a plan at the moment of a view; where only the nearest example counts, from those of an earlier one.
+    """Compute the scores of a plan at the change of a view; if only the nearest example counts, from `earlier` ones.
 
-    The strangers are those of the store, unless others are given. `check_stop` is called now and then, and may raise.
+    The strangers are those of the store by default. `check_stop` is called between blocks of probes, and may raise.
     """
     scoring = Scoring.from_name(plan.scoring)
     if plan.kind == "subjects" and scoring == NEAREST:
@@ -92,7 +92,7 @@ def scores_of(
 
 
 def plan_of(view: View) -> Plan | None:
-    """The plan of the moment of a view. Raises `GalleryError` where it is none that this semelha can follow."""
+    """The plan of a gallery. Raises `GalleryError` if it is damaged or of a newer semelha."""
     plan = view.plan()
     try:
         if plan is not None:
@@ -103,7 +103,7 @@ def plan_of(view: View) -> Plan | None:
 
 
 def saved_scores(view: View, plan: Plan) -> Scores | None:
-    """The scores that the store kept for its plan, where they can be of it: else they are worked out again."""
+    """The scores that the store has for its plan; None if they do not fit it, and must be computed again."""
     scores = view.scores()
     if scores is None or scores.change > view.change or (scores.own is None) != (plan.kind == "strangers"):
         return None
@@ -111,24 +111,24 @@ def saved_scores(view: View, plan: Plan) -> Scores | None:
 
 
 def carried_forward(view: View, scores: Scores) -> Scores:
-    """Scores of an earlier change as those of this one, where no subject or example came, went or was renamed since."""
+    """Scores of an earlier change as those of this one, if no subject or example has changed since."""
     same = view.reaches(scores.change) and not view.names(since=scores.change)
     return replace(scores, change=view.change) if same and not len(view.removed_since(scores.change)) else scores
 
 
 def is_incremental(plan: Plan) -> bool:
-    """Whether scores of the plan are brought up to each change at once."""
+    """Whether the scores of a plan are updated at once after each change."""
     return plan.scoring == NEAREST.name
 
 
-def chosen(
+def choose_by_examples(
     view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None
 ) -> tuple[ScoringChoice, float]:
-    """The scoring that serves best, and the part of the subjects on which it was chosen.
+    """Choose the best scoring by the examples of the gallery; also returns the share of the subjects that chose.
 
-    It is chosen on half of the subjects, or on as many as the rate can spare, or on 1,000. Where strangers were given
-    it is chosen on all (1,000) but those that stand in for strangers with a confirmed picture. None of them was the
-    model trained on. Raises `CalibrationError`.
+    Half of the subjects choose, or as many as the rate can spare, or 1,000. With strangers all subjects choose (at most
+    1,000) except those with a confirmed picture. Subjects that the model was trained on never do. Raises
+    `CalibrationError`.
     """
     everybody = view.names()
     names = {number: everybody[number] for number in unseen_in_training(view, model, everybody)}
@@ -140,7 +140,7 @@ def chosen(
         if not choosers:
             raise CalibrationError(
                 f"a rate of {plan.fpir:g} needs all {len(lots)} subjects, so that none are left to choose a scoring "
-                "on: enroll more, give strangers, or name a scoring"
+                "on: enroll more, pass strangers, or name a scoring"
             )
         return choose_scoring(trials(view, index, model, plan.seed, choosers), plan.fpir), part
     confirmed = set(strangers.subjects.tolist())
@@ -150,7 +150,7 @@ def chosen(
 
 
 def _neighbors(view: View, scores: Scores, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Places, among those rows, of the subjects that are nearest to them."""
+    """Of each row the place, among these rows, of its nearest subject; −1 if it has none there."""
     owner = view.subjects_of(scores.nearest[rows].tolist())
     place = {number: i for i, number in enumerate(scores.subjects[rows].tolist())}
     return np.array([place.get(owner.get(each, 0), -1) for each in scores.nearest[rows].tolist()], np.int64)

@@ -1,10 +1,9 @@
-"""The scores that a calibration rests on, and how they follow the gallery as it changes.
+"""Scores of non-mated probes by the nearest example, updated as the gallery changes.
 
-What stands in for a stranger is one example, drawn by chance, of each subject that the model was not trained on, or a
-stranger that was given. Its score is the distance to the nearest example of anybody else. After a change only the
-subjects that it touched are drawn and searched anew; the others are compared with what was added, and searched anew
-where what they were nearest to is no more. All of that is of the nearest example; of other scorings the scores are
-worked out from the beginning, in `rescored`.
+A probe that serves as a stranger is one example, drawn at random, of each subject that the model was not trained on, or
+a stranger that was passed. Its score is the distance to the nearest example of any other subject. After a change only
+the changed subjects are drawn and searched again; the others are compared with what was added, and searched again if
+their nearest example was removed. The scores of other scorings are computed from scratch: see `pooled_scores`.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from semelha.metrics import Metric
 from semelha.recognition import Scoring
 from semelha.store import Plan, Scores, Strangers, View
 
-NONE = np.empty(0, np.int64)
-NOBODY = np.empty(0)
-NOTHING = Scores(0, NONE, NONE, NONE, NOBODY, NOBODY)
-FIRST = 32  # neighbors that are looked at before more
+NO_NUMBERS = np.empty(0, np.int64)
+NO_DISTANCES = np.empty(0)
+NO_SCORES = Scores(0, NO_NUMBERS, NO_NUMBERS, NO_NUMBERS, NO_DISTANCES, NO_DISTANCES)
+FIRST = 32  # neighbors that are searched first
 BLOCK = 1 << 15  # neighbors in memory at a time
 
 Vectors = NDArray[np.float32]
@@ -33,28 +32,27 @@ Numbers = NDArray[np.int64]
 
 
 def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: Scores | None) -> Scores:
-    """Scores of the subjects, each in turn the stranger, at the moment of a view.
+    """Compute the scores of the subjects, each in turn the stranger, at the change of a view.
 
     Parameters
     ----------
     view : View
     index : Snapshot
-        Of the same moment.
+        Of the same change.
     model : Model
     plan : Plan
-        Its seed is that of the draws. Each hangs on the subject's name and examples alone, so that others may come and
-        go.
+        Its seed is that of the draws. Each draw depends on the subject's name and examples alone.
     earlier : Scores or None
-        Of the same plan at an earlier change: where the log reaches back to it, only what changed is worked out.
+        Of the same plan at an earlier change: if the log covers it, only what changed is computed.
     """
-    kept = earlier if earlier is not None and view.reaches(earlier.change) else NOTHING
+    kept = earlier if earlier is not None and view.reaches(earlier.change) else NO_SCORES
     touched = view.names(since=kept.change)
-    gone = view.removed_since(kept.change) if len(kept) else NONE
+    gone = view.removed_since(kept.change) if len(kept) else NO_NUMBERS
     if len(kept) and not touched and not len(gone):
         return replace(kept, change=view.change)
-    alive = np.isin(kept.subjects, list(view.names()))  # of a subject that was merged no example needs to be gone
+    alive = np.isin(kept.subjects, list(view.names()))  # a merged subject is gone without its examples
     kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
-    kept = _moved(view, index, kept, vectors_of(view, kept.examples), gone)
+    kept = _updated(view, index, kept, vectors_of(view, kept.examples), gone)
     subjects, examples = draw_examples(view, model, plan, touched)
     own = distances_to_own(view, model.metric, Scoring.from_name(plan.scoring), subjects, examples)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
@@ -64,7 +62,7 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
         np.concatenate([kept.examples, examples]),
         np.concatenate([kept.nearest, nearest]),
         np.concatenate([kept.distances, distances]),
-        np.concatenate([NOBODY if kept.own is None else kept.own, own]),
+        np.concatenate([NO_DISTANCES if kept.own is None else kept.own, own]),
     )
 
 
@@ -72,20 +70,20 @@ def score_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: 
     """Scores of the strangers that were given, as `of_subjects`."""
     if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
-        moved = _moved(view, index, earlier, strangers.vectors, gone)
+        updated = _updated(view, index, earlier, strangers.vectors, gone)
         touched = list(view.names(since=earlier.change))
-        own = np.isin(strangers.subjects, touched)  # they are no strangers to what was added
+        own = np.isin(strangers.subjects, touched)  # a confirmed picture is no stranger to its own subject
         again = _nearest_others(view, index, strangers.subjects[own], strangers.vectors[own])
-        moved.nearest[own], moved.distances[own] = again
-        return replace(moved, change=view.change, subjects=strangers.subjects)
+        updated.nearest[own], updated.distances[own] = again
+        return replace(updated, change=view.change, subjects=strangers.subjects)
     nearest, distances = _nearest_others(view, index, strangers.subjects, strangers.vectors)
     return Scores(view.change, strangers.subjects, np.arange(len(nearest)), nearest, distances)
 
 
 def draw_examples(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
-    """Which of the subjects stand in for strangers, and one example of each.
+    """Draw one example of each subject that serves as a stranger: numbers of the subjects and of the examples.
 
-    Those do that neither the model was trained on nor the scoring was chosen on.
+    Subjects that the model was trained on, or that chose the scoring, do not serve.
     """
     chosen: dict[int, int] = {}
     for number, examples in unseen_in_training(view, model, subjects).items():
@@ -97,7 +95,7 @@ def draw_examples(view: View, model: Model, plan: Plan, subjects: dict[int, str]
 
 
 def unseen_in_training(view: View, model: Model, subjects: dict[int, str]) -> dict[int, list[int]]:
-    """Those of the subjects that the model was not trained on, with their examples."""
+    """The subjects that the model was not trained on, by name and content, with their examples."""
     classes, hashes = set(model.card.classes), set(model.card.content_hashes)
     found: dict[int, list[int]] = {}
     for number, name in subjects.items():
@@ -110,7 +108,7 @@ def unseen_in_training(view: View, model: Model, subjects: dict[int, str]) -> di
 def distances_to_own(
     view: View, metric: Metric, scoring: Scoring, subjects: Numbers, examples: Numbers
 ) -> NDArray[np.float64]:
-    """Distance of an example of each subject to the subject's others; infinite where it has none."""
+    """Distance of an example of each subject to the subject's others; infinite if it has none."""
     distances = np.full(len(subjects), np.inf)
     for row, (subject, example) in enumerate(zip(subjects.tolist(), examples.tolist(), strict=True)):
         others = [one for one, _ in view.examples_of(subject) if one != example]
@@ -122,13 +120,13 @@ def distances_to_own(
 
 
 def uniform_hash(name: str, seed: int) -> float:
-    """Of a subject, by chance and yet always the same: from 0 to 1."""
+    """A number in [0, 1) from the name of a subject: random by seed, and the same in every process."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _moved(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:
-    """Scores where others came, none of them of a subject that has a score here, or are `gone`."""
+def _updated(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:
+    """Update scores after examples of other subjects were added, or are `gone`."""
     if not len(scores):
         return scores
     nearest, distances = scores.nearest.copy(), scores.distances.copy()
@@ -150,7 +148,7 @@ def _moved(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: 
 def _nearest_others(
     view: View, index: Snapshot, subjects: Numbers, vectors: Vectors
 ) -> tuple[Numbers, NDArray[np.float64]]:
-    """Of each row the nearest example of another subject, and its distance; −1 and infinity where there is none."""
+    """Of each row the nearest example of another subject, and its distance; −1 and infinity if there is none."""
     nearest, distances = np.full(len(vectors), -1), np.full(len(vectors), np.inf)
     pending, deep = np.arange(len(vectors)), min(FIRST if subjects.any() else 1, len(index))
     while len(pending) and deep:
@@ -173,7 +171,7 @@ def _nearest_others(
 
 
 def vectors_of(view: View, examples: Numbers) -> Vectors:
-    """(examples, d). Raises `GalleryError` where one has none."""
+    """Vectors (examples, d). Raises `GalleryError` if one is missing."""
     found = view.vectors(examples.tolist())
     lacking = len(set(examples.tolist()) - found.keys())
     if lacking:
