@@ -126,7 +126,7 @@ def test_who_has_the_gallery_open_is_told_to_open_it_again_and_writes_nothing(pa
             lambda: unused.enroll("more", noise(300)),
             lambda: unused.verify_subject(noise(3), "s1"),
         ):
-            with pytest.raises(GalleryMoved, match=r"was moved from the model .* to .* meanwhile: open it again"):
+            with pytest.raises(GalleryMoved, match=r"was moved from the model .* to .*: open it again"):
                 act()
         assert rows(path, "SELECT count(*) FROM examples") == before
     check_of(path, new)

@@ -151,7 +151,7 @@ def test_who_opened_it_before_is_told_at_every_call(
         with pytest.raises(GalleryMoved):
             view.refresh()
     for either in (store, other):
-        with pytest.raises(GalleryMoved, match="from the model old to new meanwhile: open it again"):
+        with pytest.raises(GalleryMoved, match="from the model old to new: open it again"):
             call(either)
     database = sqlite3.connect(tmp_path / "s.sqlite")
     assert database.execute("SELECT name FROM subjects").fetchall() == [("a",), ("b",)]

@@ -1,4 +1,4 @@
-"""The wish to say "unknown" and the scores that were kept for it, as they are read from the database, and doubted."""
+"""Decodes and validates the calibration plan and its scores as the database has them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NUMBER = 8  # bytes
 
 
 def plan_of(found: Any) -> Plan:
-    """A plan from what the database holds. Raises `ValueError` where that is none."""
+    """Decode a plan. Raises `ValueError` if it is invalid."""
     try:
         plan = Plan(**found)
     except TypeError as error:
@@ -31,12 +31,12 @@ def plan_of(found: Any) -> Plan:
         and 0 <= plan.choosers <= 1
         and (plan.uncertain is None or plan.fpir < plan.uncertain < 1)
     ):
-        raise ValueError("its calibration is none that can be asked for")
+        raise ValueError("its calibration has values out of range")
     return plan
 
 
 def scores_of(change: int, blobs: Sequence[bytes | None]) -> Scores | None:
-    """Scores from their columns; None where these do not fit together, for they can be worked out again."""
+    """Decode scores from their columns; None if these do not fit together: they can be computed again."""
     if not all(blob is None or len(blob) % NUMBER == 0 for blob in blobs):
         return None
     subjects, examples, nearest = (np.frombuffer(blob or b"", "<i8") for blob in blobs[:3])

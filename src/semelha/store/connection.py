@@ -1,4 +1,4 @@
-"""A connection to the database of a gallery, and what is said when it fails."""
+"""Connections to the database of a gallery, and the translation of their errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ TIMEOUT = 30  # seconds that a writer waits for another
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection whose transactions are begun and ended by hand, used by one thread at a time."""
+    """Open a connection with explicit transactions, for one thread at a time."""
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
 
 
 @contextmanager
 def translating_errors(path: Path, what: str) -> Iterator[None]:
-    """Turn an error of SQLite into a `GalleryError` that tells what cannot be done."""
+    """Raise errors of SQLite as `GalleryError`: "cannot be opened", or another participle."""
     try:
         yield
     except sqlite3.ProgrammingError as error:
@@ -31,7 +31,7 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
 
 
 def model_of(connection: sqlite3.Connection) -> str:
-    """Fingerprint of the model whose vectors the database holds; "" where it does not say."""
+    """Fingerprint of the model of the database's vectors; "" if it does not name one."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'model'").fetchone()
     return "" if row is None else str(json.loads(row[0]))
 
@@ -43,8 +43,8 @@ def hash_basis_of(connection: sqlite3.Connection) -> HashBasis:
 
 
 def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:
-    """Raise `GalleryMoved` where the database holds vectors of another model by now."""
+    """Raise `GalleryMoved` if the database has vectors of another model by now."""
     if (found := model_of(connection)) != model:
         raise GalleryMoved(
-            f"the gallery {path.parent} was moved from the model {model[:12]} to {found[:12]} meanwhile: open it again"
+            f"the gallery {path.parent} was moved from the model {model[:12]} to {found[:12]}: open it again"
         )

@@ -1,8 +1,7 @@
-"""Two subjects that are one: their examples come together, and an undo gives back what was.
+"""Merges two subjects into one, and undoes that.
 
-Examples move by their owner alone, so that no index learns of it; the subjects that a change touched bear its number,
-as ever. Of a picture that both have, that of the subject which ends is set aside, with vector and file, and logged as
-removed. An undo brings it back under its own number.
+Only the owner of the examples changes, so that no index is affected. Of a picture that both have, that of the source
+subject is set aside, with vector and file, and logged as removed; an unmerge restores it under its own number.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ _SHARED = "subject_id = ? AND content_hash IN (SELECT content_hash FROM examples
 
 
 def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
-    """Give a subject all examples of another, which ends. In a transaction of the caller's; subjects by number.
+    """Merge a subject into another, both by number, in a transaction of the caller.
 
     Returns
     -------
@@ -37,7 +36,7 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     Raises
     ------
     UsageError
-        They are the same.
+        Both are the same.
     """
     if source == into:
         raise UsageError("a subject cannot be merged into itself: name two")
@@ -73,21 +72,19 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
 
 
 def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
-    """Part again what a merge brought together. In a transaction of the caller's.
-
-    What the subject was given since stays with it.
+    """Undo a merge, in a transaction of the caller. Examples that the merged subject got since stay with it.
 
     Returns
     -------
     str
-        The name of the subject that is there again.
+        The name of the subject that exists again.
 
     Raises
     ------
     GalleryError
-        There is no such merge any more, or a later one must be undone before.
+        There is no such merge, a later one must be undone first, or all of its examples are gone.
     SubjectExists
-        Another subject has the old name now.
+        Another subject has the name.
     """
     found = db.execute(
         "SELECT source, source_number, source_created, holder, inside FROM merges WHERE id = ?", (number,)
@@ -129,12 +126,12 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
 
 
 def listed(rows: list[Any]) -> list[Merge]:
-    """What the rows of `LISTED` say."""
+    """Records of the rows of `LISTED`."""
     return [Merge(*row) for row in rows]
 
 
 def _fill_in(db: sqlite3.Connection, holder: int, without: int, change: int) -> None:
-    """A picture that went with a subject comes back of another, where that had it too and is still merged."""
+    """Restore pictures that the holder lost, of other subjects that had them too and are still merged."""
     rows = db.execute(
         "SELECT merge, min(example) FROM set_aside JOIN merges ON merges.id = merge"
         " WHERE holder = ? AND merge <> ?"

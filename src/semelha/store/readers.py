@@ -1,4 +1,4 @@
-"""Views of the database for as many threads as ask, none of which waits for a writer."""
+"""A pool of read-only connections: one view each, for any number of threads, without waiting for writers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from semelha.errors import GalleryError
 from semelha.store.connection import connect, translating_errors
 from semelha.store.view import View
 
-IDLE = 16  # connections that are kept for views to come
+IDLE = 16  # connections that are kept open
 
 
 class Readers:
-    """Connections that only read, each lent to one view at a time.
+    """Read-only connections, each used by one view at a time.
 
     Parameters
     ----------
     path : Path
-        Of the database, which is there and in WAL mode: a reader then has a snapshot of its own.
+        Of an existing database in WAL mode, in which every reader has its own snapshot.
     model : str
-        Fingerprint of the model whose vectors it held when it was opened.
+        Fingerprint of the model of its vectors when it was opened.
     """
 
     def __init__(self, path: Path, model: str) -> None:
@@ -35,8 +35,8 @@ class Readers:
 
     @contextmanager
     def view(self) -> Iterator[View]:
-        """A view of this moment, until the block ends. Raises `GalleryError`."""
-        connection = self._lent()
+        """Open a view of the present change, until the block ends. Raises `GalleryError`."""
+        connection = self._acquired()
         try:
             view = View(connection, self._path, self._model)
             yield view
@@ -44,17 +44,17 @@ class Readers:
         except BaseException:
             connection.close()
             raise
-        self._returned(connection)
+        self._release(connection)
 
     def close(self) -> None:
-        """Let go of the file; a view that is open keeps its connection until it ends."""
+        """Close the connections; a view that is open keeps its own until it ends."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
-    def _lent(self) -> sqlite3.Connection:
+    def _acquired(self) -> sqlite3.Connection:
         with self._lock:
             if self._closed:
                 raise GalleryError(f"the gallery {self._path.parent} is closed")
@@ -65,7 +65,7 @@ class Readers:
             connection.execute("PRAGMA query_only = ON")
             return connection
 
-    def _returned(self, connection: sqlite3.Connection) -> None:
+    def _release(self, connection: sqlite3.Connection) -> None:
         with self._lock:
             if not self._closed and len(self._idle) < IDLE:
                 self._idle.append(connection)

@@ -1,4 +1,4 @@
-"""What the store holds, as it comes out and as it goes in."""
+"""Records that the store takes and returns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class Subject:
-    """A thing that has a name, how many examples it has, and when (ISO, UTC) it was first enrolled."""
+    """A subject: its name, the number of its examples, and when (ISO, UTC) it was first enrolled."""
 
     name: str
     examples: int
@@ -78,24 +78,24 @@ class Addition:
 
 @dataclass(frozen=True)
 class Merge:
-    """Two subjects that were made one.
+    """A merge of two subjects.
 
     Attributes
     ----------
     number : int
-        By which it is undone.
+        Taken by `Gallery.unmerge`.
     source : str
-        What the subject was called that ended.
+        Name of the subject that was merged.
     into : str
-        What the subject is called that has its examples; or was called when that was merged in turn.
+        Name of the subject that has its examples, or had them when it was merged in turn.
     created : str
         When (ISO, UTC).
     moved : int
-        Examples that changed hands.
+        Number of examples that changed their subject.
     shared : int
-        Examples that are set aside, because both had the same picture.
+        Number of examples that are set aside, because both subjects had the same picture.
     inside : int or None
-        The later merge that must be undone before.
+        The later merge that must be undone first.
     """
 
     number: int
@@ -109,20 +109,20 @@ class Merge:
 
 @dataclass(frozen=True, eq=False)
 class Rejection:
-    """A picture that was said not to show a subject.
+    """A picture that does not show a subject.
 
     Attributes
     ----------
     number : int
-        By which it is withdrawn.
+        Taken by `Gallery.withdraw_rejection`.
     subject : str
     content_hash : str
     source : str
         Where the picture came from.
     created : str
-        When (ISO, UTC) it was said.
+        When (ISO, UTC) it was rejected.
     picture : bytes or None
-        The small copy kept of it.
+        The small copy that was kept.
     """
 
     number: int
@@ -135,23 +135,23 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Plan:
-    """The wish to say "unknown".
+    """The settings of a calibration.
 
     Attributes
     ----------
     kind : {"strangers", "subjects"}
-        What stands in for strangers.
+        What serves as strangers.
     fpir : float
     seed : int
         Of the draws.
     change : int
-        Since which it is in force; 0 before it is.
+        From which it is in force; 0 before.
     scoring : str
         Its name.
     uncertain : float or None
         The second rate.
     choosers : float
-        Part of the subjects, by chance, on which the scoring was chosen; they do not stand in for strangers.
+        Share of the subjects, drawn at random, that chose the scoring; they do not serve as strangers.
     """
 
     kind: Literal["strangers", "subjects"]
@@ -165,23 +165,23 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """How far what stands in for strangers is from everybody else, at one change of the gallery.
+    """Distances of non-mated probes to the nearest other subjects, at one change of the gallery.
 
     Attributes
     ----------
     change : int
     subjects : (n,) int64
-        Number of the subject that stands in; 0 for a stranger that was given.
+        Number of the subject that serves as a stranger; 0 for a stranger that was passed.
     examples : (n,) int64
-        The example drawn of that subject, or the place of the given stranger.
+        The example drawn of that subject, or the position of the stranger.
     nearest : (n,) int64
-        The nearest example of any other subject; −1 where there is none.
+        The nearest example of any other subject; −1 if there is none.
     distances : (n,) float64
         To the subject of that example; infinite beside −1.
     own : (n,) float64 or None
-        From the example drawn of each subject to its other examples; infinite where it has none. None of strangers.
+        From the example drawn of each subject to its other examples; infinite if it has none. None for strangers.
     further : (n, depth − 1) float64 or None
-        To the next subjects, ascending, where the scoring looks at more than one.
+        To the next subjects, ascending, if the scoring uses more than one.
     """
 
     change: int
@@ -204,9 +204,9 @@ class Scores:
 
 @dataclass(frozen=True, eq=False)
 class Strangers:
-    """Pictures that a calibration was given: vectors (n, d) float32, and the subject, by number, that each shows, or 0.
+    """Pictures for a calibration: vectors (n, d) float32, and the number of the subject that each shows, or 0.
 
-    One that shows a subject is a stranger to all others.
+    A picture of a subject is a stranger to all others.
     """
 
     subjects: NDArray[np.int64]

@@ -1,4 +1,4 @@
-"""What subjects were said not to be: pictures that do not show them."""
+"""Rejections: pictures that do not show a subject."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from semelha.errors import GalleryError
 from semelha.store.records import NewExample
 
-# What a merge brought together may contradict itself: a picture that is an example of the subject is one.
+# After a merge a rejected picture may be an example of the subject: then the example counts.
 HONORED = (
     "rejections JOIN subjects ON subjects.id = rejections.subject_id WHERE NOT EXISTS (SELECT 1 FROM examples"
     " WHERE examples.subject_id = rejections.subject_id AND examples.content_hash = rejections.content_hash)"
@@ -22,12 +22,12 @@ BARRING = f"SELECT name, content_hash, vector FROM {HONORED} AND name IN (SELECT
 
 
 def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> int:
-    """Remember that a picture does not show a subject, in a transaction of the caller's. Returns its number.
+    """Record that a picture does not show a subject, in a transaction of the caller. Returns its number.
 
     Raises
     ------
     GalleryError
-        The very picture is an example of the subject.
+        The same picture is an example of the subject.
     """
     very = (subject, new.content_hash)
     if db.execute("SELECT 1 FROM examples WHERE subject_id = ? AND content_hash = ?", very).fetchone():
@@ -47,12 +47,12 @@ def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> 
 
 
 def withdraw(db: sqlite3.Connection, number: int) -> None:
-    """Forget a rejection, and those of the same picture that a merge brought the subject.
+    """Delete a rejection, and those of the same picture that came with a merge.
 
     Raises
     ------
     GalleryError
-        There is none of that number.
+        There is no such rejection.
     """
     very = db.execute("SELECT subject_id, content_hash FROM rejections WHERE id = ?", (number,)).fetchone()
     if very is None:
@@ -68,13 +68,13 @@ def forget_enrolled(db: sqlite3.Connection, subject: int, hashes: Iterable[str])
 
 
 def follow(db: sqlite3.Connection, merge: int, source: int, into: int) -> None:
-    """What one subject is not, that with which it is merged is not either."""
+    """Move the rejections of a subject to that with which it is merged."""
     db.execute("INSERT INTO moved_rejections SELECT ?, id FROM rejections WHERE subject_id = ?", (merge, source))
     db.execute("UPDATE rejections SET subject_id = ? WHERE subject_id = ?", (into, source))
 
 
 def part(db: sqlite3.Connection, merge: int, holder: int, source: int) -> None:
-    """Give a subject back what `follow` took along."""
+    """Give a subject back the rejections that `follow` moved."""
     db.execute(
         "UPDATE rejections SET subject_id = ? WHERE subject_id = ?"
         " AND id IN (SELECT rejection FROM moved_rejections WHERE merge = ?)",

@@ -1,4 +1,4 @@
-"""The tables, and how a database of an older version becomes one of this version."""
+"""The tables of the database, and the upgrade of older versions."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from semelha.errors import GalleryError, GalleryTooNew
 
 VERSION = 7
 
-# Version 1 did not keep where an example came from. Version 2 did not number its changes, so that all of its examples
-# are of the first, and kept vectors in the rows of the examples. They have a table of their own now, as pictures do:
-# the names of neighbors are looked up in narrow rows, which stay in memory where a million vectors do not.
+# Version 1 did not record where an example came from. Version 2 did not number its changes, so all of its examples are
+# of the first, and had vectors in the rows of the examples. They are in their own table now, as pictures are: the names
+# of neighbors are looked up in narrow rows, which stay in memory where a million vectors do not.
 _FROM_NOTHING = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE subjects (
@@ -81,7 +81,7 @@ CREATE TABLE scores (
     further BLOB
 ) STRICT;
 """,
-    # What a merge made is in `holder`, or `inside` a later merge. With its subject what is kept for an undo goes too.
+    # A merged subject is in `holder`, or `inside` a later merge. With it goes what is kept to undo the merge.
     4: """
 CREATE TABLE merges (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -141,14 +141,14 @@ INSERT INTO meta VALUES ('hash_basis', '"pixels"');
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the database to `VERSION`, in one transaction: it is of the old version or of the new one.
+    """Upgrade the database to `VERSION`, in one transaction.
 
     Raises
     ------
     GalleryTooNew
         The database is of a later version.
     GalleryError
-        It is no database of ours.
+        It is not the database of a gallery.
     """
     if _version(connection) == VERSION:
         return

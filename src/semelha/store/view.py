@@ -1,4 +1,4 @@
-"""What the database held at one moment, however many write to it meanwhile."""
+"""A read-only view of the database at one change."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from semelha.store.merges import LISTED, listed
 from semelha.store.places import Kept, Place
 from semelha.store.records import Merge, Plan, Rejection, Scores, StoredExample, Strangers, Subject
 
-ROWS = 4096  # that are Python objects at a time
+ROWS = 4096  # read at a time
 
 
 class View:
-    """Everything that can be asked of the store, all of it of one moment. From `Store.reading`; for one thread.
+    """Reads the database, all of it at one change. Created by `Store.reading`, for one thread.
 
     Attributes
     ----------
     change : int
-        The number of the last change that is seen. Every write is one change, whoever makes it.
+        Number of the last change that it sees.
     """
 
     change: int
@@ -41,7 +41,7 @@ class View:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at the present moment from now on. Raises `GalleryMoved`."""
+        """Read the present change from now on. Raises `GalleryMoved`."""
         self.end()
         with translating_errors(self._path, "read"):
             self._db.execute("BEGIN")
@@ -49,7 +49,7 @@ class View:
         self.change = int(self._meta("change"))
 
     def end(self) -> None:
-        """See nothing any more."""
+        """End the transaction."""
         if self._db.in_transaction:
             with translating_errors(self._path, "read"):
                 self._db.execute("COMMIT")
@@ -57,7 +57,7 @@ class View:
     # Subjects.
 
     def subjects(self) -> list[Subject]:
-        """Every subject, by name."""
+        """List every subject, by name."""
         rows = self._rows(
             "SELECT name, (SELECT count(*) FROM examples WHERE subject_id = subjects.id), created"
             " FROM subjects ORDER BY name"
@@ -65,20 +65,20 @@ class View:
         return [Subject(*row) for row in rows]
 
     def subject_count(self) -> int:
-        """How many subjects there are."""
+        """The number of subjects."""
         return int(self._rows("SELECT count(*) FROM subjects")[0][0])
 
     def has_subject(self, name: str) -> bool:
-        """Whether a subject is called so."""
+        """Whether a subject has that name."""
         return bool(self._rows("SELECT 1 FROM subjects WHERE name = ?", (name,)))
 
     def number_of(self, name: str) -> int | None:
-        """Number of the subject that is called so."""
+        """Number of the subject of that name; None if there is none."""
         rows = self._rows("SELECT id FROM subjects WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else None
 
     def name_of(self, number: int) -> str | None:
-        """Name of the subject that has that number."""
+        """Name of the subject of that number; None if there is none."""
         rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
         return rows[0][0] if rows else None
 
@@ -92,24 +92,24 @@ class View:
         return hash_basis_of(self._db)
 
     def names(self, since: int = 0) -> dict[int, str]:
-        """Name of each subject, by its number, that is new or has new examples or another name since a change."""
+        """Names, by number, of the subjects that are new, renamed or have other examples since a change."""
         return dict(self._rows("SELECT id, name FROM subjects WHERE change > ? ORDER BY change, id", (since,)))
 
     def merges(self) -> list[Merge]:
-        """Every merge that may be undone, the first one first."""
+        """List every merge that can be undone, oldest first."""
         return listed(self._rows(LISTED))
 
     def has_rejections(self) -> bool:
-        """Whether any picture was said not to show a subject."""
+        """Whether there is any rejection."""
         return bool(self._rows("SELECT 1 FROM rejections LIMIT 1"))
 
     def rejections(self, subject: str) -> list[Rejection]:
-        """Pictures that do not show a subject; without those that are its examples. Raises `SubjectNotFound`."""
+        """List the rejections of a subject, without pictures that are its examples. Raises `SubjectNotFound`."""
         self._check_subject(subject)
         return [Rejection(*row) for row in self._rows(rejections.LISTED, (subject,))]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
-        """Of the rejections of these subjects: name, content hash of the picture, and its vector (d,)."""
+        """Rejections of subjects, by name: name, content hash and vector (d,) of each."""
         rows = self._among(rejections.BARRING, subjects)
         return [(name, content, _vector(blob)) for name, content, blob in rows]
 
@@ -147,7 +147,7 @@ class View:
         return {example: _vector(blob) for example, blob in self._among(query, ids)}
 
     def vectors_of(self, subject: str) -> NDArray[np.float32]:
-        """(examples, d) of a subject, by its name; none where nobody is called so."""
+        """Vectors (examples, d) of a subject, by its name; empty if there is none."""
         return self._stacked(
             "SELECT example_id, data FROM subjects JOIN examples ON subject_id = subjects.id"
             " JOIN vectors ON example_id = examples.id WHERE name = ? ORDER BY example_id",
@@ -156,11 +156,11 @@ class View:
         )[1]
 
     def picture(self, example: int) -> bytes | None:
-        """The file kept of an example."""
+        """The small copy that was kept of an example; None if none was kept."""
         rows = self._rows("SELECT data FROM pictures WHERE example_id = ?", (example,))
         return rows[0][0] if rows else None
 
-    # What another model would make vectors of.
+    # Re-embedding with another model.
 
     def hashes(self, place: Place) -> dict[int, str]:
         """Content hash of every picture of a place, by its number there."""
@@ -170,12 +170,12 @@ class View:
         """What is there to embed those of a place anew that are still there."""
         return [Kept(*row) for row in self._among(place.rows, numbers)]
 
-    # What changed.
+    # Changes.
 
     def added_since(self, change: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The examples there are that were added after a change, by number: (n,), and their vectors (n, d).
+        """Examples that were added after a change: numbers (n,) and vectors (n, d).
 
-        Change 0 comes before every example.
+        Change 0 is before every example.
         """
         # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
@@ -185,25 +185,25 @@ class View:
         )
 
     def removed_since(self, change: int) -> NDArray[np.int64]:
-        """(n,), those of the examples at a change that are no more. Raises `ValueError` where the log is too short."""
+        """Examples (n,) of a change that were removed since. Raises `ValueError` if the log does not cover it."""
         if not self.reaches(change):
             raise ValueError(f"the log of removed examples was trimmed after the change {change}")
         rows = self._rows("SELECT example FROM removed WHERE change > ? AND added <= ?", (change, change))
         return np.array([example for (example,) in rows], np.int64)
 
     def reaches(self, change: int) -> bool:
-        """Whether the log of removed examples goes back to a change."""
+        """Whether the log of removed examples covers the time since a change."""
         return change >= self.trimmed
 
     @property
     def trimmed(self) -> int:
-        """The change up to which the log of removed examples was trimmed; 0 where it never was."""
+        """The change up to which the log of removed examples was trimmed; 0 if it never was."""
         return int(self._meta("trimmed"))
 
     # Calibration.
 
     def plan(self) -> Plan | None:
-        """How the gallery is to say "unknown"; None where that was never asked for."""
+        """The plan of the calibration; None without one. Raises `GalleryError` if it is damaged."""
         try:
             found = self._meta("calibration")
             return None if found is None else plan_of(found)
@@ -212,13 +212,13 @@ class View:
             raise GalleryError(f"the gallery {self._path} is damaged: {why}") from error
 
     def strangers(self) -> Strangers:
-        """The strangers that were given to calibrate with."""
+        """The strangers that were passed to the calibration."""
         vectors = self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
         rows = self._rows("SELECT subject FROM strangers ORDER BY id")
         return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
 
     def scores(self) -> Scores | None:
-        """The scores last kept for the plan; None where there are none, or none that can be read."""
+        """The scores that were saved for the plan; None if there are none that can be read."""
         rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         if not rows:
             return None
@@ -238,13 +238,13 @@ class View:
             return self._db.execute(query, values).fetchall()
 
     def _among(self, query: str, ids: Iterable[int] | Iterable[str]) -> list[Any]:
-        """Rows of a query whose one value is a list of numbers or names."""
+        """Rows of a query whose one parameter is a list of numbers or names."""
         return self._rows(query, (json.dumps(list(ids)),))
 
     def _stacked(
         self, query: str, values: tuple[object, ...], count: str
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Numbers and vectors that a query gives. Few rows at a time are Python objects, so that a million fit."""
+        """Numbers and vectors of a query, read a few rows at a time, so that a million fit into memory."""
         (total,) = self._rows(count, values)[0]
         ids, vectors, done = np.empty(total, np.int64), np.empty((total, 0), np.float32), 0
         with translating_errors(self._path, "read"):
