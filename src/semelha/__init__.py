@@ -1,6 +1,6 @@
 """semelha: recognize objects by similarity.
 
-model = semelha.train(semelha.read_folder("photos"), out="model")
+model = semelha.train("photos", out="model")
 gallery = semelha.Gallery.create("shop", model)
 gallery.enroll("granny-smith", ["a.jpg", "b.jpg"])
 gallery.identify("new.jpg")
