@@ -15,7 +15,7 @@ from semelha.images.fit import Fit, encode, fit
 from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.ink import without_background
-from semelha.images.reading import Progress, ReadPicture, read_all, read_pictures, readable
+from semelha.images.reading import Progress, ReadPicture, read_pictures, readable
 from semelha.images.sources import Source, as_picture, as_pictures
 from semelha.images.views import View, standard_views
 
@@ -44,7 +44,6 @@ __all__ = [
     "encode",
     "fit",
     "glyphs",
-    "read_all",
     "read_dataset",
     "read_folder",
     "read_manifest",

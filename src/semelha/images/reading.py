@@ -20,7 +20,6 @@ from semelha.images.dataset import Dataset, Picture, Skipped
 from semelha.images.sources import Source, as_picture, iterate_sources
 from semelha.processors import processors
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all); the latter is 0 if their number is unknown."""
@@ -157,40 +156,6 @@ class _PixelBudget:
             with self._released:
                 self._used -= pixels
                 self._released.notify_all()
-
-
-def read_all(
-    pictures: Sequence[Item], function: Callable[[Item], Result], *, threads: int | None = None
-) -> Iterator[Result | PictureError]:
-    """`function` of every picture, in order; the error in its place where a picture cannot be used.
-
-    Parameters
-    ----------
-    pictures : sequence of Picture, or of what the function makes one of
-    function : callable
-        Called in threads; may raise `PictureError`.
-    threads : int, optional
-        As many as there are processors if not given.
-    """
-
-    def attempt(picture: Item) -> Result | PictureError:
-        try:
-            return function(picture)
-        except PictureError as error:
-            return error
-
-    workers = threads or min(MOST_THREADS, processors())
-    remaining = iter(pictures)
-    pool = ThreadPoolExecutor(workers)
-    try:
-        waiting: deque[Future[Result | PictureError]] = deque(
-            pool.submit(attempt, picture) for picture in islice(remaining, 8 * workers)
-        )
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(pool.submit(attempt, picture) for picture in islice(remaining, 1))
-    finally:  # whoever stops reading early does not wait for what is still in line
-        pool.shutdown(cancel_futures=True)
 
 
 def readable(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:
