@@ -126,7 +126,7 @@ def test_a_backbone_whose_layers_nobody_knows(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("wrong", [{"freeze": 1.5}, {"freeze": -0.1}, {"layer_decay": 0.0}, {"layer_decay": 1.1}])
 def test_impossible_parts_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match="layer_decay lies above 0"):
+    with pytest.raises(UsageError, match="layer_decay is greater than 0"):
         Recipe(**wrong)  # type: ignore[arg-type]
 
 
