@@ -41,7 +41,7 @@ def test_the_vectors_are_those_of_enrolling_the_kept_pictures_afresh_and_all_els
         assert gallery.identify(noise(99)).subject == "later"
 
 
-@pytest.mark.filterwarnings("ignore::semelha.linear.span.RankDeficiencyWarning")
+@pytest.mark.filterwarnings("ignore::semelha.linear.subspace.RankDeficiencyWarning")
 def test_the_metric_of_the_new_model_is_taken_with_it(path: Path, tmp_path: Path) -> None:
     pictures = tuple(Picture(noise(50 + i) // (1 + i % 2), f"c{i // 2}", str(i)) for i in range(12))
     learned = semelha.train(semelha.Dataset("x", pictures), out=tmp_path / "gmml", method="gmml", features=HOG())

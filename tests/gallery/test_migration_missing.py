@@ -101,7 +101,7 @@ def test_originals_are_used_rather_than_copies_also_by_who_goes_on(
     assert not np.allclose(of_copy, expected, atol=1e-6), "which is another"
 
 
-@pytest.mark.filterwarnings("ignore::semelha.linear.span.RankDeficiencyWarning")
+@pytest.mark.filterwarnings("ignore::semelha.linear.subspace.RankDeficiencyWarning")
 def test_a_copy_has_nearly_the_vector_of_its_original(tmp_path: Path) -> None:
     """Made smaller and compressed, it is nearer to it by far than to any other picture: docs/migrating.md says so."""
     photos = [photo(number) for number in range(20)]

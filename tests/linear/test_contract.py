@@ -16,7 +16,7 @@ from tests.linear.made import EVERY, clusters, every_pair
 
 from semelha.errors import UsageError, VectorsError
 from semelha.linear.base import Learner, LinearLearner, Transformer
-from semelha.linear.span import RankDeficiencyWarning
+from semelha.linear.subspace import RankDeficiencyWarning
 from semelha.linear.tuples import PairLearner, TripletLearner
 
 X, Y = clusters()
@@ -26,7 +26,7 @@ each_transformer = pytest.mark.parametrize("kind", [k for k in EVERY if issubcla
 each_of_pairs = pytest.mark.parametrize("kind", [k for k in EVERY if hasattr(k, "fit_pairs")])
 each_of_triplets = pytest.mark.parametrize("kind", [k for k in EVERY if issubclass(k, TripletLearner)])
 each_supervised = pytest.mark.parametrize("kind", [k for k in EVERY if k.__name__ != "PCAWhitening"])
-quiet = pytest.mark.filterwarnings("ignore::semelha.linear.span.RankDeficiencyWarning")
+quiet = pytest.mark.filterwarnings("ignore::semelha.linear.subspace.RankDeficiencyWarning")
 
 
 def learned(learner: Learner) -> dict[str, Any]:
@@ -230,8 +230,8 @@ def test_a_constant_column_is_told(kind: type[Learner]) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         kind().fit(x, Y)
-    assert [w.category for w in caught] == [RankDeficiencyWarning] * kind.narrow
-    if kind.narrow:
+    assert [w.category for w in caught] == [RankDeficiencyWarning] * kind.rank_only
+    if kind.rank_only:
         assert str(caught[0].message).startswith(f"{kind.__name__}: the 90 examples span 6 of 7 dimensions")
         assert caught[0].filename == __file__
 

@@ -63,7 +63,7 @@ def test_a_rate_that_the_pairs_cannot_support_is_refused() -> None:
     learner.calibrate_threshold(X[60:], pairs, same, fpr=0.01)
     assert not learner.predict_pairs(X[60:], pairs[~same]).any()
     for wrong in (0, 1, -0.1, np.nan):
-        with pytest.raises(UsageError, match="rate between 0 and 1"):
+        with pytest.raises(UsageError, match="must lie between 0 and 1"):
             learner.calibrate_threshold(X[60:], PAIRS, SAME, fpr=wrong)
 
 

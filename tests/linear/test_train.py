@@ -16,7 +16,7 @@ from semelha.images import Dataset, Picture
 from semelha.linear import GMML, METHODS, BoostedSimilarity, SignedRankSVM, learned_metric, learner_named
 from semelha.metrics import Agreement, Mahalanobis
 
-pytestmark = pytest.mark.filterwarnings("ignore::semelha.linear.span.RankDeficiencyWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::semelha.linear.subspace.RankDeficiencyWarning")
 SMALL = RawPixels((6, 6))
 # Of twelve. Whitening knows no classes; thresholds of single pixels are at the mercy of the light.
 LEAST = {"pca-whitening": 0.15, "boosted-similarity": 0.3}
@@ -127,9 +127,9 @@ def test_words_that_do_not_go_together_are_refused(tiny: Model, tmp_path: Path) 
     out = tmp_path / "m"
     with pytest.raises(UsageError, match=r"no method is called 'magic': there are .*gmml.*simclr"):
         semelha.train(things(), out=out, method="magic")
-    with pytest.raises(UsageError, match="for networks"):
+    with pytest.raises(UsageError, match="trains no network"):
         semelha.train(things(), out=out, method="gmml", minutes=3)
-    with pytest.raises(UsageError, match="for networks"):
+    with pytest.raises(UsageError, match="trains no network"):
         semelha.train(things(), out=out, method="gmml", accelerator="cuda")
     with pytest.raises(UsageError, match="need a method"):
         semelha.train(things(), out=out, features=HOG())

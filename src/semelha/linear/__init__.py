@@ -1,6 +1,6 @@
-"""Learns a distance from vectors and labels, pairs or triplets, without a network: scikit-learn estimators.
+"""Linear metric learning from vectors and labels, pairs or triplets: estimators of scikit-learn.
 
-All but `BoostedSimilarity` and `SignedRankSVM` are a `LinearLearner`: they learn a Mahalanobis matrix.
+All learners but `BoostedSimilarity` and `SignedRankSVM` are a `LinearLearner`, which learns a Mahalanobis matrix.
 """
 
 from semelha.linear.boosted import BoostedSimilarity
@@ -8,8 +8,8 @@ from semelha.linear.boostmetric import BoostMetric
 from semelha.linear.discriminant import LDA, LFDA
 from semelha.linear.itml import ITML
 from semelha.linear.lmnn import LMNN
+from semelha.linear.methods import METHODS, learner_named
 from semelha.linear.moments import GMML, KISSME, XQDA
-from semelha.linear.named import METHODS, learner_named
 from semelha.linear.nca import NCA
 from semelha.linear.ncmml import NCMML
 from semelha.linear.ranksvm import RankSVM, SignedRankSVM

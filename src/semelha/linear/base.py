@@ -1,4 +1,4 @@
-"""What every learner is: an estimator of scikit-learn, with a calibrated threshold on pairs; it warns of poor data."""
+"""Base classes of the learners: scikit-learn estimators with a calibrated threshold on pairs, and checks of data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from semelha.errors import CalibrationError, UsageError, VectorsError
-from semelha.linear.span import Matrix, RankDeficiencyWarning, Span, find_axes
+from semelha.linear.subspace import Matrix, RankDeficiencyWarning, Subspace, principal_axes
 
 Labels = NDArray[np.intp]
 Tuples = NDArray[np.intp]
@@ -22,38 +22,38 @@ Vectors = NDArray[np.floating[Any]]
 
 
 class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no types
-    """Learns from vectors and labels how far apart two vectors are.
+    """An estimator that learns a distance from vectors and labels.
 
     Attributes
     ----------
     threshold_ : float
-        Set by `calibrate_threshold`: up to this distance a pair is taken for a pair of the same class.
+        Largest distance of a pair that counts as the same class; set by `calibrate_threshold`.
     n_features_in_ : int
     """
 
-    narrow = True  # learn in no more dimensions than the examples span
-    needs_classes = 2
+    rank_only = True  # learn only in the subspace that the examples span
+    min_classes = 2
 
     @abstractmethod
-    def _keep(self, x: Matrix, labels: Labels, span: Span, notes: list[str]) -> None:
-        """Learn from centered examples in the subspace, (n, r) and (n,), and keep what was learned."""
+    def _keep(self, x: Matrix, labels: Labels, subspace: Subspace, notes: list[str]) -> None:
+        """Learn from centered examples (n, r) in the subspace and labels (n,), and set the learned attributes."""
 
     @abstractmethod
     def pair_distance(self, X: ArrayLike, pairs: ArrayLike) -> NDArray[np.float64]:
-        """The learned distance of each pair: pairs (m, 2) of rows of X → (m,). Smaller is more alike."""
+        """Learned distance of each pair: pairs (m, 2) of rows of X → (m,). Smaller is more similar."""
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Learn from vectors (n, d) and labels (n,), of any kind that can be sorted.
+        """Learn from vectors (n, d) and sortable labels (n,).
 
         Raises
         ------
         VectorsError
-            NaN, infinity, fewer classes than are needed, lengths that differ. It is a `ValueError` too.
+            NaN, infinity, too few classes, or different lengths of X and y. It is a `ValueError` too.
 
         Warns
         -----
         RankDeficiencyWarning
-            Once, where the examples do not span the space or a covariance cannot be inverted; names what was done.
+            If the examples do not span the space, or a covariance is singular. The message says what was done.
         """
         x, y = self._checked(X, y)
         try:
@@ -61,34 +61,34 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
         except ValueError as error:
             raise VectorsError(str(error)) from error
         classes, labels = np.unique(y, return_inverse=True)
-        if len(classes) < self.needs_classes:
+        if len(classes) < self.min_classes:
             raise VectorsError(
-                f"{type(self).__name__} needs two classes at least, and the {len(x)} examples are of one class"
+                f"{type(self).__name__} needs at least two classes, and the {len(x)} examples are of one class"
             )
-        self._in_span(x, lambda inside, span, notes: self._keep(inside, labels, span, notes))
+        self._learn_in_subspace(x, lambda inside, subspace, notes: self._keep(inside, labels, subspace, notes))
         return self
 
     def calibrate_threshold(self, X: ArrayLike, pairs: ArrayLike, same: ArrayLike, *, fpr: float | None = None) -> Self:
-        """Choose the distance up to which a pair counts as one of the same class, and keep it as `threshold_`.
+        """Choose `threshold_`, the largest distance of a pair that counts as the same class.
 
         Parameters
         ----------
         X : (n, d)
-            Vectors that the learner was not fitted on.
+            Vectors on which the learner was not fitted.
         pairs : (m, 2) int
             Rows of X.
         same : (m,) bool
-            Which pairs are of the same class.
+            Whether each pair is of the same class.
         fpr : float, optional
-            The wanted rate of different pairs taken for the same, between 0 and 1. A new different pair, drawn as
-            these were, is accepted with at most this probability (split-conformal: (k + 1) / (n + 1) ≤ fpr, where k
-            of the n different pairs are nearer than the threshold). Without it the threshold has the best accuracy on
-            these pairs, half way between the two distances around it.
+            False positive rate, between 0 and 1: a new pair of different classes, drawn like these, is accepted with
+            at most this probability (split conformal: (k + 1) / (n + 1) ≤ fpr, where k of the n different pairs are
+            nearer than the threshold). By default the threshold maximizes the accuracy on these pairs, and lies half
+            way between the two distances around it.
 
         Raises
         ------
         CalibrationError
-            There are too few different pairs for the rate.
+            There are too few pairs of different classes for the rate.
         """
         tuples, same = check_tuples(pairs, 2, _length(X)), check_same(same, pairs)
         distances = self.pair_distance(X, tuples)
@@ -96,7 +96,7 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
             self.threshold_ = _most_accurate(distances, same)
             return self
         if not 0 < fpr < 1:
-            raise UsageError(f"fpr is a rate between 0 and 1, not {fpr}")
+            raise UsageError(f"fpr is {fpr}: it must lie between 0 and 1")
         different = np.sort(distances[~same])
         accepted = int(np.floor(fpr * (len(different) + 1) + 1e-9)) - 1
         if accepted < 0:
@@ -108,9 +108,9 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
         return self
 
     def predict_pairs(self, X: ArrayLike, pairs: ArrayLike) -> NDArray[np.bool_]:
-        """Whether each pair is of the same class, by `threshold_`: pairs (m, 2) of rows of X → (m,)."""
+        """Whether each pair is of the same class, by `threshold_`: pairs (m, 2) of rows of X → (m,) bool."""
         if not hasattr(self, "threshold_"):
-            raise UsageError(f"this {type(self).__name__} has no threshold yet: call calibrate_threshold first")
+            raise UsageError(f"this {type(self).__name__} has no threshold: call calibrate_threshold first")
         return self.pair_distance(X, pairs) <= self.threshold_
 
     def _checked(self, X: ArrayLike, y: Any = "no_validation", *, reset: bool = True) -> Any:
@@ -123,8 +123,8 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
         except ValueError as error:
             raise VectorsError(str(error)) from error
 
-    def _in_span(self, x: Vectors, learn: Any) -> None:
-        """Call `learn` with centered examples in their subspace, the subspace and notes; warn once of the notes."""
+    def _learn_in_subspace(self, x: Vectors, learn: Any) -> None:
+        """Call `learn` with centered examples in their subspace, the subspace and notes; warn of the notes."""
         notes: list[str] = []
         with np.errstate(over="ignore", invalid="ignore"):
             center = x.mean(axis=0, dtype=np.float64)
@@ -134,8 +134,8 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
             raise VectorsError("squared distances between the examples overflow: scale the features down first")
         if spread == 0:
             raise VectorsError(f"all {len(x)} examples are the same point: nothing can be learned from them")
-        span = Span(find_axes(centered, narrow=self.narrow, notes=notes), center)
-        learn(span.into(centered), span, notes)
+        subspace = Subspace(principal_axes(centered, rank_only=self.rank_only, notes=notes), center)
+        learn(subspace.into(centered), subspace, notes)
         if notes:
             warnings.warn(f"{type(self).__name__}: {'; '.join(notes)}", RankDeficiencyWarning, stacklevel=3)
 
@@ -146,14 +146,14 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
 
 
 class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Learner):  # type: ignore[misc]
-    """A learner whose distance is the Euclidean distance of transformed vectors."""
+    """A learner whose distance is Euclidean after `transform`."""
 
     @abstractmethod
     def transform(self, X: ArrayLike) -> Vectors:
         """(n, d) → (n, k)."""
 
     def pair_distance(self, X: ArrayLike, pairs: ArrayLike) -> NDArray[np.float64]:
-        """Euclidean distance of each pair once transformed: pairs (m, 2) of rows of X → (m,)."""
+        """Euclidean distance of each pair after the transform: pairs (m, 2) of rows of X → (m,)."""
         z = self.transform(X)
         tuples = check_tuples(pairs, 2, len(z))
         between = z[tuples[:, 0]].astype(np.float64) - z[tuples[:, 1]]
@@ -171,31 +171,31 @@ class LinearLearner(Transformer):
 
     @abstractmethod
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
-        """L (k, r) from centered examples (n, r) and labels (n,) from 0 on. Adds to `notes` what a user must know."""
+        """Return L (k, r) from centered examples (n, r) and labels (n,) from 0. Append warnings to `notes`."""
 
-    def _keep(self, x: Matrix, labels: Labels, span: Span, notes: list[str]) -> None:
-        self._set(self._learn(x, labels, notes), span)
+    def _keep(self, x: Matrix, labels: Labels, subspace: Subspace, notes: list[str]) -> None:
+        self._set(self._learn(x, labels, notes), subspace)
 
-    def _set(self, components: Matrix, span: Span) -> None:
+    def _set(self, components: Matrix, subspace: Subspace) -> None:
         if not np.isfinite(components).all():
-            raise VectorsError(f"{type(self).__name__} did not stay finite on these vectors: scale the features first")
-        self.components_ = span.back(np.asarray(components, np.float64))
+            raise VectorsError(f"{type(self).__name__} diverged on these vectors: scale the features first")
+        self.components_ = subspace.back(np.asarray(components, np.float64))
 
     def transform(self, X: ArrayLike) -> Vectors:
-        """Lx: (n, d) → (n, k), in float32 for float32 and in float64 for anything else.
+        """Apply L to vectors: (n, d) → (n, k), in float32 for float32 and otherwise in float64.
 
         Raises
         ------
         NotFittedError
         VectorsError
-            NaN, infinity, another number of dimensions than the learner was fitted on.
+            NaN, infinity, or not the number of features of `fit`.
         """
         check_is_fitted(self)
         x = self._checked(X, reset=False)
         return np.asarray(x @ self.components_.T.astype(x.dtype, copy=False))
 
     def get_mahalanobis_matrix(self) -> NDArray[np.float64]:
-        """M = LᵀL, (d, d), symmetric and positive semi-definite. It needs 8 d² bytes; `components_` says the same."""
+        """M = LᵀL, (d, d), symmetric and positive semi-definite: 8 d² bytes."""
         check_is_fitted(self)
         return np.asarray(self.components_.T @ self.components_)
 
@@ -210,20 +210,20 @@ class LinearLearner(Transformer):
 
 
 def width(n_components: int | None, most: int, default: int | None = None) -> int:
-    """How many rows L gets: `n_components`, at most `most`; `default` or `most` where it is None."""
+    """Number of rows of L: `n_components`, by default `default` or `most`, and at most `most`."""
     if n_components is None:
         return min(default or most, most)
     if isinstance(n_components, bool) or not isinstance(n_components, int | np.integer) or n_components < 1:
-        raise UsageError(f"n_components is a number from 1 on, or None, not {n_components!r}")
+        raise UsageError(f"n_components is {n_components!r}: it must be an integer from 1, or None")
     return min(int(n_components), most)
 
 
 def check_tuples(tuples: ArrayLike, size: int, length: int) -> Tuples:
-    """Pairs (m, 2) or triplets (m, 3) of rows of X, checked. Raises `VectorsError`."""
+    """Pairs (m, 2) or triplets (m, 3) as an array of rows of X. Raises `VectorsError`."""
     found = np.asarray(tuples)
     name = {2: "pairs", 3: "triplets"}[size]
     if found.ndim != 2 or found.shape[1] != size or not len(found) or found.dtype.kind not in "iu":
-        raise VectorsError(f"{name} are whole numbers (m, {size}), the rows of X, not {found.dtype} {found.shape}")
+        raise VectorsError(f"{name} must be integers (m, {size}), rows of X, not {found.dtype} {found.shape}")
     if found.min() < 0 or found.max() >= length:
         raise VectorsError(f"{name} name rows from {found.min()} to {found.max()}, and X has {length}")
     return found.astype(np.intp)

@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 from semelha.errors import VectorsError
 from semelha.linear.base import Labels, Transformer, Tuples, Vectors, check_same, check_tuples
 from semelha.linear.pairs import draw_pairs
-from semelha.linear.span import Matrix, Span
+from semelha.linear.subspace import Matrix, Subspace
 
-HELD = 1 << 22  # codes of pairs: twice 32 MB
+MOST_CODES = 1 << 22  # codes of pairs: twice 32 MB
 
 
 class BoostedSimilarity(Transformer):
@@ -44,7 +44,7 @@ class BoostedSimilarity(Transformer):
     (1997).
     """
 
-    narrow = False
+    rank_only = False
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class BoostedSimilarity(Transformer):
         """Learn from pairs (m, 2) of rows of X (n, d), of the same class or not, (m,). Raises and warns as `fit`."""
         x = self._checked(X)
         tuples, alike = check_tuples(pairs, 2, len(x)), check_same(same, pairs)
-        self._in_span(x, lambda inside, span, notes: self._boost(inside, tuples, alike, span))
+        self._learn_in_subspace(x, lambda inside, subspace, notes: self._boost(inside, tuples, alike, subspace))
         return self
 
     def transform(self, X: ArrayLike) -> Vectors:
@@ -78,12 +78,12 @@ class BoostedSimilarity(Transformer):
     def _n_features_out(self) -> int:
         return len(self.alphas_)
 
-    def _keep(self, x: Matrix, labels: Labels, span: Span, notes: list[str]) -> None:
-        count = max(1, min(self.n_pairs, HELD // (2 * x.shape[1])))
+    def _keep(self, x: Matrix, labels: Labels, subspace: Subspace, notes: list[str]) -> None:
+        count = max(1, min(self.n_pairs, MOST_CODES // (2 * x.shape[1])))
         pairs, same = draw_pairs(labels, count, check_random_state(self.random_state))
-        self._boost(x, pairs, same, span)
+        self._boost(x, pairs, same, subspace)
 
-    def _boost(self, x: Matrix, pairs: Tuples, same: NDArray[np.bool_], span: Span) -> None:
+    def _boost(self, x: Matrix, pairs: Tuples, same: NDArray[np.bool_], subspace: Subspace) -> None:
         cuts = [_cuts(column, self.n_thresholds) for column in x.T]
         codes = np.stack([np.searchsorted(cut, column) for cut, column in zip(cuts, x.T, strict=True)], axis=1)
         left, right = codes[pairs[:, 0]], codes[pairs[:, 1]]  # (m, r)
@@ -113,8 +113,8 @@ class BoostedSimilarity(Transformer):
         if not chosen:
             raise VectorsError("no threshold of any feature tells same from different pairs better than chance")
         features, thresholds, alphas = (np.array(column) for column in zip(*chosen, strict=True))
-        self.features_, self.alphas_, self.axes_ = features, alphas, span.axes
-        self.thresholds_ = thresholds + span.into(span.center[None])[0, features]
+        self.features_, self.alphas_, self.axes_ = features, alphas, subspace.axes
+        self.thresholds_ = thresholds + subspace.into(subspace.center[None])[0, features]
 
 
 def _cuts(column: NDArray[np.float64], count: int) -> NDArray[np.float64]:

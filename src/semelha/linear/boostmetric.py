@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from semelha.linear.base import Labels, LinearLearner, Tuples
 from semelha.linear.pairs import laplacian, near_triplets
-from semelha.linear.span import Matrix, Span
+from semelha.linear.subspace import Matrix, Subspace
 from semelha.linear.tuples import TripletLearner
 
 DENSE = 256  # dimensions up to which all eigenvectors are found at once
@@ -28,9 +28,9 @@ class BoostMetric(LinearLearner, TripletLearner):
     n_rounds : int
         At most so many.
     n_neighbors : int
-        From labels: triplets are each example with its so many nearest of its class and of other classes.
+        With `fit`: triplets are each example with this many nearest of its class and of other classes.
     max_triplets : int
-        From labels: examples are drawn by chance where there would be more.
+        With `fit`: maximal number of triplets; examples are drawn at random to keep it.
     tol : float
         Ends where a round lowers the objective by less.
     random_state : int, RandomState or None
@@ -60,8 +60,8 @@ class BoostMetric(LinearLearner, TripletLearner):
         rng = check_random_state(self.random_state)
         return self._boost(x, near_triplets(x, labels, self.n_neighbors, self.max_triplets, rng))
 
-    def _keep_triplets(self, x: Matrix, triplets: Tuples, span: Span, notes: list[str]) -> None:
-        self._set(self._boost(x, triplets), span)
+    def _keep_triplets(self, x: Matrix, triplets: Tuples, subspace: Subspace, notes: list[str]) -> None:
+        self._set(self._boost(x, triplets), subspace)
 
     def _boost(self, x: Matrix, triplets: Tuples) -> Matrix:
         scale = np.sqrt(x.var(axis=0).mean())

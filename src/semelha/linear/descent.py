@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from semelha.linear.span import Matrix
+from semelha.linear.subspace import Matrix
 
 Value = Callable[[Matrix], tuple[float, Matrix]]
 

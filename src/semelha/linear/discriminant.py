@@ -7,7 +7,7 @@ from scipy.linalg import eigh
 
 from semelha.linear.base import Labels, LinearLearner, width
 from semelha.linear.pairs import BLOCK, class_scatter, nearest
-from semelha.linear.span import Matrix, invertible
+from semelha.linear.subspace import Matrix, invertible
 
 
 class LDA(LinearLearner):
@@ -20,7 +20,7 @@ class LDA(LinearLearner):
     n_components : int, optional
         At most the number of classes less one, which is the default.
     ridge : float
-        Where the covariance within classes cannot be inverted: the part of its mean variance added to its diagonal.
+        Part of the mean variance that is added to the diagonal of a singular covariance within classes.
 
     References
     ----------

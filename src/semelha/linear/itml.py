@@ -10,7 +10,7 @@ from semelha.errors import UsageError
 from semelha.linear.base import Labels, Tuples
 from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import draw_pairs, laplacian, squared_distances
-from semelha.linear.span import Matrix
+from semelha.linear.subspace import Matrix
 from semelha.linear.tuples import PairLearner
 
 BESIDE = 1e-3
@@ -46,14 +46,14 @@ class ITML(PairLearner):
     Attributes
     ----------
     n_iter_ : int
-        Iterations taken.
+        Number of iterations.
 
     References
     ----------
     Davis, Kulis, Jain, Sra and Dhillon, "Information-theoretic metric learning", ICML 2007, equation 4.
     """
 
-    narrow = False
+    rank_only = False
 
     def __init__(
         self,

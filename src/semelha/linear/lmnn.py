@@ -10,7 +10,7 @@ from semelha.errors import UsageError, VectorsError
 from semelha.linear.base import Labels, LinearLearner, Tuples, width
 from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import BLOCK, Single, class_ranges, laplacian, nearest, squared_distances
-from semelha.linear.span import Matrix
+from semelha.linear.subspace import Matrix
 
 
 class LMNN(LinearLearner):
@@ -121,7 +121,7 @@ def target_pairs(z: Matrix, labels: Labels, k: int) -> Tuples:
     """Each example with its k nearest of the same class: (m, 2), sorted by the first. Raises `VectorsError`."""
     rows = np.flatnonzero(np.bincount(labels)[labels] > 1)
     if not len(rows):
-        raise VectorsError("no class has two examples: nothing says what may differ within a class")
+        raise VectorsError("no class has two examples, so there is no pair of the same class")
     friends = nearest(z, labels, rows, k, same=True)
     return np.unique(np.stack([np.repeat(rows, k), friends.ravel()], axis=1), axis=0)
 

@@ -11,7 +11,7 @@ from scipy.linalg import cholesky, eigh, solve_triangular
 from semelha.errors import UsageError
 from semelha.linear.base import Labels, Tuples, width
 from semelha.linear.pairs import mean_outer_products, scatter
-from semelha.linear.span import Matrix, invertible, root
+from semelha.linear.subspace import Matrix, invertible, root
 from semelha.linear.tuples import PairLearner
 
 
@@ -48,7 +48,7 @@ class KISSME(_MomentLearner):
     n_components : int, optional
         Keep only the so many largest eigenvalues of M. All positive ones if not given.
     ridge : float
-        Where a covariance cannot be inverted: the part of its mean variance added to its diagonal.
+        Part of the mean variance that is added to the diagonal of a singular covariance.
 
     References
     ----------
@@ -75,7 +75,7 @@ class XQDA(_MomentLearner):
     n_components : int, optional
         At most so many directions. All with an eigenvalue above one if not given (one at least).
     ridge : float
-        Where a covariance cannot be inverted: the part of its mean variance added to its diagonal.
+        Part of the mean variance that is added to the diagonal of a singular covariance.
 
     References
     ----------
@@ -107,7 +107,7 @@ class GMML(_MomentLearner):
     t : float
         From 0 to 1.
     ridge : float
-        Where a covariance cannot be inverted: the part of its mean variance added to its diagonal.
+        Part of the mean variance that is added to the diagonal of a singular covariance.
 
     References
     ----------

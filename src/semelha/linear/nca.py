@@ -11,7 +11,7 @@ from semelha.errors import UsageError
 from semelha.linear.base import Labels, LinearLearner, width
 from semelha.linear.descent import Adam
 from semelha.linear.pairs import Single, class_ranges
-from semelha.linear.span import Matrix
+from semelha.linear.subspace import Matrix
 
 SOFTER = np.float32(0.25)  # from the best scale at once most pᵢ are 0 or 1, and nothing moves
 FAR = np.float32(-60)  # exponents below are cut: e⁻⁶⁰ changes no sum, and denormal numbers are slow
@@ -44,7 +44,7 @@ class NCA(LinearLearner):
     Attributes
     ----------
     n_iter_ : int
-        Steps taken.
+        Number of steps.
 
     References
     ----------
@@ -143,7 +143,7 @@ def step(
 
 
 def _part(rng: np.random.RandomState, n: int, size: int) -> Labels:
-    """Sorted rows, `size` of n by chance, or all."""
+    """Sorted rows, `size` of n at random, or all."""
     return np.arange(n) if size >= n else np.sort(rng.permutation(n)[:size])
 
 

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 from semelha.linear.base import Labels, LinearLearner, width
 from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import class_scatter
-from semelha.linear.span import Matrix
+from semelha.linear.subspace import Matrix
 
 
 class NCMML(LinearLearner):
@@ -29,7 +29,7 @@ class NCMML(LinearLearner):
     Attributes
     ----------
     n_iter_ : int
-        Iterations taken.
+        Number of iterations.
 
     References
     ----------

@@ -11,9 +11,9 @@ from scipy import sparse
 
 from semelha.errors import VectorsError
 from semelha.linear.base import Labels, Tuples
-from semelha.linear.span import Matrix
+from semelha.linear.subspace import Matrix
 
-BLOCK = 1 << 22  # distances held at a time: 16 MB in float32
+BLOCK = 1 << 22  # distances at a time: 16 MB in float32
 Single = NDArray[np.float32]
 
 
@@ -43,7 +43,7 @@ def draw_triplets(labels: Labels, count: int, rng: np.random.RandomState) -> Tup
     starts = np.cumsum(sizes) - sizes
     within = np.flatnonzero(sizes[labels] > 1)
     if not len(within):
-        raise VectorsError("no class has two examples: nothing says what may differ within a class")
+        raise VectorsError("no class has two examples, so there is no pair of the same class")
     anchors = within[rng.randint(len(within), size=count)]
     size, start = sizes[labels[anchors]], starts[labels[anchors]]
     place = np.empty(len(labels), np.intp)
@@ -86,11 +86,11 @@ def nearest(x: Matrix, labels: Labels, rows: NDArray[np.intp], k: int, *, same: 
 def near_triplets(x: Matrix, labels: Labels, k: int, most: int, rng: np.random.RandomState) -> Tuples:
     """Every anchor with each of its k nearest of the same class and k nearest of other classes: (m, 3), m ≤ `most`.
 
-    Where that would be more than `most`, anchors are drawn by chance.
+    Where that would be more than `most`, anchors are drawn at random.
     """
     anchors = np.flatnonzero(np.bincount(labels)[labels] > 1)
     if not len(anchors):
-        raise VectorsError("no class has two examples: nothing says what may differ within a class")
+        raise VectorsError("no class has two examples, so there is no pair of the same class")
     count = max(1, most // (k * k))
     if len(anchors) > count:
         anchors = np.sort(rng.permutation(anchors)[:count])
@@ -146,7 +146,7 @@ def mean_outer_products(x: Matrix, labels: Labels) -> tuple[Matrix, Matrix]:
     sizes = np.bincount(labels)
     same_pairs = float((sizes * (sizes - 1) / 2).sum())
     if not same_pairs:
-        raise VectorsError("no class has two examples: nothing says what may differ within a class")
+        raise VectorsError("no class has two examples, so there is no pair of the same class")
     _, means = class_scatter(x, labels)
     inside = (x - means[labels]) * np.sqrt(sizes[labels])[:, None]
     outside = x - x.mean(axis=0)

@@ -11,16 +11,16 @@ from semelha.errors import VectorsError
 from semelha.linear.base import Labels, LinearLearner, Tuples, check_tuples
 from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import Single, near_triplets
-from semelha.linear.span import Matrix, Span
+from semelha.linear.subspace import Matrix, Subspace
 from semelha.linear.tuples import TripletLearner
 
-HELD = 1 << 24  # numbers of the triplets' features: 64 MB
+MOST_NUMBERS = 1 << 24  # numbers of the triplets' features: 64 MB
 
 
 class _Ranker(TripletLearner):
     """What both have: settings, and triplets of near examples."""
 
-    narrow = False
+    rank_only = False
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class _Ranker(TripletLearner):
         self.random_state = random_state
 
     def _near_triplets(self, x: Matrix, labels: Labels) -> Tuples:
-        most = max(1, min(self.max_triplets, HELD // x.shape[1]))
+        most = max(1, min(self.max_triplets, MOST_NUMBERS // x.shape[1]))
         return near_triplets(x, labels, self.n_neighbors, most, check_random_state(self.random_state))
 
 
@@ -53,9 +53,9 @@ class RankSVM(LinearLearner, _Ranker):
     C : float
         What wrongly ordered triplets cost, with features scaled to a mean variance of one.
     n_neighbors : int
-        From labels: triplets are each example with its so many nearest of its class and of other classes.
+        With `fit`: triplets are each example with this many nearest of its class and of other classes.
     max_triplets : int
-        From labels: examples are drawn by chance where there would be more; fewer in many dimensions (64 MB).
+        With `fit`: maximal number of triplets; examples are drawn at random to keep it; fewer in many dimensions.
     max_iter : int
     random_state : int, RandomState or None
 
@@ -64,7 +64,7 @@ class RankSVM(LinearLearner, _Ranker):
     weights_ : (r,) float64
         w, of features or principal components.
     n_iter_ : int
-        Iterations taken.
+        Number of iterations.
 
     References
     ----------
@@ -76,8 +76,8 @@ class RankSVM(LinearLearner, _Ranker):
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         return self._rank(x, self._near_triplets(x, labels), notes)
 
-    def _keep_triplets(self, x: Matrix, triplets: Tuples, span: Span, notes: list[str]) -> None:
-        self._set(self._rank(x, triplets, notes), span)
+    def _keep_triplets(self, x: Matrix, triplets: Tuples, subspace: Subspace, notes: list[str]) -> None:
+        self._set(self._rank(x, triplets, notes), subspace)
 
     def _rank(self, x: Matrix, triplets: Tuples, notes: list[str]) -> Matrix:
         scale = np.sqrt(x.var(axis=0).mean())
@@ -143,15 +143,15 @@ class SignedRankSVM(_Ranker):
             ordered[row] = near[np.argsort(values, kind="stable")]
         return ordered
 
-    def _keep(self, x: Matrix, labels: Labels, span: Span, notes: list[str]) -> None:
-        self._keep_triplets(x, self._near_triplets(x, labels), span, notes)
+    def _keep(self, x: Matrix, labels: Labels, subspace: Subspace, notes: list[str]) -> None:
+        self._keep_triplets(x, self._near_triplets(x, labels), subspace, notes)
 
-    def _keep_triplets(self, x: Matrix, triplets: Tuples, span: Span, notes: list[str]) -> None:
+    def _keep_triplets(self, x: Matrix, triplets: Tuples, subspace: Subspace, notes: list[str]) -> None:
         scale = np.sqrt(x.var(axis=0).mean())
         near, far = _differences((x / scale).astype(np.float32), triplets)
         weights, self.n_iter_ = order(np.abs(far) - np.abs(near), self.C, self.max_iter, positive=False)
         self.weights_ = weights / scale
-        self.axes_ = span.axes
+        self.axes_ = subspace.axes
 
     def _inside(self, X: ArrayLike) -> Matrix:
         check_is_fitted(self)

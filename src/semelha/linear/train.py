@@ -21,8 +21,8 @@ from semelha.features import Features
 from semelha.images import Dataset, Skipped, check_for_training, split_classes
 from semelha.linear.base import LinearLearner
 from semelha.linear.boosted import BoostedSimilarity
-from semelha.linear.named import METHODS
-from semelha.linear.span import WIDE
+from semelha.linear.methods import METHODS
+from semelha.linear.subspace import WIDE
 from semelha.measures import retrieval
 from semelha.metrics import Agreement, Mahalanobis, Metric
 

@@ -1,4 +1,4 @@
-"""Learners that need no labels: pairs of the same and of different classes, or triplets, say enough."""
+"""Base classes of learners from pairs (same or different) and from triplets, without labels."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from semelha.linear.base import Learner, LinearLearner, Tuples, check_same, check_tuples
-from semelha.linear.span import Matrix, Span
+from semelha.linear.subspace import Matrix, Subspace
 
 
 class PairLearner(LinearLearner):
@@ -17,10 +17,10 @@ class PairLearner(LinearLearner):
 
     @abstractmethod
     def _learn_pairs(self, x: Matrix, pairs: Tuples, same: NDArray[np.bool_], notes: list[str]) -> Matrix:
-        """L (k, r) from centered examples (n, r), pairs (m, 2) of its rows and whether each is of one class, (m,)."""
+        """Return L (k, r) from centered examples (n, r), pairs of rows (m, 2), and whether each is same (m,)."""
 
     def fit_pairs(self, X: ArrayLike, pairs: ArrayLike, same: ArrayLike) -> Self:
-        """Learn from pairs.
+        """Learn from pairs of examples.
 
         Parameters
         ----------
@@ -29,12 +29,12 @@ class PairLearner(LinearLearner):
         pairs : (m, 2) int
             Rows of X.
         same : (m,) bool
-            Whether the two are of the same class. Both kinds are needed.
+            Whether the two are of the same class. Both kinds are required.
 
         Raises
         ------
         VectorsError
-            NaN, infinity, rows that X does not have, pairs of one kind only.
+            NaN, infinity, rows that X does not have, or pairs of one kind only.
 
         Warns
         -----
@@ -43,7 +43,9 @@ class PairLearner(LinearLearner):
         """
         x = self._checked(X)
         tuples, alike = check_tuples(pairs, 2, len(x)), check_same(same, pairs)
-        self._in_span(x, lambda inside, span, notes: self._set(self._learn_pairs(inside, tuples, alike, notes), span))
+        self._learn_in_subspace(
+            x, lambda inside, subspace, notes: self._set(self._learn_pairs(inside, tuples, alike, notes), subspace)
+        )
         return self
 
 
@@ -51,11 +53,11 @@ class TripletLearner(Learner):
     """A learner of a distance from triplets."""
 
     @abstractmethod
-    def _keep_triplets(self, x: Matrix, triplets: Tuples, span: Span, notes: list[str]) -> None:
-        """Learn from centered examples (n, r) and triplets (m, 3) of its rows, and keep what was learned."""
+    def _keep_triplets(self, x: Matrix, triplets: Tuples, subspace: Subspace, notes: list[str]) -> None:
+        """Learn from centered examples (n, r) and triplets (m, 3) of rows, and set the learned attributes."""
 
     def fit_triplets(self, X: ArrayLike, triplets: ArrayLike) -> Self:
-        """Learn from triplets (anchor, one that is to be nearer, one that is to be farther).
+        """Learn from triplets (anchor, positive, negative): the positive shall be nearer to the anchor.
 
         Parameters
         ----------
@@ -76,5 +78,5 @@ class TripletLearner(Learner):
         """
         x = self._checked(X)
         tuples = check_tuples(triplets, 3, len(x))
-        self._in_span(x, lambda inside, span, notes: self._keep_triplets(inside, tuples, span, notes))
+        self._learn_in_subspace(x, lambda inside, subspace, notes: self._keep_triplets(inside, tuples, subspace, notes))
         return self

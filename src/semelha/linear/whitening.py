@@ -13,7 +13,7 @@ from sklearn.utils import Tags
 from semelha.errors import VectorsError
 from semelha.linear.base import Labels, LinearLearner, Tuples, width
 from semelha.linear.pairs import class_scatter
-from semelha.linear.span import Matrix, invertible, root
+from semelha.linear.subspace import Matrix, invertible, root
 from semelha.linear.tuples import PairLearner
 
 
@@ -33,7 +33,7 @@ class PCAWhitening(LinearLearner):
     2012.
     """
 
-    needs_classes = 1
+    min_classes = 1
 
     def __init__(self, n_components: int | None = None) -> None:
         self.n_components = n_components
@@ -42,7 +42,7 @@ class PCAWhitening(LinearLearner):
         """Learn from vectors (n, d); y is not looked at. Raises and warns as every learner does."""
         x = self._checked(X)
         nobody = np.zeros(len(x), np.intp)
-        self._in_span(x, lambda inside, span, notes: self._keep(inside, nobody, span, notes))
+        self._learn_in_subspace(x, lambda inside, subspace, notes: self._keep(inside, nobody, subspace, notes))
         return self
 
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
@@ -66,7 +66,7 @@ class RCA(PairLearner):
     n_components : int, optional
         Reduce first to the so many directions in which the chunklets' means differ most (Fisher's criterion).
     ridge : float
-        Where the covariance within classes cannot be inverted: the part of its mean variance added to its diagonal.
+        Part of the mean variance that is added to the diagonal of a singular covariance within classes.
 
     References
     ----------
@@ -74,7 +74,7 @@ class RCA(PairLearner):
     (2005), equation 1.
     """
 
-    needs_classes = 1
+    min_classes = 1
 
     def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3) -> None:
         self.n_components = n_components
@@ -84,7 +84,7 @@ class RCA(PairLearner):
         inside, _ = class_scatter(x, labels)
         shared = np.bincount(labels)[labels] > 1
         if not shared.any():
-            raise VectorsError("no class has two examples: nothing says what may differ within a class")
+            raise VectorsError("no class has two examples, so there is no pair of the same class")
         within = invertible(inside / shared.sum(), "covariance within classes", ridge=self.ridge, notes=notes)
         inverse = np.asarray(np.linalg.inv(within), np.float64)
         if self.n_components is None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tests.linear.made import clusters
 
-from semelha.linear import LDA, NCA, span
-from semelha.linear.span import RankDeficiencyWarning, Span, find_axes, invertible, root
+from semelha.linear import LDA, NCA, subspace
+from semelha.linear.subspace import RankDeficiencyWarning, Subspace, invertible, principal_axes, root
 
 random = np.random.default_rng(0)
 
@@ -21,7 +21,7 @@ def flat(n: int, d: int, rank: int) -> Any:
 def test_axes_span_the_examples(n: int, d: int, rank: int) -> None:
     notes: list[str] = []
     x = flat(n, d, rank)
-    axes = find_axes(x, narrow=True, notes=notes)
+    axes = principal_axes(x, rank_only=True, notes=notes)
     assert axes is not None
     assert axes.shape == (rank, d)
     np.testing.assert_allclose(axes @ axes.T, np.eye(rank), atol=1e-10)
@@ -33,16 +33,16 @@ def test_axes_span_the_examples(n: int, d: int, rank: int) -> None:
 
 def test_the_whole_space_is_left_as_it_is() -> None:
     notes: list[str] = []
-    assert find_axes(flat(50, 8, 8), narrow=True, notes=notes) is None
-    assert find_axes(flat(50, 8, 3), narrow=False, notes=notes) is None
+    assert principal_axes(flat(50, 8, 8), rank_only=True, notes=notes) is None
+    assert principal_axes(flat(50, 8, 3), rank_only=False, notes=notes) is None
     assert not notes
 
 
 def test_wide_and_many_is_cut_to_the_first_components(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(span, "WIDE", 5)
+    monkeypatch.setattr(subspace, "WIDE", 5)
     notes: list[str] = []
     x = flat(60, 30, 4)
-    axes = find_axes(x, narrow=False, notes=notes)
+    axes = principal_axes(x, rank_only=False, notes=notes)
     assert axes is not None
     assert axes.shape == (5, 30)
     np.testing.assert_allclose(x @ axes.T @ axes, x, atol=1e-8)
@@ -51,7 +51,7 @@ def test_wide_and_many_is_cut_to_the_first_components(monkeypatch: pytest.Monkey
 
 def test_there_and_back() -> None:
     axes = np.linalg.qr(random.normal(size=(6, 2)))[0].T
-    part, x, learned = Span(axes, np.zeros(6)), random.normal(size=(4, 6)), random.normal(size=(3, 2))
+    part, x, learned = Subspace(axes, np.zeros(6)), random.normal(size=(4, 6)), random.normal(size=(3, 2))
     np.testing.assert_allclose(part.into(x) @ learned.T, x @ part.back(learned).T)
 
 
@@ -65,7 +65,7 @@ def test_what_can_be_inverted_is_left_alone() -> None:
 def test_a_ridge_is_a_part_of_the_mean_variance() -> None:
     notes: list[str] = []
     np.testing.assert_allclose(invertible(np.diag([4.0, 0]), "thing", ridge=0.1, notes=notes), np.diag([4.2, 0.2]))
-    assert notes == ["the thing has rank 1 of 2, so 0.1 of its mean variance was added to each"]
+    assert notes == ["the thing has rank 1 of 2, so 0.1 of its mean variance was added to its diagonal"]
     np.testing.assert_allclose(invertible(np.zeros((2, 2)), "thing", ridge=0.1, notes=notes), 0.1 * np.eye(2))
 
 
@@ -85,7 +85,7 @@ def test_one_warning_names_everything_that_was_done() -> None:
         LDA().fit(x, y)
     assert [str(w.message) for w in caught] == [
         "LDA: the 8 examples span 7 of 12 dimensions, so their principal subspace was used; "
-        "the covariance within classes has rank 4 of 7, so 0.001 of its mean variance was added to each"
+        "the covariance within classes has rank 4 of 7, so 0.001 of its mean variance was added to its diagonal"
     ]
 
 

@@ -1,4 +1,4 @@
-"""What part of the space the examples span, and what to do where a covariance cannot be inverted."""
+"""The subspace that examples span, regularization of singular covariances, and square roots of matrices."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from sklearn.utils.extmath import randomized_svd
 
 Matrix = NDArray[np.float64]
 
-WIDE = 2048  # dimensions up to which d × d matrices are made: 34 MB each
+WIDE = 2048  # dimensions up to which d × d matrices are computed: 34 MB each
 EPS = 10 * float(np.finfo(np.float64).eps)
 
 
 class RankDeficiencyWarning(UserWarning):
-    """The examples do not determine everything that was asked for; the message names what was done about it."""
+    """The examples do not determine the whole metric; the message says what was done."""
 
 
 @dataclass(frozen=True, eq=False)
-class Span:
-    """A subspace in which something is learned.
+class Subspace:
+    """The subspace in which a learner works.
 
     Attributes
     ----------
     axes : (r, d) float64, or None
-        Orthonormal rows; None is the whole space.
+        Orthonormal rows; None for the whole space.
     center : (d,) float64
-        The mean of the examples, which was taken away from them.
+        Mean of the examples, which is subtracted from them.
     """
 
     axes: Matrix | None
     center: Matrix
 
     def into(self, x: Matrix) -> Matrix:
-        """(n, d) → (n, r)."""
+        """Coordinates in the subspace: (n, d) → (n, r)."""
         return x if self.axes is None else x @ self.axes.T
 
     def back(self, components: Matrix) -> Matrix:
@@ -43,15 +43,15 @@ class Span:
         return components if self.axes is None else components @ self.axes
 
 
-def find_axes(x: Matrix, *, narrow: bool, notes: list[str]) -> Matrix | None:
-    """The axes to learn in, from centered examples (n, d).
+def principal_axes(x: Matrix, *, rank_only: bool, notes: list[str]) -> Matrix | None:
+    """Axes of the subspace to learn in, from centered examples (n, d); None for the whole space.
 
-    The whole space where d ≤ `WIDE`, unless `narrow` asks for no more dimensions than the examples span. Otherwise
-    their principal subspace, of at most `WIDE` dimensions; found from the smaller of the d × d and n × n products, so
-    that d may be large. Adds to `notes` what was done.
+    With `rank_only`, the subspace that the examples span; beyond `WIDE` dimensions, their principal subspace.
+    It is computed from the smaller of the d × d and n × n products, so that d may be large. Appends to `notes` what was
+    done.
     """
     n, d = x.shape
-    if d <= WIDE and not narrow:
+    if d <= WIDE and not rank_only:
         return None
     if min(n, d) > WIDE:
         _, _, axes = randomized_svd(x, WIDE, random_state=0)
@@ -70,23 +70,25 @@ def find_axes(x: Matrix, *, narrow: bool, notes: list[str]) -> Matrix | None:
 
 
 def invertible(matrix: Matrix, name: str, *, ridge: float, notes: list[str]) -> Matrix:
-    """The symmetric (d, d) matrix if it is positive definite, else with `ridge` times its mean eigenvalue added.
+    """Return a symmetric (d, d) matrix; if it is singular, with `ridge` times its mean eigenvalue on its diagonal.
 
-    Adds to `notes` what was done. A matrix of zeros becomes `ridge` times the identity.
+    Appends to `notes` what was done. A matrix of zeros becomes `ridge` times the identity.
     """
     values = np.linalg.eigvalsh(matrix)
     rank = int((values > values[-1] * len(values) * EPS).sum()) if values[-1] > 0 else 0
     if rank == len(matrix):
         return matrix
     mean = float(np.trace(matrix)) / len(matrix)
-    notes.append(f"the {name} has rank {rank} of {len(matrix)}, so {ridge:g} of its mean variance was added to each")
+    notes.append(
+        f"the {name} has rank {rank} of {len(matrix)}, so {ridge:g} of its mean variance was added to its diagonal"
+    )
     return matrix + ridge * (mean if mean > 0 else 1.0) * np.eye(len(matrix))
 
 
 def root(matrix: Matrix, rank: int | None = None) -> Matrix:
-    """L (k, d) with LᵀL the symmetric (d, d) matrix, its negative eigenvalues taken as zero; the largest come first.
+    """Return L (k, d) with LᵀL = the symmetric (d, d) matrix, without negative eigenvalues; the largest come first.
 
-    Rows of eigenvalue zero are left out, but one row at least stays. `rank` limits k.
+    Rows of eigenvalue zero are omitted, but at least one row stays. `rank` limits k.
     """
     values, vectors = eigh(matrix)
     values, vectors = values[::-1], vectors[:, ::-1]

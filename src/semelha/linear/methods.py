@@ -33,12 +33,12 @@ METHODS: dict[str, type[LinearLearner | BoostedSimilarity]] = {
     "ranksvm": RankSVM,
     "boosted-similarity": BoostedSimilarity,
 }
-"""Every learner whose distance an index can serve."""
+"""Learners by name whose distance an index can search."""
 
 
 def learner_named(name: str, *, seed: int = 0) -> LinearLearner | BoostedSimilarity:
-    """The learner with its default settings. Raises `UsageError` where there is none of that name."""
+    """A learner with default settings. Raises `UsageError` for an unknown name."""
     if name not in METHODS:
-        raise UsageError(f"no method is called {name!r}: there are {', '.join(METHODS)}")
+        raise UsageError(f"method is {name!r}: it must be one of {', '.join(METHODS)}")
     kind = METHODS[name]
     return kind(random_state=seed) if "random_state" in inspect.signature(kind).parameters else kind()
