@@ -131,9 +131,9 @@ def test_words_that_do_not_go_together_are_refused(tiny: Model, tmp_path: Path) 
         semelha.train(things(), out=out, method="gmml", minutes=3)
     with pytest.raises(UsageError, match="trains no network"):
         semelha.train(things(), out=out, method="gmml", accelerator="cuda")
-    with pytest.raises(UsageError, match="need a method"):
+    with pytest.raises(UsageError, match="for a method that learns a distance"):
         semelha.train(things(), out=out, features=HOG())
-    with pytest.raises(UsageError, match="one of the two"):
+    with pytest.raises(UsageError, match="give one of the two"):
         semelha.train(things(), out=out, method="gmml", features=HOG(), on=tiny)
     with pytest.raises(UsageError, match="no metric that an index can serve"):
         semelha.train(things(), out=out, method=SignedRankSVM(), features=SMALL)

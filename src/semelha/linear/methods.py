@@ -1,4 +1,4 @@
-"""The learners by the names that cards and command lines have for them."""
+"""Learners by the names that model cards and the command line use."""
 
 from __future__ import annotations
 
