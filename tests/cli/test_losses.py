@@ -138,7 +138,7 @@ def test_the_page_on_losses_has_every_name_and_its_python_runs() -> None:
     text = (Path(__file__).parents[2] / "docs" / "losses.md").read_text(encoding="utf-8")
     first_cells = re.findall(r"^\| ([a-z-]+) \|", text, flags=re.MULTILINE)
     assert sorted(first_cells) == sorted([*Loss, *MiningName, *get_args(SamplerName)])
-    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
     names: dict[str, object] = {}
     exec(compile(code, "docs/losses.md", "exec"), names)
     recipe = names["recipe"]
