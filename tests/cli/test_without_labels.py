@@ -93,4 +93,4 @@ def test_the_page_has_every_method_as_it_is_and_its_python_runs(monkeypatch: pyt
     names: dict[str, object] = {}
     exec(compile(code, "docs/ssl.md", "exec"), names)
     monkeypatch.setattr("semelha.train", lambda photos, out, method: (photos, out, method))
-    assert names["learned"]("photos", "model") == ("photos", "model", MoCo(temperature=0.1))  # type: ignore[operator]
+    assert names["train"]("photos", "model") == ("photos", "model", MoCo(temperature=0.1))  # type: ignore[operator]
