@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, TypeVar
 
@@ -17,6 +18,8 @@ MAX_DIM = 65_536
 
 class Features(ABC):
     """A feature extractor: pictures to vectors, without training.
+
+    A subclass keeps each argument of its constructor as an attribute of the same name.
 
     Attributes
     ----------
@@ -41,9 +44,10 @@ class Features(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.arguments().items())})"
 
-    @abstractmethod
     def arguments(self) -> dict[str, Any]:
         """Arguments of the constructor that make the same extractor, as JSON values."""
+        values = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the vector of one picture: (h, w, 3) uint8 → (dim,) float32. Raises as `batch`."""

@@ -7,7 +7,6 @@ once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,32 +14,7 @@ from numpy.typing import NDArray
 from semelha.errors import UsageError
 from semelha.features.base import Features, check_choice, check_dim, check_float, check_pair
 from semelha.features.color import CHANNELS, COLORS, Color, channels_of
-from semelha.features.counts import counts_in_cells
-
-STATISTICS = (
-    "energy",
-    "total-energy",
-    "entropy",
-    "minimum",
-    "10th-percentile",
-    "90th-percentile",
-    "maximum",
-    "mean",
-    "median",
-    "interquartile-range",
-    "range",
-    "mean-absolute-deviation",
-    "robust-mean-absolute-deviation",
-    "root-mean-squared",
-    "standard-deviation",
-    "skewness",
-    "kurtosis",
-    "variance",
-    "uniformity",
-    "smoothness",
-    "third-moment",
-)
-"""The 19 of PyRadiomics in its order, then two of Gonzalez & Woods."""
+from semelha.features.histogram import counts_in_cells
 
 BLOCK = 256  # cells computed at a time; their counts fit into the cache of a core
 
@@ -105,15 +79,6 @@ class FirstOrder(Features):
             raise UsageError("a statistic is named twice")
         self.dim = check_dim(self.grid[0] * self.grid[1] * len(CHANNELS[self.color]) * len(self.statistics))
 
-    def arguments(self) -> dict[str, Any]:
-        return {
-            "color": self.color,
-            "grid": list(self.grid),
-            "bin_width": self.bin_width,
-            "pixel_area": self.pixel_area,
-            "statistics": list(self.statistics),
-        }
-
     @property
     def columns(self) -> list[str]:
         """Names of the numbers of a vector: "row,column/channel/statistic", cells counted from 0."""
@@ -140,7 +105,7 @@ class FirstOrder(Features):
 def statistics_of(
     counts: NDArray[np.int64], *, bin_width: float = 25.0, pixel_area: float = 1.0
 ) -> dict[str, NDArray[np.float64]]:
-    """Compute each of `STATISTICS` from the counts of the levels: (…, 256) → (…). No row is all zero."""
+    """Compute the statistics from the counts of the levels: (…, 256) → (…). No row is all zero."""
     total = counts.sum(axis=-1)  # (…)
     p = counts / total[..., None]
     energy = counts @ _LEVELS**2
@@ -162,9 +127,9 @@ def statistics_of(
     most = 255.0 - np.argmax(some[..., ::-1], axis=-1)
 
     middle = np.where((tenth[..., None] <= _LEVELS) & (ninetieth[..., None] >= _LEVELS), counts, 0)
-    held = np.maximum(middle.sum(axis=-1), 1)
-    its_mean = middle @ _LEVELS / held
-    robust = (middle * np.abs(_LEVELS - its_mean[..., None])).sum(axis=-1) / held
+    count = np.maximum(middle.sum(axis=-1), 1)
+    middle_mean = middle @ _LEVELS / count
+    robust = (middle * np.abs(_LEVELS - middle_mean[..., None])).sum(axis=-1) / count
 
     return {
         "energy": energy,
@@ -202,3 +167,7 @@ def _percentile(below: NDArray[np.int64], total: NDArray[np.int64], percent: flo
     upper = (below <= np.minimum(low + 1, total - 1)[..., None]).sum(axis=-1)
     found: NDArray[np.float64] = lower + (upper - lower) * (place - low)
     return found
+
+
+STATISTICS = tuple(statistics_of(np.ones(256, np.int64)))
+"""Names of the statistics: the 19 of PyRadiomics in its order, then two of Gonzalez & Woods."""

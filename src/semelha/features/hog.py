@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -65,15 +64,6 @@ class HOG(Features):
                 f"{self.size[0]} × {self.size[1]}"
             )
         self.dim = check_dim(down * across * self.block**2 * self.orientations)
-
-    def arguments(self) -> dict[str, Any]:
-        return {
-            "size": list(self.size),
-            "orientations": self.orientations,
-            "cell": self.cell,
-            "block": self.block,
-            "channels": self.channels,
-        }
 
     def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         out = np.empty((len(pixels), self.dim), np.float32)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,9 +39,6 @@ class RawPixels(Features):
 
     def __repr__(self) -> str:
         return f"RawPixels({self.size}, channels={self.channels}, centered={self.centered})"
-
-    def arguments(self) -> dict[str, Any]:
-        return {"size": list(self.size), "channels": self.channels, "centered": self.centered}
 
     def _vectors(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         out = np.empty((len(pixels), self.dim), np.float32)
