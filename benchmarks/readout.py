@@ -24,7 +24,7 @@ import omniglot
 import semelha
 from _results import table, write_section
 from _sets import CASES, Case, Figures, figures
-from semelha.cli.demo import printed
+from semelha.cli.demo import for_fonts
 from semelha.deep.refit_readout import network_of
 from semelha.deep.torch_embedder import TorchEmbedder
 from semelha.embedders import Embedder
@@ -101,7 +101,7 @@ def of_glyphs(case: Case, out: Path) -> semelha.Model:
         dataset,
         out=out,
         network=replace(plan.network, readout="layers"),
-        recipe=printed(plan.recipe),
+        recipe=for_fonts(plan.recipe),
         minutes=10,
         resume=True,
     )

@@ -15,7 +15,7 @@ import semelha
 from semelha.embedders import raw_pixels
 from semelha.errors import DatasetError, UsageError
 from semelha.evaluation import Protocol
-from semelha.evaluation.gallery_sizes import OpenSetRoles, measure_gallery_sizes
+from semelha.evaluation.open_set import OpenSetRoles, measure_gallery_sizes
 from semelha.images import Dataset, Picture
 from semelha.measures import retrieval
 from semelha.metrics import Euclidean

@@ -1,8 +1,7 @@
 """Evaluation protocols: `evaluate` measures a model on a data set; `report` shows the result as HTML."""
 
-from semelha.evaluation.k_reciprocal import KReciprocal
 from semelha.evaluation.protocol import Protocol
-from semelha.evaluation.rerank import QueryExpansion
+from semelha.evaluation.rerank import KReciprocal, QueryExpansion
 from semelha.evaluation.result import Evaluation
 from semelha.evaluation.run import evaluate
 

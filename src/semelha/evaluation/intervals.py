@@ -39,18 +39,8 @@ def compute_intervals(
 ) -> Intervals:
     """Compute the 95% interval of every figure of a result.
 
-    Parameters
-    ----------
-    result : Result
-    ranks : (probes,) int64
-        From `subject_ranks`.
-    probes, map_queries : (p,), (q,) int64
-        Rows of the queries of `result.retrieval` and of `result.map_retrieval`.
-    subjects : (n,) int64
-        Of each picture, numbered from 0.
-    pairs : PairSample
-    fold_pairs : FoldPairs or None
-    resamples, seed : int
+    `ranks` come from `subject_ranks`; `probes` and `map_queries` are the rows searched for `result.retrieval` and
+    `result.map_retrieval`; `subjects`, (n,), numbers the subject of each picture from 0.
     """
     figures = _closed_set(
         result.retrieval, result.map_retrieval, subjects[probes], subjects[map_queries], resamples, seed

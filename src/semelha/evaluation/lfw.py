@@ -15,17 +15,9 @@ Rows = NDArray[np.int64]
 
 
 class FoldPairs(NamedTuple):
-    """Pairs of pictures: (pairs,) each.
+    """Pairs of pictures: (pairs,) each."""
 
-    Attributes
-    ----------
-    first, second : int64
-        Rows of the pictures.
-    same : bool
-    fold : int64
-    """
-
-    first: Rows
+    first: Rows  # of the pictures
     second: Rows
     same: NDArray[np.bool_]
     fold: Rows
@@ -38,22 +30,8 @@ def draw_fold_pairs(
 
     Subjects are divided among the folds, so that a threshold is never tested on the subjects that it was chosen on. In
     each fold, a mated pair is two pictures of a random subject, and a non-mated pair one picture each of two random
-    subjects. No pair is drawn twice or lies in one group, and there are as many pairs of either kind.
-
-    Parameters
-    ----------
-    labels : (n,)
-    groups : (n,) or None
-        None in them is no group.
-    seed : int
-    folds : int
-    each : int
-        Pairs of either kind in a fold, if it has as many.
-
-    Returns
-    -------
-    FoldPairs or None
-        None if a fold has no pairs of one kind.
+    subjects. No pair is drawn twice or lies in one group (None is no group). A fold has `each` pairs of either kind, or
+    fewer, as many of one kind as of the other. None if a fold has no pairs of one kind.
     """
     random = np.random.default_rng([seed, 2])
     _, subject, counts = np.unique(labels, return_inverse=True, return_counts=True)

@@ -24,41 +24,22 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class ProbePredictions:
-    """The predicted probability of every probe, and whether its nearest subject is the right one.
+    """Predicted probability that a probe's nearest subject is the right one, if half of the probes are non-mated."""
 
-    Attributes
-    ----------
-    mated, non_mated : (m,), (n,) float64
-        Predicted probability that the nearest subject is the right one, if half of the probes are non-mated.
-    correct : (m,) bool
-        Whether it is.
-    mated_subject, non_mated_subject : (m,), (n,) int64
-        The subject of each, as a number among all classes.
-    """
-
-    mated: Floats
-    non_mated: Floats
-    correct: NDArray[np.bool_]
-    mated_subject: Rows
-    non_mated_subject: Rows
+    mated: Floats  # (m,)
+    non_mated: Floats  # (n,)
+    correct: NDArray[np.bool_]  # (m,) whether the nearest subject is the right one
+    mated_subject: Rows  # (m,) numbers among all classes
+    non_mated_subject: Rows  # (n,)
 
 
 @dataclass(frozen=True, eq=False)
 class ProbabilityCalibration:
-    """Predicted probabilities compared with outcomes; mated and non-mated probes have half of the weight each.
+    """Predicted probabilities compared with outcomes; mated and non-mated probes have half of the weight each."""
 
-    Attributes
-    ----------
-    reliability : Reliability or None
-        None if there are too few subjects to measure it.
-    predictions : ProbePredictions or None
-    note : str
-        What it was learned from, or why it is not measured.
-    """
-
-    reliability: Reliability | None
+    reliability: Reliability | None  # None if the subjects are too few to measure it
     predictions: ProbePredictions | None
-    note: str
+    note: str  # what it was learned from, or why it is not measured
 
 
 def measure_probability(
@@ -71,22 +52,11 @@ def measure_probability(
     probes: Rows,
     seed: int,
 ) -> ProbabilityCalibration:
-    """Enroll some classes, learn the probability from their enrolled pictures, and predict it for the probes.
+    """Enroll the classes `subjects`, learn the probability from their enrolled pictures, and predict it for the probes.
 
-    Parameters
-    ----------
-    vectors : (n, d)
-    metric : Metric
-    classes : (n,) int64
-    groups : (n,) or None
-        A probe never matches its group. Learning ignores groups, as a gallery does.
-    subjects : (s,) int64
-        The classes to enroll.
-    gallery : (e,) int64 or None
-        Rows of the pictures to enroll. None: two random pictures of each subject that has three or more; subjects with
-        fewer are left out.
-    probes : (p,) int64
-    seed : int
+    `gallery` has the rows of the pictures to enroll. Without it two random pictures of each subject with three or more
+    are enrolled, and subjects with fewer are left out. A probe never matches its group; learning ignores groups, as a
+    gallery does.
     """
     random = np.random.default_rng([seed, 7])
     is_enrolled = np.isin(classes, subjects)

@@ -30,22 +30,13 @@ class MeanRange(NamedTuple):
 class GallerySize:
     """Galleries of one size, their subjects drawn at random, with the same non-mated probes.
 
-    Attributes
-    ----------
-    subjects : int
-        Enrolled in each gallery.
-    galleries : int
-        Number of galleries.
-    fnir_at_fpir : MeanRange or None
-        At the target rate, with hindsight; None if the non-mated probes are too few to measure it.
-    fpir_achieved, fnir_achieved : MeanRange or None
-        With each gallery calibrated; None if the subjects are too few for the rate.
+    Rates are None as in `OpenSetResult`.
     """
 
-    subjects: int
+    subjects: int  # enrolled in each gallery
     galleries: int
     fnir_at_fpir: MeanRange | None
-    fpir_achieved: MeanRange | None
+    fpir_achieved: MeanRange | None  # with each gallery calibrated
     fnir_achieved: MeanRange | None
 
     def to_json(self) -> dict[str, Any]:
@@ -57,27 +48,15 @@ class GallerySize:
 
 @dataclass(frozen=True, eq=False)
 class OpenSetProbes:
-    """Every probe of the open set.
+    """Every probe of the open set."""
 
-    Attributes
-    ----------
-    mated, non_mated : (m,), (n,) float64
-        Distance of each to its nearest subject.
-    correct : (m,) bool
-        Whether the nearest subject is the right one.
-    mated_subject, non_mated_subject : (m,), (n,) int64
-        The subject of each, as a number among all classes.
-    mated_accepted, non_mated_accepted : (m,), (n,) bool or None
-        By the calibrated rule; None without one.
-    """
-
-    mated: NDArray[np.float64]
-    non_mated: NDArray[np.float64]
-    correct: NDArray[np.bool_]
-    mated_subject: NDArray[np.int64]
-    non_mated_subject: NDArray[np.int64]
-    mated_accepted: NDArray[np.bool_] | None
-    non_mated_accepted: NDArray[np.bool_] | None
+    mated: NDArray[np.float64]  # (m,) distance to the nearest subject
+    non_mated: NDArray[np.float64]  # (n,)
+    correct: NDArray[np.bool_]  # (m,) whether the nearest subject is the right one
+    mated_subject: NDArray[np.int64]  # (m,) numbers among all classes
+    non_mated_subject: NDArray[np.int64]  # (n,)
+    mated_accepted: NDArray[np.bool_] | None  # (m,) by the calibrated rule; None without one
+    non_mated_accepted: NDArray[np.bool_] | None  # (n,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,19 +69,14 @@ class OpenSetResult:
         At thresholds chosen on these very probes.
     fnir_at_fpir : float or None
         At the target rate, with hindsight; None if the non-mated probes are too few to measure it.
-    fpir_target : float
     fpir_achieved, fnir_achieved : float or None
         With the rule calibrated on the enrolled pictures; None if the enrolled subjects are too few for the rate.
     balanced : Balanced
         With the calibrated rule.
-    oscr : Oscr
-    auroc : float or None
-        Mated against non-mated probes, over all thresholds.
     enrolled : int
         Number of enrolled subjects.
     gallery_sizes : tuple of GallerySize
         Smallest first; the last is the whole gallery.
-    probes : OpenSetProbes
     probability : ProbabilityCalibration
         If the protocol does not say who is enrolled, it has its own gallery, with two pictures of each subject.
     note : str
@@ -126,21 +100,12 @@ class OpenSetResult:
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """95% intervals of a result's figures; None for a figure without one.
+    """95% intervals of a result's figures; None for a figure without one."""
 
-    Attributes
-    ----------
-    figures : dict of str to (Interval or None)
-        By the names of `Result.to_json`.
-    tar_at_far, fnir_at_fpirs : dict of float to (Interval or None)
-    cmc : (2, ranks) float64
-        Low and high of each rank.
-    """
-
-    figures: dict[str, Interval | None]
+    figures: dict[str, Interval | None]  # by the names of `Result.to_json`
     tar_at_far: dict[float, Interval | None]
     fnir_at_fpirs: dict[float, Interval | None]
-    cmc: NDArray[np.float64]
+    cmc: NDArray[np.float64]  # (2, ranks): low and high
 
     def to_json(self) -> dict[str, Any]:
         """Low and high by the names of the figures."""
@@ -157,30 +122,15 @@ class Intervals:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """The measures of one embedder.
-
-    Attributes
-    ----------
-    retrieval : Retrieval
-    map_retrieval : Retrieval
-        The search that MAP@R and R-precision come from.
-    cmc : (ranks,) float64
-        Fraction of probes whose subject is among the k nearest subjects, for k from 1.
-    verification : Verification
-    folds : FoldAccuracy or None
-        None if the subjects are too few for ten folds.
-    open_set : OpenSetResult
-    intervals : Intervals or None
-        None with `resamples=0`.
-    """
+    """The measures of one embedder."""
 
     retrieval: Retrieval
-    map_retrieval: Retrieval
-    cmc: NDArray[np.float64]
+    map_retrieval: Retrieval  # the search that MAP@R and R-precision come from
+    cmc: NDArray[np.float64]  # (ranks,) fraction of probes whose subject is among the k nearest subjects, k from 1
     verification: Verification
-    folds: FoldAccuracy | None
+    folds: FoldAccuracy | None  # None if the subjects are too few for ten folds
     open_set: OpenSetResult
-    intervals: Intervals | None
+    intervals: Intervals | None  # None with `resamples=0`
 
     def to_json(self) -> dict[str, Any]:
         """The figures by name; None for figures that could not be measured."""
@@ -228,11 +178,8 @@ class Evaluation:
         Without the pictures that cannot be decoded, which are in `dataset.skipped`.
     queries, references : (n,), (m,) int64
         Rows in the data set of the probes and of the pictures searched.
-    result : Result
-    baselines : dict of str to Result
     notes : tuple of str
         How the figures were measured, and what to keep in mind.
-    seconds : float
     """
 
     dataset: Dataset

@@ -54,7 +54,6 @@ def evaluate(
     dataset : Dataset or path
         Two classes or more. A path is read by `read_dataset` (a folder of class folders, or a CSV manifest). Pictures
         that cannot be decoded are left out and listed in `Evaluation.dataset.skipped`.
-    protocol : Protocol
     baselines : bool or mapping of str to Embedder
         Embedders to measure on the same pictures. True: raw pixels, and the model's network before training (this needs
         the extra `train`).

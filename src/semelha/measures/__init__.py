@@ -1,10 +1,9 @@
 """Evaluation measures: arrays in, numbers out, in blocks, without any N × N array."""
 
 from semelha.measures.bootstrap import Interval
-from semelha.measures.cmc import cmc, subject_ranks
 from semelha.measures.open_set import Balanced, OpenSet, Oscr, auroc, balanced, open_set, oscr
 from semelha.measures.reliability import Reliability, reliability
-from semelha.measures.retrieval import Retrieval, retrieval
+from semelha.measures.retrieval import Retrieval, cmc, retrieval, subject_ranks
 from semelha.measures.verification import FoldAccuracy, Verification, fold_accuracy, verification
 
 __all__ = [

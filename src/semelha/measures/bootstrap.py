@@ -42,22 +42,11 @@ def resample_weights(subjects: int, resamples: int, random: np.random.Generator)
 
 
 def percentile_interval(values: Values, point: float | None, *, subjects: int | None = None) -> Interval | None:
-    """The 95% interval of a figure from its values in the resamples.
+    """The 95% interval of a figure `point` from its values in the resamples, of which those that are NaN are left out.
 
-    Parameters
-    ----------
-    values : (resamples,) float64
-        NaN for a resample with nothing to measure, which is left out.
-    point : float or None
-        The figure itself.
-    subjects : int, optional
-        For a rate. If it is 0 or 1, resamples cannot vary, and the exact binomial bound for so many subjects (Clopper
-        and Pearson, 1934) is used.
-
-    Returns
-    -------
-    Interval or None
-        None if the figure is not measured, or in half of the resamples, or if a figure that is no rate does not vary.
+    `subjects` is for a rate: resamples of 0 or 1 cannot vary, so the exact binomial bound for so many subjects is used
+    (Clopper and Pearson, 1934). None if the figure is not measured, or in half of the resamples, or if a figure that is
+    no rate does not vary.
     """
     measured = values[np.isfinite(values)]
     if point is None or not np.isfinite(point) or 2 * len(measured) <= len(values):
@@ -96,13 +85,7 @@ def resample_open_set(
 ) -> OpenSetValues:
     """Compute `open_set`, `auroc` and `oscr` in each resample, with one sort.
 
-    Parameters
-    ----------
-    mated, correct, mated_subject : (m,)
-        As for `open_set`, and the number of each probe's subject.
-    non_mated, non_mated_subject : (n,)
-    weights : (resamples, mated subjects), (resamples, non-mated subjects)
-    fpirs : tuple of float
+    Arrays are (m,) for mated probes and (n,) for the others, weights (resamples, subjects) of either.
     """
     order = np.argsort(non_mated, kind="stable")
     non_mated, non_mated_subject = non_mated[order], non_mated_subject[order]
@@ -139,15 +122,7 @@ class PairValues(NamedTuple):
 
 
 def resample_pairs(sample: PairSample, weights: Weights, fars: tuple[float, ...]) -> PairValues:
-    """Compute the ROC in each resample, with the bounds of the strata as its points.
-
-    Parameters
-    ----------
-    sample : PairSample
-    weights : (resamples, subjects)
-    fars : tuple of float
-        False acceptance rates.
-    """
+    """Compute the ROC in each resample, with the bounds of the strata as its points. Weights: (resamples, subjects)."""
     of_subject = np.ascontiguousarray(weights.T)  # (subjects, resamples)
     mated = sample.mated @ of_subject  # (strata, resamples)
     resamples = weights.shape[0]

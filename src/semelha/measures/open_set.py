@@ -59,7 +59,6 @@ def open_set(
         threshold rejects it.
     non_mated_distances : (n,) float
         Of probes of subjects that are not enrolled, to the nearest subject.
-    fpirs : sequence of float
     """
     correct = np.sort(np.asarray(mated_distances, float)[mated_correct])
     non_mated = np.sort(np.asarray(non_mated_distances, float))
@@ -105,12 +104,7 @@ def oscr(mated_distances: Distances, mated_correct: NDArray[np.bool_], non_mated
 
     The correct classification rate is 1 − FNIR and the false positive rate is FPIR: the curve is that of `open_set` on
     other axes. Its area is the probability that a mated probe is correctly identified and nearer than a non-mated one;
-    equal distances count half, as in the area under ROC.
-
-    Parameters
-    ----------
-    mated_distances, mated_correct, non_mated_distances
-        As for `open_set`.
+    equal distances count half, as in the area under ROC. Takes the arrays of `open_set`.
     """
     curve = open_set(mated_distances, mated_correct, non_mated_distances)
     has_both = curve.mated and curve.non_mated
@@ -120,28 +114,14 @@ def oscr(mated_distances: Distances, mated_correct: NDArray[np.bool_], non_mated
 def auroc(mated_distances: Distances, non_mated_distances: Distances) -> float | None:
     """Compute the area under ROC of mated against non-mated probes, whatever subject is nearest.
 
-    Parameters
-    ----------
-    mated_distances, non_mated_distances : (m,), (n,) float
-        To the nearest subject; infinite for a probe that may match nothing.
-
-    Returns
-    -------
-    float or None
-        None without probes of both kinds.
+    Takes the distances of `open_set`, infinite for a probe that may match nothing. None without probes of both kinds.
     """
     return oscr(mated_distances, np.ones(len(mated_distances), bool), non_mated_distances).area
 
 
 @dataclass(frozen=True)
 class Balanced:
-    """The result of `balanced`.
-
-    Attributes
-    ----------
-    baks, baus : float or None
-        Balanced accuracy on known and on unknown samples; None without any.
-    """
+    """The result of `balanced`: accuracy on known and on unknown subjects; None without any."""
 
     baks: float | None
     baus: float | None

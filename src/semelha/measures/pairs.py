@@ -21,18 +21,10 @@ PAIRS_IN_MEMORY = 1 << 22
 
 @dataclass(frozen=True, eq=False)
 class PairCounts:
-    """A histogram of the distances of all pairs.
+    """A histogram of the distances of all pairs."""
 
-    Attributes
-    ----------
-    edges : (bins + 1,) float64
-        In equal steps from the smallest distance to the largest.
-    counts : (2, bins) int64
-        Mated pairs, and non-mated.
-    """
-
-    edges: NDArray[np.float64]
-    counts: NDArray[np.int64]
+    edges: NDArray[np.float64]  # (bins + 1,), in equal steps from the smallest distance to the largest
+    counts: NDArray[np.int64]  # (2, bins): mated pairs, and non-mated
 
     def bins_of(self, distances: NDArray[np.float32]) -> Indices:
         """The bin of each distance."""
@@ -44,20 +36,7 @@ class PairCounts:
 def count_pairs(
     vectors: Vectors, labels: Labels, *, metric: Metric, groups: Groups, bins: int = BINS, block: int = 1024
 ) -> PairCounts:
-    """Count the pairs of pictures by distance, without pairs of one group, in two passes.
-
-    Parameters
-    ----------
-    vectors, labels : (n, d), (n,)
-    metric : Metric
-    groups : (n,) or None
-    bins, block : int
-
-    Raises
-    ------
-    ValueError
-        Vectors and labels differ in number.
-    """
+    """Count the pairs of pictures by distance, without pairs of one group, in two passes. See `verification`."""
     low, high = np.inf, -np.inf
     for part in _pair_blocks(vectors, labels, metric, groups, block):
         values = part.distances[part.mated | part.non_mated]
@@ -74,25 +53,13 @@ def count_pairs(
 
 @dataclass(frozen=True, eq=False)
 class PairSample:
-    """Pairs in strata of distance: all mated pairs, and a sample of the non-mated pairs of each stratum.
+    """Pairs in strata of distance: all mated pairs, and a sample of the non-mated pairs of each stratum."""
 
-    Attributes
-    ----------
-    mated : (strata, subjects) sparse array of float64
-        Number of mated pairs of each subject in each stratum.
-    non_mated : (strata,) int64
-        Number of non-mated pairs in each stratum.
-    first, second : (sampled,) int64
-        Subjects of the sampled non-mated pairs, stratum after stratum.
-    starts : (strata + 1,) int64
-        Start of each stratum in `first` and `second`.
-    """
-
-    mated: Any
-    non_mated: Indices
-    first: Indices
+    mated: Any  # (strata, subjects) sparse float64: number of mated pairs
+    non_mated: Indices  # (strata,) number of non-mated pairs
+    first: Indices  # (sampled,) subjects of the sampled non-mated pairs, stratum after stratum
     second: Indices
-    starts: Indices
+    starts: Indices  # (strata + 1,) start of each stratum in `first` and `second`
 
 
 def sample_pairs(
@@ -108,21 +75,8 @@ def sample_pairs(
 ) -> PairSample:
     """Divide counted pairs into strata of distance, and sample the non-mated pairs of each.
 
-    Strata are narrow at the distances where few non-mated pairs lie, and where few mated pairs are missed.
-
-    Parameters
-    ----------
-    counts : PairCounts
-        Of these vectors.
-    vectors, subjects : (n, d), (n,)
-        Subjects are numbers from 0.
-    metric, groups
-        As in `count_pairs`.
-    random : Generator
-    strata : int
-        Approximate number; fewer if fewer bins have pairs.
-    pairs_per_stratum : int
-        Approximate number of non-mated pairs to sample in each stratum; all if there are fewer.
+    Strata are narrow at the distances where few non-mated pairs lie, and where few mated pairs are missed. Subjects are
+    numbered from 0. Both numbers are approximate: fewer strata if fewer bins have pairs, and all pairs of small strata.
     """
     stratum_of = _strata(counts.counts, strata)
     n_strata = int(stratum_of[-1]) + 1

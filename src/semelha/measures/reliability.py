@@ -61,7 +61,6 @@ def reliability(
     outcomes : (n,) bool
     weights : (n,) float, optional
         By default all samples weigh the same.
-    bins : int
 
     Raises
     ------
@@ -95,7 +94,6 @@ def reliability(
 
 
 def _bins_of(predicted: Floats, bins: int) -> Indices:
-    """The bin, from 0, of each probability: (n,) → (n,)."""
     return np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], predicted).astype(np.int64)
 
 
@@ -120,17 +118,8 @@ def ece_interval(resampled: Values, gaps: Floats) -> Interval | None:
     lower end is the figure minus the same percentile of Σ |change of a bin|, which bounds what chance adds (triangle
     inequality).
 
-    Parameters
-    ----------
-    resampled : (resamples, bins) float64
-        From `resample_gaps`.
-    gaps : (bins,) float64
-        The same for the probes themselves.
-
-    Returns
-    -------
-    Interval or None
-        None if the resamples do not vary.
+    `resampled`, (resamples, bins), comes from `resample_gaps`; `gaps`, (bins,), is the same for the probes themselves.
+    None if the resamples do not vary.
     """
     point = float(np.abs(gaps).sum())
     high = float(np.quantile(np.abs(resampled).sum(axis=1), (1 + CONFIDENCE) / 2))

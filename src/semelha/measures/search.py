@@ -37,23 +37,14 @@ class SearchTask:
     """Labels and groups of queries and references, and which references each query may match.
 
     A query never matches itself, nor a picture of its group.
-
-    Attributes
-    ----------
-    references : (m, d) float
-    query_labels, query_groups : (n,) int64
-        A group of −1 is no group.
-    reference_labels, reference_groups : (m,) int64
-    leave_one_out : bool
-        The references are the queries themselves.
     """
 
-    references: Vectors
-    query_labels: Indices
-    query_groups: Indices
-    reference_labels: Indices
-    reference_groups: Indices
-    leave_one_out: bool
+    references: Vectors  # (m, d)
+    query_labels: Indices  # (n,)
+    query_groups: Indices  # (n,), −1 for no group
+    reference_labels: Indices  # (m,)
+    reference_groups: Indices  # (m,)
+    leave_one_out: bool  # the references are the queries themselves
 
     @classmethod
     def build(
@@ -65,13 +56,7 @@ class SearchTask:
         query_groups: Groups = None,
         reference_groups: Groups = None,
     ) -> SearchTask:
-        """From the arguments of `retrieval`.
-
-        Raises
-        ------
-        ValueError
-            Vectors and labels differ in number, or there are references without labels.
-        """
+        """From the arguments of `retrieval`; raises the same errors."""
         if (references is None) != (reference_labels is None):
             raise ValueError("references and reference_labels are given together")
         leave_one_out = references is None or reference_labels is None
@@ -121,17 +106,8 @@ def search_neighbors(
 ) -> None:
     """Call `visit` with the k nearest references of every query, the excluded ones behind the others.
 
-    Parameters
-    ----------
-    queries : (n, …)
-    task : SearchTask
-    k : int
-        At most the number of references.
-    visit : Visitor
-        Called from several threads, once for each query.
-    metric : Metric or NeighborSearch
-    block : int, optional
-        Queries in one call; by default as many as fit into some megabytes.
+    k is at most the number of references. Each call has a block of the queries, by default as many as fit into some
+    megabytes, and comes from one of several threads.
     """
     reach = min(k + int(task.excluded_counts().max(initial=0)), len(task.references))
     n = len(queries)
@@ -153,10 +129,8 @@ def _nearest(
     queries: NDArray[Any], task: SearchTask, reach: int, metric: Any, map_function: MapFunction
 ) -> Callable[[Indices], tuple[Any, Any]]:
     """A function from rows of queries to their nearest references."""
-    if task.leave_one_out and is_worthwhile(metric, len(queries), reach):
-        found = self_neighbors(
-            metric, queries, reach, map_function=map_function
-        )  # all queries at once, with half of the products
+    if task.leave_one_out and is_worthwhile(metric, len(queries), reach):  # all at once, with half of the products
+        found = self_neighbors(metric, queries, reach, map_function=map_function)
         if found is not None:
             return lambda rows: (found.positions[rows], found.distances[rows])
     return lambda rows: metric.nearest(queries[rows], task.references, reach)
@@ -164,36 +138,20 @@ def _nearest(
 
 @dataclass(frozen=True, eq=False)
 class SubjectDistances:
-    """Distances of some queries to every subject and to every reference.
+    """Distances of some queries to every subject and to every reference; infinite to those that are not allowed.
 
-    Attributes
-    ----------
-    rows : (q,) int64
-        Which queries.
-    subjects : (q, subjects) float64
-        To the nearest allowed reference of each subject, subjects in ascending order of `SearchTask.reference_labels`;
-        infinite if none is allowed.
-    references : (q, m) float64
-        Infinite for references that are not allowed.
+    A subject is as far as its nearest reference. Subjects are in ascending order of `SearchTask.reference_labels`.
     """
 
-    rows: Indices
-    subjects: NDArray[np.float64]
-    references: NDArray[np.float64]
+    rows: Indices  # (q,)
+    subjects: NDArray[np.float64]  # (q, subjects)
+    references: NDArray[np.float64]  # (q, m)
 
 
 def search_subjects(
     queries: Vectors, task: SearchTask, visit: Callable[[SubjectDistances], None], *, metric: Metric
 ) -> None:
-    """Call `visit` with the distances of all queries to all subjects, block by block, from several threads.
-
-    Parameters
-    ----------
-    queries : (n, d) float
-    task : SearchTask
-    visit : callable
-    metric : Metric
-    """
+    """Call `visit` with the distances of all queries to all subjects, block by block, from several threads."""
     order = np.argsort(task.reference_labels, kind="stable")
     starts = np.unique(task.reference_labels[order], return_index=True)[1]
     references = task.references.astype(np.float64)

@@ -62,11 +62,8 @@ def verification(
 
     Parameters
     ----------
-    vectors : (n, d) float
-    labels : (n,)
-    metric : Metric
-    groups : (n,), optional
-    block, bins : int
+    vectors, labels, groups : (n, d), (n,), (n,)
+        None in groups is no group.
 
     Raises
     ------
@@ -77,7 +74,7 @@ def verification(
 
 
 def roc(pairs: PairCounts) -> Verification:
-    """Compute the ROC of counted pairs."""
+    """The result of `verification` from counted pairs."""
     counts, edges = pairs.counts, pairs.edges
     mated, non_mated = (int(total) for total in counts.sum(axis=1))
     if not mated or not non_mated:
@@ -134,11 +131,8 @@ def fold_accuracy(
 
     Parameters
     ----------
-    distances : (pairs,) float
-    same : (pairs,) bool
-        Mated pairs.
-    fold : (pairs,) int64
-        Two folds or more.
+    distances, same, fold : (pairs,)
+        `same` is True for mated pairs. There are two folds or more.
 
     Raises
     ------

@@ -9,14 +9,16 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from semelha.embedders import Card
-from semelha.evaluation.report.pictures import query_rows
 from semelha.evaluation.report.plots import cmc, det, gallery_sizes, oscr, reliability, roc
 from semelha.evaluation.report.tables import headline, table
 from semelha.evaluation.result import Evaluation
-from semelha.html import write_page
+from semelha.html import figure, write_page
 
 MAX_QUERIES = 8  # of a section
+NEIGHBORS = 5  # of a query
 MAX_SKIPPED = 100
 BASELINE_TITLES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
 
@@ -95,12 +97,12 @@ def _sections(evaluation: Evaluation, card: Card | None) -> Iterator[str]:
         "Wrong answers",
         "Left: the query. Right: its nearest pictures with their distances, green if the class is right, else "
         "red. Smallest distances first.",
-        query_rows(evaluation, correct=False, count=MAX_QUERIES),
+        _query_rows(evaluation, correct=False),
     )
     yield _section(
         "Right answers",
         "Largest distances first: correct although the nearest picture is far.",
-        query_rows(evaluation, correct=True, count=MAX_QUERIES),
+        _query_rows(evaluation, correct=True),
     )
     skipped = evaluation.dataset.skipped
     if skipped:
@@ -152,3 +154,31 @@ def _calibration_note(evaluation: Evaluation) -> str:
     if found.fpir_achieved is None:
         return f"Not calibrated, so there are no achieved rates, BAKS and BAUS: {found.note}."
     return f"Calibrated on {found.enrolled:,} enrolled subjects; {found.note}."
+
+
+def _query_rows(evaluation: Evaluation, *, correct: bool) -> str:
+    """HTML rows of some queries whose nearest picture is of the right class, or of a wrong one.
+
+    Wrong answers are shown by rising distance, right answers by falling distance, spread evenly over the first part.
+    """
+    found, labels = evaluation.result.retrieval, evaluation.dataset.labels
+    nearest = evaluation.references[np.maximum(found.nearest[:, 0], 0)]
+    is_correct = labels[nearest] == labels[evaluation.queries]
+    chosen = np.flatnonzero(found.has_match & (is_correct if correct else ~is_correct))
+    order = chosen[np.argsort(found.distances[chosen, 0], kind="stable")]
+    picked = (order[::-1] if correct else order)[:: max(1, len(order) // (4 * MAX_QUERIES))][:MAX_QUERIES]
+    if not len(picked):
+        return f'<p class="note">There are no {"right" if correct else "wrong"} answers.</p>'
+    return f'<div class="rows">{"".join(_query_row(evaluation, int(query)) for query in picked)}</div>'
+
+
+def _query_row(evaluation: Evaluation, query: int) -> str:
+    found, pictures = evaluation.result.retrieval, evaluation.dataset.pictures
+    probe = pictures[evaluation.queries[query]]
+    cells = [figure(probe, "probe", probe.label, tooltip=probe.name, caption="query")]
+    for row, distance in zip(found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True):
+        if row >= 0:
+            picture = pictures[evaluation.references[row]]
+            kind = "right" if picture.label == probe.label else "wrong"
+            cells.append(figure(picture, kind, picture.label, tooltip=picture.name, caption=f"{distance:.2f}"))
+    return f'<div class="row">{"".join(cells)}</div>'

@@ -1,20 +1,26 @@
-"""Curves of the report as SVG: ROC, DET, CMC, OSCR, reliability and gallery size."""
+"""Curves of the report as SVG, in the colors of the page: ROC, DET, CMC, OSCR, reliability and gallery size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import re
+from collections.abc import Callable, Mapping
 from itertools import cycle
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from semelha.evaluation.report.svg import COLORS, FAINT, INK, svg
 from semelha.evaluation.report.tables import rate
 from semelha.evaluation.result import MeanRange, Result
 
+INK, FAINT = "#010203", "#040506"  # placeholders for the colors of the page
+COLORS = ("#0b6e4f", "#c8553d", "#7a7a9d", "#b08d2e")
 POINTS = 400
 MIN_DOT, MAX_DOT = 6, 400  # points², of the dots of no probes and of all
 TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)
@@ -193,3 +199,34 @@ def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> Curve:
     wanted = np.logspace(np.log10(max(float(x[x > 0].min(initial=1.0)), 1e-9)), 0, POINTS)
     kept = np.unique(np.concatenate([[0], np.searchsorted(x, wanted).clip(0, len(x) - 1), [len(x) - 1]]))
     return x[kept], y[kept]
+
+
+def svg(draw: Callable[..., None], *, panels: int = 1) -> str:
+    """Draw on one or more panels that share an x axis, and return the SVG."""
+    with matplotlib.rc_context({"svg.fonttype": "none", "font.family": "sans-serif", "svg.hashsalt": "semelha"}):
+        figure = Figure(figsize=(5.2, 3.9), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.subplots(panels, 1, sharex=True, squeeze=False)[:, 0]
+        draw(*axes)
+        for each in axes:
+            _style(each)
+        file = io.StringIO()
+        FigureCanvasSVG(figure)
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    text = file.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 class="plot" role="img"', text, count=1)
+    for color, name in {INK: "ink", FAINT: "faint", COLORS[0]: "right", COLORS[1]: "wrong"}.items():
+        text = text.replace(color, f"var(--{name})")
+    return text
+
+
+def _style(axes: Axes) -> None:
+    axes.patch.set_alpha(0)
+    axes.grid(True, color=FAINT, alpha=0.25, linewidth=0.6)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(which="both", colors=INK, length=0, pad=6, labelsize=9)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
