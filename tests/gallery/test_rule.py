@@ -16,7 +16,7 @@ from semelha.gallery.calibration.rule import Rule, rule_of
 from semelha.gallery.ranking import SubjectRanker
 from semelha.images import Dataset, Picture
 from semelha.recognition import NEAREST, SCORINGS, Scoring
-from semelha.recognition.scoring_choice import MIN_SUBJECTS
+from semelha.recognition.scoring import MIN_SUBJECTS
 
 SUBJECTS = 24
 OTHERS = [scoring for scoring in SCORINGS if scoring != NEAREST]

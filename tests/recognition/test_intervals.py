@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import beta
 
 from semelha.recognition import full_conformal, split_conformal
-from semelha.recognition.intervals import design_effect, rate_interval
+from semelha.recognition.calibration import design_effect, rate_interval
 
 
 @pytest.mark.parametrize(("n", "fpir"), [(19, 0.1), (99, 0.1), (99, 0.05), (400, 0.01)])

@@ -14,7 +14,7 @@ from semelha.images import HashBasis, Skipped
 from semelha.images.sources import iterate_sources
 from semelha.metrics import Metric
 from semelha.recognition import Candidate, Match, RejectedPictures, Verification, excluded_subjects
-from semelha.recognition.exclusion import EXCLUDED
+from semelha.recognition.identify import EXCLUDED
 from semelha.store import View
 
 Vectors = NDArray[np.float32]

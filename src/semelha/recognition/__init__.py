@@ -3,13 +3,24 @@
 from semelha.recognition.answer import Candidate, Identification, Match, Verification
 from semelha.recognition.calibration import Calibration, full_conformal, split_conformal
 from semelha.recognition.evidence import Evidence, MatchedExample
-from semelha.recognition.exclusion import RejectedPictures, decide_excluding, excluded_subjects
-from semelha.recognition.identify import decide, rank_subjects
+from semelha.recognition.identify import (
+    RejectedPictures,
+    decide,
+    decide_excluding,
+    excluded_subjects,
+    rank_subjects,
+)
 from semelha.recognition.mismatch import Mismatch, measure_mismatch
 from semelha.recognition.probability import ProbabilityCurve
 from semelha.recognition.saliency import SaliencyMaps, occlusion_saliency
-from semelha.recognition.scoring import NEAREST, SCORINGS, Scoring
-from semelha.recognition.scoring_choice import LeaveOneOutDistances, ScoringChoice, choose_scoring
+from semelha.recognition.scoring import (
+    NEAREST,
+    SCORINGS,
+    LeaveOneOutDistances,
+    Scoring,
+    ScoringChoice,
+    choose_scoring,
+)
 
 __all__ = [
     "NEAREST",

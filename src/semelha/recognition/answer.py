@@ -74,11 +74,8 @@ class Verification:
     ----------
     same : bool or None
         None if the gallery is not calibrated.
-    distance : float
-    p_value : float or None
     subject : str or None
         The subject with which the picture was compared, if it was one.
-    note : str
     """
 
     same: bool | None

@@ -16,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import CalibrationError, UsageError
-from semelha.recognition.intervals import design_effect, rate_interval
 from semelha.recognition.probability import ProbabilityCurve, fit_probability
-from semelha.recognition.scoring import NEAREST, Scoring, insert_sorted
-from semelha.recognition.scoring_choice import ScoringChoice
+from semelha.recognition.scoring import NEAREST, Scoring, ScoringChoice, insert_sorted
 
 Distances = NDArray[np.floating[Any]]
 Ranked = NDArray[np.float64]
 Kind = Literal["strangers", "subjects"]
 
-SMALLEST = {"strangers": 1, "subjects": 2}  # numerator of the smallest p-value
+SMALLEST = {"strangers": 1, "subjects": 2}  # the smallest p-value, times n + 1
 
 FROM_SUBJECTS = (
     "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
@@ -47,7 +45,6 @@ class Calibration:
     non_mated : (n, depth) float64
         Distances of each stranger to its nearest subjects, or of each subject to its nearest other subjects, ascending.
     scoring : Scoring
-        Computes a score from such distances.
     uncertain : float or None
         The rate up to which a decision is "uncertain"; None if never.
     mated : (n,) float64 or None
@@ -123,16 +120,7 @@ class Calibration:
     def interval(self, *, strangers: int | None = None, confidence: float = 0.95) -> tuple[float, float]:
         """Interval of the rate of this gallery; the mean over galleries calibrated like it is at most `fpir`.
 
-        Parameters
-        ----------
-        strangers : int, optional
-            Number of strangers on which the rate will be measured; the long-run rate by default.
-        confidence : float
-
-        Returns
-        -------
-        (float, float)
-            As in `rate_interval`.
+        Of the rate measured on that many `strangers`, or by default in the long run: see `rate_interval`.
         """
         pairs = self.neighbors is not None and self.n
         effect = design_effect(self.scores, self.neighbors, self.fpir) if pairs else 1.0  # type: ignore[arg-type]
@@ -176,11 +164,8 @@ def split_conformal(
     ----------
     non_mated : (n,) or (n, depth) float
         Distances of each stranger to its nearest subjects, as many as the scoring needs, ascending.
-    fpir : float
-        Between 0 and 1.
-    scoring : Scoring
-    uncertain : float, optional
-        Between `fpir` and 1: up to this rate a decision is "uncertain".
+    fpir, scoring, uncertain
+        As in `Calibration`; 0 < `fpir` < `uncertain` < 1.
 
     Raises
     ------
@@ -210,12 +195,8 @@ def full_conformal(
     non_mated : (n,) or (n, depth) float
         Distances of one random example of each subject to the nearest other subjects, as many as the scoring needs,
         ascending.
-    fpir : float
-        Between 0 and 1.
-    scoring, uncertain
-        As for `split_conformal`.
-    mated, neighbors : (n,), optional
-        As in `Calibration`; without them `probability` is None and `interval` assumes independent subjects.
+    fpir, scoring, uncertain, mated, neighbors
+        As in `Calibration`; without the last two `probability` is None and `interval` assumes independent subjects.
 
     Raises
     ------
@@ -230,10 +211,7 @@ def full_conformal(
 
 
 def min_sample_size(fpir: float, kind: Kind) -> int:
-    """Smallest number of strangers or subjects with which a rate can be calibrated.
-
-    The smallest p-value, 1 / (n + 1) from strangers and 2 / (n + 1) from subjects, must not exceed the rate.
-    """
+    """Smallest number of strangers or subjects whose smallest p-value, 1 / (n + 1) or 2 / (n + 1), reaches the rate."""
     return math.ceil(SMALLEST[kind] / fpir - 1e-9) - 1
 
 
@@ -242,7 +220,6 @@ def _rows(distances: Distances) -> Ranked:
 
 
 def check_rates(fpir: float, uncertain: float | None) -> None:
-    """Raise `UsageError` if a rate is out of range."""
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it must lie between 0 and 1, such as 0.01 for one stranger in a hundred")
     if uncertain is not None and not fpir < uncertain < 1:
@@ -258,3 +235,32 @@ def _check_sample_size(n: int, fpir: float, kind: Kind) -> None:
         raise CalibrationError(
             f"a rate of {fpir:g} needs {enough} {kind} and there are {n}: {action} {enough - n} more{other}"
         )
+
+
+def rate_interval(
+    rate: float, n: int, *, effect: float = 1.0, trials: int | None = None, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the false-positive rate of a conformal rule: of `trials` strangers, or in the long run.
+
+    With n independent scores the rule accepts scores below the k-th, k = rate · (n + 1), and its rate is distributed as
+    Beta(k, n + 1 − k) (Vovk, ACML 2012, section 2). For dependent scores n is divided by the design effect (Kish,
+    1965). The lower end is that of k − 1, as in the Clopper–Pearson interval, because p-values are discrete.
+    """
+    from scipy.special import betaincinv  # here, because identification does not need it
+
+    size = 1 / (effect / n + (1 / trials if trials else 0))
+    k = rate * (size + 1)
+    tail = (1 - confidence) / 2
+    low = float(betaincinv(k - 1, size + 2 - k, tail)) if k > 1 else 0.0
+    return low, float(betaincinv(k, size + 1 - k, 1 - tail))
+
+
+def design_effect(scores: NDArray[np.float64], neighbors: NDArray[np.int64], rate: float) -> float:
+    """Design effect of scores (n,) of subjects, of which some come in pairs: the variance relative to independent ones.
+
+    Two subjects that are each other's nearest (`neighbors`, −1 for none) have nearly the same score. The effect is 1 +
+    the fraction of such pairs among the scores that the rate accepts.
+    """
+    low = np.argsort(scores, kind="stable")[: max(1, int(rate * (len(scores) + 1) + 1e-9))]
+    mutual = (neighbors[low] >= 0) & (neighbors[neighbors[low]] == low)
+    return 1 + float(np.mean(mutual & (scores[neighbors[low]] <= scores[low].max())))

@@ -121,13 +121,11 @@ class Evidence:
         if not self.matched:
             return found.decision, ""
         best = self.matched[0]
-        title = (
-            f"{found.decision}: {found.subject}" if found.subject else f"{found.decision}; nearest is {best.subject}"
-        )
+        named = f": {found.subject}" if found.subject else f"; nearest is {best.subject}"
         numbers = f"distance {best.distance:.4g}" + ("" if found.p_value is None else f", p {found.p_value:.3g}")
         if self.runner_up is not None:
             numbers += f"; {self.runner_up.subject} comes second, farther by {self.margin:.4g}"
-        return title, numbers
+        return f"{found.decision}{named}", numbers
 
     def _probe_tiles(self) -> list[Tile]:
         tiles = [picture_tile(self.probe, ("the picture",))]

@@ -1,17 +1,27 @@
-"""Turn neighbors into ranked subjects, and distances into a decision."""
+"""Turn neighbors into ranked subjects, and distances into a decision, without the subjects that were rejected.
+
+A subject is excluded for the rejected picture itself, and for pictures that are nearer to the rejected one than to any
+example of the subject. Deciding on the remaining subjects alone could raise the FPIR: the p-value of the next subject
+may be smaller, because in a calibration on subjects it has a term of the subject itself, and a stranger who was unknown
+would be named. Therefore the larger p-value counts, of the nearest subject and of the nearest that is not excluded:
+every probe that is known with rejections is known without them too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.metrics import Metric
 from semelha.recognition.answer import Candidate, Decision, Identification, Match
 from semelha.recognition.calibration import Calibration
 
 UNCALIBRATED = "the gallery is not calibrated: call calibrate(fpir=…) so that it can answer unknown"
 STALE = "; the gallery changed since, and its calibration is being updated"
+EXCLUDED = "such a picture was rejected for {}"
 
 
 def rank_subjects(
@@ -26,7 +36,6 @@ def rank_subjects(
     distances : (neighbors,) float64
     of : mapping of int to (str, str)
         Subject and source of each example.
-    k : int
     """
     found: dict[str, list[Match]] = {}
     for example, distance in zip(ids.tolist(), distances.tolist(), strict=True):
@@ -46,7 +55,6 @@ def decide(
     ----------
     candidates : tuple of Candidate
         Nearest first; as many as the `reach` of the calibration's scoring, or all. Further ones change nothing.
-    calibration : Calibration or None
     place : mapping of str to int
         Row of each subject in the calibration's scores.
     """
@@ -77,3 +85,65 @@ def decision_for(p_value: float, calibration: Calibration) -> Decision:
     if p_value <= calibration.fpir:
         return "known"
     return "uncertain" if calibration.uncertain is not None and p_value <= calibration.uncertain else "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class RejectedPictures:
+    """Pictures that were rejected for a subject: their content hashes and their vectors (n, d) float32."""
+
+    hashes: frozenset[str]
+    vectors: NDArray[np.float32]
+
+
+def excluded_subjects(
+    candidates: Sequence[Candidate],
+    probe: NDArray[np.float32],
+    content_hash: str | None,
+    rejected: Mapping[str, RejectedPictures],
+    metric: Metric,
+) -> frozenset[str]:
+    """Find the candidates that were rejected for the probe or for a picture near it.
+
+    Parameters
+    ----------
+    candidates, probe, metric
+        The probe is a vector (d,) float32.
+    content_hash : str or None
+        Of the picture of the probe, if known.
+    rejected : mapping of str to RejectedPictures
+        By subject.
+    """
+    found = set()
+    for candidate in candidates:
+        pictures = rejected.get(candidate.subject)
+        if pictures is None:
+            continue
+        distances = metric.pairwise(probe[None].astype(np.float64), pictures.vectors.astype(np.float64))
+        if content_hash in pictures.hashes or float(distances.min()) < candidate.examples[0].distance:
+            found.add(candidate.subject)
+    return frozenset(found)
+
+
+def decide_excluding(
+    candidates: tuple[Candidate, ...],
+    excluded: frozenset[str],
+    calibration: Calibration | None,
+    place: Mapping[str, int],
+) -> Identification:
+    """Decide as `decide` does, without excluded subjects; accepts only probes that are accepted with them.
+
+    The candidates are those of `decide`, including the excluded ones.
+    """
+    allowed = tuple(one for one in candidates if one.subject not in excluded)
+    names = tuple(one.subject for one in candidates if one.subject in excluded)
+    first = decide(candidates, calibration, place)
+    if not names or candidates[0].subject not in excluded:
+        return replace(first, candidates=allowed, excluded=names)
+    note = f"{first.note}; {EXCLUDED.format(' or '.join(names))}"
+    if not allowed:
+        return Identification("unknown", None, None, first.p_value, (), note, excluded=names)
+    second = decide(allowed, calibration, place)
+    if first.p_value is None or second.p_value is None or second.p_value >= first.p_value:
+        return replace(second, excluded=names, note=note)
+    subject = second.subject if first.decision == second.decision else None
+    return replace(second, decision=first.decision, subject=subject, p_value=first.p_value, excluded=names, note=note)

@@ -67,14 +67,8 @@ def measure_mismatch(p_values: NDArray[np.float64], calibration: Calibration, *,
     All p-values are computed from the same n scores, so that their distance to the uniform distribution has the
     distribution of the two-sample statistic, with effective size m · n / (m + n) (Smirnov, 1948).
 
-    Parameters
-    ----------
-    p_values : (n,) float64
-        Of probes compared without their own subject.
-    calibration : Calibration
-    seed : int
-        Of the smoothing: p-values are multiples of 1 / (n + 1), and are spread uniformly between them (Vovk, Gammerman
-        & Shafer, 2005, section 2.2).
+    The p-values are of probes compared without their own subject. They are multiples of 1 / (n + 1), and are spread at
+    random between them (Vovk, Gammerman & Shafer, 2005, section 2.2).
     """
     from scipy.special import betaincinv  # here, because identification does not need SciPy
     from scipy.stats import kstest, kstwo

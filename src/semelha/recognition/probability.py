@@ -57,19 +57,8 @@ def fit_probability(mated: Floats, right: NDArray[np.bool_], strangers: Floats) 
     Isotonic regression (Zadrozny & Elkan, KDD 2002) from 1,000 probes on; with fewer a logistic function of the score,
     with the targets of Platt (1999, section 2.2).
 
-    Parameters
-    ----------
-    mated : (m,) float64
-        Scores of probes whose subject is enrolled.
-    right : (m,) bool
-        Whether their nearest subject is the right one.
-    strangers : (n,) float64
-        Scores of strangers.
-
-    Returns
-    -------
-    ProbabilityCurve or None
-        None without mated probes or without strangers.
+    `mated` (m,) and `strangers` (n,) are scores, `right` (m,) whether the nearest subject of a mated probe is the right
+    one. None without mated probes or without strangers.
     """
     mated, right, strangers = mated[np.isfinite(mated)], right[np.isfinite(mated)], strangers[np.isfinite(strangers)]
     if not len(mated) or not len(strangers):

@@ -20,7 +20,6 @@ from semelha.metrics import Metric
 
 Pixels = NDArray[np.uint8]
 Fill = Literal["blur", "mean"]
-Window = tuple[slice, slice]
 BATCH = 32  # pictures embedded at a time
 
 
@@ -58,7 +57,6 @@ def occlusion_saliency(
     ----------
     embed : callable
         From a list of pictures (h, w, 3) uint8 to vectors (n, d).
-    metric : Metric
     pixels : (h, w, 3) uint8
     references : (references, d) float32
         Vectors to which the distance is measured.
@@ -77,7 +75,7 @@ def occlusion_saliency(
     height, width = pixels.shape[:2]
     cell = -(-max(height, width) // cells)
     rows, columns = -(-height // cell), -(-width // cell)
-    hidden = _hidden(pixels, _windows(cell, rows, columns), _filled(pixels, fill, 2 * cell))
+    hidden = _hidden(pixels, cell, rows, columns, _filled(pixels, fill, 2 * cell))
     vectors = [embed([pixels])]
     while block := list(islice(hidden, BATCH)):
         vectors.append(embed(block))
@@ -89,21 +87,15 @@ def occlusion_saliency(
     return SaliencyMaps(cell, np.mean(over, axis=0))
 
 
-def _windows(cell: int, rows: int, columns: int) -> Iterator[Window]:
-    """All windows, row by row; the first and last of each row reach over the border."""
+def _hidden(pixels: Pixels, cell: int, rows: int, columns: int, filled: Pixels) -> Iterator[Pixels]:
+    """The picture with each window hidden, row by row; the first and last of each row reach over the border."""
     for bottom in range(1, rows + 2):
         for right in range(1, columns + 2):
-            yield (
-                slice(max(0, (bottom - 2) * cell), bottom * cell),
-                slice(max(0, (right - 2) * cell), right * cell),
-            )
-
-
-def _hidden(pixels: Pixels, windows: Iterator[Window], filled: Pixels) -> Iterator[Pixels]:
-    for window in windows:
-        changed = pixels.copy()
-        changed[window] = filled[window]
-        yield changed
+            top, left = max(0, bottom - 2), max(0, right - 2)
+            window = np.s_[top * cell : bottom * cell, left * cell : right * cell]
+            changed = pixels.copy()
+            changed[window] = filled[window]
+            yield changed
 
 
 def _filled(pixels: Pixels, fill: Fill, radius: int) -> Pixels:

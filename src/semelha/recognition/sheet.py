@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -67,13 +67,7 @@ def empty_tile(reason: str, captions: tuple[str, ...]) -> Tile:
 def overlay(pixels: NDArray[np.uint8], values: NDArray[np.float64], cell: int) -> NDArray[np.uint8]:
     """The picture in grey under a heat map: red above 0, blue below, scaled to the largest absolute value.
 
-    Parameters
-    ----------
-    pixels : (h, w, 3) uint8
-    values : (rows, columns) float64
-        Of square cells from the upper left corner; the last may reach over the border.
-    cell : int
-        Side of a cell in pixels.
+    The values (rows, columns) are of squares of `cell` pixels from the upper left corner; the last may be cut.
     """
     picture = Image.fromarray(pixels)
     grid = Image.fromarray((values / (np.abs(values).max() or 1)).astype(np.float32))
@@ -91,8 +85,11 @@ def _write(
 ) -> None:
     """Write one line, cut to the width."""
     font = _font(bold)
-    printable = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
-    draw.text(place, _cut(printable, width, font.getlength), FAINT if faint else INK, font)
+    line = text = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    while text and font.getlength(line) > width:
+        text = text[:-1]
+        line = text + "…"
+    draw.text(place, line, FAINT if faint else INK, font)
 
 
 def _wrap(text: str, width: int) -> list[str]:
@@ -104,14 +101,6 @@ def _wrap(text: str, width: int) -> list[str]:
         else:
             lines[-1] = longer
     return lines
-
-
-def _cut(text: str, width: int, length: Callable[[str], float]) -> str:
-    if length(text) <= width:
-        return text
-    while text and length(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
 
 
 @cache

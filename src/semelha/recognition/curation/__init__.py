@@ -3,11 +3,9 @@
 Functions of vectors, neighbors and labels; `semelha.gallery.curation` applies them to a gallery.
 """
 
-from semelha.recognition.curation.distance_scores import near_duplicates, outliers
 from semelha.recognition.curation.enrolled import EnrolledExamples
-from semelha.recognition.curation.linkage import Merges, average_linkage
-from semelha.recognition.curation.linkage_threshold import linkage_threshold
-from semelha.recognition.curation.mislabels import mislabel_probabilities
+from semelha.recognition.curation.examples import mislabel_probabilities, near_duplicates, outliers
+from semelha.recognition.curation.linkage import Merges, average_linkage, linkage_threshold
 from semelha.recognition.curation.subjects import merge_candidates, split_candidates
 
 __all__ = [

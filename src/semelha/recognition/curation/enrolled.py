@@ -18,18 +18,16 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class EnrolledExamples:
-    """Enrolled examples, one a row.
+    """Enrolled examples, one a row of `vectors` (n, d).
 
     Attributes
     ----------
-    vectors : (n, d) float32
     subjects : (n,) int64
         Number of the subject of each example, from 0.
     neighbors : (n, k) int64
         Other rows near each row, nearest first; −1 if there are no more.
     distances : (n, k) float64
         Their exact distances; infinite beside −1.
-    metric : Metric
     """
 
     vectors: NDArray[np.float32]

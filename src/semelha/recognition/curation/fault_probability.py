@@ -17,19 +17,10 @@ TOP = 0.2  # quantile of the simulated faults above which the probability is con
 def fault_probability(observed: NDArray[np.float64], simulated: NDArray[np.float64]) -> NDArray[np.float64]:
     """Estimate the probability that each observed value belongs to a fault.
 
-    Parameters
-    ----------
-    observed : (n,) float
-        A statistic that is larger if a fault is more likely.
-    simulated : (m,) float
-        The statistic of simulated faults.
-
-    Returns
-    -------
-    (n,) float64
-        Within [0, 1], non-decreasing in the statistic. f₁ / f comes from an isotonic regression that separates
-        simulated from observed values; π from the number of observed values above some quantiles of the simulated
-        ones (after Storey, 2002), with one added so that few values do not prove that there are no faults.
+    The statistic is larger if a fault is more likely; the probability (n,) does not decrease in it. f₁ / f comes from
+    an isotonic regression that separates simulated (m,) from observed values (n,); π from the number of observed values
+    above some quantiles of the simulated ones (after Storey, 2002), with one added so that few values do not prove that
+    there are no faults.
     """
     if not len(observed) or not len(simulated):
         return np.zeros(len(observed))

@@ -1,4 +1,4 @@
-"""Average-linkage clustering (UPGMA) from the nearest neighbors, without a matrix of all distances.
+"""Average-linkage clustering (UPGMA) from the nearest neighbors, without all distances, and its threshold.
 
 Groups are merged while the mean distance of their pairs is at most a threshold (Sokal & Michener, 1958). Such groups
 have at least one pair within the threshold, so only groups with such a pair among the neighbors are compared. The
@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from semelha.metrics import Metric
 
 SAMPLE = 64  # members of a larger group from which a mean is computed
+GROUP, REPEATS, SUBJECTS = 4, 4, 400  # to learn a threshold: largest group, draws of groups, subjects at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +59,8 @@ def average_linkage(
 ) -> Merges:
     """Cluster rows by average linkage, up to a mean distance.
 
-    Parameters
-    ----------
-    vectors : (n, d) float
-    neighbors : (n, k) int64
-        Rows near each row, nearest first; −1 for none. The row itself is ignored.
-    distances : (n, k) float64
-        Their distances.
-    metric : Metric
-        If it is not symmetric, the mean of both directions counts.
-    threshold : float
+    The neighbors (n, k) of the vectors (n, d) are rows, nearest first, −1 for none; a row itself is ignored. If the
+    metric is not symmetric, the mean of both directions counts.
     """
     last = distances[:, -1] if distances.shape[1] else np.full(len(distances), np.inf)
     state = _Clustering(vectors, metric, threshold, np.minimum(last, threshold).tolist())
@@ -95,28 +88,17 @@ def _pairs(
 
 
 class _Clustering:
-    """The state of the clustering.
-
-    Attributes
-    ----------
-    members : dict of int to list of int
-        Rows of each current group.
-    near : dict of int to dict of int to float
-        Mean distance of each group to near groups, or a lower bound of it.
-    bounds : set of (int, int)
-        Pairs of groups, the lower first, for which `near` holds a bound.
-    reach : list of float
-        For each group, current or merged: rows that are not among the neighbors are at least this far.
-    """
+    """The state of the clustering."""
 
     def __init__(self, vectors: NDArray[np.floating], metric: Metric, threshold: float, reach: list[float]) -> None:
         self.vectors = vectors
         self.metric = metric
         self.threshold = threshold
-        self.reach = reach
-        self.near: dict[int, dict[int, float]] = {row: {} for row in range(len(vectors))}
+        self.reach = reach  # of each group, current or merged: rows not among the neighbors are at least this far
+        # Of each current group: its rows, and its mean distance to near groups, or a lower bound of it.
         self.members = {row: [row] for row in range(len(vectors))}
-        self.bounds: set[tuple[int, int]] = set()
+        self.near: dict[int, dict[int, float]] = {row: {} for row in range(len(vectors))}
+        self.bounds: set[tuple[int, int]] = set()  # pairs of groups, the lower first, of which `near` has a bound
 
     def run(self) -> Merges:
         """Merge mutual nearest groups, found by following the chain of nearest groups."""
@@ -206,3 +188,67 @@ def _sample(members: list[int]) -> list[int]:
     if len(members) <= SAMPLE:
         return members
     return [members[place] for place in np.linspace(0, len(members) - 1, SAMPLE).astype(int).tolist()]
+
+
+def linkage_threshold(
+    vectors: NDArray[np.float32], subjects: NDArray[np.int64], metric: Metric, others: float, *, seed: int
+) -> float | None:
+    """Find the mean distance that best separates groups of one subject from groups of two.
+
+    Small groups are drawn at random from the subjects, two from each that has enough examples. A threshold t merges a
+    fraction S(t) of the pairs of groups of one subject, and a fraction D(t) of the pairs of two subjects. If each group
+    meets one group of its own subject and `others` groups of other subjects, F₁ = 2 S / (1 + S + others · D); the
+    result maximizes it: the more other subjects, the smaller is the threshold.
+
+    Returns None if no subject has two examples, if there is one subject, or if groups of one subject are no nearer to
+    each other than groups of two. `subjects` (n,) numbers the subject of each vector (n, d).
+    """
+    random = np.random.default_rng(seed)
+    order = np.argsort(subjects, kind="stable")
+    rows_of = np.split(order, np.flatnonzero(np.diff(subjects[order])) + 1)
+    rows_of = [rows_of[place] for place in random.permutation(len(rows_of))[:SUBJECTS].tolist()]
+    same, different = [], []
+    for _ in range(REPEATS):
+        firsts, seconds = zip(*(_two_groups(random.permutation(rows)) for rows in rows_of), strict=True)
+        table = _means(vectors, firsts, firsts, metric)
+        different.append(table[np.triu_indices(len(firsts), 1)])
+        pairs = [(a, b) for a, b in zip(firsts, seconds, strict=True) if len(b)]
+        same += [float(_means(vectors, [a], [b], metric)[0, 0]) for a, b in pairs]
+    return _maximize_f1(np.sort(same), np.sort(np.concatenate(different)), others)
+
+
+def _two_groups(rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Two groups of the same size; of a single row, one group and an empty one."""
+    size = min(GROUP, max(1, len(rows) // 2))
+    return rows[:size], rows[size : 2 * size]
+
+
+def _means(
+    vectors: NDArray[np.float32],
+    groups: list[NDArray[np.int64]] | tuple[NDArray[np.int64], ...],
+    others: list[NDArray[np.int64]] | tuple[NDArray[np.int64], ...],
+    metric: Metric,
+) -> NDArray[np.float64]:
+    """Mean distance between groups, over both directions: (groups, others)."""
+    q, s = (vectors[np.concatenate(each)].astype(np.float64) for each in (groups, others))
+    table = metric.pairwise(q, s, check=False)
+    if not metric.is_symmetric:
+        table = (table + metric.pairwise(s, q, check=False).T) / 2
+    for axis, each in enumerate((groups, others)):
+        sizes = np.array([len(group) for group in each])
+        starts = np.cumsum(sizes) - sizes
+        table = np.add.reduceat(table, starts, axis=axis) / (sizes[:, None] if axis == 0 else sizes)
+    means: NDArray[np.float64] = table
+    return means
+
+
+def _maximize_f1(same: NDArray[np.float64], different: NDArray[np.float64], others: float) -> float | None:
+    if not len(same) or not len(different):
+        return None
+    levels = np.unique(np.concatenate([same, different]))
+    of_same = np.searchsorted(same, levels, side="right") / len(same)
+    of_different = np.searchsorted(different, levels, side="right") / len(different)
+    if not (of_same > of_different).any():
+        return None
+    best = int((2 * of_same / (1 + of_same + others * of_different)).argmax())
+    return float(levels[best : best + 2].mean())
