@@ -142,11 +142,14 @@ def test_the_index_of_a_gallery(
     assert found["on_disk"] == found["change"]
     (segment,) = found["segments"]
     assert (segment["kind"], segment["state"], segment["vectors"]) == ("linear", "made", 12)
-    assert "a scan is quick enough" in segment["why"]
-    assert answer(capsys, "index", shop, "--rebuild", "--recall", "1")["segments"][0]["why"].startswith("all neighbors")
+    assert "a scan is exact and fast enough" in segment["why"]
+    assert (
+        answer(capsys, "index", shop, "--rebuild", "--recall", "1")["segments"][0]["why"]
+        == "a recall of 1: a linear scan"
+    )
     status, out, err = run(capsys, "index", shop)
     assert status == 0, err
-    assert "all neighbors are wanted" in out
+    assert "a recall of 1" in out
     assert "12 vectors" in out
     assert "saved on disk; target recall 1" in out
     assert run(capsys, "index", shop, "--recall", "1.5")[0] == 2
