@@ -135,7 +135,7 @@ def choices(most: int) -> list[tuple[int, str]]:
     """Where `AutoIndex` changes its choice: the first number of vectors, and what searches them from there on."""
 
     def choice(n: int) -> str:
-        builder = choose(Space(Euclidean()), n, DIMENSION, PROMISED).builder
+        builder = choose(Space(Euclidean()), n, DIMENSION, PROMISED)
         return " ".join(
             [type(builder).__name__.removesuffix("Builder").lower(), getattr(builder, "quantize", "")]
         ).strip()

@@ -43,7 +43,7 @@ class Mutation:
 
 MUTATIONS = [
     Mutation(
-        "metrics/mahalanobis.py",
+        "metrics/learned.py",
         "return q @ array_namespace(q).matrix_transpose(convert_like(q, self.L))",
         "return 2 * q @ array_namespace(q).matrix_transpose(convert_like(q, self.L))",
         "Mahalanobis distances are twice as large",
@@ -71,7 +71,7 @@ MUTATIONS = [
         "images/test_decode.py",
     ),
     Mutation(
-        "linear/discriminant.py",
+        "linear/closed_form.py",
         "invertible(inside / len(x), ",
         "invertible(inside / len(x) ** 0.5, ",
         "LDA scales by another covariance",

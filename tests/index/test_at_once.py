@@ -117,8 +117,8 @@ def until(done: threading.Event, work: Callable[[int], Answer]) -> list[Answer]:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semelha.index.segment.DELTA", 24)
-    monkeypatch.setattr("semelha.index.graph_builder.LEAST", 32)
-    monkeypatch.setattr("semelha.index.audit.LEAST", 8)
+    monkeypatch.setattr("semelha.index.graph.LEAST", 32)
+    monkeypatch.setattr("semelha.index.compaction.LEAST_QUERIES", 8)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
@@ -232,7 +232,7 @@ def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_close_stops_a_merge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A merge that would take minutes, after its first chunk."""
-    monkeypatch.setattr("semelha.index.graph_builder.CHUNK", 64)
+    monkeypatch.setattr("semelha.index.graph.CHUNK", 64)
     index = HNSWIndex(Euclidean(), ef_construction=4000, M=64, threads=1)
     many = np.random.default_rng(0).normal(size=(30_000, 32)).astype(np.float32)
     index.add(np.arange(30_000), many)

@@ -49,9 +49,9 @@ APPROXIMATE: dict[str, tuple[Make, Metric]] = {
 }
 SMALL = {  # a few vectors do what many would
     "semelha.index.segment.DELTA": 8,
-    "semelha.index.graph_builder.LEAST": 16,
+    "semelha.index.graph.LEAST": 16,
     "semelha.index.cells.LEAST": 16,
-    "semelha.index.audit.LEAST": 4,
+    "semelha.index.compaction.LEAST_QUERIES": 4,
     "semelha.index.auto.GRAPH": 16,
 }
 

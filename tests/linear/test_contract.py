@@ -15,9 +15,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.linear.made import EVERY, clusters, every_pair
 
 from semelha.errors import UsageError, VectorsError
-from semelha.linear.base import Learner, LinearLearner, Transformer
+from semelha.linear.base import Learner, LinearLearner, PairLearner, Transformer, TripletLearner
 from semelha.linear.subspace import RankDeficiencyWarning
-from semelha.linear.tuples import PairLearner, TripletLearner
 
 X, Y = clusters()
 each = pytest.mark.parametrize("kind", EVERY, ids=lambda kind: kind.__name__)

@@ -13,7 +13,7 @@ from semelha.embedders.card import Card
 from semelha.embedders.extractors import Extractor
 from semelha.errors import ModelAltered, UsageError
 from semelha.images import View
-from semelha.metrics import Cosine, Metric
+from semelha.metrics import Metric
 
 BLANK = np.full((64, 64, 3), 255, np.uint8)
 
@@ -101,7 +101,7 @@ def check_parts(parts: Sequence[Part], views: Sequence[View]) -> None:
     """Raise `UsageError` if these models and views cannot be combined."""
     if len(views) > 1 and any(part.metric.domain == "gaussians" for part in parts):
         raise UsageError("Gaussians of several views have no mean: take one view")
-    others = {part.metric.name for part in parts if not isinstance(part.metric, Cosine)}
+    others = {part.metric.name for part in parts if not part.metric.is_cosine}
     if len(parts) > 1 and others:
         raise UsageError(
             f"models that are joined are compared by cosine, and here is one compared by {', '.join(sorted(others))}"

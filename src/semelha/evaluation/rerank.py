@@ -17,7 +17,7 @@ from scipy import sparse
 from semelha.errors import UsageError
 from semelha.measures.retrieval import Retrieval, retrieval
 from semelha.measures.search import NeighborSearch, SearchTask, search_neighbors
-from semelha.metrics import Cosine, Metric
+from semelha.metrics import MappedMetric, Metric
 
 PAIRS_IN_MEMORY = 1 << 16
 DISTANCES_IN_MEMORY = 1 << 21
@@ -105,7 +105,7 @@ class QueryExpansion:
         self, vectors: Vectors, queries: Rows, references: Rows, *, metric: Metric, groups: Rows
     ) -> SecondSearch:
         """Move each query toward its nearest references."""
-        if not isinstance(metric, Cosine):
+        if not (isinstance(metric, MappedMetric) and metric.is_cosine):
             raise UsageError(f"query expansion needs vectors compared by cosine, not by {metric.name}")
         unit = metric.query_map(vectors)
         found, distances = nearest_references(

@@ -38,10 +38,7 @@ Arrays = Mapping[str, NDArray[Any]]
 def write_archive(path: Path, content: Mapping[str, Any], arrays: Arrays) -> str:
     """Write content for JSON and arrays, atomically and durably. Returns the checksum of the header.
 
-    Raises
-    ------
-    IndexFileError
-        The file cannot be written. An older file of this name is unchanged.
+    Raises `IndexFileError` if the file cannot be written; an older file of this name is then unchanged.
     """
     bodies = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     table, end = {}, 0
@@ -64,10 +61,7 @@ def write_archive(path: Path, content: Mapping[str, Any], arrays: Arrays) -> str
 def read_archive(path: Path, *, threads: int = 1) -> tuple[dict[str, Any], dict[str, NDArray[Any]], str]:
     """Read the content, the arrays as views of the mapped file, and the checksum of the header.
 
-    Raises
-    ------
-    IndexFileError
-        The file is missing, damaged, or of another format.
+    Raises `IndexFileError` if the file is missing, damaged, or of another format.
     """
     try:
         whole = np.asarray(np.memmap(path, np.uint8, "r")) if path.stat().st_size else np.empty(0, np.uint8)

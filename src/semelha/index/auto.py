@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log2
 from typing import Any
 
 from semelha.errors import UsageError
 from semelha.index.checks import check_seed
 from semelha.index.flat import FlatBuilder
-from semelha.index.graph import Quantize
-from semelha.index.graph_builder import GraphBuilder
+from semelha.index.graph import GraphBuilder, Quantize
 from semelha.index.rows import Rows
+from semelha.index.segment import Structure
 from semelha.index.space import Space
-from semelha.index.structures import Structure
 from semelha.index.tree import TreeBuilder
 from semelha.metrics.mapped import MappedMetric
 
@@ -22,14 +21,6 @@ from semelha.metrics.mapped import MappedMetric
 GRAPH = 20_000
 QUANTIZED = 500_000
 TREE = 9  # a tree is fastest up to log₂ n − 9 dimensions
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The builder of a segment, and the reason for it."""
-
-    builder: FlatBuilder | TreeBuilder | GraphBuilder
-    why: str
 
 
 @dataclass(frozen=True)
@@ -49,35 +40,26 @@ class AutoBuilder:
 
     def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Structure]:
         """Return the rows in the structure's order, and the structure."""
-        choice = choose(rows.space, len(rows), rows.vectors.shape[1], self.recall, self.seed)
-        return replace(choice.builder, why=choice.why).build(rows, stop)
+        builder = choose(rows.space, len(rows), rows.vectors.shape[1], self.recall, self.seed)
+        return builder.build(rows, stop)
 
     def settings(self) -> dict[str, Any]:
         """Settings as the manifest names them."""
         return {"kind": "AutoMaker", "recall": self.recall, "seed": self.seed}
 
 
-def choose(space: Space, n: int, dimension: int, recall: float, seed: int = 0) -> Choice:
-    """Choose the structure for n vectors.
-
-    Parameters
-    ----------
-    space : Space
-        The metric and its maps.
-    n, dimension : int
-    recall : float
-        1 for exact search.
-    seed : int
-        Seed of the held-out vectors of a graph.
-    """
+def choose(
+    space: Space, n: int, dimension: int, recall: float, seed: int = 0
+) -> FlatBuilder | TreeBuilder | GraphBuilder:
+    """Choose the builder for n vectors; `recall` is 1 for exact search. It carries the reason, for `Index.stats`."""
     metric = space.metric
     if space.maps is None:
-        return Choice(FlatBuilder(), f"{metric.name} has no maps: a linear scan")
+        return FlatBuilder(f"{metric.name} has no maps: a linear scan")
     if isinstance(metric, MappedMetric) and dimension <= log2(max(n, 1)) - TREE:
-        return Choice(TreeBuilder(), f"{dimension} dimensions: a tree is exact and fastest")
+        return TreeBuilder(why=f"{dimension} dimensions: a tree is exact and fastest")
     if recall == 1:
-        return Choice(FlatBuilder(), "a recall of 1: a linear scan")
+        return FlatBuilder("a recall of 1: a linear scan")
     if n < GRAPH:
-        return Choice(FlatBuilder(), f"fewer than {GRAPH:,} vectors: a scan is exact and fast enough")
+        return FlatBuilder(f"fewer than {GRAPH:,} vectors: a scan is exact and fast enough")
     quantize: Quantize = "8bit" if n >= QUANTIZED else "f32"
-    return Choice(GraphBuilder(recall, quantize, seed=seed), f"{GRAPH:,} vectors or more: a graph is faster")
+    return GraphBuilder(recall, quantize, seed=seed, why=f"{GRAPH:,} vectors or more: a graph is faster")

@@ -18,15 +18,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.index.audit import audited
 from semelha.index.checks import check_ids, checked_ids
-from semelha.index.compaction import build_view, carry_deletions_forward, grow_delta, merge_views, select_for_merge
+from semelha.index.compaction import (
+    audited,
+    build_view,
+    carry_deletions_forward,
+    grow_delta,
+    merge_views,
+    select_for_merge,
+)
 from semelha.index.folder import load_snapshot, provenance_of, save_snapshot
 from semelha.index.rows import Rows
-from semelha.index.segment import delta_segment
+from semelha.index.segment import Builder, delta_segment
 from semelha.index.snapshot import Neighbors, SegmentView, Snapshot
 from semelha.index.space import Space, Vectors
-from semelha.index.structures import Builder
 from semelha.index.threads import Taken, Threads
 from semelha.metrics import Metric
 

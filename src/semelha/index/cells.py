@@ -33,17 +33,9 @@ logger = logging.getLogger(__name__)
 
 
 class Cells:
-    """An inverted file over rows.
+    """An inverted file over rows; candidates are re-ranked by the exact vectors.
 
-    Parameters
-    ----------
-    index : faiss.IndexIVF
-    quantize : {"f32", "8bit"}
-        How the rows are stored in the cells.
-    transform : SearchTransform
-        Transform of rows and queries. Candidates are re-ranked by the exact vectors.
-    depth : MeasuredRecall
-        Number of cells to search (`nprobe`), and its recall.
+    `quantize` is how the rows are stored in the cells, `depth` the number of cells to search (`nprobe`) and its recall.
     """
 
     kind: ClassVar[str] = "cells"

@@ -1,20 +1,29 @@
-"""Choose the segments to merge, and merge them, while vectors are added and removed."""
+"""Choose the segments to merge, merge them while vectors are added and removed, and audit the recall of the others."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
 
+from semelha.index.cells import Cells
 from semelha.index.flat import Flat
+from semelha.index.graph import Graph
+from semelha.index.ranking import K
+from semelha.index.recall import found_distances, measure_recall, tune_depth
 from semelha.index.rows import Rows
-from semelha.index.segment import Segment, delta_segment
+from semelha.index.segment import Builder, Segment, delta_segment
 from semelha.index.snapshot import SegmentView
-from semelha.index.structures import Builder
 
+QUERIES = 300  # that measure a recall again
+LEAST_QUERIES = 30
 DELETED = 0.2  # part of a segment that is deleted before it is rebuilt
 LARGER = 2.0  # a segment is merged too if it has at most this many times the rows that are merged already
+
+logger = logging.getLogger(__name__)
 
 
 def select_for_merge(parts: Sequence[SegmentView]) -> list[SegmentView]:
@@ -79,3 +88,29 @@ def grow_delta(part: SegmentView, rows: Rows) -> SegmentView:
 
 def _has_many_deletions(part: SegmentView) -> bool:
     return part.deleted is not None and part.deleted.count > DELETED * len(part.segment.rows)
+
+
+def audited(part: SegmentView, newer: Rows, recall: float, seed: int = 0) -> SegmentView:
+    """Return the segment with its recall measured now: searched deeper if that is too low, or scanned.
+
+    The queries are a random sample of `newer`, vectors that its structure has not seen. `recall` is what the index
+    keeps.
+    """
+    structure, live = part.segment.structure, part.live_rows()
+    if not isinstance(structure, Graph | Cells) or len(newer) < LEAST_QUERIES or len(live) < K:
+        return part
+    drawn = np.random.default_rng(seed).choice(len(newer), min(QUERIES, len(newer)), replace=False)
+    queries, rows = newer.space.queries(newer.vectors[np.sort(drawn)]), part.segment.rows
+    ordered = live.sorted()
+    exact = Flat(ordered)
+    true = found_distances(queries, lambda some: exact.nearest(ordered, some, K))
+    now = measure_recall(structure, rows, queries, true, structure.depth.depth, part.deleted)
+    if now.may_keep(recall):
+        return replace(part, segment=replace(part.segment, structure=structure.at(now)))
+    deeper = tune_depth(structure, rows, queries, true, recall, part.deleted)
+    if deeper.keeps(recall):
+        logger.info("a segment of %d vectors is searched to depth %d, not %d", len(rows), deeper.depth, now.depth)
+        return replace(part, segment=replace(part.segment, structure=structure.at(deeper)))
+    why = f"its recall fell to {now.recall:.3f}, and no depth that is faster than a scan exceeds {deeper.recall:.3f}"
+    logger.warning("exact search among %d vectors: %s", len(live), why)
+    return SegmentView(replace(part.segment, rows=ordered, structure=Flat(ordered, exact.mapped, why=why), file=None))

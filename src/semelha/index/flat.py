@@ -22,14 +22,8 @@ BLOCK = 1 << 14
 class Flat:
     """Mapped rows that are scanned by FAISS; for a metric without exact maps, a scan by `Metric.nearest`.
 
-    Parameters
-    ----------
-    rows : Rows
-        In ascending order of ids.
-    mapped : (n, m) float32, optional
-        ψ of the rows, if it is known.
-    why : str
-        Reason for the scan, for `Index.stats`.
+    The rows are in ascending order of ids. `mapped` is ψ of them, (n, m), if it is known; `why` is the reason for the
+    scan, for `Index.stats`.
     """
 
     kind: ClassVar[str] = "linear"
@@ -89,13 +83,7 @@ class Flat:
 
 @dataclass(frozen=True)
 class FlatBuilder:
-    """Builds a `Flat`.
-
-    Attributes
-    ----------
-    why : str
-        Reason for the scan, for `Index.stats`.
-    """
+    """Builds a `Flat`."""
 
     why: str = ""
 

@@ -27,6 +27,7 @@ from semelha.index.rows import DeletedMask
 from semelha.index.segment import (
     FORMAT,
     SUFFIX,
+    Builder,
     Provenance,
     SegmentFile,
     checked_rows,
@@ -35,7 +36,6 @@ from semelha.index.segment import (
     write_segment,
 )
 from semelha.index.snapshot import SegmentView, Snapshot
-from semelha.index.structures import Builder
 from semelha.metrics import Metric
 
 MANIFEST = "manifest"
@@ -55,10 +55,7 @@ def save_snapshot(
 ) -> Snapshot:
     """Save a snapshot to a folder. Returns it with the files of its segments.
 
-    Raises
-    ------
-    IndexFileError
-        A file cannot be written. The folder contains what it contained before.
+    Raises `IndexFileError` if a file cannot be written; the folder then contains what it contained before.
     """
     try:
         return _saved(snapshot, folder, provenance, builder, generation)
@@ -102,12 +99,9 @@ def _saved(snapshot: Snapshot, folder: Path, provenance: Provenance, builder: Bu
 
 
 def load_snapshot(folder: Path, empty: Snapshot, provenance: Provenance, builder: Builder) -> tuple[Snapshot, int]:
-    """Load the snapshot of a folder. Returns it and its generation.
+    """Load the snapshot of a folder and its generation.
 
-    Raises
-    ------
-    IndexFileError
-        A file is missing or damaged, or of another model, metric, format or kind of index.
+    Raises `IndexFileError` if a file is missing or damaged, or of another model, metric, format or kind of index.
     """
     before = ""
     while True:

@@ -11,8 +11,7 @@ from semelha.index.auto import AutoBuilder
 from semelha.index.base import Index
 from semelha.index.cells import CellBuilder
 from semelha.index.flat import FlatBuilder
-from semelha.index.graph import Quantize
-from semelha.index.graph_builder import GraphBuilder
+from semelha.index.graph import GraphBuilder, Quantize
 from semelha.index.tree import TreeBuilder
 from semelha.metrics import Metric
 

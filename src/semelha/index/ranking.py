@@ -31,19 +31,9 @@ def rerank_exactly(
 ) -> Found:
     """Find the exact k nearest of each query from a search whose only error is rounding.
 
-    A query gets more candidates as long as a row beyond them may be nearer.
-
-    Parameters
-    ----------
-    rows : Rows
-        In ascending order of ids, so that rows of equal distance are too.
-    queries : Queries
-    k : int
-    deleted : DeletedMask or None
-    candidates : callable
-        (queries, c) → monotonic keys (q, c) and rows (q, c).
-    rounding : callable
-        (queries, keys of the k-th (q,)) → largest difference of keys that rounding can explain: (q,).
+    A query gets more candidates as long as a row beyond them may be nearer. Rows of equal distance must be in the order
+    of ids. `candidates` maps (queries, c) to monotonic keys and rows, each (q, c). `rounding` maps (queries, keys of
+    the k-th) to the largest difference of keys that rounding can explain, (q,).
     """
     n_live = len(rows) - (deleted.count if deleted else 0)
     if not n_live:
@@ -105,17 +95,8 @@ def rerank_approximately(
 ) -> Found:
     """Find about the k nearest of each query from a search that may miss some.
 
-    Parameters
-    ----------
-    rows : Rows
-    queries : Queries
-    k : int
-    deleted : DeletedMask or None
-    candidates : callable
-        (queries, c, factor, selector) → rows (q, c), −1 for none. The factor multiplies the search depth that suffices
-        for ten neighbors among all rows.
-    reach : int
-        Minimal number of candidates to re-rank.
+    `candidates` maps (queries, c, factor, selector) to rows (q, c), −1 for none; the factor multiplies the search depth
+    that suffices for ten neighbors among all rows. At least `reach` candidates are re-ranked.
     """
     n_live = len(rows) - (deleted.count if deleted else 0)
     if not n_live:

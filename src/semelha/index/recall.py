@@ -27,15 +27,8 @@ BLOCK = 256
 class MeasuredRecall:
     """Recall@10 at a search depth, on queries that the structure does not contain.
 
-    Attributes
-    ----------
-    depth : int
-        `efSearch` of a graph, `nprobe` of cells.
-    recall : float
-        Mean over the queries of the part of the ten nearest that was found.
-    error : float
-        Standard error of the mean.
-    queries : int
+    `depth` is `efSearch` of a graph or `nprobe` of cells, `recall` is the mean over the queries, `error` the standard
+    error of that mean.
     """
 
     depth: int

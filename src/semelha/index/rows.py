@@ -20,12 +20,7 @@ Found = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 @dataclass(frozen=True, eq=False)
 class DeletedMask:
-    """Rows that a search must not find: deleted, or outside of `within`.
-
-    Attributes
-    ----------
-    mask : (n,) bool
-    """
+    """Rows that a search must not find, (n,) bool: deleted, or outside of `within`."""
 
     mask: NDArray[np.bool_]
 
@@ -47,14 +42,7 @@ class DeletedMask:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Vectors and their ids, in any order.
-
-    Attributes
-    ----------
-    space : Space
-    ids : (n,) int64
-    vectors : (n, d) float32
-    """
+    """Vectors (n, d) and their ids (n,), in any order."""
 
     space: Space
     ids: NDArray[np.int64]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError, SemelhaError
 from semelha.index.archive import read_archive, write_archive
+from semelha.index.cells import Cells
 from semelha.index.checks import check_ids, whole_number
 from semelha.index.flat import Flat
+from semelha.index.graph import Graph
 from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries, Space
-from semelha.index.structures import STRUCTURES, Structure
+from semelha.index.tree import Tree
 
 FORMAT = 1
 SUFFIX = ".segment"
@@ -29,17 +31,56 @@ DELTA = 4096
 State = Literal["open", "waiting", "made"]
 
 
+class Structure(Protocol):
+    """An immutable way to search rows. The caller passes the rows that it was built from."""
+
+    kind: ClassVar[str]
+
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        """Find the k nearest rows of each query, or all if fewer are not deleted."""
+        ...
+
+    def header(self) -> dict[str, Any]:
+        """Settings that are saved beside the arrays, for JSON."""
+        ...
+
+    def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        """Arrays that are saved beside the rows."""
+        ...
+
+    def stats(self) -> dict[str, object]:
+        """Statistics for `Index.stats`."""
+        ...
+
+
+class Builder(Protocol):
+    """Settings of a structure and the algorithm that builds it; a frozen dataclass. `recall` is 1 for exact search."""
+
+    @property
+    def recall(self) -> float: ...
+
+    def check(self, space: Space) -> None:
+        """Raise `UsageError` for a metric under which the structure cannot search."""
+        ...
+
+    def build(self, rows: Rows, stop: Callable[[], None]) -> tuple[Rows, Structure]:
+        """Return the rows in the structure's order, and the structure. `stop` is called often, and may raise."""
+        ...
+
+    def settings(self) -> dict[str, Any]:
+        """Settings as the manifest of a saved index names them, for JSON."""
+        ...
+
+
+STRUCTURES: Mapping[str, type[Flat] | type[Tree] | type[Cells] | type[Graph]] = {
+    kind.kind: kind for kind in (Flat, Tree, Cells, Graph)
+}
+"""Structures by the name that a file gives them."""
+
+
 @dataclass(frozen=True)
 class Provenance:
-    """Metric and model of the vectors of an index.
-
-    Attributes
-    ----------
-    metric : str
-        Name, parameters and checksums of the arrays of the metric.
-    fingerprint : str
-        Fingerprint of the model.
-    """
+    """Metric (name, parameters and checksums of its arrays, as JSON) and model fingerprint of an index's vectors."""
 
     metric: str
     fingerprint: str
@@ -63,13 +104,8 @@ class SegmentFile:
 class Segment:
     """Rows and their structure.
 
-    Attributes
-    ----------
-    rows : Rows
-    structure : Structure
-    state : {"open", "waiting", "made"}
-        The growing delta, a full delta that waits to be merged, or a segment with the structure of the index.
-    file : SegmentFile or None
+    `state` is "open" for the growing delta, "waiting" for a full delta that waits to be merged, and "made" for a
+    segment with the structure of the index.
     """
 
     rows: Rows

@@ -79,15 +79,7 @@ class SegmentView:
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The content of an index at one time: its segments, the last of which may be the delta.
-
-    Attributes
-    ----------
-    space : Space
-    threads : Threads
-    parts : tuple of SegmentView
-        None of them is empty.
-    """
+    """The content of an index at one time: its segments, none of them empty; the last may be the delta."""
 
     space: Space
     threads: Threads

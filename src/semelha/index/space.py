@@ -19,14 +19,7 @@ BLOCK = 1 << 21  # numbers that are mapped at a time, in float64: a logarithm or
 class Space:
     """A metric and its maps φ of queries and ψ of stored vectors.
 
-    Parameters
-    ----------
-    metric : Metric
-
-    Attributes
-    ----------
-    maps : MappedMetric or None
-        The metric itself, or for a bounded metric its bound, whose maps give nearly the same order.
+    `maps` is the metric itself; for a bounded metric its bound, whose maps give nearly the same order; or None.
     """
 
     def __init__(self, metric: Metric) -> None:
@@ -72,15 +65,7 @@ class Space:
 
 
 class Queries:
-    """Queries of one search, mapped once for all segments.
-
-    Parameters
-    ----------
-    space : Space
-    exact : (q, d) float64
-    precise : (q, m) float64, optional
-        φ of the queries, if it is known.
-    """
+    """Queries of one search, (q, d), mapped once for all segments; `precise` is φ of them, if it is known."""
 
     def __init__(self, space: Space, exact: NDArray[np.float64], precise: NDArray[np.float64] | None = None) -> None:
         self.space = space

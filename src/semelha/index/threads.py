@@ -25,18 +25,7 @@ if faiss.cvar.distance_compute_blas_threshold == NEVER_BLAS:
 
 
 class Threads:
-    """A budget of threads that callers share; they wait if none is free.
-
-    Parameters
-    ----------
-    count : int, optional
-        Maximal number of threads at work; by default the processors of this process.
-
-    Raises
-    ------
-    UsageError
-        `count` is below 1.
-    """
+    """A budget of threads that callers share; they wait if none is free. Raises `UsageError` for a count below 1."""
 
     def __init__(self, count: int | None = None) -> None:
         if count is not None and count < 1:

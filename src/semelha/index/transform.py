@@ -24,28 +24,19 @@ from numpy.typing import NDArray
 from semelha.index.checks import number
 from semelha.index.rows import Rows
 from semelha.index.space import Queries, Space
-from semelha.metrics import Bhattacharyya, Matusita, SquaredMatusita
 
 By = Literal["maps", "roots", "lifted"]
 LONGEST = float(np.finfo(np.float32).max)
 EVEN = 8
 CLOSE = 1e-6  # relative difference that rounding to float32 explains
-ORDERED = (Matusita, SquaredMatusita, Bhattacharyya)  # metrics of histograms whose order the roots keep
 
 
 @dataclass(frozen=True)
 class SearchTransform:
     """How stored vectors and queries are transformed.
 
-    Attributes
-    ----------
-    by : {"maps", "roots", "lifted"}
-    keeps_order : bool
-        Whether Euclidean distances have the metric's order; otherwise more candidates must be re-ranked.
-    length : float
-        Root mean square length of ψ − m; only for `lifted`.
-    is_padded : bool
-        Whether rows are padded with zeros.
+    `keeps_order` says whether Euclidean distances have the metric's order; otherwise more candidates must be re-ranked.
+    `length` is the root mean square length of ψ − m, only for `lifted`. `is_padded` rows are padded with zeros.
     """
 
     by: By
@@ -76,8 +67,10 @@ class SearchTransform:
     def restored(cls, header: Mapping[str, Any], rows: Rows) -> Self:
         """Read a saved header. Raises `ValueError` or `KeyError` if it does not suit the metric of the rows."""
         by, keeps_order, length = header["by"], header["ordered"], number(header, "length", 0, LONGEST)
-        if by not in _choices(rows.space) or keeps_order is not _keeps_order(rows.space) or not length:
+        if by not in _choices(rows.space) or not length:
             raise ValueError("its transform does not suit the metric")
+        if keeps_order not in (True, False) or (keeps_order and not _keeps_order(rows.space)):
+            raise ValueError("its transform does not keep the order that it claims")
         return cls(by, keeps_order, length, bool(header["even"]))
 
     def width(self, rows: Rows) -> int:
@@ -96,7 +89,7 @@ def _choices(space: Space) -> tuple[By, ...]:
 
 
 def _keeps_order(space: Space) -> bool:
-    return space.metric.domain != "histograms" or isinstance(space.metric, ORDERED)
+    return space.metric.domain != "histograms" or space.metric.has_root_maps
 
 
 def fit_search_transform(

@@ -27,16 +27,6 @@ class Tree:
 
     A tree searches by Euclidean distance. For an inner product, rows get one more coordinate √(b − ‖ψ‖²), with b the
     largest ‖ψ‖², and queries 0: the nearest are then those with the largest product (Bachrach et al., RecSys 2014).
-
-    Parameters
-    ----------
-    rows : Rows
-        In ascending order of ids.
-    tree : {"kd", "ball"}
-    leaf_size : int
-        Rows in a leaf.
-    why : str
-        Reason for the tree, for `Index.stats`.
     """
 
     kind: ClassVar[str] = "tree"
@@ -95,16 +85,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class TreeBuilder:
-    """Builds a `Tree`.
-
-    Attributes
-    ----------
-    tree : {"kd", "ball"}
-    leaf_size : int
-        Rows in a leaf.
-    why : str
-        Reason for the tree, for `Index.stats`.
-    """
+    """Builds a `Tree`. See `TreeIndex`."""
 
     tree: Literal["kd", "ball"] = "kd"
     leaf_size: int = 40

@@ -1,4 +1,4 @@
-"""Base classes of the learners: scikit-learn estimators with a calibrated threshold on pairs, and checks of data."""
+"""Base classes of the learners: scikit-learn estimators that learn a distance from labels, pairs or triplets."""
 
 from __future__ import annotations
 
@@ -71,24 +71,18 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
     def calibrate_threshold(self, X: ArrayLike, pairs: ArrayLike, same: ArrayLike, *, fpr: float | None = None) -> Self:
         """Choose `threshold_`, the largest distance of a pair that counts as the same class.
 
-        Parameters
-        ----------
-        X : (n, d)
-            Vectors on which the learner was not fitted.
-        pairs : (m, 2) int
-            Rows of X.
-        same : (m,) bool
-            Whether each pair is of the same class.
-        fpr : float, optional
-            False positive rate, between 0 and 1: a new pair of different classes, drawn like these, is accepted with
-            at most this probability (split conformal: (k + 1) / (n + 1) ≤ fpr, where k of the n different pairs are
-            nearer than the threshold). By default the threshold maximizes the accuracy on these pairs, and lies half
-            way between the two distances around it.
+        Parameters ---------- X : (n, d)     Vectors on which the learner was not fitted. pairs : (m, 2) int     Rows of
+        X. same : (m,) bool     Whether each pair is of the same class. fpr : float, optional     False positive rate,
+        between 0 and 1: a new pair of different classes, drawn like these, is accepted with at most     this
+        probability (split conformal: (k + 1) / (n + 1) ≤ fpr, if k of the n different pairs are nearer than the
+        threshold). By default the threshold maximizes the accuracy on these pairs, halfway between two distances.
 
         Raises
         ------
         CalibrationError
             There are too few pairs of different classes for the rate.
+        UsageError
+            `fpr` is not between 0 and 1.
         """
         tuples, same = check_tuples(pairs, 2, _length(X)), check_same(same, pairs)
         distances = self.pair_distance(X, tuples)
@@ -188,7 +182,7 @@ class LinearLearner(Transformer):
         ------
         NotFittedError
         VectorsError
-            NaN, infinity, or not the number of features of `fit`.
+            NaN, infinity, or another number of features than in `fit`.
         """
         check_is_fitted(self)
         x = self._checked(X, reset=False)
@@ -207,6 +201,63 @@ class LinearLearner(Transformer):
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class PairLearner(LinearLearner):
+    """A learner of a Mahalanobis distance from pairs."""
+
+    @abstractmethod
+    def _learn_pairs(self, x: Matrix, pairs: Tuples, same: NDArray[np.bool_], notes: list[str]) -> Matrix:
+        """Return L (k, r) from centered examples (n, r), pairs of rows (m, 2), and whether each is same (m,)."""
+
+    def fit_pairs(self, X: ArrayLike, pairs: ArrayLike, same: ArrayLike) -> Self:
+        """Learn from pairs of examples.
+
+        Parameters
+        ----------
+        X : (n, d)
+        pairs : (m, 2) int
+            Rows of X.
+        same : (m,) bool
+            Whether each pair is of the same class. Both kinds are required.
+
+        Raises
+        ------
+        VectorsError
+            NaN, infinity, rows that X does not have, or pairs of one kind only. Warns as `fit`.
+        """
+        x = self._checked(X)
+        tuples, alike = check_tuples(pairs, 2, len(x)), check_same(same, pairs)
+        self._learn_in_subspace(
+            x, lambda inside, subspace, notes: self._set(self._learn_pairs(inside, tuples, alike, notes), subspace)
+        )
+        return self
+
+
+class TripletLearner(Learner):
+    """A learner of a distance from triplets."""
+
+    @abstractmethod
+    def _keep_triplets(self, x: Matrix, triplets: Tuples, subspace: Subspace, notes: list[str]) -> None:
+        """Learn from centered examples (n, r) and triplets (m, 3) of rows, and set the learned attributes."""
+
+    def fit_triplets(self, X: ArrayLike, triplets: ArrayLike) -> Self:
+        """Learn from triplets (anchor, positive, negative), rows of X: the positive must be nearer to the anchor.
+
+        Parameters
+        ----------
+        X : (n, d)
+        triplets : (m, 3) int
+
+        Raises
+        ------
+        VectorsError
+            NaN, infinity, or rows that X does not have. Warns as `fit`.
+        """
+        x = self._checked(X)
+        tuples = check_tuples(triplets, 3, len(x))
+        self._learn_in_subspace(x, lambda inside, subspace, notes: self._keep_triplets(inside, tuples, subspace, notes))
+        return self
 
 
 def width(n_components: int | None, most: int, default: int | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The two ways down that the iterative learners take: L-BFGS on everything, Adam on mini-batches."""
+"""Optimizers of the iterative learners: L-BFGS on all examples, Adam on mini-batches."""
 
 from __future__ import annotations
 
@@ -15,16 +15,12 @@ Value = Callable[[Matrix], tuple[float, Matrix]]
 
 
 def lbfgs(value: Value, start: Matrix, *, steps: int, tol: float = 1e-9, positive: bool = False) -> tuple[Matrix, int]:
-    """The minimum of `value`, which gives an objective and its gradient, from `start`, of any shape; and iterations.
+    """Minimize `value`, which returns an objective and its gradient. Returns the minimum and the number of iterations.
 
-    Parameters
-    ----------
-    steps : int
-        At most so many iterations.
-    tol : float
-        Ends where an iteration lowers the objective by less than this part of it.
-    positive : bool
-        Keep every entry at 0 or above.
+    `start` may have any shape.
+
+    Stops after `steps` iterations, or when an iteration lowers the objective by less than `tol` of it. With `positive`
+    every entry stays at 0 or above.
     """
 
     def flat(entries: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -38,17 +34,8 @@ def lbfgs(value: Value, start: Matrix, *, steps: int, tol: float = 1e-9, positiv
 
 
 class Adam:
-    """Adam with a step size that falls linearly to zero over its second half.
+    """Adam with a step size that falls linearly from `rate` to zero over its second half.
 
-    Parameters
-    ----------
-    start : (k, d)
-    steps : int
-    rate : float
-        The first step size.
-
-    References
-    ----------
     Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015; with β₂ = .99, for runs of some hundred
     steps.
     """
@@ -64,7 +51,7 @@ class Adam:
         self._square = np.zeros_like(start)
 
     def step(self, gradient: NDArray[Any]) -> None:
-        """Go down a gradient at `at`."""
+        """Take one step against the gradient at `at`."""
         self.taken += 1
         first, second = self.BETAS
         self._mean += (1 - first) * (gradient - self._mean)

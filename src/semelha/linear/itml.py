@@ -7,41 +7,39 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from semelha.errors import UsageError
-from semelha.linear.base import Labels, Tuples
+from semelha.linear.base import Labels, PairLearner, Tuples
 from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import draw_pairs, laplacian, squared_distances
 from semelha.linear.subspace import Matrix
-from semelha.linear.tuples import PairLearner
 
 BESIDE = 1e-3
 
 
 class ITML(PairLearner):
-    """The matrix nearest to a prior, in the LogDet divergence, that puts same pairs near and different pairs far.
+    """Information-theoretic metric learning: the matrix nearest to a prior that keeps bounds on the distances of pairs.
 
     min over M ≻ 0 and slacks ξ of  D(M, M₀) + γ D(diag ξ, diag ξ₀)  such that squared distances are at most ξ for same
-    pairs, where ξ₀ = u, and at least ξ for different pairs, where ξ₀ = l. Given M the best slack of each pair is known,
-    ξ₀ where the pair keeps its bound and its squared distance where not, which leaves
+    pairs, where ξ₀ = u, and at least ξ for different pairs, where ξ₀ = l. D is the LogDet divergence. Given M, the best
+    slack of a pair is ξ₀ if the pair keeps its bound and its squared distance if not, which leaves
 
         tr(M M₀⁻¹) − log det M + γ Σ φ(dᵢ / ξ₀ᵢ)   over pairs beyond their bound,   φ(r) = r − log r − 1
 
-    smooth and convex in M: minimized by L-BFGS on a square root of M. The cyclic projections of the paper go to the
-    same minimum. Directions in which nothing varies keep the prior, so nothing is cut away up to 2048 dimensions.
+    smooth and convex in M: minimized by L-BFGS on a square root of M. The cyclic projections of the paper converge to
+    the same minimum. Directions without variance keep the prior, so no direction is removed up to 2048 dimensions.
 
     Parameters
     ----------
     gamma : float
-        What breaking bounds costs.
+        Weight of the slacks.
     prior : (d, d) array, optional
-        M₀, positive definite; the identity if not given.
+        M₀, positive definite; the identity by default.
     bounds : (u, l), optional
-        Bounds on *squared* distances; the 5th and the 95th percentile over random pairs if not given.
+        Bounds on *squared* distances; by default the 5th and the 95th percentile over random pairs.
     n_pairs : int, optional
-        From labels: random same pairs, and as many different ones; 20 · classes², at most 50,000, if not given.
+        With `fit`: number of random same pairs, and of different pairs; by default 20 · classes², at most 50,000.
     max_iter : int
-        Iterations of L-BFGS, at most; it ends long before where it converges.
+        Maximal number of iterations of L-BFGS.
     random_state : int, RandomState or None
-        Draws the pairs.
 
     Attributes
     ----------
@@ -90,7 +88,7 @@ class ITML(PairLearner):
 
         def value(l: Matrix) -> tuple[float, Matrix]:  # noqa: E741
             sign, log_det = np.linalg.slogdet(l)
-            if sign == 0:  # a step of the line search right onto the wall; one beside it knows the way back
+            if sign == 0:  # a singular step of the line search: the gradient beside it leads back
                 l = l + BESIDE * np.abs(start).max() * np.eye(len(l))  # noqa: E741
                 log_det = np.linalg.slogdet(l)[1]
             d = squared_distances(x @ l.T, left, right)

@@ -14,35 +14,35 @@ from semelha.linear.subspace import Matrix
 
 
 class LMNN(LinearLearner):
-    """Keeps the k target neighbors of an example near and all others a margin of one farther off than these.
+    """Large margin nearest neighbor: pulls target neighbors near and pushes other classes a margin of one away.
 
         (1 − μ) Σ dᵢⱼ + μ Σ [1 + dᵢⱼ − dᵢₗ]₊     j: targets of i;  l: impostors, of other classes;  d: squared distances
 
-    minimized by L-BFGS on L. Impostors are found, frozen for some iterations, and found again with those before kept,
-    until nothing is gained; the gradient is one product with a sparse matrix of weights. The targets are nearest
-    neighbors in the vectors as they come, and in each further round nearest neighbors by what was learned.
+    minimized by L-BFGS on L. Impostors are fixed for some iterations, then searched again and added to the earlier
+    ones, until the objective converges; the gradient is one product with a sparse matrix of weights. Targets are the
+    nearest neighbors of the same class in the original space, and in each further round those in the learned space.
 
     Parameters
     ----------
     n_neighbors : int
-        k. Fewer where a class has fewer.
+        k; fewer in a class with fewer examples.
     n_components : int, optional
-        Principal axes to start from. All if not given.
+        Number of principal axes to start from; all by default.
     rounds : int
         How often targets are chosen. With 1 the objective is that of the first paper.
     regularization : float
         1 − μ.
     max_iter : int
-        Iterations of L-BFGS in a round.
+        Maximal number of iterations of L-BFGS in a round.
     max_impostors : int
-        Of an example only the so many nearest impostors are looked for at a time.
+        Maximal number of impostors of an example in one search, the nearest.
     tol : float
-        A round ends where finding impostors again lowers the objective by less than this part of it.
+        A round stops when a new search for impostors lowers the objective by less than this fraction.
 
     Attributes
     ----------
     n_iter_ : int
-        Iterations of all rounds.
+        Number of iterations.
 
     References
     ----------
@@ -86,7 +86,7 @@ class LMNN(LinearLearner):
         return components
 
     def _round(self, x: Single, labels: Labels, targets: Tuples, start: Matrix, steps: int) -> Matrix:
-        """Towards the minimum for these targets. What frozen impostors do not see, a new search for them does."""
+        """Minimize for these targets, with a new search for impostors every `STEPS` iterations."""
 
         def search(at: Matrix) -> Labels:
             return find_impostors(x @ at.T.astype(np.float32), labels, targets, self.max_impostors)
@@ -127,8 +127,11 @@ def target_pairs(z: Matrix, labels: Labels, k: int) -> Tuples:
 
 
 def find_impostors(z: Single, labels: Labels, targets: Tuples, most: int) -> Labels:
-    """Impostors (i, l) as numbers i n + l, (m,): l is of another class and nearer to i than i's farthest target and a
-    margin of one. Only the `most` nearest of an i. `labels` are sorted."""
+    """Find impostors (i, l), as numbers i n + l, (m,).
+
+    l is of another class, and nearer to i than its farthest target plus one. Only the `most` nearest of each i.
+    `labels` are sorted.
+    """
     n = len(z)
     reach = np.full(n, -np.inf, np.float32)
     np.maximum.at(reach, targets[:, 0], 1 + squared_distances(z, *targets.T))
@@ -159,7 +162,7 @@ def hinge(
     impostors: Tuples,
     regularization: float,
 ) -> tuple[float, Matrix]:
-    """The objective over these impostors and its gradient in L, (k, d). `targets` are sorted by their first."""
+    """Compute the objective over these impostors and its gradient in L, (k, d). `targets` are sorted by their first."""
     n, push = len(x), 1 - regularization
     z = x @ l.T.astype(np.float32)
     near, far = squared_distances(z, *targets.T), squared_distances(z, *impostors.T)

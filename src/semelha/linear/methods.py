@@ -6,16 +6,12 @@ import inspect
 
 from semelha.errors import UsageError
 from semelha.linear.base import LinearLearner
-from semelha.linear.boosted import BoostedSimilarity
-from semelha.linear.boostmetric import BoostMetric
-from semelha.linear.discriminant import LDA, LFDA
+from semelha.linear.boosting import BoostedSimilarity, BoostMetric
+from semelha.linear.closed_form import GMML, KISSME, LDA, LFDA, RCA, XQDA, PCAWhitening
 from semelha.linear.itml import ITML
 from semelha.linear.lmnn import LMNN
-from semelha.linear.moments import GMML, KISSME, XQDA
-from semelha.linear.nca import NCA
-from semelha.linear.ncmml import NCMML
+from semelha.linear.nca import NCA, NCMML
 from semelha.linear.ranksvm import RankSVM
-from semelha.linear.whitening import RCA, PCAWhitening
 
 METHODS: dict[str, type[LinearLearner | BoostedSimilarity]] = {
     "pca-whitening": PCAWhitening,

@@ -1,50 +1,51 @@
-"""Neighborhood components analysis."""
+"""Softmax over distances: neighborhood components analysis and the nearest-class-mean metric."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.utils import check_random_state
 
 from semelha.errors import UsageError
 from semelha.linear.base import Labels, LinearLearner, width
-from semelha.linear.descent import Adam
-from semelha.linear.pairs import Single, class_ranges
+from semelha.linear.descent import Adam, lbfgs
+from semelha.linear.pairs import Single, class_ranges, class_scatter
 from semelha.linear.subspace import Matrix
 
-SOFTER = np.float32(0.25)  # from the best scale at once most pᵢ are 0 or 1, and nothing moves
+SOFTER = np.float32(0.25)  # at the best scale most pᵢ are 0 or 1, and gradients are near 0
 FAR = np.float32(-60)  # exponents below are cut: e⁻⁶⁰ changes no sum, and denormal numbers are slow
 
 
 class NCA(LinearLearner):
-    """Raises the probability that an example's stochastic nearest neighbor is of its own class.
+    """Neighborhood components analysis: raises the probability that a stochastic nearest neighbor is of the same class.
 
     pᵢⱼ ∝ exp(−‖Lxᵢ − Lxⱼ‖²), j ≠ i, and pᵢ is the sum of pᵢⱼ over the class of i. Adam on mini-batches of anchors i
-    among mini-batches of candidates j, in float32; the start is the principal axes at a quarter of the scale that
-    is best for a part of the examples.
+    among mini-batches of candidates j, in float32. It starts from the principal axes, at a quarter of the scale that is
+    best for a sample of the examples.
 
     Parameters
     ----------
     n_components : int, optional
-        At most 32 if not given.
+        At most 32 by default.
     objective : {"log", "sum"}
-        Σ log pᵢ, the probability that all are right, or Σ pᵢ, the expected number of right ones. The first also moves
-        examples that are far from their class.
+        Σ log pᵢ, the log-probability that all are correct, or Σ pᵢ, the expected number of correct ones. The first also
+        moves examples that are far from their class.
     max_iter : int
-        Steps; fewer are taken where nothing is left to gain.
+        Maximal number of steps.
     batch, candidates : int
         Anchors and candidates of a step.
     learning_rate : float
-        Adam's, in units of one over the mean standard deviation of a feature.
+        Of Adam, in units of one over the mean standard deviation of a feature.
     tol : float
-        Ends where the running mean of 1 − pᵢ falls below.
+        Training stops when the running mean of 1 − pᵢ is below.
     random_state : int, RandomState or None
 
     Attributes
     ----------
     n_iter_ : int
-        Number of steps.
+        Number of iterations.
 
     References
     ----------
@@ -115,7 +116,7 @@ def step(
     a, c = x[anchors], x[candidates]
     za, zc = a @ l.T, c @ l.T
     squares = np.einsum("ij,ij->i", zc, zc)
-    # 2⟨za, zc⟩ − ‖zc‖², (anchors, candidates), in one product; then, in place, what each name below says.
+    # 2⟨za, zc⟩ − ‖zc‖², (anchors, candidates), in one product; later steps overwrite it in place.
     d = np.column_stack([2 * za, np.full(len(a), -1, np.float32)]) @ np.column_stack([zc, squares]).T
     place = np.minimum(np.searchsorted(candidates, anchors), len(candidates) - 1)
     own = np.flatnonzero(candidates[place] == anchors)
@@ -132,7 +133,7 @@ def step(
         p[start:stop] = weights[start:stop, first:last].sum(axis=1) / total[start:stop]
         blocks.append((slice(start, stop), slice(first, last)))
     p = np.maximum(p, np.float32(1e-12))
-    # Slope of −objective in ‖za − zc‖², but for its sign: pᵢⱼ (pᵢ − [same]), and over pᵢ for the logarithm.
+    # Negative slope of −objective in ‖za − zc‖²: pᵢⱼ (pᵢ − [same]), and over pᵢ for the logarithm.
     for rows, columns in blocks:
         weights[rows, columns] *= (1 - 1 / p[rows])[:, None]
     gain = (1 if objective == "log" else p) / total
@@ -143,17 +144,66 @@ def step(
 
 
 def _part(rng: np.random.RandomState, n: int, size: int) -> Labels:
-    """Sorted rows, `size` of n at random, or all."""
+    """A sorted random sample of `size` of n rows, or all."""
     return np.arange(n) if size >= n else np.sort(rng.permutation(n)[:size])
 
 
 def _best_scale(axes: Single, x: Single, labels: Labels, objective: str) -> Single:
-    everyone, anchors = np.arange(len(x)), np.arange(0, len(x), 4)
+    all_rows, anchors = np.arange(len(x)), np.arange(0, len(x), 4)
     best, found = -np.inf, axes
     for scale in 2.0 ** np.arange(-3, 4):
         l = axes * np.float32(scale)  # noqa: E741
-        p, _ = step(l, x, labels, anchors, everyone, objective)
+        p, _ = step(l, x, labels, anchors, all_rows, objective)
         gain = float((np.log(p) if objective == "log" else p).mean())
         if gain > best:
             best, found = gain, l
     return found * SOFTER
+
+
+class NCMML(LinearLearner):
+    """Nearest-class-mean metric learning: log-likelihood of a softmax over the distances to class means.
+
+    p(c | x) ∝ exp(−½ ‖Lx − Lμ_c‖²); maximized by L-BFGS on all examples. New classes need only their mean.
+
+    Parameters ---------- n_components : int, optional     At most 128 by default. alpha : float     Weight of ½ σ² ‖L‖²
+    beside the mean negative log-likelihood, where σ² is the mean variance of a feature: it keeps L     finite if the
+    classes can be separated without error. max_iter : int     Maximal number of iterations of L-BFGS.
+
+    Attributes
+    ----------
+    n_iter_ : int
+        Number of iterations.
+
+    References
+    ----------
+    Mensink, Verbeek, Perronnin and Csurka, "Distance-based image classification: generalizing to new classes at
+    near-zero cost", IEEE TPAMI 35 (2013), equations 3 to 5.
+    """
+
+    def __init__(self, n_components: int | None = None, *, alpha: float = 1e-3, max_iter: int = 200) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.max_iter = max_iter
+
+    def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
+        scale = np.sqrt(x.var(axis=0).mean())
+        x = x / scale
+        _, means = class_scatter(x, labels)
+        target = np.zeros((len(x), len(means)))
+        target[np.arange(len(x)), labels] = 1
+
+        def value(l: Matrix) -> tuple[float, Matrix]:  # noqa: E741
+            z, centers = x @ l.T, means @ l.T  # (n, k), (classes, k)
+            log_p = log_softmax(z @ centers.T - (centers**2).sum(axis=1) / 2, axis=1)
+            slope = (target - np.exp(log_p)) / (2 * len(x))  # of the loss in each squared distance; rows sum to 0
+            crossed = slope.T @ x  # (classes, d)
+            gradient = 2 * (
+                (centers * slope.sum(axis=0)[:, None]).T @ means - centers.T @ crossed - z.T @ slope @ means
+            )
+            loss = -float(log_p[np.arange(len(x)), labels].mean())
+            return loss + self.alpha / 2 * float((l**2).sum()), gradient + self.alpha * l
+
+        count = width(self.n_components, x.shape[1], default=128)
+        axes = np.linalg.eigh(x.T @ x)[1][:, : -count - 1 : -1].T
+        found, self.n_iter_ = lbfgs(value, axes, steps=self.max_iter)
+        return np.asarray(found / scale)

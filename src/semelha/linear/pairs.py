@@ -1,4 +1,4 @@
-"""Pairs and triplets of examples: drawing them from labels, finding near ones, and summing their outer products."""
+"""Pairs and triplets of examples: draw them from labels, find near ones, and sum their outer products."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def class_ranges(labels: NDArray[np.intp]) -> Iterator[tuple[int, int, int]]:
 def draw_pairs(labels: Labels, count: int, rng: np.random.RandomState) -> tuple[Tuples, NDArray[np.bool_]]:
     """Up to `count` random pairs of the same class and as many of different ones: (m, 2), (m,) bool. No pair twice.
 
-    Raises `VectorsError` where no class has two examples.
+    Raises `VectorsError` if no class has two examples.
     """
     triplets = draw_triplets(labels, count, rng)
     pairs = np.concatenate([triplets[:, :2], triplets[:, [0, 2]]])
@@ -58,7 +58,7 @@ def draw_triplets(labels: Labels, count: int, rng: np.random.RandomState) -> Tup
 def nearest(x: Matrix, labels: Labels, rows: NDArray[np.intp], k: int, *, same: bool) -> Tuples:
     """The k nearest of `rows`, of the same class or of the others: (len(rows), k), the nearest first.
 
-    Where there are fewer than k, the last repeats; where there are none, the row itself stands.
+    If fewer than k exist, the last is repeated; if none exist, the row itself is.
     """
     z = x.astype(np.float32)
     squares = np.einsum("ij,ij->i", z, z)
@@ -84,9 +84,9 @@ def nearest(x: Matrix, labels: Labels, rows: NDArray[np.intp], k: int, *, same: 
 
 
 def near_triplets(x: Matrix, labels: Labels, k: int, most: int, rng: np.random.RandomState) -> Tuples:
-    """Every anchor with each of its k nearest of the same class and k nearest of other classes: (m, 3), m ≤ `most`.
+    """Each anchor with its k nearest of the same class and its k nearest of other classes: (m, 3), m ≤ `most`.
 
-    Where that would be more than `most`, anchors are drawn at random.
+    Anchors are drawn at random if all would give more. Raises `VectorsError` if no class has two examples.
     """
     anchors = np.flatnonzero(np.bincount(labels)[labels] > 1)
     if not len(anchors):
@@ -103,7 +103,7 @@ def near_triplets(x: Matrix, labels: Labels, k: int, most: int, rng: np.random.R
 
 
 def squared_distances(z: NDArray[Any], left: NDArray[np.intp], right: NDArray[np.intp]) -> NDArray[Any]:
-    """‖zᵢ − zⱼ‖² of pairs given as two (m,) lists of rows, in blocks."""
+    """‖zᵢ − zⱼ‖² of pairs, as two (m,) arrays of rows, in blocks."""
     found = np.empty(len(left), z.dtype)
     step = max(1, BLOCK // (4 * z.shape[1]))
     for start in range(0, len(left), step):
@@ -141,7 +141,8 @@ def class_scatter(x: Matrix, labels: Labels) -> tuple[Matrix, Matrix]:
 def mean_outer_products(x: Matrix, labels: Labels) -> tuple[Matrix, Matrix]:
     """Means of (xᵢ − xⱼ)(xᵢ − xⱼ)ᵀ over *all* pairs of the same class, and over all of different ones.
 
-    In closed form, O(n d²): over one class of n_c the sum is n_c times its scatter, and over everything likewise.
+    In closed form, O(n d²): over a class of n_c examples the sum is n_c times its scatter, and likewise over all
+    examples.
     """
     sizes = np.bincount(labels)
     same_pairs = float((sizes * (sizes - 1) / 2).sum())

@@ -8,17 +8,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from semelha.errors import VectorsError
-from semelha.linear.base import Labels, LinearLearner, Tuples, check_tuples
+from semelha.linear.base import Labels, LinearLearner, TripletLearner, Tuples, check_tuples
 from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import Single, near_triplets
 from semelha.linear.subspace import Matrix, Subspace
-from semelha.linear.tuples import TripletLearner
 
 MOST_NUMBERS = 1 << 24  # numbers of the triplets' features: 64 MB
 
 
 class _Ranker(TripletLearner):
-    """What both have: settings, and triplets of near examples."""
+    """Settings that both learners share, and triplets of near examples."""
 
     rank_only = False
 
@@ -43,19 +42,19 @@ class _Ranker(TripletLearner):
 
 
 class RankSVM(LinearLearner, _Ranker):
-    """A weight of 0 or more for each feature, so that squared differences order triplets: M is diagonal.
+    """Learns a weight of 0 or more for each feature, so that squared differences order triplets: M is diagonal.
 
     min over w ≥ 0 of ½ ‖w‖² + C · mean [1 − w·δ]₊²,  δ = (xₐ − xₙ)² − (xₐ − xₚ)², by L-BFGS-B. Features of weight 0 are
-    left out of `components_`. Beyond 2048 dimensions, or so many examples, principal components are the features.
+    not in `components_`. Beyond 2048 dimensions and examples, principal components are the features.
 
     Parameters
     ----------
     C : float
-        What wrongly ordered triplets cost, with features scaled to a mean variance of one.
+        Weight of wrongly ordered triplets, with features scaled to a mean variance of one.
     n_neighbors : int
-        With `fit`: triplets are each example with this many nearest of its class and of other classes.
+        With `fit`: triplets combine each example with this many nearest of its class and of other classes.
     max_triplets : int
-        With `fit`: maximal number of triplets; examples are drawn at random to keep it; fewer in many dimensions.
+        With `fit`: maximal number of triplets; examples are drawn at random to keep it. Fewer in many dimensions.
     max_iter : int
     random_state : int, RandomState or None
 
@@ -93,10 +92,10 @@ class RankSVM(LinearLearner, _Ranker):
 
 
 class SignedRankSVM(_Ranker):
-    """Prosser's ranker: a weight of either sign for each |xⱼ − x′ⱼ|, to order again what a metric has found.
+    """Prosser's ranker: learns a weight of either sign for each |xⱼ − x′ⱼ|, to re-rank the candidates of a metric.
 
-    min over w of ½ ‖w‖² + C · mean [1 − w·δ]₊²,  δ = |xₐ − xₙ| − |xₐ − xₚ|. The value w·|x − x′| ranks; with
-    weights below 0 it is no metric, may be negative, and no index serves it.
+    min over w of ½ ‖w‖² + C · mean [1 − w·δ]₊²,  δ = |xₐ − xₙ| − |xₐ − xₚ|. The score w·|x − x′| may be negative, so it
+    is no metric, and no index can search it.
 
     Parameters
     ----------
@@ -108,7 +107,7 @@ class SignedRankSVM(_Ranker):
     weights_ : (r,) float64
     n_iter_ : int
     axes_ : (r, d) float64 or None
-        Principal axes, where there are more than 2048 dimensions; differences are taken along them.
+        Principal axes, if there are more than 2048 dimensions; differences are taken along them.
 
     References
     ----------
@@ -116,20 +115,25 @@ class SignedRankSVM(_Ranker):
     """
 
     def pair_distance(self, X: ArrayLike, pairs: ArrayLike) -> NDArray[np.float64]:
-        """w·|x − x′| of each pair: pairs (m, 2) of rows of X → (m,). Smaller is more alike; may be negative."""
+        """w·|x − x′| of each pair: pairs (m, 2) of rows of X → (m,). Smaller is more similar; may be negative."""
         inside = self._inside(X)
         left, right = check_tuples(pairs, 2, len(inside)).T
         return np.asarray(np.abs(inside[left] - inside[right]) @ self.weights_)
 
     def rerank(self, Q: ArrayLike, S: ArrayLike, candidates: ArrayLike) -> Tuples:
-        """Order the candidates of each query anew, the most alike first.
+        """Re-rank the candidates of each query, the most similar first: (queries, k) int.
 
         Parameters
         ----------
         Q : (queries, d)
         S : (stored, d)
         candidates : (queries, k) int
-            Rows of S, as an index found them; −1 for none. Ties stay in their order, and −1 comes last.
+            Rows of S from an index, −1 for none. Ties keep their order, and −1 comes last.
+
+        Raises
+        ------
+        VectorsError
+            The candidates are not rows of S, or a vector is not valid.
         """
         queries, stored = self._inside(Q), self._inside(S)
         found = np.asarray(candidates)
@@ -160,7 +164,7 @@ class SignedRankSVM(_Ranker):
 
 
 def order(deltas: Single, cost: float, steps: int, *, positive: bool) -> tuple[NDArray[np.float64], int]:
-    """w (d,) with the least ½ ‖w‖² + cost · mean [1 − w·δ]₊² over the rows δ of (m, d), and iterations taken."""
+    """Minimize ½ ‖w‖² + cost · mean [1 − w·δ]₊² over the rows δ of (m, d). Returns w (d,) and the iterations."""
     ones = np.full(deltas.shape[1], 1 / deltas.shape[1])
 
     def value(w: Matrix) -> tuple[float, Matrix]:

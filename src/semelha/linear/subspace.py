@@ -23,12 +23,8 @@ class RankDeficiencyWarning(UserWarning):
 class Subspace:
     """The subspace in which a learner works.
 
-    Attributes
-    ----------
-    axes : (r, d) float64, or None
-        Orthonormal rows; None for the whole space.
-    center : (d,) float64
-        Mean of the examples, which is subtracted from them.
+    `axes` (r, d) are orthonormal rows, None for the whole space; `center` (d,) is the mean, subtracted from the
+    examples.
     """
 
     axes: Matrix | None

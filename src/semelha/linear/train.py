@@ -1,4 +1,4 @@
-"""A linear training from data set to model folder: vectors, a learner, a metric."""
+"""Linear training from data set to model folder: embed the pictures, fit a learner, write the metric."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
 from semelha.images import Dataset, Skipped, check_for_training, split_classes
 from semelha.linear.base import LinearLearner
-from semelha.linear.boosted import BoostedSimilarity
+from semelha.linear.boosting import BoostedSimilarity
 from semelha.linear.methods import METHODS
 from semelha.linear.subspace import WIDE
 from semelha.measures import retrieval
@@ -45,28 +45,28 @@ def train_linear(
 ) -> Model:
     """Learn a metric for features, or for the vectors of a trained model, and write both as the model folder `out`.
 
-    The vectors are scaled (each number by itself where they are of different kinds, such as statistics; otherwise all
-    alike), and a Mahalanobis matrix is learned in their first `AXES` principal axes. Both become part of the metric,
-    so that a gallery keeps the vectors as they are. With ten classes or more the card has the R@1 of a fit without a
-    fifth of the classes, on these; the model itself has learned from all.
+    The vectors are scaled (each feature by itself if their units differ, as in statistics; otherwise all alike), and a
+    Mahalanobis matrix is learned in their first `AXES` principal axes. Both become part of the metric, so that a
+    gallery stores the vectors unchanged. The model learns from all classes. With ten classes or more, the card also has
+    the R@1 on a fifth of the classes, of a second metric that is learned from the others.
 
     Parameters
     ----------
     dataset : Dataset
         At least two classes, one of them with two pictures or more.
     out : Path
-        Where the model goes; must not exist yet.
+        Folder of the model; must not exist yet.
     method : a learner of `semelha.linear`
-        Is fitted here.
+        Fitted here.
     on : Features or Model
     seed : int
-        Draws the classes of that figure; a learner has a seed of its own.
+        Draws the classes for that R@1; a learner has its own `random_state`.
     reading_progress : callable, optional
         Called with (pictures read, pictures in all).
 
     Raises
     ------
-    DatasetError, TrainingError, VectorsError
+    DatasetError, TrainingError, UsageError, VectorsError
     """
     if out.exists():
         raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
@@ -101,7 +101,7 @@ def learned_metric(
     *,
     own_scales: bool,
 ) -> Metric:
-    """The metric that a learner finds for vectors (n, d) as they are, with labels (n,): scaling and axes included."""
+    """Fit a learner to vectors (n, d) and labels (n,). Returns its metric for unscaled vectors. Raises `UsageError`."""
     x = vectors.astype(np.float64)
     if isinstance(method, BoostedSimilarity):
         if x.shape[1] > WIDE:
@@ -156,15 +156,15 @@ def _score(read: _Read, method: LinearLearner | BoostedSimilarity, *, own_scales
     paired = [name for name, count in read.dataset.counts().items() if count > 1]
     if len(paired) < 10:
         return None
-    held = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT, seed=seed)[1].classes)
+    unseen = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT, seed=seed)[1].classes)
     labels = read.dataset.labels
-    if len(np.unique(labels[held])) == held.sum() or len(np.unique(labels[~held])) == (~held).sum():
+    if len(np.unique(labels[unseen])) == unseen.sum() or len(np.unique(labels[~unseen])) == (~unseen).sum():
         return None
-    with warnings.catch_warnings():  # what there is to warn of, the fit on all classes tells
+    with warnings.catch_warnings():  # the fit on all classes warns
         warnings.simplefilter("ignore")
-        metric = learned_metric(read.vectors[~held], labels[~held], method, own_scales=own_scales)
-    classes = np.unique(labels[held], return_inverse=True)[1]
-    return float(retrieval(read.vectors[held], classes, metric=metric, ks=(1,)).r_at[1])
+        metric = learned_metric(read.vectors[~unseen], labels[~unseen], method, own_scales=own_scales)
+    classes = np.unique(labels[unseen], return_inverse=True)[1]
+    return float(retrieval(read.vectors[unseen], classes, metric=metric, ks=(1,)).r_at[1])
 
 
 def _card(

@@ -1,6 +1,9 @@
 """Metrics between vectors, histograms and Gaussians; most are two maps and a link, so that one index serves them."""
 
-from semelha.metrics.agreement import Agreement
+from collections.abc import Mapping
+from typing import Any
+
+from semelha.errors import ModelError, UsageError
 from semelha.metrics.base import Metric, Nearest
 from semelha.metrics.checks import additive_smoothing
 from semelha.metrics.divergences import (
@@ -27,9 +30,8 @@ from semelha.metrics.histograms import (
     SquaredMatusita,
     bhattacharyya_coefficient,
 )
-from semelha.metrics.mahalanobis import Mahalanobis
+from semelha.metrics.learned import Agreement, Mahalanobis
 from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.registry import METRICS, metric_from_card
 from semelha.metrics.scanned import ScannedMetric
 
 __all__ = [
@@ -63,3 +65,55 @@ __all__ = [
     "pack_gaussians",
     "unpack_gaussians",
 ]
+
+METRICS: dict[str, type[Metric]] = {
+    kind.name: kind
+    for kind in (
+        Euclidean,
+        SquaredEuclidean,
+        Cosine,
+        Mahalanobis,
+        Agreement,
+        Matusita,
+        SquaredMatusita,
+        Hellinger,
+        SquaredHellinger,
+        Bhattacharyya,
+        KullbackLeibler,
+        ReverseKullbackLeibler,
+        Jeffreys,
+        JensenShannon,
+        JensenShannonDistance,
+        ChiSquare,
+        GaussianKullbackLeibler,
+        GaussianBhattacharyya,
+        GaussianMatusita,
+    )
+}
+"""All metrics by the name that a model card has for them."""
+
+
+def metric_from_card(spec: Mapping[str, object], arrays: Mapping[str, Any] | None = None) -> Metric:
+    """Build a metric from its entry in a model card, such as `{"name": "cosine"}`, and the arrays stored beside it.
+
+    The entry is `{"name": metric.name, **metric.parameters()}`, the arrays are `metric.arrays()`.
+
+    Raises
+    ------
+    ModelError
+        The name is unknown, or the metric does not have these parameters or arrays.
+    """
+    name = spec.get("name")
+    if not isinstance(name, str) or name not in METRICS:
+        raise ModelError(f"the model has the metric {name!r}: known are {', '.join(sorted(METRICS))}")
+    unknown = sorted(set(spec) - {"name"})
+    if unknown:
+        raise ModelError(f"the metric {name} takes no {', '.join(unknown)}")
+    arrays = dict(arrays or {})
+    needed = sorted(METRICS[name].array_names)
+    if sorted(arrays) != needed:
+        raise ModelError(f"the metric {name} needs the arrays {needed}, and the model has {sorted(arrays)}")
+    try:
+        return METRICS[name](**arrays)
+    except UsageError as error:
+        raise ModelError(f"the metric {name} of the model is invalid: {error}") from None

@@ -24,13 +24,9 @@ Search = Literal["maps", "bound", "scan"]
 
 
 class Nearest(NamedTuple):
-    """The nearest stored rows of each query.
+    """Positions of the nearest stored rows of each query, int64, and their distances, float64: (queries, k) each.
 
-    Attributes
-    ----------
-    positions : (queries, k) int64
-        Positions of the stored rows, nearest first, ties by position.
-    distances : (queries, k) float64
+    Nearest first, ties by position.
     """
 
     positions: Array
@@ -56,6 +52,8 @@ class Metric(ABC):
         Largest distance between unit vectors (domain "vectors") or between histograms; infinite if unbounded.
     has_chord_length : bool
         The distance of two unit vectors determines their Euclidean distance: see `chord_length`.
+    has_root_maps : bool
+        It orders histograms as the Euclidean distance of their square roots does.
     search : {"maps", "bound", "scan"}
         How `nearest` searches: by a matrix product; by a scan of the rows that a bound does not exclude; by a scan of
         all rows. Results are exact in each case.
@@ -70,6 +68,7 @@ class Metric(ABC):
     is_cosine: ClassVar[bool] = False
     max_distance: ClassVar[float] = inf
     has_chord_length: ClassVar[bool] = False
+    has_root_maps: ClassVar[bool] = False
     search: ClassVar[Search]
     array_names: ClassVar[tuple[str, ...]] = ()
 
@@ -161,13 +160,7 @@ class Metric(ABC):
         return Nearest(positions, distances)
 
     def as_checked_rows(self, q: Array, s: Array, check: bool = True) -> tuple[Array, Array]:
-        """Convert both arrays to rows of one floating-point dtype, and check them unless `check` is False.
-
-        Raises
-        ------
-        UsageError
-            A row that the metric cannot take.
-        """
+        """Convert both arrays to rows of one floating-point dtype, and check them unless `check` is False."""
         q, s = as_rows(q, s)
         if check:
             self.check(q, "the first array")

@@ -22,10 +22,7 @@ from semelha.metrics.scanned import BoundedMetric
 class _RelativeEntropy(MappedMetric):
     """A sum of relative entropies, with −f(q, s) = ⟨φ(q), ψ(s)⟩.
 
-    Attributes
-    ----------
-    query_over_stored, stored_over_query : bool
-        f has the terms q ln(q / s), and s ln(s / q).
+    It has the terms q ln(q / s) if `query_over_stored`, and s ln(s / q) if `stored_over_query`.
     """
 
     domain = "histograms"

@@ -20,6 +20,7 @@ class _SqrtMapped(MappedMetric):
     """A metric both of whose maps are √."""
 
     domain = "histograms"
+    has_root_maps = True
     product: ClassVar[Product] = "l2sq"
 
     def query_map(self, q: Array) -> Array:

@@ -42,28 +42,11 @@ def nearest_by_product(
     stretch: float = 1.0,
     pairwise: Distances | None = None,
 ) -> tuple[Array, Array]:
-    """Find the k nearest by `between` among the candidates that products of mapped rows leave.
+    """Find the k nearest by `between` among the candidates that products of mapped rows leave: (n, k) each.
 
-    Parameters
-    ----------
-    q, s : (n, d), (m, d) float64
-    k : int
-        From 1 to m.
-    between : callable
-        Distances row by row: they rank the candidates.
-    a, b : (n, m'), (m, m') float64
-        Maps of q and s.
-    product : {"l2sq", "ip"}
-        How the maps are compared.
-    stretch : float
-        Largest factor by which the mapped distance of one of the k nearest can exceed the k-th smallest mapped
-        distance. Above 1 only with the product "l2sq".
-    pairwise : callable, optional
-        Distances between all pairs: used instead of `between` if many candidates are left.
-
-    Returns
-    -------
-    positions, distances : (n, k) int64, (n, k) float64
+    q (n, d) and s (m, d) are float64, a (n, m') and b (m, m') are their maps. `stretch` is the largest factor by which
+    the mapped distance of one of the k nearest can exceed the k-th smallest mapped distance; above 1 only with "l2sq".
+    `pairwise` is used instead of `between` if many candidates are left.
     """
     xp = array_namespace(q, s)
     a, b = as_inner_products(a, b, product)
@@ -115,14 +98,8 @@ def as_inner_products(a: Array, b: Array, product: Product, *, symmetric: bool =
     """Transform mapped rows so that the larger inner product is the nearer; rows of b have length 1.12 at most.
 
     −‖a − b‖² / 2 = ⟨a, b⟩ − ‖b‖² / 2 − ‖a‖² / 2: the second term is one more coordinate, and the third is constant for
-    a row of a. Both are centered first, because a common offset would cost digits.
-
-    Parameters
-    ----------
-    a, b : (n, m), (k, m)
-    product : {"l2sq", "ip"}
-    symmetric : bool
-        a and b are one array: scale both, and add the third term too, so that ⟨aᵢ, bⱼ⟩ = ⟨aⱼ, bᵢ⟩.
+    a row of a. Both are centered first, because a common offset would cost digits. With `symmetric`, a and b are one
+    array: both are scaled, and the third term is added too, so that ⟨aᵢ, bⱼ⟩ = ⟨aⱼ, bᵢ⟩.
     """
     xp = array_namespace(a, b)
     tiny = xp.finfo(xp.float64).smallest_normal

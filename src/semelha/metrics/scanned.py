@@ -45,14 +45,7 @@ class BoundedMetric(ScannedMetric):
     """A scanned distance d that a squared mapped distance b bounds: b ≤ c · d and d ≤ C · b.
 
     A row with b above c · C times the k-th smallest b is none of the k nearest by d, so that only the others are
-    computed.
-
-    Attributes
-    ----------
-    bound : MappedMetric
-        b, with the product "l2sq" and the link "identity".
-    stretch : float
-        c · C.
+    computed. `bound` is b, with the product "l2sq" and the link "identity"; `stretch` is c · C.
     """
 
     search = "bound"

@@ -39,22 +39,10 @@ def is_worthwhile(metric: object, n: int, k: int) -> bool:
 
 
 def self_neighbors(metric: MappedMetric, x: NDArray[Any], k: int, *, map_function: MapFunction = map) -> Nearest | None:
-    """Compute `metric.nearest(x, x, k)` with half of its products; None if too many rows are alike.
+    """Compute `metric.nearest(x, x, k)` with half of its products, (n, d) → (n, k); None if too many rows are alike.
 
-    Parameters
-    ----------
-    metric : MappedMetric
-        With equal maps.
-    x : (n, d)
-    k : int
-        From 1 to n.
-    map_function : callable
-        `map`, or the `map` of a thread pool.
-
-    Raises
-    ------
-    UsageError
-        A row that the metric cannot take.
+    The maps of the metric must be equal. `map_function` is `map`, or the `map` of a thread pool. Raises `UsageError`
+    for a row that the metric cannot take.
     """
     x = metric.as_checked_rows(x, x)[0].astype(np.float64, copy=False)
     search = _SelfSearch(metric, x, k)
