@@ -72,7 +72,7 @@ def test_two_processes_hear_a_teacher_and_learn_without_labels(photos: Path, tmp
         (("train", "nowhere", "--out", "m"), "nowhere"),
         (("train", "photos", "--out", "m", "--batch", "3"), "Invalid value for '--batch'"),
         (("train", "photos", "--out", "m", "--method", "gmml"), "a method learns in one process"),
-        (("evaluate", "m", "photos"), "several processes are for training: torchrun"),
+        (("evaluate", "m", "photos"), "several processes are for training only: torchrun"),
     ],
 )
 def test_what_is_wrong_is_said_once(

@@ -28,8 +28,8 @@ COMMANDS = {
     "reject": "subjects",
     "subjects": "subjects",
     "calibrate": "galleries",
-    "check": "curation",
-    "cluster": "curation",
+    "check": "maintenance",
+    "cluster": "maintenance",
     "migrate": "maintenance",
     "index": "maintenance",
     "evaluate": "evaluation",
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
-    logging.getLogger("lightning").propagate = False  # it writes by itself
+    logging.getLogger("lightning").propagate = False  # it has a handler already
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         # Help, suggestions and completion need all commands. `identify` needs no module of training or evaluation.
@@ -74,7 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             app(words, standalone_mode=True)
         else:
             with _silent_unless_first(rank):
-                _check_command(words)
+                if words[:1] not in (["train"], ["--help"]):
+                    raise UsageError(
+                        "several processes are for training only: torchrun --nproc-per-node 2 -m semelha.cli train …"
+                    )
                 app(words, standalone_mode=True)
     except BrokenPipeError:  # such as `| head`: nothing more can be printed, so avoid an error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -95,12 +98,6 @@ def _silent_unless_first(rank: int) -> Iterator[None]:
         return
     with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
         yield
-
-
-def _check_command(arguments: Sequence[str]) -> None:
-    if arguments and arguments[0] in ("train", "--help"):
-        return
-    raise UsageError("several processes are for training only: torchrun --nproc-per-node 2 -m semelha.cli train …")
 
 
 def _reports(error: Exception) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 FACE = "DejaVu Sans"
 FPIR = 0.01
-GALLERY_FPIR = 0.1  # at 1% too little is known, because hyphens and dots of the scripts look alike
+GALLERY_FPIR = 0.1  # at 1% few characters are named, because hyphens and dots of the scripts look alike
 MARKER = "README.txt"
 
 
@@ -46,16 +46,21 @@ def demo(
     with stderr.status("drawing characters"):
         training = glyphs(TRAIN_SCRIPTS)
         test = replace(glyphs(TEST_SCRIPTS), name="characters of unseen scripts")
-    _print(json, f"[bold]1[/] Learning from {len(training):,} pictures of {len(training.classes):,} characters: "
-               f"{', '.join(TRAIN_SCRIPTS)}.")  # fmt: skip
+    console = stderr if json else stdout
+    console.print(
+        f"[bold]1[/] Learning from {len(training):,} pictures of {len(training.classes):,} characters: "
+        f"{', '.join(TRAIN_SCRIPTS)}."
+    )
     plan = plan_training(training, seed=seed)
     assert plan.recipe is not None
     model = train_with_bars(
         training, out=out / "model", network=plan.network, recipe=for_fonts(plan.recipe), minutes=minutes, seed=seed
     )
 
-    _print(json, f"[bold]2[/] Recognizing {len(test.classes)} characters of {', '.join(TEST_SCRIPTS)}: "
-               f"enrolled from one font ({FACE}), probed with the others.")  # fmt: skip
+    console.print(
+        f"[bold]2[/] Recognizing {len(test.classes)} characters of {', '.join(TEST_SCRIPTS)}: enrolled from one font "
+        f"({FACE}), probed with the others."
+    )
     with progress_bars() as bar:
         found = evaluate(
             model,
@@ -114,16 +119,14 @@ def _identify_examples(folder: Path, model: Model, test: Dataset, seed: int) -> 
             gallery.enroll_dataset(test.select(members), progress=bar("enrolling"))
         gallery.calibrate(fpir=GALLERY_FPIR, seed=seed)
         found = gallery.identify_many(probes)
-    return [
-        {
-            "picture": f"{probe.label} in {probe.name.split('/')[0]}"
-            + ("" if probe.label in known else ", not enrolled"),
-            "decision": one.decision,
-            "subject": one.subject,
-            "right": one.subject == (probe.label if probe.label in known else None),
-        }
-        for probe, one in zip(probes, found, strict=True)
-    ]
+    answers = []
+    for probe, one in zip(probes, found, strict=True):
+        picture, expected = f"{probe.label} in {probe.name.split('/')[0]}", probe.label
+        if probe.label not in known:
+            picture, expected = f"{picture}, not enrolled", None
+        right = one.subject == expected
+        answers.append({"picture": picture, "decision": one.decision, "subject": one.subject, "right": right})
+    return answers
 
 
 def _prepare(out: Path) -> None:
@@ -135,7 +138,3 @@ def _prepare(out: Path) -> None:
     (out / "report.html").unlink(missing_ok=True)
     out.mkdir(parents=True, exist_ok=True)
     (out / MARKER).write_text("Made by `semelha demo`, which replaces it when it runs again.\n", encoding="utf-8")
-
-
-def _print(json: bool, text: str) -> None:
-    (stderr if json else stdout).print(text)

@@ -20,9 +20,9 @@ from semelha.cli.output import (
     stdout,
 )
 from semelha.errors import IndexFileError, UsageError
-from semelha.gallery import Enrollment, Gallery
+from semelha.gallery import Gallery
 from semelha.images import Picture, Skipped
-from semelha.recognition import NEAREST, SCORINGS, Evidence, Identification, Scoring
+from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibration import min_sample_size
 
 COLORS = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}
@@ -66,17 +66,11 @@ def enroll(
     if json:
         print_json({"enrolled": [vars(one) for one in done], "subjects": total})
         return
-    _print_notes(done)
+    for one in done:
+        for text in (*one.warnings, *(f"{name} is already an example of {one.subject}" for name in one.duplicates)):
+            note(text)
     added = sum(one.added for one in done)
     stdout.print(f"{added} examples added to {len(done)} subjects; {total} subjects in [bold]{escape(str(gallery))}[/]")
-
-
-def _print_notes(done: list[Enrollment]) -> None:
-    for one in done:
-        for warning in one.warnings:
-            note(warning)
-        for duplicate in one.duplicates:
-            note(f"{duplicate} is already an example of {one.subject}")
 
 
 def identify(
@@ -166,12 +160,6 @@ def explain(
     if json:
         print_json({"picture": str(picture), **found.to_json()})
         return
-    _print_evidence(found)
-    if out is not None:
-        stdout.print(f"Evidence: [bold]{escape(str(out))}[/]")
-
-
-def _print_evidence(found: Evidence) -> None:
     answer = found.identification
     p_value = "" if answer.p_value is None else f", p-value {answer.p_value:.3f}"
     nearest = "; nearest is" if answer.subject is None and found.matched else ":"
@@ -186,6 +174,8 @@ def _print_evidence(found: Evidence) -> None:
     if found.margin is not None:
         stdout.print(f"The second subject is farther by {found.margin:.3f}.")
     stdout.print(f"[dim]{escape(answer.note)}[/]")
+    if out is not None:
+        stdout.print(f"Evidence: [bold]{escape(str(out))}[/]")
 
 
 def calibrate(

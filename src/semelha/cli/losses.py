@@ -72,25 +72,13 @@ METRIC_NAMES = tuple(name for name, kind in METRICS.items() if kind.domain != "g
 class NamedLoss:
     """A named loss with its options: makes the loss when the classes are known.
 
-    Parameters
-    ----------
-    loss : Loss
-    mining : MiningName, optional
-    metric : str, optional
-        Mahalanobis is learned with the network; the others are fixed.
-    memory : int, optional
-        Number of embeddings of the last batches to compare with.
-
-    Raises
-    ------
-    UsageError
-        A mining, a metric or a memory for a loss that takes none.
+    Raises `UsageError` for a mining, a metric or a memory that the loss does not take.
     """
 
     loss: Loss
     mining: MiningName | None = None
-    metric: str | None = None
-    memory: int | None = None
+    metric: str | None = None  # Mahalanobis is learned with the network; the others are fixed
+    memory: int | None = None  # number of embeddings of the last batches to compare with
 
     def __post_init__(self) -> None:
         if self.metric is not None and self.metric not in METRIC_NAMES:
@@ -112,7 +100,13 @@ class NamedLoss:
         """The loss, from the number of pictures of each class and the length of an embedding."""
         if self.loss in class_losses():
             return class_losses()[self.loss](pictures, dim)
-        metric = _distance(self.metric, dim)
+        metric: Metric | MetricLayer | None = None
+        if self.metric == Mahalanobis.name:  # learned from the identity
+            from semelha.deep.metric_layer import MetricLayer
+
+            metric = MetricLayer(Mahalanobis(M=np.eye(dim)))
+        elif self.metric is not None:
+            metric = METRICS[self.metric]()
         if self.loss in proxy_losses():
             return proxy_losses()[self.loss](len(pictures), dim, metric=metric)
         from semelha.deep.losses import CrossBatchMemory
@@ -196,12 +190,3 @@ def minings() -> dict[MiningName, Callable[[], Mining]]:
         MiningName.distance: L.DistanceWeighted,
         MiningName.similarity: L.MultiSimilarityMining,
     }
-
-
-def _distance(name: str | None, dim: int) -> Metric | MetricLayer | None:
-    """The metric of that name; Mahalanobis is learned from the identity."""
-    if name != Mahalanobis.name:
-        return None if name is None else METRICS[name]()
-    from semelha.deep.metric_layer import MetricLayer
-
-    return MetricLayer(Mahalanobis(M=np.eye(dim)))

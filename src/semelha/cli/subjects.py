@@ -179,7 +179,7 @@ def _print_merge(gallery: Gallery, number: int) -> None:
 
 def reject(
     gallery: GalleryPath,
-    picture: Annotated[Path, Argument(help="Picture that was given a wrong name.")],
+    picture: Annotated[Path, Argument(help="Picture that was named wrongly.")],
     subject: Annotated[str, Argument(help="Subject that it does not show.")],
     json: Json = False,
 ) -> None:

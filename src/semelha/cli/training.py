@@ -227,19 +227,15 @@ def parsed_settings(
     if sampler is None and all(value is None for value in words.values()):
         return None
     from semelha.deep import TrainingSettings
-
-    return TrainingSettings(sampler=None if sampler is None else _parsed_sampler(sampler, separator), **words)
-
-
-def _parsed_sampler(name: SamplerName, separator: str | None) -> SamplerFactory:
     from semelha.deep.sampler import ClassBalanced, Hierarchical, MPerClass
 
-    samplers: dict[SamplerName, SamplerFactory] = {
+    samplers: dict[SamplerName | None, SamplerFactory | None] = {
+        None: None,
         "per-class": MPerClass,
         "hierarchical": partial(Hierarchical, separator=separator or "/"),
         "class-balanced": ClassBalanced,
     }
-    return samplers[name]
+    return TrainingSettings(sampler=samplers[sampler], **words)
 
 
 def _parsed_loss(

@@ -30,7 +30,7 @@ class MeanRange(NamedTuple):
 class GallerySize:
     """Galleries of one size, their subjects drawn at random, with the same non-mated probes.
 
-    Rates are None as in `OpenSetResult`.
+    A rate is None if the probes or the enrolled subjects are too few to measure it.
     """
 
     subjects: int  # enrolled in each gallery
@@ -63,39 +63,22 @@ class OpenSetProbes:
 class OpenSetResult:
     """Open-set identification, with thresholds chosen with hindsight and with the calibrated rule.
 
-    Attributes
-    ----------
-    hindsight : OpenSet
-        At thresholds chosen on these very probes.
-    fnir_at_fpir : float or None
-        At the target rate, with hindsight; None if the non-mated probes are too few to measure it.
-    fpir_achieved, fnir_achieved : float or None
-        With the rule calibrated on the enrolled pictures; None if the enrolled subjects are too few for the rate.
-    balanced : Balanced
-        With the calibrated rule.
-    enrolled : int
-        Number of enrolled subjects.
-    gallery_sizes : tuple of GallerySize
-        Smallest first; the last is the whole gallery.
-    probability : ProbabilityCalibration
-        If the protocol does not say who is enrolled, it has its own gallery, with two pictures of each subject.
-    note : str
-        What the calibrated figures assume, or why there are none.
+    A figure is None if the probes or the enrolled subjects are too few to measure it.
     """
 
-    hindsight: OpenSet
-    fnir_at_fpir: float | None
+    hindsight: OpenSet  # at thresholds chosen on these very probes
+    fnir_at_fpir: float | None  # at the target rate, with hindsight
     fpir_target: float
-    fpir_achieved: float | None
+    fpir_achieved: float | None  # with the rule calibrated on the enrolled pictures
     fnir_achieved: float | None
-    balanced: Balanced
+    balanced: Balanced  # with the calibrated rule
     oscr: Oscr
-    auroc: float | None
-    enrolled: int
-    gallery_sizes: tuple[GallerySize, ...]
+    auroc: float | None  # mated against non-mated probes, over all thresholds
+    enrolled: int  # number of enrolled subjects
+    gallery_sizes: tuple[GallerySize, ...]  # smallest first; the last is the whole gallery
     probes: OpenSetProbes
-    probability: ProbabilityCalibration
-    note: str
+    probability: ProbabilityCalibration  # without a gallery in the protocol: of a gallery with two pictures each
+    note: str  # what the calibrated figures assume, or why they are not measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +119,7 @@ class Result:
         """The figures by name; None for figures that could not be measured."""
         open_set, reliability = self.open_set, self.open_set.probability.reliability
         values = {
-            "r_at_1": self.retrieval.r_at[1],
-            "r_at_5": self.retrieval.r_at[5],
-            "r_at_10": self.retrieval.r_at[10],
+            **{f"r_at_{k}": value for k, value in self.retrieval.r_at.items()},
             "r_precision": self.map_retrieval.r_precision,
             "map_at_r": self.map_retrieval.map_at_r,
             "cmc": [_finite(value) for value in self.cmc.tolist()],

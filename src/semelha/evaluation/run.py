@@ -30,7 +30,6 @@ MIN_RESAMPLES = 100
 
 Rows = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
-"""Called with (name of the embedder, pictures done, number of pictures)."""
 
 
 def evaluate(
@@ -69,10 +68,6 @@ def evaluate(
         Baselines, CMC, verification and the open set do not change.
     progress : callable, optional
         Called with (name of the embedder, pictures done, number of pictures).
-
-    Returns
-    -------
-    Evaluation
 
     Raises
     ------

@@ -25,8 +25,6 @@ class Features(ABC):
     ----------
     name : str
         Its name in a model card.
-    dim : int
-        Length of a vector.
     version : int
         Increased when the same picture would give other numbers: vectors of two versions are not comparable.
     side : int or None
@@ -57,10 +55,7 @@ class Features(ABC):
     def batch(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Compute the vectors of pictures of one size: (n, h, w, 3) uint8, RGB → (n, dim) float32.
 
-        Raises
-        ------
-        UsageError
-            The array has another shape or dtype, or pictures without pixels.
+        Raises `UsageError` for another shape or dtype, or pictures without pixels.
         """
         if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
             raise UsageError(

@@ -1,5 +1,71 @@
 """HTML reports in one file: the page around them and pictures as thumbnails."""
 
-from semelha.html.page import figure, write_page
+from __future__ import annotations
+
+import base64
+import io
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from PIL import Image
+
+from semelha._version import __version__
+from semelha.errors import PictureError
+from semelha.files import write_file
+from semelha.images import Picture
 
 __all__ = ["figure", "write_page"]
+
+SIDE = 96  # pixels, of a thumbnail
+
+
+def write_page(path: str | os.PathLike[str], title: str, lead: str, sections: Iterable[str]) -> Path:
+    """Write one HTML file that needs no other file and loads nothing from the network. Returns its path.
+
+    An existing file is replaced. Title, lead (the paragraph below it) and sections are HTML: the caller escapes text.
+    Raises `SemelhaError` if the file cannot be written.
+    """
+    target = Path(path)
+    write_file(target, _page(title, lead, sections))
+    return target
+
+
+def figure(picture: Picture | None, kind: str, label: str, *, tooltip: str, caption: str = "") -> str:
+    """A thumbnail with its label, as HTML; an empty place without a picture, or if it cannot be decoded.
+
+    `kind` is the class in the style sheet: "probe", "right" or "wrong". All text is escaped.
+    """
+    image = f'<svg width="{SIDE}" height="{SIDE}" role="img"></svg>'
+    if picture is not None:
+        try:
+            source = _data_url(picture)
+            image = f'<img src="{source}" alt="{escape(label)}" loading="lazy" width="{SIDE}" height="{SIDE}">'
+        except PictureError:
+            pass
+    text = f'<figcaption title="{escape(tooltip)}"><b>{escape(label)}</b>{escape(caption)}</figcaption>'
+    return f'<figure class="{kind}">{image}{text}</figure>'
+
+
+def _data_url(picture: Picture) -> str:
+    image = Image.fromarray(picture.pixels())
+    image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
+
+
+def _page(title: str, lead: str, sections: Iterable[str]) -> Iterator[str]:
+    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    yield (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n'
+        f"<body>\n<header>\n<h1>{title}</h1>\n<p>{lead}</p>\n</header>\n<main>\n"
+    )
+    yield from sections
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    yield f"</main>\n<footer>semelha {__version__} · {when}</footer>\n</body>\n</html>\n"

@@ -24,8 +24,6 @@ class OpenSet:
         Largest accepted distance at each point.
     fnir_at_fpir : dict of float to (float or None)
         Lowest FNIR whose FPIR is at most the key; None if the non-mated probes are too few to measure it.
-    mated, non_mated : int
-        Number of probes.
     """
 
     fpir: NDArray[np.float64]
@@ -138,19 +136,8 @@ def balanced(labels: NDArray[Any], correct: NDArray[np.bool_], non_mated: NDArra
     BAKS is the fraction of a subject's probes that are correctly identified, averaged over enrolled subjects. BAUS is
     the fraction of a subject's probes that are called unknown, averaged over the subjects that are not enrolled.
 
-    Parameters
-    ----------
-    labels : (n,)
-        Of the probes.
-    correct : (n,) bool
-        Whether the answer was correct: the name for a mated probe, "unknown" for a non-mated one.
-    non_mated : (n,) bool
-        Probes of subjects that are not enrolled.
-
-    Raises
-    ------
-    ValueError
-        The arrays differ in length.
+    Takes (n,) arrays, else raises `ValueError`: of each probe its label, whether the answer was correct (the name for a
+    mated probe, "unknown" for a non-mated one), and whether its subject is not enrolled.
     """
     if not len(labels) == len(correct) == len(non_mated):
         raise ValueError("there must be one answer for each label")

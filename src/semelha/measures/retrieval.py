@@ -141,22 +141,12 @@ def subject_ranks(
 ) -> Indices:
     """Compute the rank of each query's own subject, with every subject at the distance of its nearest picture.
 
-    Distances are float64; of equal distances the lower row comes first, as in `retrieval`.
-
-    Parameters
-    ----------
-    queries, query_labels, references, reference_labels, query_groups, reference_groups
-        As for `retrieval`.
+    Arguments, order of equal distances, and errors are those of `retrieval`.
 
     Returns
     -------
     (n,) int64
         From 1; 0 for a query without a reference that it may match.
-
-    Raises
-    ------
-    ValueError
-        Vectors and labels differ in number, or there are references without labels.
     """
     task = SearchTask.build(queries, query_labels, references, reference_labels, query_groups, reference_groups)
     ranks = np.zeros(len(queries), np.int64)
@@ -182,15 +172,8 @@ def subject_ranks(
 def cmc(ranks: Indices, max_rank: int) -> NDArray[np.float64]:
     """Compute the cumulative match characteristic: the identification rate at each rank (ISO/IEC 19795-1).
 
-    Parameters
-    ----------
-    ranks : (n,) int64
-        From `subject_ranks`; probes of rank 0 are left out.
-
-    Returns
-    -------
-    (max_rank,) float64
-        The fraction of probes whose subject has rank k or better, for k from 1; NaN without probes.
+    From the ranks of `subject_ranks`, without those of 0, it is the fraction of probes whose subject has rank k or
+    better, for k from 1: (max_rank,) float64; NaN without probes.
     """
     counted = ranks[ranks > 0]
     if not len(counted):

@@ -30,8 +30,6 @@ class Verification:
         None if the non-mated pairs are too few to measure the rate.
     eer : float
         Equal error rate: false acceptances and false rejections are equally frequent.
-    auc : float
-        Area under the ROC curve.
     mated, non_mated : int
         Number of pairs.
     """
@@ -105,8 +103,6 @@ class FoldAccuracy:
 
     Attributes
     ----------
-    mean : float
-        Mean accuracy of the folds.
     standard_error : float
         Standard deviation of the folds (n − 1) divided by the root of their number.
     accuracies, thresholds : (folds,) float64

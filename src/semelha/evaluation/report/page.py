@@ -24,21 +24,15 @@ BASELINE_TITLES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
 
 
 def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: Card | None = None) -> Path:
-    """Write the report of an evaluation as one HTML file, which needs no other file.
+    """Write the report of an evaluation as one HTML file, which needs no other file. Returns its path.
 
     Parameters
     ----------
     evaluation : Evaluation
-        From `evaluate`.
     path : path
         File to write; an existing one is replaced.
     card : Card, optional
         Of the model, to show in the report: `model.card`.
-
-    Returns
-    -------
-    Path
-        The file.
 
     Raises
     ------
