@@ -81,7 +81,7 @@ def test_jpeg_originals_are_found_by_either_basis_of_content_hashes(basis: HashB
         Image.fromarray(photo(number)).save(tmp_path / f"{number}.jpg")
     pictures = [Picture(tmp_path / f"{number}.jpg", "", str(number)) for number in range(3)]
     (wanted,) = content_hashes(pictures[1], (basis,))
-    assert find_originals(pictures, {wanted}, None) == ({wanted: pictures[1]}, [])
+    assert find_originals(pictures, {wanted}, basis, None) == ({wanted: pictures[1]}, [])
 
 
 def test_originals_are_used_rather_than_copies_also_by_who_goes_on(

@@ -29,7 +29,7 @@ _MERGED_INTO = (
 
 
 def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, now: str) -> Addition:
-    """Add examples to a subject, new or old, in a transaction of the caller."""
+    """Add examples to a subject, new or old, in the caller's transaction."""
     known = db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
     similar = []
     if known is None:
@@ -61,10 +61,7 @@ def subject_or_new(db: sqlite3.Connection, name: str, change: int, now: str) -> 
 
 
 def remove(db: sqlite3.Connection, example: int, change: int) -> str:
-    """Remove an example, in a transaction of the caller, and return the name of its subject.
-
-    Raises `GalleryError` if there is no such example.
-    """
+    """Remove an example, in the caller's transaction, and return the name of its subject. Raises `GalleryError`."""
     subject, name, content = _example(db, example)
     _forget(db, example, subject, content)
     _delete(db, example, change)
@@ -73,19 +70,10 @@ def remove(db: sqlite3.Connection, example: int, change: int) -> str:
 
 
 def move(db: sqlite3.Connection, example: int, into: int, change: int) -> int:
-    """Move an example to another subject, by number, in a transaction of the caller.
+    """Move an example to another subject, by number, in the caller's transaction.
 
-    Returns
-    -------
-    int
-        Its number from now on: that of the same picture, if the other subject has it already.
-
-    Raises
-    ------
-    GalleryError
-        There is no such example.
-    UsageError
-        It is of that subject already.
+    Returns its new number: that of the same picture, if the other subject has it already. Raises `GalleryError` if the
+    example does not exist, and `UsageError` if it is of that subject already.
     """
     subject, name, content = _example(db, example)
     if subject == into:
@@ -102,7 +90,7 @@ def move(db: sqlite3.Connection, example: int, into: int, change: int) -> int:
 
 
 def remove_subject(db: sqlite3.Connection, subject: int, change: int) -> int:
-    """Remove a subject with its examples, in a transaction of the caller. Returns the number of examples."""
+    """Remove a subject with its examples, in the caller's transaction. Returns the number of examples."""
     logged = db.execute(
         "INSERT INTO removed (change, example, added) SELECT ?, id, change FROM examples WHERE subject_id = ?",
         (change, subject),

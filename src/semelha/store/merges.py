@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime
-from typing import Any
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
 from semelha.store import rejections
 from semelha.store.examples import has_examples, touch_or_remove
-from semelha.store.records import Merge
 
 LISTED = """
 SELECT merges.id, merges.source, coalesce(subjects.name, later.source), merges.created,
@@ -26,17 +24,9 @@ _SHARED = "subject_id = ? AND content_hash IN (SELECT content_hash FROM examples
 
 
 def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
-    """Merge a subject into another, both by number, in a transaction of the caller.
+    """Merge a subject into another, both by number, in the caller's transaction. Returns the number of the merge.
 
-    Returns
-    -------
-    int
-        The number of the merge.
-
-    Raises
-    ------
-    UsageError
-        Both are the same.
+    Raises `UsageError` if both are the same.
     """
     if source == into:
         raise UsageError("a subject cannot be merged into itself: name two")
@@ -72,19 +62,10 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
 
 
 def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
-    """Undo a merge, in a transaction of the caller. Examples that the merged subject got since stay with it.
+    """Undo a merge, in the caller's transaction. Returns the name of the subject that exists again.
 
-    Returns
-    -------
-    str
-        The name of the subject that exists again.
-
-    Raises
-    ------
-    GalleryError
-        There is no such merge, a later one must be undone first, or all of its examples are gone.
-    SubjectExists
-        Another subject has the name.
+    Examples that the merged subject got since stay with it. Raises `GalleryError` if the merge does not exist, a later
+    one must be undone first, or all of its examples are gone, and `SubjectExists` if another subject has the name.
     """
     found = db.execute(
         "SELECT source, source_number, source_created, holder, inside FROM merges WHERE id = ?", (number,)
@@ -123,11 +104,6 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
     db.execute("DELETE FROM merges WHERE id = ?", (number,))
     touch_or_remove(db, holder, change)
     return str(name)
-
-
-def listed(rows: list[Any]) -> list[Merge]:
-    """Records of the rows of `LISTED`."""
-    return [Merge(*row) for row in rows]
 
 
 def _fill_in(db: sqlite3.Connection, holder: int, without: int, change: int) -> None:

@@ -1,6 +1,6 @@
-"""Where the database holds vectors, each beside the content hash of the picture that it is of.
+"""The tables of the database that have vectors, and the statements that migrate them to another model.
 
-Whoever adds a table with vectors of the gallery's model adds its place: then it moves to another model with the rest.
+A new table with vectors of the gallery's model must be added here, so that a migration replaces its vectors too.
 """
 
 from __future__ import annotations
@@ -10,19 +10,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Place:
-    """A table whose rows have a vector, as the statements that moving to another model takes.
+    """A table whose rows have a vector, and the statements to migrate it to another model.
 
     Attributes
     ----------
-    name : str
     hashes : str
         Number and content hash of every row.
     rows : str
-        Of the numbers in a JSON list: number, content hash, subject, source, and the file that was kept or NULL.
+        The columns of `Kept`, of the numbers in a JSON list.
     put : str
-        Give a row another vector, of (vector, number).
+        Replace the vector of a row, by (vector, number).
     leave_out : tuple of str
-        Remove the rows of the numbers in a JSON list, and what is of no use without them.
+        Remove the rows of the numbers in a JSON list, and subjects without another example.
     """
 
     name: str
@@ -34,7 +33,7 @@ class Place:
 
 @dataclass(frozen=True, eq=False)
 class Kept:
-    """What there is of the picture of a vector: its number, and what `Place.rows` gives."""
+    """The picture of a vector: its number in its table, and the file that was kept, or None."""
 
     number: int
     content_hash: str
@@ -53,7 +52,7 @@ EXAMPLES = Place(
     ),
     put="INSERT OR REPLACE INTO vectors (data, example_id) VALUES (?, ?)",
     leave_out=(
-        # Subjects first, of which nothing would be left; their examples go with them.
+        # First the subjects without another example, which also removes their examples.
         "WITH gone AS (SELECT value FROM json_each(?))"
         " DELETE FROM subjects WHERE id IN (SELECT subject_id FROM examples WHERE id IN gone)"
         " AND NOT EXISTS (SELECT 1 FROM examples WHERE subject_id = subjects.id AND id NOT IN gone)",
@@ -84,4 +83,3 @@ SET_ASIDE = Place(
 )
 
 PLACES = (EXAMPLES, REJECTIONS, SET_ASIDE)
-"""All of them."""

@@ -16,15 +16,7 @@ IDLE = 16  # connections that are kept open
 
 
 class Readers:
-    """Read-only connections, each used by one view at a time.
-
-    Parameters
-    ----------
-    path : Path
-        Of an existing database in WAL mode, in which every reader has its own snapshot.
-    model : str
-        Fingerprint of the model of its vectors when it was opened.
-    """
+    """Read-only connections to a database in WAL mode, each used by one view at a time, which sees its own snapshot."""
 
     def __init__(self, path: Path, model: str) -> None:
         self._path = path

@@ -1,9 +1,11 @@
-"""Records that the store takes and returns."""
+"""Records that the store takes and returns, and the decoding of a calibration."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import isfinite
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +27,7 @@ class StoredExample:
     Attributes
     ----------
     number : int
-        Takes part in `Gallery.remove_example`, `Gallery.move_example` and `Gallery.picture`.
-    subject : str
+        Taken by `Gallery.remove_example`, `Gallery.move_example` and `Gallery.picture`.
     source : str
         Where the picture came from.
     created : str
@@ -58,7 +59,6 @@ class Addition:
 
     Attributes
     ----------
-    subject : str
     numbers : tuple of int
         Of the new examples.
     duplicates : tuple of str
@@ -115,8 +115,6 @@ class Rejection:
     ----------
     number : int
         Taken by `Gallery.withdraw_rejection`.
-    subject : str
-    content_hash : str
     source : str
         Where the picture came from.
     created : str
@@ -141,13 +139,8 @@ class Plan:
     ----------
     kind : {"strangers", "subjects"}
         What serves as strangers.
-    fpir : float
-    seed : int
-        Of the draws.
     change : int
         From which it is in force; 0 before.
-    scoring : str
-        Its name.
     uncertain : float or None
         The second rate.
     choosers : float
@@ -169,7 +162,6 @@ class Scores:
 
     Attributes
     ----------
-    change : int
     subjects : (n,) int64
         Number of the subject that serves as a stranger; 0 for a stranger that was passed.
     examples : (n,) int64
@@ -211,3 +203,42 @@ class Strangers:
 
     subjects: NDArray[np.int64]
     vectors: NDArray[np.float32]
+
+
+def plan_of(found: Any) -> Plan:
+    """Decode a plan. Raises `ValueError` if it is invalid."""
+    try:
+        plan = Plan(**found)
+    except TypeError as error:
+        raise ValueError("its calibration cannot be read") from error
+    whole = all(isinstance(number, int) and number >= 0 for number in (plan.seed, plan.change))
+    parts = (plan.fpir, plan.choosers, *([] if plan.uncertain is None else [plan.uncertain]))
+    if not (
+        plan.kind in ("strangers", "subjects")
+        and isinstance(plan.scoring, str)
+        and whole
+        and all(isinstance(part, int | float) and isfinite(part) for part in parts)
+        and 0 < plan.fpir < 1
+        and 0 <= plan.choosers <= 1
+        and (plan.uncertain is None or plan.fpir < plan.uncertain < 1)
+    ):
+        raise ValueError("its calibration has values out of range")
+    return plan
+
+
+def scores_of(change: int, blobs: Sequence[bytes | None]) -> Scores | None:
+    """Decode scores from their columns; None if these do not fit together: they can be computed again."""
+    if not all(blob is None or len(blob) % 8 == 0 for blob in blobs):
+        return None
+    subjects, examples, nearest = (np.frombuffer(blob or b"", "<i8") for blob in blobs[:3])
+    distances = np.frombuffer(blobs[3] or b"", "<f8")
+    own, further = (None if blob is None else np.frombuffer(blob, "<f8") for blob in blobs[4:])
+    if {len(examples), len(nearest), len(distances)} != {len(subjects)} or np.isnan(distances).any():
+        return None
+    if own is not None and (len(own) != len(subjects) or np.isnan(own).any()):
+        return None
+    if further is None or not len(further):
+        return Scores(change, subjects, examples, nearest, distances, own)
+    if not len(subjects) or len(further) % len(subjects) or np.isnan(further).any():
+        return None
+    return Scores(change, subjects, examples, nearest, distances, own, further.reshape(len(subjects), -1))

@@ -22,12 +22,9 @@ BARRING = f"SELECT name, content_hash, vector FROM {HONORED} AND name IN (SELECT
 
 
 def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> int:
-    """Record that a picture does not show a subject, in a transaction of the caller. Returns its number.
+    """Record that a picture does not show a subject, in the caller's transaction. Returns its number.
 
-    Raises
-    ------
-    GalleryError
-        The same picture is an example of the subject.
+    Raises `GalleryError` if the same picture is an example of the subject.
     """
     very = (subject, new.content_hash)
     if db.execute("SELECT 1 FROM examples WHERE subject_id = ? AND content_hash = ?", very).fetchone():
@@ -47,13 +44,7 @@ def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> 
 
 
 def withdraw(db: sqlite3.Connection, number: int) -> None:
-    """Delete a rejection, and those of the same picture that came with a merge.
-
-    Raises
-    ------
-    GalleryError
-        There is no such rejection.
-    """
+    """Delete a rejection, and those of the same picture that came with a merge. Raises `GalleryError`."""
     very = db.execute("SELECT subject_id, content_hash FROM rejections WHERE id = ?", (number,)).fetchone()
     if very is None:
         raise GalleryError(f"there is no rejection {number}: it was withdrawn, or its subject was removed")

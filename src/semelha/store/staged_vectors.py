@@ -37,11 +37,10 @@ class StagedVectors:
     Parameters
     ----------
     path : Path
-        File of the vectors. A damaged file, or one of another model, is replaced by an empty one.
+        A damaged file, or one of another model, is replaced by an empty one.
     model : str
         Fingerprint of the model.
     dim : int
-        Dimension of the vectors.
 
     Raises
     ------

@@ -43,7 +43,7 @@ class Store:
     path : Path
         Created if it is missing, upgraded if it is older.
     model : str
-        Fingerprint of the model of its vectors, for a database that does not name one yet.
+        Fingerprint of the model of its vectors, for a database that does not record one yet.
     hash_basis : {"encoded", "pixels"}, optional
         How the content hashes of a new database are computed; by default as the database records.
     long_log : int
@@ -161,7 +161,7 @@ class Store:
             rejections.withdraw(self._db, rejection)
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
-        """Calibrate from now on by a plan, with its scores and the strangers that they are of."""
+        """Replace the calibration: its plan, its scores and the strangers of the scores."""
         with self._changing() as change:
             value = json.dumps(asdict(replace(plan, change=change)))
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (value,))
@@ -169,7 +169,7 @@ class Store:
             self._replace_scores(scores)
 
     def save_scores(self, plan: Plan, scores: Scores) -> None:
-        """Save scores of a plan, unless another plan or later scores are there. This is no change: they are derived."""
+        """Save scores, unless the plan changed or later scores exist. This is no change: scores are derived."""
         with self._writing():
             current = self._db.execute(
                 "SELECT json_extract(value, '$.change') FROM meta WHERE key = 'calibration'"
@@ -194,17 +194,9 @@ class Store:
     ) -> None:
         """Replace all vectors by those of another model, as one change, after which every method raises `GalleryMoved`.
 
-        The plan of the calibration stays and its scores are deleted; a plan with strangers is deleted unless
-        `strangers` is given.
-
-        Parameters
-        ----------
-        staged : StagedVectors
-        complete : callable
-            Called while nobody else can write, with a view: completes the staged vectors, and returns the numbers to
-            drop from each table, by its name.
-        strangers : Strangers, optional
-            With vectors of the other model.
+        `complete` is called with a view while other writers wait: it completes the staged vectors, and returns the
+        numbers to drop from each table, by its name. The plan of the calibration stays and its scores are deleted; a
+        plan with strangers is deleted unless `strangers` are passed, with vectors of the other model.
         """
         with self._changing() as change:
             with self.reading() as view:
@@ -252,7 +244,7 @@ class Store:
     def _checkpoint(self) -> None:
         """Fold a write-ahead log that has grown long into the database.
 
-        SQLite does so by itself only when no view reads an earlier change. With overlapping views there always is one,
+        SQLite does so by itself only when no view reads an earlier change. With overlapping views this never happens,
         and the log would grow without bound.
         """
         try:

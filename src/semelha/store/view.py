@@ -14,25 +14,29 @@ from numpy.typing import NDArray
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, rejections
-from semelha.store.calibrations import plan_of, scores_of
 from semelha.store.connection import check_model, hash_basis_of, translating_errors
-from semelha.store.merges import LISTED, listed
+from semelha.store.merges import LISTED
 from semelha.store.places import Kept, Place
-from semelha.store.records import Merge, Plan, Rejection, Scores, StoredExample, Strangers, Subject
+from semelha.store.records import (
+    Merge,
+    Plan,
+    Rejection,
+    Scores,
+    StoredExample,
+    Strangers,
+    Subject,
+    plan_of,
+    scores_of,
+)
 
 ROWS = 4096  # read at a time
 
 
 class View:
-    """Reads the database, all of it at one change. Created by `Store.reading`, for one thread.
-
-    Attributes
-    ----------
-    change : int
-        Number of the last change that it sees.
-    """
+    """Reads the database, all of it at one change. Created by `Store.reading`, for one thread."""
 
     change: int
+    """Number of the last change that it sees."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, model: str) -> None:
         self._db = connection
@@ -73,12 +77,12 @@ class View:
         return bool(self._rows("SELECT 1 FROM subjects WHERE name = ?", (name,)))
 
     def number_of(self, name: str) -> int | None:
-        """Number of the subject of that name; None if there is none."""
+        """Number of the subject of that name, or None."""
         rows = self._rows("SELECT id FROM subjects WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else None
 
     def name_of(self, number: int) -> str | None:
-        """Name of the subject of that number; None if there is none."""
+        """Name of the subject of that number, or None."""
         rows = self._rows("SELECT name FROM subjects WHERE id = ?", (number,))
         return rows[0][0] if rows else None
 
@@ -97,7 +101,7 @@ class View:
 
     def merges(self) -> list[Merge]:
         """List every merge that can be undone, oldest first."""
-        return listed(self._rows(LISTED))
+        return [Merge(*row) for row in self._rows(LISTED)]
 
     def has_rejections(self) -> bool:
         """Whether there is any rejection."""
@@ -167,16 +171,13 @@ class View:
         return dict(self._rows(place.hashes))
 
     def kept(self, place: Place, numbers: Iterable[int]) -> list[Kept]:
-        """What is there to embed those of a place anew that are still there."""
+        """The pictures of a place, by number, that can be embedded again; removed ones are left out."""
         return [Kept(*row) for row in self._among(place.rows, numbers)]
 
     # Changes.
 
     def added_since(self, change: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Examples that were added after a change: numbers (n,) and vectors (n, d).
-
-        Change 0 is before every example.
-        """
+        """Examples that were added after a change, 0 for all: numbers (n,) and vectors (n, d)."""
         # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
             "SELECT id, data FROM examples JOIN vectors ON example_id = id WHERE change > ? ORDER BY change, id",
@@ -218,12 +219,9 @@ class View:
         return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
 
     def scores(self) -> Scores | None:
-        """The scores that were saved for the plan; None if there are none that can be read."""
+        """The scores that were saved for the plan; None if they are missing or damaged."""
         rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
-        if not rows:
-            return None
-        change, *blobs = rows[0]
-        return scores_of(change, blobs)
+        return scores_of(rows[0][0], rows[0][1:]) if rows else None
 
     def _check_subject(self, name: str) -> None:
         if not self.has_subject(name):

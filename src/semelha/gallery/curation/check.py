@@ -116,21 +116,11 @@ def check(state: GalleryState, *, min_score: float, seed: int) -> Check:
 
 @dataclass(frozen=True, eq=False)
 class _CheckedExamples:
-    """The enrolled examples, one a row, and the findings about them.
-
-    Attributes
-    ----------
-    enrolled : EnrolledExamples
-    ids : (n,) int64
-        The number of each example in the gallery.
-    names : tuple of str
-        Name of each subject, by its number in `enrolled`.
-    state : GalleryState
-    """
+    """The enrolled examples, one a row, and the findings about them."""
 
     enrolled: EnrolledExamples
-    ids: NDArray[np.int64]
-    names: tuple[str, ...]
+    ids: NDArray[np.int64]  # (n,): the number of each example in the gallery
+    names: tuple[str, ...]  # of each subject, by its number in `enrolled`
     state: GalleryState
 
     @classmethod

@@ -124,12 +124,8 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
     """Learn the mean distance up to which groups of pictures are merged; returns it with a note on how.
 
     Learned from subjects that the model was not trained on, if at least two of them have two examples; otherwise from
-    all subjects.
-
-    Raises
-    ------
-    UsageError
-        No subject has two examples, there is only one subject, or examples of one subject are no nearer to each other.
+    all subjects. Raises `UsageError` if no subject has two examples, if the gallery has a single subject, or if
+    examples of one subject are no nearer to each other.
     """
     of_subjects, unseen = _examples(view, model)
     per_subject = sum(len(one) for one in of_subjects) / max(1, len(of_subjects))
@@ -171,18 +167,14 @@ def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
 
 def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
     """Cluster number of each vector: (n,)."""
-    neighbors, distances = _neighbors(vectors, model)
-    return average_linkage(vectors, neighbors, distances, model.metric, threshold).labels()
-
-
-def _neighbors(vectors: NDArray[np.float32], model: Model) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     rows = np.arange(len(vectors))
-    scan = scan_of(rows, vectors, model.metric)
-    if scan is not None:
-        return neighbors_of(scan, rows, vectors, NEIGHBORS)
-    index = AutoIndex(model.metric)
-    index.build(rows, vectors)
-    return neighbors_of(index.snapshot(), rows, vectors, NEIGHBORS)
+    snapshot = scan_of(rows, vectors, model.metric)
+    if snapshot is None:
+        index = AutoIndex(model.metric)
+        index.build(rows, vectors)
+        snapshot = index.snapshot()
+    neighbors, distances = neighbors_of(snapshot, rows, vectors, NEIGHBORS)
+    return average_linkage(vectors, neighbors, distances, model.metric, threshold).labels()
 
 
 def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, threshold: float) -> list[str | None]:

@@ -30,19 +30,8 @@ TITLES = {
 def write_check_report(check: Check, gallery: Gallery, path: str | os.PathLike[str]) -> Path:
     """Write an HTML report of a check, with the pictures of each finding.
 
-    Parameters
-    ----------
-    check : Check
-        What `Gallery.check` returned.
-    gallery : Gallery
-        The gallery that was checked. If it keeps no pictures, the report has none.
-    path : path
-        File to write; an existing one is replaced.
-
-    Raises
-    ------
-    SemelhaError
-        The file cannot be written.
+    The gallery is the one that was checked; if it keeps no pictures, the report has none. An existing file is replaced.
+    Raises `SemelhaError` if it cannot be written.
     """
     title = f"Check of {escape(gallery.path.name)}"
     lead = f"{check.examples:,} examples of {check.subjects:,} subjects; {len(check.findings):,} findings."
@@ -54,19 +43,8 @@ def write_check_report(check: Check, gallery: Gallery, path: str | os.PathLike[s
 def write_clusters_report(clustering: Clustering, pictures: Sequence[Source], path: str | os.PathLike[str]) -> Path:
     """Write an HTML report with the pictures of each cluster.
 
-    Parameters
-    ----------
-    clustering : Clustering
-        What `Gallery.cluster` returned.
-    pictures : sequence of picture
-        Those that were passed to `Gallery.cluster`.
-    path : path
-        File to write; an existing one is replaced.
-
-    Raises
-    ------
-    SemelhaError
-        The file cannot be written.
+    The pictures are those that were passed to `Gallery.cluster`. An existing file is replaced. Raises `SemelhaError` if
+    it cannot be written.
     """
     new = [one for one in clustering if not one.known]
     known = [one for one in clustering if one.known]

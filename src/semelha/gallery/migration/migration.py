@@ -8,8 +8,7 @@ transaction decides; what follows is cleaning up.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,14 +33,13 @@ class MigrationResult:
     previous_model, model : str
         Fingerprints of the model before and after.
     subjects, examples : int
-        Numbers after the migration.
+        Their number after the migration.
     originals : int
         Examples embedded from the original picture rather than from the copy that the gallery kept.
     dropped : tuple of str
         Source and subject of each example that was removed because it has no picture.
     calibrated : bool
         Whether the gallery is calibrated after the migration.
-    warnings : tuple of str
     """
 
     migrated: bool
@@ -108,9 +106,11 @@ def migrate(
     new = model if isinstance(model, Model) else load_embedder(model)
     settings = read_settings(folder)
     steps = progress or _no_progress
-    with _lock(folder):
+    with file_lock(folder / "migration.lock", wait=False, error=GalleryError) as is_locked:
+        if not is_locked:
+            raise GalleryError(f"another process migrates {folder}: wait until it is done")
         store = Store(folder / DATABASE, settings.fingerprint)
-        previous, done = store.model, SwitchResult(0, (), ())
+        previous, done = store.model, SwitchResult()
         try:
             if previous != new.fingerprint:
                 done = switch_model(
@@ -151,15 +151,6 @@ def migrate(
         calibrated=is_calibrated,
         warnings=tuple(warnings),
     )
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Be the only migration of the gallery until the block ends. Raises `GalleryError`."""
-    with file_lock(folder / "migration.lock", wait=False, error=GalleryError) as is_held:
-        if not is_held:
-            raise GalleryError(f"another process migrates {folder}: wait until it is done")
-        yield
 
 
 def _no_progress(title: str) -> Progress:

@@ -28,18 +28,12 @@ class MissingPicture:
     reason: str
 
 
-def hash_basis(hashes: Collection[str]) -> HashBasis:
-    """How the content hashes of a gallery were computed: see `semelha.images.content`."""
-    return "encoded" if any(each.startswith("jpeg:") for each in hashes) else "pixels"
-
-
 def find_originals(
-    pictures: Sequence[Picture], wanted: Collection[str], progress: Progress | None
+    pictures: Sequence[Picture], wanted: Collection[str], basis: HashBasis, progress: Progress | None
 ) -> tuple[dict[str, Picture], list[str]]:
-    """Pictures whose content hash is wanted, by hash, and messages about pictures that cannot be used."""
+    """Pictures whose content hash, of that basis, is wanted, by hash; messages about pictures that cannot be used."""
     found: dict[str, Picture] = {}
     errors = []
-    basis = hash_basis(wanted)
     read = read_pictures(pictures, lambda pixels: None, at_least=1, hashed=basis, progress=progress)
     for picture, result in zip(pictures, read, strict=True):
         if isinstance(result, PictureError):
@@ -50,21 +44,10 @@ def find_originals(
 
 
 class Reembedding:
-    """Embeds what the store holds with another model, into staged vectors.
+    """Embeds the pictures of a store with another model, into staged vectors.
 
-    Parameters
-    ----------
-    store : Store
-    staged : StagedVectors
-        Of `model`.
-    model : Model
-    originals : mapping of str to Picture
-        By content hash; embedded instead of the copies that the gallery kept.
-
-    Attributes
-    ----------
-    missing : dict of (Place, int) to MissingPicture
-        Rows found to have no picture that can be embedded.
+    `originals`, by content hash, are embedded instead of the copies that the gallery kept. Rows without a picture that
+    can be embedded are collected in `missing`.
     """
 
     def __init__(self, store: Store, staged: StagedVectors, model: Model, originals: Mapping[str, Picture]) -> None:
@@ -72,7 +55,6 @@ class Reembedding:
         self._staged = staged
         self._model = model
         self._originals = originals
-        self._basis = hash_basis(originals)
         self.missing: dict[Row, MissingPicture] = {}
 
     def pending(self, view: View) -> list[Row]:
@@ -108,7 +90,7 @@ class Reembedding:
         queue: deque[tuple[Place, Kept]] = deque()
         batch: list[tuple[Place, Kept, EmbeddedPicture]] = []
         pictures = self._pictures(rows, queue)
-        hashed = self._basis if self._originals else False
+        hashed = self._store.hash_basis if self._originals else False
         results = embed_pictures(self._model, pictures, hashed=hashed, batch_size=BATCH)
         for done, result in enumerate(results, start=1):
             place, kept = queue.popleft()

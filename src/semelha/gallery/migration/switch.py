@@ -16,10 +16,11 @@ from semelha.gallery.calibration.nonmated import draw_nonmated_probes
 from semelha.gallery.calibration.scores import draw_examples
 from semelha.gallery.folder import pending_model_folder
 from semelha.gallery.migration.reembed import Reembedding, find_originals
-from semelha.images import Dataset
+from semelha.images import Dataset, Picture
 from semelha.recognition.calibration import min_sample_size
 from semelha.store import PLACES, Plan, StagedVectors, Store, Strangers, View
 
+STAGING = "migration"
 MAX_LOCKED = 16  # pictures that are embedded at most while writers wait
 
 ProgressOfStep = Callable[[str], Progress]
@@ -30,9 +31,9 @@ ProgressOfStep = Callable[[str], Progress]
 class SwitchResult:
     """Number of examples embedded from originals, examples that were dropped, and warnings."""
 
-    originals: int
-    dropped: tuple[str, ...]
-    warnings: tuple[str, ...]
+    originals: int = 0
+    dropped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class _TooManyPending(Exception):
@@ -62,9 +63,11 @@ def switch_model(
         if plan is not None and not uncalibrated:
             _check_sample_size(view, plan, model, None if probes is None else len(probes[0]))
         wanted = {content for place in PLACES for content in view.hashes(place).values()}
-    given = list(pictures) if isinstance(pictures, Dataset) else as_pictures(pictures)
-    originals, unusable = find_originals(given, wanted, steps("looking for originals")) if given else ({}, [])
-    staged = StagedVectors(_staging_folder(folder) / f"{model.fingerprint[:16]}.sqlite", model.fingerprint, model.dim)
+    originals: dict[str, Picture] = {}
+    unusable: list[str] = []
+    if passed := list(pictures) if isinstance(pictures, Dataset) else as_pictures(pictures):
+        originals, unusable = find_originals(passed, wanted, store.hash_basis, steps("looking for originals"))
+    staged = StagedVectors(folder / STAGING / f"{model.fingerprint[:16]}.sqlite", model.fingerprint, model.dim)
     try:
         work = Reembedding(store, staged, model, originals)
         with store.reading() as view:
@@ -92,12 +95,8 @@ def switch_model(
 
 def remove_staging(folder: Path) -> None:
     """Remove the staged vectors of this migration and of abandoned ones. Raises `OSError`."""
-    if _staging_folder(folder).exists():
-        shutil.rmtree(_staging_folder(folder))
-
-
-def _staging_folder(folder: Path) -> Path:
-    return folder / "migration"
+    if (folder / STAGING).exists():
+        shutil.rmtree(folder / STAGING)
 
 
 class _LastRound:
