@@ -10,8 +10,7 @@ import pytest
 
 from semelha.errors import GalleryError
 from semelha.store import NewExample, Store
-from semelha.store.readers import IDLE
-from semelha.store.view import ROWS
+from semelha.store.view import IDLE, ROWS
 
 
 @pytest.fixture

@@ -104,14 +104,7 @@ def excluded_subjects(
 ) -> frozenset[str]:
     """Find the candidates that were rejected for the probe or for a picture near it.
 
-    Parameters
-    ----------
-    candidates, probe, metric
-        The probe is a vector (d,) float32.
-    content_hash : str or None
-        Of the picture of the probe, if known.
-    rejected : mapping of str to RejectedPictures
-        By subject.
+    `content_hash` is that of the probe's picture, if known; `rejected` has the rejected pictures of each subject.
     """
     found = set()
     for candidate in candidates:

@@ -143,12 +143,7 @@ INSERT INTO meta VALUES ('hash_basis', '"pixels"');
 def migrate(connection: sqlite3.Connection) -> None:
     """Upgrade the database to `VERSION`, in one transaction.
 
-    Raises
-    ------
-    GalleryTooNew
-        The database is of a later version.
-    GalleryError
-        It is not the database of a gallery.
+    Raises `GalleryTooNew` for a later version, and `GalleryError` if it is not the database of a gallery.
     """
     if _version(connection) == VERSION:
         return

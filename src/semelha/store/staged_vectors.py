@@ -34,18 +34,8 @@ CREATE TABLE IF NOT EXISTS vectors (
 class StagedVectors:
     """Vectors of another model for the rows of a gallery, kept on disk so that a migration can be continued.
 
-    Parameters
-    ----------
-    path : Path
-        A damaged file, or one of another model, is replaced by an empty one.
-    model : str
-        Fingerprint of the model.
-    dim : int
-
-    Raises
-    ------
-    GalleryError
-        From every call: the file cannot be read or written.
+    A damaged file, or one of another model, is replaced by an empty one. Every method raises `GalleryError` if the file
+    cannot be read or written.
     """
 
     def __init__(self, path: Path, model: str, dim: int) -> None:

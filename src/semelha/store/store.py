@@ -20,11 +20,10 @@ from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges, rejections
 from semelha.store.connection import TIMEOUT, check_model, connect, hash_basis_of, model_of, translating_errors
-from semelha.store.readers import Readers
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.schema import migrate
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
-from semelha.store.view import View
+from semelha.store.view import Readers, View
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +50,8 @@ class Store:
 
     Attributes
     ----------
-    model : str
-        Fingerprint of the model of its vectors when it was opened; "" if unknown.
-    hash_basis : {"encoded", "pixels"}
-        How its content hashes are computed: see `semelha.images.content`.
+    model, hash_basis : str
+        Those of the database when it was opened; the model is "" if unknown.
 
     Raises
     ------

@@ -3,7 +3,7 @@
 import numpy as np
 
 from semelha.metrics import Cosine, Metric
-from semelha.recognition.curation import EnrolledExamples
+from semelha.recognition.curation.enrolled import EnrolledExamples
 
 
 def drawn(

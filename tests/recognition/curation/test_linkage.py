@@ -8,7 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from tests.recognition.curation.made import drawn, enrolled
 
 from semelha.metrics import Cosine, Euclidean, JensenShannon, KullbackLeibler, Metric
-from semelha.recognition.curation import average_linkage
+from semelha.recognition.curation.linkage import average_linkage
 
 
 @pytest.mark.parametrize("metric", [Cosine(), Euclidean(), JensenShannon(), KullbackLeibler()], ids=repr)

@@ -15,15 +15,9 @@ from semelha.gallery.state import GalleryState
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
-from semelha.recognition.curation import (
-    EnrolledExamples,
-    merge_candidates,
-    mislabel_probabilities,
-    near_duplicates,
-    outliers,
-    split_candidates,
-)
-from semelha.recognition.curation.subjects import SubjectFindings
+from semelha.recognition.curation.enrolled import EnrolledExamples
+from semelha.recognition.curation.examples import mislabel_probabilities, near_duplicates, outliers
+from semelha.recognition.curation.subjects import SubjectFindings, merge_candidates, split_candidates
 
 NEIGHBORS = 24
 MAX_SCANNED = 300_000  # vectors up to which comparing all pairs is faster than building and searching a graph
@@ -146,57 +140,36 @@ class _CheckedExamples:
         for row in order[judged[order] & (probability[order] >= min_score)].tolist():
             own, other = self.names[enrolled.subjects[row]], self.names[others[row]]
             near = [*self._nearest(row, int(others[row])), *self._nearest(row, int(enrolled.subjects[row]))]
-            yield Finding(
-                "mislabel",
-                float(probability[row]),
-                (own, other),
-                self._examples([row, *near]),
-                f"enrolled as {own}, but nearer to {other}: {far[row]:.3g} against {enrolled.own_distance[row]:.3g}",
+            message = (
+                f"enrolled as {own}, but nearer to {other}: {far[row]:.3g} against {enrolled.own_distance[row]:.3g}"
             )
+            yield self._finding("mislabel", probability[row], (own, other), [row, *near], message)
 
     def duplicates(self, pairs: NDArray[np.int64], score: NDArray[np.float64], min_score: float) -> Iterator[Finding]:
         for k in np.flatnonzero(score >= min_score).tolist():
             a, b = (self.names[subject] for subject in self.enrolled.subjects[pairs[k]])
-            yield Finding(
-                "duplicate",
-                float(score[k]),
-                (a, b),
-                self._examples(pairs[k].tolist()),
-                f"nearly the same picture is an example of {a} and of {b}",
-            )
+            message = f"nearly the same picture is an example of {a} and of {b}"
+            yield self._finding("duplicate", score[k], (a, b), pairs[k].tolist(), message)
 
     def outliers(self, score: NDArray[np.float64], min_score: float) -> Iterator[Finding]:
         for row in np.flatnonzero((score >= min_score) & (score > 0)).tolist():
-            subject = self.enrolled.subjects[row]
+            subject = int(self.enrolled.subjects[row])
             own = self.names[subject]
-            yield Finding(
-                "outlier",
-                float(score[row]),
-                (own,),
-                self._examples([row, *self._nearest(row, int(subject))]),
-                f"an example of {own} that is far from all other examples, also those of {own}",
-            )
+            message = f"an example of {own} that is far from all other examples, also those of {own}"
+            yield self._finding("outlier", score[row], (own,), [row, *self._nearest(row, subject)], message)
 
     def merges(self, found: SubjectFindings, min_score: float) -> Iterator[Finding]:
         for k in np.flatnonzero(found.probability >= min_score).tolist():
             a, b = (self.names[subject] for subject in found.subjects[k])
-            yield self._two_groups(
-                "merge", found, k, (a, b), f"{a} and {b} are no farther apart than two halves of one subject"
-            )
+            message = f"{a} and {b} are no farther apart than two halves of one subject"
+            yield self._finding("merge", found.probability[k], (a, b), _first_rows(found.sides[k]), message)
 
     def splits(self, found: SubjectFindings, min_score: float) -> Iterator[Finding]:
         for k in np.flatnonzero(found.probability >= min_score).tolist():
             name = self.names[found.subjects[k, 0]]
             sizes = " and ".join(str(len(side)) for side in found.sides[k])
-            yield self._two_groups(
-                "split", found, k, (name,), f"{name} has two groups, as far apart as two subjects: {sizes} examples"
-            )
-
-    def _two_groups(
-        self, kind: Kind, found: SubjectFindings, k: int, subjects: tuple[str, ...], message: str
-    ) -> Finding:
-        shown = [row for side in found.sides[k] for row in side[:SHOWN].tolist()]
-        return Finding(kind, float(found.probability[k]), subjects, self._examples(shown), message)
+            message = f"{name} has two groups, as far apart as two subjects: {sizes} examples"
+            yield self._finding("split", found.probability[k], (name,), _first_rows(found.sides[k]), message)
 
     def _nearest(self, row: int, subject: int) -> list[int]:
         """The rows of a subject that are nearest to a row."""
@@ -205,10 +178,16 @@ class _CheckedExamples:
         order = np.argsort(self.enrolled.table(np.array([row]), rows)[0], kind="stable")
         return [int(one) for one in rows[order[:SHOWN]]]
 
-    def _examples(self, rows: Iterable[int]) -> tuple[Example, ...]:
+    def _finding(
+        self, kind: Kind, score: float, subjects: tuple[str, ...], rows: Iterable[int], message: str
+    ) -> Finding:
         ids = [int(self.ids[row]) for row in rows]
         of = self.state.view.owners(ids)
-        return tuple(Example(one, *of[one]) for one in ids)
+        return Finding(kind, float(score), subjects, tuple(Example(one, *of[one]) for one in ids), message)
+
+
+def _first_rows(groups: Iterable[NDArray[np.int64]]) -> list[int]:
+    return [row for group in groups for row in group[:SHOWN].tolist()]
 
 
 def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric) -> Snapshot | None:

@@ -19,7 +19,7 @@ from semelha.gallery.probes import EmbeddedProbes
 from semelha.gallery.state import GalleryState
 from semelha.images import Skipped
 from semelha.index import AutoIndex
-from semelha.recognition.curation import average_linkage, linkage_threshold
+from semelha.recognition.curation.linkage import average_linkage, linkage_threshold
 from semelha.store import View
 
 logger = logging.getLogger(__name__)
@@ -107,12 +107,8 @@ def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes,
     labels = _groups(unknown.vectors[new], model, threshold)
     rows_of = np.split(new[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels))[:-1])
     rows_of = sorted((rows for rows in rows_of if len(rows)), key=lambda rows: -len(rows))
-    by_name: dict[str, list[int]] = {}
-    for row, subject in enumerate(known):
-        if subject is not None:
-            by_name.setdefault(subject, []).append(row)
     found = [(name, False, rows) for name, rows in zip(_new_names(state.view, len(rows_of)), rows_of, strict=True)]
-    found += [(name, True, np.array(rows)) for name, rows in sorted(by_name.items())]
+    found += [(name, True, np.array(rows)) for name, rows in sorted(_rows_by_subject(known).items())]
     clusters = tuple(
         Cluster(name, is_known, tuple(unknown.positions[rows].tolist()), _mean_distance(unknown.vectors[rows], model))
         for name, is_known, rows in found
@@ -187,11 +183,7 @@ def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, thre
         nearest += [one.subject for one in state.identify(vectors[start : start + BLOCK], 1)]
     if state.rule is not None:
         return nearest
-    rows_of: dict[str, list[int]] = {}
-    for row, subject in enumerate(nearest):
-        if subject is not None:
-            rows_of.setdefault(subject, []).append(row)
-    for subject, rows in rows_of.items():
+    for subject, rows in _rows_by_subject(nearest).items():
         stored = state.view.vectors_of(subject).astype(np.float64)
         step = max(1, PAIRS // len(stored))
         for start in range(0, len(rows), step):
@@ -201,6 +193,14 @@ def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, thre
                 if mean > threshold:
                     nearest[row] = None
     return nearest
+
+
+def _rows_by_subject(subjects: list[str | None]) -> dict[str, list[int]]:
+    rows_of: dict[str, list[int]] = {}
+    for row, subject in enumerate(subjects):
+        if subject is not None:
+            rows_of.setdefault(subject, []).append(row)
+    return rows_of
 
 
 def _new_names(view: View, wanted: int) -> list[str]:

@@ -19,12 +19,8 @@ def mislabel_probabilities(enrolled: EnrolledExamples, seed: int) -> tuple[NDArr
     The statistic is log(distance to its own subject / distance to the nearest other subject), each the mean over the
     nearest examples. Wrong labels are simulated: examples get the label of another subject, drawn at random.
 
-    Returns
-    -------
-    probability : (n,) float64
-        0 for the only example of a subject, which has no other to compare with.
-    other : (n,) int64
-        The nearest other subject; −1 if none is among the neighbors.
+    The probability (n,) of the only example of a subject is 0. The nearest other subject (n,) is −1 if none is among
+    the neighbors.
     """
     others, far = enrolled.nearest_other_subject
     probability, own = np.zeros(len(enrolled)), enrolled.own_distance
@@ -32,12 +28,12 @@ def mislabel_probabilities(enrolled: EnrolledExamples, seed: int) -> tuple[NDArr
     if not len(judged) or len(enrolled.rows_of) < 2:
         return probability, others
     observed = _log_ratio(own[judged], far[judged])
-    probability[judged] = fault_probability(observed, simulated_mislabels(enrolled, judged, seed))
+    probability[judged] = fault_probability(observed, _simulated_mislabels(enrolled, judged, seed))
     probability[others < 0] = 0.0
     return probability, others
 
 
-def simulated_mislabels(enrolled: EnrolledExamples, judged: Rows, seed: int) -> NDArray[np.float64]:
+def _simulated_mislabels(enrolled: EnrolledExamples, judged: Rows, seed: int) -> NDArray[np.float64]:
     """The statistic of examples under a wrong label: (simulated,)."""
     random, subjects = np.random.default_rng(seed), len(enrolled.rows_of)
     rows = random.permutation(judged)[:SIMULATED]
@@ -58,12 +54,8 @@ def _log_ratio(own: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[
 def near_duplicates(enrolled: EnrolledExamples) -> tuple[Rows, NDArray[np.float64]]:
     """Score pairs of examples of different subjects that are nearer than examples of one subject usually are.
 
-    Returns
-    -------
-    pairs : (pairs, 2) int64
-        Rows; the lower first, each pair once.
-    score : (pairs,) float64
-        w / (w + 10 d): d is their distance, w the usual one. One half if d is a tenth of w.
+    Returns each pair of rows once, the lower first, (pairs, 2), and its score (pairs,), w / (w + 10 d): d is their
+    distance, w the usual one. One half if d is a tenth of w.
     """
     usual = _usual_distance(enrolled)
     others = np.where(enrolled.neighbors >= 0, enrolled.subjects[enrolled.neighbors], -1)
