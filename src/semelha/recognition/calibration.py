@@ -40,11 +40,8 @@ class Calibration:
     kind : {"strangers", "subjects"}
         Calibrated on pictures of strangers (split-conformal), or on the enrolled subjects, each left out in turn
         (full-conformal).
-    fpir : float
-        The requested rate.
     non_mated : (n, depth) float64
         Distances of each stranger to its nearest subjects, or of each subject to its nearest other subjects, ascending.
-    scoring : Scoring
     uncertain : float or None
         The rate up to which a decision is "uncertain"; None if never.
     mated : (n,) float64 or None

@@ -20,8 +20,6 @@ class Mismatch:
     ----------
     probes : int
         Number of probes, each of another subject or stranger and compared with all other subjects.
-    fpir : float
-        The requested rate.
     achieved : float
         The fraction of probes that would be named as another subject.
     low, high : float

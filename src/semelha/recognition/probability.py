@@ -27,7 +27,7 @@ class ProbabilityCurve:
     method : str
         "isotonic" or "Platt".
     trials : int
-        Number of probes from which it was learned.
+        Number of probes to which it was fitted.
     """
 
     scores: Floats

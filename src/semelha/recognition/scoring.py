@@ -156,7 +156,6 @@ class ScoringChoice:
 
     Attributes
     ----------
-    scoring : Scoring
     fnir : dict of str to float
         By the name of the scoring: the fraction of probes that are not named correctly (FNIR), averaged over rates of
         strangers from the requested one to 0.3.

@@ -120,7 +120,7 @@ class Rejection:
     created : str
         When (ISO, UTC) it was rejected.
     picture : bytes or None
-        The small copy that was kept.
+        The copy that was kept.
     """
 
     number: int
@@ -140,7 +140,7 @@ class Plan:
     kind : {"strangers", "subjects"}
         What serves as strangers.
     change : int
-        From which it is in force; 0 before.
+        The first change under the plan; 0 before it is saved.
     uncertain : float or None
         The second rate.
     choosers : float

@@ -58,7 +58,7 @@ class Store:
     GalleryError
         By every method: the file cannot be read or written, is damaged, or the disk is full.
     GalleryMoved
-        By every method: the vectors are of another model than when the database was opened.
+        By every method: the vectors are of another model by now.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class Store:
                 self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
-            # So that a view that stays open does not delay every write.
+            # A view that stays open must not delay every write.
             self._next_checkpoint = self._log.stat().st_size + self._long_log
         except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
             logger.warning("the log of %s cannot be folded into it, which is tried again: %s", self.path, error)

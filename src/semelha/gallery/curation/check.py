@@ -70,7 +70,7 @@ class Check:
     findings : tuple of Finding
         Highest score first.
     examples, subjects : int
-        Number of examples and subjects in the gallery.
+        Their number in the gallery.
     single_example_subjects : int
         Subjects with one example, whose label cannot be judged.
     """

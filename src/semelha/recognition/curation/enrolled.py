@@ -20,14 +20,8 @@ Rows = NDArray[np.int64]
 class EnrolledExamples:
     """Enrolled examples, one a row of `vectors` (n, d).
 
-    Attributes
-    ----------
-    subjects : (n,) int64
-        Number of the subject of each example, from 0.
-    neighbors : (n, k) int64
-        Other rows near each row, nearest first; −1 if there are no more.
-    distances : (n, k) float64
-        Their exact distances; infinite beside −1.
+    `subjects` (n,) numbers the subject of each example from 0. `neighbors` (n, k) are other rows near each row, nearest
+    first, −1 if there are no more; `distances` (n, k) are their exact distances, infinite beside −1.
     """
 
     vectors: NDArray[np.float32]

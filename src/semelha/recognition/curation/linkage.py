@@ -27,13 +27,8 @@ GROUP, REPEATS, SUBJECTS = 4, 4, 400  # to learn a threshold: largest group, dra
 class Merges:
     """The merges of a clustering, in an order in which a group is made before it is merged.
 
-    Attributes
-    ----------
-    rows : int
-        Number of rows. Group i < rows is row i; group rows + j is the result of merge j.
-    pairs : (merges, 2) int64
-    heights : (merges,) float64
-        Mean distance of the two groups when they were merged.
+    Group i < `rows` is row i; group `rows` + j is the result of merge j. `pairs` (merges, 2) are the groups that were
+    merged, `heights` (merges,) their mean distances.
     """
 
     rows: int
