@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal
 
+from semelha.arguments import check_choice, refuse
 from semelha.errors import UsageError
 from semelha.images import Dataset, read_dataset
 
@@ -165,6 +167,10 @@ def train(
     DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
     """
     _check_type("out", out, (str, os.PathLike), "a path")
+    _check_type("resume", resume, (bool,), "true or false")
+    check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
+    _check_type("callback", callback, (Callable, NoneType), "a function or None")
+    _check_type("reading_progress", reading_progress, (Callable, NoneType), "a function or None")
     request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
     request.check_types(dataset)
     kind = request.kind()
@@ -181,7 +187,7 @@ def train(
     from semelha.deep.feature_extractor import publish_feature_extractor
     from semelha.deep.train import train_network
 
-    settings = settings or TrainingSettings()
+    settings = TrainingSettings() if settings is None else settings
     if kind == "none":
         return publish_feature_extractor(pictures, out=Path(out), network=network, settings=settings, seed=seed)
     return train_network(
@@ -243,7 +249,7 @@ def plan_training(
     from semelha.deep import TrainingSettings
     from semelha.deep.plan import plan_feature_extractor, plan_network
 
-    settings = settings or TrainingSettings()
+    settings = TrainingSettings() if settings is None else settings
     if kind == "none":
         planned, reasons = plan_feature_extractor(pictures, network=network, settings=settings, seed=seed)
         return replace(plan, network=planned, reasons=reasons)
@@ -315,12 +321,18 @@ class _Request:
         from semelha.features import Features
 
         paths = (str, os.PathLike)
+        from semelha.linear.base import Learner
+
+        if self.method is not None and not isinstance(self.method, str | Learner):
+            from semelha.deep.ssl import SelfSupervised
+
+            _check_type("method", self.method, (SelfSupervised,), "a learner, a SelfSupervised, a name or None")
         _check_type("dataset", dataset, (Dataset, *paths), "a Dataset or a path")
         optional = {"on": self.on, "teacher": self.teacher}
         for name, value in optional.items():
-            _check_type(name, value, (Model, *paths, type(None)), "a Model or a path")
-        _check_type("features", self.features, (Features, type(None)), "features, such as HOG()")
-        _check_type("minutes", self.minutes, (int, float, type(None)), "a number")
+            _check_type(name, value, (Model, *paths, NoneType), "a Model or a path")
+        _check_type("features", self.features, (Features, NoneType), "features, such as HOG()")
+        _check_type("minutes", self.minutes, (int, float, NoneType), "a number")
         _check_type("seed", self.seed, (int,), "an integer")
 
     def check_without_training(self, kind: Kind, **of_loop: object) -> None:
@@ -380,9 +392,9 @@ class _Request:
         return train_linear(pictures, out=out, method=learner, on=on, seed=self.seed, reading_progress=progress)  # type: ignore[arg-type]
 
 
-def _check_type(name: str, value: object, kinds: tuple[type, ...], expected: str) -> None:
-    if not isinstance(value, kinds):
-        raise UsageError(f"{name} is of type {type(value).__name__}: it must be {expected}")
+def _check_type(name: str, value: object, kinds: tuple[Any, ...], expected: str) -> None:
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        refuse(name, value, expected)
 
 
 def _loaded(model: Model | Path_ | None) -> Model | None:

@@ -180,20 +180,6 @@ def test_a_plan_says_what_for_how_long_and_why(dataset: Dataset) -> None:
     assert plan.to_json()["recipe"]["steps"] == 30  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["dataset", "out", "on", "teacher", "features", "minutes", "seed"])
-def test_arguments_of_a_wrong_type_are_named(name: str, dataset: Dataset, tmp_path: object) -> None:
-    arguments = {"dataset": dataset, "out": f"{tmp_path}/m", name: [1]}
-    with pytest.raises(UsageError, match=f"^{name} is of type list: it must be "):
-        semelha.train(**arguments)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("name", ["network", "recipe", "settings"])
-def test_records_of_a_wrong_type_are_refused(name: str, dataset: Dataset) -> None:
-    kind = {"network": "Network", "recipe": "Recipe", "settings": "TrainingSettings"}[name]
-    with pytest.raises(UsageError, match=f"'small' is no {kind} of semelha.deep"):
-        semelha.plan_training(dataset, **{name: "small"})  # type: ignore[arg-type]
-
-
 def test_plans_of_methods_without_a_training_of_a_network(dataset: Dataset) -> None:
     plan = semelha.plan_training(dataset, method="gmml")
     assert (plan.method, plan.features, plan.network, plan.recipe) == ("gmml", "HOG features", None, None)

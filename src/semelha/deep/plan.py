@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from semelha.arguments import refuse
 from semelha.deep.defaults import (
     PictureStats,
     choose_network,
@@ -154,9 +155,13 @@ def resolved(recipe: Recipe, training: PictureSubset) -> Recipe:
 
 
 def _check_types(network: object, recipe: object, settings: object) -> None:
-    for value, kind in ((network, Network), (recipe, Recipe), (settings, TrainingSettings)):
+    for name, value, kind in (
+        ("network", network, Network),
+        ("recipe", recipe, Recipe),
+        ("settings", settings, TrainingSettings),
+    ):
         if value is not None and not isinstance(value, kind):
-            raise UsageError(f"{value!r} is no {kind.__name__} of semelha.deep")
+            refuse(name, value, f"a {kind.__name__} of semelha.deep")
 
 
 def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:

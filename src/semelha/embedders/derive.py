@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from semelha.arguments import check_types
 from semelha.embedders.card import Card, DerivedSpec
 from semelha.embedders.derived import check_parts
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
@@ -17,6 +18,7 @@ from semelha.errors import ModelError, UsageError
 from semelha.images import View, standard_views
 
 
+@check_types
 def derive(
     models: Sequence[Model | str | os.PathLike[str]],
     *,
@@ -53,13 +55,15 @@ def derive(
     """
     if Path(out).exists():
         raise ModelError(f"{out} exists already: choose another place for the model, or remove it")
-    if isinstance(models, str | os.PathLike | Model) or not len(models):
-        raise UsageError("models must be a list of models or paths, also for one: [model]")
+    if not len(models):
+        raise UsageError("models is empty: it must be one model or more, or their paths")
     parts = tuple(each if isinstance(each, Model) else load_embedder(each) for each in models)
     if isinstance(views, int):
         views = standard_views(views, mirror=_trained_with_mirror(parts[0].card) if mirror is None else mirror)
     elif mirror is not None:
         raise UsageError("mirror cannot be set together with a list of views: View(mirror=True) is a mirrored view")
+    elif not len(views):
+        raise UsageError("views is empty: it must be a number of views, or a list of them")
     shares = [1.0] * len(parts) if weights is None else [float(weight) for weight in weights]
     if len(shares) != len(parts) or not all(0 < share < np.inf for share in shares):
         raise UsageError(f"weights is {shares}: there must be one above 0 for each of the {len(parts)} models")

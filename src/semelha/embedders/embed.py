@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from semelha.images.fit import KEPT_SIDE
 from semelha.metrics import Metric
 
 
+@runtime_checkable
 class Embedder(Protocol):
     """Turns pictures into vectors of one space."""
 

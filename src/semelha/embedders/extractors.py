@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from semelha.errors import ModelAltered, ModelError, ModelTooNew, UsageError
 from semelha.features import Features, features_from_card
 
 
+@runtime_checkable
 class Extractor(Protocol):
     """Computes vectors in two steps: `prepare` for each picture, in threads, and `vectors` for a batch."""
 

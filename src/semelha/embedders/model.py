@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_types
 from semelha.embedders.card import Card
 from semelha.embedders.derived import DerivedExtractor
 from semelha.embedders.embed import embed_all
@@ -44,6 +45,7 @@ class Model:
         Models that it is derived from, if any.
     """
 
+    @check_types
     def __init__(
         self, folder: Path, card: Card, extractor: Extractor, metric: Metric, parts: tuple[Model, ...] = ()
     ) -> None:
@@ -58,6 +60,7 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
 
+    @check_types
     def embed(
         self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
     ) -> NDArray[np.float32]:
@@ -85,10 +88,12 @@ class Model:
         """
         return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
 
+    @check_types
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """Prepare one picture (h, w, 3) uint8 for `embed_prepared`. Safe in threads."""
         return self.extractor.prepare(pixels)
 
+    @check_types
     def embed_prepared(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """Embed prepared pictures: (n, …) → (n, dim) float32.
 
@@ -113,6 +118,7 @@ class Model:
         return graph, {name: array for name, array in tensors.items() if not name.startswith(METRIC)}
 
 
+@check_types
 def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
     """Load a model folder.
 

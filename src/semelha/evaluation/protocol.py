@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_fields
 from semelha.errors import DatasetError
 from semelha.images import Dataset, Picture
 
@@ -35,6 +36,9 @@ class Protocol:
     enroll: Callable[[Picture], bool] | None = None
     map_leave_one_out: bool = False
     enrolled_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def assign_roles(dataset: Dataset, protocol: Protocol) -> tuple[NDArray[np.int64] | None, NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ class SecondSearch:
     metric: NeighborSearch
 
 
+@runtime_checkable
 class Rerank(Protocol):
     """Makes the second search from the neighbors of the first."""
 

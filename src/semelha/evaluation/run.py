@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_types
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import DatasetError, MissingExtra, SemelhaError, UsageError
 from semelha.evaluation.intervals import compute_intervals
@@ -32,6 +33,7 @@ Rows = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
 
 
+@check_types
 def evaluate(
     model: Embedder | str | os.PathLike[str],
     dataset: Dataset | str | os.PathLike[str],

@@ -1,17 +1,16 @@
-"""Base class of the feature extractors, and checks of their arguments."""
+"""Base class of the feature extractors."""
 
 from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 
-T = TypeVar("T")
 MAX_DIM = 65_536
 """Largest dimension of a vector that a model card takes."""
 
@@ -72,49 +71,8 @@ class Features(ABC):
         """Compute `batch` for one or more pictures that were checked."""
 
 
-def check_int(name: str, value: object, least: int, most: int) -> int:
-    """Return the value if it is a whole number within the limits, else raise `UsageError`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
-        raise UsageError(f"{name} is {_short(value)}: it must be a whole number from {least} to {most}")
-    return int(value)
-
-
-def check_float(name: str, value: object, least: float, most: float) -> float:
-    """Return the value if it is a number within the limits, else raise `UsageError`."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not least <= value <= most:
-        raise UsageError(f"{name} is {_short(value)}: it must be a number from {least:g} to {most:g}")
-    return float(value)
-
-
-def check_pair(name: str, value: object, least: int, most: int) -> tuple[int, int]:
-    """Return the value if it is two whole numbers within the limits, else raise `UsageError`."""
-    if not isinstance(value, list | tuple) or len(value) != 2:
-        raise UsageError(f"{name} is {_short(value)}: it must be two whole numbers")
-    return check_int(name, value[0], least, most), check_int(name, value[1], least, most)
-
-
-def check_bool(name: str, value: object) -> bool:
-    """Return the value if it is True or False, else raise `UsageError`."""
-    if not isinstance(value, bool):
-        raise UsageError(f"{name} is {_short(value)}: it must be true or false")
-    return value
-
-
-def check_choice(name: str, value: object, choices: tuple[T, ...]) -> T:
-    """Return the choice that equals the value and has its type, else raise `UsageError`."""
-    for choice in choices:
-        if type(value) is type(choice) and value == choice:
-            return choice
-    raise UsageError(f"{name} is {_short(value)}: it must be one of {', '.join(map(str, choices))}")
-
-
 def check_dim(dim: int) -> int:
     """Return the dimension if a model card takes it, else raise `UsageError`."""
     if dim > MAX_DIM:
         raise UsageError(f"the features would have {dim} numbers: take fewer bins or cells, for at most {MAX_DIM}")
     return dim
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

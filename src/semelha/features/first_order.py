@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_choice, check_float, check_pair
 from semelha.errors import UsageError
-from semelha.features.base import Features, check_choice, check_dim, check_float, check_pair
+from semelha.features.base import Features, check_dim
 from semelha.features.color import CHANNELS, COLORS, Color, channels_of
 from semelha.features.histogram import counts_in_cells
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_bool, check_choice, check_float, check_int, check_pair
 from semelha.errors import UsageError
-from semelha.features.base import Features, check_bool, check_choice, check_dim, check_float, check_int, check_pair
+from semelha.features.base import Features, check_dim
 from semelha.features.color import CHANNELS, COLORS, Color, channels_of
 
 BLOCK = 1 << 21  # values counted at a time

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from semelha.arguments import check_choice, check_int, check_pair
 from semelha.errors import UsageError
-from semelha.features.base import Features, check_choice, check_dim, check_int, check_pair
+from semelha.features.base import Features, check_dim
 from semelha.images import fit
 
 BLOCK = 1 << 20  # pixels processed at a time

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.features.base import Features, check_bool, check_choice, check_dim, check_pair
+from semelha.arguments import check_bool, check_choice, check_pair
+from semelha.features.base import Features, check_dim
 from semelha.images import fit, without_background
 
 

@@ -62,7 +62,7 @@ def vector_examples(
         )
     vectors = np.asarray(vectors, np.float32)
     if vectors.shape != (len(sources), model.dim) or not np.isfinite(vectors).all():
-        raise UsageError(f"there must be {len(sources)} vectors of {model.dim} finite numbers")
+        raise UsageError(f"vectors must be ({len(sources)}, {model.dim}) finite numbers, a vector for each of sources")
     if not len(vectors):
         raise UsageError(f"there are no vectors of {subject} to enroll")
     model.metric.check(vectors, "the vectors")

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_types
 from semelha.embedders import Model, Progress, Source, load_embedder
 from semelha.errors import UsageError
 from semelha.gallery.calibration.calibrate import CalibrationSettings, calibrate, mismatch_of
@@ -56,6 +57,7 @@ class Gallery:
         `recall` or `threads` is out of range.
     """
 
+    @check_types
     def __init__(
         self, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None
     ) -> None:
@@ -73,6 +75,7 @@ class Gallery:
         self._live.on_work = self._compactor.start
 
     @classmethod
+    @check_types
     def create(
         cls,
         path: str | os.PathLike[str],
@@ -96,6 +99,7 @@ class Gallery:
         return cls(path, threads=threads)
 
     @classmethod
+    @check_types
     def open(cls, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None) -> Self:
         """Open a gallery: the same as `Gallery(path)`, with the same parameters and errors."""
         return cls(path, recall=recall, threads=threads)
@@ -133,6 +137,7 @@ class Gallery:
         with self._store.reading() as view:
             return view.subjects()
 
+    @check_types
     def enroll(self, subject: str, pictures: Source | Iterable[Source]) -> Enrollment:
         """Add one or more pictures to a new or existing subject: all or none. They are durable when this returns.
 
@@ -142,9 +147,10 @@ class Gallery:
         name = checked_name(subject)
         examples = embed_examples(pictures, self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
         if not examples:
-            raise UsageError(f"there are no pictures of {name} to enroll")
+            raise UsageError(f"pictures is empty: enrolling {name} takes one picture or more")
         return add_examples(self._store, name, examples)
 
+    @check_types
     def enroll_dataset(
         self, dataset: Dataset | str | os.PathLike[str], *, progress: Progress | None = None
     ) -> list[Enrollment]:
@@ -160,6 +166,7 @@ class Gallery:
         whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
         return add_dataset(self._store, self.model, whole, keep_pictures=self.keep_pictures, progress=progress)
 
+    @check_types
     def enroll_vectors(
         self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
     ) -> Enrollment:
@@ -171,19 +178,23 @@ class Gallery:
         examples = vector_examples(self.model, subject, vectors, sources, fingerprint)
         return add_examples(self._store, checked_name(subject), examples)
 
+    @check_types
     def remove(self, subject: str) -> int:
         """Remove a subject with its pictures, and return how many examples it had. Raises `SubjectNotFound`."""
         return self._store.remove(subject)
 
+    @check_types
     def rename(self, old: str, new: str) -> None:
         """Rename a subject. Raises `SubjectNotFound`, `SubjectExists`, or `GalleryError` for an invalid name."""
         self._store.rename(old, checked_name(new))
 
+    @check_types
     def examples(self, subject: str) -> list[StoredExample]:
         """List the examples of a subject in the order of enrollment. Raises `SubjectNotFound`."""
         with self._store.reading() as view:
             return view.examples(subject)
 
+    @check_types
     def remove_example(self, example: int) -> str:
         """Remove one example, by its number, and return the name of its subject.
 
@@ -191,6 +202,7 @@ class Gallery:
         """
         return self._store.remove_example(example)
 
+    @check_types
     def move_example(self, example: int, subject: str) -> int:
         """Move one example, by its number, to another subject, new or existing.
 
@@ -200,11 +212,13 @@ class Gallery:
         """
         return self._store.move_example(example, checked_name(subject))
 
+    @check_types
     def picture(self, example: int) -> bytes | None:
         """Return the small copy that was kept of an example, as a WebP file; None if none was kept."""
         with self._store.reading() as view:
             return view.picture(example)
 
+    @check_types
     def merge(self, source: str, into: str) -> int:
         """Merge the subject `source` into `into`, and return the number that `unmerge` takes.
 
@@ -212,6 +226,7 @@ class Gallery:
         """
         return self._store.merge(checked_name(source), checked_name(into))
 
+    @check_types
     def unmerge(self, merge: int) -> str:
         """Undo a merge, by its number, and return the name of the subject that exists again.
 
@@ -225,6 +240,7 @@ class Gallery:
         with self._store.reading() as view:
             return view.merges()
 
+    @check_types
     def reject(self, picture: Source, subject: str) -> int:
         """Record that a picture does not show a subject, and return the number that `withdraw_rejection` takes.
 
@@ -234,15 +250,18 @@ class Gallery:
         (new,) = embed_examples([picture], self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
         return self._store.reject(checked_name(subject), new)
 
+    @check_types
     def rejections(self, subject: str) -> list[Rejection]:
         """List the pictures that were rejected for a subject. Raises `SubjectNotFound`."""
         with self._store.reading() as view:
             return view.rejections(subject)
 
+    @check_types
     def withdraw_rejection(self, rejection: int) -> None:
         """Withdraw a rejection, by its number. Raises `GalleryError` if there is no such rejection."""
         self._store.withdraw_rejection(rejection)
 
+    @check_types
     def identify(self, picture: Source, *, k: int = 5) -> Identification:
         """Name the subject that a picture shows, or report that it is unknown; list the k nearest candidates.
 
@@ -250,6 +269,7 @@ class Gallery:
         """
         return self.identify_many([picture], k=k)[0]
 
+    @check_types
     def identify_many(
         self,
         pictures: Source | Iterable[Source],
@@ -279,11 +299,13 @@ class Gallery:
         with self._live.read() as state:
             return state.identify(probes.vectors, k, probes.hashes)
 
+    @check_types
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
         """Identify vectors (n, dim) of the gallery's model. Raises `UsageError` if `k` is below 1."""
         with self._live.read() as state:
             return state.identify(vectors, k)
 
+    @check_types
     def explain(self, picture: Source, *, k: int = 3) -> Evidence:
         """Identify a picture and show what the answer rests on: up to k matched examples, the runner-up, a heat map.
 
@@ -292,6 +314,7 @@ class Gallery:
         """
         return explained(self._live, self.model, picture, k)
 
+    @check_types
     def verify(self, picture: Source, other: Source) -> Verification:
         """Decide whether two pictures show the same subject. Raises `PictureError`.
 
@@ -302,12 +325,14 @@ class Gallery:
         with self._live.read() as state:
             return state.verify(vectors[0], vectors[1:], None)
 
+    @check_types
     def verify_subject(self, picture: Source, subject: str) -> Verification:
         """Decide whether a picture shows a subject, as `verify` does. Raises `SubjectNotFound` or `PictureError`."""
         probe = embed_probes(self.model, [picture], hash_basis=self._store.hash_basis)
         with self._live.read() as state:
             return state.verify_subject(probe, subject)
 
+    @check_types
     def calibrate(
         self,
         *,
@@ -351,6 +376,7 @@ class Gallery:
         settings = CalibrationSettings(fpir, uncertain, scoring, seed)
         return calibrate(self._store, self._live, self.model, settings, strangers, confirmed)
 
+    @check_types
     def mismatch(self, probes: Dataset, *, seed: int = 0) -> Mismatch:
         """Test whether labelled pictures, of subjects or of strangers, are distributed as the calibration assumes.
 
@@ -364,6 +390,7 @@ class Gallery:
         with self._live.read() as state:
             return state.calibration_with_neighbors() if state.rule else None
 
+    @check_types
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
         """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
 
@@ -373,6 +400,7 @@ class Gallery:
         with self._live.read(with_rule=False) as state:
             return check(state, min_score=min_score, seed=seed)
 
+    @check_types
     def cluster(self, pictures: Iterable[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
         """Identify pictures, and group the unknown ones into proposed subjects.
 
@@ -383,6 +411,7 @@ class Gallery:
         with self._live.read() as state:
             return cluster_pictures(state, self.model, probes, seed)
 
+    @check_types
     def flush(self, *, rebuild: bool = False) -> None:
         """Merge the index and save it to disk now, so that the gallery opens at once the next time.
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_fields, check_types
 from semelha.errors import DatasetError, PictureError, UsageError
 from semelha.images.decode import Box, Limits, OpenPicture, cropped
 
@@ -43,6 +44,10 @@ class Picture:
     split: str | None = None
     box: Box | None = None
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @check_types
     def pixels(self, limits: Limits = Limits(), *, at_least: int | None = None) -> NDArray[np.uint8]:
         """Decode and crop: (height, width, 3) uint8.
 
@@ -61,6 +66,7 @@ class Picture:
         with self.open(limits, at_least=at_least) as opened:
             return opened.pixels()
 
+    @check_types
     def open(self, limits: Limits = Limits(), *, at_least: int | None = None) -> OpenPicture:
         """Read the header of a file or of its content. Raises `PictureError`, and `UsageError` for an array."""
         if isinstance(self.source, np.ndarray):
@@ -96,6 +102,9 @@ class Dataset:
     skipped: tuple[Skipped, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+
     def __len__(self) -> int:
         return len(self.pictures)
 
@@ -122,14 +131,17 @@ class Dataset:
         """Number of pictures of each class."""
         return dict(Counter(picture.label for picture in self.pictures))
 
+    @check_types
     def select(self, indices: Iterable[int]) -> Dataset:
         """A data set of the pictures at `indices`, in that order."""
         return replace(self, pictures=tuple(self.pictures[i] for i in indices))
 
+    @check_types
     def with_split(self, name: str) -> Dataset:
         """A data set of the pictures of one split."""
         return replace(self, pictures=tuple(p for p in self.pictures if p.split == name))
 
+    @check_types
     def with_skipped(self, skipped: Sequence[Skipped]) -> Dataset:
         """A copy with more skipped files."""
         return replace(self, skipped=(*self.skipped, *skipped))

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from semelha.arguments import check_types
 from semelha.errors import DatasetError, PictureError
 from semelha.images.dataset import Dataset, Picture, Skipped
 from semelha.images.decode import Box, Limits, check_header
@@ -25,6 +26,7 @@ def read_dataset(
     return read_folder(path, labelled=labelled, limits=limits, check=check)
 
 
+@check_types
 def read_folder(
     path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
 ) -> Dataset:
@@ -82,6 +84,7 @@ def read_folder(
     return _checked(_text(root.resolve().name) or str(root), labels, found, skipped, limits, check)
 
 
+@check_types
 def read_manifest(
     path: str | os.PathLike[str],
     *,

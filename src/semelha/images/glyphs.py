@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
+from semelha.arguments import check_types
 from semelha.errors import UsageError
 from semelha.images.dataset import Dataset, Picture
 
@@ -40,6 +41,7 @@ _NAMED = {
 }
 
 
+@check_types
 def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: int = 4) -> Dataset:
     """Draw characters, black on white, centered by their ink, all at one font size.
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from semelha.arguments import check_types
 from semelha.embedders import Card
 from semelha.evaluation.report.plots import cmc, det, gallery_sizes, oscr, reliability, roc
 from semelha.evaluation.report.tables import headline, table
@@ -23,6 +24,7 @@ MAX_SKIPPED = 100
 BASELINE_TITLES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
 
 
+@check_types
 def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: Card | None = None) -> Path:
     """Write the report of an evaluation as one HTML file, which needs no other file. Returns its path.
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from semelha.arguments import check_types
 from semelha.embedders import Model, Progress, Source, load_embedder
 from semelha.errors import GalleryError, IndexFileError
 from semelha.files import file_lock
@@ -53,6 +54,7 @@ class MigrationResult:
     warnings: tuple[str, ...]
 
 
+@check_types
 def migrate(
     gallery: str | os.PathLike[str],
     model: Model | str | os.PathLike[str],

@@ -1,0 +1,155 @@
+"""Checks of arguments: each raises a `UsageError` that names the argument, its value, and what it must be."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import fields
+from functools import cache, wraps
+from inspect import signature
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from semelha.errors import UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+WORDS: dict[Any, str] = {
+    NoneType: "None",
+    str: "a string",
+    os.PathLike: "a path",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    bytes: "bytes",
+    BinaryIO: "a binary file",
+    np.ndarray: "an array",
+    Callable: "a function",
+}
+"""What messages call a type, if not by its name."""
+
+
+def check_types(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function so that every argument must be of its annotated type; elements of lists and tuples too."""
+    names = tuple(signature(function).parameters)
+    hints = cache(lambda: get_type_hints(function))  # later, when every name in the annotations is defined
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name, value in (*zip(names, args, strict=False), *kwargs.items()):
+            _check(name, value, hints().get(name, Any))
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def check_fields(instance: Any) -> None:
+    """Check the fields of a dataclass as `check_types` does arguments."""
+    kind: Any = type(instance)
+    hints = _hints_of_class(kind)
+    for field in fields(instance):
+        _check(field.name, getattr(instance, field.name), hints[field.name])
+
+
+@cache
+def _hints_of_class(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _check(name: str, value: object, hint: Any) -> None:
+    if _matches(value, hint):
+        return
+    if isinstance(value, list | tuple):
+        for element in (get_args(one)[0] for one in _alternatives(hint) if get_origin(one) in (list, tuple, Sequence)):
+            for position, one in enumerate(value):
+                _check(f"{name}[{position}]", one, element)
+    refuse(name, value, _described(hint))
+
+
+def _matches(value: object, hint: Any) -> bool:
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_matches(value, one) for one in inner)
+    if kind in (Any, object):
+        return True
+    if kind in (int, float):
+        return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+    if kind is BinaryIO:
+        return hasattr(value, "read")
+    if kind in (list, tuple, Sequence, Iterable) and isinstance(value, list | tuple):
+        if kind is tuple and inner[-1] is not Ellipsis:
+            return len(value) == len(inner) and all(map(_matches, value, inner))
+        return all(_matches(one, inner[0]) for one in value)
+    if kind is Sequence:
+        return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    return isinstance(value, kind)
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+
+
+def _described(hint: Any) -> str:
+    """Such as "a path, a Dataset or None"."""
+    kinds = _alternatives(hint)
+    paths = any(get_origin(one) is os.PathLike for one in kinds)
+    words = dict.fromkeys(_word(one) for one in kinds if not (one is str and paths))
+    *others, last = sorted(words, key=lambda word: word == "None")
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _word(hint: Any) -> str:
+    kind, inner = get_origin(hint) or hint, get_args(hint)
+    if kind in (list, tuple, Sequence, Iterable):
+        if kind is tuple and inner[-1] is not Ellipsis:
+            return f"{len(inner)} of {_described(inner[0])}"
+        return f"a sequence of which each is {_described(inner[0])}"
+    name = kind.__name__
+    return WORDS.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+
+
+def refuse(name: str, value: object, must_be: str) -> NoReturn:
+    """Raise `UsageError`: the argument has this value, and must be something else."""
+    text = repr(value)
+    raise UsageError(f"{name} is {text if len(text) <= 60 else f'{text[:57]}...'}: it must be {must_be}")
+
+
+def check_int(name: str, value: object, least: int, most: int) -> int:
+    """Return the value if it is a whole number within the limits, else raise `UsageError`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        refuse(name, value, f"a whole number from {least} to {most}")
+    return int(value)
+
+
+def check_float(name: str, value: object, least: float, most: float) -> float:
+    """Return the value if it is a number within the limits, else raise `UsageError`."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not least <= value <= most:
+        refuse(name, value, f"a number from {least:g} to {most:g}")
+    return float(value)
+
+
+def check_pair(name: str, value: object, least: int, most: int) -> tuple[int, int]:
+    """Return the value if it is two whole numbers within the limits, else raise `UsageError`."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        refuse(name, value, "two whole numbers")
+    return check_int(name, value[0], least, most), check_int(name, value[1], least, most)
+
+
+def check_bool(name: str, value: object) -> bool:
+    """Return the value if it is True or False, else raise `UsageError`."""
+    if not isinstance(value, bool):
+        refuse(name, value, "true or false")
+    return value
+
+
+def check_choice(name: str, value: object, choices: tuple[T, ...]) -> T:
+    """Return the choice that equals the value and has its type, else raise `UsageError`."""
+    for choice in choices:
+        if type(value) is type(choice) and value == choice:
+            return choice
+    refuse(name, value, f"one of {', '.join(map(str, choices))}")
