@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from semelha.embedders.card import FORMAT, Card
-from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew, UsageError
+from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
 from semelha.files import atomic_folder
 
 CARD, GRAPH, WEIGHTS, PARTS = "model.json", "embedder.onnx", "weights.safetensors", "parts"
@@ -92,10 +92,8 @@ def read_card(folder: Path) -> Card:
         card = Card.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        where = ".".join(map(str, problem["loc"]))
-        raise ModelAltered(f"{folder / CARD} is damaged: {where}: {problem['msg']}") from error
-    except UsageError as error:
-        raise ModelAltered(f"{folder / CARD} is damaged: {error}") from error
+        what = [".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")]
+        raise ModelAltered(f"{folder / CARD} is damaged: {': '.join(filter(None, what))}") from error
     if stray := next((name for name in card.files if not INSIDE.fullmatch(name)), None):
         raise ModelAltered(f"{folder / CARD} is damaged: no model has a file {stray}")
     if card.own_checksum() != card.checksum:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders import Model, Progress, Source, as_pictures, embed_pictures
+from semelha.embedders import Model, Progress, Source, embed_pictures
 from semelha.errors import PictureError
 from semelha.images import HashBasis, Skipped
-from semelha.images.sources import iterate_sources
+from semelha.images.sources import iterate_sources, name_of
 from semelha.metrics import Metric
 from semelha.recognition import Candidate, Match, RejectedPictures, Verification, excluded_subjects
 from semelha.recognition.identify import EXCLUDED
@@ -68,7 +68,7 @@ def embed_probes(
         elif strict:
             raise one
         else:
-            names.append(_name(sources[position], position))
+            names.append(name_of(sources[position], position))
             skipped.append(Skipped(names[-1], str(one)))
     return EmbeddedProbes(
         np.stack([one.vector for one in embedded]) if embedded else np.empty((0, model.dim), np.float32),
@@ -77,13 +77,6 @@ def embed_probes(
         tuple(names),
         tuple(skipped),
     )
-
-
-def _name(source: Source, position: int) -> str:
-    try:
-        return as_pictures([source], first=position)[0].name
-    except PictureError:
-        return f"picture {position}"
 
 
 def rank_without_rejected(

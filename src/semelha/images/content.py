@@ -18,6 +18,7 @@ from collections.abc import Collection
 from typing import Literal
 
 import numpy as np
+import xxhash
 from numpy.typing import NDArray
 
 from semelha.images.dataset import Picture
@@ -42,16 +43,8 @@ def content_hash(pixels: NDArray[np.uint8]) -> str:
 def content_hashes(picture: Picture, bases: Collection[HashBasis] = (CURRENT,)) -> tuple[str, ...]:
     """The content hash of a picture in each of the bases: see the head of this module.
 
-    A set of hashes records the bases that it has: a model's card in `content_bases` (absent: `("pixels",)`), a gallery
-    in its metadata. A picture is in the set if one of `content_hashes(picture, bases)` is.
-
-    A gallery uses one basis for all of its examples, so that their hashes can be compared with each other and with
-    those of its model: "pixels" if it was written before bases were recorded, or if its model's card has "pixels";
-    otherwise "encoded".
-
-    Raises
-    ------
-    PictureError
+    A picture is in a set of hashes if one of its hashes is, in the bases that the set records: a model's card in
+    `content_bases`, a gallery in its metadata. Raises `PictureError`.
     """
     if isinstance(picture.source, np.ndarray):
         return (content_hash(picture.pixels()),)
@@ -70,12 +63,12 @@ def hash_of(opened: OpenPicture, basis: HashBasis) -> str | None:
 
 
 def jpeg_hash(encoded: bytes, *, orientation: int, box: Box | None) -> str:
-    """Hash of a JPEG file by its compressed data, its EXIF orientation (1 to 8) and its box, marked "jpeg:".
+    """XXH3-128 of a JPEG's compressed data, EXIF orientation (1 to 8) and box, in hex after "jpeg:".
 
     Segments with metadata (EXIF, XMP, color profiles, comments) are left out, so that adding or removing them does not
     change the hash.
     """
-    digest = hashlib.sha256(f"{orientation} {box}".encode())
+    digest = xxhash.xxh3_128(f"{orientation} {box}".encode())
     place = 2
     while place + 4 <= len(encoded) and encoded[place] == 0xFF:
         marker = encoded[place + 1]

@@ -10,6 +10,8 @@ import io
 import os
 import stat
 import struct
+import threading
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,16 +23,44 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
-from semelha.images.quiet import QuietPillow
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels of the upright picture; right and bottom are outside."""
 
 _PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation
-_quiet = QuietPillow()
 # Exceptions of Pillow's readers on damaged data, besides its own.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
+
+
+class _QuietPillow:
+    """Suppresses Pillow's warnings, of damaged metadata and of its own limit of pixels, while any thread is inside.
+
+    `warnings.catch_warnings` replaces the filters of the whole process: if threads overlap, the last one to leave
+    restores filters that another had set. Here the first thread to enter sets them, and the last one restores them.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._filters = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._filters = warnings.catch_warnings()
+                self._filters.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._filters.__exit__(None, None, None)
+
+
+_quiet = _QuietPillow()
 
 
 @dataclass(frozen=True)
@@ -121,12 +151,12 @@ class OpenPicture:
     ) -> None:
         self._name = name or ("the picture" if isinstance(source, bytes) else os.fspath(source))
         self.box = box
-        self._file: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else _readable(os.fspath(source))
+        self._file, length = _binary_file(source)
         try:
-            length = len(source) if isinstance(source, bytes) else os.fstat(self._file.fileno()).st_size
-            self._image = _opened(self._file, length, self._name, limits)
-            self.is_jpeg = isinstance(self._image, JpegImageFile)
-            self.orientation = _orientation(self._image) if self.is_jpeg else 1
+            with _quiet:
+                self._image = _opened(self._file, length, self._name, limits)
+                self.is_jpeg = isinstance(self._image, JpegImageFile)
+                self.orientation = _orientation(self._image) if self.is_jpeg else 1
             self._full, self._scale = self._image.size, 1
             if at_least is not None and self.is_jpeg:
                 self._scale = self._draft(at_least)
@@ -155,7 +185,10 @@ class OpenPicture:
                 if self.box is not None and self._scale > 1:
                     image = self._in_box(image, self.box)
                 white_is_zero = isinstance(image, TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == 0
-                pixels = _to_rgb(_upright(image), white_is_zero=white_is_zero)
+                if not self.is_jpeg or self.orientation != 1:
+                    with contextlib.suppress(*_DAMAGE):  # damaged metadata does not make intact pixels unusable
+                        ImageOps.exif_transpose(image, in_place=True)
+                pixels = _to_rgb(image, white_is_zero=white_is_zero)
         except Image.DecompressionBombError as error:
             raise PictureTooLarge(f"{name} has too many pixels: {error}") from error
         except MemoryError as error:
@@ -221,11 +254,16 @@ def check_box(box: Box, width: int, height: int, name: str) -> None:
         raise PictureError(f"the box {box} does not lie in {name}, which has {width} × {height} pixels")
 
 
-def _readable(name: str) -> BinaryIO:
+def _binary_file(source: str | os.PathLike[str] | bytes) -> tuple[BinaryIO, int]:
+    """An open file, and its length."""
+    if isinstance(source, bytes):
+        return io.BytesIO(source), len(source)
+    name = os.fspath(source)
     try:
-        if not stat.S_ISREG(os.stat(name).st_mode):  # opening a pipe would wait for a writer
+        status = os.stat(name)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for a writer
             raise PictureError(f"{name} cannot be read: it is no file")
-        return open(name, "rb")
+        return open(name, "rb"), status.st_size
     except (OSError, ValueError) as error:
         raise PictureError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
@@ -236,8 +274,7 @@ def _opened(file: BinaryIO, length: int, name: str, limits: Limits) -> Image.Ima
     if length == 0:
         raise NotAPicture(f"{name} is empty")
     try:
-        with _quiet:
-            image: Image.Image = Image.open(file, formats=FORMATS)
+        image: Image.Image = Image.open(file, formats=FORMATS)
     except UnidentifiedImageError as error:
         raise NotAPicture(f"{name} is no picture in a format that is read ({', '.join(FORMATS)})") from error
     except Image.DecompressionBombError as error:
@@ -253,16 +290,9 @@ def _opened(file: BinaryIO, length: int, name: str, limits: Limits) -> Image.Ima
 
 def _orientation(image: Image.Image) -> int:
     try:
-        with _quiet:
-            return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _DAMAGE:
         return 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    with contextlib.suppress(*_DAMAGE):  # damaged metadata beside whole pixels is no reason to refuse a picture
-        ImageOps.exif_transpose(image, in_place=True)
-    return image
 
 
 def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:

@@ -69,11 +69,9 @@ def as_picture(source: Source, *, position: int = 0, argument: str = "pictures")
     """
     if isinstance(source, Picture):
         return source
-    name = f"picture {position}"
-    if isinstance(source, Path):
-        return Picture(source=source, label="", name=str(source))
-    if isinstance(source, str | os.PathLike) and not isinstance(path := os.fspath(source), bytes):
-        return Picture(source=Path(path), label="", name=path)
+    name = name_of(source, position)
+    if isinstance(source, str | os.PathLike) and not isinstance(os.fspath(source), bytes):
+        return Picture(source=Path(source), label="", name=name)
     if isinstance(source, bytes | bytearray | memoryview):
         return Picture(source=bytes(source), label="", name=name)
     if isinstance(source, np.ndarray):
@@ -88,6 +86,13 @@ def as_picture(source: Source, *, position: int = 0, argument: str = "pictures")
         if isinstance(data, bytes):
             return Picture(source=data, label="", name=name)
     raise UsageError(f"{argument}[{position}] is {source!r:.60}: a picture is {TAKEN}")
+
+
+def name_of(source: Source, position: int) -> str:
+    """The name of a picture in results and messages: its own, its path, or its position in a sequence."""
+    if isinstance(source, Picture):
+        return source.name
+    return str(os.fspath(source)) if isinstance(source, str | os.PathLike) else f"picture {position}"
 
 
 def as_pictures(sources: Source | Iterable[Source], *, first: int = 0) -> list[Picture]:
