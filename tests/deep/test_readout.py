@@ -98,7 +98,7 @@ def test_a_channel_that_says_nothing_counts_nothing() -> None:
 
 def test_pictures_that_are_all_one_are_an_error() -> None:
     same = np.repeat(pixels(1), 30, axis=0)
-    with pytest.raises(TrainingError, match="all pictures are one to the network"):
+    with pytest.raises(TrainingError, match="the same features for all pictures"):
         fit_layer_readout(build(NETWORK, seed=0), same, 12, augmentation=Augmentation(), seed=0)
 
 
@@ -150,7 +150,7 @@ def test_the_state_is_that_of_the_network_and_little_more() -> None:
 
 @pytest.mark.parametrize("wrong", [{"backbone": "resnet10t"}, {"dim": None}, {"head": "simplex"}])
 def test_layers_are_read_of_our_networks_alone(wrong: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match="layers are read of our own networks"):
+    with pytest.raises(UsageError, match="is for our own networks, small and medium"):
         Network(readout="layers", **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="it is 'head' or 'layers'"):
         Network(readout="tail")  # type: ignore[arg-type]
