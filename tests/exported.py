@@ -16,6 +16,7 @@ from onnx import numpy_helper
 from torch import nn
 
 import semelha.deep.export
+from semelha.errors import BackboneError
 
 Export = Callable[..., bytes]
 
@@ -42,8 +43,11 @@ class CachedExport:
         key = sha256(repr((str(module), shapes, channels, size)).encode()).hexdigest()
         file = self.folder / key
         if not file.exists():
-            with patch("torch.onnx.export", partial(torch.onnx.export, optimize=False)):
-                graph = self.export(module, channels=channels, size=size, name=name)
+            try:
+                with patch("torch.onnx.export", partial(torch.onnx.export, optimize=False)):
+                    graph = self.export(module, channels=channels, size=size, name=name)
+            except BackboneError:  # without optimization, a value may have the name of a buffer, such as `mean`
+                return self.export(module, channels=channels, size=size, name=name)
             own = file.with_suffix(f".{os.getpid()}")
             own.write_bytes(graph)
             own.replace(file)
