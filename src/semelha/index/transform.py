@@ -69,7 +69,7 @@ class SearchTransform:
         by, keeps_order, length = header["by"], header["ordered"], number(header, "length", 0, LONGEST)
         if by not in _choices(rows.space) or not length:
             raise ValueError("its transform does not suit the metric")
-        if keeps_order not in (True, False) or (keeps_order and not _keeps_order(rows.space)):
+        if type(keeps_order) is not bool or (keeps_order and not _keeps_order(rows.space)):
             raise ValueError("its transform does not keep the order that it claims")
         return cls(by, keeps_order, length, bool(header["even"]))
 
