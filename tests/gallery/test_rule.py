@@ -11,7 +11,7 @@ from tests.tiny_model import tiny_model
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, UsageError
 from semelha.gallery import Gallery
-from semelha.gallery.calibration import pooled_scores, rule
+from semelha.gallery.calibration import rule, scores
 from semelha.gallery.calibration.rule import Rule, rule_of
 from semelha.gallery.ranking import SubjectRanker
 from semelha.images import Dataset, Picture
@@ -323,7 +323,7 @@ def test_closing_ends_a_calibration_that_is_worked_out_again(gallery: Gallery, m
         time.sleep(0.2)
         return ranked(pooled, rows, k, without=without)
 
-    monkeypatch.setattr(pooled_scores, "BLOCK", 1)
+    monkeypatch.setattr(scores, "PROBE_BLOCK", 1)
     monkeypatch.setattr(SubjectRanker, "rank", slowly)
     enroll(gallery, "late", vectors(50, 3))
     assert gallery.calibration is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,10 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import EmbeddedPicture, Model, Progress, Source, embed_pictures
-from semelha.errors import FingerprintMismatch, PictureError, UsageError
-from semelha.gallery.names import checked_name
+from semelha.errors import FingerprintMismatch, GalleryError, PictureError, UsageError
 from semelha.images import Dataset, HashBasis, content_hash, encode
 from semelha.store import Addition, NewExample, Store
+
+LONGEST = 200
+
+
+def checked_name(name: str) -> str:
+    """The name in Unicode's composed form (NFC), so that different encodings of it are one name.
+
+    Raises
+    ------
+    GalleryError
+        It is empty, too long, or has control characters.
+    """
+    composed = unicodedata.normalize("NFC", name).strip()
+    if not composed:
+        raise GalleryError("a subject needs a name")
+    if len(composed) > LONGEST:
+        raise GalleryError(f"a subject's name has at most {LONGEST} characters, this one has {len(composed)}")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in composed):
+        raise GalleryError(f"the subject's name {composed!r} has characters that cannot be printed")
+    return composed
+
 
 BATCH = 256  # examples from which a transaction is written
 

@@ -18,12 +18,18 @@ from semelha.gallery.calibration.calibrate import CalibrationSettings, calibrate
 from semelha.gallery.compactor import Compactor
 from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, cluster_pictures
-from semelha.gallery.enrollment import Enrollment, add_dataset, add_examples, embed_examples, vector_examples
+from semelha.gallery.enrollment import (
+    Enrollment,
+    add_dataset,
+    add_examples,
+    checked_name,
+    embed_examples,
+    vector_examples,
+)
 from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.index_folder import RECALL, IndexFolder
 from semelha.gallery.live_index import LiveIndex
-from semelha.gallery.names import checked_name
 from semelha.gallery.probes import embed_probes
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification

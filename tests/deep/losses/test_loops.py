@@ -29,7 +29,7 @@ from semelha.deep.losses import (
     SupCon,
     Triplet,
 )
-from semelha.deep.losses.quadruplet import count_quadruplets
+from semelha.deep.losses.triplet import count_quadruplets
 from semelha.metrics import Euclidean
 
 FEW = torch.tensor([0, 0, 0, 1, 1, 2, 2, 2, 3])

@@ -6,9 +6,7 @@ from lightly.loss import NTXentLoss
 from torch import Tensor
 
 from semelha.deep.losses import NTXent
-from semelha.deep.ssl.moco import moco_loss
-from semelha.deep.ssl.moco_v3 import moco_v3_loss
-from semelha.deep.ssl.queue import KeyQueue
+from semelha.deep.ssl.moco import KeyQueue, moco_loss, moco_v3_loss
 
 
 def vectors(rows: int, seed: int, width: int = 7) -> Tensor:

@@ -11,7 +11,7 @@ from semelha.deep.gradcache import GradCache
 from semelha.deep.network import BeforeNormalization
 from semelha.deep.objective import Objective, StepContext
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SelfSupervised, SimCLR
-from semelha.deep.ssl.moco_v3 import moco_v3_loss
+from semelha.deep.ssl.moco import moco_v3_loss
 from semelha.errors import UsageError
 from semelha.training import WITHOUT_LABELS
 

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from semelha.deep.ssl.moco import moco_loss
-from semelha.deep.ssl.queue import KeyQueue
+from semelha.deep.ssl.moco import KeyQueue, moco_loss
 from semelha.errors import UsageError
 
 

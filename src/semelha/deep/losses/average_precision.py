@@ -7,9 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from semelha.deep.losses.blockwise import apply_by_rows
+from semelha.deep.losses.blockwise import apply_by_rows, masked_columns, masked_mean, row_counts
 from semelha.deep.losses.distances import current_metric
-from semelha.deep.losses.masked import masked_columns, masked_mean, row_counts
 from semelha.deep.losses.mining import Mining
 from semelha.deep.losses.pair_loss import PairLoss, TemperatureLoss
 from semelha.deep.losses.pairs import Pairs

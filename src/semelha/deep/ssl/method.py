@@ -1,12 +1,15 @@
-"""The base classes of self-supervised methods: their settings, and the objective that they train a network with."""
+"""The base classes of self-supervised methods, and the projectors that follow the network in training."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from semelha.deep.network import BeforeNormalization, EmbeddingNet
 from semelha.deep.objective import Objective
@@ -80,3 +83,42 @@ class ContrastiveObjective(Objective):
 
     def after_step(self, network: EmbeddingNet, done: float) -> None:
         """Do nothing: a method with a momentum encoder overrides it."""
+
+
+def mlp(widths: Sequence[int], *, norm: bool, last_norm: bool = False) -> nn.Sequential:
+    """Build linear layers with ReLU between them.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Length of the vectors before, between and after the layers.
+    norm : bool
+        Batch normalization after every layer but the last; these layers have no bias.
+    last_norm : bool
+        Batch normalization after the last layer too, without scale, shift and ReLU.
+    """
+    layers: list[nn.Module] = []
+    last = len(widths) - 2
+    for number, (before, after) in enumerate(pairwise(widths)):
+        normed = norm if number < last else last_norm
+        layers.append(nn.Linear(before, after, bias=not normed))
+        if normed:
+            layers.append(nn.BatchNorm1d(after, affine=number < last))
+        if number < last:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+class WithProjector(nn.Module):
+    """A network followed by a projector in float32: (batch, …) → (batch, width)."""
+
+    def __init__(self, network: nn.Module, projector: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.after = projector
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        vectors = self.network(pixels)
+        with torch.autocast(vectors.device.type, enabled=False):
+            out: Tensor = self.after(vectors)
+        return out

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from semelha.deep.losses import NTXent
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, StepContext
-from semelha.deep.ssl.method import ContrastiveObjective, SelfSupervised
-from semelha.deep.ssl.projection import mlp
+from semelha.deep.ssl.method import ContrastiveObjective, SelfSupervised, mlp
 from semelha.errors import UsageError
 
 

@@ -9,14 +9,17 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError, UsageError
-from semelha.gallery.calibration.pooled_scores import (
+from semelha.gallery.calibration.scores import (
     CheckStop,
     never_stop,
+    score_strangers,
     score_strangers_by_pooling,
+    score_subjects,
     score_subjects_by_pooling,
     trials,
+    uniform_hash,
+    unseen_in_training,
 )
-from semelha.gallery.calibration.scores import score_strangers, score_subjects, uniform_hash, unseen_in_training
 from semelha.index import Snapshot
 from semelha.recognition import (
     NEAREST,

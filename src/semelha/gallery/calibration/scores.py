@@ -1,14 +1,16 @@
-"""Scores of non-mated probes by the nearest example, updated as the gallery changes.
+"""Scores of non-mated probes: their distances to the nearest other subjects.
 
 A probe that serves as a stranger is one example, drawn at random, of each subject that the model was not trained on, or
-a stranger that was passed. Its score is the distance to the nearest example of any other subject. After a change only
-the changed subjects are drawn and searched again; the others are compared with what was added, and searched again if
-their nearest example was removed. The scores of other scorings are computed from scratch: see `pooled_scores`.
+a stranger that was passed. If only the nearest example counts, the score is updated after each change: the changed
+subjects are drawn and searched again; the others are compared with what was added, and searched again if their nearest
+example was removed. Other scorings are computed from scratch, because one new example may change the prototype of a
+subject, and with it the distances of many probes; their scores are stale until then.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -16,16 +18,18 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import GalleryError
+from semelha.gallery.ranking import SHORTLIST, RankedSubjects, SubjectRanker, nearby
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
-from semelha.recognition import Scoring
+from semelha.recognition import LeaveOneOutDistances, Scoring
+from semelha.recognition.scoring import POOLINGS, Pooling
 from semelha.store import Plan, Scores, Strangers, View
 
 NO_NUMBERS = np.empty(0, np.int64)
 NO_DISTANCES = np.empty(0)
 NO_SCORES = Scores(0, NO_NUMBERS, NO_NUMBERS, NO_NUMBERS, NO_DISTANCES, NO_DISTANCES)
 FIRST = 32  # neighbors that are searched first
-BLOCK = 1 << 15  # neighbors in memory at a time
+NEIGHBOR_BLOCK = 1 << 15  # neighbors in memory at a time
 
 Vectors = NDArray[np.float32]
 Numbers = NDArray[np.int64]
@@ -136,8 +140,8 @@ def _updated(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone
     if len(ids):
         newcomers = LinearIndex(index.space.metric)
         newcomers.build(ids, added)
-        for start in range(0, len(vectors), BLOCK // FIRST):
-            rows = slice(start, start + BLOCK // FIRST)
+        for start in range(0, len(vectors), NEIGHBOR_BLOCK // FIRST):
+            rows = slice(start, start + NEIGHBOR_BLOCK // FIRST)
             found = newcomers.search(vectors[rows], 1)
             nearer = found.distances[:, 0] < distances[rows]
             nearest[rows] = np.where(nearer, found.ids[:, 0], nearest[rows])
@@ -152,7 +156,7 @@ def _nearest_others(
     nearest, distances = np.full(len(vectors), -1), np.full(len(vectors), np.inf)
     pending, deep = np.arange(len(vectors)), min(FIRST if subjects.any() else 1, len(index))
     while len(pending) and deep:
-        high, alone = max(1, BLOCK // deep), []
+        high, alone = max(1, NEIGHBOR_BLOCK // deep), []
         for start in range(0, len(pending), high):
             rows = pending[start : start + high]
             found = index.search(vectors[rows], deep)  # (rows, deep)
@@ -188,3 +192,106 @@ def _rows(scores: Scores, chosen: NDArray[np.bool_]) -> Scores:
         scores.distances[chosen],
         None if scores.own is None else scores.own[chosen],
     )
+
+
+PROBE_BLOCK = 256  # probes at a time
+PROBES = 5  # drawn of each subject to choose a scoring
+
+Floats = NDArray[np.float64]
+CheckStop = Callable[[], None]
+"""Called before each block of probes; raises to cancel the computation."""
+
+
+def never_stop() -> None:
+    """Do not cancel."""
+
+
+def score_subjects_by_pooling(
+    view: View, index: Snapshot, model: Model, plan: Plan, check_stop: CheckStop = never_stop
+) -> Scores:
+    """Compute the scores of the subjects, each in turn the stranger."""
+    scoring, names = Scoring.from_name(plan.scoring), view.names()
+    subjects, examples = draw_examples(view, model, plan, names)
+    own = distances_to_own(view, model.metric, scoring, subjects, examples)
+    pooled = SubjectRanker(view, index, model.metric, scoring)
+    without = [names[number] for number in subjects.tolist()]
+    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without, check_stop))
+    return _scores(view.change, subjects, examples, rankings, scoring, own)
+
+
+def score_strangers_by_pooling(
+    view: View,
+    index: Snapshot,
+    model: Model,
+    scoring: Scoring,
+    strangers: Strangers,
+    check_stop: CheckStop = never_stop,
+) -> Scores:
+    """Compute the scores of strangers."""
+    pooled = SubjectRanker(view, index, model.metric, scoring)
+    without = [view.name_of(number) or "" for number in strangers.subjects.tolist()]
+    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, check_stop))
+    return _scores(view.change, strangers.subjects, np.arange(len(without)), rankings, scoring, None)
+
+
+def trials(
+    view: View, index: Snapshot, model: Model, seed: int, subjects: dict[int, str]
+) -> dict[Pooling, LeaveOneOutDistances]:
+    """Leave examples of the subjects out in turn, as probes: their distances by each pooling."""
+    random = np.random.default_rng(seed)
+    whose, probes, others = [], [], []
+    for number in subjects:
+        examples = [example for example, _ in view.examples_of(number)]
+        if len(examples) > 1:
+            for example in random.permutation(examples)[:PROBES].tolist():
+                whose.append(number)
+                probes.append(example)
+                others.append([other for other in examples if other != example])
+    vectors = vectors_of(view, np.array(probes, np.int64))
+    names = [subjects[number] for number in whose]
+    rest = [vectors_of(view, np.array(each, np.int64)) for each in others]
+    near: list[RankedSubjects] = []
+    for start in range(0, len(vectors), PROBE_BLOCK):
+        rows = slice(start, start + PROBE_BLOCK)
+        near += nearby(view, index, vectors[rows], SHORTLIST, names[rows])
+    found: dict[Pooling, LeaveOneOutDistances] = {}
+    for pooling in POOLINGS:
+        scoring = Scoring(pooling, "cohort")
+        pooled = SubjectRanker(view, index, model.metric, scoring, leave_last_out=True)
+        own = [
+            scoring.pool(model.metric, vector, [scoring.references(each)])[0]
+            for vector, each in zip(vectors, rest, strict=True)
+        ]
+        ranked = _distances(pooled.rerank(vectors, near), scoring.depth)
+        found[pooling] = LeaveOneOutDistances(np.array(whose, np.int64), np.array(own, np.float64), ranked)
+    return found
+
+
+def _ranked(
+    pooled: SubjectRanker, vectors: NDArray[np.float32], depth: int, without: list[str], check_stop: CheckStop
+) -> Iterator[RankedSubjects]:
+    for start in range(0, len(vectors), PROBE_BLOCK):
+        check_stop()
+        rows = slice(start, start + PROBE_BLOCK)
+        yield from pooled.rank(vectors[rows], depth, without=without[rows])
+
+
+def _scores(
+    change: int,
+    subjects: NDArray[np.int64],
+    examples: NDArray[np.int64],
+    rankings: list[RankedSubjects],
+    scoring: Scoring,
+    own: Floats | None,
+) -> Scores:
+    distances = _distances(rankings, scoring.depth)
+    nearest = np.array([ranking[0].examples[0].example if ranking else -1 for ranking in rankings], np.int64)
+    return Scores(change, subjects, examples, nearest, distances[:, 0], own, distances[:, 1:])
+
+
+def _distances(rankings: list[RankedSubjects], depth: int) -> Floats:
+    """(probes, depth), infinite if there are no more subjects."""
+    distances = np.full((len(rankings), depth), np.inf)
+    for row, ranking in zip(distances, rankings, strict=True):
+        row[: len(ranking)] = [candidate.distance for candidate in ranking][:depth]
+    return distances

@@ -12,7 +12,7 @@ import numpy as np
 from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.embedders.folder import copy_folder
 from semelha.errors import GalleryError, ModelAltered, UsageError
-from semelha.gallery.calibration.nonmated import draw_nonmated_probes
+from semelha.gallery.calibration.calibrate import draw_nonmated_probes
 from semelha.gallery.calibration.scores import draw_examples
 from semelha.gallery.folder import pending_model_folder
 from semelha.gallery.migration.reembed import Reembedding, find_originals
