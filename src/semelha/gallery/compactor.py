@@ -18,15 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class Compactor:
-    """Merges and saves the index in a background thread, in one process at a time.
-
-    Parameters
-    ----------
-    live : LiveIndex
-    store : Store
-    folder : IndexFolder
-        Where the index is saved.
-    """
+    """Merges and saves the index in a background thread, in one process at a time."""
 
     def __init__(self, live: LiveIndex, store: Store, folder: IndexFolder) -> None:
         self._live = live
@@ -46,14 +38,8 @@ class Compactor:
     def flush(self, *, rebuild: bool = False) -> None:
         """Merge and save the present index now, after any compaction that runs already.
 
-        With `rebuild` it is built anew, in one segment.
-
-        Raises
-        ------
-        IndexFileError
-            The index cannot be saved.
-        GalleryError
-            The gallery was closed, or its database cannot be read.
+        With `rebuild` it is built anew, in one segment. Raises `IndexFileError` if it cannot be saved, `GalleryError`
+        if the gallery was closed or its database cannot be read.
         """
         try:
             with self._folder.lock(wait=True):

@@ -19,13 +19,7 @@ LONGEST = 200
 
 
 def checked_name(name: str) -> str:
-    """The name in Unicode's composed form (NFC), so that different encodings of it are one name.
-
-    Raises
-    ------
-    GalleryError
-        It is empty, too long, or has control characters.
-    """
+    """The name in Unicode's composed form (NFC). Raises `GalleryError` if it is empty, too long, or unprintable."""
     composed = unicodedata.normalize("NFC", name).strip()
     if not composed:
         raise GalleryError("a subject needs a name")

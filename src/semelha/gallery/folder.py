@@ -29,22 +29,12 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class GallerySettings:
-    """The content of `gallery.json`.
-
-    Attributes
-    ----------
-    format : int
-    keep_pictures : bool
-    fingerprint : str
-        Of the model, for a database that does not name it.
-    recall : float
-        Target recall of the index if none is on disk.
-    """
+    """The content of `gallery.json`."""
 
     format: int
     keep_pictures: bool
-    fingerprint: str
-    recall: float = RECALL
+    fingerprint: str  # of the model, for a database that does not name it
+    recall: float = RECALL  # target of the index if none is on disk
 
 
 def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: float = RECALL) -> None:
@@ -96,11 +86,7 @@ def read_settings(folder: Path) -> GallerySettings:
 def open_folder(folder: Path, settings: GallerySettings) -> tuple[Model, Store]:
     """Open the database, and load the model of its vectors.
 
-    Raises
-    ------
-    FingerprintMismatch
-        The folder has another model.
-    GalleryError, ModelError
+    Raises `FingerprintMismatch` if the folder has another model, `GalleryError` or `ModelError`.
     """
     problem: SemelhaError
     for attempt in range(ATTEMPTS):
@@ -134,11 +120,10 @@ def model_folder(folder: Path, fingerprint: str) -> Path:
 
 
 def install_model(folder: Path, settings: GallerySettings) -> None:
-    """Rename the model of a migration to `model/`, write the settings, and delete what is left over.
+    """Rename the model of a migration to `model/`, write the settings, and delete leftovers.
 
-    The gallery is whole before, after, and wherever this is interrupted. For one process at a time.
-
-    Raises `OSError` or `GalleryError`.
+    The gallery is whole before, after, and wherever this is interrupted. For one process at a time. Raises `OSError` or
+    `GalleryError`.
     """
     pending, model = pending_model_folder(folder, settings.fingerprint), folder / MODEL
     if pending.is_dir():

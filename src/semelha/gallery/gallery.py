@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from semelha.arguments import check_types
 from semelha.embedders import Model, Progress, Source, load_embedder
 from semelha.errors import UsageError
-from semelha.gallery.calibration.calibrate import CalibrationSettings, calibrate, mismatch_of
+from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
 from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, cluster_pictures
@@ -94,7 +94,7 @@ class Gallery:
         """Create an empty gallery with a copy of the model, and open it.
 
         `keep_pictures` keeps a small re-encoded copy of every enrolled picture. `recall` is the default for everybody
-        who opens the gallery, 0.99 if not given; `threads` is as for `Gallery`.
+        who opens the gallery, 0.99 unless it is set; `threads` is as for `Gallery`.
 
         Raises `GalleryError` if `path` exists or cannot be written, `ModelError` if the model cannot be loaded, and
         `UsageError` if `recall` or `threads` is out of range.
@@ -379,8 +379,17 @@ class Gallery:
         UsageError
             A rate or the seed is out of range.
         """
-        settings = CalibrationSettings(fpir, uncertain, scoring, seed)
-        return calibrate(self._store, self._live, self.model, settings, strangers, confirmed)
+        return calibrate(
+            self._store,
+            self._live,
+            self.model,
+            fpir=fpir,
+            strangers=strangers,
+            uncertain=uncertain,
+            scoring=scoring,
+            confirmed=confirmed,
+            seed=seed,
+        )
 
     @check_types
     def mismatch(self, probes: Dataset, *, seed: int = 0) -> Mismatch:

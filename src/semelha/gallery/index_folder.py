@@ -29,31 +29,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class SyncedIndex:
-    """An index with the same examples as the database at one change.
-
-    Attributes
-    ----------
-    index : AutoIndex
-    change : int
-        0 before anything was read.
-    generation : int
-        Change of the index on disk that was last read or written.
-    unusable : bool
-        The index on disk cannot be used and must be replaced.
-    """
+    """An index with the same examples as the database at one change."""
 
     index: AutoIndex
-    change: int = 0
-    generation: int = 0
-    unusable: bool = False
+    change: int = 0  # 0 before anything was read
+    generation: int = 0  # change of the index on disk that was last read or written
+    unusable: bool = False  # the index on disk cannot be used and must be replaced
 
     def synchronized(self, view: View) -> SyncedIndex:
         """The same index with the changes up to a view applied, which must not be older than the index.
 
-        Raises
-        ------
-        ValueError, KeyError
-            The index is not of this database, or the log of removed examples does not reach back to its change.
+        Raises `ValueError` or `KeyError` if the index is not of this database, or the log of removed examples does not
+        reach back to its change.
         """
         removed = view.removed_since(self.change)
         ids, vectors = view.added_since(self.change)
@@ -66,24 +53,13 @@ class SyncedIndex:
 
 @dataclass(frozen=True)
 class IndexFolder:
-    """Reads and writes the index of a gallery in its folder.
-
-    Attributes
-    ----------
-    gallery : Path
-    model : Model
-    recall : float, optional
-        Target recall@10 of the index, 1 for exact search; by default that of the index on disk.
-    threads : int, optional
-    default_recall : float
-        Used without `recall` if no index is on disk.
-    """
+    """Reads and writes the index of a gallery in its folder."""
 
     gallery: Path
     model: Model
-    recall: float | None = None
+    recall: float | None = None  # target recall@10, 1 for exact search; by default that of the index on disk
     threads: int | None = None
-    default_recall: float = RECALL
+    default_recall: float = RECALL  # without `recall`, if no index is on disk
 
     @property
     def folder(self) -> Path:
@@ -120,10 +96,7 @@ class IndexFolder:
     def load(self, view: View) -> SyncedIndex:
         """The index on disk, synchronized with a view, which is refreshed if the disk is ahead of it.
 
-        Raises
-        ------
-        IndexFileError
-            There is no usable index on disk, or it is not of this database.
+        Raises `IndexFileError` if there is no usable index on disk, or it is not of this database.
         """
         index = self.empty_index()
         generation = index.load(self.folder, fingerprint=self.model.fingerprint)
@@ -151,13 +124,10 @@ class IndexFolder:
     def lock(self, *, wait: bool = False) -> Iterator[bool]:
         """Lock the index for merging and saving, among all processes, until the block ends; False if it is locked.
 
-        Raises
-        ------
-        IndexFileError
-            The lock file cannot be created.
+        Raises `IndexFileError` if the lock file cannot be created.
         """
-        with file_lock(self.gallery / "index.lock", wait=wait, error=IndexFileError) as is_held:
-            yield is_held
+        with file_lock(self.gallery / "index.lock", wait=wait, error=IndexFileError) as is_locked:
+            yield is_locked
 
 
 def _matches(index: Snapshot, view: View) -> bool:

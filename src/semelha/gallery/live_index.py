@@ -30,17 +30,7 @@ logger = logging.getLogger(__name__)
 class LiveIndex:
     """The index and calibration scores of a gallery, brought up to date whenever they are read.
 
-    Parameters
-    ----------
-    store : Store
-    model : Model
-    folder : IndexFolder
-        Where the index is saved.
-
-    Attributes
-    ----------
-    on_work : callable
-        Called when the index needs compaction or the scores need to be computed again. Must return at once.
+    `on_work` is called when the index needs compaction or the scores need to be computed again; it must return at once.
     """
 
     def __init__(self, store: Store, model: Model, folder: IndexFolder) -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, embed_pictures
 from semelha.errors import PictureError
+from semelha.gallery.ranking import RankedSubjects
 from semelha.images import HashBasis, Skipped
 from semelha.images.sources import iterate_sources, name_of
 from semelha.metrics import Metric
@@ -18,32 +19,17 @@ from semelha.recognition.identify import EXCLUDED
 from semelha.store import View
 
 Vectors = NDArray[np.float32]
-RankedSubjects = tuple[Candidate, ...]
 
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedProbes:
-    """Pictures and their vectors.
+    """Pictures and their vectors."""
 
-    Attributes
-    ----------
-    vectors : (n, d) float32
-        Of the pictures that can be decoded.
-    hashes : list of str or None
-        Their content hashes, if they were asked for.
-    positions : (n,) int64
-        Their positions among all pictures.
-    names : tuple of str
-        Of all pictures.
-    skipped : tuple of Skipped
-        Those that cannot be decoded, and why.
-    """
-
-    vectors: Vectors
-    hashes: list[str] | None
-    positions: NDArray[np.int64]
-    names: tuple[str, ...]
-    skipped: tuple[Skipped, ...] = ()
+    vectors: Vectors  # (n, d), of the pictures that can be decoded
+    hashes: list[str] | None  # their content hashes
+    positions: NDArray[np.int64]  # (n,), their positions among all pictures
+    names: tuple[str, ...]  # of all pictures
+    skipped: tuple[Skipped, ...] = ()  # those that cannot be decoded, and why
 
 
 def embed_probes(
@@ -54,7 +40,7 @@ def embed_probes(
     strict: bool = True,
     progress: Progress | None = None,
 ) -> EmbeddedProbes:
-    """Embed pictures, with content hashes if `hash_basis` is given.
+    """Embed pictures, with content hashes if `hash_basis` is not None.
 
     If `strict` it raises the `PictureError` of the first picture that cannot be used; otherwise these are skipped.
     """

@@ -50,18 +50,8 @@ class SubjectRanker:
     """Ranks subjects by a scoring's pooling, at one change of the gallery.
 
     Only the subjects with the nearest examples are ranked: a subject whose prototype is near, but none of its examples,
-    is not found.
-
-    Parameters
-    ----------
-    view : View
-    index : Snapshot
-        Of the same change.
-    metric : Metric
-    scoring : Scoring
-    leave_last_out : bool
-        Ignore the last example of each subject that has several, so that a probe that is an example itself is compared
-        with as many examples of others as of its own subject.
+    is not found. `leave_last_out` ignores the last example of each subject that has several, so that a probe that is an
+    example itself is compared with as many examples of others as of its own subject.
     """
 
     def __init__(

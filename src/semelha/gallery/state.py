@@ -21,32 +21,15 @@ from semelha.store import Plan, Scores, View
 
 @dataclass(frozen=True, eq=False)
 class CachedState:
-    """What a gallery keeps in memory for one change of its database.
+    """The index and rule that a gallery keeps in memory for one change of its database."""
 
-    Attributes
-    ----------
-    change : int
-        0 before anything was read.
-    index : Snapshot
-        Of the examples at the change.
-    plan : Plan or None
-    scores : Scores or None
-        Of the plan, at this change or an earlier one.
-    has_rule : bool
-        Whether the rule was computed for this change.
-    rule : Rule or None
-        None without a plan, or if the scores do not support its rate.
-    stale : bool
-        Whether the scores are of an earlier change and must be computed again.
-    """
-
-    change: int
-    index: Snapshot
+    change: int  # 0 before anything was read
+    index: Snapshot  # of the examples at the change
     plan: Plan | None = None
-    scores: Scores | None = None
-    has_rule: bool = False
-    rule: Rule | None = None
-    stale: bool = False
+    scores: Scores | None = None  # of the plan, at this change or an earlier one
+    has_rule: bool = False  # whether the rule was computed for this change
+    rule: Rule | None = None  # None without a plan, or if the scores do not support its rate
+    stale: bool = False  # whether the scores are of an earlier change and must be computed again
 
 
 @dataclass(frozen=True, eq=False)

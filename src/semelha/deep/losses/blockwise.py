@@ -20,7 +20,7 @@ LOW = -1e30
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the values under the mask, a scalar; 0 if there are none."""
+    """Mean of the values under the mask, a scalar; 0 if the mask is empty."""
     return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
 
 
@@ -49,16 +49,13 @@ def masked_columns(mask: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def gather_masked(distance: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Collect the distances of each row under the mask: (n, m) → distances and filled, each (n, most).
-
-    For a mask with few True in each row, such as that of the positives.
-    """
+    """Collect the distances of each row under a mask with few True: (n, m) → distances and filled, each (n, most)."""
     columns, filled = masked_columns(mask)
     return distance.gather(1, columns), filled
 
 
 BLOCK_ROWS = 64
-CHUNK_ROWS = 256  # where each block of rows has a cost of its own
+CHUNK_ROWS = 256  # where each block of rows has a fixed cost
 GPU_ROWS = 4096  # a GPU is fastest with large blocks
 
 

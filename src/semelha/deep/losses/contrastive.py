@@ -34,10 +34,8 @@ class Contrastive(PairLoss):
     ----------
     positive_margin, negative_margin : float
         m₊ and m₋. Euclidean distances of unit vectors lie between 0 and 2.
-    metric : Metric or MetricLayer, optional
-        d; Euclidean by default.
-    mining : Mining, optional
-        All pairs by default.
+    metric, mining : optional
+        Euclidean and all pairs by default.
     """
 
     def __init__(
@@ -122,17 +120,7 @@ class MarginLoss(PairLoss):
 
 
 class _LiftedLoss(PairLoss, ABC):
-    """A lifted structure loss.
-
-    Parameters
-    ----------
-    margin : float
-        m.
-    metric : Metric or MetricLayer, optional
-        d; Euclidean by default.
-    mining : Mining, optional
-        All pairs by default.
-    """
+    """A lifted structure loss with margin m; d is Euclidean by default."""
 
     def __init__(
         self, *, margin: float = 1.0, metric: Metric | MetricLayer | None = None, mining: Mining | None = None
@@ -183,10 +171,8 @@ class MultiSimilarity(PairLoss):
         α for the positives, β for the negatives.
     base : float
         λ, as a distance: for the cosine distance 1 − the paper's λ.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default; the paper has `MultiSimilarityMining()`.
+    metric, mining : optional
+        Cosine and all pairs by default; the paper has `MultiSimilarityMining()`.
     """
 
     def __init__(
@@ -225,10 +211,8 @@ class Circle(PairLoss):
         Relaxation; in the paper 0.4 for fine-grained retrieval, 0.25 for faces and person re-identification.
     gamma : float
         Scale; in the paper 80 for retrieval, 256 for faces, 128 for person re-identification.
-    metric : Metric or MetricLayer, optional
-        Cosine by default.
-    mining : Mining, optional
-        All pairs by default.
+    metric, mining : optional
+        Cosine and all pairs by default.
     """
 
     def __init__(

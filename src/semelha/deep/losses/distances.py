@@ -26,18 +26,10 @@ BLOCK_NUMBERS = 1 << 22  # intermediate numbers of a block, for a metric that co
 
 @dataclass(frozen=True)
 class InplaceLink:
-    """A link that overwrites its input, with a derivative that needs the distances alone.
+    """A link that overwrites its input, with a derivative that needs the distances alone."""
 
-    Attributes
-    ----------
-    forward : callable
-        Distances from products, in place.
-    backward : callable
-        The gradient of the products, from the distances and their gradient; 0 where the distance is 0.
-    """
-
-    forward: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, Tensor], Tensor]
+    forward: Callable[[Tensor], Tensor]  # distances from products, in place
+    backward: Callable[[Tensor, Tensor], Tensor]  # gradient of the products, from the distances and their gradient
 
 
 LINKS: dict[LinkType | None, InplaceLink] = {
@@ -51,12 +43,7 @@ LINKS: dict[LinkType | None, InplaceLink] = {
 def pairwise_distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer) -> Tensor:
     """Compute the distances of all anchors to all references: (n, dim), (m, dim) → (n, m).
 
-    Embeddings are normalized to unit length for a metric of vectors. NaN is not checked: the training loop does that.
-
-    Raises
-    ------
-    UsageError
-        The metric takes histograms, and the embeddings are not.
+    NaN is not checked: the training loop does that. Raises `UsageError` as `prepare_embeddings` does.
     """
     metric = current_metric(metric)
     with torch.autocast(anchors.device.type, enabled=False):
@@ -78,13 +65,7 @@ def pairwise_cosines(a: Tensor, b: Tensor) -> Tensor:
 
 
 def prepare_embeddings(x: Tensor, metric: Metric) -> Tensor:
-    """Normalize embeddings for a metric of vectors; check them for a metric of histograms: (n, dim) → (n, dim).
-
-    Raises
-    ------
-    UsageError
-        Rows that the metric cannot take.
-    """
+    """Normalize embeddings for a metric of vectors; check them for one of histograms, or raise `UsageError`."""
     if metric.domain == "vectors":
         return normalize(x)
     x = at_least_float32(x)

@@ -87,7 +87,7 @@ class NPair(TemperatureLoss):
         """Compute the loss as `PairLoss.forward` does, of the first picture and the first positive of each class."""
         if references is None:
             references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
-        classes, rows = first_of_each(labels)
+        classes, rows = _first_of_each(labels)
         ordered, order = references.labels.sort(stable=True)
         first, end = torch.searchsorted(ordered, classes), torch.searchsorted(ordered, classes, right=True)
         if references.own is not None:  # an anchor is not its own positive
@@ -105,7 +105,7 @@ class NPair(TemperatureLoss):
         return masked_mean(total + pairs.distance.diagonal() / self.temperature, pairs.positive.diagonal())
 
 
-def first_of_each(labels: Tensor) -> tuple[Tensor, Tensor]:
+def _first_of_each(labels: Tensor) -> tuple[Tensor, Tensor]:
     """The distinct labels, ascending, and the first position of each: (classes,) twice."""
     ordered, order = labels.sort(stable=True)
     first = torch.ones_like(ordered, dtype=torch.bool)

@@ -44,7 +44,6 @@ class Pairs:
     dim : int
         Length of an embedding.
     metric : Metric
-        The metric of the distances.
     """
 
     distance: Tensor
@@ -63,13 +62,7 @@ class Pairs:
 def make_pairs(
     embeddings: Tensor, labels: Tensor, references: References | None, metric: Metric | MetricLayer
 ) -> Pairs:
-    """Compare every anchor with every reference, or with the whole batch if `references` is None.
-
-    Raises
-    ------
-    UsageError
-        The metric cannot take the embeddings.
-    """
+    """Compare every anchor with every reference, or with the whole batch by default. Raises `UsageError`."""
     if references is None:
         references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
     distance = pairwise_distances(embeddings, references.embeddings, metric)

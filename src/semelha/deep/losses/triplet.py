@@ -122,10 +122,7 @@ class Quadruplet(PairLoss):
 
 @torch.no_grad()
 def count_quadruplets(reach: float, pairs: Pairs) -> Tensor:
-    """Count for each pair the quadruplets with d(l, k) − reach < d(i, j) it is positive in, minus those negative in.
-
-    Returns (anchors, references), whole numbers in the dtype of the distances.
-    """
+    """Count for each pair the quadruplets with d(l, k) − reach < d(i, j) it is positive in, minus those negative in."""
     distance = pairs.distance.detach()
     counts = torch.zeros_like(distance)
     i, j = pairs.positive.nonzero(as_tuple=True)
@@ -139,12 +136,15 @@ def count_quadruplets(reach: float, pairs: Pairs) -> Tensor:
     values = torch.unique(torch.cat([far, near]))
     far, near, base = torch.searchsorted(values, far), torch.searchsorted(values, near), len(values)
     positives = far.sort().values
-    in_reach = _below(near.sort().values, far)  # negatives of each positive
-    reached = len(far) - _below(positives, near + 1)  # positives of each negative: those with a larger rank
+    in_reach = torch.searchsorted(near.sort().values, far)  # negatives of each positive
+    reached = len(far) - torch.searchsorted(positives, near + 1)  # positives of each negative: those with a larger rank
     labelled = (of_anchor * base + far).sort().values
     for side in (of_row, of_column):
         in_reach -= _of_class(side, near, of_anchor, far, base)
-        start, end = _below(labelled, side * base + near + 1), _below(labelled, (side + 1) * base)
+        start, end = (
+            torch.searchsorted(labelled, side * base + near + 1),
+            torch.searchsorted(labelled, (side + 1) * base),
+        )
         reached -= end - start
     counts[i, j] = in_reach.to(counts.dtype)
     counts[row, column] = -reached.to(counts.dtype)
@@ -154,9 +154,4 @@ def count_quadruplets(reach: float, pairs: Pairs) -> Tensor:
 def _of_class(side: Tensor, near: Tensor, of_anchor: Tensor, far: Tensor, base: int) -> Tensor:
     """Count for each positive the negatives below it with a picture of its class on that side: (positives,)."""
     keys = (side * base + near).sort().values
-    return _below(keys, of_anchor * base + far) - _below(keys, of_anchor * base)
-
-
-def _below(ascending: Tensor, values: Tensor) -> Tensor:
-    """Count the sorted numbers below each value."""
-    return torch.searchsorted(ascending, values)
+    return torch.searchsorted(keys, of_anchor * base + far) - torch.searchsorted(keys, of_anchor * base)

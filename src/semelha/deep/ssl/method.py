@@ -45,17 +45,8 @@ class SelfSupervised(ABC):
     def resolve(self, *, batch: int, instances: int) -> Self:
         """Return the settings with a value for every setting that is None.
 
-        Parameters
-        ----------
-        batch : int
-            Pictures per batch.
-        instances : int
-            Number of pictures; with quarter turns as classes of their own, each turn counts.
-
-        Raises
-        ------
-        UsageError
-            The method cannot learn from so many pictures in such batches.
+        `batch` is the pictures per batch, `instances` their number; quarter turns that are classes count as pictures.
+        Raises `UsageError` if the method cannot learn from so many pictures in such batches.
         """
         return self
 
@@ -65,10 +56,7 @@ class SelfSupervised(ABC):
 
 
 class ContrastiveObjective(Objective):
-    """An objective of two views per picture, with a projector after the network's head.
-
-    The projector takes the output of the head before it is normalized.
-    """
+    """An objective of two views per picture, with a projector of the network's output before it is normalized."""
 
     views = 2
     lr_scale = 1.0
@@ -86,16 +74,10 @@ class ContrastiveObjective(Objective):
 
 
 def mlp(widths: Sequence[int], *, norm: bool, last_norm: bool = False) -> nn.Sequential:
-    """Build linear layers with ReLU between them.
+    """Build linear layers with ReLU between them, for vectors of these lengths before, between and after the layers.
 
-    Parameters
-    ----------
-    widths : sequence of int
-        Length of the vectors before, between and after the layers.
-    norm : bool
-        Batch normalization after every layer but the last; these layers have no bias.
-    last_norm : bool
-        Batch normalization after the last layer too, without scale, shift and ReLU.
+    `norm` puts batch normalization after every layer but the last, in place of a bias; `last_norm` after the last one
+    too, without scale, shift and ReLU.
     """
     layers: list[nn.Module] = []
     last = len(widths) - 2

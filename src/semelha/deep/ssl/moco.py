@@ -20,18 +20,7 @@ class KeyQueue(nn.Module):
     """The last `size` keys, first in, first out (He et al., CVPR 2020, section 3.2).
 
     The initial keys are random unit vectors, drawn by torch's global generator. The queue is part of the module's
-    state, and so of a checkpoint.
-
-    Parameters
-    ----------
-    size, dim : int
-    batch : int
-        Keys per `put`.
-
-    Raises
-    ------
-    UsageError
-        `size` is not a multiple of the batch.
+    state, and so of a checkpoint. Raises `UsageError` if `size` is not a multiple of the batch, the keys per `put`.
     """
 
     stored: Tensor
@@ -59,8 +48,7 @@ class KeyQueue(nn.Module):
         self.place.fill_((place + len(keys)) % len(self.stored))
 
 
-MAX_QUEUE = 4096
-"""Largest queue that is chosen if `queue` is None."""
+MAX_QUEUE = 4096  # largest that is chosen if `queue` is None
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ class MoCo(MomentumMethod):
     width : int
         Length of queries and keys.
     parts : int
-        Number of parts of a batch with batch-norm statistics of their own, like so many devices.
+        Number of parts of a batch that batch norm normalizes separately, like so many devices.
 
     Raises
     ------
@@ -154,15 +142,8 @@ class MoCoObjective(MomentumObjective):
 def moco_loss(queries: Tensor, keys: Tensor, negatives: Tensor, temperature: float) -> Tensor:
     """Compute InfoNCE against a queue: mean of −log( exp(q·k/τ) / (exp(q·k/τ) + Σ_j exp(q·n_j/τ)) ).
 
-    He et al., CVPR 2020, equation 1. Queries and keys are normalized to unit length; keys have no gradient.
-
-    Parameters
-    ----------
-    queries, keys : (batch, width)
-    negatives : (size, width)
-        Unit vectors.
-    temperature : float
-        τ.
+    He et al., CVPR 2020, equation 1. Queries and keys (batch, width) are normalized here; negatives (size, width) are
+    unit vectors.
     """
     q, k = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
     scores = torch.cat([(q * k).sum(dim=1, keepdim=True), q @ negatives.T], dim=1) / temperature  # (batch, 1 + size)
@@ -227,16 +208,9 @@ class MoCoV3Objective(MomentumObjective):
 
 
 def moco_v3_loss(queries: Tensor, keys: Tensor, temperature: float) -> Tensor:
-    """Compute 2τ times InfoNCE of each query against all keys of the batch; the mean over the batch.
+    """Compute 2τ times InfoNCE of each query against all keys of the batch, each (batch, width); the mean.
 
-    Chen et al., ICCV 2021, equation 1 and algorithm 1. Queries and keys are normalized to unit length; keys have no
-    gradient.
-
-    Parameters
-    ----------
-    queries, keys : (batch, width)
-    temperature : float
-        τ.
+    Chen et al., ICCV 2021, equation 1 and algorithm 1. Queries and keys are normalized here.
     """
     q, k = F.normalize(queries, dim=1), F.normalize(keys, dim=1)
     scores = q @ k.T / temperature  # (batch, batch)

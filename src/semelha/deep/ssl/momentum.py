@@ -22,13 +22,8 @@ class SplitBatch(nn.Module):
     the queue by the statistics alone, and learns that instead of the content (He et al., CVPR 2020, section 3.3).
     MoCo shuffles keys between devices to avoid it; here the parts of a batch stand for devices.
 
-    Parameters
-    ----------
-    network : nn.Module
-    size : int
-        Largest number of pictures in a part. At least 3 are used, so that no part has a single picture.
-    shuffle : bool
-        Draw the pictures of each part by torch's global generator. The output keeps the order of the batch.
+    A part has `size` pictures at most, but 3 are allowed always, so that none has a single picture. With `shuffle` the
+    pictures of a part are drawn by torch's global generator. The output keeps the order of the batch.
     """
 
     def __init__(self, network: nn.Module, size: int, *, shuffle: bool = False) -> None:
@@ -45,22 +40,9 @@ class SplitBatch(nn.Module):
 
 @dataclass(frozen=True)
 class MomentumMethod(SelfSupervised, ABC):
-    """Settings of a method with a momentum encoder.
+    """Settings of a method with a momentum encoder."""
 
-    Parameters
-    ----------
-    temperature : float
-        Temperature of the contrastive loss, above 0.
-    momentum : float
-        Momentum of the encoder per step, from 0 to below 1.
-
-    Raises
-    ------
-    UsageError
-        A setting is out of range.
-    """
-
-    momentum: float = 0.99
+    momentum: float = 0.99  # per step, from 0 to below 1
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -71,12 +53,7 @@ class MomentumMethod(SelfSupervised, ABC):
 class MomentumEncoder(nn.Module):
     """A moving average of the parameters of an encoder (He et al., CVPR 2020, equation 2), without a gradient.
 
-    Running statistics of batch norm are its own: in training it normalizes by its batch.
-
-    Parameters
-    ----------
-    encoder : WithProjector
-        The initial copy.
+    It starts as a copy of the encoder. In training its batch norm normalizes by the batch.
     """
 
     def __init__(self, encoder: WithProjector) -> None:
@@ -95,14 +72,7 @@ class MomentumEncoder(nn.Module):
 
 
 class MomentumObjective(ContrastiveObjective):
-    """An objective whose keys come from a momentum encoder, updated after each step.
-
-    Parameters
-    ----------
-    network : EmbeddingNet
-    projector : nn.Module
-    method : MomentumMethod
-    """
+    """An objective whose keys come from a momentum encoder, updated after each step."""
 
     def __init__(self, network: EmbeddingNet, projector: nn.Module, method: MomentumMethod) -> None:
         super().__init__(projector)

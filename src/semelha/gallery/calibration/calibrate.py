@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from semelha.embedders import Model, Source, as_pictures
 from semelha.errors import CalibrationError, UsageError
@@ -23,42 +22,35 @@ from semelha.store import Plan, Store, Strangers, View
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class CalibrationSettings:
-    """Parameters of `Gallery.calibrate`."""
-
-    fpir: float
-    uncertain: float | None
-    scoring: Scoring | None
-    seed: int
-
-
 def calibrate(
     store: Store,
     live: LiveIndex,
     model: Model,
-    settings: CalibrationSettings,
+    *,
+    fpir: float,
     strangers: Dataset | Sequence[Source] | None,
+    uncertain: float | None,
+    scoring: Scoring | None,
     confirmed: Dataset | None,
+    seed: int,
 ) -> Calibration:
     """Compute the rule, and store the plan and its scores: see `Gallery.calibrate`."""
-    check_rates(settings.fpir, settings.uncertain)
-    check_seed(settings.seed)
-    embedded = (
-        None
-        if strangers is None and confirmed is None
-        else _embedded_strangers(store, model, strangers, confirmed, settings.seed)
-    )
-    plan = Plan(
-        "subjects" if embedded is None else "strangers", settings.fpir, settings.seed, uncertain=settings.uncertain
-    )
+    check_rates(fpir, uncertain)
+    check_seed(seed)
+    embedded = None
+    if strangers is not None or confirmed is not None:
+        with store.reading() as view:
+            pictures, subjects = draw_nonmated_probes(strangers, confirmed, view, model, seed)
+        vectors = model.embed(pictures) if pictures else np.empty((0, model.dim), np.float32)
+        embedded = Strangers(np.array(subjects, np.int64), vectors)
+    plan = Plan("subjects" if embedded is None else "strangers", fpir, seed, uncertain=uncertain)
     choice: ScoringChoice | None = None
     with live.read(with_rule=False) as state:
-        if settings.scoring is None:
+        if scoring is None:
             choice, part = choose_by_examples(state.view, state.index, model, plan, embedded)
             plan = replace(plan, scoring=choice.scoring.name, choosers=part)
         else:
-            plan = replace(plan, scoring=settings.scoring.name)
+            plan = replace(plan, scoring=scoring.name)
         scores = scores_of(state.view, state.index, model, plan, state.reusable_scores(plan), embedded)
         if embedded is None:
             asked = sum(uniform_hash(name, plan.seed) >= plan.choosers for name in state.view.names().values())
@@ -93,30 +85,10 @@ def mismatch_of(live: LiveIndex, store: Store, model: Model, probes: Dataset, se
     return measure_mismatch(calibration.p_values(distances, places), calibration, seed=seed)
 
 
-def _embedded_strangers(
-    store: Store,
-    model: Model,
-    strangers: Dataset | Sequence[Source] | None,
-    confirmed: Dataset | None,
-    seed: int,
-) -> Strangers:
-    with store.reading() as view:
-        pictures, subjects = draw_nonmated_probes(strangers, confirmed, view, model, seed)
-    vectors: NDArray[np.float32] = model.embed(pictures) if pictures else np.empty((0, model.dim), np.float32)
-    return Strangers(np.array(subjects, np.int64), vectors)
-
-
 def draw_nonmated_probes(
     strangers: Dataset | Sequence[Source] | None, confirmed: Dataset | None, view: View, model: Model, seed: int
 ) -> tuple[list[Picture], list[int]]:
-    """Draw one picture of each stranger and one of each confirmed subject.
-
-    Returns
-    -------
-    pictures : list of Picture
-    subjects : list of int
-        Number of the subject that each shows; 0 for a stranger.
-    """
+    """Draw one picture of each stranger and one of each confirmed subject, and name the subjects: 0 for a stranger."""
     unknown = [] if strangers is None else _draw_strangers(strangers, view, model, seed)
     known, subjects = ([], []) if confirmed is None else draw_labelled(confirmed, view, model, seed)
     return [*unknown, *known], [0] * len(unknown) + subjects

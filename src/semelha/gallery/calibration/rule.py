@@ -11,11 +11,9 @@ from semelha.embedders import Model
 from semelha.errors import CalibrationError, GalleryError, UsageError
 from semelha.gallery.calibration.scores import (
     CheckStop,
-    never_stop,
+    score_by_pooling,
     score_strangers,
-    score_strangers_by_pooling,
     score_subjects,
-    score_subjects_by_pooling,
     trials,
     uniform_hash,
     unseen_in_training,
@@ -77,21 +75,20 @@ def scores_of(
     earlier: Scores | None,
     strangers: Strangers | None = None,
     *,
-    check_stop: CheckStop = never_stop,
+    check_stop: CheckStop = lambda: None,
 ) -> Scores:
     """Compute the scores of a plan at the change of a view; if only the nearest example counts, from `earlier` ones.
 
     The strangers are those of the store by default. `check_stop` is called between blocks of probes, and may raise.
     """
     scoring = Scoring.from_name(plan.scoring)
-    if plan.kind == "subjects" and scoring == NEAREST:
-        return score_subjects(view, index, model, plan, earlier)
-    if plan.kind == "subjects":
-        return score_subjects_by_pooling(view, index, model, plan, check_stop)
-    given = view.strangers() if strangers is None else strangers
-    if scoring == NEAREST:
-        return score_strangers(view, index, given, earlier)
-    return score_strangers_by_pooling(view, index, model, scoring, given, check_stop)
+    if plan.kind == "strangers" and strangers is None:
+        strangers = view.strangers()
+    if scoring != NEAREST:
+        return score_by_pooling(view, index, model, plan, strangers, check_stop)
+    if strangers is not None:
+        return score_strangers(view, index, strangers, earlier)
+    return score_subjects(view, index, model, plan, earlier)
 
 
 def plan_of(view: View) -> Plan | None:

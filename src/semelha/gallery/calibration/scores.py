@@ -10,7 +10,7 @@ subject, and with it the distances of many probes; their scores are stale until 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -30,24 +30,20 @@ NO_DISTANCES = np.empty(0)
 NO_SCORES = Scores(0, NO_NUMBERS, NO_NUMBERS, NO_NUMBERS, NO_DISTANCES, NO_DISTANCES)
 FIRST = 32  # neighbors that are searched first
 NEIGHBOR_BLOCK = 1 << 15  # neighbors in memory at a time
+PROBE_BLOCK = 256  # probes at a time
+PROBES = 5  # drawn of each subject to choose a scoring
 
 Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]
+CheckStop = Callable[[], None]  # called before each block of probes; raises to cancel the computation
 
 
 def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlier: Scores | None) -> Scores:
     """Compute the scores of the subjects, each in turn the stranger, at the change of a view.
 
-    Parameters
-    ----------
-    view : View
-    index : Snapshot
-        Of the same change.
-    model : Model
-    plan : Plan
-        Its seed is that of the draws. Each draw depends on the subject's name and examples alone.
-    earlier : Scores or None
-        Of the same plan at an earlier change: if the log covers it, only what changed is computed.
+    Each draw depends on the seed and the subject's name and examples alone. `earlier` are the scores of the same plan
+    at an earlier change: if the log covers it, only the difference is computed.
     """
     kept = earlier if earlier is not None and view.reaches(earlier.change) else NO_SCORES
     touched = view.names(since=kept.change)
@@ -71,7 +67,7 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
 
 
 def score_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: Scores | None) -> Scores:
-    """Scores of the strangers that were given, as `of_subjects`."""
+    """Compute the scores of strangers, as `score_subjects` does."""
     if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
         updated = _updated(view, index, earlier, strangers.vectors, gone)
@@ -194,44 +190,30 @@ def _rows(scores: Scores, chosen: NDArray[np.bool_]) -> Scores:
     )
 
 
-PROBE_BLOCK = 256  # probes at a time
-PROBES = 5  # drawn of each subject to choose a scoring
-
-Floats = NDArray[np.float64]
-CheckStop = Callable[[], None]
-"""Called before each block of probes; raises to cancel the computation."""
-
-
-def never_stop() -> None:
-    """Do not cancel."""
-
-
-def score_subjects_by_pooling(
-    view: View, index: Snapshot, model: Model, plan: Plan, check_stop: CheckStop = never_stop
+def score_by_pooling(
+    view: View, index: Snapshot, model: Model, plan: Plan, strangers: Strangers | None, check_stop: CheckStop
 ) -> Scores:
-    """Compute the scores of the subjects, each in turn the stranger."""
-    scoring, names = Scoring.from_name(plan.scoring), view.names()
-    subjects, examples = draw_examples(view, model, plan, names)
-    own = distances_to_own(view, model.metric, scoring, subjects, examples)
-    pooled = SubjectRanker(view, index, model.metric, scoring)
-    without = [names[number] for number in subjects.tolist()]
-    rankings = list(_ranked(pooled, vectors_of(view, examples), scoring.depth, without, check_stop))
-    return _scores(view.change, subjects, examples, rankings, scoring, own)
-
-
-def score_strangers_by_pooling(
-    view: View,
-    index: Snapshot,
-    model: Model,
-    scoring: Scoring,
-    strangers: Strangers,
-    check_stop: CheckStop = never_stop,
-) -> Scores:
-    """Compute the scores of strangers."""
-    pooled = SubjectRanker(view, index, model.metric, scoring)
-    without = [view.name_of(number) or "" for number in strangers.subjects.tolist()]
-    rankings = list(_ranked(pooled, strangers.vectors, scoring.depth, without, check_stop))
-    return _scores(view.change, strangers.subjects, np.arange(len(without)), rankings, scoring, None)
+    """Compute the scores of the strangers, or else of the subjects, each in turn the stranger."""
+    scoring = Scoring.from_name(plan.scoring)
+    own = None
+    if strangers is None:
+        names = view.names()
+        subjects, examples = draw_examples(view, model, plan, names)
+        without = [names[number] for number in subjects.tolist()]
+        vectors = vectors_of(view, examples)
+        own = distances_to_own(view, model.metric, scoring, subjects, examples)
+    else:
+        subjects, examples, vectors = strangers.subjects, np.arange(len(strangers.subjects)), strangers.vectors
+        without = [view.name_of(number) or "" for number in subjects.tolist()]
+    ranker = SubjectRanker(view, index, model.metric, scoring)
+    rankings: list[RankedSubjects] = []
+    for start in range(0, len(vectors), PROBE_BLOCK):
+        check_stop()
+        rows = slice(start, start + PROBE_BLOCK)
+        rankings += ranker.rank(vectors[rows], scoring.depth, without=without[rows])
+    distances = _distances(rankings, scoring.depth)
+    nearest = np.array([ranking[0].examples[0].example if ranking else -1 for ranking in rankings], np.int64)
+    return Scores(view.change, subjects, examples, nearest, distances[:, 0], own, distances[:, 1:])
 
 
 def trials(
@@ -265,28 +247,6 @@ def trials(
         ranked = _distances(pooled.rerank(vectors, near), scoring.depth)
         found[pooling] = LeaveOneOutDistances(np.array(whose, np.int64), np.array(own, np.float64), ranked)
     return found
-
-
-def _ranked(
-    pooled: SubjectRanker, vectors: NDArray[np.float32], depth: int, without: list[str], check_stop: CheckStop
-) -> Iterator[RankedSubjects]:
-    for start in range(0, len(vectors), PROBE_BLOCK):
-        check_stop()
-        rows = slice(start, start + PROBE_BLOCK)
-        yield from pooled.rank(vectors[rows], depth, without=without[rows])
-
-
-def _scores(
-    change: int,
-    subjects: NDArray[np.int64],
-    examples: NDArray[np.int64],
-    rankings: list[RankedSubjects],
-    scoring: Scoring,
-    own: Floats | None,
-) -> Scores:
-    distances = _distances(rankings, scoring.depth)
-    nearest = np.array([ranking[0].examples[0].example if ranking else -1 for ranking in rankings], np.int64)
-    return Scores(change, subjects, examples, nearest, distances[:, 0], own, distances[:, 1:])
 
 
 def _distances(rankings: list[RankedSubjects], depth: int) -> Floats:
