@@ -284,18 +284,10 @@ class Gallery:
         progress: Progress | None = None,
         skipped: list[Skipped] | None = None,
     ) -> list[Identification]:
-        """Identify many pictures at once.
+        """Identify many pictures at once, with k candidates each. `progress` is called with (done, total) pictures.
 
-        Parameters
-        ----------
-        pictures : iterable of pictures
-        k : int
-            Candidates to list; raises `UsageError` if it is below 1.
-        progress : callable, optional
-            Called with (done, total) pictures.
-        skipped : list, optional
-            Pictures that cannot be decoded are appended to it, and the answers are those of the others, in order.
-            Without it the first such picture raises `PictureError`.
+        Pictures that cannot be decoded are appended to `skipped`, and the answers are those of the others, in order;
+        without this list the first such picture raises `PictureError`. Raises `UsageError` if `k` is below 1.
         """
         with self._store.reading() as view:
             basis = view.hash_basis if view.has_rejections() else None
@@ -352,7 +344,8 @@ class Gallery:
         """Let the gallery answer "unknown": of strangers at most a share `fpir` is named as a subject.
 
         The settings are kept, and the rule follows every change of the gallery: at once if `scoring` is the nearest
-        example; otherwise in the background, while answers report that their rule is stale.
+        example; otherwise in the background, while answers report that their rule is stale. Raises `CalibrationError`
+        if there are too few strangers or subjects for the rate, and `UsageError` if a rate or the seed is out of range.
 
         Parameters
         ----------
@@ -371,13 +364,6 @@ class Gallery:
             stranger to all other subjects. May be combined with `strangers`.
         seed : int
             Of the random draws.
-
-        Raises
-        ------
-        CalibrationError
-            There are too few strangers or subjects for the rate; the message says how many are missing.
-        UsageError
-            A rate or the seed is out of range.
         """
         return calibrate(
             self._store,

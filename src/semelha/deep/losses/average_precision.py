@@ -22,6 +22,7 @@ class FastAP(PairLoss):
 
     Each distance is shared between its two nearest bins, linearly. With h⁺ the positives of an anchor in a bin, H⁺ and
     H the positives and all pictures up to it: 1 − 1/N⁺ Σ h⁺ H⁺ / H, averaged over the anchors that have a positive.
+    Raises `UsageError` if the metric has no largest distance and `most` is not passed.
 
     Parameters
     ----------
@@ -33,11 +34,6 @@ class FastAP(PairLoss):
         Squared Euclidean by default.
     mining : Mining, optional
         All pairs by default. Pairs that it leaves out are not ranked.
-
-    Raises
-    ------
-    UsageError
-        The metric has no largest distance, and `most` is not passed.
     """
 
     def __init__(

@@ -65,17 +65,14 @@ class CrossBatchMemory(nn.Module):
 class WeightedSum(nn.Module):
     """The weighted sum of losses of (embeddings, labels), such as a loss of pairs and a loss of proxies.
 
+    Raises `UsageError` if there is no loss, or another number of weights than of losses.
+
     Parameters
     ----------
     losses : nn.Module
         At least one.
     weights : sequence of float, optional
         Weight of each loss; 1 by default.
-
-    Raises
-    ------
-    UsageError
-        No loss, or another number of weights than of losses.
     """
 
     def __init__(self, *losses: nn.Module, weights: Sequence[float] | None = None) -> None:

@@ -39,7 +39,7 @@ class MarginSoftmax(nn.Module):
     """Softmax cross-entropy of scale · cos(embedding, class proxy), with a margin for the own class.
 
     Embeddings are (batch, dim), labels (batch,) int64 from 0 to classes − 1. Embeddings and proxies are normalized to
-    unit length.
+    unit length. Raises `UsageError` if there are not as many margins as classes.
 
     Parameters
     ----------
@@ -52,11 +52,6 @@ class MarginSoftmax(nn.Module):
         Number of proxies per class; the nearest counts (sub-center ArcFace: Deng et al., ECCV 2020, equation 3).
     margins : sequence of float, optional
         An m for each class in place of that of `margin`, such as `dynamic_margins(pictures)`.
-
-    Raises
-    ------
-    UsageError
-        There are not as many margins as classes.
     """
 
     margins: Tensor | None
@@ -168,6 +163,7 @@ def dynamic_margins(
 
     Ha et al. (2020), third place of Google Landmark Recognition. a and b are such that the class with the fewest
     pictures has the margin `most`, and the class with the most has `least`. If all have as many, all have `most`.
+    Raises `UsageError` if a class has no picture or there are no classes.
 
     Parameters
     ----------
@@ -177,11 +173,6 @@ def dynamic_margins(
         In the unit of the margin: radians for `ArcFace`, a difference of cosines for `CosFace`.
     power : float
         λ.
-
-    Raises
-    ------
-    UsageError
-        A class has no picture, or there are no classes.
     """
     if min(pictures, default=0) < 1:
         raise UsageError("pictures must have 1 or more for each class")
@@ -196,10 +187,7 @@ def dynamic_margins(
 def adacos_scale(classes: int) -> float:
     """Compute the fixed scale of AdaCos, √2 · ln(classes − 1) (Zhang et al., CVPR 2019, equation 11).
 
-    Raises
-    ------
-    UsageError
-        There are fewer than 3 classes, for which it is 0 or less.
+    Raises `UsageError` if there are fewer than 3 classes, for which it is 0 or less.
     """
     if classes < 3:
         raise UsageError(f"classes is {classes}: the scale of AdaCos, √2 · ln(classes − 1), needs 3 or more")

@@ -147,15 +147,12 @@ class BatchHard(Mining):
 class EasyPositive(Mining):
     """The nearest positive of each anchor (Xuan, Stylianou & Pless, WACV 2020, section 3).
 
+    Raises `UsageError` if `negatives` has another value.
+
     Parameters
     ----------
     negatives : {"semi-hard", "hard", "all"}
         The nearest negative that is farther than this positive, the nearest negative, or all negatives.
-
-    Raises
-    ------
-    UsageError
-        Another value of `negatives`.
     """
 
     negatives: Negatives = "semi-hard"

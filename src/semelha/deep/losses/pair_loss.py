@@ -17,6 +17,8 @@ from semelha.metrics import Cosine, Metric
 class PairLoss(nn.Module, ABC):
     """A loss of the distances between anchors and references.
 
+    Raises `UsageError` if the mining does not take distances of the metric.
+
     Parameters
     ----------
     metric : Metric or MetricLayer
@@ -24,11 +26,6 @@ class PairLoss(nn.Module, ABC):
         normalized to unit length for a metric of vectors; they must be histograms for a metric of histograms.
     mining : Mining, optional
         The pairs and triplets that count; all pairs by default.
-
-    Raises
-    ------
-    UsageError
-        The mining does not take distances of the metric.
     """
 
     def __init__(self, metric: Metric | MetricLayer, mining: Mining | None) -> None:
@@ -40,17 +37,14 @@ class PairLoss(nn.Module, ABC):
     def forward(self, embeddings: Tensor, labels: Tensor, references: References | None = None) -> Tensor:
         """Compute the loss of a batch: a scalar in float32, or in float64 if the embeddings are.
 
+        Raises `UsageError` if the metric cannot take the embeddings.
+
         Parameters
         ----------
         embeddings : (batch, dim)
         labels : (batch,) int64
         references : References, optional
             Embeddings to compare the batch with; the batch itself by default.
-
-        Raises
-        ------
-        UsageError
-            The metric cannot take the embeddings.
         """
         return self.of_pairs(make_pairs(embeddings, labels, references, self.metric))
 

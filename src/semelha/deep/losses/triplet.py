@@ -26,9 +26,9 @@ from semelha.metrics import Euclidean, Metric
 class Triplet(PairLoss):
     """Triplet loss: mean of [d(a, p) − d(a, n) + margin]₊ over the chosen triplets for which it is not 0.
 
-    As Schroff et al. (CVPR 2015, equation 3), without the squares. With a soft margin, the mean of
-    ln(1 + exp(d(a, p) − d(a, n))) over the chosen triplets (Hermans, Beyer & Leibe, 2017, section 2), which keeps a
-    gradient where a hinge is 0.
+    As Schroff et al. (CVPR 2015, equation 3), without the squares. With a soft margin, the mean of ln(1 + exp(d(a, p) −
+    d(a, n))) over the chosen triplets (Hermans, Beyer & Leibe, 2017, section 2), which keeps a gradient where a hinge
+    is 0. Raises `UsageError` if the margin is 0 or below.
 
     Parameters
     ----------
@@ -38,11 +38,6 @@ class Triplet(PairLoss):
         d; Euclidean by default.
     mining : Mining, optional
         Semi-hard by default.
-
-    Raises
-    ------
-    UsageError
-        The margin is 0 or below.
     """
 
     def __init__(
@@ -83,7 +78,8 @@ class Quadruplet(PairLoss):
     """Quadruplet loss (Chen et al., CVPR 2017, equation 6, without the squares).
 
     Mean of [d(i, j) − d(i, k) + α₁]₊ over triplets, plus mean of [d(i, j) − d(l, k) + α₂]₊ over positive pairs (i, j)
-    and negative pairs (l, k) without a picture of the class of i. Each mean is over the hinges that are not 0.
+    and negative pairs (l, k) without a picture of the class of i. Each mean is over the hinges that are not 0. Raises
+    `UsageError` if a margin is 0 or below.
 
     Parameters
     ----------
@@ -93,11 +89,6 @@ class Quadruplet(PairLoss):
         d; Euclidean by default.
     mining : Mining, optional
         All pairs by default. The quadruplets consist of the pairs that it chooses.
-
-    Raises
-    ------
-    UsageError
-        A margin is 0 or below.
     """
 
     def __init__(

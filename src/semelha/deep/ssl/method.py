@@ -20,15 +20,12 @@ from semelha.errors import UsageError
 class SelfSupervised(ABC):
     """Settings of a method that learns without labels: every picture is a class of its own.
 
+    Raises `UsageError` if a setting is out of range.
+
     Parameters
     ----------
     temperature : float
         Temperature of the contrastive loss, above 0.
-
-    Raises
-    ------
-    UsageError
-        A setting is out of range.
     """
 
     temperature: float = 0.2

@@ -55,10 +55,10 @@ MAX_QUEUE = 4096  # largest that is chosen if `queue` is None
 class MoCo(MomentumMethod):
     """MoCo v2 (Chen et al., 2020); MoCo v1 (He et al., CVPR 2020) with `hidden=None` and `temperature=0.07`.
 
+    Raises `UsageError` if a setting is out of range.
+
     Parameters
     ----------
-    temperature : float
-        Temperature of the contrastive loss, above 0.
     momentum : float
         Momentum of the key encoder per step, from 0 to below 1.
     queue : int, optional
@@ -71,11 +71,6 @@ class MoCo(MomentumMethod):
         Length of queries and keys.
     parts : int
         Number of parts of a batch that batch norm normalizes separately, like so many devices.
-
-    Raises
-    ------
-    UsageError
-        A setting is out of range.
     """
 
     queue: int | None = None
@@ -152,21 +147,14 @@ def moco_loss(queries: Tensor, keys: Tensor, negatives: Tensor, temperature: flo
 
 @dataclass(frozen=True)
 class MoCoV3(MomentumMethod):
-    """MoCo v3 (Chen, Xie, He, ICCV 2021, algorithm 1).
+    """MoCo v3 (Chen, Xie, He, ICCV 2021, algorithm 1). Raises `UsageError` if a setting is out of range.
 
     Parameters
     ----------
-    temperature : float
-        Temperature of the contrastive loss, above 0.
     momentum : float
         Initial momentum of the key encoder, from 0 to below 1; it increases to 1 by half a cosine.
     hidden, width : int
         Width between the layers of projector and predictor; length of queries and keys.
-
-    Raises
-    ------
-    UsageError
-        A setting is out of range.
     """
 
     hidden: int = 512

@@ -18,20 +18,15 @@ from semelha.errors import UsageError
 class SimCLR(SelfSupervised):
     """SimCLR (Chen et al., ICML 2020), or SimCLR v2 (Chen et al., NeurIPS 2020).
 
+    Raises `UsageError` if a setting is out of range.
+
     Parameters
     ----------
-    temperature : float
-        Temperature of NT-Xent, above 0.
     layers : {2, 3}
         Layers of the projector. Two are placed after the head of the network (v1, section 2.1). Of three (v2,
         section 2), the head of the network is the first, and is kept: v2 fine-tunes from there.
     hidden, width : int
         Width between the layers; length of the vectors that are compared.
-
-    Raises
-    ------
-    UsageError
-        A setting is out of range.
     """
 
     layers: Literal[2, 3] = 2
