@@ -88,7 +88,7 @@ def test_the_index_on_disk_follows_by_the_difference(gallery: Gallery, monkeypat
     for subject in range(12):
         enroll(gallery, f"s{subject}", 4 * subject, 4)
     gallery.flush()
-    monkeypatch.setattr("semelha.gallery.index_folder.IndexFolder.read_vectors", None)  # it is never built again
+    monkeypatch.setattr("semelha.gallery.live_index.IndexFolder.read_vectors", None)  # it is never built again
     for flush in (True, False):
         first = 8 if flush else 20
         gallery.move_example(number(gallery, f"s{first // 4}", first), "moved")

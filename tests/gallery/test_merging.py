@@ -89,9 +89,7 @@ def test_the_index_on_the_disk_follows(gallery: Gallery, monkeypatch: pytest.Mon
         return Gallery.open(gallery.path)
 
     gallery.flush()
-    monkeypatch.setattr(
-        "semelha.gallery.index_folder.IndexFolder.read_vectors", None
-    )  # from now on nothing is made anew
+    monkeypatch.setattr("semelha.gallery.live_index.IndexFolder.read_vectors", None)  # from now on nothing is made anew
     for settle in (True, False, True):
         number = gallery.merge("twin", "s0")
         gallery = reopened(gallery, settle)

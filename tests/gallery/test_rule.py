@@ -13,7 +13,7 @@ from semelha.errors import CalibrationError, UsageError
 from semelha.gallery import Gallery
 from semelha.gallery.calibration import rule, scores
 from semelha.gallery.calibration.rule import Rule, rule_of
-from semelha.gallery.ranking import SubjectRanker
+from semelha.gallery.probes import SubjectRanker
 from semelha.images import Dataset, Picture
 from semelha.recognition import NEAREST, SCORINGS, Scoring
 from semelha.recognition.scoring import MIN_SUBJECTS

@@ -7,8 +7,7 @@ import threading
 from dataclasses import replace
 
 from semelha.errors import GalleryError, GalleryMoved, IndexFileError
-from semelha.gallery.index_folder import IndexFolder
-from semelha.gallery.live_index import LiveIndex
+from semelha.gallery.live_index import IndexFolder, LiveIndex
 from semelha.index.base import MergeStopped
 from semelha.store import Store
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from semelha.embedders import Model, Source, as_pictures
@@ -28,7 +27,9 @@ def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidenc
         (found,) = state.identify(vectors, CANDIDATES, content_hashes(one, (state.view.hash_basis,)))
         shown = [_matched_examples(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
-    probe = _shrunk(pixels)
+    image = Image.fromarray(pixels)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    probe = np.asarray(image)
     maps = None
     if shown:
         stacked = np.stack([references[each[0].example] for each in shown])
@@ -42,9 +43,3 @@ def _matched_examples(view: View, candidate: Candidate, k: int) -> tuple[Matched
         MatchedExample(candidate.subject, match.example, match.source, match.distance, view.picture(match.example))
         for match in candidate.examples[:k]
     )
-
-
-def _shrunk(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    image = Image.fromarray(pixels)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(image)

@@ -16,7 +16,7 @@ from pathlib import Path
 from semelha.embedders import Model, load_embedder
 from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError
 from semelha.files import atomic_folder, remove_partial_files, rename, write_file
-from semelha.gallery.index_folder import RECALL
+from semelha.gallery.live_index import RECALL
 from semelha.images import HashBasis
 from semelha.store import Store
 

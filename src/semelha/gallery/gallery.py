@@ -28,8 +28,7 @@ from semelha.gallery.enrollment import (
 )
 from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
-from semelha.gallery.index_folder import RECALL, IndexFolder
-from semelha.gallery.live_index import LiveIndex
+from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
 from semelha.gallery.probes import embed_probes
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification

@@ -10,8 +10,13 @@ from numpy.typing import NDArray
 
 from semelha.errors import SubjectNotFound, UsageError
 from semelha.gallery.calibration.rule import Rule, rule_of
-from semelha.gallery.probes import EmbeddedProbes, apply_rejections, rank_without_rejected
-from semelha.gallery.ranking import RankedSubjects, SubjectRanker
+from semelha.gallery.probes import (
+    EmbeddedProbes,
+    RankedSubjects,
+    SubjectRanker,
+    apply_rejections,
+    rank_without_rejected,
+)
 from semelha.index import Snapshot
 from semelha.metrics import Metric
 from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide, decide_excluding

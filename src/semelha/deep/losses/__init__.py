@@ -2,14 +2,6 @@
 
 from semelha.deep.losses.average_precision import FastAP, SmoothAP
 from semelha.deep.losses.composite import CrossBatchMemory, WeightedSum
-from semelha.deep.losses.contrastive import (
-    Circle,
-    Contrastive,
-    GeneralizedLifted,
-    LiftedStructure,
-    MarginLoss,
-    MultiSimilarity,
-)
 from semelha.deep.losses.infonce import InfoNCE, NPair, NTXent, SupCon
 from semelha.deep.losses.margin_softmax import (
     ArcFace,
@@ -32,7 +24,15 @@ from semelha.deep.losses.mining import (
     MultiSimilarityMining,
     SemiHard,
 )
-from semelha.deep.losses.pair_loss import PairLoss
+from semelha.deep.losses.pair_loss import (
+    Circle,
+    Contrastive,
+    GeneralizedLifted,
+    LiftedStructure,
+    MarginLoss,
+    MultiSimilarity,
+    PairLoss,
+)
 from semelha.deep.losses.pairs import Pairs, References
 from semelha.deep.losses.proxies import CenterLoss, ProxyAnchor, ProxyNCA, SoftTriple
 from semelha.deep.losses.triplet import Quadruplet, Triplet

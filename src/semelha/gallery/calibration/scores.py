@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.errors import GalleryError
-from semelha.gallery.ranking import SHORTLIST, RankedSubjects, SubjectRanker, nearby
+from semelha.gallery.probes import SHORTLIST, RankedSubjects, SubjectRanker, nearby
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.recognition import LeaveOneOutDistances, Scoring
