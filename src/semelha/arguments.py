@@ -62,13 +62,20 @@ def _hints_of_class(kind: type) -> dict[str, Any]:
 
 
 def _check(name: str, value: object, hint: Any) -> None:
-    if _matches(value, hint):
+    if type(value) in _plain_types(hint) or _matches(value, hint):
         return
     if isinstance(value, list | tuple):
         for element in (get_args(one)[0] for one in _alternatives(hint) if get_origin(one) in (list, tuple, Sequence)):
             for position, one in enumerate(value):
                 _check(f"{name}[{position}]", one, element)
     refuse(name, value, _described(hint))
+
+
+@cache
+def _plain_types(hint: Any) -> frozenset[Any]:
+    """Types of which every instance matches, found without comparing each alternative."""
+    kinds = {get_origin(one) or one for one in _alternatives(hint)}
+    return frozenset(kinds - {list, tuple})
 
 
 def _matches(value: object, hint: Any) -> bool:
