@@ -30,8 +30,9 @@ WORDS: dict[Any, str] = {
     BinaryIO: "a binary file",
     np.ndarray: "an array",
     Callable: "a function",
+    "Image": "a PIL image",
 }
-"""What messages call a type, if not by its name."""
+"""What messages call a type, if not by its name. Image is found by its name, so that PIL is not imported."""
 
 
 def check_types(function: Callable[P, R]) -> Callable[P, R]:
@@ -65,7 +66,9 @@ def _check(name: str, value: object, hint: Any) -> None:
     if type(value) in _plain_types(hint) or _matches(value, hint):
         return
     if isinstance(value, list | tuple):
-        for element in (get_args(one)[0] for one in _alternatives(hint) if get_origin(one) in (list, tuple, Sequence)):
+        for element in (
+            get_args(one)[0] for one in _alternatives(hint) if get_origin(one) in (list, tuple, Sequence, Iterable)
+        ):
             for position, one in enumerate(value):
                 _check(f"{name}[{position}]", one, element)
     refuse(name, value, _described(hint))
@@ -117,7 +120,7 @@ def _word(hint: Any) -> str:
             return f"{len(inner)} of {_described(inner[0])}"
         return f"a sequence of which each is {_described(inner[0])}"
     name = kind.__name__
-    return WORDS.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
+    return WORDS.get(kind) or WORDS.get(name) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def refuse(name: str, value: object, must_be: str) -> NoReturn:

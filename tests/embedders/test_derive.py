@@ -201,9 +201,9 @@ def test_what_cannot_be_derived(pair: list[Model], linear: Model, joined: Model,
         derive(pair, out=out, weights=[1, 0])
     with pytest.raises(UsageError, match="one above 0 for each"):
         derive(pair, out=out, weights=[1])
-    with pytest.raises(UsageError, match="^models is .*: it must be a sequence"):
+    with pytest.raises(UsageError, match=r"^models is .*: it must be a sequence"):
         derive(str(pair[0].folder), out=out)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="^models is empty"):
+    with pytest.raises(UsageError, match=r"^models is empty"):
         derive([], out=out)
     with pytest.raises(UsageError, match="mirror cannot be set"):
         derive(pair, out=out, views=[View()], mirror=True)
