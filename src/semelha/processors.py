@@ -17,14 +17,9 @@ def processors() -> int:
 
 @cache
 def cpu_quota(root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")) -> float:
-    """Processors' worth of time that control groups (version 1 or 2) allow; infinite without a limit.
+    """Processors' worth of time that control groups (version 1 or 2), mounted at `root`, allow; infinite without one.
 
-    Parameters
-    ----------
-    root : Path
-        Where control groups are mounted.
-    membership : Path
-        The groups of this process, a line "number:controllers:path" each.
+    Each line of the file `membership` names a group of this process: "number:controllers:path".
     """
     try:
         lines = membership.read_text().splitlines()

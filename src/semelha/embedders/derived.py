@@ -39,20 +39,8 @@ class DerivedExtractor:
 
     The vectors of the views are averaged (`mean_of_views`). The vectors of several models, which are compared by
     cosine, are scaled to the square roots of their weights and concatenated: the cosine similarity of the result is the
-    weighted mean of their similarities.
-
-    Parameters
-    ----------
-    parts : sequence of Part
-    card : Card
-        Has the views and weights in `derived`.
-    name : str
-        Name of the model in error messages.
-
-    Raises
-    ------
-    ModelAltered
-        The parts are not those in the card, or cannot be combined.
+    weighted mean of their similarities. Raises `ModelAltered` if the parts are not those in the card, or cannot be
+    combined.
     """
 
     def __init__(self, parts: Sequence[Part], card: Card, *, name: str) -> None:

@@ -81,10 +81,7 @@ class FeatureExtractor:
 def features_of(card: Card, *, name: str) -> FeatureExtractor:
     """The extractor of the features in a card.
 
-    Raises
-    ------
-    ModelError, ModelTooNew, ModelAltered
-        The features are unknown, or have another version or dimension than in the card.
+    Raises `ModelError`, `ModelTooNew` or `ModelAltered` if they are unknown, or of another version or dimension.
     """
     spec = card.features
     if spec is None:

@@ -32,14 +32,9 @@ def write_folder(
     weights: Mapping[str, NDArray[Any]],
     parts: Sequence[Path] = (),
 ) -> Card:
-    """Write a model folder under another name, sync it, and rename it into place. Returns its card as written.
+    """Write a model folder atomically, with copies of the folders `parts`. Returns its card as written.
 
-    `parts` are the folders of the models that it is made of: they are copied into it.
-
-    Raises
-    ------
-    ModelError
-        `folder` exists, or cannot be written; or one of `parts` is not what its card says.
+    Raises `ModelError` if `folder` exists or cannot be written, or one of `parts` is not what its card says.
     """
     contents = {WEIGHTS: save({name: np.ascontiguousarray(array) for name, array in weights.items()})}
     if onnx is not None:
@@ -53,12 +48,9 @@ def write_folder(
 
 
 def copy_folder(source: Path, folder: Path) -> Card:
-    """Copy a model folder, checked, whole or not at all, and on the disk when this returns. Returns its card.
+    """Check and copy a model folder atomically; it is synced to disk. Returns its card.
 
-    Raises
-    ------
-    ModelError
-        `source` is not what its card says, or `folder` exists, or cannot be written.
+    Raises `ModelError` if `source` is not what its card says, or `folder` exists or cannot be written.
     """
     contents = _whole(source)
     _place(contents, folder)

@@ -17,23 +17,9 @@ EXTERNAL_DATA = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)locati
 
 
 class Graph:
-    """Runs a graph: (n, channels, height, width) uint8 → (n, dim) float32.
+    """Runs an ONNX graph: (n, channels, height, width) uint8 → (n, dim) float32.
 
-    Parameters
-    ----------
-    data : bytes
-        An ONNX graph.
-    card : Card
-        Has the input and dimension of the graph.
-    name : str
-        Name of the graph in error messages.
-    threads : int, optional
-        For ONNX Runtime; chosen by ONNX Runtime by default.
-
-    Raises
-    ------
-    ModelAltered
-        The graph cannot be run, refers to other files, or does not match its card.
+    Raises `ModelAltered` if the graph cannot be run, refers to other files, or does not match its card.
     """
 
     def __init__(self, data: bytes, card: Card, *, name: str, threads: int | None = None) -> None:

@@ -118,26 +118,8 @@ def decode(
 class OpenPicture:
     """An encoded picture whose header is read and whose pixels are not decoded yet. A context manager.
 
-    Parameters
-    ----------
-    source : path or bytes
-    name : str, optional
-        What error messages call the picture; its path by default.
-    box, limits, at_least
-        As for `decode`.
-
-    Attributes
-    ----------
-    is_jpeg : bool
-    box : (left, top, right, bottom) or None
-    orientation : int
-        EXIF orientation of a JPEG, 1 to 8; 1 for every other picture.
-    decoded_pixels : int
-        Number of pixels that `pixels` will decode; a reader with several threads bounds their sum.
-
-    Raises
-    ------
-    NotAPicture, TruncatedPicture, PictureTooLarge, PictureError
+    Takes the arguments of `decode` and raises its errors; `name` is for error messages. `orientation` is the EXIF
+    orientation of a JPEG, 1 for every other picture; `decoded_pixels` counts what `pixels` will decode.
     """
 
     def __init__(

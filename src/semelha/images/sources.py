@@ -23,13 +23,7 @@ TAKEN = "a path, bytes, a binary file, an array (h, w[, 3]) of uint8, a PIL imag
 
 
 def iterate_sources(pictures: Source | Iterable[Source], argument: str = "pictures") -> Iterator[Source]:
-    """Iterate over pictures; a single picture is a sequence of one.
-
-    Raises
-    ------
-    UsageError
-        `pictures` is neither a picture nor an iterable.
-    """
+    """Iterate over pictures; a single picture is a sequence of one. Raises `UsageError` for anything else."""
     if is_source(pictures):
         yield pictures
         return
