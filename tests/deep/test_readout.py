@@ -158,7 +158,7 @@ def test_layers_are_read_of_our_networks_alone(wrong: dict[str, object]) -> None
 
 def test_a_distance_that_is_learned_is_of_the_head(tmp_path: Path) -> None:
     recipe = replace(RECIPE, loss=lambda counts, dim: Contrastive(metric=MetricLayer(Mahalanobis(M=np.eye(dim)))))
-    with pytest.raises(UsageError, match="the metric mahalanobis is of what the head gives"):
+    with pytest.raises(UsageError, match="mahalanobis compares outputs of the head"):
         train_network(pictures(), out=tmp_path / "m", network=NETWORK, recipe=recipe)
     assert not (tmp_path / "m.training").exists()
     model = train_network(pictures(), out=tmp_path / "m", recipe=recipe)  # where nothing is said it gives way
