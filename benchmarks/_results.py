@@ -49,9 +49,12 @@ def write_section(title: str, body: str) -> None:
 
 def _circumstances() -> str:
     versions = ", ".join(f"{name} {found}" for name in PACKAGES if (found := version_of(name)))
-    # Where builds are kept tells nothing of the figures.
-    cache = sys.argv.index("--cache") if "--cache" in sys.argv else len(sys.argv)
-    arguments = [*sys.argv[1:cache], *sys.argv[cache + 2 :]]
+    # Folders of one machine are left out: where builds are kept, and another checkout to compare with.
+    arguments = sys.argv[1:]
+    for option in ("--cache", "--base"):
+        if option in arguments:
+            place = arguments.index(option)
+            del arguments[place : place + 2]
     threads = [f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}"] if "OMP_NUM_THREADS" in os.environ else []
     command = " ".join([*threads, "python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments])
     when = datetime.now(UTC).strftime("%Y-%m-%d")

@@ -70,7 +70,7 @@ def main() -> None:
         table([*columns, "functions of identify"], rows),
     ]
     for name, functions in walks.items():
-        parts.append(f"The functions of `identify`, {name}:\n\n" + "\n".join(f"- `{one}`" for one in functions))
+        parts.append(f"The functions of `identify`, {name}:\n\n" + " → ".join(f"`{one}`" for one in functions))
     write_section("Structure", "\n\n".join(parts))
 
 
