@@ -71,7 +71,7 @@ def test_every_weight_learns_and_the_graph_gives_the_same_vectors(name: str) -> 
 @pytest.mark.parametrize("pooling", ["gem", "grid"])
 def test_a_backbone_without_a_map_is_not_pooled_in_another_way(pooling: Literal["gem", "grid"]) -> None:
     """It would be left out without a word."""
-    with pytest.raises(UsageError, match=f"vit_tiny_patch16_224 has no feature map to be pooled by {pooling}"):
+    with pytest.raises(UsageError, match=f"vit_tiny_patch16_224 has no feature map for the pooling {pooling}"):
         build(Network(backbone="vit_tiny_patch16_224", size=32, pooling=pooling), seed=0)
 
 
@@ -86,7 +86,7 @@ def test_features_of_a_grid_are_those_of_nine_regions(backbone: str) -> None:
 def test_unknown_name_suggests_near_ones() -> None:
     with pytest.raises(BackboneError, match=re.escape("timm has no model 'resnet81': is it resnet18 or ")):
         timm_backbone("resnet81", channels=3, size=SIZE)
-    with pytest.raises(BackboneError, match=r"'---': timm.list_models\(\) names those"):
+    with pytest.raises(BackboneError, match=r"'---': timm.list_models\(\) lists all"):
         timm_backbone("---", channels=3, size=SIZE)
 
 
