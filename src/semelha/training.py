@@ -319,17 +319,15 @@ class _Request:
         """Raise `UsageError` for arguments of a wrong type. The planner checks those of `semelha.deep`."""
         from semelha.embedders import Model
         from semelha.features import Features
-
-        paths = (str, os.PathLike)
         from semelha.linear.base import Learner
 
+        paths = (str, os.PathLike)
         if self.method is not None and not isinstance(self.method, str | Learner):
             from semelha.deep.ssl import SelfSupervised
 
             _check_type("method", self.method, (SelfSupervised,), "a learner, a SelfSupervised, a name or None")
         _check_type("dataset", dataset, (Dataset, *paths), "a Dataset or a path")
-        optional = {"on": self.on, "teacher": self.teacher}
-        for name, value in optional.items():
+        for name, value in (("on", self.on), ("teacher", self.teacher)):
             _check_type(name, value, (Model, *paths, NoneType), "a Model or a path")
         _check_type("features", self.features, (Features, NoneType), "features, such as HOG()")
         _check_type("minutes", self.minutes, (int, float, NoneType), "a number")

@@ -48,11 +48,10 @@ def statistics(pixels: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def sample(dataset: Dataset, spec: InputSpec, most: int, *, seed: int) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-    """Up to `most` pictures, drawn by chance and fitted: (n, channels, height, width), and the content hash of each.
+    """Up to `most` pictures, drawn at random and fitted: (n, channels, height, width), and the content hash of each.
 
-    Raises `DatasetError` where none can be read.
+    Raises `DatasetError` if none can be read.
     """
-
     chosen = dataset.select(np.random.default_rng(seed).permutation(len(dataset))[:most].tolist())
     read = read_pictures(chosen, spec.fitted, at_least=spec.side, hashed=True)
     found = [each for each in read if not isinstance(each, PictureError)]
