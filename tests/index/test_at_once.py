@@ -1,6 +1,7 @@
 """Many at once: every answer is right for a moment between call and return, and a merge stops when it is to stop."""
 
 import gc
+import itertools
 import subprocess
 import sys
 import threading
@@ -89,10 +90,10 @@ def asked(index: Index, number: int) -> Answer:
     return Answer(call, time.perf_counter(), queries, found.ids, found.distances)
 
 
-def written(index: Index, history: History, turns: int) -> None:
-    """Add and remove a few, over and over."""
+def written(index: Index, history: History, turns: int, enough: Callable[[], bool]) -> None:
+    """Add and remove a few, at least `turns` times, and until those beside it have done `enough`."""
     chance = np.random.default_rng(1)
-    for turn in range(turns):
+    for turn in itertools.takewhile(lambda turn: turn < turns or not enough(), itertools.count()):
         held = history.states[-1]
         if chance.random() < 0.6:
             new = [i for i in chance.permutation(IDS)[:12].tolist() if i not in held]
@@ -107,11 +108,9 @@ def written(index: Index, history: History, turns: int) -> None:
             index.merge(full=turn % 50 == 49)
 
 
-def until(done: threading.Event, work: Callable[[int], Answer]) -> list[Answer]:
-    answers: list[Answer] = []
+def until(done: threading.Event, work: Callable[[int], Answer], answers: list[Answer]) -> None:
     while not done.is_set():
         answers.append(work(len(answers)))
-    return answers
 
 
 @pytest.fixture
@@ -125,13 +124,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def crowd(index: Index, turns: int, readers: int) -> tuple[History, list[Answer]]:
     """Readers search while one thread writes and another merges."""
     history, done, merger = History(), threading.Event(), Merger(index)
+    answers: list[Answer] = []
     with ThreadPoolExecutor(readers) as pool:
-        asking = [pool.submit(until, done, partial(asked, index)) for _ in range(readers)]
+        asking = [pool.submit(until, done, partial(asked, index), answers) for _ in range(readers)]
         try:
-            written(index, history, turns)
+            written(index, history, turns, lambda: len(answers) > turns or any(one.done() for one in asking))
         finally:
             done.set()
-        answers = [answer for one in asking for answer in one.result()]
+        for one in asking:
+            one.result()
     merger.close()
     return history, answers
 
@@ -182,15 +183,19 @@ def test_saved_and_loaded_while_it_changes(tmp_path: Path) -> None:
         found = other.search(QUERIES, K)
         return Answer(before, time.perf_counter(), np.arange(len(QUERIES)), found.ids, found.distances)
 
+    answers: list[Answer] = []
     with ThreadPoolExecutor(3) as pool:
-        others = [pool.submit(until, done, loading) for _ in range(2)]
-        saver = pool.submit(saving)
+        others = [pool.submit(saving), *(pool.submit(until, done, loading, answers) for _ in range(2))]
+
+        def enough() -> bool:
+            return (len(answers) > 10 and len(saves) > 10) or any(one.done() for one in others)
+
         try:
-            written(index, history, 150)
+            written(index, history, 150, enough)
         finally:
             done.set()
-        saver.result()
-        answers = [answer for one in others for answer in one.result()]
+        for one in others:
+            one.result()
     merger.close()
     assert len(answers) > 10
     assert len(saves) > 10
