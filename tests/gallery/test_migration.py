@@ -18,7 +18,7 @@ from semelha.errors import FingerprintMismatch, GalleryError, GalleryMoved
 from semelha.features import HOG
 from semelha.gallery import Gallery, migrate
 from semelha.gallery.folder import DATABASE
-from semelha.gallery.migration import switch
+from semelha.gallery.migration import migration
 from semelha.images import Picture
 
 
@@ -75,7 +75,7 @@ def test_what_is_done_to_the_gallery_meanwhile_is_in_the_new_one(path: Path, new
     """The writer has the gallery open all the time, and enrolls more than is embedded while writers wait."""
 
     def use() -> None:
-        gallery.enroll("new", [noise(number) for number in range(100, 100 + 2 * switch.MAX_LOCKED)])
+        gallery.enroll("new", [noise(number) for number in range(100, 100 + 2 * migration.MAX_LOCKED)])
         gallery.enroll("s2", noise(200))
         gallery.remove("s1")
         gallery.rename("s3", "other")
@@ -86,7 +86,7 @@ def test_what_is_done_to_the_gallery_meanwhile_is_in_the_new_one(path: Path, new
         names = dict(rows(path, "SELECT name, id FROM subjects"))
         assert {"new", "other"} <= names.keys()
         assert not {"s1", "s3"} & names.keys()
-        assert done.examples == 25 - 2 + 2 * switch.MAX_LOCKED + 1
+        assert done.examples == 25 - 2 + 2 * migration.MAX_LOCKED + 1
     check_of(path, new)
 
 
@@ -94,8 +94,8 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
     path: Path, new: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few are, more are not: then there is another round."""
-    waiting = [switch.MAX_LOCKED + 1, 2]
-    whole = switch._embed_pending
+    waiting = [migration.MAX_LOCKED + 1, 2]
+    whole = migration._embed_pending
 
     def catch_up(*arguments: Any) -> None:
         whole(*arguments)
@@ -103,8 +103,8 @@ def test_what_comes_when_all_seemed_done_is_embedded_while_writers_wait_or_befor
         with Gallery.open(path) as gallery:
             gallery.enroll("late", [noise(1000 * count + i) for i in range(count)])
 
-    monkeypatch.setattr(switch, "_embed_pending", catch_up)
-    assert migrate(path, new).examples == 25 + switch.MAX_LOCKED + 1 + 2
+    monkeypatch.setattr(migration, "_embed_pending", catch_up)
+    assert migrate(path, new).examples == 25 + migration.MAX_LOCKED + 1 + 2
     assert waiting == []
     check_of(path, new)
 
@@ -145,15 +145,15 @@ def test_a_writer_that_waits_for_the_last_step_is_told(path: Path, new: Model, m
 
     writer = threading.Thread(target=write)
     gallery = Gallery.open(path)
-    whole = switch._LastRound.__call__
+    whole = migration._LastRound.__call__
 
-    def last(self: switch._LastRound, view: Any) -> Any:
+    def last(self: migration._LastRound, view: Any) -> Any:
         writer.start()
         writer.join(0.5)
         assert writer.is_alive(), "it waits"
         return whole(self, view)
 
-    monkeypatch.setattr(switch._LastRound, "__call__", last)
+    monkeypatch.setattr(migration._LastRound, "__call__", last)
     migrate(path, new)
     writer.join()
     assert len(told) == 1
@@ -196,7 +196,7 @@ def test_another_model_may_be_chosen_after_a_migration_that_was_cut_short(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "_embed_pending", stop)
+        patch.setattr(migration, "_embed_pending", stop)
         with pytest.raises(KeyboardInterrupt):
             migrate(path, new)
     other = tiny_model(tmp_path / "other", seed=3, dim=5)

@@ -20,7 +20,7 @@ MIGRATE = """
 import os, signal, sys
 from pathlib import Path
 from semelha.gallery import folder, migrate
-from semelha.gallery.migration import migration, reembed, switch
+from semelha.gallery.migration import migration, reembed
 from semelha.store import staged_vectors, store
 reembed.BATCH = 5
 
@@ -59,7 +59,7 @@ POINTS = {
     "in the third batch": ("before(staged_vectors.StagedVectors, 'put', 3)", False, 2),
     "while the model is copied": ("before(os, 'rename')", False, 0),
     "before the last step": ("before(store.Store, 'switch_model')", False, 5),
-    "while writers wait": ("before(switch._LastRound, '__call__')", False, 5),
+    "while writers wait": ("before(migration._LastRound, '__call__')", False, 5),
     "in the transaction": ("after(store, 'replace_vectors')", False, 5),
     "at once after the transaction": ("after(store.Store, 'switch_model')", True, 5),
     "before the new model is put in place": ("before(os, 'rename', 3)", True, 5),

@@ -16,7 +16,7 @@ from semelha.errors import GalleryError, UsageError
 from semelha.features import HOG
 from semelha.gallery import Gallery, migrate
 from semelha.gallery.folder import DATABASE
-from semelha.gallery.migration import switch
+from semelha.gallery.migration import migration
 from semelha.gallery.migration.reembed import find_originals
 from semelha.images import HashBasis, Picture, content_hashes, encode
 
@@ -91,7 +91,7 @@ def test_originals_are_used_rather_than_copies_also_by_who_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(switch, "_LastRound", stop)  # everything is embedded by then
+        patch.setattr(migration, "_LastRound", stop)  # everything is embedded by then
         with pytest.raises(KeyboardInterrupt):
             migrate(path, new)
     assert migrate(path, new, pictures=[photo(0), noise(5)]).originals == 2

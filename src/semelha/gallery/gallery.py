@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -45,21 +44,16 @@ class Gallery:
     order; `subjects()` lists their records. A picture is a path, encoded bytes, a binary file, pixels (h, w[, 3])
     uint8, a PIL image or a `Picture`.
 
+    Raises `GalleryError` or `ModelError` if the folder is no gallery, is damaged, or was written by a newer semelha, and
+    `UsageError` if `recall` or `threads` is out of range.
+
     Parameters
     ----------
-    path : path
     recall : float, optional
         Recall@10 that index searches keep on average, in (0, 1]; 1 compares with every example, which takes longer. By
         default that of the index on disk, or else of the gallery. Another value rebuilds the index for everybody.
     threads : int, optional
         Threads that search and merge the index, shared by all callers; by default one per processor.
-
-    Raises
-    ------
-    GalleryError, ModelError
-        The folder is no gallery, is damaged, or was written by a newer semelha.
-    UsageError
-        `recall` or `threads` is out of range.
     """
 
     @check_types
@@ -93,10 +87,8 @@ class Gallery:
         """Create an empty gallery with a copy of the model, and open it.
 
         `keep_pictures` keeps a small re-encoded copy of every enrolled picture. `recall` is the default for everybody
-        who opens the gallery, 0.99 unless it is set; `threads` is as for `Gallery`.
-
-        Raises `GalleryError` if `path` exists or cannot be written, `ModelError` if the model cannot be loaded, and
-        `UsageError` if `recall` or `threads` is out of range.
+        who opens the gallery, 0.99 unless it is set; `threads` is as for `Gallery`. Raises `GalleryError` if `path`
+        exists or cannot be written, `ModelError` if the model cannot be loaded, and `UsageError` as `Gallery` does.
         """
         embedder = model if isinstance(model, Model) else load_embedder(model)
         IndexFolder(Path(path), embedder, recall, threads).empty_index()
@@ -118,9 +110,7 @@ class Gallery:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -161,12 +151,10 @@ class Gallery:
     ) -> list[Enrollment]:
         """Enroll every class of a dataset under its label, and return an `Enrollment` for each.
 
-        A path is read as `read_dataset` does: a folder of class folders, or a CSV manifest. Pictures that cannot be
-        decoded are left out, and named in the warnings of their class. `progress` is called with (done, total)
-        pictures; those reported as done are durable.
-
-        Raises `DatasetError` if the folder or manifest cannot be read, and `GalleryError` if a label cannot be used as
-        a name or the database cannot be written.
+        A path is read by `read_dataset`. Pictures that cannot be decoded are left out, and named in the warnings of
+        their class. `progress` is called with (done, total) pictures; those reported as done are durable. Raises
+        `DatasetError` if a folder or manifest cannot be read, and `GalleryError` if a label cannot be used as a name or
+        the database cannot be written.
         """
         whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
         return add_dataset(self._store, self.model, whole, keep_pictures=self.keep_pictures, progress=progress)
@@ -211,9 +199,9 @@ class Gallery:
     def move_example(self, example: int, subject: str) -> int:
         """Move one example, by its number, to another subject, new or existing.
 
-        A subject without examples is removed. A picture that both subjects have is kept once; the number of the example
-        from then on is returned. Raises `GalleryError` if there is no such example or the name cannot be used, and
-        `UsageError` if the example is of that subject already.
+        Returns its number from then on: a picture that both subjects have is kept once. A subject without examples is
+        removed. Raises `GalleryError` if there is no such example or the name cannot be used, and `UsageError` if the
+        example is of that subject already.
         """
         return self._store.move_example(example, checked_name(subject))
 
@@ -306,8 +294,8 @@ class Gallery:
     def explain(self, picture: Source, *, k: int = 3) -> Evidence:
         """Identify a picture and show what the answer rests on: up to k matched examples, the runner-up, a heat map.
 
-        The heat map hides parts of the picture one after another, which takes as long as embedding about a hundred
-        pictures. Raises `PictureError`, or `UsageError` if `k` is below 1.
+        The heat map takes as long as embedding about a hundred pictures. Raises `PictureError`, or `UsageError` if `k`
+        is below 1.
         """
         return explained(self._live, self.model, picture, k)
 
@@ -315,8 +303,7 @@ class Gallery:
     def verify(self, picture: Source, other: Source) -> Verification:
         """Decide whether two pictures show the same subject. Raises `PictureError`.
 
-        The calibrated rate is that of a search of the whole gallery. The false match rate of a single comparison is
-        lower, so the decision errs on the safe side.
+        The false match rate is lower than the calibrated rate, which is that of a search of the whole gallery.
         """
         vectors = embed_probes(self.model, [picture, other]).vectors
         with self._live.read() as state:
@@ -340,16 +327,13 @@ class Gallery:
         confirmed: Dataset | None = None,
         seed: int = 0,
     ) -> Calibration:
-        """Let the gallery answer "unknown": of strangers at most a share `fpir` is named as a subject.
+        """Let the gallery answer "unknown": of strangers at most a share `fpir`, in (0, 1), is named as a subject.
 
-        The settings are kept, and the rule follows every change of the gallery: at once if `scoring` is the nearest
-        example; otherwise in the background, while answers report that their rule is stale. Raises `CalibrationError`
+        The rule follows every change of the gallery, with some `scoring` in the background. Raises `CalibrationError`
         if there are too few strangers or subjects for the rate, and `UsageError` if a rate or the seed is out of range.
 
         Parameters
         ----------
-        fpir : float
-            False-positive identification rate, in (0, 1).
         strangers : Dataset or sequence of pictures, optional
             Pictures of things that are not enrolled; one picture of each class of a dataset is drawn. Without them
             every enrolled subject, left out in turn, serves as a stranger.
@@ -361,20 +345,8 @@ class Gallery:
         confirmed : Dataset, optional
             New pictures of enrolled subjects, labelled with their names and taken as probes are. Each serves as a
             stranger to all other subjects. May be combined with `strangers`.
-        seed : int
-            Of the random draws.
         """
-        return calibrate(
-            self._store,
-            self._live,
-            self.model,
-            fpir=fpir,
-            strangers=strangers,
-            uncertain=uncertain,
-            scoring=scoring,
-            confirmed=confirmed,
-            seed=seed,
-        )
+        return calibrate(self._store, self._live, self.model, fpir, strangers, uncertain, scoring, confirmed, seed)
 
     @check_types
     def mismatch(self, probes: Dataset, *, seed: int = 0) -> Mismatch:
@@ -394,8 +366,8 @@ class Gallery:
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
         """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
 
-        Returns the findings with a score of at least `min_score`; docs/curation.md explains the scores. `seed` is of
-        the random draws. Raises `UsageError` if `min_score` is outside [0, 1].
+        Returns the findings with a score of at least `min_score`; docs/curation.md explains the scores. Raises
+        `UsageError` if `min_score` is outside [0, 1].
         """
         with self._live.read(with_rule=False) as state:
             return check(state, min_score=min_score, seed=seed)
@@ -416,9 +388,8 @@ class Gallery:
         """Merge the index and save it to disk now, so that the gallery opens at once the next time.
 
         This happens in the background while the gallery is open; call `flush` at the end of a program that enrolled
-        much. With `rebuild` the index is built anew from the vectors, in one segment. A gallery of a few thousand
-        examples keeps no index on disk. Raises `IndexFileError` if the index cannot be written, and `GalleryError` if
-        the database cannot be read or the gallery is closed during the merge.
+        much. With `rebuild` the index is built anew from the vectors, in one segment. Raises `IndexFileError` if the
+        index cannot be written, and `GalleryError` if the database cannot be read or the gallery is closed during it.
         """
         self._compactor.flush(rebuild=rebuild)
 

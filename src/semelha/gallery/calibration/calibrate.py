@@ -26,7 +26,6 @@ def calibrate(
     store: Store,
     live: LiveIndex,
     model: Model,
-    *,
     fpir: float,
     strangers: Dataset | Sequence[Source] | None,
     uncertain: float | None,
@@ -102,50 +101,41 @@ def draw_labelled(
     Unseen is a picture that is neither enrolled nor in the model's training set. `with_strangers` also draws one of
     each class that is not enrolled, with the number 0.
     """
-    is_unseen = _Unseen(view, model)
-    classes = set(model.card.classes)
-    chosen: dict[str, tuple[Picture, int]] = {}
-    for i in np.random.default_rng(seed).permutation(len(dataset)):
-        picture = dataset.pictures[i]
-        number = view.number_of(picture.label)
-        if picture.label in chosen or picture.label in classes or (number is None and not with_strangers):
-            continue
-        if is_unseen(picture):
-            chosen[picture.label] = (picture, number or 0)
+    labels = [picture.label for picture in dataset]
+    numbers = {label: view.number_of(label) or 0 for label in set(labels)}
+    excluded = set() if with_strangers else {label for label, number in numbers.items() if not number}
+    chosen = _draw_unseen(dataset.pictures, labels, excluded | set(model.card.classes), view, model, seed)
     skipped = len(dataset.classes) - len(chosen)
     if skipped:
         logger.warning("%d classes have no picture that can serve: left out", skipped)
-    return [picture for picture, _ in chosen.values()], [number for _, number in chosen.values()]
+    return list(chosen.values()), [numbers[label] for label in chosen]
 
 
 def _draw_strangers(strangers: Dataset | Sequence[Source], view: View, model: Model, seed: int) -> list[Picture]:
     """One unseen picture of each class that is not enrolled; each picture without a label is a class."""
-    is_unseen = _Unseen(view, model)
-    has_labels = isinstance(strangers, Dataset)
     pictures = list(strangers) if isinstance(strangers, Dataset) else as_pictures(strangers)
-    classes = set(model.card.classes) if has_labels else set()
-    chosen: dict[str, Picture] = {}
-    for i in np.random.default_rng(seed).permutation(len(pictures)):
-        picture = pictures[i]
-        stranger = picture.label or f"#{i}"
-        if stranger in chosen or picture.label in classes or (has_labels and view.has_subject(picture.label)):
-            continue
-        if is_unseen(picture):
-            chosen[stranger] = picture
-    skipped = len({picture.label or f"#{i}" for i, picture in enumerate(pictures)}) - len(chosen)
+    labels = [picture.label or f"#{i}" for i, picture in enumerate(pictures)]
+    excluded = set()
+    if isinstance(strangers, Dataset):
+        excluded = {*model.card.classes, *filter(view.has_subject, set(labels))}
+    chosen = _draw_unseen(pictures, labels, excluded, view, model, seed)
+    skipped = len(set(labels)) - len(chosen)
     if skipped:
         logger.warning("%d strangers are enrolled, or the model was trained on them: left out", skipped)
     return list(chosen.values())
 
 
-class _Unseen:
-    """Whether a picture is neither enrolled nor in the model's training set, by its content hash."""
-
-    def __init__(self, view: View, model: Model) -> None:
-        self._view = view
-        self._trained = frozenset(model.card.content_hashes)
-        self._bases = {view.hash_basis, *model.card.content_bases}
-
-    def __call__(self, picture: Picture) -> bool:
-        hashes = content_hashes(picture, self._bases)
-        return self._trained.isdisjoint(hashes) and not any(map(self._view.has_picture, hashes))
+def _draw_unseen(
+    pictures: Sequence[Picture], labels: Sequence[str], excluded: set[str], view: View, model: Model, seed: int
+) -> dict[str, Picture]:
+    """One random picture of each label that is not excluded, neither enrolled nor in the model's training set."""
+    trained = frozenset(model.card.content_hashes)
+    bases = {view.hash_basis, *model.card.content_bases}
+    chosen: dict[str, Picture] = {}
+    for i in np.random.default_rng(seed).permutation(len(pictures)):
+        if labels[i] in chosen or labels[i] in excluded:
+            continue
+        hashes = content_hashes(pictures[i], bases)
+        if trained.isdisjoint(hashes) and not any(map(view.has_picture, hashes)):
+            chosen[labels[i]] = pictures[i]
+    return chosen
