@@ -62,6 +62,16 @@ def test_rename_with_merge_does_not_ask(shop: Path, capsys: pytest.CaptureFixtur
     assert names(shop, capsys) == {"pear": 3}
 
 
+def test_changes_as_json(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    merge = answer(capsys, "subjects", "merge", shop, "apple", "Apple")
+    assert [merge] == answer(capsys, "subjects", "merges", shop)["merges"]
+    undone = answer(capsys, "subjects", "unmerge", shop, merge["number"])
+    assert undone == {"undone": merge["number"], "subject": "apple"}
+    assert answer(capsys, "subjects", "rename", shop, "apple", "pear") == {"renamed": "apple", "subject": "pear"}
+    assert answer(capsys, "subjects", "rename", shop, "pear", "Apple", "--merge")["source"] == "pear"
+    assert answer(capsys, "subjects", "remove", shop, "Apple", "--yes") == {"removed": "Apple", "examples": 3}
+
+
 def test_reject_and_withdraw(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = shop.parent / "2.png"  # an example of Apple
     status, _, err = run(capsys, "reject", shop, picture, "Apple")
@@ -72,7 +82,7 @@ def test_reject_and_withdraw(shop: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert (one["rejection"], one["picture"]) == (number, str(picture))
     assert "1 rejections" in run(capsys, "subjects", "rejections", shop, "apple")[1]
     assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == ["apple"]
-    assert run(capsys, "subjects", "withdraw", shop, number)[0] == 0
+    assert answer(capsys, "subjects", "withdraw", shop, number) == {"withdrawn": number}
     assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == []
 
 

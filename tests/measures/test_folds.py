@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from semelha.evaluation.lfw import draw_fold_pairs
 from semelha.measures import fold_accuracy
+from semelha.measures.verification import draw_fold_pairs
 
 
 def by_hand(distances: np.ndarray, same: np.ndarray, fold: np.ndarray) -> list[float]:

@@ -16,6 +16,7 @@ from semelha.cli.output import (
     make_table,
     note,
     print_json,
+    print_result,
     progress_bars,
     stdout,
 )
@@ -134,12 +135,10 @@ def verify(
         raise UsageError("verify needs another picture or --subject NAME")
     with Gallery(gallery) as opened:
         found = opened.verify(picture, other) if other else opened.verify_subject(picture, subject or "")
-    if json:
-        print_json(found.to_json())
-        return
     answer = {True: "[green]the same[/]", False: "[yellow]not the same[/]", None: "not decided"}[found.same]
     p_value = "" if found.p_value is None else f", p-value {found.p_value:.3f}"
-    stdout.print(f"{answer}  (distance {found.distance:.3f}{p_value})\n[dim]{escape(found.note)}[/]")
+    line = f"{answer}  (distance {found.distance:.3f}{p_value})"
+    print_result(json, found.to_json(), line, f"[dim]{escape(found.note)}[/]")
 
 
 def explain(

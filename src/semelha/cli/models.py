@@ -9,7 +9,7 @@ import numpy as np
 from rich.markup import escape
 from typer import Argument, Option
 
-from semelha.cli.output import Json, print_json, progress_bars, stdout
+from semelha.cli.output import Json, print_json, print_result, progress_bars, stdout
 from semelha.embedders import derive as derive_model
 from semelha.embedders import load_embedder
 from semelha.errors import SemelhaError, UsageError
@@ -63,10 +63,9 @@ def derive(
     Example: semelha derive model-a model-b model-c --out joined
     """
     model = derive_model([*models], out=out, views=views, mirror=mirror, weights=weight)
-    if json:
-        print_json({"model": str(out), "dim": model.dim, "fingerprint": model.fingerprint})
-        return
-    stdout.print(
-        f"[bold]{escape(str(out))}[/] makes vectors of {model.dim} numbers, at {views * len(models)} times the cost."
+    print_result(
+        json,
+        {"model": str(out), "dim": model.dim, "fingerprint": model.fingerprint},
+        f"[bold]{escape(str(out))}[/] makes vectors of {model.dim} numbers, at {views * len(models)} times the cost.",
+        f"[dim]Next: semelha evaluate {escape(str(out))} TEST-PHOTOS[/]",
     )
-    stdout.print(f"Next: semelha evaluate {escape(str(out))} TEST-PHOTOS", style="dim")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -37,6 +37,29 @@ Progressed = Callable[[int, int], None]
 def print_json(value: object) -> None:
     """Print one JSON object on standard output. Numbers must be finite."""
     print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def print_result(as_json: bool, value: object, *lines: str) -> None:
+    """Print a result: as one JSON object, or as lines of text with markup."""
+    if as_json:
+        print_json(value)
+        return
+    for line in lines:
+        stdout.print(line)
+
+
+def print_records(
+    as_json: bool, value: dict[str, Any], columns: Sequence[str], rows: Sequence[Sequence[object]]
+) -> None:
+    """Print records: as one JSON object, whose last value lists them, or as a table and their number."""
+    if as_json:
+        print_json(value)
+        return
+    table = make_table(*columns, right=("examples", "example"))
+    for row in rows:
+        table.add_row(*(escape(str(cell)) for cell in row))
+    stdout.print(table)
+    stdout.print(f"[dim]{len(rows)} {list(value)[-1]}[/]")
 
 
 def note(text: str) -> None:

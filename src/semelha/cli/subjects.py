@@ -8,7 +8,7 @@ from typing import Annotated
 from rich.markup import escape
 from typer import Argument, Exit, Option, Typer, confirm
 
-from semelha.cli.output import GalleryPath, Json, Yes, make_table, print_json, stdout
+from semelha.cli.output import GalleryPath, Json, Yes, print_records, print_result
 from semelha.errors import SubjectExists
 from semelha.gallery import Gallery
 
@@ -26,14 +26,8 @@ def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
     """
     with Gallery(gallery) as opened:
         found = opened.subjects()
-    if json:
-        print_json({"subjects": [vars(one) for one in found]})
-        return
-    table = make_table("subject", "examples", "since", right=("examples",))
-    for one in found:
-        table.add_row(escape(one.name), str(one.examples), one.created)
-    stdout.print(table)
-    stdout.print(f"[dim]{len(found)} subjects[/]")
+    rows = [(one.name, one.examples, one.created) for one in found]
+    print_records(json, {"subjects": [vars(one) for one in found]}, ("subject", "examples", "since"), rows)
 
 
 @subjects.command("rename")
@@ -42,6 +36,7 @@ def rename_subject(
     old: Name,
     new: Annotated[str, Argument(help="New name.")],
     merge: Annotated[bool, Option("--merge", help="If another subject has the new name, merge the two.")] = False,
+    json: Json = False,
 ) -> None:
     """Rename a subject. If another subject has the new name, ask whether to merge the two.
 
@@ -53,13 +48,13 @@ def rename_subject(
         except SubjectExists:
             if not merge and not confirm(f"A subject is already called {new}. Merge {old} into it?", err=True):
                 raise Exit(1) from None
-            _print_merge(opened, opened.merge(old, new))
+            _merge(opened, old, new, json)
             return
-    stdout.print(f"{escape(old)} is now [bold]{escape(new)}[/]")
+    print_result(json, {"renamed": old, "subject": new}, f"{escape(old)} is now [bold]{escape(new)}[/]")
 
 
 @subjects.command("remove")
-def remove_subject(gallery: GalleryPath, name: Name, yes: Yes = False) -> None:
+def remove_subject(gallery: GalleryPath, name: Name, yes: Yes = False, json: Json = False) -> None:
     """Remove a subject with its examples and pictures.
 
     Example: semelha subjects remove shop granny-smith --yes
@@ -68,7 +63,7 @@ def remove_subject(gallery: GalleryPath, name: Name, yes: Yes = False) -> None:
         raise Exit(1)
     with Gallery(gallery) as opened:
         count = opened.remove(name)
-    stdout.print(f"[bold]{escape(name)}[/] removed with {count} examples")
+    print_result(json, {"removed": name, "examples": count}, f"[bold]{escape(name)}[/] removed with {count} examples")
 
 
 @subjects.command("examples")
@@ -79,15 +74,9 @@ def list_examples(gallery: GalleryPath, name: Name, json: Json = False) -> None:
     """
     with Gallery(gallery) as opened:
         found = opened.examples(name)
-    if json:
-        print_json({"subject": name, "examples": [vars(one) for one in found]})
-        return
-    table = make_table("example", "source", "since", "picture", right=("example",))
-    for one in found:
-        kept = "kept" if one.has_picture else "not kept"
-        table.add_row(str(one.number), escape(one.source), one.created, kept)
-    stdout.print(table)
-    stdout.print(f"[dim]{len(found)} examples[/]")
+    rows = [(one.number, one.source, one.created, "kept" if one.has_picture else "not kept") for one in found]
+    value = {"subject": name, "examples": [vars(one) for one in found]}
+    print_records(json, value, ("example", "source", "since", "picture"), rows)
 
 
 @subjects.command("remove-example")
@@ -101,10 +90,8 @@ def remove_example(gallery: GalleryPath, example: Example, yes: Yes = False, jso
     with Gallery(gallery) as opened:
         name = opened.remove_example(example)
         is_left = name in opened
-    if json:
-        print_json({"removed": example, "subject": name, "subject_removed": not is_left})
-        return
-    stdout.print(f"Example {example} of [bold]{escape(name)}[/] removed" + ("" if is_left else "; it was the last one"))
+    line = f"Example {example} of [bold]{escape(name)}[/] removed" + ("" if is_left else "; it was the last one")
+    print_result(json, {"removed": example, "subject": name, "subject_removed": not is_left}, line)
 
 
 @subjects.command("move-example")
@@ -115,10 +102,8 @@ def move_example(gallery: GalleryPath, example: Example, name: Name, json: Json 
     """
     with Gallery(gallery) as opened:
         number = opened.move_example(example, name)
-    if json:
-        print_json({"moved": example, "example": number, "subject": name})
-        return
-    stdout.print(f"Example {example} is now example {number} of [bold]{escape(name)}[/]")
+    line = f"Example {example} is now example {number} of [bold]{escape(name)}[/]"
+    print_result(json, {"moved": example, "example": number, "subject": name}, line)
 
 
 @subjects.command("merge")
@@ -126,18 +111,33 @@ def merge_subjects(
     gallery: GalleryPath,
     source: Annotated[str, Argument(help="Subject to merge; its name ends.")],
     into: Annotated[str, Argument(help="Subject that gets its examples.")],
+    json: Json = False,
 ) -> None:
     """Merge two subjects. `subjects unmerge` undoes it.
 
     Example: semelha subjects merge shop granny-smith "Granny Smith"
     """
     with Gallery(gallery) as opened:
-        _print_merge(opened, opened.merge(source, into))
+        _merge(opened, source, into, json)
+
+
+def _merge(gallery: Gallery, source: str, into: str, json: bool) -> None:
+    number = gallery.merge(source, into)
+    (merge,) = [one for one in gallery.merges() if one.number == number]
+    shared = f", and {merge.shared} that both had" if merge.shared else ""
+    print_result(
+        json,
+        vars(merge),
+        f"{escape(merge.source)} is now part of [bold]{escape(merge.into)}[/], with {merge.moved} examples{shared}",
+        f"[dim]To undo: semelha subjects unmerge {escape(str(gallery.path))} {number}[/]",
+    )
 
 
 @subjects.command("unmerge")
 def unmerge_subjects(
-    gallery: GalleryPath, merge: Annotated[int, Argument(help="Number of the merge, as `subjects merges` lists it.")]
+    gallery: GalleryPath,
+    merge: Annotated[int, Argument(help="Number of the merge, as `subjects merges` lists it.")],
+    json: Json = False,
 ) -> None:
     """Undo a merge: both subjects get back their examples.
 
@@ -145,7 +145,7 @@ def unmerge_subjects(
     """
     with Gallery(gallery) as opened:
         name = opened.unmerge(merge)
-    stdout.print(f"[bold]{escape(name)}[/] is a separate subject again")
+    print_result(json, {"undone": merge, "subject": name}, f"[bold]{escape(name)}[/] is a separate subject again")
 
 
 @subjects.command("merges")
@@ -156,25 +156,9 @@ def list_merges(gallery: GalleryPath, json: Json = False) -> None:
     """
     with Gallery(gallery) as opened:
         found = opened.merges()
-    if json:
-        print_json({"merges": [vars(one) for one in found]})
-        return
-    table = make_table("merge", "subject", "into", "examples", "since", "undo first", right=("examples",))
-    for one in found:
-        first = "" if one.inside is None else str(one.inside)
-        count = str(one.moved + one.shared)
-        table.add_row(str(one.number), escape(one.source), escape(one.into), count, one.created, first)
-    stdout.print(table)
-    stdout.print(f"[dim]{len(found)} merges[/]")
-
-
-def _print_merge(gallery: Gallery, number: int) -> None:
-    (merge,) = [one for one in gallery.merges() if one.number == number]
-    shared = f", and {merge.shared} that both had" if merge.shared else ""
-    stdout.print(
-        f"{escape(merge.source)} is now part of [bold]{escape(merge.into)}[/], with {merge.moved} examples{shared}"
-    )
-    stdout.print(f"[dim]To undo: semelha subjects unmerge {escape(str(gallery.path))} {number}[/]")
+    rows = [(one.number, one.source, one.into, one.moved + one.shared, one.created, one.inside or "") for one in found]
+    columns = ("merge", "subject", "into", "examples", "since", "undo first")
+    print_records(json, {"merges": [vars(one) for one in found]}, columns, rows)
 
 
 def reject(
@@ -189,11 +173,12 @@ def reject(
     """
     with Gallery(gallery) as opened:
         number = opened.reject(picture, subject)
-    if json:
-        print_json({"rejection": number, "subject": subject, "picture": str(picture)})
-        return
-    stdout.print(f"{escape(str(picture))} is not [bold]{escape(subject)}[/]")
-    stdout.print(f"[dim]To undo: semelha subjects withdraw {escape(str(gallery))} {number}[/]")
+    print_result(
+        json,
+        {"rejection": number, "subject": subject, "picture": str(picture)},
+        f"{escape(str(picture))} is not [bold]{escape(subject)}[/]",
+        f"[dim]To undo: semelha subjects withdraw {escape(str(gallery))} {number}[/]",
+    )
 
 
 @subjects.command("rejections")
@@ -203,22 +188,16 @@ def list_rejections(gallery: GalleryPath, name: Name, json: Json = False) -> Non
     Example: semelha subjects rejections shop granny-smith
     """
     with Gallery(gallery) as opened:
-        found = opened.rejections(name)
-    if json:
-        rows = [{"rejection": one.number, "picture": one.source, "since": one.created} for one in found]
-        print_json({"subject": name, "rejections": rows})
-        return
-    table = make_table("rejection", "picture", "since")
-    for one in found:
-        table.add_row(str(one.number), escape(one.source), one.created)
-    stdout.print(table)
-    stdout.print(f"[dim]{len(found)} rejections[/]")
+        rows = [(one.number, one.source, one.created) for one in opened.rejections(name)]
+    found = [dict(zip(("rejection", "picture", "since"), row, strict=True)) for row in rows]
+    print_records(json, {"subject": name, "rejections": found}, ("rejection", "picture", "since"), rows)
 
 
 @subjects.command("withdraw")
 def withdraw_rejection(
     gallery: GalleryPath,
     rejection: Annotated[int, Argument(help="Number of the rejection, as `subjects rejections` lists it.")],
+    json: Json = False,
 ) -> None:
     """Withdraw a rejection: the picture may be identified as the subject again.
 
@@ -226,4 +205,4 @@ def withdraw_rejection(
     """
     with Gallery(gallery) as opened:
         opened.withdraw_rejection(rejection)
-    stdout.print(f"Rejection {rejection} is withdrawn")
+    print_result(json, {"withdrawn": rejection}, f"Rejection {rejection} is withdrawn")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.evaluation.lfw import FoldPairs
 from semelha.evaluation.probability import ProbabilityCalibration
 from semelha.evaluation.result import Intervals, OpenSetResult, Result
 from semelha.measures import FoldAccuracy, Interval, Retrieval, Verification
@@ -20,6 +19,7 @@ from semelha.measures.bootstrap import (
 )
 from semelha.measures.pairs import PairSample
 from semelha.measures.reliability import ece_interval, resample_gaps
+from semelha.measures.verification import FoldPairs
 
 Rows = NDArray[np.int64]
 Figures = dict[str, Interval | None]

@@ -15,7 +15,6 @@ from semelha.arguments import check_types
 from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
 from semelha.errors import DatasetError, MissingExtra, SemelhaError, UsageError
 from semelha.evaluation.intervals import compute_intervals
-from semelha.evaluation.lfw import draw_fold_pairs
 from semelha.evaluation.open_set import measure_open_set
 from semelha.evaluation.protocol import Protocol, assign_roles, take
 from semelha.evaluation.rerank import Rerank, reranked_retrieval
@@ -23,7 +22,7 @@ from semelha.evaluation.result import Evaluation, Result
 from semelha.images import Dataset, read_dataset, readable
 from semelha.measures import Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
 from semelha.measures.pairs import count_pairs, sample_pairs
-from semelha.measures.verification import roc
+from semelha.measures.verification import draw_fold_pairs, roc
 from semelha.metrics import Metric
 
 MAX_RANK = 100  # of CMC

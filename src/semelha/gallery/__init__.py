@@ -2,7 +2,7 @@
 
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
-from semelha.gallery.curation.export import export_clusters
+from semelha.gallery.curation.report import export_clusters
 from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration import MigrationResult, migrate

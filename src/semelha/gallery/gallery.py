@@ -44,7 +44,7 @@ class Gallery:
     order; `subjects()` lists their records. A picture is a path, encoded bytes, a binary file, pixels (h, w[, 3])
     uint8, a PIL image or a `Picture`.
 
-    Raises `GalleryError` or `ModelError` if the folder is no gallery, is damaged, or was written by a newer semelha, and
+    Raises `GalleryError` or `ModelError` if the folder is no gallery, is damaged or was written by a newer semelha, and
     `UsageError` if `recall` or `threads` is out of range.
 
     Parameters

@@ -7,10 +7,9 @@ from semelha.linear.boosting import BoostedSimilarity, BoostMetric
 from semelha.linear.closed_form import GMML, KISSME, LDA, LFDA, RCA, XQDA, PCAWhitening
 from semelha.linear.itml import ITML
 from semelha.linear.lmnn import LMNN
-from semelha.linear.methods import METHODS, learner_named
 from semelha.linear.nca import NCA, NCMML
 from semelha.linear.ranksvm import RankSVM, SignedRankSVM
-from semelha.linear.train import learned_metric, train_linear
+from semelha.linear.train import METHODS, learned_metric, learner_named, train_linear
 
 __all__ = [
     "GMML",

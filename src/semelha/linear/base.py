@@ -45,15 +45,9 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Learn from vectors (n, d) and sortable labels (n,).
 
-        Raises
-        ------
-        VectorsError
-            NaN, infinity, too few classes, or different lengths of X and y. It is a `ValueError` too.
-
-        Warns
-        -----
-        RankDeficiencyWarning
-            If the examples do not span the space, or a covariance is singular. The message says what was done.
+        Raises `VectorsError`, a `ValueError` too, for NaN, infinity, too few classes, or different lengths of X and y.
+        Warns with a `RankDeficiencyWarning`, which says what was done, if the examples do not span the space, or a
+        covariance is singular.
         """
         x, y = self._checked(X, y)
         try:
@@ -71,18 +65,14 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
     def calibrate_threshold(self, X: ArrayLike, pairs: ArrayLike, same: ArrayLike, *, fpr: float | None = None) -> Self:
         """Choose `threshold_`, the largest distance of a pair that counts as the same class.
 
-        Parameters ---------- X : (n, d)     Vectors on which the learner was not fitted. pairs : (m, 2) int     Rows of
-        X. same : (m,) bool     Whether each pair is of the same class. fpr : float, optional     False positive rate,
-        between 0 and 1: a new pair of different classes, drawn like these, is accepted with at most     this
-        probability (split conformal: (k + 1) / (n + 1) ≤ fpr, if k of the n different pairs are nearer than the
-        threshold). By default the threshold maximizes the accuracy on these pairs, halfway between two distances.
+        From vectors X (n, d) on which the learner was not fitted, pairs (m, 2) of their rows, and whether each pair is
+        of the same class, (m,) bool. By default the threshold maximizes the accuracy on these pairs, halfway between
+        two distances. With `fpr`, a false positive rate between 0 and 1, a new pair of different classes, drawn like
+        these, is accepted with at most this probability (split conformal: (k + 1) / (n + 1) ≤ fpr, if k of the n
+        different pairs are nearer than the threshold).
 
-        Raises
-        ------
-        CalibrationError
-            There are too few pairs of different classes for the rate.
-        UsageError
-            `fpr` is not between 0 and 1.
+        Raises `CalibrationError` if there are too few pairs of different classes for the rate, and `UsageError` if
+        `fpr` is not between 0 and 1.
         """
         tuples, same = check_tuples(pairs, 2, _length(X)), check_same(same, pairs)
         distances = self.pair_distance(X, tuples)
@@ -178,11 +168,7 @@ class LinearLearner(Transformer):
     def transform(self, X: ArrayLike) -> Vectors:
         """Apply L to vectors: (n, d) → (n, k), in float32 for float32 and otherwise in float64.
 
-        Raises
-        ------
-        NotFittedError
-        VectorsError
-            NaN, infinity, or another number of features than in `fit`.
+        Raises `NotFittedError`, or `VectorsError` for NaN, infinity, or another number of features than in `fit`.
         """
         check_is_fitted(self)
         x = self._checked(X, reset=False)
@@ -211,20 +197,9 @@ class PairLearner(LinearLearner):
         """Return L (k, r) from centered examples (n, r), pairs of rows (m, 2), and whether each is same (m,)."""
 
     def fit_pairs(self, X: ArrayLike, pairs: ArrayLike, same: ArrayLike) -> Self:
-        """Learn from pairs of examples.
+        """Learn from pairs (m, 2) of rows of X (n, d), and whether each is of the same class, (m,) bool.
 
-        Parameters
-        ----------
-        X : (n, d)
-        pairs : (m, 2) int
-            Rows of X.
-        same : (m,) bool
-            Whether each pair is of the same class. Both kinds are required.
-
-        Raises
-        ------
-        VectorsError
-            NaN, infinity, rows that X does not have, or pairs of one kind only. Warns as `fit`.
+        Raises `VectorsError` for NaN, infinity, rows that X does not have, or pairs of one kind only. Warns as `fit`.
         """
         x = self._checked(X)
         tuples, alike = check_tuples(pairs, 2, len(x)), check_same(same, pairs)
@@ -242,17 +217,10 @@ class TripletLearner(Learner):
         """Learn from centered examples (n, r) and triplets (m, 3) of rows, and set the learned attributes."""
 
     def fit_triplets(self, X: ArrayLike, triplets: ArrayLike) -> Self:
-        """Learn from triplets (anchor, positive, negative), rows of X: the positive must be nearer to the anchor.
+        """Learn from triplets (anchor, positive, negative) of rows of X: the positive must be nearer to the anchor.
 
-        Parameters
-        ----------
-        X : (n, d)
-        triplets : (m, 3) int
-
-        Raises
-        ------
-        VectorsError
-            NaN, infinity, or rows that X does not have. Warns as `fit`.
+        X is (n, d), `triplets` (m, 3). Raises `VectorsError` for NaN, infinity, or rows that X does not have. Warns as
+        `fit`.
         """
         x = self._checked(X)
         tuples = check_tuples(triplets, 3, len(x))

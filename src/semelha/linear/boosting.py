@@ -44,7 +44,6 @@ class BoostMetric(LinearLearner, TripletLearner):
         With `fit`: maximal number of triplets; examples are drawn at random to keep it.
     tol : float
         Training stops when a round lowers the objective by less.
-    random_state : int, RandomState or None
 
     References
     ----------
@@ -146,7 +145,6 @@ class BoostedSimilarity(Transformer):
         Thresholds to try for each feature, at quantiles of the examples; at most 65,000.
     n_pairs : int
         With `fit`: number of random same pairs, and of different pairs. Fewer in many dimensions (64 MB of codes).
-    random_state : int, RandomState or None
 
     Attributes
     ----------
@@ -227,7 +225,7 @@ class BoostedSimilarity(Transformer):
             at = cuts[feature][threshold] if threshold < len(cuts[feature]) else np.inf
             chosen.append((feature, at, alpha))
         if not chosen:
-            raise VectorsError("no threshold of any feature tells same from different pairs better than chance")
+            raise VectorsError("no threshold of any feature separates same from different pairs better than guessing")
         features, thresholds, alphas = (np.array(column) for column in zip(*chosen, strict=True))
         self.features_, self.alphas_, self.axes_ = features, alphas, subspace.axes
         self.thresholds_ = thresholds + subspace.into(subspace.center[None])[0, features]

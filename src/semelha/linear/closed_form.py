@@ -57,7 +57,15 @@ class PCAWhitening(LinearLearner):
         return tags
 
 
-class RCA(PairLearner):
+class _Regularized(LinearLearner):
+    """Settings of the learners that invert a covariance: number of components, and ridge."""
+
+    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3) -> None:
+        self.n_components = n_components
+        self.ridge = ridge
+
+
+class RCA(_Regularized, PairLearner):
     """Relevant component analysis: M is the inverse of the covariance within classes (or chunklets).
 
     From pairs, a chunklet is a connected component of the same pairs; pairs of different classes are not used.
@@ -76,10 +84,6 @@ class RCA(PairLearner):
     """
 
     min_classes = 1
-
-    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3) -> None:
-        self.n_components = n_components
-        self.ridge = ridge
 
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         inside, _ = class_scatter(x, labels)
@@ -101,7 +105,7 @@ class RCA(PairLearner):
         return self._learn(x, connected_components(links, directed=False)[1], notes)
 
 
-class LDA(LinearLearner):
+class LDA(_Regularized):
     """Fisher's linear discriminant analysis: maximizes the variance between classes relative to that within classes.
 
     Scaled so that the covariance within classes is the identity, as scikit-learn's `solver="eigen"` does.
@@ -117,10 +121,6 @@ class LDA(LinearLearner):
     ----------
     Fisher, "The use of multiple measurements in taxonomic problems" (1936); Rao (1948).
     """
-
-    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3) -> None:
-        self.n_components = n_components
-        self.ridge = ridge
 
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         inside, means = class_scatter(x, labels)
@@ -226,7 +226,7 @@ class _MomentLearner(PairLearner):
         )
 
 
-class KISSME(_MomentLearner):
+class KISSME(_Regularized, _MomentLearner):
     """Keep it simple and straightforward: M = Σ_same⁻¹ − Σ_different⁻¹ without its negative eigenvalues.
 
     It is the log-likelihood ratio of two Gaussians of differences, in closed form.
@@ -244,15 +244,11 @@ class KISSME(_MomentLearner):
     2012, equation 16.
     """
 
-    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3) -> None:
-        self.n_components = n_components
-        self.ridge = ridge
-
     def _solve(self, same: Matrix, different: Matrix) -> Matrix:
         return root(np.asarray(np.linalg.inv(same) - np.linalg.inv(different)), width(self.n_components, len(same)))
 
 
-class XQDA(_MomentLearner):
+class XQDA(_Regularized, _MomentLearner):
     """Cross-view quadratic discriminant analysis: KISSME in the directions that separate same from different pairs.
 
     Directions are generalized eigenvectors of Σ_different against Σ_same with an eigenvalue above one; there M is
@@ -270,10 +266,6 @@ class XQDA(_MomentLearner):
     Liao, Hu, Zhu and Li, "Person re-identification by local maximal occurrence representation and metric learning",
     CVPR 2015, equations 4 and 7.
     """
-
-    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3) -> None:
-        self.n_components = n_components
-        self.ridge = ridge
 
     def _solve(self, same: Matrix, different: Matrix) -> Matrix:
         # With wᵀ Σ_same w = 1, as eigh gives them, and wᵀ Σ_different w = λ both covariances are diagonal in W, so

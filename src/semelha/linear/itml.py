@@ -39,12 +39,6 @@ class ITML(PairLearner):
         With `fit`: number of random same pairs, and of different pairs; by default 20 · classes², at most 50,000.
     max_iter : int
         Maximal number of iterations of L-BFGS.
-    random_state : int, RandomState or None
-
-    Attributes
-    ----------
-    n_iter_ : int
-        Number of iterations.
 
     References
     ----------

@@ -12,6 +12,9 @@ from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import BLOCK, Single, class_ranges, laplacian, nearest, squared_distances
 from semelha.linear.subspace import Matrix
 
+STEPS = 10  # iterations of L-BFGS with the same impostors
+HALVINGS = 5
+
 
 class LMNN(LinearLearner):
     """Large margin nearest neighbor: pulls target neighbors near and pushes other classes a margin of one away.
@@ -38,11 +41,6 @@ class LMNN(LinearLearner):
         Maximal number of impostors of an example in one search, the nearest.
     tol : float
         A round stops when a new search for impostors lowers the objective by less than this fraction.
-
-    Attributes
-    ----------
-    n_iter_ : int
-        Number of iterations.
 
     References
     ----------
@@ -111,10 +109,6 @@ class LMNN(LinearLearner):
             if before - after < self.tol * before:
                 break
         return at
-
-
-STEPS = 10  # iterations of L-BFGS with the same impostors
-HALVINGS = 5
 
 
 def target_pairs(z: Matrix, labels: Labels, k: int) -> Tuples:

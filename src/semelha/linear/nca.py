@@ -40,12 +40,6 @@ class NCA(LinearLearner):
         Of Adam, in units of one over the mean standard deviation of a feature.
     tol : float
         Training stops when the running mean of 1 − pᵢ is below.
-    random_state : int, RandomState or None
-
-    Attributes
-    ----------
-    n_iter_ : int
-        Number of iterations.
 
     References
     ----------
@@ -165,14 +159,15 @@ class NCMML(LinearLearner):
 
     p(c | x) ∝ exp(−½ ‖Lx − Lμ_c‖²); maximized by L-BFGS on all examples. New classes need only their mean.
 
-    Parameters ---------- n_components : int, optional     At most 128 by default. alpha : float     Weight of ½ σ² ‖L‖²
-    beside the mean negative log-likelihood, where σ² is the mean variance of a feature: it keeps L     finite if the
-    classes can be separated without error. max_iter : int     Maximal number of iterations of L-BFGS.
-
-    Attributes
+    Parameters
     ----------
-    n_iter_ : int
-        Number of iterations.
+    n_components : int, optional
+        At most 128 by default.
+    alpha : float
+        Weight of ½ σ² ‖L‖² beside the mean negative log-likelihood, where σ² is the mean variance of a feature: it
+        keeps L finite if the classes can be separated without error.
+    max_iter : int
+        Maximal number of iterations of L-BFGS.
 
     References
     ----------

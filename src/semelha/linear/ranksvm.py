@@ -55,15 +55,11 @@ class RankSVM(LinearLearner, _Ranker):
         With `fit`: triplets combine each example with this many nearest of its class and of other classes.
     max_triplets : int
         With `fit`: maximal number of triplets; examples are drawn at random to keep it. Fewer in many dimensions.
-    max_iter : int
-    random_state : int, RandomState or None
 
     Attributes
     ----------
     weights_ : (r,) float64
         w, of features or principal components.
-    n_iter_ : int
-        Number of iterations.
 
     References
     ----------
@@ -105,7 +101,6 @@ class SignedRankSVM(_Ranker):
     Attributes
     ----------
     weights_ : (r,) float64
-    n_iter_ : int
     axes_ : (r, d) float64 or None
         Principal axes, if there are more than 2048 dimensions; differences are taken along them.
 
@@ -123,17 +118,9 @@ class SignedRankSVM(_Ranker):
     def rerank(self, Q: ArrayLike, S: ArrayLike, candidates: ArrayLike) -> Tuples:
         """Re-rank the candidates of each query, the most similar first: (queries, k) int.
 
-        Parameters
-        ----------
-        Q : (queries, d)
-        S : (stored, d)
-        candidates : (queries, k) int
-            Rows of S from an index, −1 for none. Ties keep their order, and −1 comes last.
-
-        Raises
-        ------
-        VectorsError
-            The candidates are not rows of S, or a vector is not valid.
+        The queries Q are (queries, d), the stored vectors S (stored, d); `candidates`, (queries, k), are rows of S, −1
+        for none. Ties keep their order, and −1 comes last. Raises `VectorsError` if the candidates are not rows of S,
+        or a vector is not valid.
         """
         queries, stored = self._inside(Q), self._inside(S)
         found = np.asarray(candidates)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 import warnings
@@ -20,8 +21,12 @@ from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
 from semelha.images import Dataset, Skipped, check_for_training, split_classes
 from semelha.linear.base import LinearLearner
-from semelha.linear.boosting import BoostedSimilarity
-from semelha.linear.methods import METHODS
+from semelha.linear.boosting import BoostedSimilarity, BoostMetric
+from semelha.linear.closed_form import GMML, KISSME, LDA, LFDA, RCA, XQDA, PCAWhitening
+from semelha.linear.itml import ITML
+from semelha.linear.lmnn import LMNN
+from semelha.linear.nca import NCA, NCMML
+from semelha.linear.ranksvm import RankSVM
 from semelha.linear.subspace import WIDE
 from semelha.measures import retrieval
 from semelha.metrics import Agreement, Mahalanobis, Metric
@@ -32,6 +37,32 @@ AXES = 128
 """Principal axes in which a Mahalanobis matrix is learned, at most."""
 BATCH = 256
 HELD_OUT = 0.2
+
+METHODS: dict[str, type[LinearLearner | BoostedSimilarity]] = {
+    "pca-whitening": PCAWhitening,
+    "lda": LDA,
+    "rca": RCA,
+    "lfda": LFDA,
+    "kissme": KISSME,
+    "xqda": XQDA,
+    "gmml": GMML,
+    "itml": ITML,
+    "nca": NCA,
+    "lmnn": LMNN,
+    "ncmml": NCMML,
+    "boostmetric": BoostMetric,
+    "ranksvm": RankSVM,
+    "boosted-similarity": BoostedSimilarity,
+}
+"""Learners by name whose distance an index can search."""
+
+
+def learner_named(name: str, *, seed: int = 0) -> LinearLearner | BoostedSimilarity:
+    """A learner with default settings. Raises `UsageError` for an unknown name."""
+    if name not in METHODS:
+        raise UsageError(f"method is {name!r}: it must be one of {', '.join(METHODS)}")
+    kind = METHODS[name]
+    return kind(random_state=seed) if "random_state" in inspect.signature(kind).parameters else kind()
 
 
 def train_linear(
@@ -56,9 +87,6 @@ def train_linear(
         At least two classes, one of them with two pictures or more.
     out : Path
         Folder of the model; must not exist yet.
-    method : a learner of `semelha.linear`
-        Fitted here.
-    on : Features or Model
     seed : int
         Draws the classes for that R@1; a learner has its own `random_state`.
     reading_progress : callable, optional

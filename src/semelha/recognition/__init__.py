@@ -1,7 +1,7 @@
 """Identify, verify, calibrate and explain: functions of neighbors, distances and labels."""
 
 from semelha.recognition.answer import Candidate, Identification, Match, Verification
-from semelha.recognition.calibration import Calibration, full_conformal, split_conformal
+from semelha.recognition.calibration import Calibration, Mismatch, full_conformal, measure_mismatch, split_conformal
 from semelha.recognition.evidence import Evidence, MatchedExample
 from semelha.recognition.identify import (
     RejectedPictures,
@@ -10,7 +10,6 @@ from semelha.recognition.identify import (
     excluded_subjects,
     rank_subjects,
 )
-from semelha.recognition.mismatch import Mismatch, measure_mismatch
 from semelha.recognition.probability import ProbabilityCurve
 from semelha.recognition.saliency import SaliencyMaps, occlusion_saliency
 from semelha.recognition.scoring import (

@@ -4,10 +4,16 @@ import numpy as np
 from tests.recognition.curation.made import drawn, enrolled
 
 from semelha.metrics import Cosine
-from semelha.recognition.curation.examples import mislabel_probabilities, near_duplicates, outliers
-from semelha.recognition.curation.fault_probability import fault_fraction, fault_probability
+from semelha.recognition.curation.faults import (
+    fault_fraction,
+    fault_probability,
+    merge_candidates,
+    mislabel_probabilities,
+    near_duplicates,
+    outliers,
+    split_candidates,
+)
 from semelha.recognition.curation.linkage import linkage_threshold
-from semelha.recognition.curation.subjects import merge_candidates, split_candidates
 
 
 def test_wrong_labels_come_first() -> None:

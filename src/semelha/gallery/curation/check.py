@@ -16,8 +16,14 @@ from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
 from semelha.recognition.curation.enrolled import EnrolledExamples
-from semelha.recognition.curation.examples import mislabel_probabilities, near_duplicates, outliers
-from semelha.recognition.curation.subjects import SubjectFindings, merge_candidates, split_candidates
+from semelha.recognition.curation.faults import (
+    SubjectFindings,
+    merge_candidates,
+    mislabel_probabilities,
+    near_duplicates,
+    outliers,
+    split_candidates,
+)
 
 NEIGHBORS = 24
 MAX_SCANNED = 300_000  # vectors up to which comparing all pairs is faster than building and searching a graph
