@@ -16,7 +16,7 @@ from _results import table
 from _search_data import DIMENSION, Data, clustered, clusters
 from _search_measure import child, slug, source_of_index
 from _search_ours import MADE, PROMISED, AnyIndex
-from semelha.index.auto import choose
+from semelha.index.kinds import choose
 from semelha.index.space import Space
 from semelha.metrics import Euclidean
 

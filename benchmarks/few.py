@@ -142,10 +142,10 @@ def options(
 
 def embedded(model: semelha.Model, pictures: semelha.Dataset) -> tuple[np.ndarray, float]:
     """Vectors, and the milliseconds a picture that the model alone takes of those already decoded and fitted."""
-    some = np.stack([model.prepare(picture.pixels()) for picture in pictures.pictures[:64]])
+    some = np.stack([model.extractor.prepare(picture.pixels()) for picture in pictures.pictures[:64]])
     start = time.perf_counter()
     for each in some:
-        model.embed_prepared(each[None])
+        model.extractor.vectors(each[None])
     taken = (time.perf_counter() - start) / len(some)
     return model.embed(pictures.pictures), 1000 * taken
 

@@ -51,12 +51,12 @@ def test_its_vectors_are_the_pooled_features_of_timm(model: semelha.Model, weigh
     peer.reset_classifier(0)
     told = timm.get_pretrained_cfg(NAME)
     mean, std = (torch.tensor(values).view(3, 1, 1) for values in (told.mean, told.std))
-    pixels = np.stack([model.prepare(noise(seed)) for seed in range(4)])
+    pixels = np.stack([model.extractor.prepare(noise(seed)) for seed in range(4)])
     with torch.inference_mode():
         expected = peer.eval()((torch.from_numpy(pixels).float() / 255 - mean) / std).numpy()
     assert model.dim == peer.num_features
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(model.embed_prepared(pixels), expected, atol=1e-4)
+    np.testing.assert_allclose(model.extractor.vectors(pixels), expected, atol=1e-4)
     assert model.card.mean == list(told.mean)
 
 
@@ -87,7 +87,7 @@ def test_our_small_network_needs_no_weights(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="random weights"):
         model = semelha.train(things(), out=tmp_path / "small", method="none")
     assert model.dim == 256
-    pixels = np.stack([model.prepare(picture.pixels()) for picture in things()]) / 255
+    pixels = np.stack([model.extractor.prepare(picture.pixels()) for picture in things()]) / 255
     assert model.card.mean[0] == pytest.approx(pixels.mean(), abs=1e-3)
     np.testing.assert_allclose(np.linalg.norm(model.embed([noise(0)]), axis=1), 1, atol=1e-5)
 

@@ -76,7 +76,7 @@ def test_the_graph_gives_what_the_network_gives(trained: Path) -> None:
     network = build(Network(**model.card.network), seed=1)
     network.load_state_dict(load_file(trained / "weights.safetensors"))
     pixels = np.random.default_rng(0).integers(0, 256, (7, 1, 24, 24), np.uint8)
-    np.testing.assert_allclose(embed(network, pixels, torch.device("cpu")), model.embed_prepared(pixels), atol=1e-4)
+    np.testing.assert_allclose(embed(network, pixels, torch.device("cpu")), model.extractor.vectors(pixels), atol=1e-4)
 
 
 def test_the_log_is_json_lines_and_nothing_else_stays(trained: Path) -> None:

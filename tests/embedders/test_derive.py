@@ -53,9 +53,9 @@ def test_the_mean_of_views_by_hand(pair: list[Model], tmp_path: Path) -> None:
     """A view is of what fits the network; vectors of length 1 have a mean of length 1."""
     views = [View(), View(turn=10, mirror=True), View(scale=1.2, right=0.1)]
     model = derive([pair[1]], out=tmp_path / "views", views=views)
-    fitted = [pair[1].prepare(picture).transpose(1, 2, 0) for picture in PICTURES]
+    fitted = [pair[1].extractor.prepare(picture).transpose(1, 2, 0) for picture in PICTURES]
     seen = [np.stack([view(each).transpose(2, 0, 1) for each in fitted]) for view in views]
-    mean = np.mean([pair[1].embed_prepared(each) for each in seen], axis=0)
+    mean = np.mean([pair[1].extractor.vectors(each) for each in seen], axis=0)
     found = model.embed(PICTURES)
     np.testing.assert_allclose(found, mean / np.linalg.norm(mean, axis=1, keepdims=True), atol=1e-6)
     assert found.dtype == np.float32
@@ -210,7 +210,7 @@ def test_what_cannot_be_derived(pair: list[Model], linear: Model, joined: Model,
     with pytest.raises(ModelError, match="exists already"):
         derive(pair, out=joined.folder)
     with pytest.raises(UsageError, match="the model takes"):
-        joined.embed_prepared(np.zeros((1, 3), np.uint8))
+        joined.extractor.vectors(np.zeros((1, 3), np.uint8))
     assert joined.embed([]).shape == (0, 13)
     assert not out.exists()
 

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 from tests.tiny_model import projection, tiny_model
 
 from semelha.embedders import Card, Model, derive, load_embedder, write_model
+from semelha.embedders.extractors import EXTERNAL_DATA
 from semelha.embedders.folder import copy_folder, read_card
-from semelha.embedders.graph import EXTERNAL_DATA
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
 from semelha.images import Picture, content_hash, content_hashes, decode
 
@@ -241,7 +241,7 @@ def test_external_data_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch)
             helper.make_node("MatMul", ["flat", "w"], ["embedding"]),
         ]
         replace_graph(folder, graph(nodes, initializers=(tensor,)))
-        with pytest.raises(ModelAltered, match="wants data of other files"):
+        with pytest.raises(ModelAltered, match="refers to other files"):
             load_embedder(folder)
 
 

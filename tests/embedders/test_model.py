@@ -47,7 +47,7 @@ def test_the_vectors_are_those_of_the_definition(tiny: Model) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (4, 1, 16, 16), np.uint8)
     product = (pixels.reshape(4, -1).astype(np.float64) - 200.5) @ weights
     expected = product / np.linalg.norm(product, axis=1, keepdims=True)
-    np.testing.assert_allclose(tiny.embed_prepared(pixels), expected, atol=1e-4)
+    np.testing.assert_allclose(tiny.extractor.vectors(pixels), expected, atol=1e-4)
 
 
 def test_nothing_in_nothing_out(tiny: Model) -> None:
@@ -101,7 +101,7 @@ def test_pixels_of_another_shape_are_refused(tiny: Model) -> None:
         np.zeros((16, 16), np.uint8),
     ):
         with pytest.raises(UsageError, match="the model takes"):
-            tiny.embed_prepared(wrong)
+            tiny.extractor.vectors(wrong)
 
 
 def test_features_with_the_face_of_an_embedder() -> None:

@@ -19,8 +19,8 @@ from semelha.embedders import Model
 from semelha.errors import GalleryError, IndexFileError
 from semelha.gallery import Gallery
 from semelha.index import AutoIndex
-from semelha.index.auto import AutoBuilder
 from semelha.index.base import Index
+from semelha.index.kinds import AutoBuilder
 from semelha.index.rows import Rows
 from semelha.store import View
 
@@ -35,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.fixture
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
     monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
-    monkeypatch.setattr("semelha.index.auto.GRAPH", GRAPH)
+    monkeypatch.setattr("semelha.index.kinds.GRAPH", GRAPH)
     monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.05)
     made = Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1)
     yield made

@@ -25,7 +25,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two segments and a few vectors more, settled and closed."""
     monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
-    monkeypatch.setattr("semelha.index.auto.GRAPH", GRAPH)
+    monkeypatch.setattr("semelha.index.kinds.GRAPH", GRAPH)
     with Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1) as made:
         for name, first, count in (("a", 0, 700), ("b", 1000, 60), ("c", 2000, 5)):
             enroll(made, name, first, count)

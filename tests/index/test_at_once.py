@@ -267,7 +267,7 @@ import faiss
 import numpy as np
 from semelha.index import Index
 from semelha.index.cells import empty_cells
-from semelha.index.graph import walk
+from semelha.index.recall import walk
 from semelha.metrics import Euclidean
 
 begun = threading.Event()

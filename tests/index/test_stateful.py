@@ -52,7 +52,7 @@ SMALL = {  # a few vectors do what many would
     "semelha.index.graph.LEAST": 16,
     "semelha.index.cells.LEAST": 16,
     "semelha.index.compaction.LEAST_QUERIES": 4,
-    "semelha.index.auto.GRAPH": 16,
+    "semelha.index.kinds.GRAPH": 16,
 }
 
 numbers = st.integers(0, 2**16)

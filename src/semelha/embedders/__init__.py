@@ -2,10 +2,16 @@
 
 from semelha.embedders.card import Card, DerivedSpec, FeatureSpec, InputSpec
 from semelha.embedders.derive import derive
-from semelha.embedders.embed import EmbeddedPicture, Embedder, embed_all, embed_pictures
+from semelha.embedders.embed import (
+    EmbeddedPicture,
+    Embedder,
+    FeatureEmbedder,
+    embed_all,
+    embed_pictures,
+    raw_pixels,
+)
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
-from semelha.embedders.plain import FeatureEmbedder, raw_pixels
 from semelha.images import Progress, Source, as_pictures
 
 __all__ = [

@@ -12,8 +12,7 @@ import numpy as np
 
 from semelha.arguments import check_types
 from semelha.embedders.card import Card, DerivedSpec
-from semelha.embedders.derived import check_parts
-from semelha.embedders.model import METRIC, Model, load_embedder, write_model
+from semelha.embedders.model import METRIC, Model, check_parts, load_embedder, write_model
 from semelha.errors import ModelError, UsageError
 from semelha.images import View, standard_views
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,11 +11,12 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.embedders.extractors import Extractor
+from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.errors import PictureError, UsageError
+from semelha.features import Features, RawPixels
 from semelha.images import HashBasis, Progress, ReadPicture, Source, read_pictures
 from semelha.images.fit import KEPT_SIDE
-from semelha.metrics import Metric
+from semelha.metrics import Euclidean, Metric
 
 
 @runtime_checkable
@@ -166,3 +168,35 @@ def embed_all(
             raise each
         vectors.append(each.vector)
     return np.stack(vectors) if vectors else np.empty((0, dim), np.float32)
+
+
+class FeatureEmbedder:
+    """Embeds pictures with a feature extractor.
+
+    Parameters
+    ----------
+    features : Features
+        Such as `RawPixels()`.
+    metric : Metric, optional
+        Euclidean by default.
+    """
+
+    def __init__(self, features: Features, metric: Metric | None = None) -> None:
+        self.features = features
+        self.metric: Metric = metric or Euclidean()
+        self.dim = features.dim
+        space = f"{features!r}/{features.version}/{self.metric.name}/{self.metric.parameters()}"
+        arrays = b"".join(np.ascontiguousarray(array).tobytes() for array in self.metric.arrays().values())
+        self.fingerprint = hashlib.sha256(space.encode() + arrays).hexdigest()
+
+    def embed(
+        self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Embed pictures, as `Model.embed`: (n, dim) float32. Raises `PictureError` or `UsageError`."""
+        extractor = FeatureExtractor(self.features)
+        return embed_all(extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
+
+
+def raw_pixels() -> FeatureEmbedder:
+    """The baseline for learned models: 32 × 32 grey pixels, compared by Euclidean distance."""
+    return FeatureEmbedder(RawPixels())

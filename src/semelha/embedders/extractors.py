@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from semelha.embedders.card import Card, FeatureSpec
-from semelha.embedders.graph import Graph
 from semelha.errors import ModelAltered, ModelError, ModelTooNew, UsageError
 from semelha.features import Features, features_from_card
+
+# The key without which no tensor is external, as Protocol Buffers write it: its field, its length (either of them
+# perhaps longer than necessary), its letters. ONNX Runtime itself would read such files from the working folder.
+EXTERNAL_DATA = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 
 
 @runtime_checkable
@@ -32,14 +37,28 @@ class Extractor(Protocol):
 
 
 class GraphExtractor:
-    """Resizes pictures to the input of a network, and runs its graph."""
+    """Resizes pictures to the input of a network, and runs its graph with ONNX Runtime.
 
-    def __init__(self, graph: Graph, card: Card) -> None:
+    Raises `ModelAltered` if the graph cannot be run, refers to other files, or does not match its card.
+    """
+
+    def __init__(self, data: bytes, card: Card, *, name: str, threads: int | None = None) -> None:
         if card.input is None:
             raise ModelAltered(f"the card of {card.name} does not say what its graph takes")
+        if EXTERNAL_DATA.search(data):
+            raise ModelAltered(f"{name} refers to other files: the graph of a model contains all of its weights")
         self.spec = card.input
         self.side = self.spec.side
-        self._graph = graph
+        options = ort.SessionOptions()
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.load_model_format", "ONNX")
+        if threads is not None:
+            options.intra_op_num_threads = threads
+        try:
+            self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises many kinds, none of them public
+            raise ModelAltered(f"{name} is no graph that ONNX Runtime can run: {error}") from error
+        self._check(card, name)
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(h, w, 3) → (channels, height, width)."""
@@ -52,7 +71,20 @@ class GraphExtractor:
             raise UsageError(
                 f"the model takes (n, {', '.join(map(str, shape))}) uint8, not {prepared.shape} {prepared.dtype}"
             )
-        return self._graph(prepared)
+        vectors: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: prepared})[0]
+        return vectors
+
+    def _check(self, card: Card, name: str) -> None:
+        """Run the graph once on blank pictures."""
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or len(self._session.get_outputs()) != 1 or inputs[0].type != "tensor(uint8)":
+            raise ModelAltered(f"{name} does not take one uint8 array and give one")
+        try:
+            vectors = self.vectors(np.zeros((2, self.spec.channels, self.spec.height, self.spec.width), np.uint8))
+        except Exception as error:  # as above
+            raise ModelAltered(f"{name} cannot embed a blank picture: {error}") from error
+        if vectors.shape != (2, card.dim) or vectors.dtype != np.float32:
+            raise ModelAltered(f"{name} gives {vectors.dtype} {vectors.shape[1:]}, its card says {card.dim} floats")
 
 
 class FeatureExtractor:

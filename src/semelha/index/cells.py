@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil, isqrt
+from math import isqrt
 from typing import Any, ClassVar, Literal, Self
 
 import faiss
@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.checks import check_recall, check_seed, whole_number
-from semelha.index.flat import Flat
-from semelha.index.graph import check_codes, checked_ranges, walk
-from semelha.index.ranking import rerank_approximately
-from semelha.index.recall import MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
-from semelha.index.rows import DeletedMask, Found, Rows
-from semelha.index.space import Queries, Space
+from semelha.index.flat import Flat, FlatBuilder
+from semelha.index.graph import check_codes, checked_ranges
+from semelha.index.recall import Approximate, MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
+from semelha.index.rows import Rows
+from semelha.index.space import Space
 from semelha.index.transform import SearchTransform, fit_search_transform
 
 LEAST = 256  # rows; fewer are scanned
@@ -32,57 +31,29 @@ SAMPLE = 64  # rows per cell that the centroids are learned from
 logger = logging.getLogger(__name__)
 
 
-class Cells:
-    """An inverted file over rows; candidates are re-ranked by the exact vectors.
-
-    `quantize` is how the rows are stored in the cells, `depth` the number of cells to search (`nprobe`) and its recall.
-    """
+class Cells(Approximate):
+    """An inverted file over rows; `depth` is the number of cells to search (`nprobe`) and its recall."""
 
     kind: ClassVar[str] = "cells"
 
-    def __init__(
-        self, index: faiss.IndexIVF, quantize: Literal["f32", "8bit"], transform: SearchTransform, depth: MeasuredRecall
-    ) -> None:
-        self.index = index
-        self.quantize = quantize
-        self.transform = transform
-        self.depth = depth
-        self._cached_parameters: dict[int, Any] = {}
+    def _full_depth(self) -> int:
+        return int(self.index.nlist)
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        """Find about the k nearest of each query. `rows` are those that the structure was built from."""
+    def _parameters(self, depth: int, **selector: Any) -> faiss.SearchParameters:
+        return faiss.SearchParametersIVF(nprobe=depth, **selector)
 
-        def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
-            probes = min(self.index.nlist, ceil(times * self.depth.depth))
-            return walk(self.index, self.transform.queries(some), reach, self._parameters(probes, selector))
-
+    def _reach(self, k: int) -> int:
         reach = k if self.transform.keeps_order else 10 * k
-        reach += reach // 2 if self.quantize == "8bit" else 0
-        return rerank_approximately(rows, queries, k, deleted, candidates, reach=reach)
-
-    def at(self, depth: MeasuredRecall) -> Cells:
-        """The same cells, searched to another depth."""
-        return Cells(self.index, self.quantize, self.transform, depth)
-
-    def _parameters(self, probes: int, selector: Any) -> Any:
-        """Search parameters of FAISS; those without a selector are cached."""
-        if selector is not None:
-            return faiss.SearchParametersIVF(nprobe=probes, sel=selector)
-        if probes not in self._cached_parameters:
-            self._cached_parameters[probes] = faiss.SearchParametersIVF(nprobe=probes)
-        return self._cached_parameters[probes]
+        return reach + reach // 2 if self.quantize == "8bit" else reach
 
     @property
     def deepest(self) -> int:
-        """The largest depth: all cells."""
         return int(self.index.nlist)
 
     def depths(self) -> list[int]:
-        """Depths to try: from one cell to all."""
         return depth_ladder(1, self.index.nlist)
 
     def header(self) -> dict[str, Any]:
-        """Settings that are saved beside the arrays."""
         return {
             "quantize": self.quantize,
             "dimension": self.index.d,
@@ -127,7 +98,6 @@ class Cells:
         return cls(index, header["quantize"], transform, MeasuredRecall.restored(header["depth"], len(sizes)))
 
     def stats(self) -> dict[str, object]:
-        """Statistics for `Index.stats`."""
         return {"quantize": self.quantize, "cells": self.index.nlist, **self.depth.header()}
 
 
@@ -174,15 +144,12 @@ class CellBuilder:
             raise UsageError(f"n_cells is {self.n_cells}: it must be 1 or more")
 
     def check(self, space: Space) -> None:
-        """Raise `UsageError` for a metric without maps."""
         if space.maps is None:
             raise UsageError(f"the metric {space.metric.name} has no maps, which an IVF index needs: take LinearIndex")
 
     def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Cells | Flat]:
-        """Return the rows in the structure's order, and the structure. `stop` is called often, and may raise."""
         if len(rows) < LEAST:
-            rows = rows.sorted()
-            return rows, Flat(rows, why=f"fewer than {LEAST} vectors")
+            return FlatBuilder(f"fewer than {LEAST} vectors").build(rows)
         rows, head = hold_out(rows, self.seed)
         transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = self._trained(compared[:head])
@@ -191,14 +158,13 @@ class CellBuilder:
         cells = Cells(index, self.quantize, transform, MeasuredRecall(1, 0.0, 0.0, 0))
         depth = tune_on_held_out(cells, rows, head, self.recall)
         if not depth.keeps(self.recall):
-            rows, why = rows.sorted(), f"all cells give a recall of {depth.recall:.3f}, not {self.recall:g}"
+            why = f"all cells give a recall of {depth.recall:.3f}, not {self.recall:g}"
             logger.warning("exact search among %d vectors: %s", len(rows), why)
-            return rows, Flat(rows, why=why)
+            return FlatBuilder(why).build(rows)
         index.add(compared[head:])
         return in_order(rows, cells.at(depth))
 
     def settings(self) -> dict[str, Any]:
-        """Settings as the manifest names them."""
         names = {"kind": "CellMaker", "recall": self.recall, "quantize": self.quantize}
         return {**names, "cells": self.n_cells, "seed": self.seed}
 

@@ -9,11 +9,9 @@ from functools import reduce
 
 import numpy as np
 
-from semelha.index.cells import Cells
 from semelha.index.flat import Flat
-from semelha.index.graph import Graph
 from semelha.index.ranking import K
-from semelha.index.recall import found_distances, measure_recall, tune_depth
+from semelha.index.recall import Approximate, found_distances, measure_recall, tune_depth
 from semelha.index.rows import Rows
 from semelha.index.segment import Builder, Segment, delta_segment
 from semelha.index.snapshot import SegmentView
@@ -90,16 +88,16 @@ def _has_many_deletions(part: SegmentView) -> bool:
     return part.deleted is not None and part.deleted.count > DELETED * len(part.segment.rows)
 
 
-def audited(part: SegmentView, newer: Rows, recall: float, seed: int = 0) -> SegmentView:
+def audited(part: SegmentView, newer: Rows, recall: float) -> SegmentView:
     """Return the segment with its recall measured now: searched deeper if that is too low, or scanned.
 
     The queries are a random sample of `newer`, vectors that its structure has not seen. `recall` is what the index
     keeps.
     """
     structure, live = part.segment.structure, part.live_rows()
-    if not isinstance(structure, Graph | Cells) or len(newer) < LEAST_QUERIES or len(live) < K:
+    if not isinstance(structure, Approximate) or len(newer) < LEAST_QUERIES or len(live) < K:
         return part
-    drawn = np.random.default_rng(seed).choice(len(newer), min(QUERIES, len(newer)), replace=False)
+    drawn = np.random.default_rng(0).choice(len(newer), min(QUERIES, len(newer)), replace=False)
     queries, rows = newer.space.queries(newer.vectors[np.sort(drawn)]), part.segment.rows
     ordered = live.sorted()
     exact = Flat(ordered)

@@ -37,7 +37,6 @@ class Flat:
             self._longest = _longest(self.mapped)
 
     def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        """Find the k nearest of each query. `rows` are those of the constructor."""
         mapped, product = self.mapped, rows.space.maps.product if rows.space.maps else ""
         if mapped is None:
             return rows.scanned(queries, k, deleted)
@@ -55,7 +54,6 @@ class Flat:
         return rerank_exactly(rows, queries, k, deleted, candidates, rounding)
 
     def header(self) -> dict[str, Any]:
-        """Settings that are saved beside the arrays."""
         return {"why": self.why}
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
@@ -77,7 +75,6 @@ class Flat:
         return cls(rows, mapped, why=why)
 
     def stats(self) -> dict[str, object]:
-        """Statistics for `Index.stats`."""
         return {"why": self.why} if self.why else {}
 
 
@@ -93,12 +90,10 @@ class FlatBuilder:
         """Accept every metric."""
 
     def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Flat]:
-        """Return the rows in ascending order of ids, and the scan over them."""
         rows = rows.sorted()
         return rows, Flat(rows, why=self.why)
 
     def settings(self) -> dict[str, Any]:
-        """Settings as the manifest names them."""
         return {"kind": "FlatMaker", "why": self.why}
 
 

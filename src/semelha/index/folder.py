@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from semelha.errors import IndexFileError, UsageError
 from semelha.files import remove_partial_files
 from semelha.index.archive import checksum, read_archive, write_archive
-from semelha.index.cells import Cells
 from semelha.index.checks import number, whole_number
-from semelha.index.graph import Graph
-from semelha.index.recall import MeasuredRecall
+from semelha.index.recall import Approximate, MeasuredRecall
 from semelha.index.rows import DeletedMask
 from semelha.index.segment import (
     FORMAT,
@@ -82,7 +80,7 @@ def _saved(snapshot: Snapshot, folder: Path, provenance: Provenance, builder: Bu
             arrays[f"removed {len(files)}"] = np.flatnonzero(part.deleted.mask)
         files.append(file)
         structure = part.segment.structure
-        depths.append(structure.depth.header() if isinstance(structure, Graph | Cells) else None)
+        depths.append(structure.depth.header() if isinstance(structure, Approximate) else None)
         parts.append(replace(part, segment=replace(part.segment, file=file)))
     content = {
         "format": FORMAT,
@@ -152,10 +150,9 @@ def _loaded(
                 raise ValueError(f"{name} is not the name of a segment")
             file = SegmentFile(folder, name, wanted, provenance)
             segment = read_segment(file, empty.space, empty.threads.count)
-            if isinstance(segment.structure, Graph | Cells):
-                segment = replace(
-                    segment, structure=segment.structure.at(MeasuredRecall.restored(depth, segment.structure.deepest))
-                )
+            if isinstance(segment.structure, Approximate):
+                measured = MeasuredRecall.restored(depth, segment.structure.deepest)
+                segment = replace(segment, structure=segment.structure.at(measured))
             parts.append(SegmentView(segment, _deleted(arrays.get(f"removed {place}"), len(segment.rows))))
         if "ids" in arrays:
             own = {name: arrays[name].copy() for name in ("ids", "vectors")}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any, ClassVar, Literal, Self
 
 import faiss
@@ -19,11 +18,11 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.checks import check_numbers, check_recall, check_seed, whole_number
-from semelha.index.flat import Flat
-from semelha.index.ranking import K, rerank_approximately
-from semelha.index.recall import MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
-from semelha.index.rows import DeletedMask, Found, Rows
-from semelha.index.space import Queries, Space
+from semelha.index.flat import Flat, FlatBuilder
+from semelha.index.ranking import K
+from semelha.index.recall import Approximate, MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
+from semelha.index.rows import Rows
+from semelha.index.space import Space
 from semelha.index.transform import SearchTransform, fit_search_transform
 
 Quantize = Literal["f32", "f16", "8bit"]
@@ -39,8 +38,8 @@ LEAST = 256  # rows; fewer are scanned
 logger = logging.getLogger(__name__)
 
 
-class Graph:
-    """An HNSW graph over rows; candidates are re-ranked by the exact vectors.
+class Graph(Approximate):
+    """An HNSW graph over rows.
 
     Rows have M links in the upper layers and 2 M in the lowest. `depth` is the search depth (`efSearch`) and its
     recall. `views` are arrays whose memory `index` uses, `why` is the reason for the graph, for `Index.stats`.
@@ -59,35 +58,16 @@ class Graph:
         *,
         why: str = "",
     ) -> None:
+        super().__init__(index, quantize, transform, depth)
         self.why = why
-        self.index = index
         self.M = M
-        self.quantize = quantize
-        self.transform = transform
-        self.depth = depth
         self._views = views
-        self._cached_parameters: dict[int, Any] = {}
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        """Find about the k nearest of each query. `rows` are those that the structure was built from."""
+    def _full_depth(self) -> int:
+        return int(self.index.ntotal)
 
-        def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
-            return walk(self.index, self.transform.queries(some), reach, self._parameters(times, selector))
-
-        return rerank_approximately(rows, queries, k, deleted, candidates, reach=self._reach(k))
-
-    def at(self, depth: MeasuredRecall) -> Graph:
-        """The same graph, searched to another depth."""
-        return Graph(self.index, self.M, self.quantize, self.transform, depth, self._views, why=self.why)
-
-    def _parameters(self, times: float, selector: Any) -> Any:
-        """Search parameters of FAISS; those without a selector are cached."""
-        depth = min(ceil(times * self.depth.depth), self.index.ntotal)
-        if selector is not None:
-            return faiss.SearchParametersHNSW(efSearch=depth, sel=selector)
-        if depth not in self._cached_parameters:
-            self._cached_parameters[depth] = faiss.SearchParametersHNSW(efSearch=depth)
-        return self._cached_parameters[depth]
+    def _parameters(self, depth: int, **selector: Any) -> faiss.SearchParameters:
+        return faiss.SearchParametersHNSW(efSearch=depth, **selector)
 
     def _reach(self, k: int) -> int:
         """Candidates to re-rank: more if rows are quantized, all of the search if the transform has another order."""
@@ -97,7 +77,6 @@ class Graph:
 
     @property
     def deepest(self) -> int:
-        """The largest depth that is tried."""
         return DEEPEST
 
     def depths(self) -> list[int]:
@@ -105,7 +84,6 @@ class Graph:
         return depth_ladder(K, max(2 * K, min(DEEPEST, self.index.ntotal // STEP)))
 
     def header(self) -> dict[str, Any]:
-        """Settings that are saved beside the arrays."""
         hnsw = self.index.hnsw
         return {
             "links": self.M,
@@ -166,21 +144,8 @@ class Graph:
         return cls(index, M, quantize, transform, depth, (codes, neighbors), why=str(header["why"]))
 
     def stats(self) -> dict[str, object]:
-        """Statistics for `Index.stats`."""
         why = {"why": self.why} if self.why else {}
         return {"quantize": self.quantize, "M": self.M, **self.depth.header(), **why}
-
-
-def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:
-    """Search with FAISS for the rows of the k nearest: (q, m) → (q, k), −1 for none."""
-    queries = np.ascontiguousarray(queries, np.float32)
-    if queries.shape[1] != index.d:
-        raise ValueError(f"the queries have {queries.shape[1]} numbers, the index {index.d}")
-    products = np.empty((len(queries), k), np.float32)
-    rows = np.empty((len(queries), k), np.int64)
-    out = faiss.swig_ptr(products), faiss.swig_ptr(rows)
-    index.search_c(len(queries), faiss.swig_ptr(queries), k, *out, parameters)
-    return rows
 
 
 def empty_graph(m: int, links: int, quantize: str) -> faiss.IndexHNSW:
@@ -269,15 +234,12 @@ class GraphBuilder:
             raise UsageError(f"ef_construction is {self.ef_construction}: it must be 1 or more")
 
     def check(self, space: Space) -> None:
-        """Raise `UsageError` for a metric without maps."""
         if space.maps is None:
             raise UsageError(f"the metric {space.metric.name} has no maps, which an HNSW index needs: take LinearIndex")
 
     def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Graph | Flat]:
-        """Return the rows in the structure's order, and the structure. `stop` is called often, and may raise."""
         if len(rows) < LEAST:
-            rows = rows.sorted()
-            return rows, Flat(rows, why=f"fewer than {LEAST} vectors")
+            return FlatBuilder(f"fewer than {LEAST} vectors").build(rows)
         rows, head = hold_out(rows, self.seed)
         transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = empty_graph(compared.shape[1], self.M, self.quantize)
@@ -287,10 +249,9 @@ class GraphBuilder:
         graph = Graph(index, self.M, self.quantize, transform, MeasuredRecall(K, 0.0, 0.0, 0))
         depth = tune_on_held_out(graph, rows, head, self.recall)
         if not depth.keeps(self.recall):
-            rows = rows.sorted()
             why = f"a graph reaches a recall of {depth.recall:.3f}, not {self.recall:g}, before a scan is as fast"
             logger.warning("exact search among %d vectors: %s", len(rows), why)
-            return rows, Flat(rows, why=why)
+            return FlatBuilder(why).build(rows)
         _add(index, compared[head:], stop)
         shared = compared is rows.vectors and self.quantize == "f32"
         if shared:
@@ -299,7 +260,6 @@ class GraphBuilder:
         return rows, Graph(index, self.M, self.quantize, transform, depth, views, why=self.why)
 
     def settings(self) -> dict[str, Any]:
-        """Settings as the manifest names them."""
         names = {"kind": "GraphMaker", "recall": self.recall, "quantize": self.quantize, "links": self.M}
         return {**names, "effort": self.ef_construction, "seed": self.seed, "why": self.why}
 

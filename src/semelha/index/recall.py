@@ -1,20 +1,27 @@
-"""Choose the search depth that keeps a recall, measured on vectors that the structure does not contain."""
+"""Approximate search: its depth, and the choice of the depth that keeps a recall.
+
+The recall is measured on vectors that the structure does not contain.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
-from math import sqrt
-from typing import Any, Protocol, Self
+from math import ceil, sqrt
+from typing import Any, Self
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.index.checks import number, whole_number
 from semelha.index.flat import Flat
-from semelha.index.ranking import K
+from semelha.index.ranking import K, rerank_approximately
 from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries
+from semelha.index.transform import SearchTransform
 
 HELD_OUT = 1000  # vectors that are held out at most
 PART = 10  # of few vectors, one in ten is held out
@@ -55,23 +62,70 @@ class MeasuredRecall:
         return cls(depth, number(header, "recall", 0, 1), number(header, "error", 0, 1), queries)
 
 
-class Approximate(Protocol):
-    """A structure whose search finds more the deeper it goes: a graph or cells."""
+class Approximate(ABC):
+    """An index of FAISS whose search finds more the deeper it goes; candidates are re-ranked by the exact vectors.
 
-    depth: MeasuredRecall
+    `quantize` is how FAISS stores the transformed rows.
+    """
 
-    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found: ...
+    def __init__(self, index: faiss.Index, quantize: str, transform: SearchTransform, depth: MeasuredRecall) -> None:
+        self.index = index
+        self.quantize = quantize
+        self.transform = transform
+        self.depth = depth
+        self._cached_parameters: dict[int, Any] = {}
+
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
+            depth = min(ceil(times * self.depth.depth), self._full_depth())
+            if selector is not None:
+                parameters = self._parameters(depth, sel=selector)
+            else:
+                if depth not in self._cached_parameters:
+                    self._cached_parameters[depth] = self._parameters(depth)
+                parameters = self._cached_parameters[depth]
+            return walk(self.index, self.transform.queries(some), reach, parameters)
+
+        return rerank_approximately(rows, queries, k, deleted, candidates, reach=self._reach(k))
 
     def at(self, depth: MeasuredRecall) -> Self:
         """The same structure, searched to another depth."""
-        ...
+        other = copy(self)
+        other.depth = depth
+        return other
 
     @property
-    def deepest(self) -> int: ...
+    @abstractmethod
+    def deepest(self) -> int:
+        """The largest depth that a saved structure may have."""
 
+    @abstractmethod
     def depths(self) -> list[int]:
         """Ascending depths to try."""
-        ...
+
+    @abstractmethod
+    def _full_depth(self) -> int:
+        """The depth of a search that misses nothing."""
+
+    @abstractmethod
+    def _parameters(self, depth: int, **selector: Any) -> faiss.SearchParameters:
+        """Search parameters of FAISS."""
+
+    @abstractmethod
+    def _reach(self, k: int) -> int:
+        """Number of candidates to re-rank for k neighbors."""
+
+
+def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: Any) -> NDArray[np.int64]:
+    """Search with FAISS for the rows of the k nearest: (q, m) → (q, k), −1 for none."""
+    queries = np.ascontiguousarray(queries, np.float32)
+    if queries.shape[1] != index.d:
+        raise ValueError(f"the queries have {queries.shape[1]} numbers, the index {index.d}")
+    products = np.empty((len(queries), k), np.float32)
+    rows = np.empty((len(queries), k), np.int64)
+    out = faiss.swig_ptr(products), faiss.swig_ptr(rows)
+    index.search_c(len(queries), faiss.swig_ptr(queries), k, *out, parameters)
+    return rows
 
 
 def hold_out(rows: Rows, seed: int) -> tuple[Rows, int]:

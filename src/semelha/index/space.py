@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +44,8 @@ class Space:
 
     def map_stored(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """ψ of stored vectors in float32, (n, d) → (n, m); the same array if ψ is the identity."""
-        if _is_identity(self.require_maps(), vectors):
+        few = vectors[:1]
+        if self.require_maps().stored_map(few) is few:
             return vectors
         step = max(1, BLOCK // max(1, vectors.shape[1]))
         starts = range(0, max(1, len(vectors)), step)
@@ -71,8 +73,6 @@ class Queries:
         self.space = space
         self.exact = exact
         self._precise = precise
-        self._mapped: NDArray[np.float32] | None = None
-        self._roots: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.exact)
@@ -84,19 +84,15 @@ class Queries:
             self._precise = self.space.require_maps().query_map(self.exact)
         return self._precise
 
-    @property
+    @cached_property
     def mapped(self) -> NDArray[np.float32]:
         """φ in float32: (q, m)."""
-        if self._mapped is None:
-            self._mapped = _single(self.precise)
-        return self._mapped
+        return _single(self.precise)
 
-    @property
+    @cached_property
     def roots(self) -> NDArray[np.float32]:
         """√q: (q, d)."""
-        if self._roots is None:
-            self._roots = _single(np.sqrt(self.exact))
-        return self._roots
+        return _single(np.sqrt(self.exact))
 
     def distances(self, repeats: int, stored: NDArray[np.float64]) -> NDArray[np.float64]:
         """Exact distances to stored vectors (q · repeats, d), `repeats` for each query in turn: (q, repeats)."""
@@ -117,11 +113,6 @@ class Queries:
     def part(self, which: slice | NDArray[np.bool_]) -> Queries:
         """The chosen queries, with their maps."""
         return Queries(self.space, self.exact[which], None if self._precise is None else self._precise[which])
-
-
-def _is_identity(maps: MappedMetric, vectors: NDArray[np.float32]) -> bool:
-    few = vectors[:1]
-    return maps.stored_map(few) is few
 
 
 def _single(mapped: NDArray[np.float64]) -> NDArray[np.float32]:

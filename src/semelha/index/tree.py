@@ -47,8 +47,6 @@ class Tree:
         self._tree = (KDTree if tree == "kd" else BallTree)(mapped, leaf_size=leaf_size)
 
     def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        """Find the k nearest of each query. `rows` are those of the constructor."""
-
         def candidates(some: Queries, reach: int) -> tuple[Keys, NDArray[np.int64]]:
             mapped = some.precise
             if self._lifted:
@@ -63,11 +61,9 @@ class Tree:
         return rerank_exactly(rows, queries, k, deleted, candidates, rounding)
 
     def header(self) -> dict[str, Any]:
-        """Settings from which the tree is rebuilt."""
         return {"tree": self.tree, "leaf": self.leaf_size, "why": self.why}
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
-        """None: the tree is rebuilt."""
         return {}
 
     @classmethod
@@ -79,7 +75,6 @@ class Tree:
         return cls(rows, header["tree"], whole_number(header, "leaf", 1), why=str(header["why"]))
 
     def stats(self) -> dict[str, object]:
-        """Statistics for `Index.stats`."""
         return {"tree": self.tree, "bytes in memory": self._bytes, **({"why": self.why} if self.why else {})}
 
 
@@ -100,15 +95,12 @@ class TreeBuilder:
             raise UsageError(f"leaf_size is {self.leaf_size}: it must be 1 or more")
 
     def check(self, space: Space) -> None:
-        """Raise `UsageError` for a metric without exact maps."""
         if not isinstance(space.metric, MappedMetric):
             raise UsageError(f"the metric {space.metric.name} has no exact maps, which a tree needs: take LinearIndex")
 
     def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Tree]:
-        """Return the rows in ascending order of ids, and the tree over them."""
         rows = rows.sorted()
         return rows, Tree(rows, self.tree, self.leaf_size, why=self.why)
 
     def settings(self) -> dict[str, Any]:
-        """Settings as the manifest names them."""
         return {"kind": "TreeMaker", "tree": self.tree, "leaf": self.leaf_size, "why": self.why}
