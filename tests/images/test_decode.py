@@ -15,7 +15,7 @@ from PIL import Image
 
 from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
 from semelha.images import Limits, decode
-from semelha.images.decode import check_header
+from semelha.images.decode import OpenPicture
 
 FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"]
 EXACT = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}}
@@ -311,7 +311,7 @@ def test_bytes_are_counted_before_they_are_read(tmp_path: Path) -> None:
     file = tmp_path / "huge.png"
     file.write_bytes(png_header(10, 10))
     os.truncate(file, 2**36)  # 64 GiB that take no room: reading them would fill the memory
-    for read in (decode, check_header):
+    for read in (decode, OpenPicture):
         with pytest.raises(PictureTooLarge, match=r"68,719,476,736 bytes: the limit is 67,108,864"):
             read(file)
     data = file_of(Image.new("RGB", (4, 4)), "PNG")
@@ -324,7 +324,7 @@ def test_pixels_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
     """The file holds no pixels: whoever decodes them first says that it is truncated."""
     for width, height in ((10_001, 10_000), (60_000, 60_000)):  # above our limit; above Pillow's too
         (tmp_path / "bomb.png").write_bytes(png_header(width, height))
-        for read in (decode, check_header):
+        for read in (decode, OpenPicture):
             with pytest.raises(PictureTooLarge, match="pixels"):
                 read(tmp_path / "bomb.png")
     data = file_of(Image.new("RGB", (10, 10)), "PNG")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.images import fit, without_background
-from semelha.images.ink import background_of, normalize_ink
+from semelha.images.fit import background_of, normalize_ink
 
 
 def drawn(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from semelha.embedders import Model, Progress, Source, embed_pictures
 from semelha.errors import PictureError
 from semelha.images import HashBasis, Skipped
-from semelha.images.sources import iterate_sources, name_of
+from semelha.images.picture import iterate_sources, name_of
 from semelha.index import Snapshot
 from semelha.metrics import Metric
 from semelha.recognition import (

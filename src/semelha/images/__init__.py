@@ -1,22 +1,13 @@
 """Pictures and data sets: decoding, folders, manifests, content hashes and the built-in example set."""
 
 from semelha.images.content import HashBasis, content_hash, content_hashes
-from semelha.images.dataset import (
-    Dataset,
-    Picture,
-    Skipped,
-    as_rgb,
-    check_for_training,
-    check_without_labels,
-    split_classes,
-)
+from semelha.images.dataset import Dataset, Skipped, check_for_training, check_without_labels, split_classes
 from semelha.images.decode import Box, Limits, decode
-from semelha.images.fit import Fit, encode, fit
+from semelha.images.fit import Fit, encode, fit, without_background
 from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
-from semelha.images.ink import without_background
+from semelha.images.picture import Picture, Source, as_picture, as_pictures, as_rgb
 from semelha.images.reading import Progress, ReadPicture, read_pictures, readable
-from semelha.images.sources import Source, as_picture, as_pictures
 from semelha.images.views import View, standard_views
 
 __all__ = [

@@ -21,8 +21,8 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from semelha.images.dataset import Picture
 from semelha.images.decode import Box, OpenPicture
+from semelha.images.picture import Picture
 
 HashBasis = Literal["encoded", "pixels"]
 """How a content hash is computed; new sets use "encoded"."""

@@ -1,4 +1,4 @@
-"""`Picture`, a picture with its label, and `Dataset`, a sequence of them."""
+"""`Dataset`, a sequence of pictures with labels: selecting, splitting by class, and checks for training."""
 
 from __future__ import annotations
 
@@ -6,73 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.arguments import check_fields, check_types
-from semelha.errors import DatasetError, PictureError, UsageError
-from semelha.images.decode import Box, Limits, OpenPicture, cropped
+from semelha.errors import DatasetError
+from semelha.images.picture import Picture
 
-
-@dataclass(frozen=True, eq=False)
-class Picture:
-    """A picture with its label and other data.
-
-    Parameters
-    ----------
-    source : Path, bytes, or (h, w) or (h, w, 3) uint8
-        A file, its content, or pixels.
-    label : str
-        Its class; "" if unknown.
-    name : str
-        Its path below the folder of the data set, or another name for messages.
-    group : str, optional
-        Burst, encounter, shelf: evaluation never matches pictures of one group.
-    split : str, optional
-        The part of the data set that it belongs to, such as "train" or "test".
-    box : (left, top, right, bottom), optional
-        The crop to use.
-    """
-
-    source: Path | bytes | NDArray[np.uint8]
-    label: str
-    name: str
-    group: str | None = None
-    split: str | None = None
-    box: Box | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @check_types
-    def pixels(self, limits: Limits = Limits(), *, at_least: int | None = None) -> NDArray[np.uint8]:
-        """Decode and crop: (height, width, 3) uint8.
-
-        Parameters
-        ----------
-        limits : Limits
-        at_least : int, optional
-            As for `decode`: a JPEG may be decoded at a part of its size that suits this side.
-
-        Raises
-        ------
-        PictureError
-        """
-        if isinstance(self.source, np.ndarray):
-            return as_rgb(self.source, self.box, self.name)
-        with self.open(limits, at_least=at_least) as opened:
-            return opened.pixels()
-
-    @check_types
-    def open(self, limits: Limits = Limits(), *, at_least: int | None = None) -> OpenPicture:
-        """Read the header of a file or of its content. Raises `PictureError`, and `UsageError` for an array."""
-        if isinstance(self.source, np.ndarray):
-            raise UsageError(f"{self.name} is an array: only a file or its content is opened")
-        name = self.name if isinstance(self.source, bytes) else str(self.source)
-        return OpenPicture(self.source, name=name, box=self.box, limits=limits, at_least=at_least)
+MIN_UNLABELLED = 8  # pictures that a training without labels takes at least
 
 
 @dataclass(frozen=True)
@@ -187,22 +130,10 @@ def check_for_training(dataset: Dataset) -> None:
         raise DatasetError(f"every class of {dataset.name} has one picture: a training needs classes with two or more")
 
 
-def check_without_labels(dataset: Dataset, least: int = 8) -> None:
+def check_without_labels(dataset: Dataset) -> None:
     """Raise `DatasetError` if there are too few pictures to learn without labels."""
-    if len(dataset) < least:
+    if len(dataset) < MIN_UNLABELLED:
         raise DatasetError(
             f"{dataset.name} has {len(dataset)} picture{'s' if len(dataset) != 1 else ''} that can be read: to learn "
-            f"without labels, by telling each picture from all others, takes {least} at least"
+            f"without labels, by telling each picture from all others, takes {MIN_UNLABELLED} at least"
         )
-
-
-def as_rgb(pixels: NDArray[np.uint8], box: Box | None = None, name: str = "the picture") -> NDArray[np.uint8]:
-    """Convert an array of pixels to RGB: (h, w) or (h, w, 3) uint8 → (h, w, 3). Raises `PictureError`."""
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
-        raise PictureError(
-            f"{name} is an array {pixels.shape} of {pixels.dtype}: it must be (h, w) or (h, w, 3) of uint8"
-        )
-    if pixels.size == 0:
-        raise PictureError(f"{name} has no pixels")
-    rgb = np.repeat(pixels[:, :, None], 3, axis=2) if pixels.ndim == 2 else pixels
-    return rgb if box is None else cropped(rgb, box, name)

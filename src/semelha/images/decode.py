@@ -13,7 +13,6 @@ import struct
 import threading
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -151,6 +150,9 @@ class OpenPicture:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._file.close()
 
     def encoded(self) -> bytes:
@@ -214,12 +216,6 @@ def to_rgb(image: Image.Image, name: str = "the picture") -> NDArray[np.uint8]:
             return _to_rgb(ImageOps.exif_transpose(image), white_is_zero=False)
     except _DAMAGE as error:
         raise TruncatedPicture(f"{name} cannot be used: {error}") from error
-
-
-def check_header(source: Path, *, limits: Limits = Limits()) -> None:
-    """Raise the error of `decode` for a file that is no picture or too large, without decoding it."""
-    with OpenPicture(source, limits=limits):
-        pass
 
 
 def cropped(pixels: NDArray[np.uint8], box: Box, name: str) -> NDArray[np.uint8]:

@@ -1,15 +1,14 @@
-"""Resize pictures to the input of a network, and encode small copies of them."""
+"""Resize pictures to the input of a network, crop and normalize drawings, and encode small copies of pictures."""
 
 from __future__ import annotations
 
 import io
+import math
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-
-from semelha.images.ink import normalize_ink
 
 Fit = Literal["pad", "stretch", "ink"]
 
@@ -54,6 +53,78 @@ def fit(
     top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
     out[top : top + inner[1], left : left + inner[0]] = np.asarray(image).reshape(inner[1], inner[0], channels)
     return out
+
+
+TOLERANCE = 48
+"""A pixel is ink if one of its channels differs by more than this from the background."""
+
+
+def background_of(pixels: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    """The color (3,) that at least three of the four corners of a picture (h, w, 3) share, or None."""
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]].astype(np.int16)  # (4, 3)
+    color = np.median(corners, axis=0).astype(np.int16)
+    agree = (np.abs(corners - color) <= TOLERANCE).all(axis=1)
+    return color.astype(np.uint8) if agree.sum() >= 3 else None
+
+
+def without_background(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Crop a picture to its ink; it stays whole without an even background or without ink."""
+    background = background_of(pixels)
+    if background is None:
+        return pixels
+    ink = _ink(pixels, background)
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return pixels
+    return pixels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def normalize_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Center the ink of a picture, and enlarge it half-way to the size of the picture.
+
+    Handwriting is normalized by its moments (Casey, IBM J. Res. Dev. 14, 1970), because people write at different
+    sizes and positions: the center is the mean of the ink, its extent four standard deviations on each axis. Size and
+    proportions also tell characters apart. Each side of the result is therefore the geometric mean of the ink's extent
+    and the picture's side (the compromise of Liu et al., Pattern Recognition 37, 2004, for proportions). Beyond the
+    border the background continues. A picture without an even background, or without ink, is not changed.
+
+    Parameters
+    ----------
+    pixels : (h, w, 3) uint8
+
+    Returns
+    -------
+    (h', w', 3) uint8
+    """
+    background = background_of(pixels)
+    if background is None:
+        return pixels
+    ink = _ink(pixels, background)
+    if not ink.any():
+        return pixels
+    top, bottom = _interval(ink.sum(axis=1))
+    left, right = _interval(ink.sum(axis=0))
+    out = np.empty((bottom - top, right - left, 3), np.uint8)
+    out[:] = background
+    part = pixels[max(0, top) : bottom, max(0, left) : right]
+    out[max(0, -top) :, max(0, -left) :][: part.shape[0], : part.shape[1]] = part
+    return out
+
+
+def _ink(pixels: NDArray[np.uint8], background: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    ink: NDArray[np.bool_] = (np.abs(pixels.astype(np.int16) - background) > TOLERANCE).any(axis=2)
+    return ink
+
+
+def _interval(ink: NDArray[np.int64]) -> tuple[int, int]:
+    """Start and end of the crop on an axis, from the amount of ink at each position."""
+    positions = np.arange(len(ink)) + 0.5
+    center = np.average(positions, weights=ink)
+    extent = 4.4 * math.sqrt(np.average((positions - center) ** 2, weights=ink))  # a tenth of margin
+    extent = max(extent, len(ink) / 8)  # bounds the enlargement of a thin stroke
+    side = max(1, round(math.sqrt(len(ink) * extent)))
+    start = math.floor(center - side / 2 + 0.5)
+    return start, start + side
 
 
 KEPT_SIDE = 512

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from semelha.arguments import check_types
 from semelha.errors import DatasetError, PictureError
-from semelha.images.dataset import Dataset, Picture, Skipped
-from semelha.images.decode import Box, Limits, check_header
+from semelha.images.dataset import Dataset, Skipped
+from semelha.images.decode import Box, Limits
+from semelha.images.picture import Picture
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
 
@@ -184,8 +185,8 @@ def _checked(
     kept: list[Picture] = []
     for picture in found:
         try:
-            if check and isinstance(picture.source, Path):
-                check_header(picture.source, limits=limits)
+            if check:
+                picture.open(limits).close()
             kept.append(picture)
         except PictureError as error:
             skipped.append(Skipped(picture.name, str(error)))

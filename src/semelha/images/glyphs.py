@@ -18,7 +18,8 @@ from PIL import ImageFont
 
 from semelha.arguments import check_types
 from semelha.errors import UsageError
-from semelha.images.dataset import Dataset, Picture
+from semelha.images.dataset import Dataset
+from semelha.images.picture import Picture
 
 TEST_SCRIPTS = ("Armenian", "Georgian", "Hebrew", "Canadian syllabics")
 TRAIN_SCRIPTS = ("Latin", "Greek", "Cyrillic", "Arabic", "Lao", "Braille", "Symbols")

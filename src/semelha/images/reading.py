@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from semelha.errors import PictureError
 from semelha.images.content import HashBasis, content_hash, hash_of
-from semelha.images.dataset import Dataset, Picture, Skipped
-from semelha.images.sources import Source, as_picture, iterate_sources
+from semelha.images.dataset import Dataset, Skipped
+from semelha.images.picture import Picture, Source, as_picture, iterate_sources
 from semelha.processors import processors
 
 Result = TypeVar("Result")
