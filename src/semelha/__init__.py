@@ -39,30 +39,22 @@ if TYPE_CHECKING:
     from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
     from semelha.training import plan_training, train
 else:
-    # Each name brings its part of the house when it is first used, so that the rest costs nothing.
-    _HOMES = {
-        "Dataset": "images",
-        "Gallery": "gallery",
-        "Model": "embedders",
-        "Picture": "images",
-        "Protocol": "evaluation",
-        "derive": "embedders",
-        "evaluate": "evaluation",
-        "glyphs": "images",
-        "load_embedder": "embedders",
-        "migrate": "gallery",
-        "plan_training": "training",
-        "read_folder": "images",
-        "read_manifest": "images",
-        "train": "training",
-        "write_report": "evaluation.report",
+    # A name imports its package when it is first used: importing semelha takes no time.
+    _NAMES = {
+        "embedders": ("Model", "derive", "load_embedder"),
+        "evaluation": ("Protocol", "evaluate"),
+        "evaluation.report": ("write_report",),
+        "gallery": ("Gallery", "migrate"),
+        "images": ("Dataset", "Picture", "glyphs", "read_folder", "read_manifest"),
+        "training": ("plan_training", "train"),
     }
 
     def __getattr__(name):
         from importlib import import_module
 
-        if name in _HOMES:
-            return getattr(import_module(f"semelha.{_HOMES[name]}"), name)
+        for package, names in _NAMES.items():
+            if name in names:
+                return getattr(import_module(f"semelha.{package}"), name)
         raise AttributeError(f"module 'semelha' has no attribute {name!r}")
 
     def __dir__():

@@ -42,7 +42,7 @@ def atomic_write(path: Path, *, error: type[SemelhaError] = SemelhaError) -> Ite
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-        sync_folder(path.parent)
+        _sync(path.parent)
     except BaseException as problem:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
@@ -89,26 +89,21 @@ def make_folder(folder: Path) -> None:
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
-        sync_folder(each.parent)
+        _sync(each.parent)
 
 
 def rename(source: Path, target: Path) -> None:
     """Rename a file or folder, durably. Raises `OSError`."""
     os.rename(source, target)
-    sync_folder(target.parent)
+    _sync(target.parent)
     if source.parent != target.parent:
-        sync_folder(source.parent)
+        _sync(source.parent)
 
 
 def remove_partial_files(folder: Path) -> None:
     """Remove what killed writers left in a folder to which nobody else writes now. Raises `OSError`."""
     for path in folder.glob(f".*{PARTIAL}"):
         path.unlink(missing_ok=True)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power failure, where the system can. Raises `OSError`."""
-    _sync(folder)
 
 
 @contextmanager
@@ -145,6 +140,7 @@ def _sync_tree(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
+    """Make a file, or the names in a folder, survive a power failure, where the system can."""
     if os.name != "posix":
         return  # a folder cannot be opened, and a file that is open for reading cannot be synced
     descriptor = os.open(path, os.O_RDONLY)

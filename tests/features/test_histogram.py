@@ -6,7 +6,7 @@ from skimage.color import rgb2hsv, rgb2lab
 
 from semelha.errors import UsageError
 from semelha.features import Histogram
-from semelha.features.color import channels_of
+from semelha.features.histogram import channels_of
 from semelha.metrics import METRICS
 
 random = np.random.default_rng(0)

@@ -225,7 +225,7 @@ def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     index = LinearIndex(Euclidean(), threads=1)
     index.add(np.arange(30), VECTORS[:30])
     with monkeypatch.context() as patched:
-        patched.setattr("semelha.index.flat.FlatBuilder.build", fail)
+        patched.setattr("semelha.index.exact.FlatBuilder.build", fail)
         with pytest.raises(MemoryError):
             index.merge()
     assert index.search(VECTORS[:1], 1).ids.tolist() == [[0]]

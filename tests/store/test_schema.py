@@ -9,7 +9,7 @@ import pytest
 
 from semelha.errors import GalleryError, GalleryTooNew
 from semelha.store import NewExample, Plan, Store
-from semelha.store.schema import VERSION
+from semelha.store.database import VERSION
 
 VERSION_1 = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -86,9 +86,9 @@ def test_many_open_an_older_database_at_once(old: Path) -> None:
 def test_an_upgrade_that_fails_leaves_the_old_version(old: Path) -> None:
     was = version_of(old)
     database = sqlite3.connect(old)
-    database.execute("CREATE TABLE scores (in_the_way)")
+    database.execute("CREATE TABLE removed (in_the_way)")
     database.close()
-    with pytest.raises(GalleryError, match="scores already exists"):
+    with pytest.raises(GalleryError, match="removed already exists"):
         Store(old)
     assert version_of(old) == was
     database = sqlite3.connect(old)

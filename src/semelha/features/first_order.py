@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from semelha.arguments import check_choice, check_float, check_pair
 from semelha.errors import UsageError
 from semelha.features.base import Features, check_dim
-from semelha.features.color import CHANNELS, COLORS, Color, channels_of
-from semelha.features.histogram import counts_in_cells
+from semelha.features.histogram import CHANNELS, COLORS, Color, channels_of, counts_in_cells
 
 BLOCK = 256  # cells computed at a time; their counts fit into the cache of a core
 

@@ -9,7 +9,7 @@ from functools import reduce
 
 import numpy as np
 
-from semelha.index.flat import Flat
+from semelha.index.exact import Flat
 from semelha.index.ranking import K
 from semelha.index.recall import Approximate, found_distances, measure_recall, tune_depth
 from semelha.index.rows import Rows

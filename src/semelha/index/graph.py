@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.checks import check_numbers, check_recall, check_seed, whole_number
-from semelha.index.flat import Flat, FlatBuilder
+from semelha.index.exact import Flat, FlatBuilder
 from semelha.index.ranking import K
 from semelha.index.recall import Approximate, MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
 from semelha.index.rows import Rows

@@ -14,12 +14,11 @@ from semelha.errors import UsageError
 from semelha.index.base import Index
 from semelha.index.cells import CellBuilder
 from semelha.index.checks import check_seed
-from semelha.index.flat import FlatBuilder
+from semelha.index.exact import FlatBuilder, TreeBuilder
 from semelha.index.graph import GraphBuilder, Quantize
 from semelha.index.rows import Rows
 from semelha.index.segment import Structure
 from semelha.index.space import Space
-from semelha.index.tree import TreeBuilder
 from semelha.metrics import MappedMetric, Metric
 
 # Sizes at which one structure becomes faster than another, measured by `benchmarks/search.py --curve`.

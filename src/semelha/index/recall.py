@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.index.checks import number, whole_number
-from semelha.index.flat import Flat
+from semelha.index.exact import Flat
 from semelha.index.ranking import K, rerank_approximately
 from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries

@@ -16,11 +16,10 @@ from semelha.errors import IndexFileError, SemelhaError
 from semelha.index.archive import read_archive, write_archive
 from semelha.index.cells import Cells
 from semelha.index.checks import check_ids, whole_number
-from semelha.index.flat import Flat
+from semelha.index.exact import Flat, Tree
 from semelha.index.graph import Graph
 from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries, Space
-from semelha.index.tree import Tree
 
 FORMAT = 1
 SUFFIX = ".segment"

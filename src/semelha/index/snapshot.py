@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.index.checks import checked_ids
-from semelha.index.flat import Flat
+from semelha.index.exact import Flat
 from semelha.index.rows import DeletedMask, Found, Rows, merge_results, no_neighbors
 from semelha.index.segment import Segment
 from semelha.index.space import Queries, Space, Vectors

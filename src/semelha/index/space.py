@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import UsageError
 from semelha.metrics import Metric
-from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.scanned import BoundedMetric
+from semelha.metrics.mapped import BoundedMetric, MappedMetric
 
 Vectors = NDArray[np.floating[Any]]
 BLOCK = 1 << 21  # numbers that are mapped at a time, in float64: a logarithm or an inverse loses digits

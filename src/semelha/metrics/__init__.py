@@ -6,15 +6,6 @@ from typing import Any
 from semelha.errors import ModelError, UsageError
 from semelha.metrics.base import Metric, Nearest
 from semelha.metrics.checks import additive_smoothing
-from semelha.metrics.divergences import (
-    ChiSquare,
-    Jeffreys,
-    JensenShannon,
-    JensenShannonDistance,
-    KullbackLeibler,
-    ReverseKullbackLeibler,
-)
-from semelha.metrics.euclidean import Cosine, Euclidean, SquaredEuclidean
 from semelha.metrics.gaussians import (
     GaussianBhattacharyya,
     GaussianKullbackLeibler,
@@ -24,15 +15,20 @@ from semelha.metrics.gaussians import (
 )
 from semelha.metrics.histograms import (
     Bhattacharyya,
+    ChiSquare,
     Hellinger,
+    Jeffreys,
+    JensenShannon,
+    JensenShannonDistance,
+    KullbackLeibler,
     Matusita,
+    ReverseKullbackLeibler,
     SquaredHellinger,
     SquaredMatusita,
     bhattacharyya_coefficient,
 )
-from semelha.metrics.learned import Agreement, Mahalanobis
-from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.scanned import ScannedMetric
+from semelha.metrics.mapped import MappedMetric, ScannedMetric
+from semelha.metrics.vectors import Agreement, Cosine, Euclidean, Mahalanobis, SquaredEuclidean
 
 __all__ = [
     "METRICS",
@@ -68,27 +64,8 @@ __all__ = [
 
 METRICS: dict[str, type[Metric]] = {
     kind.name: kind
-    for kind in (
-        Euclidean,
-        SquaredEuclidean,
-        Cosine,
-        Mahalanobis,
-        Agreement,
-        Matusita,
-        SquaredMatusita,
-        Hellinger,
-        SquaredHellinger,
-        Bhattacharyya,
-        KullbackLeibler,
-        ReverseKullbackLeibler,
-        Jeffreys,
-        JensenShannon,
-        JensenShannonDistance,
-        ChiSquare,
-        GaussianKullbackLeibler,
-        GaussianBhattacharyya,
-        GaussianMatusita,
-    )
+    for kind in map(globals().get, __all__)
+    if isinstance(kind, type) and issubclass(kind, Metric) and hasattr(kind, "name")
 }
 """All metrics by the name that a model card has for them."""
 

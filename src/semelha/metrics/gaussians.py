@@ -16,8 +16,7 @@ from semelha.errors import UsageError
 from semelha.metrics.array_math import array_namespace, detached, positive_part, safe_sqrt
 from semelha.metrics.base import Array, Metric
 from semelha.metrics.checks import check_finite
-from semelha.metrics.mapped import MappedMetric
-from semelha.metrics.scanned import ScannedMetric
+from semelha.metrics.mapped import MappedMetric, ScannedMetric
 
 
 def pack_gaussians(means: Array, covariances: Array) -> Array:

@@ -1,7 +1,8 @@
-"""Metrics with maps: f(q, s) = link(φ(q) ⊙ ψ(s)), with ⊙ the squared Euclidean distance or the inner product.
+"""Metrics with maps, f(q, s) = link(φ(q) ⊙ ψ(s)), and metrics that are computed pair by pair.
 
-One index serves all of them at the speed of matrix products. A term of one side alone, such as the Σ q ln q of a
-divergence, is one more coordinate of that side's map, with a 1 in the other map: the link is a function of one number.
+⊙ is the squared Euclidean distance or the inner product: one index serves all mapped metrics at the speed of matrix
+products. A term of one side alone, such as the Σ q ln q of a divergence, is one more coordinate of that side's map,
+with a 1 in the other map: the link is a function of one number.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Callable
 from typing import ClassVar, Literal
 
 from semelha.metrics.array_math import array_namespace, positive_part, safe_sqrt, vecdot
-from semelha.metrics.base import Array, Metric
-from semelha.metrics.nearest import Product, nearest_by_product
+from semelha.metrics.base import Array, Metric, Search
+from semelha.metrics.nearest import Product, nearest_by_product, nearest_by_scan
+
+BLOCK = 1 << 16  # numbers of a block of pairs that fit in a core's cache
 
 LinkType = Literal["identity", "sqrt", "one-minus", "negative"]
 
@@ -92,3 +95,51 @@ class MappedMetric(Metric):
 
     def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
         return nearest_by_product(q, s, k, self.between_unchecked, self.query_map(q), self.stored_map(s), self.product)
+
+
+class ScannedMetric(Metric):
+    """A distance that has to be computed for each pair."""
+
+    search: ClassVar[Search] = "scan"
+
+    @abstractmethod
+    def between_unchecked(self, q: Array, s: Array) -> Array:
+        """Compute the distances of valid rows, with broadcasting: (…, d), (…, d) → (…)."""
+
+    def _pairwise(self, q: Array, s: Array) -> Array:
+        xp = array_namespace(q, s)
+        if not q.shape[0] or not s.shape[0]:
+            return q @ xp.matrix_transpose(s)
+        columns = min(s.shape[0], max(1, BLOCK // max(1, s.shape[1])))
+        rows = max(1, BLOCK // (columns * max(1, s.shape[1])))
+        bands = []
+        for i in range(0, q.shape[0], rows):
+            band = [
+                self.between_unchecked(q[i : i + rows, None], s[None, j : j + columns])
+                for j in range(0, s.shape[0], columns)
+            ]
+            bands.append(xp.concat(band, axis=1))
+        return xp.concat(bands, axis=0)
+
+    def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        return nearest_by_scan(q, s, k, self._pairwise, self.between_unchecked)
+
+
+class BoundedMetric(ScannedMetric):
+    """A scanned distance d that a squared mapped distance b bounds: b ≤ c · d and d ≤ C · b.
+
+    A row with b above c · C times the k-th smallest b is none of the k nearest by d, so that only the others are
+    computed. `bound` is b, with the product "l2sq" and the link "identity"; `stretch` is c · C.
+    """
+
+    search = "bound"
+    bound: ClassVar[MappedMetric]
+    stretch: ClassVar[float]
+
+    def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
+        return nearest_by_product(
+            *(q, s, k, self.between_unchecked),
+            *(self.bound.query_map(q), self.bound.stored_map(s), self.bound.product),
+            stretch=self.stretch,
+            pairwise=self._pairwise,
+        )

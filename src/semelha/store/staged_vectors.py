@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import GalleryError
-from semelha.store.connection import connect, translating_errors
+from semelha.store.database import connect, translating_errors
 from semelha.store.places import PLACES, Place
 from semelha.store.records import Strangers
 

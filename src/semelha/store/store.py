@@ -19,9 +19,8 @@ from pathlib import Path
 from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges, rejections
-from semelha.store.connection import TIMEOUT, check_model, connect, hash_basis_of, model_of, translating_errors
+from semelha.store.database import TIMEOUT, check_model, connect, hash_basis_of, migrate, model_of, translating_errors
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
-from semelha.store.schema import migrate
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import Readers, View
 

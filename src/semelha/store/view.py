@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, rejections
-from semelha.store.connection import check_model, connect, hash_basis_of, translating_errors
+from semelha.store.database import check_model, connect, hash_basis_of, translating_errors
 from semelha.store.merges import LISTED
 from semelha.store.places import Kept, Place
 from semelha.store.records import (

@@ -1,4 +1,7 @@
-"""Exact search in few dimensions: scikit-learn's KD-tree and ball tree over the metric's maps."""
+"""Exact search: a linear scan, and in few dimensions a tree.
+
+A scan compares the metric's maps in float32 with FAISS, a tree of scikit-learn in float64; candidates are re-ranked.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +9,114 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self
 
+import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import UsageError
-from semelha.index.checks import whole_number
+from semelha.index.checks import check_numbers, whole_number
 from semelha.index.ranking import Keys, rerank_exactly
 from semelha.index.rows import DeletedMask, Found, Rows, check_order
 from semelha.index.space import Queries, Space
 from semelha.metrics.mapped import MappedMetric
 
+BLOCK = 1 << 14  # rows whose lengths are computed at a time
 CLOSE = 1e-9  # relative difference of lengths that rounding in float64 explains
 LIFTED = 1e-7  # the same if a coordinate is the root of a difference
 
 TREES = ("kd", "ball")
+
+
+class Flat:
+    """Mapped rows that are scanned by FAISS; for a metric without exact maps, a scan by `Metric.nearest`.
+
+    The rows are in ascending order of ids. `mapped` is ψ of them, (n, m), if it is known; `why` is the reason for the
+    scan, for `Index.stats`.
+    """
+
+    kind: ClassVar[str] = "linear"
+
+    def __init__(self, rows: Rows, mapped: NDArray[np.float32] | None = None, *, why: str = "") -> None:
+        self.why = why
+        self.mapped: NDArray[np.float32] | None = None
+        self._longest = 0.0
+        if isinstance(rows.space.metric, MappedMetric):
+            self.mapped = rows.space.map_stored(rows.vectors) if mapped is None else mapped
+            self._longest = _longest(self.mapped)
+
+    def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
+        mapped, product = self.mapped, rows.space.maps.product if rows.space.maps else ""
+        if mapped is None:
+            return rows.scanned(queries, k, deleted)
+
+        def candidates(some: Queries, reach: int) -> tuple[Keys, NDArray[np.int64]]:
+            return scan(some.mapped, mapped, reach, product)
+
+        def rounding(some: Queries, kth: Keys) -> Keys:
+            squares = np.einsum("qm,qm->q", some.mapped, some.mapped)
+            longest = self._longest
+            scale = np.sqrt(squares) * longest if product == "ip" else 2 * (squares + longest**2)
+            worst: Keys = scale * (some.mapped.shape[1] + 8) * np.finfo(np.float32).eps
+            return worst
+
+        return rerank_exactly(rows, queries, k, deleted, candidates, rounding)
+
+    def header(self) -> dict[str, Any]:
+        return {"why": self.why}
+
+    def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
+        """The mapped rows, unless they are the vectors themselves."""
+        return {} if self.mapped is None or self.mapped is rows.vectors else {"mapped": self.mapped}
+
+    @classmethod
+    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Read a saved header and arrays. Raises `ValueError` if they do not fit together."""
+        mapped, why = arrays.get("mapped"), header["why"]
+        check_order(rows)
+        if mapped is not None:
+            shape = (len(rows), rows.space.map_stored(rows.vectors[:1]).shape[1])
+            if mapped.dtype != np.float32 or mapped.shape != shape:
+                raise ValueError("the mapped rows are not those of the vectors")
+            check_numbers(mapped)
+        if not isinstance(why, str):
+            raise ValueError("its reason is not a string")
+        return cls(rows, mapped, why=why)
+
+    def stats(self) -> dict[str, object]:
+        return {"why": self.why} if self.why else {}
+
+
+@dataclass(frozen=True)
+class FlatBuilder:
+    """Builds a `Flat`."""
+
+    why: str = ""
+
+    recall: ClassVar[float] = 1.0
+
+    def check(self, space: Space) -> None:
+        """Accept every metric."""
+
+    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Flat]:
+        rows = rows.sorted()
+        return rows, Flat(rows, why=self.why)
+
+    def settings(self) -> dict[str, Any]:
+        return {"kind": "FlatMaker", "why": self.why}
+
+
+def scan(
+    queries: NDArray[np.float32], stored: NDArray[np.float32], k: int, product: str
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Keys and rows of the k nearest by inner product or distance: (q, m), (n, m) → (q, k) and (q, k)."""
+    metric = faiss.METRIC_INNER_PRODUCT if product == "ip" else faiss.METRIC_L2
+    products, rows = faiss.knn(queries, stored, k, metric)
+    return products, rows
+
+
+def _longest(mapped: NDArray[np.float32]) -> float:
+    lengths = (np.linalg.norm(mapped[start : start + BLOCK], axis=1).max() for start in range(0, len(mapped), BLOCK))
+    return float(max(lengths, default=0.0))
 
 
 class Tree:
