@@ -27,12 +27,7 @@ def atomic_write(path: Path, *, error: type[SemelhaError] = SemelhaError) -> Ite
     """Open a binary file that replaces `path` when the block ends, and is durable then.
 
     If the block raises, `path` stays as it was. Any number of processes may write the same path: the last one wins.
-    Missing folders are created.
-
-    Raises
-    ------
-    SemelhaError
-        Of type `error`: the file cannot be written.
+    Missing folders are created. Raises `error` if the file cannot be written.
     """
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}{PARTIAL}"
     try:
@@ -60,12 +55,9 @@ def write_file(path: Path, pieces: Iterable[Any], *, error: type[SemelhaError] =
 
 @contextmanager
 def atomic_folder(folder: Path, *, error: type[SemelhaError] = SemelhaError) -> Iterator[Path]:
-    """Give a temporary folder that becomes `folder` when the block ends: complete, synced, or not there at all.
+    """Make a temporary folder that becomes `folder` when the block ends: complete, synced, or not there at all.
 
-    Raises
-    ------
-    SemelhaError
-        Of type `error`: `folder` exists, or cannot be written.
+    Raises `error` if `folder` exists, or cannot be written.
     """
     if folder.exists() or folder.is_symlink():
         raise error(f"{folder} exists already: choose another path")
@@ -108,14 +100,10 @@ def remove_partial_files(folder: Path) -> None:
 
 @contextmanager
 def file_lock(path: Path, *, wait: bool, error: type[SemelhaError] = SemelhaError) -> Iterator[bool]:
-    """Hold the lock that `path` stands for until the block ends, against other threads and processes.
+    """Lock the file `path` until the block ends, against other threads and processes.
 
-    Yields whether it is held: always with `wait`, otherwise only if nobody else holds it.
-
-    Raises
-    ------
-    SemelhaError
-        Of type `error`: the file cannot be locked.
+    Yields whether it is locked: always with `wait`, otherwise only if nobody else has locked it. Raises `error` if the
+    file cannot be locked.
     """
     from filelock import FileLock, Timeout  # imports asyncio
 

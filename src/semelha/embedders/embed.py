@@ -81,11 +81,8 @@ def embed_pictures(
     Parameters
     ----------
     model : Model or Extractor
-    pictures : picture or iterable of pictures
-        Paths, bytes, binary files, pixels (h, w[, 3]) uint8, PIL images or `Picture`. It is read as the iteration
-        goes on.
-    hashed : bool or {"encoded", "pixels"}
-        Compute content hashes too; True is "encoded". See `semelha.images.content`.
+    pictures, hashed
+        As for `semelha.images.read_pictures`. Pictures are read as the iteration goes on.
     keep : callable, optional
         Makes a copy to keep from the pixels (h, w, 3) uint8, such as `semelha.images.encode`; the shorter side of a
         picture that is larger has at least `2 * KEPT_SIDE` pixels then.
@@ -153,15 +150,7 @@ def embed_all(
     batch_size: int,
     progress: Progress | None,
 ) -> NDArray[np.float32]:
-    """Embed pictures: (n, dim) float32.
-
-    Raises
-    ------
-    PictureError
-        A picture cannot be used; the message names it, by its position if it has no name.
-    UsageError
-        As for `embed_pictures`.
-    """
+    """Embed pictures: (n, dim) float32. Raises `PictureError` for the first that cannot be used."""
     vectors = []
     for each in embed_pictures(extractor, pictures, batch_size=batch_size, progress=progress):
         if isinstance(each, PictureError):

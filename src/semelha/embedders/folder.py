@@ -66,12 +66,7 @@ def _place(contents: Mapping[str, bytes], folder: Path) -> None:
 
 
 def read_card(folder: Path) -> Card:
-    """The card of a model folder, checked against its own checksum.
-
-    Raises
-    ------
-    ModelIncomplete, ModelAltered, ModelTooNew
-    """
+    """The card of a model folder, checked. Raises `ModelIncomplete`, `ModelAltered` or `ModelTooNew`."""
     data = _read(folder, CARD)
     try:
         content = json.loads(data)

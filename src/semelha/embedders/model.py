@@ -31,9 +31,6 @@ class Model:
 
     Attributes
     ----------
-    folder : Path
-        Folder of the model.
-    card : Card
     dim : int
         Length of a vector.
     metric : Metric
@@ -65,7 +62,7 @@ class Model:
     def embed(
         self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
     ) -> NDArray[np.float32]:
-        """Embed pictures.
+        """Embed pictures: (n, dim) float32.
 
         Parameters
         ----------
@@ -75,10 +72,6 @@ class Model:
             Pictures that the network computes at a time.
         progress : callable, optional
             Called with (pictures done, pictures in all).
-
-        Returns
-        -------
-        (n, dim) float32
 
         Raises
         ------
@@ -105,18 +98,12 @@ def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -
 
     Parameters
     ----------
-    path : path
     threads : int, optional
         For ONNX Runtime; chosen by ONNX Runtime by default.
 
     Raises
     ------
-    ModelIncomplete
-        A file is missing.
-    ModelAltered
-        A file was changed or damaged.
-    ModelTooNew
-        The folder was written by a newer semelha.
+    ModelIncomplete, ModelAltered, ModelTooNew
     """
     folder = Path(path)
     card = read_card(folder)

@@ -32,8 +32,6 @@ class Dataset:
 
     Parameters
     ----------
-    name : str
-    pictures : tuple of Picture
     skipped : tuple of Skipped
         Files that cannot be used, with reasons.
     warnings : tuple of str
@@ -95,10 +93,8 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
 
     Parameters
     ----------
-    dataset : Dataset
     fraction : float
         Part of the classes that goes into the second data set, between 0 and 1; each side keeps at least two classes.
-    seed : int
 
     Raises
     ------

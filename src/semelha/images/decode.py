@@ -88,21 +88,15 @@ def decode(
     """Decode a JPEG, PNG, WebP, BMP, TIFF or GIF (its first frame), turned upright as its EXIF data says.
 
     Alpha is laid on white; 16-bit and floating-point grey are scaled to 8 bits, not clipped; CMYK and
-    palettes become RGB. May be called from many threads at once.
+    palettes become RGB: (height, width, 3) uint8. May be called from many threads at once.
 
     Parameters
     ----------
-    source : path or bytes
     box : (left, top, right, bottom), optional
         The part to return, in pixels of the upright picture at full size.
-    limits : Limits
     at_least : int, optional
         Side in pixels to which the picture will be resized. A JPEG is then decoded at 1/2, 1/4 or 1/8 of its size, as
         long as the shorter side of the result has twice as many pixels. Without it, every picture is decoded in full.
-
-    Returns
-    -------
-    (height, width, 3) uint8, RGB
 
     Raises
     ------

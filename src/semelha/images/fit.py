@@ -21,11 +21,10 @@ def fit(
     mode: Fit = "pad",
     background: int = 255,
 ) -> NDArray[np.uint8]:
-    """Resize a picture with anti-aliasing, pad it, and convert it to grey if wanted; in training and in use.
+    """Resize an RGB picture with anti-aliasing, in training and in use: (h, w, 3) → (height, width, channels) uint8.
 
     Parameters
     ----------
-    pixels : (h, w, 3) uint8, RGB
     size : (height, width)
         Of the result.
     channels : {1, 3}
@@ -33,10 +32,6 @@ def fit(
     mode : {"pad", "stretch", "ink"}
         "pad" keeps the proportions and fills up with `background`; "stretch" does not keep them; "ink" stretches what
         `normalize_ink` returns.
-
-    Returns
-    -------
-    (height, width, channels) uint8
     """
     image = Image.fromarray(normalize_ink(pixels) if mode == "ink" else pixels)
     if channels == 1:
@@ -80,21 +75,13 @@ def without_background(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def normalize_ink(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Center the ink of a picture, and enlarge it half-way to the size of the picture.
+    """Center the ink of a picture, and enlarge it half-way to the size of the picture: (h, w, 3) → (h', w', 3) uint8.
 
     Handwriting is normalized by its moments (Casey, IBM J. Res. Dev. 14, 1970), because people write at different
     sizes and positions: the center is the mean of the ink, its extent four standard deviations on each axis. Size and
     proportions also tell characters apart. Each side of the result is therefore the geometric mean of the ink's extent
     and the picture's side (the compromise of Liu et al., Pattern Recognition 37, 2004, for proportions). Beyond the
     border the background continues. A picture without an even background, or without ink, is not changed.
-
-    Parameters
-    ----------
-    pixels : (h, w, 3) uint8
-
-    Returns
-    -------
-    (h', w', 3) uint8
     """
     background = background_of(pixels)
     if background is None:

@@ -34,21 +34,15 @@ def read_folder(
     """Read `path/class/…/picture`: every folder in `path` is a class, and all pictures below it belong to it.
 
     Files in class folders that cannot be used are listed in the result's `skipped`, and so are pictures beside the
-    class folders. Hidden files and folders are ignored.
+    class folders. Hidden files and folders are ignored. The pictures are in the order of their names; `warnings` lists
+    labels that look alike, and classes without pictures.
 
     Parameters
     ----------
-    path : path
     labelled : bool
         False: pictures beside the class folders are included, with the label "", and class folders are optional.
-    limits : Limits
     check : bool
         Check the header of every file now. Damage after the header is found when a picture is decoded.
-
-    Returns
-    -------
-    Dataset
-        Pictures in the order of their names, with warnings of labels that look alike and of classes without pictures.
 
     Raises
     ------

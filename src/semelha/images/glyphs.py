@@ -46,6 +46,8 @@ _NAMED = {
 def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: int = 4) -> Dataset:
     """Draw characters, black on white, centered by their ink, all at one font size.
 
+    Labels are `script/U+XXXX`, names `typeface/U+XXXX`.
+
     Characters are letters, digits, punctuation and symbols; no combining marks, and no second code point for
     the same character in another font. Of characters that `REFERENCE_FACE` draws identically, in any script, only
     the first is a class, so that no character of a test script occurs among the training scripts. A typeface that draws
@@ -64,11 +66,6 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
         Side of a picture, in pixels.
     min_faces : int
         Leave out characters that fewer typefaces draw.
-
-    Returns
-    -------
-    Dataset
-        Labels are `script/U+XXXX`, names `typeface/U+XXXX`.
 
     Raises
     ------

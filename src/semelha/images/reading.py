@@ -31,17 +31,9 @@ MOST_PIXELS = 36_000_000  # decoded at one time: Pillow takes some 10 bytes for 
 
 @dataclass(frozen=True, eq=False)
 class ReadPicture(Generic[Result]):
-    """A picture that was read.
+    """A picture that was read: its place in the sequence that was passed, and what `work` computed from its pixels.
 
-    Attributes
-    ----------
-    position : int
-        Its place in the sequence that was passed.
-    name : str
-    result : object
-        What the function computed from its pixels.
-    content_hash : str
-        "" if no hash was asked for.
+    `content_hash` is "" unless `hashed`.
     """
 
     position: int
@@ -159,19 +151,7 @@ class _PixelBudget:
 
 
 def readable(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:
-    """Decode every picture, and leave out those that cannot be decoded.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    progress : callable, optional
-        Called with (pictures done, pictures in all).
-
-    Returns
-    -------
-    Dataset
-        The pictures that can be decoded; the others are in its `skipped`.
-    """
+    """Decode every picture; those that cannot be decoded move to `Dataset.skipped`."""
     kept, skipped = [], []
     for number, result in enumerate(read_pictures(dataset, lambda pixels: None, at_least=1, progress=progress)):
         if isinstance(result, PictureError):

@@ -57,7 +57,7 @@ class Index:
     Raises
     ------
     UsageError
-        The structure cannot search under this metric, or `threads` is below 1.
+        The structure cannot search under this metric, `threads` is below 1, or a setting is out of range.
     """
 
     def __init__(self, metric: Metric, builder: Builder, *, threads: int | None = None) -> None:

@@ -1,6 +1,6 @@
 """The five kinds of index: exact by scan or tree, approximate by inverted file (IVF) or HNSW, and chosen automatically.
 
-Each is an `Index` with its own builder of segments.
+Each is an `Index` with its own builder of segments: `metric`, `threads`, methods and errors are those of `Index`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,6 @@ class LinearIndex(Index):
 
     FAISS scans the metric's maps in float32; the best candidates are re-ranked in float64. A metric without exact maps
     is scanned by `Metric.nearest` in the threads of NumPy, and `stats` reports it.
-
-    Parameters
-    ----------
-    metric : Metric
-    threads : int, optional
-        Maximal number of threads at work; by default the processors of this process.
     """
 
     def __init__(self, metric: Metric, *, threads: int | None = None) -> None:
@@ -47,22 +41,13 @@ class LinearIndex(Index):
 
 @final
 class TreeIndex(Index):
-    """Exact search in a KD-tree or ball tree of scikit-learn, fast up to about ten dimensions.
+    """Exact search in a KD-tree or ball tree of scikit-learn, fast up to about ten dimensions, with exact maps only.
 
     Parameters
     ----------
-    metric : Metric
-        A metric with exact maps.
     tree : {"kd", "ball"}
     leaf_size : int
         Rows in a leaf, as in scikit-learn.
-    threads : int, optional
-        As for `LinearIndex`.
-
-    Raises
-    ------
-    UsageError
-        The metric has no exact maps, or a setting is not one of those above.
     """
 
     def __init__(
@@ -75,12 +60,10 @@ class TreeIndex(Index):
 class IVFIndex(Index):
     """Approximate search in an inverted file: rows in cells around centroids, few of which are searched.
 
-    It is built much faster than an HNSW graph.
+    It is built much faster than an HNSW graph. It takes metrics with maps, or with a bound that has them.
 
     Parameters
     ----------
-    metric : Metric
-        A metric with maps, or with a bound that has them.
     recall : float
         Mean part of the ten nearest that is found. The number of cells to search (`nprobe`) is measured for it on
         held-out vectors.
@@ -90,13 +73,6 @@ class IVFIndex(Index):
         Cells of a segment (`nlist`); by default four times the square root of its size.
     seed : int
         Seed of the centroids and of the held-out vectors.
-    threads : int, optional
-        As for `LinearIndex`.
-
-    Raises
-    ------
-    UsageError
-        The metric has no maps, or a setting is not one of those above.
     """
 
     def __init__(
@@ -116,10 +92,10 @@ class IVFIndex(Index):
 class HNSWIndex(Index):
     """Approximate search in a hierarchical navigable small-world graph. The fastest for many vectors; slow to build.
 
+    It takes metrics with maps, or with a bound that has them.
+
     Parameters
     ----------
-    metric : Metric
-        A metric with maps, or with a bound that has them.
     recall : float
         Mean part of the ten nearest that is found. The search depth (`efSearch`) is measured for it on held-out
         vectors. If no depth keeps it, the segment is scanned, and `stats` reports it.
@@ -131,13 +107,6 @@ class HNSWIndex(Index):
         Search depth during construction, 1 or more.
     seed : int
         Seed of the held-out vectors.
-    threads : int, optional
-        As for `LinearIndex`.
-
-    Raises
-    ------
-    UsageError
-        The metric has no maps, or a setting is not one of those above.
     """
 
     def __init__(
@@ -160,18 +129,10 @@ class AutoIndex(Index):
 
     Parameters
     ----------
-    metric : Metric
     recall : float
         Mean part of the ten nearest that is found; 1 for exact search.
     seed : int
         Seed of the held-out vectors.
-    threads : int, optional
-        As for `LinearIndex`.
-
-    Raises
-    ------
-    UsageError
-        `recall`, `seed` or `threads` is out of range.
     """
 
     def __init__(self, metric: Metric, *, recall: float = 0.99, seed: int = 0, threads: int | None = None) -> None:

@@ -84,13 +84,7 @@ class Metric(ABC):
         return {name: getattr(self, name) for name in self.array_names}
 
     def with_arrays(self, arrays: Mapping[str, Array]) -> Self:
-        """Return a copy with other arrays of the same names; their values are not checked.
-
-        Raises
-        ------
-        UsageError
-            The names are not those of the metric's arrays.
-        """
+        """Return a copy with other arrays of the same names; their values are not checked. Raises `UsageError`."""
         if sorted(arrays) != sorted(self.array_names):
             raise UsageError(f"the metric {self.name} has the arrays {list(self.array_names)}, not {sorted(arrays)}")
         other = copy(self)
@@ -109,12 +103,8 @@ class Metric(ABC):
         """Compute the distance of every q to every s: (n, d), (m, d) → (n, m).
 
         Integers become float64; otherwise the result has the more precise of the two dtypes. With `check=False` the
-        values are not checked: for valid rows, such as embeddings in a loss.
-
-        Raises
-        ------
-        UsageError
-            A row that the metric cannot take.
+        values are not checked: for valid rows, such as embeddings in a loss. Raises `UsageError` for a row that the
+        metric cannot take.
         """
         distances = self._pairwise(*self.as_checked_rows(q, s, check))
         if check:
@@ -124,12 +114,7 @@ class Metric(ABC):
     def between(self, q: Array, s: Array, *, check: bool = True) -> Array:
         """Compute the distance of each q to the s in the same row: (n, d), (n, d) → (n,). Exact near 0.
 
-        Parameters and dtypes are as in `pairwise`.
-
-        Raises
-        ------
-        UsageError
-            A row that the metric cannot take, or different numbers of rows.
+        Parameters, dtypes and errors are as in `pairwise`; the numbers of rows must be equal.
         """
         q, s = self.as_checked_rows(q, s, check)
         if q.shape[0] != s.shape[0]:
@@ -143,12 +128,8 @@ class Metric(ABC):
         """Find the k nearest s of each q, exactly: (n, d), (m, d) → positions and distances, each (n, k).
 
         Candidates are ranked by `between` in float64, ties by position. Memory is that of the maps and a few blocks,
-        never (n, m). The result has no gradient.
-
-        Raises
-        ------
-        UsageError
-            A row that the metric cannot take, or a k that is not within 1 … m.
+        never (n, m). The result has no gradient. Raises `UsageError` for a row that the metric cannot take, or a k that
+        is not within 1 … m.
         """
         q, s = self.as_checked_rows(q, s)
         if not 1 <= k <= s.shape[0]:
@@ -171,10 +152,7 @@ class Metric(ABC):
     def chord_length(self, distance: Array) -> Array:
         """Compute the Euclidean distance of unit vectors from their distance by this metric, elementwise.
 
-        Raises
-        ------
-        UsageError
-            The metric has no such function (`has_chord_length`).
+        Raises `UsageError` if the metric has no such function (`has_chord_length`).
         """
         raise UsageError(f"the Euclidean distance of unit vectors cannot be computed from the metric {self.name}")
 

@@ -98,13 +98,9 @@ class MappedMetric(Metric):
 
 
 class ScannedMetric(Metric):
-    """A distance that has to be computed for each pair."""
+    """A distance that has to be computed for each pair; `between_unchecked` broadcasts: (…, d), (…, d) → (…)."""
 
     search: ClassVar[Search] = "scan"
-
-    @abstractmethod
-    def between_unchecked(self, q: Array, s: Array) -> Array:
-        """Compute the distances of valid rows, with broadcasting: (…, d), (…, d) → (…)."""
 
     def _pairwise(self, q: Array, s: Array) -> Array:
         xp = array_namespace(q, s)
