@@ -9,8 +9,7 @@ from semelha.errors import ModelError, UsageError
 from semelha.features.base import Features
 from semelha.features.first_order import STATISTICS, FirstOrder
 from semelha.features.histogram import Histogram
-from semelha.features.hog import HOG
-from semelha.features.pixels import RawPixels
+from semelha.features.shape import HOG, RawPixels
 
 __all__ = ["FEATURES", "HOG", "STATISTICS", "Features", "FirstOrder", "Histogram", "RawPixels", "features_from_card"]
 
@@ -19,13 +18,7 @@ FEATURES: dict[str, type[Features]] = {kind.name: kind for kind in (FirstOrder, 
 
 
 def features_from_card(name: object, arguments: object) -> Features:
-    """Make the extractor with this `Features.name` and these `Features.arguments()`.
-
-    Raises
-    ------
-    ModelError
-        The name or an argument is unknown, or an argument has a wrong type or value.
-    """
+    """Make the extractor with this `Features.name` and these `Features.arguments()`. Raises `ModelError`."""
     if not isinstance(name, str) or name not in FEATURES:
         raise ModelError(f"the model has the features {str(name)[:60]!r}: known are {', '.join(sorted(FEATURES))}")
     if not isinstance(arguments, Mapping):

@@ -18,7 +18,8 @@ MAX_DIM = 65_536
 class Features(ABC):
     """A feature extractor: pictures to vectors, without training.
 
-    A subclass keeps each argument of its constructor as an attribute of the same name.
+    A subclass keeps each argument of its constructor as an attribute of the same name. It raises `UsageError` if one
+    has a wrong type or value, or a vector would have more than 65,536 numbers.
 
     Attributes
     ----------

@@ -48,11 +48,6 @@ class FirstOrder(Features):
         For total energy.
     statistics : sequence of str, optional
         Some of `STATISTICS`, in that order; all by default.
-
-    Raises
-    ------
-    UsageError
-        An argument has a wrong type or value.
     """
 
     name = "first-order"

@@ -78,11 +78,6 @@ class Histogram(Features):
         Cells, each with its own bins.
     alpha : float
         Smoothing α. With 0, bins may be empty, which some divergences do not take.
-
-    Raises
-    ------
-    UsageError
-        An argument has a wrong type or value, or there are more than 65,536 bins in all.
     """
 
     name = "histogram"

@@ -75,10 +75,7 @@ STANDARD_VIEWS = (
 def standard_views(count: int, *, mirror: bool) -> tuple[View, ...]:
     """The first `count` of `STANDARD_VIEWS`; with `mirror`, each is followed by its mirror image.
 
-    Raises
-    ------
-    UsageError
-        `count` is below 1, or above the number of views.
+    Raises `UsageError` if `count` is below 1, or above the number of views.
     """
     most = len(STANDARD_VIEWS) * (2 if mirror else 1)
     if not 1 <= count <= most:

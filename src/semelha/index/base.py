@@ -103,12 +103,8 @@ class Index:
     def build(self, ids: NDArray[np.int64], vectors: Vectors) -> None:
         """Replace the content by these vectors, in one segment: (n,) int64 and (n, d) float.
 
-        Raises
-        ------
-        UsageError
-            The metric cannot take a vector.
-        ValueError
-            `ids` and `vectors` differ in length, or an id is negative or repeated.
+        Raises `UsageError` for a vector that the metric cannot take, and `ValueError` if `ids` and `vectors` differ in
+        length, or an id is negative or repeated.
         """
         rows = self._checked_rows(ids, vectors)
         with self._merge_lock:
@@ -120,12 +116,7 @@ class Index:
     def add(self, ids: NDArray[np.int64], vectors: Vectors) -> None:
         """Add vectors under new ids: (n,) int64 and (n, d) float. They are scanned until `merge` is called.
 
-        Raises
-        ------
-        UsageError
-            The metric cannot take a vector.
-        ValueError
-            An id is stored already; also as `build`.
+        Raises as `build`, and `ValueError` if an id is stored already.
         """
         rows = self._checked_rows(ids, vectors)
         if not len(rows):

@@ -40,8 +40,7 @@ class Threads:
         count = self._take(n)
         try:
             if count == 1:
-                with Taken(1):
-                    return [work(slice(0, n))]
+                return [_alone(work, slice(0, n))]
             size = -(-n // count)
             first, *others = [slice(start, min(start + size, n)) for start in range(0, n, size)]
             waiting = [self._pool.submit(_alone, work, part) for part in others]

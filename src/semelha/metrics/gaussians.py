@@ -22,10 +22,7 @@ from semelha.metrics.mapped import MappedMetric, ScannedMetric
 def pack_gaussians(means: Array, covariances: Array) -> Array:
     """Pack means (n, d) and symmetric covariances (n, d, d) into rows: (n, d (d + 3) / 2).
 
-    Raises
-    ------
-    UsageError
-        The shapes do not match, or a covariance is not symmetric.
+    Raises `UsageError` if the shapes do not match, or a covariance is not symmetric.
     """
     xp = array_namespace(means, covariances)
     n, d = means.shape if means.ndim == 2 else (-1, -1)
@@ -46,10 +43,7 @@ def pack_gaussians(means: Array, covariances: Array) -> Array:
 def unpack_gaussians(x: Array) -> tuple[Array, Array]:
     """Unpack rows (…, d (d + 3) / 2) into means (…, d) and covariances (…, d, d).
 
-    Raises
-    ------
-    UsageError
-        The length of the rows is not d (d + 3) / 2 for a whole d.
+    Raises `UsageError` if the length of the rows is not d (d + 3) / 2 for a whole d.
     """
     xp = array_namespace(x)
     d = _dimension(x.shape[-1])

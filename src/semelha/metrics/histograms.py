@@ -95,10 +95,7 @@ class Bhattacharyya(_SqrtMapped):
 def bhattacharyya_coefficient(q: Array, s: Array) -> Array:
     """Compute BC = Σ √(qᵢ sᵢ) of every q and every s, a similarity from 0 to 1: (n, d), (m, d) → (n, m).
 
-    Raises
-    ------
-    UsageError
-        A row is not a histogram.
+    Raises `UsageError` for a row that is not a histogram.
     """
     q, s = Bhattacharyya().as_checked_rows(q, s)
     return safe_sqrt(q) @ array_namespace(q, s).matrix_transpose(safe_sqrt(s))

@@ -1,6 +1,5 @@
 """Subjects, examples, vectors, pictures: SQLite."""
 
-from semelha.store.places import PLACES, Kept, Place
 from semelha.store.records import (
     Addition,
     Merge,
@@ -12,7 +11,7 @@ from semelha.store.records import (
     Strangers,
     Subject,
 )
-from semelha.store.staged_vectors import StagedVectors
+from semelha.store.staged_vectors import PLACES, Kept, Place, StagedVectors
 from semelha.store.store import Store
 from semelha.store.view import View
 

@@ -6,7 +6,9 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from semelha.errors import GalleryError, GalleryMoved, GalleryTooNew
 from semelha.images import HashBasis
@@ -30,16 +32,25 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
         raise GalleryError(f"the gallery {path} cannot be {what}: {error}") from error
 
 
+def meta_of(connection: sqlite3.Connection, key: str) -> Any:
+    """A value of the table `meta`; None if it has no such key."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else json.loads(row[0])
+
+
 def model_of(connection: sqlite3.Connection) -> str:
     """Fingerprint of the model of the database's vectors; "" if it does not name one."""
-    row = connection.execute("SELECT value FROM meta WHERE key = 'model'").fetchone()
-    return "" if row is None else str(json.loads(row[0]))
+    return str(meta_of(connection, "model") or "")
 
 
 def hash_basis_of(connection: sqlite3.Connection) -> HashBasis:
     """How the content hashes of the database are computed."""
-    (value,) = connection.execute("SELECT value FROM meta WHERE key = 'hash_basis'").fetchone()
-    return "encoded" if json.loads(value) == "encoded" else "pixels"
+    return "encoded" if meta_of(connection, "hash_basis") == "encoded" else "pixels"
+
+
+def now() -> str:
+    """The present time, ISO, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:

@@ -7,10 +7,10 @@ subject is set aside, with vector and file, and logged as removed; an unmerge re
 from __future__ import annotations
 
 import sqlite3
-from datetime import UTC, datetime
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
 from semelha.store import rejections
+from semelha.store.database import now
 from semelha.store.examples import has_examples, touch_or_remove
 
 LISTED = """
@@ -30,12 +30,11 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     """
     if source == into:
         raise UsageError("a subject cannot be merged into itself: name two")
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     number = int(
         db.execute(
             "INSERT INTO merges (source, source_number, source_created, holder, created)"
             " SELECT name, id, created, ?, ? FROM subjects WHERE id = ?",
-            (into, now, source),
+            (into, now(), source),
         ).lastrowid
         or 0
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from datetime import UTC, datetime
 
 from semelha.errors import GalleryError
+from semelha.store.database import now
 from semelha.store.records import NewExample
 
 # After a merge a rejected picture may be an example of the subject: then the example counts.
@@ -32,12 +32,11 @@ def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> 
     known = db.execute("SELECT id FROM rejections WHERE subject_id = ? AND content_hash = ?", very).fetchone()
     if known is not None:
         return int(known[0])
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     return int(
         db.execute(
             "INSERT INTO rejections (subject_id, content_hash, source, created, vector, picture)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (*very, new.source, now, new.vector.astype("<f4").tobytes(), new.picture),
+            (*very, new.source, now(), new.vector.astype("<f4").tobytes(), new.picture),
         ).lastrowid
         or 0
     )

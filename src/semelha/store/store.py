@@ -13,13 +13,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges, rejections
-from semelha.store.database import TIMEOUT, check_model, connect, hash_basis_of, migrate, model_of, translating_errors
+from semelha.store.database import (
+    TIMEOUT,
+    check_model,
+    connect,
+    hash_basis_of,
+    migrate,
+    model_of,
+    now,
+    translating_errors,
+)
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import Readers, View
@@ -102,9 +110,9 @@ class Store:
 
     def add_all(self, batch: Sequence[tuple[str, Sequence[NewExample]]]) -> list[Addition]:
         """Add examples to several subjects, new or old, as one change."""
-        now = _now()
+        time = now()
         with self._changing() as change:
-            return [examples.add(self._db, subject, new, change, now) for subject, new in batch]
+            return [examples.add(self._db, subject, new, change, time) for subject, new in batch]
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples, and return their number. Raises `SubjectNotFound`."""
@@ -119,7 +127,7 @@ class Store:
     def move_example(self, example: int, subject: str) -> int:
         """Move an example to a subject, new or old: `examples.move`."""
         with self._changing() as change:
-            into = examples.subject_or_new(self._db, subject, change, _now())
+            into = examples.subject_or_new(self._db, subject, change, now())
             return examples.move(self._db, example, into, change)
 
     def rename(self, old: str, new: str) -> None:
@@ -255,7 +263,3 @@ class Store:
             self._next_checkpoint = self._log.stat().st_size + self._long_log
         except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
             logger.warning("the log of %s cannot be folded into it, which is tried again: %s", self.path, error)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, rejections
-from semelha.store.database import check_model, connect, hash_basis_of, translating_errors
+from semelha.store.database import check_model, connect, hash_basis_of, meta_of, translating_errors
 from semelha.store.merges import LISTED
-from semelha.store.places import Kept, Place
 from semelha.store.records import (
     Merge,
     Plan,
@@ -30,6 +29,7 @@ from semelha.store.records import (
     plan_of,
     scores_of,
 )
+from semelha.store.staged_vectors import Kept, Place
 
 ROWS = 4096  # read at a time
 IDLE = 16  # connections that are kept open
@@ -231,8 +231,8 @@ class View:
             raise SubjectNotFound(f"no subject is called {name!r}")
 
     def _meta(self, key: str) -> Any:
-        rows = self._rows("SELECT value FROM meta WHERE key = ?", (key,))
-        return json.loads(rows[0][0]) if rows else None
+        with translating_errors(self._path, "read"):
+            return meta_of(self._db, key)
 
     def _rows(self, query: str, values: tuple[object, ...] = ()) -> list[Any]:
         with translating_errors(self._path, "read"):
