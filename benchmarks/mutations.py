@@ -43,7 +43,7 @@ class Mutation:
 
 MUTATIONS = [
     Mutation(
-        "metrics/learned.py",
+        "metrics/vectors.py",
         "return q @ array_namespace(q).matrix_transpose(convert_like(q, self.L))",
         "return 2 * q @ array_namespace(q).matrix_transpose(convert_like(q, self.L))",
         "Mahalanobis distances are twice as large",
@@ -57,7 +57,7 @@ MUTATIONS = [
         "measures",
     ),
     Mutation(
-        "features/hog.py",
+        "features/shape.py",
         "np.minimum(_normalized(blocks), 0.2)",
         "np.minimum(_normalized(blocks), 0.3)",
         "HOG blocks are clipped at another value",
