@@ -269,7 +269,7 @@ def test_without_labels_pictures_may_lie_anywhere(tmp_path: Path) -> None:
 
 
 def test_without_labels_a_folder_needs_a_picture(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"holds no pictures$"):
+    with pytest.raises(DatasetError, match=r"contains no pictures$"):
         read_folder(tmp_path, labelled=False)
 
 

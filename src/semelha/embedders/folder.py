@@ -103,7 +103,7 @@ def read_tensors(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
     try:
         tensors: dict[str, NDArray[Any]] = load(data)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ModelAltered(f"{path} holds no weights that can be read: {error}") from error
+        raise ModelAltered(f"{path} contains no weights that can be read: {error}") from error
     return tensors
 
 

@@ -69,12 +69,10 @@ def read_folder(
             name = _text(file.relative_to(root).as_posix())
             found.append(Picture(source=file, label=_text(folder.name), name=name))
     if not found and not labelled:
-        raise DatasetError(f"{root} holds no pictures")
+        raise DatasetError(f"{root} contains no pictures")
     if not found:
         what = "pictures but no class folders" if loose else "no pictures in class folders"
-        raise DatasetError(
-            f"{root} holds {what}: put the pictures of each class into a folder of its own, named after it"
-        )
+        raise DatasetError(f"{root} contains {what}: put the pictures of each class into one folder, named after it")
     labels = [_text(folder.name) for folder in folders]
     return _checked(_text(root.resolve().name) or str(root), labels, found, skipped, limits, check)
 

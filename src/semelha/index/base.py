@@ -24,7 +24,6 @@ from semelha.index.compaction import (
     build_view,
     carry_deletions_forward,
     grow_delta,
-    merge_views,
     select_for_merge,
 )
 from semelha.index.folder import load_snapshot, provenance_of, save_snapshot
@@ -32,7 +31,7 @@ from semelha.index.rows import Rows
 from semelha.index.segment import Builder, delta_segment
 from semelha.index.snapshot import Neighbors, SegmentView, Snapshot
 from semelha.index.space import Space, Vectors
-from semelha.index.threads import Taken, Threads
+from semelha.index.threads import FaissThreads, Threads
 from semelha.metrics import Metric
 
 
@@ -108,7 +107,7 @@ class Index:
         """
         rows = self._checked_rows(ids, vectors)
         with self._merge_lock:
-            with Taken(self._threads.count):
+            with FaissThreads(self._threads.count):
                 parts = [build_view(rows, self.builder)] if len(rows) else []
             with self._write_lock:
                 self._publish(parts)
@@ -174,9 +173,10 @@ class Index:
             before = self._merge_candidates(full)
             if not before:
                 return False
-            with Taken(self._threads.count if all_threads else max(1, self._threads.count // 2)):
+            with FaissThreads(self._threads.count if all_threads else max(1, self._threads.count // 2)):
                 self._audit(before)
-                new = merge_views(before, self.builder, self._raise_if_stopped)
+                rows = reduce(Rows.joined, (part.live_rows() for part in before))
+                new = build_view(rows, self.builder, self._raise_if_stopped) if len(rows) else None
             with self._write_lock:
                 merged = {id(part.segment) for part in before}
                 others = [part for part in self._snapshot.parts if id(part.segment) not in merged]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 
@@ -40,12 +39,6 @@ def select_for_merge(parts: Sequence[SegmentView]) -> list[SegmentView]:
         chosen.append(part)
         total += len(part)
     return chosen
-
-
-def merge_views(parts: Sequence[SegmentView], builder: Builder, stop: Callable[[], None]) -> SegmentView | None:
-    """One segment of all live rows; None if there are none."""
-    rows = reduce(Rows.joined, (part.live_rows() for part in parts))
-    return build_view(rows, builder, stop) if len(rows) else None
 
 
 def build_view(rows: Rows, builder: Builder, stop: Callable[[], None] = lambda: None) -> SegmentView:

@@ -48,9 +48,11 @@ class Flat:
         mapped, product = self.mapped, rows.space.maps.product if rows.space.maps else ""
         if mapped is None:
             return rows.scanned(queries, k, deleted)
+        metric = faiss.METRIC_INNER_PRODUCT if product == "ip" else faiss.METRIC_L2
 
         def candidates(some: Queries, reach: int) -> tuple[Keys, NDArray[np.int64]]:
-            return scan(some.mapped, mapped, reach, product)
+            keys, found = faiss.knn(some.mapped, mapped, reach, metric)
+            return keys, found
 
         def rounding(some: Queries, kth: Keys) -> Keys:
             squares = np.einsum("qm,qm->q", some.mapped, some.mapped)
@@ -103,15 +105,6 @@ class FlatBuilder:
 
     def settings(self) -> dict[str, Any]:
         return {"kind": "FlatMaker", "why": self.why}
-
-
-def scan(
-    queries: NDArray[np.float32], stored: NDArray[np.float32], k: int, product: str
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Keys and rows of the k nearest by inner product or distance: (q, m), (n, m) → (q, k) and (q, k)."""
-    metric = faiss.METRIC_INNER_PRODUCT if product == "ip" else faiss.METRIC_L2
-    products, rows = faiss.knn(queries, stored, k, metric)
-    return products, rows
 
 
 def _longest(mapped: NDArray[np.float32]) -> float:

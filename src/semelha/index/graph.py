@@ -120,8 +120,11 @@ class Graph(Approximate):
         index = empty_graph(m, M, quantize)
         codes = arrays["codes"] if "codes" in arrays else rows.vectors.reshape(-1).view(np.uint8)
         storage = faiss.downcast_index(index.storage)
-        _check_levels(len(rows), arrays["levels"], index.hnsw.cum_nneighbor_per_level.size() - 1)
-        levels, neighbors = arrays["levels"].astype(np.int32), arrays["neighbors"]
+        levels, neighbors = arrays["levels"], arrays["neighbors"]
+        most = index.hnsw.cum_nneighbor_per_level.size() - 1
+        if levels.dtype != np.uint8 or levels.shape != (len(rows),) or levels.min() < 1 or levels.max() > most:
+            raise ValueError("the layers of its graph are invalid")
+        levels = levels.astype(np.int32)
         entry = whole_number(header, "entry", 0, len(rows) - 1)
         _check_graph(M, levels, neighbors, entry)
         if codes.dtype != np.uint8 or codes.shape != (len(rows) * storage.code_size,):
@@ -169,12 +172,6 @@ def checked_ranges(ranges: NDArray[Any], m: int) -> NDArray[np.float32]:
     if ranges.dtype != np.float32 or ranges.shape != (2 * m,) or not np.isfinite(ranges).all():
         raise ValueError("its ranges of 8-bit numbers are invalid")
     return ranges
-
-
-def _check_levels(n: int, levels: NDArray[Any], most: int) -> None:
-    """Raise `ValueError` unless `levels` are the numbers of layers, from 1 to `most`, of n rows."""
-    if levels.dtype != np.uint8 or levels.shape != (n,) or levels.min() < 1 or levels.max() > most:
-        raise ValueError("the layers of its graph are invalid")
 
 
 def check_codes(codes: NDArray[np.uint8], quantize: str) -> None:

@@ -73,7 +73,7 @@ class Threads:
                 self._turn.notify(count)
 
 
-class Taken:
+class FaissThreads:
     """A context in which FAISS uses `count` threads for calls of the current thread."""
 
     def __init__(self, count: int) -> None:
@@ -90,5 +90,5 @@ class Taken:
 
 
 def _alone(work: Callable[[slice], T], part: slice) -> T:
-    with Taken(1):
+    with FaissThreads(1):
         return work(part)

@@ -129,7 +129,7 @@ class _RelativeEntropy(MappedMetric):
 
     def stored_map(self, s: Array) -> Array:
         if self.query_over_stored:
-            check_positive(s, "what is stored")
+            check_positive(s, "the stored rows")
         return self._psi(s)
 
     def _pairwise(self, q: Array, s: Array) -> Array:
