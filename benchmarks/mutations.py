@@ -78,7 +78,7 @@ MUTATIONS = [
         "linear",
     ),
     Mutation(
-        "deep/losses/pairs.py",
+        "deep/losses/distances.py",
         "references.own] = False",
         "references.own] = True",
         "each picture is its own positive",

@@ -25,8 +25,7 @@ import semelha
 from _results import table, write_section
 from _sets import CASES, Case, Figures, figures
 from semelha.cli.demo import for_fonts
-from semelha.deep.refit_readout import network_of
-from semelha.deep.torch_embedder import TorchEmbedder
+from semelha.deep.without_training import TorchEmbedder, network_of
 from semelha.embedders import Embedder
 from semelha.images import TEST_SCRIPTS, TRAIN_SCRIPTS
 

@@ -23,7 +23,7 @@ from semelha import Model
 from semelha.deep import Augmentation, Network, build, untrained_embedder
 from semelha.deep.cache import sample
 from semelha.deep.readout import MAX_PICTURES, fit_layer_readout
-from semelha.deep.torch_embedder import TorchEmbedder
+from semelha.deep.without_training import TorchEmbedder
 from semelha.embedders import Card, Embedder, raw_pixels
 from semelha.metrics import Cosine
 

@@ -28,9 +28,9 @@ from torch.utils.data import DataLoader, TensorDataset
 import semelha
 from _results import table, write_section
 from semelha.deep import Augmentation, EmbeddingNet, Network, Recipe, TrainingProgress, build
+from semelha.deep.cache import PictureSubset
 from semelha.deep.loop import fit
 from semelha.deep.recipe import pairs_and_proxies
-from semelha.deep.subsets import PictureSubset
 from semelha.deep.train import default_fabric
 from semelha.images import fit as fit_picture
 

@@ -15,7 +15,7 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
-import semelha.deep.export
+import semelha.deep.publish
 from semelha.errors import BackboneError
 
 Export = Callable[..., bytes]
@@ -31,7 +31,7 @@ class CachedExport:
     folder : Path
         Keeps the graphs, for all workers of a run.
     export : callable
-        `semelha.deep.export.export_onnx`.
+        `semelha.deep.publish.export_onnx`.
     """
 
     def __init__(self, folder: Path, export: Export) -> None:
@@ -84,6 +84,6 @@ def cached_exports(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """For the tests of a folder whose `conftest.py` imports it. Tests of the export itself call it directly."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # one folder for all workers
-    export = CachedExport(shared / "exports", semelha.deep.export.export_onnx)
+    export = CachedExport(shared / "exports", semelha.deep.publish.export_onnx)
     with patch("semelha.deep.publish.export_onnx", export), patch("semelha.deep.train.export_onnx", export):
         yield

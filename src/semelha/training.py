@@ -180,12 +180,12 @@ def train(
     if kind == "linear":
         return request.train_linear(pictures, Path(out), reading_progress)
     if kind == "readout":
-        from semelha.deep.refit_readout import refit_readout
+        from semelha.deep.without_training import refit_readout
 
         return refit_readout(pictures, model=request.loaded_base(), out=Path(out), seed=seed)
     from semelha.deep import TrainingSettings
-    from semelha.deep.feature_extractor import publish_feature_extractor
     from semelha.deep.train import train_network
+    from semelha.deep.without_training import publish_feature_extractor
 
     settings = TrainingSettings() if settings is None else settings
     if kind == "none":

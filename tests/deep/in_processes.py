@@ -15,6 +15,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from semelha.deep.augment import Augmentation
+from semelha.deep.cache import PictureSubset
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from semelha.deep.gradcache import GradCache
 from semelha.deep.loop import LoopSettings, Trained, fit
@@ -33,7 +34,6 @@ from semelha.deep.losses import (
 from semelha.deep.objective import StepContext
 from semelha.deep.recipe import Recipe
 from semelha.deep.ssl import METHODS
-from semelha.deep.subsets import PictureSubset
 from semelha.errors import TrainingError
 
 BATCH, CLASSES, DIM, STEPS = 23, 5, 6, 3

@@ -12,9 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from semelha.deep import export
-from semelha.deep.export import export_onnx
 from semelha.deep.network import Network, build
+from semelha.deep.publish import TOLERANCE, export_onnx
 from semelha.errors import BackboneError
 
 
@@ -88,4 +87,4 @@ def test_same_network_gives_the_same_bytes() -> None:
 
 
 def test_tolerance_is_what_the_model_folder_promises() -> None:
-    assert export.TOLERANCE == 1e-4
+    assert TOLERANCE == 1e-4

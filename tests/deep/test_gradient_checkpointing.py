@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from semelha.deep.gradcache import GradCache
-from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing, preserve_running_stats
+from semelha.deep.gradcache import GradCache, enable_gradient_checkpointing, preserve_running_stats
 from semelha.deep.losses import SupCon
 from semelha.deep.network import Network, build
 from semelha.errors import UsageError

@@ -8,10 +8,9 @@ import timm
 import torch
 from torch import nn
 
-from semelha.deep.layers import freeze, lr_scales
 from semelha.deep.network import SMALL, EmbeddingNet, Network, build
 from semelha.deep.objective import Supervised
-from semelha.deep.optimizer import optimizer_for
+from semelha.deep.optimizer import freeze, lr_scales, optimizer_for
 from semelha.deep.recipe import Recipe
 from semelha.errors import BackboneError, UsageError
 

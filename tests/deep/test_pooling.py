@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from semelha.deep.pooling import POOLINGS, Average, GeM, Grid
+from semelha.deep.network import POOLINGS, Average, GeM, Grid
 
 
 def test_average_is_the_mean_over_places() -> None:

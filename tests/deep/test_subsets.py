@@ -12,10 +12,9 @@ from tests.tiny_model import noise
 from torch import nn
 
 from semelha.deep import Recipe
-from semelha.deep.cache import PixelCache, open_cache
+from semelha.deep.cache import PictureSubset, PixelCache, open_cache, split
 from semelha.deep.distributed import SINGLE_PROCESS
 from semelha.deep.loop import validate
-from semelha.deep.subsets import PictureSubset, split
 from semelha.embedders import InputSpec
 from semelha.images import Dataset, Picture
 from semelha.metrics import Cosine

@@ -1,4 +1,4 @@
-"""A teacher's similarities: the loss by a plain loop, its lessons by hand, and a student that comes to resemble it."""
+"""A teacher's similarities: the loss by a plain loop, its embeddings by hand, and a student that resembles it."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from torch import Tensor
 
 import semelha
 from semelha.deep import LoopSettings, Network, Recipe, train_network
-from semelha.deep.teacher import distillation_loss, lessons, with_distillation
+from semelha.deep.teacher import distillation_loss, embed_turns, with_distillation
 from semelha.embedders import Model
 from semelha.errors import TrainingError, UsageError
 
@@ -77,17 +77,17 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return semelha.derive(parts, out=folder / "joined")
 
 
-def test_lessons_are_of_every_turn(teacher: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embeddings_are_of_every_turn(teacher: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("semelha.deep.teacher.BATCH", 5)
     data = things()
     told: list[int] = []
-    found = lessons(teacher, data, 4, progress=lambda done, total: told.append(done))
+    found = embed_turns(teacher, data, 4, progress=lambda done, total: told.append(done))
     assert found.shape == (4, 36, 13)
     assert told[-1] == 36
     for turn in range(4):
         expected = teacher.embed([np.rot90(picture.pixels(), turn).copy() for picture in data])
         np.testing.assert_allclose(found[turn], expected, atol=1e-6)
-    np.testing.assert_array_equal(lessons(teacher, data, 1)[0], found[0])
+    np.testing.assert_array_equal(embed_turns(teacher, data, 1)[0], found[0])
 
 
 def test_a_student_comes_to_resemble_its_teacher(teacher: Model, tmp_path: Path) -> None:

@@ -17,10 +17,9 @@ from semelha.deep.augment import Augmentation
 from semelha.deep.loop import LoopSettings, TrainingProgress
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.network import EmbeddingNet, Network, build
-from semelha.deep.recipe import Recipe
-from semelha.deep.settings import TrainingSettings
-from semelha.deep.torch_embedder import untrained_embedder
+from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.train import train_network
+from semelha.deep.without_training import untrained_embedder
 
 __all__ = [
     "Augmentation",

@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semelha.deep.color import blurred, greyed, lit, solarized, tinted
 from semelha.errors import UsageError
 
 LARGEST_BLUR = 0.01
@@ -79,17 +78,13 @@ class Augmentation:
             raise UsageError(f"crop is {self.crop}: it is a fraction of the picture, greater than 0 and at most 1")
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """An augmented copy of the batch.
+        """Return an augmented copy of the batch, float32 of the same shape, on the scale 0..255.
 
         Parameters
         ----------
         pixels : (batch, channels, height, width) uint8 or float32, on the scale 0..255
         generator : torch.Generator
             On the device of `pixels`; the same state gives the same changes.
-
-        Returns
-        -------
-        float32 of the same shape, on the same scale
         """
         x = pixels.float()
         x = F.grid_sample(x, self._field(x, generator), padding_mode="border", align_corners=False)
@@ -151,16 +146,16 @@ class Augmentation:
         brightness, contrast, saturation, hue, some = spread(5, len(x), x, generator).view(5, -1, 1, 1, 1)
         some = ((some + 1) / 2 < self.jitter).float()  # (batch, 1, 1, 1): 1 where there is a change
         if x.shape[1] == 3 and (self.saturation or self.hue):
-            x = tinted(x, 1 + self.saturation * some * saturation, self.hue * some * hue)
-        return lit(x, self.brightness * some * brightness, 1 + self.contrast * some * contrast).clamp(0, 255)
+            x = adjust_color(x, 1 + self.saturation * some * saturation, self.hue * some * hue)
+        return adjust_light(x, self.brightness * some * brightness, 1 + self.contrast * some * contrast).clamp(0, 255)
 
     def _degraded(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        grey, blur, width, solarize = (spread(4, len(x), x, generator) + 1) / 2  # each (batch,) in 0..1
+        grey, blur, width, inverted = (spread(4, len(x), x, generator) + 1) / 2  # each (batch,) in 0..1
         if self.blur:
-            x = blurred(x, torch.where(blur < self.blur, width * x.shape[3] * LARGEST_BLUR, 0.0))
+            x = gaussian_blur(x, torch.where(blur < self.blur, width * x.shape[3] * LARGEST_BLUR, 0.0))
         if self.grey:
-            x = greyed(x, grey < self.grey)
-        return solarized(x, solarize < self.solarize) if self.solarize else x
+            x = remove_color(x, grey < self.grey)
+        return solarize(x, inverted < self.solarize) if self.solarize else x
 
     def _erased(self, x: Tensor, generator: torch.Generator) -> Tensor:
         batch, _, height, width = x.shape
@@ -192,15 +187,53 @@ def interpolation(side: int, device: torch.device, points: int = 6) -> Tensor:
 
 
 def quarter_turns(pixels: Tensor, turns: Tensor) -> Tensor:
-    """Each picture turned by its own number of quarter turns, counter-clockwise.
-
-    Parameters
-    ----------
-    pixels : (batch, channels, side, side)
-    turns : (batch,) int64, 0 to 3
-    """
+    """Turn each picture (batch, channels, side, side) counter-clockwise by its number of quarter turns (batch,)."""
     turned = pixels.clone()
     for turn in (1, 2, 3):
         which = turns == turn
         turned[which] = torch.rot90(pixels[which], turn, dims=(2, 3))
     return turned
+
+
+def adjust_light(x: Tensor, brightness: Tensor, contrast: Tensor) -> Tensor:
+    """Add `brightness`, a fraction of the full range, and multiply the contrast about the mean of each picture.
+
+    `x` is (batch, channels, h, w), the others are (batch, 1, 1, 1).
+    """
+    middle = x.mean(dim=(1, 2, 3), keepdim=True)
+    return middle + (x - middle) * contrast + 255 * brightness
+
+
+def adjust_color(x: Tensor, saturation: Tensor, hue: Tensor) -> Tensor:
+    """Scale saturation by a factor, and rotate the hue: (batch, 3, h, w), then (batch, 1, 1, 1) twice.
+
+    `hue` is a fraction of the circle. The rotation is about the grey axis, so grey and brightness do not change.
+    """
+    grey = x.mean(dim=1, keepdim=True)
+    color = x - grey  # a plane across the axis
+    angle = 2 * math.pi * hue
+    across = (color.roll(1, dims=1) - color.roll(-1, dims=1)) / math.sqrt(3)  # the same, turned by 90°
+    return grey + saturation * (torch.cos(angle) * color + torch.sin(angle) * across)
+
+
+def remove_color(x: Tensor, which: Tensor) -> Tensor:
+    """Remove the color of the pictures at `which` (batch,) bool."""
+    return torch.where(which.view(-1, 1, 1, 1), x.mean(dim=1, keepdim=True), x)
+
+
+def gaussian_blur(x: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each picture by a Gaussian of width `sigma` (batch,) in pixels; 0.05 pixels or less change nothing."""
+    rows, columns = (_smoothing(side, sigma, x) for side in x.shape[2:])
+    return rows[:, None] @ x @ columns[:, None].transpose(2, 3)
+
+
+def solarize(x: Tensor, which: Tensor) -> Tensor:
+    """Invert the values above the middle of the range, of the pictures at `which` (batch,) bool."""
+    return torch.where(which.view(-1, 1, 1, 1) & (x >= 128), 255 - x, x)
+
+
+def _smoothing(side: int, sigma: Tensor, like: Tensor) -> Tensor:
+    """(batch, side, side): Gaussian weights about each place, which sum to 1 at borders too."""
+    place = torch.arange(side, device=like.device, dtype=like.dtype)
+    apart = (place[:, None] - place) ** 2
+    return torch.softmax(-apart / (2 * sigma.clamp(min=0.05).view(-1, 1, 1) ** 2), dim=2)

@@ -22,14 +22,8 @@ Arguments = dict[str, Any]
 class TimmBackbone(nn.Module):
     """A timm model without its classifier: (batch, channels, size, size) → features.
 
-    A model with a feature map returns the map, (batch, features, h, w). Models of tokens, and the few whose pooling
-    cannot be removed, return pooled features, (batch, features).
-
-    Attributes
-    ----------
-    features : int
-    mapped : bool
-        Whether it returns a map.
+    A `mapped` model returns a feature map, (batch, features, h, w). Models of tokens, and the few whose pooling cannot
+    be removed, return pooled features, (batch, features).
     """
 
     def __init__(self, model: nn.Module, features: int, *, mapped: bool) -> None:
@@ -39,14 +33,11 @@ class TimmBackbone(nn.Module):
         self.mapped = mapped
 
     def forward(self, x: Tensor) -> Tensor:
-        found: Tensor = self.model(x)
-        return found
+        features: Tensor = self.model(x)
+        return features
 
     def depths(self) -> dict[str, int]:
-        """Depth of the layer of each weight, as timm groups them: 0 is the stem.
-
-        Raises `BackboneError` for the few models whose layers timm does not know.
-        """
+        """Depth of the layer of each weight, 0 for the stem. Raises `BackboneError` if timm does not know them."""
         matcher: Any = getattr(self.model, "group_matcher", None)
         if matcher is None:
             raise BackboneError(
@@ -75,15 +66,12 @@ def published(name: str) -> Published | None:
 def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str = False) -> TimmBackbone:
     """Build a timm model for pictures of `channels` × `size` × `size`.
 
+    Pretrained weights for RGB are summed over the channels for grey, and position embeddings are interpolated.
+
     Parameters
     ----------
     name : str
-        As timm names it, such as `resnet18` or `vit_tiny_patch16_224`. A tag, as in `resnet18.a1_in1k`, says
-        which published weights.
-    channels : {1, 3}
-        Pretrained weights for RGB are summed over the channels for grey.
-    size : int
-        Models of a fixed size are built for this one; pretrained position embeddings are interpolated.
+        As timm names it, such as `resnet18`. A tag, as in `resnet18.a1_in1k`, chooses among published weights.
     pretrained : bool or str
         False: random weights. True: timm's published weights, from its cache or the network. A path: the
         state of this model as a `.safetensors` file, or one that `torch.load` reads with `weights_only=True`;

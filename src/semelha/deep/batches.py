@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semelha.deep.augment import quarter_turns
+from semelha.deep.cache import PictureSubset
 from semelha.deep.checkpoint import TrainingState
 from semelha.deep.distributed import ProcessGroup
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Sampler
-from semelha.deep.subsets import PictureSubset
 from semelha.errors import UsageError
 
 

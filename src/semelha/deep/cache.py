@@ -1,6 +1,6 @@
-"""Pictures decoded once: a memory-mapped array of the fitted pixels of a data set.
+"""The pictures of a training: decoded once into a memory-mapped array, and split for training and validation.
 
-Training reads the same pictures dozens of times; the decoder should not be what it waits for.
+Training reads the same pictures dozens of times, and would otherwise wait for the decoder.
 """
 
 from __future__ import annotations
@@ -9,33 +9,29 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import Batch, Pool
 from semelha.embedders import InputSpec
 from semelha.errors import DatasetError, PictureError, TrainingError
 from semelha.files import atomic_write, remove_partial_files, write_file
-from semelha.images import Dataset, Progress, Skipped, read_pictures
+from semelha.images import Dataset, Progress, Skipped, read_pictures, split_classes
 from semelha.images.content import CURRENT
 
 
 @dataclass(frozen=True, eq=False)
 class PixelCache:
-    """The fitted pixels of a data set, in the order of its pictures.
+    """The fitted pixels of a data set, in the order of its pictures."""
 
-    Attributes
-    ----------
-    pixels : (pictures, channels, height, width) uint8, memory-mapped, read-only
-    hashes : tuple of str
-        Content hash of each picture.
-    dataset : Dataset
-        The pictures that could be decoded, the others among its `skipped`.
-    """
-
-    pixels: NDArray[np.uint8]
-    hashes: tuple[str, ...]
-    dataset: Dataset
+    pixels: NDArray[np.uint8]  # (pictures, channels, height, width), memory-mapped, read-only
+    hashes: tuple[str, ...]  # content hash of each picture
+    dataset: Dataset  # the pictures that could be decoded; `skipped` lists the others
 
     def statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of the pixels on the scale 0..1, over at most 2,000 pictures."""
@@ -61,14 +57,9 @@ def sample(dataset: Dataset, spec: InputSpec, most: int, *, seed: int) -> tuple[
 
 
 def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Progress | None = None) -> PixelCache:
-    """The cache of `dataset` in `folder`: opened where it is there and complete, otherwise made.
+    """Open the cache of `dataset` in `folder`, or create it if it is missing or incomplete.
 
-    Pictures that cannot be decoded are left out and listed in the `skipped` of the cache's data set.
-
-    Raises
-    ------
-    TrainingError
-        The folder cannot be written, or has no room.
+    Raises `TrainingError` if the folder cannot be written.
     """
     pixels_file, index_file = folder / "pixels.u8", folder / "pixels.json"
     key = _key(dataset, spec)
@@ -102,12 +93,7 @@ def _complete(index_file: Path, key: str) -> bool:
 
 
 def _write(
-    dataset: Dataset,
-    pixels_file: Path,
-    index_file: Path,
-    key: str,
-    spec: InputSpec,
-    progress: Progress | None,
+    dataset: Dataset, pixels_file: Path, index_file: Path, key: str, spec: InputSpec, progress: Progress | None
 ) -> None:
     kept: list[int] = []
     hashes: list[str] = []
@@ -126,7 +112,7 @@ def _write(
 
 
 def _key(dataset: Dataset, spec: InputSpec) -> str:
-    """What the cache depends on: a file that was changed has another time or size."""
+    """A hash of all that the cache depends on; a changed file has another time or size."""
     digest = hashlib.sha256(f"{CURRENT} {spec.model_dump_json()}".encode())
     for picture in dataset:
         digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode())
@@ -137,3 +123,81 @@ def _key(dataset: Dataset, spec: InputSpec) -> str:
             source = picture.source
             digest.update(source if isinstance(source, bytes) else source.tobytes())
     return digest.hexdigest()
+
+
+MAX_VALIDATED = 2000
+
+
+@dataclass(frozen=True, eq=False)
+class PictureSubset:
+    """Some pictures of a pixel cache, with their classes."""
+
+    pixels: NDArray[np.uint8]  # all fitted pictures: (all, channels, size, size)
+    rows: NDArray[np.int64]  # of the pictures in the subset: (n,)
+    classes: NDArray[np.int64]  # of each picture in the subset, 0 to C − 1: (n,)
+    labels: tuple[str, ...]  # name of each class
+    groups: NDArray[Any] | None = None  # (n,); pictures of one group never match in a validation
+    teacher_vectors: NDArray[np.float32] | None = None  # embeddings of all pictures by a teacher: (turns, all, d)
+
+    def pool(self, recipe: Recipe) -> Pool:
+        """The pictures that a sampler draws batches from."""
+        return Pool(self.classes, self.labels, recipe.quarter_turns)
+
+    def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The pictures at `places` of the subset: (len(places), channels, size, size)."""
+        return np.asarray(self.pixels[self.rows[places]])
+
+    def vectors_by_teacher(self, batch: Batch, device: torch.device) -> Tensor | None:
+        """Embeddings of a batch by the teacher: (batch, d); None without one."""
+        if self.teacher_vectors is None:
+            return None
+        return torch.from_numpy(self.teacher_vectors[batch.turns, self.rows[batch.pictures]]).to(device)
+
+
+def labelled(
+    pixels: NDArray[np.uint8],
+    rows: NDArray[np.int64],
+    labels: NDArray[np.str_],
+    groups: NDArray[Any] | None = None,
+) -> PictureSubset:
+    """The subset of the pictures at `rows`, with classes from their labels."""
+    names, classes = np.unique(labels, return_inverse=True)
+    return PictureSubset(pixels, rows, classes, tuple(map(str, names)), groups)
+
+
+def unlabelled(pixels: NDArray[np.uint8], number: int) -> PictureSubset:
+    """The subset of `number` pictures, each its own class."""
+    rows = np.arange(number)
+    return PictureSubset(pixels, rows, rows, tuple(map(str, rows)))
+
+
+def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubset, PictureSubset | None]:
+    """The training pictures, and the pictures of held-out classes for validation.
+
+    There is no validation if fewer than 10 classes have two pictures that may match, or without labels.
+    """
+    if recipe.method is not None:
+        return unlabelled(cache.pixels, len(cache.dataset)), None
+    labels = cache.dataset.labels
+    everything = np.arange(len(labels))
+    groups = cache.dataset.groups
+    paired = _paired(labels, groups)
+    if recipe.validation <= 0 or len(paired) < 10:
+        return labelled(cache.pixels, everything, labels), None
+    held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
+    validated = np.isin(labels, held_out)
+    chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(validated))[:MAX_VALIDATED])
+    remaining = np.flatnonzero(~validated)
+    training = labelled(cache.pixels, remaining, labels[remaining])
+    own = None if groups is None else groups[chosen]
+    if not _paired(labels[chosen], own):
+        return training, None
+    return training, labelled(cache.pixels, chosen, labels[chosen], own)
+
+
+def _paired(labels: NDArray[np.str_], groups: NDArray[Any] | None) -> list[str]:
+    """The classes with two pictures that may match: not both of one group."""
+    known: dict[str, list[object]] = {}
+    for label, group in zip(labels, [None] * len(labels) if groups is None else groups, strict=True):
+        known.setdefault(str(label), []).append(group)
+    return [label for label, of in known.items() if len(of) > 1 and (None in of or len(set(of)) > 1)]

@@ -1,14 +1,17 @@
-"""GradCache: the exact gradient of a batch that does not fit into memory, computed in chunks."""
+"""Training in less memory: the gradient of a batch in chunks (GradCache), and gradient checkpointing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
+from semelha.deep.small import SmallBackbone
 from semelha.errors import UsageError
 
 
@@ -49,28 +52,17 @@ class GradCache:
         loss: Callable[[Tensor, Tensor], Tensor],
         backward: Callable[[Tensor], None],
     ) -> tuple[Tensor, Tensor]:
-        """Add the gradient of `loss(network(pixels), labels)` to all parameters, those of the loss among them.
+        """Add the gradient of `loss(network(pixels), labels)` to all parameters, also to those of the loss.
 
-        Parameters
-        ----------
-        network : nn.Module
-        pixels : (share, channels, height, width)
-        labels : (share,)
-        loss : callable
-            From embeddings and labels to a scalar.
-        backward : callable
-            Computes gradients from a scalar, such as `Tensor.backward` or Lightning Fabric's `backward`.
-
-        Returns
-        -------
-        Tensor, (batch, dim)
-            The loss and the embeddings, detached.
+        `pixels` are (share, channels, height, width), `labels` (share,). `backward` computes gradients from a scalar,
+        such as `Tensor.backward`. Returns the loss and the embeddings (batch, dim), detached.
         """
         processes = self.processes
         sizes = processes.sizes(len(pixels))
         labels = processes.all_gather(labels, sizes)  # (batch,)
         # The number of chunks is the same in all processes, because synchronized batch norms wait for each other.
-        chunks = self._chunks(pixels, max(sizes))
+        # Even chunks, so that none has a single picture, which batch norm refuses.
+        chunks = pixels.tensor_split(-(-max(sizes) // self.chunk))
         # Every process draws the seeds of all, so that later draws, such as of negatives, stay equal.
         several = len(chunks) > 1 or processes.size > 1
         seeds = torch.randint(2**62, (processes.size, len(chunks)))[processes.rank].tolist() if several else []
@@ -80,11 +72,8 @@ class GradCache:
             value = loss(embeddings, labels)
             backward(value)
             return value.detach(), embeddings.detach()
-        with torch.no_grad():
-            before = [buffer.clone() for buffer in network.buffers()]
+        with torch.no_grad(), _restored_buffers(network):
             parts = [_seeded(network, chunk, seed) for chunk, seed in zip(chunks, seeds, strict=True)]
-            for buffer, old in zip(network.buffers(), before, strict=True):
-                buffer.copy_(old)
         own = torch.cat(parts).requires_grad_()
         embeddings = processes.all_gather(own, sizes)
         value = loss(embeddings, labels)
@@ -96,10 +85,6 @@ class GradCache:
             backward((_seeded(network, chunk, seed) * gradient).sum())
         return value.detach(), embeddings.detach()
 
-    def _chunks(self, pixels: Tensor, largest: int) -> tuple[Tensor, ...]:
-        """Even chunks of at most `chunk` pictures; none has a single picture, which batch norm refuses."""
-        return pixels.tensor_split(-(-largest // self.chunk))
-
 
 def _seeded(network: nn.Module, chunk: Tensor, seed: int) -> Tensor:
     """The embeddings of a chunk, with random draws in the network from `seed`."""
@@ -108,3 +93,44 @@ def _seeded(network: nn.Module, chunk: Tensor, seed: int) -> Tensor:
         torch.manual_seed(seed)
         embeddings: Tensor = network(chunk)
     return embeddings
+
+
+def enable_gradient_checkpointing(network: nn.Module) -> None:
+    """Store only the inputs of the backbone's blocks; the backward pass computes the blocks again.
+
+    Chen et al., 2016, section 3. Raises `UsageError` for a backbone of timm without support for it.
+    """
+    for part in network.modules():
+        if isinstance(part, SmallBackbone):
+            part.recomputed = True
+            return
+        checkpointing: Any = getattr(part, "set_grad_checkpointing", None)  # timm's
+        if checkpointing is not None:
+            try:
+                checkpointing(True)
+            except AssertionError as error:  # of timm, for a model without support
+                raise UsageError(
+                    f"{type(part).__name__} does not support gradient checkpointing: leave it out"
+                ) from error
+            return
+    raise UsageError("the network does not support gradient checkpointing: leave it out")
+
+
+def preserve_running_stats(network: nn.Module, backward: Callable[[Tensor], None]) -> Callable[[Tensor], None]:
+    """A backward pass that restores running averages, which the first forward pass has updated already."""
+
+    def restoring(value: Tensor) -> None:
+        with _restored_buffers(network):
+            backward(value)
+
+    return restoring
+
+
+@contextmanager
+def _restored_buffers(network: nn.Module) -> Iterator[None]:
+    """Restore the buffers of the network, such as running averages, to their values before the block."""
+    before = [buffer.clone() for buffer in network.buffers()]
+    yield
+    with torch.no_grad():
+        for buffer, old in zip(network.buffers(), before, strict=True):
+            buffer.copy_(old)

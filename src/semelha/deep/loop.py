@@ -19,16 +19,16 @@ from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
 from semelha.deep.batches import augmented_views, next_batch, process_share, seeded, update_class_means
+from semelha.deep.cache import PictureSubset
 from semelha.deep.checkpoint import Tensors, TrainingState
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
-from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing, preserve_running_stats
+from semelha.deep.gradcache import enable_gradient_checkpointing, preserve_running_stats
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, StepContext
 from semelha.deep.optimizer import clip, gradients, optimizer_for
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Sampler
-from semelha.deep.subsets import PictureSubset
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.measures import retrieval
@@ -171,7 +171,7 @@ def fit(
                 own, own_seed = process_share(batch, processes), [seed, number, *processes.seed_suffix]
                 pixels = augmented_views(own, training, objective.views, recipe, fabric.device, own_seed, coarse=coarse)
                 targets = torch.from_numpy(own.targets).to(fabric.device)
-                with_teacher = replace(context, taught=training.taught(batch, fabric.device))
+                with_teacher = replace(context, teacher_vectors=training.vectors_by_teacher(batch, fabric.device))
                 with seeded([seed, 5, number], fabric.device):
                     part, embeddings = objective.backward(with_teacher, pixels, targets)
                 loss = loss + part / recipe.accumulate

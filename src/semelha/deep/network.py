@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semelha.arguments import check_choice, check_int
 from semelha.deep.backbones import TimmBackbone, published, timm_backbone, with_small_stem
 from semelha.deep.metric_layer import MetricLayer
-from semelha.deep.pooling import POOLINGS
 from semelha.deep.small import WIDTHS, SmallBackbone
 from semelha.embedders import Card, InputSpec
 from semelha.errors import ModelError, UsageError
@@ -46,8 +47,8 @@ class Network:
         "small": a timm ResNet begins with a 3×3 convolution of stride 1 and no pooling, for pictures of about 32
         pixels (Chen et al., ICML 2020, appendix B.9). Its own stem divides the side by 4.
     pooling : {"average", "gem", "grid"}
-        How a feature map becomes one vector (`semelha.deep.pooling`). A grid keeps places: it suits centered drawings,
-        and not photos in which things lie anywhere.
+        How a feature map becomes one vector. A grid keeps places: it suits centered drawings, and not photos in which
+        things lie anywhere.
     head : {"sphere", "simplex"}
         What the embeddings are: vectors of length 1, or histograms of `dim` bins for metrics of histograms.
     readout : {"head", "layers"}
@@ -74,24 +75,17 @@ class Network:
     std: Statistic = None
 
     def __post_init__(self) -> None:
-        if self.channels not in (1, 3):
-            raise UsageError(f"channels is {self.channels}: it is 1 (grey) or 3 (RGB)")
-        if not 8 <= self.size <= 2048:
-            raise UsageError(f"size is {self.size}: it lies between 8 and 2048 pixels")
-        if self.fit not in get_args(Fit):
-            raise UsageError(f"fit is {self.fit!r}: it is one of {', '.join(get_args(Fit))}")
-        if self.dim is not None and not 2 <= self.dim <= 8192:
-            raise UsageError(f"dim is {self.dim}: it lies between 2 and 8192")
-        if self.stem not in ("own", "small"):
-            raise UsageError(f"stem is {self.stem!r}: it is 'own' or 'small'")
+        check_choice("channels", self.channels, (1, 3))
+        check_int("size", self.size, 8, 2048)
+        check_choice("fit", self.fit, get_args(Fit))
+        if self.dim is not None:
+            check_int("dim", self.dim, 2, 8192)
+        check_choice("stem", self.stem, ("own", "small"))
+        check_choice("pooling", self.pooling, tuple(POOLINGS))
+        check_choice("head", self.head, ("sphere", "simplex"))
+        check_choice("readout", self.readout, ("head", "layers"))
         if self.stem == "small" and (self.own or self.pretrained):
             raise UsageError("a small stem is for a ResNet of timm with random weights, such as resnet18")
-        if self.pooling not in POOLINGS:
-            raise UsageError(f"pooling is {self.pooling!r}: it is one of {', '.join(POOLINGS)}")
-        if self.head not in ("sphere", "simplex"):
-            raise UsageError(f"head is {self.head!r}: it is 'sphere' or 'simplex'")
-        if self.readout not in ("head", "layers"):
-            raise UsageError(f"readout is {self.readout!r}: it is 'head' or 'layers'")
         if self.readout == "layers" and not (self.own and self.dim and self.head == "sphere"):
             raise UsageError(
                 "the readout 'layers' is for our own networks, small and medium, with a dim and the head 'sphere': "
@@ -111,11 +105,9 @@ class Network:
 
     def statistics(self) -> tuple[list[float], list[float]]:
         """Mean and standard deviation of each channel; 0.5 by default."""
-        mean, std = (0.5 if value is None else value for value in (self.mean, self.std))
-        return self._of_each(mean), self._of_each(std)
-
-    def _of_each(self, value: float | tuple[float, ...]) -> list[float]:
-        return list(value) if isinstance(value, tuple) else [value] * self.channels
+        values = (0.5 if value is None else value for value in (self.mean, self.std))
+        mean, std = (list(value) if isinstance(value, tuple) else [value] * self.channels for value in values)
+        return mean, std
 
     def input_spec(self) -> InputSpec:
         """The input of the network, as a model card keeps it."""
@@ -124,10 +116,7 @@ class Network:
 
     @classmethod
     def of_card(cls, card: Card) -> Network:
-        """The network of a model card, without pretrained weights.
-
-        Raises `ModelError` if the card describes no network.
-        """
+        """The network of a model card, without pretrained weights. Raises `ModelError` if it describes none."""
         try:
             return replace(cls(**card.network), pretrained=False)
         except (TypeError, UsageError) as error:
@@ -136,6 +125,51 @@ class Network:
     def as_card(self) -> dict[str, object]:
         """All fields, as a model card keeps them."""
         return asdict(self)
+
+
+class Average(nn.Module):
+    """Mean over all places: (batch, features, h, w) → (batch, features)."""
+
+    vectors = 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean(dim=(2, 3))
+
+
+class GeM(nn.Module):
+    """Generalized mean, (mean xᵖ)^(1/p), with a learned p (Radenović et al., TPAMI 2019, equation 3).
+
+    p = 1 is the mean of the positive part and p → ∞ its maximum. (batch, features, h, w) → (batch, features).
+    """
+
+    vectors = 1
+
+    def __init__(self, p: float = 3.0, smallest: float = 1e-6) -> None:
+        super().__init__()
+        self.p = nn.Parameter(torch.tensor(p))
+        self.smallest = smallest
+
+    def forward(self, x: Tensor) -> Tensor:
+        powers = x.float().clamp(min=self.smallest) ** self.p
+        return powers.mean(dim=(2, 3)) ** (1 / self.p)
+
+
+class Grid(nn.Module):
+    """Mean over each of 3 × 3 regions, concatenated, which keeps the places of features.
+
+    One level of a spatial pyramid (He et al., ECCV 2014); the number of regions does not depend on the map's size.
+    (batch, features, h, w) → (batch, 9 · features).
+    """
+
+    side = 3
+    vectors = side * side
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, self.side).flatten(1)
+
+
+POOLINGS: dict[str, type[Average | GeM | Grid]] = {"average": Average, "gem": GeM, "grid": Grid}
+"""The poolings by name. `vectors`: number of feature vectors that are concatenated."""
 
 
 class Normalize(nn.Module):
@@ -168,14 +202,8 @@ class EmbeddingNet(nn.Module):
     """Pictures → unit vectors, or histograms with the head "simplex".
 
     `forward` takes pixels (batch, channels, size, size) on the scale 0..255, uint8 or float32, and returns
-    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1. Frozen modules stay in evaluation mode, so
-    that their running statistics do not change either.
-
-    Attributes
-    ----------
-    dim : int
-    frozen : tuple of str
-        Modules of the backbone that are not trained (`semelha.deep.layers.freeze`).
+    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1. Modules of the backbone in
+    `frozen` stay in evaluation mode, so that their running statistics do not change.
     """
 
     def __init__(self, network: Network, backbone: TimmBackbone | SmallBackbone, features: int) -> None:
@@ -226,7 +254,7 @@ class BeforeNormalization(nn.Module):
 
 
 def build(network: Network, *, seed: int) -> EmbeddingNet:
-    """Make the network, with random weights drawn from `seed` or with its pretrained weights.
+    """Build the network, with random weights drawn from `seed` or with its pretrained weights.
 
     Raises
     ------
@@ -253,13 +281,10 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
 
 
 def with_statistics(network: Network, of_pictures: tuple[float, float]) -> Network:
-    """The network with `mean` and `std` set, unless they are explicit: of its pretrained weights or of the pictures.
-
-    For grey pictures they are means over the channels of the weights.
-    """
+    """The network with `mean` and `std` set, unless they are explicit: of its pretrained weights or of the pictures."""
     weights = published(network.backbone) if network.pretrained else None
     mean, std = (weights.mean, weights.std) if weights else of_pictures
-    if weights and network.channels == 1:
+    if weights and network.channels == 1:  # the weights of RGB are summed for grey
         mean, std = float(np.mean(mean)), float(np.mean(std))
     return replace(
         network, mean=mean if network.mean is None else network.mean, std=std if network.std is None else network.std

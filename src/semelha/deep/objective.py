@@ -17,29 +17,14 @@ from semelha.deep.teacher import with_distillation
 
 @dataclass(frozen=True, eq=False)
 class StepContext:
-    """How a step computes the forward and backward pass of a batch.
+    """How a step computes the forward and backward pass of a batch."""
 
-    Attributes
-    ----------
-    network : nn.Module
-        The result of `Objective.training_module`, set up for the device and its precision.
-    cached : GradCache
-    backward : callable
-        Computes gradients from a scalar, such as Lightning Fabric's `backward`.
-    autocast : callable
-        A context in the precision of the device, for other networks.
-    taught : (batch, d), optional
-        Embeddings of the batch by a teacher, of length 1.
-    teaching : float
-        Weight of the distillation loss.
-    """
-
-    network: nn.Module
+    network: nn.Module  # the result of `Objective.training_module`, set up for the device and its precision
     cached: GradCache
-    backward: Callable[[Tensor], None]
-    autocast: Callable[[], AbstractContextManager[Any]]
-    taught: Tensor | None = None
-    teaching: float = 1.0
+    backward: Callable[[Tensor], None]  # computes gradients from a scalar, such as Lightning Fabric's `backward`
+    autocast: Callable[[], AbstractContextManager[Any]]  # a context in the precision of the device, for other networks
+    teacher_vectors: Tensor | None = None  # embeddings of the batch by a teacher, of length 1: (batch, d)
+    teaching: float = 1.0  # weight of the distillation loss
 
     def backpropagate(
         self, network: nn.Module, pixels: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
@@ -48,7 +33,7 @@ class StepContext:
 
         `network` is the attribute of that name, or a module that calls it. The distillation loss is added.
         """
-        total = with_distillation(loss, self.taught, self.teaching)
+        total = with_distillation(loss, self.teacher_vectors, self.teaching)
         return self.cached.backward(network, pixels, labels, total, self.backward)
 
     def all_gather(self, own: Tensor) -> Tensor:
@@ -72,20 +57,11 @@ class Objective(nn.Module, ABC):
     default generator, which the loop seeds for each step. Of several processes each computes the vectors of its share
     of a batch, and all compute the same loss from all vectors. So its parameters have the same gradients in every
     process, and its memory, such as a queue of keys, must take those of all (`StepContext.all_gather`).
-
-    Attributes
-    ----------
-    views : int
-        Augmented copies of each picture in a batch.
-    lr_scale : float
-        Factor of the learning rate for its parameters.
-    uses_weight_decay : bool
-        Whether weight decay applies to its matrices.
     """
 
-    views: int
-    lr_scale: float
-    uses_weight_decay: bool
+    views: int  # augmented copies of each picture in a batch
+    lr_scale: float  # factor of the learning rate for its parameters
+    uses_weight_decay: bool  # whether weight decay applies to its matrices
 
     @abstractmethod
     def training_module(self, network: EmbeddingNet) -> nn.Module:
@@ -95,18 +71,9 @@ class Objective(nn.Module, ABC):
     def backward(self, context: StepContext, pixels: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Add the gradient of a batch to all parameters.
 
-        Parameters
-        ----------
-        context : StepContext
-        pixels : (views · batch, channels, height, width)
-            The first views of all pictures in the share of this process, then the second views.
-        targets : (batch,) int64
-            The class of each picture; without labels, its number.
-
-        Returns
-        -------
-        Tensor, (vectors, dim)
-            The loss and the output of the network, detached.
+        `pixels` (views · batch, channels, height, width) are the first views of all pictures in the share of this
+        process, then the second views. `targets` (batch,) int64 are the classes; without labels, the picture numbers.
+        Returns the loss and the output of the network (vectors, dim), detached.
         """
 
     @abstractmethod
@@ -115,16 +82,10 @@ class Objective(nn.Module, ABC):
 
 
 class Supervised(Objective):
-    """A loss of (embeddings, labels) on one view of each picture.
-
-    Parameters
-    ----------
-    loss : nn.Module
-        Its parameters, such as proxies, have ten times the learning rate of the network.
-    """
+    """A loss of (embeddings, labels) on one view of each picture."""
 
     views = 1
-    lr_scale = 10.0
+    lr_scale = 10.0  # parameters of the loss, such as proxies, learn ten times as fast as the network
     uses_weight_decay = False
 
     def __init__(self, loss: nn.Module) -> None:

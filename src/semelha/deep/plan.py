@@ -10,27 +10,26 @@ import numpy as np
 import torch
 from torch import nn
 
-from semelha.arguments import refuse
+from semelha.arguments import check_types
+from semelha.deep.cache import PictureSubset, labelled, unlabelled
 from semelha.deep.defaults import (
     PictureStats,
     choose_network,
     choose_recipe,
     choose_recipe_without_labels,
     default_warmup,
+    explain_network,
+    explain_recipe,
     inspect_pictures,
     with_lars,
     with_sgd,
 )
-from semelha.deep.explain import explain_network, explain_recipe
 from semelha.deep.losses import CrossBatchMemory, NPair, PairLoss
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import SMALL, Network
-from semelha.deep.recipe import Recipe
+from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.sampler import MPerClass
-from semelha.deep.settings import OF_FEATURES, OF_LABELS, TrainingSettings
 from semelha.deep.ssl import SelfSupervised
-from semelha.deep.subsets import PictureSubset, labelled, unlabelled
-from semelha.deep.teacher import check_teacher
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.images import Dataset, check_for_training, check_without_labels
@@ -44,22 +43,14 @@ NOMINAL_DIM = 64
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """What a training will use.
-
-    Attributes
-    ----------
-    network : Network
-    recipe : Recipe
-        With its method, if it learns without labels.
-    reasons : tuple of str
-        Why each default was chosen, in sentences.
-    """
+    """The network and recipe of a training, and why each default was chosen, in sentences."""
 
     network: Network
     recipe: Recipe
     reasons: tuple[str, ...]
 
 
+@check_types
 def plan_network(
     dataset: Dataset,
     *,
@@ -72,24 +63,10 @@ def plan_network(
     seed: int = 0,
     processes: int = 1,
 ) -> NetworkPlan:
-    """Choose what is not given, apply the explicit settings, and check that everything goes together.
+    """Choose network and recipe unless they are passed, apply the settings, and check that everything goes together.
 
-    Parameters
-    ----------
-    dataset : Dataset
-        A sample of its pictures is inspected if network or recipe are to be chosen.
-    method : SelfSupervised, optional
-        In place of that of the recipe.
-    network, recipe : Network, Recipe, optional
-        All their fields count as explicit.
-    settings : TrainingSettings
-        They replace fields of the network and the recipe, given or chosen.
-    teacher : Model, optional
-    minutes : float, optional
-        In place of those of the recipe.
-    seed : int
-    processes : int
-        Number of processes that share each batch.
+    The arguments are those of `semelha.train`, and the number of processes that share each batch. A sample of the
+    pictures is inspected if network or recipe must be chosen.
 
     Raises
     ------
@@ -98,8 +75,8 @@ def plan_network(
     UsageError
         Settings that do not go together.
     """
-    _check_types(network, recipe, settings)
-    method = _method(method, recipe)
+    if method is None and recipe is not None:
+        method = recipe.method
     (check_for_training if method is None else check_without_labels)(dataset)
     _check_settings(settings, method, teacher)
     stats = None if network and recipe else inspect_pictures(dataset, seed=seed)
@@ -125,6 +102,7 @@ def plan_network(
     return NetworkPlan(planned, made, tuple(reasons))
 
 
+@check_types
 def plan_feature_extractor(
     dataset: Dataset,
     *,
@@ -133,11 +111,9 @@ def plan_feature_extractor(
     seed: int = 0,
 ) -> tuple[Network, tuple[str, ...]]:
     """The network that is used without training, and the reasons for it. Raises `UsageError` for other settings."""
-    _check_types(network, None, settings)
-    if others := [name for name in settings.explicit() if name not in OF_FEATURES]:
-        raise UsageError(
-            f"method none trains nothing and takes {', '.join(OF_FEATURES)} alone: leave out {', '.join(others)}"
-        )
+    own = ("backbone", "pretrained", "size", "channels", "pooling")
+    if others := [name for name in settings.explicit() if name not in own]:
+        raise UsageError(f"method none trains nothing and takes {', '.join(own)} alone: leave out {', '.join(others)}")
     stats = None if network else inspect_pictures(dataset, seed=seed)
     planned = replace(_network(stats, network, settings, None), dim=None, head="sphere", readout="head")
     return planned, () if stats is None else tuple(explain_network(stats, planned, None, settings))
@@ -154,24 +130,8 @@ def resolved(recipe: Recipe, training: PictureSubset) -> Recipe:
     return replace(recipe, method=method)
 
 
-def _check_types(network: object, recipe: object, settings: object) -> None:
-    for name, value, kind in (
-        ("network", network, Network),
-        ("recipe", recipe, Recipe),
-        ("settings", settings, TrainingSettings),
-    ):
-        if value is not None and not isinstance(value, kind):
-            refuse(name, value, f"a {kind.__name__} of semelha.deep")
-
-
-def _method(method: SelfSupervised | None, recipe: Recipe | None) -> SelfSupervised | None:
-    if method is not None and not isinstance(method, SelfSupervised):
-        raise UsageError(f"{type(method).__name__} is no method without labels, such as SimCLR() or MoCo()")
-    return method if method is not None or recipe is None else recipe.method
-
-
 def _check_settings(settings: TrainingSettings, method: SelfSupervised | None, teacher: Model | None) -> None:
-    of_labels = [name for name in OF_LABELS if name in settings.explicit()]
+    of_labels = [name for name in ("loss", "sampler") if name in settings.explicit()]
     if method is not None and of_labels:
         raise UsageError(f"{method.name} learns without labels: leave out {' and '.join(of_labels)}")
     if method is None and settings.optimizer is not None:
@@ -199,7 +159,7 @@ def _recipe(
     settings: TrainingSettings,
     minutes: float | None,
 ) -> Recipe:
-    """The recipe given or chosen, with the settings in it and what follows from them."""
+    """The recipe, chosen by default, with the settings and what follows from them."""
     of_recipe = settings.of_recipe()
     if recipe is None:
         assert stats is not None
@@ -216,9 +176,9 @@ def _recipe(
     optimizers = {"lars": with_lars, "sgd": with_sgd}
     if settings.optimizer in optimizers:
         recipe = optimizers[settings.optimizer](recipe)
-    recipe = replace(recipe, **of_recipe)
     if minutes is not None:
-        recipe = replace(recipe, minutes=minutes)
+        of_recipe["minutes"] = minutes
+    recipe = replace(recipe, **of_recipe)
     return recipe if method is None else recipe.without_labels(method)
 
 
@@ -277,6 +237,9 @@ def _check_batches(recipe: Recipe, network: Network, dataset: Dataset, processes
 def _check_teacher(teacher: Model, recipe: Recipe, network: Network) -> None:
     if recipe.method is not None:
         raise UsageError(f"a teacher is added to a loss of labels, and {recipe.method.name} has none: leave one out")
-    check_teacher(teacher)
+    if not teacher.metric.is_cosine:
+        raise UsageError(
+            f"a teacher's vectors are compared by cosine, and those of {teacher.folder} by {teacher.metric.name}"
+        )
     if network.head != "sphere":
         raise UsageError("a teacher gives similarities between vectors, and the head 'simplex' gives histograms")

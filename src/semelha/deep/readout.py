@@ -18,8 +18,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.network import EmbeddingNet
-from semelha.deep.pooling import Grid
+from semelha.deep.network import EmbeddingNet, Grid
 from semelha.deep.small import SmallBackbone
 from semelha.errors import TrainingError
 

@@ -1,12 +1,12 @@
-"""`Recipe`: how a network is trained. Loss, batches, schedule, optimizer and augmentation."""
+"""`Recipe`: loss, batches, schedule, optimizer and augmentation of a training. `TrainingSettings` override it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from semelha.deep.augment import Augmentation
 from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, WeightedSum
-from semelha.deep.network import EmbeddingNet
+from semelha.deep.network import EmbeddingNet, Network
 from semelha.deep.objective import Objective, Supervised
 from semelha.deep.sampler import MPerClass, Pool, Sampler
 from semelha.deep.ssl import SelfSupervised
@@ -193,3 +193,53 @@ def _named(factory: Callable[..., object]) -> str:
         settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
         return f"{_named(factory.func)}({settings})"
     return getattr(factory, "__name__", None) or str(factory)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """Explicit settings of a training. What is None is chosen from the pictures.
+
+    `backbone`, `pretrained`, `size`, `channels`, `dim`, `stem`, `pooling` and `readout` are those of `Network`; all
+    others but `optimizer` are those of `Recipe`.
+
+    Parameters
+    ----------
+    optimizer : {"adamw", "sgd", "lars"}, optional
+        For learning without labels: the optimizer with the learning rate and the weight decay of its paper.
+    """
+
+    backbone: str | None = None
+    pretrained: bool | str | None = None
+    size: int | None = None
+    channels: int | None = None
+    dim: int | None = None
+    stem: Literal["own", "small"] | None = None
+    pooling: Literal["average", "gem", "grid"] | None = None
+    readout: Literal["head", "layers"] | None = None
+    loss: LossFactory | None = None
+    sampler: SamplerFactory | None = None
+    batch: int | None = None
+    chunk: int | None = None
+    accumulate: int | None = None
+    checkpoint: bool | None = None
+    compile: bool | None = None
+    steps: int | None = None
+    learning_rate: float | None = None
+    layer_decay: float | None = None
+    freeze: float | None = None
+    teaching: float | None = None
+    optimizer: Literal["adamw", "sgd", "lars"] | None = None
+
+    def explicit(self) -> dict[str, Any]:
+        """The settings that are not None, by name."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+
+    def of_network(self) -> dict[str, Any]:
+        """The explicit settings that are fields of `Network`."""
+        own = {field.name for field in fields(Network)}
+        return {name: value for name, value in self.explicit().items() if name in own}
+
+    def of_recipe(self) -> dict[str, Any]:
+        """The explicit settings that are fields of `Recipe`."""
+        own = {field.name for field in fields(Recipe)} - {"optimizer"}
+        return {name: value for name, value in self.explicit().items() if name in own}

@@ -28,17 +28,9 @@ class Block(nn.Module):
 
 
 class SmallBackbone(nn.Module):
-    """(batch, channels, h, w) → (batch, features, h/16, w/16).
+    """(batch, channels, h, w) → (batch, features, h/16, w/16). `widths` are the channels of the map of each block."""
 
-    Attributes
-    ----------
-    widths : tuple of int
-        Channels of the map of each block.
-    recomputed : bool
-        Whether the backward pass computes each block again instead of storing its activations.
-    """
-
-    recomputed = False
+    recomputed = False  # whether the backward pass computes each block again instead of storing its activations
 
     def __init__(self, channels: int, widths: tuple[int, ...] = WIDTHS["small"]) -> None:
         super().__init__()

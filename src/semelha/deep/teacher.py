@@ -1,6 +1,6 @@
 """Distillation: a network learns the similarities that a teacher model gives between the pictures of a batch.
 
-So one network takes the place of a teacher that is too slow to use, such as an ensemble of several views.
+One network then replaces a teacher that is too slow to use, such as an ensemble of several views.
 """
 
 from __future__ import annotations
@@ -14,41 +14,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from semelha.embedders import Extractor, Model, embed_pictures
-from semelha.errors import PictureError, TrainingError, UsageError
-from semelha.images import Dataset
-from semelha.metrics import Cosine
+from semelha.errors import PictureError, TrainingError
+from semelha.images import Dataset, Progress
 
 BATCH = 256
 
 
-def check_teacher(teacher: Model) -> None:
-    """Raise `UsageError` if the teacher does not compare by cosine."""
-    if not isinstance(teacher.metric, Cosine):
-        raise UsageError(f"a teacher's vectors are compared by cosine, and those of {teacher.folder} by "
-                         f"{teacher.metric.name}")  # fmt: skip
-
-
-def lessons(
-    teacher: Model, dataset: Dataset, turns: int, *, progress: Callable[[int, int], None] | None = None
+def embed_turns(
+    teacher: Model, dataset: Dataset, turns: int, *, progress: Progress | None = None
 ) -> NDArray[np.float32]:
-    """What the teacher makes of each picture, and of its quarter turns: (turns, pictures, d), of length 1.
+    """Embeddings by the teacher of each picture in `turns` counter-clockwise quarter turns: (turns, pictures, d).
 
-    Parameters
-    ----------
-    teacher : Model
-    dataset : Dataset
-        Of pictures that can be read.
-    turns : {1, 4}
-        The pictures as they are, or turned counter-clockwise by 0, 90, 180 and 270 degrees too.
-    progress : callable, optional
-        Called with (pictures done, pictures in all).
+    They have length 1. Raises `TrainingError` for a picture that cannot be read.
     """
-
     out = np.empty((turns, len(dataset), teacher.dim), np.float32)
     turned = _QuarterTurns(teacher.extractor, turns)
     for number, each in enumerate(embed_pictures(turned, dataset, batch_size=BATCH, progress=progress)):
         if isinstance(each, PictureError):
-            raise TrainingError(f"{dataset.pictures[number].name} was read a moment ago, and now: {each}")
+            raise TrainingError(f"{dataset.pictures[number].name} can no longer be read: {each}")
         out[:, number] = each.vector.reshape(turns, teacher.dim)
     out /= np.maximum(np.linalg.norm(out, axis=2, keepdims=True), np.finfo(np.float32).tiny)
     return out
@@ -71,21 +54,21 @@ class _QuarterTurns:
 
 
 def with_distillation(
-    loss: Callable[[Tensor, Tensor], Tensor], taught: Tensor | None, weight: float
+    loss: Callable[[Tensor, Tensor], Tensor], by_teacher: Tensor | None, weight: float
 ) -> Callable[[Tensor, Tensor], Tensor]:
-    """The loss plus the weighted distillation loss; `taught` is (batch, d), of length 1, or None without a teacher."""
-    if taught is None:
+    """The loss plus the weighted distillation loss; `by_teacher` is (batch, d), or None without a teacher."""
+    if by_teacher is None:
         return loss
-    return lambda embeddings, labels: loss(embeddings, labels) + weight * distillation_loss(embeddings, taught)
+    return lambda embeddings, labels: loss(embeddings, labels) + weight * distillation_loss(embeddings, by_teacher)
 
 
-def distillation_loss(embeddings: Tensor, taught: Tensor, temperature: float = 0.05) -> Tensor:
+def distillation_loss(embeddings: Tensor, by_teacher: Tensor, temperature: float = 0.05) -> Tensor:
     """Difference of the similarities in a batch from the teacher's: (batch, dim), (batch, d), of length 1 → scalar.
 
     For each picture, the similarities to all others become a distribution by a softmax. The loss is the mean
     Kullback–Leibler divergence from the teacher's (Fang et al., SEED, ICLR 2021, equation 4, within a batch).
     """
-    mine, theirs = (_off_diagonal(x @ x.T) / temperature for x in (embeddings, taught))
+    mine, theirs = (_off_diagonal(x @ x.T) / temperature for x in (embeddings, by_teacher))
     return F.kl_div(mine.log_softmax(dim=1), theirs.log_softmax(dim=1), reduction="batchmean", log_target=True)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import logging
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,25 +15,22 @@ import torch
 from lightning.fabric import Fabric
 from numpy.typing import NDArray
 
-from semelha.deep.cache import open_cache
+from semelha.deep.cache import PictureSubset, open_cache, split
 from semelha.deep.checkpoint import describe
 from semelha.deep.distributed import ProcessGroup, launched_processes, local_device_index, process_group
-from semelha.deep.export import export_onnx
-from semelha.deep.gradient_checkpointing import enable_gradient_checkpointing
-from semelha.deep.layers import freeze
+from semelha.deep.gradcache import enable_gradient_checkpointing
 from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
+from semelha.deep.optimizer import freeze
 from semelha.deep.plan import plan_network, resolved
-from semelha.deep.publish import publish
+from semelha.deep.publish import export_onnx, publish
 from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
-from semelha.deep.recipe import Recipe
-from semelha.deep.settings import TrainingSettings
+from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.ssl import SelfSupervised
-from semelha.deep.subsets import PictureSubset, split
-from semelha.deep.teacher import lessons
+from semelha.deep.teacher import embed_turns
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
-from semelha.images import Dataset, check_for_training, check_without_labels
+from semelha.images import Dataset, Progress, check_for_training, check_without_labels
 
 logger = logging.getLogger(__name__)
 
@@ -53,44 +49,25 @@ def train_network(
     resume: bool = False,
     accelerator: str = "auto",
     callback: Callback | None = None,
-    reading_progress: Callable[[int, int], None] | None = None,
+    reading_progress: Progress | None = None,
     loop: LoopSettings = LoopSettings(),
 ) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
 
-    Called in several processes that `torchrun` started, it is one training in all of them (docs/devices.md).
-
-    During the training, pictures, checkpoint and log (JSON lines) lie in the folder `out` + ".training"; only the log
-    stays there.
+    Called in several processes that `torchrun` started, it is one training in all of them (docs/devices.md). During the
+    training, pictures, checkpoint and log (JSON lines) are in the folder `out` + ".training"; only the log stays there.
 
     Parameters
     ----------
     dataset : Dataset
         At least two classes, one of them with two pictures or more. With a method, eight pictures or more, whose
         labels are ignored and may be "".
-    out : Path
-        The model folder to make; must not exist.
     method : SelfSupervised, optional
         Learn without labels: `SimCLR()`, `MoCo()` or `MoCoV3()` of `semelha.deep.ssl`.
-    network, recipe : Network, Recipe, optional
-        Chosen from the pictures by default.
-    settings : TrainingSettings, optional
-        They replace fields of the network and the recipe, given or chosen.
-    teacher : Model, optional
-        Compared by cosine; its similarities between the pictures of a batch are learned too.
-    minutes : float, optional
-        In place of the recipe's.
-    seed : int
-    resume : bool
-        Continue an interrupted training of the same pictures and settings.
-    accelerator : str
-        As Lightning Fabric names them: "auto", "cpu", "cuda", "mps".
-    callback : callable, optional
-        Called with a `TrainingProgress` after every step.
-    reading_progress : callable, optional
-        Called with (pictures read, all pictures) while the pictures are decoded.
     loop : LoopSettings, optional
         How often it saves, validates and logs.
+    out, network, recipe, settings, teacher, minutes, seed, resume, accelerator, callback, reading_progress
+        As for `semelha.train`.
 
     Raises
     ------
@@ -135,7 +112,8 @@ def train_network(
         recipe = resolved(recipe, training)
         if teacher is not None:
             turns = 4 if recipe.quarter_turns else 1
-            training = replace(training, lessons=_lessons(teacher, cache.dataset, turns, reading_progress, group))
+            vectors = _teacher_vectors(teacher, cache.dataset, turns, reading_progress, group)
+            training = replace(training, teacher_vectors=vectors)
         trained = fit(
             built,
             training,
@@ -181,12 +159,12 @@ def _with_readout(
     return read, replace(trained, score=score)
 
 
-def _lessons(
-    teacher: Model, dataset: Dataset, turns: int, progress: Callable[[int, int], None] | None, group: ProcessGroup
+def _teacher_vectors(
+    teacher: Model, dataset: Dataset, turns: int, progress: Progress | None, group: ProcessGroup
 ) -> NDArray[np.float32]:
-    """`lessons`, of which each process hears its share: (turns, pictures, d)."""
+    """`embed_turns`, of which each process computes its share: (turns, pictures, d)."""
     share = group.share(len(dataset))
-    own = lessons(teacher, dataset.select(range(len(dataset))[share]), turns, progress=progress)
+    own = embed_turns(teacher, dataset.select(range(len(dataset))[share]), turns, progress=progress)
     parts = group.all_gather(torch.from_numpy(own.swapaxes(0, 1)), group.sizes(own.shape[1]))
     return np.ascontiguousarray(parts.numpy().swapaxes(0, 1))
 
@@ -208,12 +186,9 @@ def _make_folder(folder: Path, *, resume: bool) -> None:
 
 
 def default_fabric(accelerator: str) -> Fabric:
-    """One device, of several processes each its own; bf16 autocast where it computes in that, otherwise float32.
+    """One device for each process; bf16 autocast on devices that compute in bf16, otherwise float32.
 
-    Raises
-    ------
-    TrainingError
-        There are more processes than graphics cards.
+    Raises `TrainingError` if there are more processes than graphics cards.
     """
     fabric = Fabric(accelerator=accelerator, devices=1, precision="32-true")
     if launched_processes() > 1 and fabric.device.type != "cpu":

@@ -30,7 +30,7 @@ from semelha.deep.losses import (
     SemiHard,
     SupCon,
 )
-from semelha.deep.losses.pairs import make_pairs
+from semelha.deep.losses.distances import make_pairs
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler, Mahalanobis, Metric, SquaredEuclidean
 

@@ -6,7 +6,7 @@ from lightly.models.utils import update_momentum
 from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 
-from semelha.deep.ssl.momentum import MomentumEncoder, cosine_momentum
+from semelha.deep.ssl.moco import MomentumEncoder, cosine_momentum
 
 
 def network(seed: int) -> nn.Sequential:

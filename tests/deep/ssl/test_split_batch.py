@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from semelha.deep.ssl.momentum import SplitBatch
+from semelha.deep.ssl.moco import SplitBatch
 
 
 def pixels(batch: int) -> torch.Tensor:

@@ -142,7 +142,7 @@ def test_what_is_chosen_where_nothing_is_said(tmp_path: Path, monkeypatch: pytes
             UsageError,
             "batch 10 or smaller",
         ),
-        ({"method": GMML()}, UsageError, "GMML is no method without labels"),
+        ({"method": GMML()}, UsageError, "method is GMML\\(\\): it must be a SelfSupervised"),
     ],
 )
 def test_what_cannot_be_is_refused_before_a_picture_is_read(

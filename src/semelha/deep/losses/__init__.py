@@ -2,6 +2,7 @@
 
 from semelha.deep.losses.average_precision import FastAP, SmoothAP
 from semelha.deep.losses.composite import CrossBatchMemory, WeightedSum
+from semelha.deep.losses.distances import Pairs, References
 from semelha.deep.losses.infonce import InfoNCE, NPair, NTXent, SupCon
 from semelha.deep.losses.margin_softmax import (
     ArcFace,
@@ -33,7 +34,6 @@ from semelha.deep.losses.pair_loss import (
     MultiSimilarity,
     PairLoss,
 )
-from semelha.deep.losses.pairs import Pairs, References
 from semelha.deep.losses.proxies import CenterLoss, ProxyAnchor, ProxyNCA, SoftTriple
 from semelha.deep.losses.triplet import Quadruplet, Triplet
 

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from semelha.deep.losses.blockwise import apply_by_rows, masked_columns, masked_mean, row_counts
-from semelha.deep.losses.distances import current_metric
+from semelha.deep.losses.distances import Pairs, current_metric
 from semelha.deep.losses.mining import Mining
 from semelha.deep.losses.pair_loss import PairLoss, TemperatureLoss
-from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
 from semelha.metrics import METRICS, Metric, SquaredEuclidean

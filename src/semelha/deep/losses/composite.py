@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from semelha.deep.losses.distances import References
 from semelha.deep.losses.pair_loss import PairLoss
-from semelha.deep.losses.pairs import References
 from semelha.errors import UsageError
 
 

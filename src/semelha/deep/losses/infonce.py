@@ -12,9 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semelha.deep.losses.blockwise import masked_logsumexp, masked_logsumexp_and_gather, masked_mean
-from semelha.deep.losses.distances import at_least_float32
+from semelha.deep.losses.distances import Pairs, References, at_least_float32
 from semelha.deep.losses.pair_loss import TemperatureLoss
-from semelha.deep.losses.pairs import Pairs, References
 
 
 class SupCon(TemperatureLoss):

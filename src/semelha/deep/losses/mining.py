@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from semelha.deep.losses.blockwise import masked_columns, row_counts, split_rows
-from semelha.deep.losses.pairs import Pairs
+from semelha.deep.losses.distances import Pairs
 from semelha.errors import UsageError
 from semelha.metrics import METRICS, Metric
 

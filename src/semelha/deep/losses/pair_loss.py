@@ -21,9 +21,8 @@ from semelha.deep.losses.blockwise import (
     masked_mean,
     row_counts,
 )
-from semelha.deep.losses.distances import current_metric
+from semelha.deep.losses.distances import Pairs, References, current_metric, make_pairs
 from semelha.deep.losses.mining import AllPairs, DistanceWeighted, Mining
-from semelha.deep.losses.pairs import Pairs, References, make_pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.metrics import Cosine, Euclidean, Metric
 

@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from semelha.deep.losses.blockwise import apply_by_rows, dot, masked_columns
+from semelha.deep.losses.distances import Pairs
 from semelha.deep.losses.mining import Mining, SemiHard
 from semelha.deep.losses.pair_loss import PairLoss
-from semelha.deep.losses.pairs import Pairs
 from semelha.deep.metric_layer import MetricLayer
 from semelha.errors import UsageError
 from semelha.metrics import Euclidean, Metric
