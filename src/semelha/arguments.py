@@ -37,13 +37,27 @@ WORDS: dict[Any, str] = {
 
 def check_types(function: Callable[P, R]) -> Callable[P, R]:
     """Decorate a function so that every argument must be of its annotated type; elements of lists and tuples too."""
+    # At the first call, when every name in the annotations is defined.
+    return _checked(function, cache(lambda: get_type_hints(function)))
+
+
+def check_types_late(types: Callable[[], dict[str, Any]]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """As `check_types`; `types` returns, at every call, the types in annotations that the module does not import."""
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        return _checked(function, lambda: get_type_hints(function, localns=types()))
+
+    return decorated
+
+
+def _checked(function: Callable[P, R], hints: Callable[[], dict[str, Any]]) -> Callable[P, R]:
     names = tuple(signature(function).parameters)
-    hints = cache(lambda: get_type_hints(function))  # later, when every name in the annotations is defined
 
     @wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+        known = hints()
         for name, value in (*zip(names, args, strict=False), *kwargs.items()):
-            _check(name, value, hints().get(name, Any))
+            _check(name, value, known.get(name, Any))
         return function(*args, **kwargs)
 
     return checked

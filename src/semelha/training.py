@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import NoneType
 from typing import TYPE_CHECKING, Any, Literal
 
-from semelha.arguments import check_choice, refuse
+from semelha.arguments import check_choice, check_types_late
 from semelha.errors import UsageError
 from semelha.images import Dataset, read_dataset
 
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from semelha.deep.ssl import SelfSupervised
     from semelha.embedders import Model
     from semelha.features import Features
-    from semelha.linear import BoostedSimilarity
-    from semelha.linear.base import LinearLearner
+    from semelha.linear.base import Learner
 
 WITHOUT_LABELS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
 """Names of the methods by which a network learns without labels."""
@@ -34,19 +33,16 @@ Kind = Literal["network", "linear", "none", "readout"]
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What a training would do. Printed, it is a summary for people.
+    """What a training would do. `print` shows a summary.
 
     Attributes
     ----------
     data : str
-        Name of the data set.
-    pictures, classes : int
+        Name of the data set, with its number of `pictures` and `classes`.
     method : str
         "supervised", or the name of the method.
-    network : Network, optional
-        If a network is trained or used.
-    recipe : Recipe, optional
-        If a network is trained.
+    network, recipe : Network, Recipe, optional
+        If a network is trained; the network also if it is used without training.
     features : str, optional
         What a linear method learns on.
     reasons : tuple of str
@@ -95,11 +91,29 @@ class TrainingPlan:
         }
 
 
+def _late_types() -> dict[str, Any]:
+    """The types in annotations that are not imported with this module. Until `semelha.deep` is, none has instances."""
+    from semelha.embedders import Model
+    from semelha.features import Features
+    from semelha.linear.base import Learner
+
+    deep = sys.modules.get("semelha.deep")
+    of_deep = {} if deep is None else vars(deep) | vars(deep.ssl)
+    names = ("Network", "Recipe", "SelfSupervised", "TrainingProgress", "TrainingSettings")
+    return {
+        "Model": Model,
+        "Features": Features,
+        "Learner": Learner,
+        **{name: of_deep.get(name) or type(name, (), {}) for name in names},
+    }
+
+
+@check_types_late(_late_types)
 def train(
     dataset: Dataset | Path_,
     *,
     out: Path_,
-    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None = None,
+    method: Learner | SelfSupervised | str | None = None,
     features: Features | None = None,
     on: Model | Path_ | None = None,
     network: Network | None = None,
@@ -166,23 +180,26 @@ def train(
         Arguments that do not go together.
     DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
     """
-    _check_type("out", out, (str, os.PathLike), "a path")
-    _check_type("resume", resume, (bool,), "true or false")
     check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
-    _check_type("callback", callback, (Callable, NoneType), "a function or None")
-    _check_type("reading_progress", reading_progress, (Callable, NoneType), "a function or None")
-    request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
-    request.check_types(dataset)
-    kind = request.kind()
+    kind = _kind(method, features, on)
     if kind != "network":
-        request.check_without_training(kind, resume=resume, accelerator=accelerator, callback=callback)
-    pictures = request.pictures(dataset)
+        of_network: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
+        of_network |= {"resume": resume or None, "callback": callback}
+        of_network["accelerator"] = None if accelerator == "auto" else accelerator
+        _check_without_training(kind, _method_name(method, recipe), settings, of_network)
+    pictures = _pictures(dataset, method, recipe)
     if kind == "linear":
-        return request.train_linear(pictures, Path(out), reading_progress)
+        from semelha.linear import learner_named, train_linear
+
+        learner: Any = learner_named(method, seed=seed) if isinstance(method, str) else method
+        base = _linear_base(on, features)
+        return train_linear(
+            pictures, out=Path(out), method=learner, on=base, seed=seed, reading_progress=reading_progress
+        )
     if kind == "readout":
         from semelha.deep.without_training import refit_readout
 
-        return refit_readout(pictures, model=request.loaded_base(), out=Path(out), seed=seed)
+        return refit_readout(pictures, model=_loaded(on), out=Path(out), seed=seed)
     from semelha.deep import TrainingSettings
     from semelha.deep.train import train_network
     from semelha.deep.without_training import publish_feature_extractor
@@ -193,7 +210,7 @@ def train(
     return train_network(
         pictures,
         out=Path(out),
-        method=request.self_supervised(),
+        method=_self_supervised(method),
         network=network,
         recipe=recipe,
         settings=settings,
@@ -207,10 +224,11 @@ def train(
     )
 
 
+@check_types_late(_late_types)
 def plan_training(
     dataset: Dataset | Path_,
     *,
-    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None = None,
+    method: Learner | SelfSupervised | str | None = None,
     features: Features | None = None,
     on: Model | Path_ | None = None,
     network: Network | None = None,
@@ -233,19 +251,19 @@ def plan_training(
         Arguments that do not go together.
     DatasetError, ModelError
     """
-    request = _Request(method, features, on, network, recipe, settings, teacher, minutes, seed)
-    request.check_types(dataset)
-    kind = request.kind()
+    name = _method_name(method, recipe)
+    kind = _kind(method, features, on)
     if kind != "network":
-        request.check_without_training(kind)
-    pictures = request.pictures(dataset)
-    plan = TrainingPlan(pictures.name, len(pictures), len([*filter(None, pictures.classes)]), request.method_name())
+        of_network = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
+        _check_without_training(kind, name, settings, of_network)
+    pictures = _pictures(dataset, method, recipe)
+    plan = TrainingPlan(pictures.name, len(pictures), len([*filter(None, pictures.classes)]), name)
     if kind == "linear":
-        base = request.linear_base()
+        base = _linear_base(on, features)
         name = base.card.name if hasattr(base, "card") else type(base).__name__
         return replace(plan, features=f"the vectors of {name}" if hasattr(base, "card") else f"{name} features")
     if kind == "readout":
-        return replace(plan, features=f"the layers of {request.loaded_base().card.name}")
+        return replace(plan, features=f"the layers of {_loaded(on).card.name}")
     from semelha.deep import TrainingSettings
     from semelha.deep.plan import plan_feature_extractor, plan_network
 
@@ -255,7 +273,7 @@ def plan_training(
         return replace(plan, network=planned, reasons=reasons)
     found = plan_network(
         pictures,
-        method=request.self_supervised(),
+        method=_self_supervised(method),
         network=network,
         recipe=recipe,
         settings=settings,
@@ -266,9 +284,7 @@ def plan_training(
     return replace(plan, network=found.network, recipe=found.recipe, reasons=found.reasons)
 
 
-def needs_labels(
-    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None, recipe: Recipe | None = None
-) -> bool:
+def needs_labels(method: Learner | SelfSupervised | str | None, recipe: Recipe | None = None) -> bool:
     """Whether a training by this method needs labels."""
     if isinstance(method, str):
         return method not in (*WITHOUT_LABELS, NOTHING, READOUT)
@@ -279,123 +295,71 @@ def needs_labels(
     return isinstance(method, Learner)
 
 
-@dataclass(frozen=True, eq=False)
-class _Request:
-    """The arguments that `train` and `plan_training` share, and the checks of them."""
+def _kind(method: object, features: object, on: object) -> Kind:
+    """What the method trains. Raises `UsageError` for an unknown name, or for features that it does not take."""
+    kind: Kind = "network"
+    if isinstance(method, str):
+        from semelha.linear import METHODS
 
-    method: LinearLearner | BoostedSimilarity | SelfSupervised | str | None
-    features: Features | None
-    on: Model | Path_ | None
-    network: Network | None
-    recipe: Recipe | None
-    settings: TrainingSettings | None
-    teacher: Model | Path_ | None
-    minutes: float | None
-    seed: int
-
-    def kind(self) -> Kind:
-        """What the method trains. Raises `UsageError` for an unknown name, or for features that it does not take."""
-        kind: Kind = "network"
-        if isinstance(self.method, str):
-            from semelha.linear import METHODS
-
-            if self.method not in (names := (*METHODS, *WITHOUT_LABELS, NOTHING, READOUT)):
-                raise UsageError(f"no method is called {self.method!r}: there are {', '.join(names)}")
-            kinds: dict[str, Kind] = {NOTHING: "none", READOUT: "readout", **dict.fromkeys(METHODS, "linear")}
-            kind = kinds.get(self.method, kind)
-        elif self.method is not None:
-            from semelha.linear.base import Learner
-
-            kind = "linear" if isinstance(self.method, Learner) else kind
-        if kind == "readout" and (self.on is None or self.features is not None):
-            raise UsageError("method readout needs a model: give it as on (--on MODEL), and no features")
-        if kind in ("network", "none") and (self.features is not None or self.on is not None):
-            raise UsageError("features and on are for a method that learns a distance: name one, such as gmml")
-        if self.features is not None and self.on is not None:
-            raise UsageError("a linear method learns on features or on a model: give one of the two")
-        return kind
-
-    def check_types(self, dataset: object) -> None:
-        """Raise `UsageError` for arguments of a wrong type. The planner checks those of `semelha.deep`."""
-        from semelha.embedders import Model
-        from semelha.features import Features
+        if method not in (names := (*METHODS, *WITHOUT_LABELS, NOTHING, READOUT)):
+            raise UsageError(f"no method is called {method!r}: there are {', '.join(names)}")
+        kinds: dict[str, Kind] = {NOTHING: "none", READOUT: "readout", **dict.fromkeys(METHODS, "linear")}
+        kind = kinds.get(method, kind)
+    elif method is not None:
         from semelha.linear.base import Learner
 
-        paths = (str, os.PathLike)
-        if self.method is not None and not isinstance(self.method, str | Learner):
-            from semelha.deep.ssl import SelfSupervised
-
-            _check_type("method", self.method, (SelfSupervised,), "a learner, a SelfSupervised, a name or None")
-        _check_type("dataset", dataset, (Dataset, *paths), "a Dataset or a path")
-        for name, value in (("on", self.on), ("teacher", self.teacher)):
-            _check_type(name, value, (Model, *paths, NoneType), "a Model or a path")
-        _check_type("features", self.features, (Features, NoneType), "features, such as HOG()")
-        _check_type("minutes", self.minutes, (int, float, NoneType), "a number")
-        _check_type("seed", self.seed, (int,), "an integer")
-
-    def check_without_training(self, kind: Kind, **of_loop: object) -> None:
-        """Raise `UsageError` for arguments that need a network to be trained."""
-        given: dict[str, object] = {
-            "network": self.network,
-            "recipe": self.recipe,
-            "teacher": self.teacher,
-            "minutes": self.minutes,
-        }
-        given |= {name: value for name, value in of_loop.items() if value not in (False, "auto")}
-        names = [name for name, value in given.items() if value is not None and (name, kind) != ("network", NOTHING)]
-        if self.settings is not None and kind != NOTHING:
-            names += self.settings.explicit()
-        if names:
-            raise UsageError(f"method {self.method_name()} trains no network: leave out {', '.join(names)}")
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise UsageError(f"method {self.method_name()} runs in one process: leave out torchrun")
-
-    def method_name(self) -> str:
-        """Such as "gmml" or "simclr"; "supervised" without a method."""
-        method = self.method if self.method is not None or self.recipe is None else getattr(self.recipe, "method", None)
-        if method is None or isinstance(method, str):
-            return method or "supervised"
-        return getattr(method, "name", type(method).__name__)
-
-    def self_supervised(self) -> SelfSupervised | None:
-        """The method without labels, if there is one."""
-        from semelha.deep.ssl import METHODS
-
-        # What is no SelfSupervised either is refused by the planner.
-        return METHODS[self.method] if isinstance(self.method, str) else self.method
-
-    def pictures(self, dataset: Dataset | Path_) -> Dataset:
-        """The data set, read with labels only if they are needed."""
-        if isinstance(dataset, Dataset):
-            return dataset
-        return read_dataset(dataset, labelled=needs_labels(self.method, self.recipe))
-
-    def loaded_base(self) -> Model:
-        """The model `on`."""
-        model = _loaded(self.on)
-        assert model is not None
-        return model
-
-    def linear_base(self) -> Features | Model:
-        """What a linear method learns on."""
-        from semelha.features import HOG
-
-        return _loaded(self.on) or self.features or HOG()
-
-    def train_linear(self, pictures: Dataset, out: Path, progress: Callable[[int, int], None] | None) -> Model:
-        from semelha.linear import learner_named, train_linear
-
-        learner = learner_named(self.method, seed=self.seed) if isinstance(self.method, str) else self.method
-        on = self.linear_base()
-        return train_linear(pictures, out=out, method=learner, on=on, seed=self.seed, reading_progress=progress)  # type: ignore[arg-type]
+        kind = "linear" if isinstance(method, Learner) else kind
+    if kind == "readout" and (on is None or features is not None):
+        raise UsageError("method readout needs a model: give it as on (--on MODEL), and no features")
+    if kind in ("network", "none") and (features is not None or on is not None):
+        raise UsageError("features and on are for a method that learns a distance: name one, such as gmml")
+    if features is not None and on is not None:
+        raise UsageError("a linear method learns on features or on a model: give one of the two")
+    return kind
 
 
-def _check_type(name: str, value: object, kinds: tuple[Any, ...], expected: str) -> None:
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        refuse(name, value, expected)
+def _check_without_training(
+    kind: Kind, name: str, settings: TrainingSettings | None, of_network: Mapping[str, object]
+) -> None:
+    """Raise `UsageError` for arguments, or settings, that need a network to be trained."""
+    names = [each for each, value in of_network.items() if value is not None and (each, kind) != ("network", NOTHING)]
+    if settings is not None and kind != NOTHING:
+        names += settings.explicit()
+    if names:
+        raise UsageError(f"method {name} trains no network: leave out {', '.join(names)}")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UsageError(f"method {name} runs in one process: leave out torchrun")
 
 
-def _loaded(model: Model | Path_ | None) -> Model | None:
+def _method_name(method: object, recipe: Recipe | None) -> str:
+    """Such as "gmml" or "simclr"; "supervised" without a method."""
+    if method is None and recipe is not None:
+        method = recipe.method
+    if method is None or isinstance(method, str):
+        return method or "supervised"
+    return getattr(method, "name", type(method).__name__)
+
+
+def _self_supervised(method: Any) -> SelfSupervised | None:
+    from semelha.deep.ssl import METHODS
+
+    return METHODS[method] if isinstance(method, str) else method
+
+
+def _pictures(dataset: Dataset | Path_, method: Any, recipe: Recipe | None) -> Dataset:
+    """The data set, read with labels only if they are needed."""
+    return dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=needs_labels(method, recipe))
+
+
+def _linear_base(on: Model | Path_ | None, features: Features | None) -> Features | Model:
+    """What a linear method learns on."""
+    from semelha.features import HOG
+
+    return _loaded(on) or features or HOG()
+
+
+def _loaded(model: Any) -> Any:
+    """The model, loaded if it is a path; None stays None."""
     from semelha.embedders import load_embedder
 
     return load_embedder(model) if isinstance(model, str | os.PathLike) else model
