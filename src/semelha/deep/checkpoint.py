@@ -25,54 +25,23 @@ VERSION = 2
 
 @dataclass
 class TrainingState:
-    """All that a training changes. A checkpoint holds exactly these fields.
-
-    Attributes
-    ----------
-    network : nn.Module
-    average : ModelEmaV3
-        Moving average of its weights.
-    objective : Objective
-        The loss, or the method without labels, with its own parameters and memory.
-    optimizer : Optimizer
-    class_means : (classes, dim) float32
-        Running mean embedding of each class; empty if there are no batches of look-alikes.
-    best : dict
-        Weights of the best moving average so far; empty before the first validation.
-    best_score : float
-        Its R@1 on the held-out classes.
-    step : int
-        Steps done.
-    regular_batches : int
-        Batches drawn so far that are not of look-alikes.
-    elapsed : float
-        Seconds of training.
-    """
+    """All that a training changes. A checkpoint contains exactly these fields."""
 
     network: nn.Module
-    average: ModelEmaV3
+    average: ModelEmaV3  # of the weights of the network
     objective: Objective
     optimizer: Optimizer
-    class_means: Tensor
-    best: Tensors
-    best_score: float = -1.0
-    step: int = 0
-    regular_batches: int = 0
-    elapsed: float = 0.0
+    class_means: Tensor  # running mean embedding of each class, (classes, dim); empty without batches of look-alikes
+    best: Tensors  # weights of the best moving average so far; empty before the first validation
+    best_score: float = -1.0  # its R@1 on the held-out classes
+    step: int = 0  # steps done
+    regular_batches: int = 0  # batches drawn that are not of look-alikes
+    elapsed: float = 0.0  # seconds of training
 
     def save(self, path: Path, *, plan: str) -> None:
         """Write a checkpoint. The previous one stays until the new one is complete and synced.
 
-        Parameters
-        ----------
-        path : Path
-        plan : str
-            Data set, network, recipe and seed as one string (`describe`); only the same plan can resume.
-
-        Raises
-        ------
-        TrainingError
-            The file cannot be written.
+        Only a training of the same `plan` (`describe`) can resume. Raises `TrainingError`.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         state = {name: value.state_dict() if _has_state(value) else value for name, value in values.items()}
@@ -83,12 +52,9 @@ class TrainingState:
             raise TrainingError(f"{path} cannot be written: {error}") from error
 
     def load(self, path: Path, *, plan: str) -> None:
-        """Set every field to that of a checkpoint of the same plan.
+        """Set every field to that of a checkpoint.
 
-        Raises
-        ------
-        TrainingError
-            The file is damaged, of an older version, or of another data set, network, recipe or seed.
+        Raises `TrainingError` if the file is damaged, of an older version, or of another plan.
         """
         try:
             saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -118,7 +84,7 @@ def _has_state(value: object) -> bool:
 
 
 def describe(*parts: object) -> str:
-    """A plan as one string: the same in every process, different for different plans."""
+    """Data set, network, recipe and seed as one string: equal in every process, different for different plans."""
     return " | ".join(map(_described, parts))
 
 

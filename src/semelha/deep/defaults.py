@@ -1,4 +1,4 @@
-"""The default network and recipe for a set of pictures. docs/training.md and docs/ssl.md give the reasons."""
+"""The default network and recipe for a set of pictures, and the reasons (docs/training.md, docs/ssl.md)."""
 
 from __future__ import annotations
 
@@ -55,24 +55,11 @@ PHOTOS_WITHOUT_LABELS = Augmentation(
 
 @dataclass(frozen=True)
 class PictureStats:
-    """Statistics of a sample of the pictures, by which defaults are chosen.
+    """Statistics of a sample of the pictures, by which defaults are chosen."""
 
-    Attributes
-    ----------
-    inspected : int
-        Pictures in the sample that could be read.
-    grey_share : float
-        Share of them without color.
-    black_or_white : float
-        Share of black or white pixels, median over the pictures.
-    side : int
-        Longer side in pixels, median over the pictures.
-    """
-
-    inspected: int
-    grey_share: float
-    black_or_white: float
-    side: int
+    inspected: int  # pictures in the sample that could be read
+    grey_share: float  # share of them without color
+    black_or_white: float  # share of black or white pixels, median over the pictures
 
     @property
     def grey(self) -> bool:
@@ -87,7 +74,7 @@ class PictureStats:
 
 def inspect_pictures(dataset: Dataset, *, seed: int, sample: int = 200) -> PictureStats:
     """Statistics of up to `sample` pictures, drawn at random. Pictures that cannot be read are left out."""
-    grey, extreme, sides = [], [], []
+    grey, extreme = [], []
     for i in np.random.default_rng(seed).permutation(len(dataset))[:sample]:
         try:
             pixels = dataset.pictures[i].pixels()
@@ -95,10 +82,9 @@ def inspect_pictures(dataset: Dataset, *, seed: int, sample: int = 200) -> Pictu
             continue  # the pixel cache, which reads every picture, lists it as skipped
         grey.append(int(np.ptp(pixels[::2, ::2].astype(np.int16), axis=2).max()) <= 8)
         extreme.append(float(np.mean((pixels < 16) | (pixels > 239))))
-        sides.append(max(pixels.shape[:2]))
-    if not sides:
-        return PictureStats(inspected=0, grey_share=0.0, black_or_white=0.0, side=64)
-    return PictureStats(len(sides), float(np.mean(grey)), float(np.median(extreme)), int(np.median(sides)))
+    if not grey:
+        return PictureStats(inspected=0, grey_share=0.0, black_or_white=0.0)
+    return PictureStats(len(grey), float(np.mean(grey)), float(np.median(extreme)))
 
 
 def choose_network(

@@ -34,18 +34,10 @@ TIMEOUT = timedelta(days=7)  # rank 0 may read pictures for long; the end of a p
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes of a training. All of them must call each method but `share` and `is_rank_zero`.
+    """The processes of a training. All of them must call each method but `share` and `is_rank_zero`."""
 
-    Attributes
-    ----------
-    rank : int
-        Number of this process, from 0.
-    size : int
-        Number of processes. With one, no method does anything.
-    """
-
-    rank: int = 0
-    size: int = 1
+    rank: int = 0  # number of this process
+    size: int = 1  # number of processes; with one, no method does anything
 
     @property
     def is_rank_zero(self) -> bool:
@@ -127,10 +119,7 @@ class ProcessGroup:
     def on_rank_zero(self, work: Callable[[], T]) -> T | None:
         """Call `work` in the process of rank 0 while the others wait. The others return None.
 
-        Raises
-        ------
-        TrainingError
-            In the others, with the message of an error in rank 0.
+        After an error in rank 0 the others raise `TrainingError` with its message.
         """
         if self.size == 1:
             return work()
@@ -168,12 +157,8 @@ SINGLE_PROCESS = ProcessGroup()
 def process_group(device: torch.device) -> Iterator[ProcessGroup]:
     """The processes that `torchrun` launched for this training, or this process alone.
 
-    A process group that the program initialized is used, and not destroyed.
-
-    Raises
-    ------
-    TrainingError
-        The processes cannot connect to each other.
+    A process group that the program initialized is used, and not destroyed. Raises `TrainingError` if the processes
+    cannot connect to each other.
     """
     if dist.is_initialized():
         yield ProcessGroup(dist.get_rank(), dist.get_world_size())

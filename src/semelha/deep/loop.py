@@ -71,10 +71,8 @@ class TrainingProgress:
         Of training.
     loss, learning_rate, images_per_second : float
         Of this step.
-    validation : float, optional
-        R@1 on the held-out classes, as it was last measured.
-    best : float, optional
-        The best of them so far.
+    validation, best : float, optional
+        The last and the best R@1 on the held-out classes.
     """
 
     step: int
@@ -92,22 +90,11 @@ Callback = Callable[[TrainingProgress], None]
 
 @dataclass(frozen=True)
 class Trained:
-    """The result of a training.
+    """The result of a training."""
 
-    Attributes
-    ----------
-    weights : dict
-        The best weights of the network.
-    metric : Metric
-    score : float, optional
-        Their R@1 on the held-out classes, if there are any.
-    steps : int
-    seconds : float
-    """
-
-    weights: Tensors
+    weights: Tensors  # the best ones of the network
     metric: Metric
-    score: float | None
+    score: float | None  # R@1 on the held-out classes, if there are any
     steps: int
     seconds: float
 
@@ -127,14 +114,10 @@ def fit(
     processes: ProcessGroup = SINGLE_PROCESS,
     loop: LoopSettings = LoopSettings(),
 ) -> Trained:
-    """Train a copy of `network` and return its best moving average on the held-out classes, or the last without any.
+    """Train a copy of `network`; return its best moving average on the held-out classes, or the last without any.
 
-    Of several processes all return the same; the first alone writes files and calls `callback`.
-
-    Raises
-    ------
-    TrainingError
-        The loss is no longer finite, or a checkpoint cannot be written or read.
+    All processes return the same; only that of rank 0 writes files and calls `callback`. Raises `TrainingError` if the
+    loss is no longer finite, or a checkpoint cannot be written or read.
     """
     sampler = recipe.batches(training.pool(recipe), seed=seed)
     network = processes.with_sync_batchnorm(copy.deepcopy(network).to(fabric.device))
@@ -265,9 +248,9 @@ def validate(
     device: torch.device,
     processes: ProcessGroup = SINGLE_PROCESS,
 ) -> float:
-    """R@1 among the pictures held out. Each process embeds its share; the first measures."""
+    """R@1 among the validation pictures. Each process embeds its share; that of rank 0 measures."""
     places = np.arange(len(validation.rows))[processes.share(len(validation.rows))]
-    # Where there are more processes than pictures, some embed one for nothing.
+    # A process without a picture embeds one and drops the result.
     own = embed(network, validation.read(places if len(places) else np.zeros(1, np.int64)), device)[: len(places)]
     embeddings = processes.all_gather(torch.from_numpy(own), processes.sizes(len(own))).numpy()
     if not processes.is_rank_zero:
@@ -292,10 +275,7 @@ def _lr_factor(done: float, recipe: Recipe) -> float:
 
 
 def _weights(network: nn.Module, objective: Objective) -> Tensors:
-    """What a model is made of: its network, and what was learned of its metric."""
+    """A copy of the weights of the network, and of the learned arrays of its metric."""
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
     arrays = metric_of(objective).arrays().items()
-    return _copy(network) | {METRIC + name: torch.from_numpy(array) for name, array in arrays}
-
-
-def _copy(module: nn.Module) -> Tensors:
-    return {name: tensor.detach().cpu().clone() for name, tensor in module.state_dict().items()}
+    return weights | {METRIC + name: torch.from_numpy(array) for name, array in arrays}

@@ -17,11 +17,10 @@ class MetricLayer(nn.Module):
     For the cosine distance that is the unit sphere, for Mahalanobis x Lᵀ, for Matusita √x; its gradient is finite for
     a vector of zeros. The arrays of the metric, such as L, are parameters of the layer, and learned with the network.
 
-    A metric whose two sides have maps of their own (Kullback–Leibler) has two outputs: the layer itself is that of the
-    queries, `stored` that of what is searched, and their product is the metric. A metric without maps (Jensen–Shannon)
-    has nowhere to map to: the layer hands on its input, on which `distances` is the metric.
-
-    `distances` and `found` serve every metric. Maps that take a logarithm look at the values, and cannot be exported.
+    A metric with different maps of its two sides (Kullback–Leibler) has two outputs: the layer itself maps queries,
+    `stored` maps stored vectors, and the product of the two is the metric. For a metric without maps (Jensen–Shannon)
+    the layer returns its input. `distances` and `found` work for every metric. Maps that take a logarithm check the
+    values, and cannot be exported.
 
     Parameters
     ----------
@@ -39,12 +38,12 @@ class MetricLayer(nn.Module):
 
     @property
     def metric(self) -> Metric:
-        """The metric with the arrays as they are now; a distance of tensors by it has a gradient in them."""
+        """The metric with the current arrays; its distances of tensors have a gradient in them."""
         return self._metric.with_arrays(dict(self.named_parameters(recurse=False)))
 
     @property
     def found(self) -> Metric:
-        """The metric with what was learned, in NumPy: what is written with a model."""
+        """The metric with the learned arrays in NumPy, as a model stores it."""
         arrays = {name: value.detach().cpu().numpy().copy() for name, value in self.named_parameters(recurse=False)}
         return self._metric.with_arrays(arrays)
 
@@ -56,7 +55,7 @@ class MetricLayer(nn.Module):
         return mapped
 
     def stored(self, x: Tensor) -> Tensor:
-        """As the layer itself, for what is searched: (batch, dim) → (batch, m)."""
+        """Map stored vectors: (batch, dim) → (batch, m)."""
         metric = self.metric
         if not isinstance(metric, MappedMetric):
             return x
@@ -64,21 +63,16 @@ class MetricLayer(nn.Module):
         return mapped
 
     def distances(self, q: Tensor, s: Tensor) -> Tensor:
-        """The metric of every q to every s, before any map: (n, dim), (m, dim) → (n, m). Raises `UsageError`."""
+        """Distances of unmapped vectors: (n, dim), (m, dim) → (n, m). Raises `UsageError`."""
         found: Tensor = self.metric.pairwise(q, s)
         return found
 
 
 def metric_of(loss: nn.Module) -> Metric:
-    """The distance that a loss has its embeddings compared by, in NumPy: what a model's card says.
+    """The metric of the embeddings that a loss trains, in NumPy, as a model card stores it.
 
-    It is that of histograms, or the learned one, if the loss or a part of it has such; else cosine, for on the sphere
-    all others rank as it does.
-
-    Raises
-    ------
-    UsageError
-        Two parts of the loss have two such.
+    It is the metric of histograms, or the learned one, if the loss or a part of it has one; else cosine, because all
+    others rank unit vectors as it does. Raises `UsageError` if two parts of the loss have different ones.
     """
     parts = {id(metric): metric for part in loss.modules() if (metric := getattr(part, "metric", None)) is not None}
     layers = [metric.found for metric in parts.values() if isinstance(metric, MetricLayer)]

@@ -61,19 +61,7 @@ class Places(nn.Module):
 
 
 class MultiLayerNet(nn.Module):
-    """A network whose embedding is read from several layers: pixels, as `EmbeddingNet` takes them → (batch, dim).
-
-    Parameters
-    ----------
-    network : EmbeddingNet
-        With a backbone of ours.
-    dim : int
-        Length of the embedding.
-
-    Attributes
-    ----------
-    dim : int
-    """
+    """A network with our own backbone whose embedding is read from several layers: pixels → (batch, dim)."""
 
     mean: Tensor
     axes: Tensor
@@ -119,24 +107,11 @@ def sample_places(number: int, *, seed: int) -> NDArray[np.int64]:
 def fit_layer_readout(
     network: EmbeddingNet, pixels: NDArray[np.uint8], dim: int, *, augmentation: Augmentation, seed: int
 ) -> MultiLayerNet:
-    """The network with a readout of its layers, fitted to some pictures.
+    """The network, on the CPU and in evaluation mode, with a readout of its layers fitted to some pictures.
 
-    Parameters
-    ----------
-    network : EmbeddingNet
-        With a backbone of ours, on the CPU. Put into evaluation mode.
-    pixels : (pictures, channels, size, size) uint8
-        Two or more, such as a sample of the training pictures. If there are fewer than twice `dim`, augmented copies
-        are added, because so few have fewer axes.
-    dim : int
-        Length of the embedding; it is shorter if there are fewer axes.
-    augmentation : Augmentation
-    seed : int
-
-    Raises
-    ------
-    TrainingError
-        The network gives the same features for all pictures.
+    `pixels` are (pictures, channels, size, size) uint8, two pictures or more. If they are fewer than twice `dim`,
+    augmented copies are added, because so few have fewer axes. With fewer axes than `dim`, the embedding is shorter.
+    Raises `TrainingError` if the network gives the same features for all pictures.
     """
     network.eval()
     generator = torch.Generator().manual_seed(seed)

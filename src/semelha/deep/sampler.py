@@ -19,21 +19,11 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Batch:
-    """The pictures of a batch, and their classes.
+    """The pictures of a batch, and their classes: (batch,) each."""
 
-    Attributes
-    ----------
-    pictures : (batch,) int64
-        Positions in the data set.
-    turns : (batch,) int64
-        Quarter turns to apply, 0 to 3.
-    targets : (batch,) int64
-        The training class: the class, or class × 4 + turns if turned classes are classes.
-    """
-
-    pictures: Integers
-    turns: Integers
-    targets: Integers
+    pictures: Integers  # positions in the data set
+    turns: Integers  # quarter turns to apply, 0 to 3
+    targets: Integers  # the training class: the class, or class × 4 + turns if turned classes are classes
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -45,21 +35,11 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The pictures that batches are drawn from.
+    """The pictures that batches are drawn from."""
 
-    Attributes
-    ----------
-    classes : (pictures,) int64
-        The class of each picture, 0 to C − 1, each present.
-    labels : tuple of str
-        Name of each class.
-    quarter_turns : bool
-        Treat each class, turned by 90, 180 and 270 degrees, as three more classes.
-    """
-
-    classes: Integers
-    labels: tuple[str, ...]
-    quarter_turns: bool = False
+    classes: Integers  # of each picture, 0 to C − 1, each present: (pictures,)
+    labels: tuple[str, ...]  # name of each class
+    quarter_turns: bool = False  # treat each class, turned by 90, 180 and 270 degrees, as three more classes
 
     @property
     def turns(self) -> int:
@@ -81,13 +61,6 @@ class Sampler(ABC):
         Pictures in a batch; fewer if there are too few classes.
     per_class : int
         Pictures of each class in a batch. A class with fewer repeats them, each time with another augmentation.
-    seed : int
-
-    Attributes
-    ----------
-    counts : (targets,) int64
-        Pictures of each training class.
-    batches_per_epoch : int
     """
 
     batches_per_epoch: int
@@ -96,7 +69,7 @@ class Sampler(ABC):
         self.pool = pool
         self.per_class = per_class
         self.seed = seed
-        self.counts = np.repeat(np.bincount(pool.classes), pool.turns)
+        self.counts = np.repeat(np.bincount(pool.classes), pool.turns)  # pictures of each training class: (targets,)
         self.starts = np.cumsum(self.counts) - self.counts
         self.targets = len(self.counts)
         self.classes_per_batch = max(2, min(batch // per_class, self.targets))
@@ -112,13 +85,9 @@ class Sampler(ABC):
     def lookalikes(self, number: int, means: NDArray[np.float32], *, seeds: int = 2, breadth: int = 4) -> Batch:
         """A batch of `seeds` random classes, each with classes drawn from its nearest ones.
 
-        Parameters
-        ----------
-        means : (classes, dim) float32
-            Mean embedding of each class, of unit length, or zero if it is unknown.
-        breadth : int
-            Neighbors to draw from, for each that is drawn. The nearest class may be a twin (O and 0); with more
-            breadth, twins are rarely in one batch.
+        `means` (classes, dim) are the mean embeddings, of unit length, or zero if unknown. `breadth` is the number of
+        neighbors to draw from, for each that is drawn: the nearest class may be a twin (O and 0), and with more breadth
+        twins are rarely in one batch.
         """
         random = np.random.default_rng([self.seed, 3, number])
         each = max(1, self.classes_per_batch // seeds - 1)
@@ -173,15 +142,8 @@ class MPerClass(Sampler):
 class Hierarchical(Sampler):
     """Batches of classes from few families, such as the characters of two alphabets.
 
-    Classes of one family are harder to tell apart. The family of a class is its label up to the last `separator`.
-
-    Parameters
-    ----------
-    pool, batch, per_class, seed
-        As for every sampler.
-    separator : str
-    families : int
-        Number of families in a batch.
+    Classes of one family are harder to tell apart. The family of a class is its label up to the last `separator`; a
+    batch has classes of so many `families`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Publish a network without training it: its pooled features as a model."""
+"""Models without training a network: its pooled features, a new readout of its layers, or random weights."""
 
 from __future__ import annotations
 
@@ -40,20 +40,9 @@ def publish_feature_extractor(
 ) -> Model:
     """Write a network without training as the model folder `out`: its pooled features are the embedding.
 
-    The pictures serve to choose the network, if it is not given, and the mean and standard deviation of the pixels,
-    if there are no pretrained weights. The card therefore lists no class and no picture as trained on.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    out : Path
-        Must not exist.
-    network : Network, optional
-        Its `dim` is ignored: it is that of the features. Chosen from the pictures by default.
-    settings : TrainingSettings, optional
-        They replace fields of the network: backbone, pretrained, size, channels, pooling.
-    seed : int
-        Draws random weights, and the sample of pictures.
+    The network is chosen from the pictures by default, and its `dim` is ignored. Without pretrained weights, the
+    pictures also give the mean and standard deviation of the pixels. The card lists no class and no picture as trained
+    on.
 
     Raises
     ------
@@ -93,25 +82,11 @@ def publish_feature_extractor(
     )
 
 
-PREFIX = "network."
-"""Of the names of the network's weights, in a model whose layers are read already."""
-
-
 def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -> Model:
     """Write the network of `model` with a new readout (`semelha.deep.readout`) as the model folder `out`.
 
-    The readout is fitted to the pictures; labels are ignored. Take the training pictures, for a model that reads the
-    head alone, or pictures like those that it will be used on.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Of more than `MAX_PICTURES` pictures a sample is drawn.
-    model : Model
-        With our own network, small or medium, compared by cosine.
-    out : Path
-        Must not exist.
-    seed : int
+    The readout is fitted to up to `MAX_PICTURES` of the pictures; labels are ignored. The model must have our own
+    network, small or medium, and be compared by cosine.
 
     Raises
     ------
@@ -122,10 +97,10 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
     card = model.card
     network = Network.of_card(card)
     dim = network.dim
-    if card.input is None or not network.own or dim is None or not isinstance(model.metric, Cosine):
+    if card.input is None or not network.own or dim is None or not model.metric.is_cosine:
         raise UsageError(
-            f"{card.name} has no layers to be read: method readout takes a model of one network of our own, small or "
-            "medium, that is compared by cosine"
+            f"{card.name} has no layers to read: method readout takes a model of our own network, small or medium, "
+            "that is compared by cosine"
         )
     network = replace(network, readout="layers")
     seen, hashes = sample(dataset, network.input_spec(), MAX_PICTURES, seed=seed)
@@ -149,9 +124,10 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
 def network_of(model: Model) -> EmbeddingNet:
     """The network of a model folder, with its weights. Raises `ModelError`."""
     built = build(Network.of_card(model.card), seed=0)
-    given = {name.removeprefix(PREFIX): np.array(array) for name, array in model.contents()[1].items()}
+    # With a readout of layers, the network is a part of the module.
+    stored = {name.removeprefix("network."): np.array(array) for name, array in model.contents()[1].items()}
     try:
-        built.load_state_dict({name: torch.from_numpy(given[name]) for name in built.state_dict()})
+        built.load_state_dict({name: torch.from_numpy(stored[name]) for name in built.state_dict()})
     except (KeyError, RuntimeError) as error:  # one is missing, or has another shape
         raise ModelError(f"the weights in {model.folder} are not those of the network in its card") from error
     return built

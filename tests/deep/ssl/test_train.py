@@ -201,7 +201,7 @@ def test_it_learns(method: object, tmp_path: Path) -> None:
 
 def test_a_batch_that_was_asked_for_is_kept() -> None:
     """It is lowered for few pictures only where nothing was said; what does not fit is refused later, and told."""
-    stats = PictureStats(inspected=36, grey_share=1.0, black_or_white=0.9, side=48)
+    stats = PictureStats(inspected=36, grey_share=1.0, black_or_white=0.9)
     batches = [choose_recipe_without_labels(SimCLR(), stats, SMALL, 36, batch=batch).batch for batch in (None, 16)]
     assert batches == [9, 16]
 
