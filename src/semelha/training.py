@@ -79,15 +79,11 @@ class TrainingPlan:
     def to_json(self) -> dict[str, object]:
         """The plan as plain values: network and recipe as a model card keeps them."""
         return {
-            "data": self.data,
-            "pictures": self.pictures,
-            "classes": self.classes,
-            "method": self.method,
+            **vars(self),
             "network": None if self.network is None else self.network.as_card(),
             "recipe": None if self.recipe is None else self.recipe.as_card(),
-            "features": self.features,
-            "duration": self.duration,
             "reasons": list(self.reasons),
+            "duration": self.duration,
         }
 
 
@@ -151,7 +147,7 @@ def train(
     network, recipe : Network, Recipe, optional
         From `semelha.deep`. Chosen from the pictures by default; `plan_training` returns the choice.
     settings : TrainingSettings, optional
-        From `semelha.deep`. Explicit settings that replace fields of the network and the recipe, given or chosen.
+        From `semelha.deep`. Explicit settings that replace fields of the network and the recipe.
     teacher : Model or path, optional
         A model whose similarities between the pictures are learned too (distillation), such as an ensemble.
     minutes : float, optional
@@ -204,7 +200,7 @@ def train(
     from semelha.deep.train import train_network
     from semelha.deep.without_training import publish_feature_extractor
 
-    settings = TrainingSettings() if settings is None else settings
+    settings = settings or TrainingSettings()
     if kind == "none":
         return publish_feature_extractor(pictures, out=Path(out), network=network, settings=settings, seed=seed)
     return train_network(
@@ -240,8 +236,8 @@ def plan_training(
 ) -> TrainingPlan:
     """What `train` would do with the same arguments, and why, without training.
 
-    All checks of the arguments are done. `TrainingPlan.network` and `TrainingPlan.recipe` can be changed by
-    `dataclasses.replace` and given to `train`.
+    All arguments are checked. `TrainingPlan.network` and `TrainingPlan.recipe` can be changed by `dataclasses.replace`
+    and passed to `train`.
 
     Raises
     ------
@@ -267,7 +263,7 @@ def plan_training(
     from semelha.deep import TrainingSettings
     from semelha.deep.plan import plan_feature_extractor, plan_network
 
-    settings = TrainingSettings() if settings is None else settings
+    settings = settings or TrainingSettings()
     if kind == "none":
         planned, reasons = plan_feature_extractor(pictures, network=network, settings=settings, seed=seed)
         return replace(plan, network=planned, reasons=reasons)

@@ -12,7 +12,8 @@ from typer import Argument, Option
 from semelha.cli.output import Json, print_json, print_result, progress_bars, stdout
 from semelha.embedders import derive as derive_model
 from semelha.embedders import load_embedder
-from semelha.errors import SemelhaError, UsageError
+from semelha.errors import UsageError
+from semelha.files import atomic_write
 
 
 def embed(
@@ -32,11 +33,8 @@ def embed(
         vectors = embedder.embed(pictures, progress=bar("embedding"))
     names = [str(picture) for picture in pictures]
     if out is not None:
-        try:
-            with out.open("wb") as file:
-                np.savez(file, vectors=vectors, names=np.array(names), fingerprint=np.array(embedder.fingerprint))
-        except OSError as error:
-            raise SemelhaError(f"{out} cannot be written: {error.strerror}") from error
+        with atomic_write(out) as file:
+            np.savez(file, vectors=vectors, names=np.array(names), fingerprint=np.array(embedder.fingerprint))
     if json:
         print_json({"fingerprint": embedder.fingerprint, "names": names, "vectors": vectors.tolist()})
     else:

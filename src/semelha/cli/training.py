@@ -205,7 +205,7 @@ def train(
         try:
             model = train_with_bars(dataset, **arguments)
         except KeyboardInterrupt:
-            stderr.print("Interrupted: the same command with --resume goes on from the last checkpoint.")
+            stderr.print("Interrupted: the same command with --resume continues from the last checkpoint.")
             raise
     else:
         with training_bars() as (reading, _), warnings_as_notes():
@@ -263,7 +263,7 @@ def summary(model: Model, classes: int) -> str:
         what = f"without labels ({training['method']}" + (f", a queue of {queue:,} keys)" if queue else ")")
     score = model.card.results.get("r_at_1_on_held_out_classes")
     return f"learned from {training['pictures']:,} pictures {what} in {training['seconds'] / 60:.1f} minutes" + (
-        "." if score is None else f"; R@1 {score:.3f} on classes held out."
+        "." if score is None else f"; R@1 {score:.3f} on held-out classes."
     )
 
 

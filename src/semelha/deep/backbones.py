@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
 from safetensors.torch import load_file
+from timm.models import PretrainedCfg
 from timm.models._manipulate import group_parameters
 from torch import Tensor, nn
 
@@ -48,19 +48,9 @@ class TimmBackbone(nn.Module):
         return {f"model.{name}": int(depth) for name, depth in found.items()}
 
 
-@dataclass(frozen=True)
-class Published:
-    """Input size of published weights, and mean and standard deviation of each RGB channel."""
-
-    size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-
-def published(name: str) -> Published | None:
-    """The input of the weights that timm publishes under that name; None if it knows none."""
-    config = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
-    return None if config is None else Published(config.input_size[-1], tuple(config.mean), tuple(config.std))
+def published(name: str) -> PretrainedCfg | None:
+    """The configuration of the weights that timm publishes under that name; None if it knows none."""
+    return timm.get_pretrained_cfg(name) if timm.is_model(name) else None
 
 
 def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str = False) -> TimmBackbone:

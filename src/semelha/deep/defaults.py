@@ -102,7 +102,7 @@ def choose_network(
         backbone=backbone,
         pretrained=pretrained,
         channels=1 if stats.grey and not pretrained else 3,
-        size=weights.size if weights else 48 if stats.drawn and stats.grey else 64,
+        size=weights.input_size[-1] if weights else 48 if stats.drawn and stats.grey else 64,
         fit="ink" if stats.drawn else "pad",
         pooling="grid" if stats.drawn and classes is not None and own else "average",
         readout="layers" if (classes or 0) < HEAD_ALONE and own else "head",

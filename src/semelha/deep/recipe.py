@@ -197,7 +197,7 @@ def _named(factory: Callable[..., object]) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSettings:
-    """Explicit settings of a training. What is None is chosen from the pictures.
+    """Explicit settings of a training. Fields that are None are chosen from the pictures.
 
     `backbone`, `pretrained`, `size`, `channels`, `dim`, `stem`, `pooling` and `readout` are those of `Network`; all
     others but `optimizer` are those of `Recipe`.

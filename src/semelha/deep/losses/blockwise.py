@@ -30,7 +30,7 @@ def row_counts(mask: Tensor) -> Tensor:
 
 
 def dot(weights: Tensor, distance: Tensor) -> Tensor:
-    """Σ w d over all elements, a scalar: a sum of hinges, given how often each distance is in an active one."""
+    """Σ w d over all elements, a scalar: a sum of hinges, w being how often each distance is in an active one."""
     return torch.dot(weights.reshape(-1), distance.reshape(-1))
 
 

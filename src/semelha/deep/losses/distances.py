@@ -1,4 +1,4 @@
-"""Distance matrices of embeddings by any metric, in float32 or float64 whatever the precision of the network.
+"""The pairs of a batch, and their distances by any metric, in float32 or float64 for any precision of the network.
 
 A metric with maps keeps one matrix for the distances and makes one for the gradient. Every other metric is computed in
 blocks of rows.
@@ -38,6 +38,67 @@ LINKS: dict[LinkType | None, InplaceLink] = {
     "one-minus": InplaceLink(lambda x: x.neg_().add_(1).clamp_(min=0), lambda d, g: torch.where(d > 0, -g, 0.0)),
 }
 """Every other link is differentiated by autograd."""
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """Embeddings that the anchors of a batch are compared with, other than the batch itself.
+
+    Attributes
+    ----------
+    embeddings : (references, dim)
+    labels : (references,) int64
+    own : (batch,) int64 or None
+        Position of each anchor among the references: that pair is neither positive nor negative. None if the anchors
+        are not among them.
+    """
+
+    embeddings: Tensor
+    labels: Tensor
+    own: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All pairs of an anchor and a reference.
+
+    Attributes
+    ----------
+    distance : (anchors, references)
+        With a gradient.
+    positive, negative : (anchors, references) bool
+        Pairs of one class, without an anchor and itself; pairs of two classes.
+    labels, reference_labels : (anchors,), (references,) int64
+    dim : int
+        Length of an embedding.
+    metric : Metric
+    """
+
+    distance: Tensor
+    positive: Tensor
+    negative: Tensor
+    labels: Tensor
+    reference_labels: Tensor
+    dim: int
+    metric: Metric
+
+    def only(self, positive: Tensor, negative: Tensor) -> Pairs:
+        """Return the same pairs with other positives and negatives."""
+        return replace(self, positive=positive, negative=negative)
+
+
+def make_pairs(
+    embeddings: Tensor, labels: Tensor, references: References | None, metric: Metric | MetricLayer
+) -> Pairs:
+    """Compare every anchor with every reference, or with the whole batch by default. Raises `UsageError`."""
+    if references is None:
+        references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
+    distance = pairwise_distances(embeddings, references.embeddings, metric)
+    same = labels[:, None] == references.labels
+    negative = ~same
+    if references.own is not None:
+        same[torch.arange(len(labels), device=labels.device), references.own] = False
+    return Pairs(distance, same, negative, labels, references.labels, embeddings.shape[1], current_metric(metric))
 
 
 def pairwise_distances(anchors: Tensor, references: Tensor, metric: Metric | MetricLayer) -> Tensor:
@@ -165,64 +226,3 @@ class _Normalize(torch.autograd.Function):
         along = (gradient * z).sum(dim=-1, keepdim=True)
         x_gradient: Tensor = torch.addcmul(gradient, z, along, value=-1) / length
         return x_gradient
-
-
-@dataclass(frozen=True, eq=False)
-class References:
-    """Embeddings that the anchors of a batch are compared with, other than the batch itself.
-
-    Attributes
-    ----------
-    embeddings : (references, dim)
-    labels : (references,) int64
-    own : (batch,) int64 or None
-        Position of each anchor among the references: that pair is neither positive nor negative. None if the anchors
-        are not among them.
-    """
-
-    embeddings: Tensor
-    labels: Tensor
-    own: Tensor | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """All pairs of an anchor and a reference.
-
-    Attributes
-    ----------
-    distance : (anchors, references)
-        With a gradient.
-    positive, negative : (anchors, references) bool
-        Pairs of one class, without an anchor and itself; pairs of two classes.
-    labels, reference_labels : (anchors,), (references,) int64
-    dim : int
-        Length of an embedding.
-    metric : Metric
-    """
-
-    distance: Tensor
-    positive: Tensor
-    negative: Tensor
-    labels: Tensor
-    reference_labels: Tensor
-    dim: int
-    metric: Metric
-
-    def only(self, positive: Tensor, negative: Tensor) -> Pairs:
-        """Return the same pairs with other positives and negatives."""
-        return replace(self, positive=positive, negative=negative)
-
-
-def make_pairs(
-    embeddings: Tensor, labels: Tensor, references: References | None, metric: Metric | MetricLayer
-) -> Pairs:
-    """Compare every anchor with every reference, or with the whole batch by default. Raises `UsageError`."""
-    if references is None:
-        references = References(embeddings, labels, torch.arange(len(labels), device=labels.device))
-    distance = pairwise_distances(embeddings, references.embeddings, metric)
-    same = labels[:, None] == references.labels
-    negative = ~same
-    if references.own is not None:
-        same[torch.arange(len(labels), device=labels.device), references.own] = False
-    return Pairs(distance, same, negative, labels, references.labels, embeddings.shape[1], current_metric(metric))

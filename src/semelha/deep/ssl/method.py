@@ -18,7 +18,7 @@ from semelha.errors import UsageError
 
 @dataclass(frozen=True)
 class SelfSupervised(ABC):
-    """Settings of a method that learns without labels: every picture is a class of its own.
+    """Settings of a method that learns without labels: every picture is its own class.
 
     Raises `UsageError` if a setting is out of range.
 

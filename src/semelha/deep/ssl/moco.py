@@ -143,7 +143,7 @@ class MoCo(MomentumMethod):
         Momentum of the key encoder per step, from 0 to below 1.
     queue : int, optional
         Number of keys in the queue: a multiple of the batch, and at most the number of pictures minus a batch. In a
-        shorter queue fewer pictures meet an older key of their own, because each epoch has another order. By default
+        shorter queue fewer pictures meet their own older key, because each epoch has another order. By default
         up to half of the pictures, at most 4,096.
     hidden : int, optional
         Width between the two layers of the projector; None for a single layer (v1).
