@@ -13,9 +13,9 @@ GRAPH = 600  # vectors that a graph is made of
 
 def small_segments() -> None:
     """For a process of its own; tests patch the same two."""
-    from semelha.index import auto, segment
+    from semelha.index import kinds, segment
 
-    segment.DELTA, auto.GRAPH = DELTA, GRAPH
+    segment.DELTA, kinds.GRAPH = DELTA, GRAPH
 
 
 def vectors(first: int, count: int, dim: int = 16) -> np.ndarray:
