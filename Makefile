@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+# Many tests start processes: they import compiled modules, even where the environment says not to write any.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test coverage check bench slow clean
 
 demo: $(READY)

@@ -65,11 +65,12 @@ def main() -> None:
         for name, checkout in checkouts.items():
             _run(checkout, "-c", ENROLL, galleries[name], photo.parent.parent)
         seconds: dict[str, list[float]] = {name: [] for name in checkouts}
-        for _ in range(arguments.runs):
+        for run in range(arguments.runs + 1):  # the first compiles the modules
             for name, checkout in checkouts.items():
                 start = time.perf_counter()
                 _run(checkout, "-m", "semelha.cli", "identify", galleries[name], photo)
-                seconds[name].append(time.perf_counter() - start)
+                if run:
+                    seconds[name].append(time.perf_counter() - start)
         rows = [[name, *np.quantile(taken, [0, 0.5, 1])] for name, taken in seconds.items()]
         stages = np.median([_stages(galleries["semelha"], photo) for _ in range(5)], axis=0)
         packages = _packages(galleries["semelha"], photo)
@@ -101,6 +102,7 @@ def _photos(folder: Path) -> Path:
 
 def _run(checkout: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": f"{checkout / 'src'}{os.pathsep}{checkout}"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # the modules of an installed package are compiled already
     command = [sys.executable, *map(str, arguments)]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
 
