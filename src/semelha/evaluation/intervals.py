@@ -99,13 +99,7 @@ def _open_set(found: OpenSetResult, resamples: int, seed: int) -> tuple[Figures,
     if not count or not other_count:
         return {}, dict.fromkeys(rates)
     values = resample_open_set(
-        probes.mated,
-        probes.correct,
-        subject,
-        probes.non_mated,
-        other_subject,
-        (weights, other_weights),
-        tuple(rates),
+        probes.mated, probes.correct, subject, probes.non_mated, other_subject, (weights, other_weights), tuple(rates)
     )
     at = {rate: percentile_interval(values.fnir_at_fpir[rate], point, subjects=count) for rate, point in rates.items()}
     figures: Figures = {

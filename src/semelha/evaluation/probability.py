@@ -110,16 +110,13 @@ def measure_probability(
         f"learned from {n_subjects:,} subjects with {pictures} ({probability.method}); {len(predictions.mated):,} "
         f"mated and {len(predictions.non_mated):,} non-mated probes, with half of the weight each"
     )
-    return ProbabilityCalibration(_reliability(predictions), predictions, note)
-
-
-def _reliability(predictions: ProbePredictions) -> Reliability:
     counts = [len(predictions.mated), len(predictions.non_mated)]
-    return reliability(
+    measured = reliability(
         np.concatenate([predictions.mated, predictions.non_mated]),
         np.concatenate([predictions.correct, np.zeros(counts[1], bool)]),
         np.repeat([0.5 / count for count in counts], counts),
     )
+    return ProbabilityCalibration(measured, predictions, note)
 
 
 def _order_in_class(classes: Rows) -> Rows:

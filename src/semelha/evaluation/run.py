@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,7 @@ MIN_RESAMPLES = 100
 
 Rows = NDArray[np.int64]
 Progress = Callable[[str, int, int], None]
+Found = TypeVar("Found")
 
 
 @check_types
@@ -52,8 +54,8 @@ def evaluate(
     model : Model, path or embedder
         A path is read by `load_embedder`.
     dataset : Dataset or path
-        Two classes or more. A path is read by `read_dataset` (a folder of class folders, or a CSV manifest). Pictures
-        that cannot be decoded are left out and listed in `Evaluation.dataset.skipped`.
+        Two classes or more. A path is read by `read_dataset`. Pictures that cannot be decoded are left out and listed
+        in `Evaluation.dataset.skipped`.
     baselines : bool or mapping of str to Embedder
         Embedders to measure on the same pictures. True: raw pixels, and the model's network before training (this needs
         the extra `train`).
@@ -172,11 +174,8 @@ def _measure(
 ) -> Result:
     labels, groups = dataset.labels, dataset.groups
 
-    def search(queries: Rows, references: Rows | None) -> Retrieval:
-        if rerank is not None:
-            targets = queries if references is None else references
-            return reranked_retrieval(rerank, vectors, labels, queries, targets, metric=metric, groups=groups)
-        return retrieval(
+    def measured(measure: Callable[..., Found], queries: Rows, references: Rows | None) -> Found:
+        return measure(
             vectors[queries],
             labels[queries],
             take(vectors, references),
@@ -186,20 +185,18 @@ def _measure(
             reference_groups=take(groups, references),
         )
 
+    def search(queries: Rows, references: Rows | None) -> Retrieval:
+        if rerank is None:
+            return measured(retrieval, queries, references)
+        targets = queries if references is None else references
+        return reranked_retrieval(rerank, vectors, labels, queries, targets, metric=metric, groups=groups)
+
     found = search(probes, gallery)
     map_queries, map_retrieval = probes, found
     if protocol.map_leave_one_out and gallery is not None:
         map_queries = np.arange(len(labels))
         map_retrieval = search(map_queries, None)
-    ranks = subject_ranks(
-        vectors[probes],
-        labels[probes],
-        take(vectors, gallery),
-        take(labels, gallery),
-        metric=metric,
-        query_groups=take(groups, probes),
-        reference_groups=take(groups, gallery),
-    )
+    ranks = measured(subject_ranks, probes, gallery)
     max_rank = min(MAX_RANK, len(np.unique(labels if gallery is None else labels[gallery])))
     pair_counts = count_pairs(vectors, labels, metric=metric, groups=groups)
     fold_pairs = draw_fold_pairs(labels, groups, seed=seed)

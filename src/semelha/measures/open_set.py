@@ -48,15 +48,9 @@ def open_set(
 ) -> OpenSet:
     """Compute false-positive and false-negative identification rates at every threshold on the nearest distance.
 
-    Parameters
-    ----------
-    mated_distances : (m,) float
-        Of probes of enrolled subjects, to the nearest subject.
-    mated_correct : (m,) bool
-        Whether the nearest subject is the right one. A mated probe is a false negative if it is not, or if the
-        threshold rejects it.
-    non_mated_distances : (n,) float
-        Of probes of subjects that are not enrolled, to the nearest subject.
+    Distances are to the nearest subject: (m,) of mated probes, (n,) of non-mated ones, whose subject is not enrolled.
+    A mated probe is a false negative if its nearest subject is not the right one (`mated_correct`, (m,)), or if the
+    threshold rejects it.
     """
     correct = np.sort(np.asarray(mated_distances, float)[mated_correct])
     non_mated = np.sort(np.asarray(non_mated_distances, float))

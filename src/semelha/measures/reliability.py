@@ -52,21 +52,11 @@ def reliability(
     *,
     bins: int = BINS,
 ) -> Reliability:
-    """Compare predicted probabilities with outcomes, in bins of equal width.
+    """Compare predicted probabilities (n,) with outcomes (n,), in bins of equal width.
 
-    Parameters
-    ----------
-    predicted : (n,) float
-        Probabilities. A bin includes its upper end, and the first bin also 0.
-    outcomes : (n,) bool
-    weights : (n,) float, optional
-        By default all samples weigh the same.
-
-    Raises
-    ------
-    ValueError
-        The arrays differ in length, a probability is not between 0 and 1, a weight is negative, all weights are 0, or
-        `bins` is below 1.
+    A bin includes its upper end, and the first bin also 0. By default all samples weigh the same. Raises `ValueError`
+    if the arrays differ in length, a probability is not between 0 and 1, a weight is negative, all weights are 0, or
+    `bins` is below 1.
     """
     probability = np.asarray(predicted, np.float64)
     share = np.ones(len(probability)) if weights is None else np.asarray(weights, np.float64)

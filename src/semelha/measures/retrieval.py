@@ -72,21 +72,10 @@ def retrieval(
 ) -> Retrieval:
     """Search each query among the references, or among the other queries without references.
 
-    Distances are ranked in float64; of equal distances the lower row comes first.
-
-    Parameters
-    ----------
-    queries, references : (n, d), (m, d) float
-    query_labels, reference_labels : (n,), (m,)
-    query_groups, reference_groups : (n,), (m,), optional
-        Pictures of one group never match; None in them is no group.
-    block : int, optional
-        Queries at a time; by default as many as fit into some megabytes.
-
-    Raises
-    ------
-    ValueError
-        Vectors and labels differ in number, or there are references without labels.
+    Queries are (n, d), references (m, d), and of each there is a label and, optionally, a group: pictures of one group
+    never match; None in them is no group. Distances are ranked in float64; of equal distances the lower row comes
+    first. `block` queries are compared at a time, by default as many as fit into some megabytes. Raises `ValueError` if
+    vectors and labels differ in number, or references have no labels.
     """
     task = SearchTask.build(queries, query_labels, references, reference_labels, query_groups, reference_groups)
     relevant = task.relevant_counts()  # (queries,) R of each
@@ -141,12 +130,8 @@ def subject_ranks(
 ) -> Indices:
     """Compute the rank of each query's own subject, with every subject at the distance of its nearest picture.
 
-    Arguments, order of equal distances, and errors are those of `retrieval`.
-
-    Returns
-    -------
-    (n,) int64
-        From 1; 0 for a query without a reference that it may match.
+    Ranks (n,) begin with 1; 0 is for a query without a reference that it may match. Arguments, order of equal
+    distances, and errors are those of `retrieval`.
     """
     task = SearchTask.build(queries, query_labels, references, reference_labels, query_groups, reference_groups)
     ranks = np.zeros(len(queries), np.int64)

@@ -93,8 +93,7 @@ class SearchTask:
 
     def is_same_class(self, rows: Indices, positions: Indices) -> NDArray[np.bool_]:
         """Whether the labels are equal: (q,), (q, k) → (q, k)."""
-        same: NDArray[np.bool_] = self.query_labels[rows, None] == self.reference_labels[positions]
-        return same
+        return np.asarray(self.query_labels[rows, None] == self.reference_labels[positions])
 
 
 Visitor = Callable[[Indices, Indices, NDArray[np.float64], NDArray[np.bool_]], None]

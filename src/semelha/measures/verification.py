@@ -33,8 +33,6 @@ class Verification:
         None if the non-mated pairs are too few to measure the rate.
     eer : float
         Equal error rate: false acceptances and false rejections are equally frequent.
-    mated, non_mated : int
-        Number of pairs.
     """
 
     far: NDArray[np.float64]
@@ -48,28 +46,13 @@ class Verification:
 
 
 def verification(
-    vectors: Vectors,
-    labels: Labels,
-    *,
-    metric: Metric,
-    groups: Groups = None,
-    block: int = 1024,
-    bins: int = BINS,
+    vectors: Vectors, labels: Labels, *, metric: Metric, groups: Groups = None, block: int = 1024, bins: int = BINS
 ) -> Verification:
-    """Compute the ROC over all pairs of pictures, except pairs of one group.
+    """Compute the ROC over all pairs of pictures, except pairs of one group: (n, d), (n,), (n,); None is no group.
 
     Distances are counted in `bins` equal steps between the smallest and the largest; ties within a step count half in
-    the area under the curve. Two passes, memory O(block · n + bins).
-
-    Parameters
-    ----------
-    vectors, labels, groups : (n, d), (n,), (n,)
-        None in groups is no group.
-
-    Raises
-    ------
-    ValueError
-        Vectors and labels differ in number.
+    the area under the curve. Two passes, memory O(block · n + bins). Raises `ValueError` if vectors and labels differ
+    in number.
     """
     return roc(count_pairs(vectors, labels, metric=metric, groups=groups, bins=bins, block=block))
 
@@ -126,17 +109,8 @@ def fold_accuracy(
 ) -> FoldAccuracy:
     """Compute verification accuracy with each fold's threshold chosen on the other folds (Huang et al., 2007, View 2).
 
-    The threshold is the one of highest accuracy there, midway between two distances; the lowest of several.
-
-    Parameters
-    ----------
-    distances, same, fold : (pairs,)
-        `same` is True for mated pairs. There are two folds or more.
-
-    Raises
-    ------
-    ValueError
-        The arrays differ in length, or there is one fold.
+    The threshold is the one of highest accuracy there, midway between two distances; the lowest of several. All arrays
+    are (pairs,); `same` is True for mated pairs. Raises `ValueError` if they differ in length, or there is one fold.
     """
     if not len(distances) == len(same) == len(fold):
         raise ValueError("there must be one fold and one truth for each distance")
@@ -215,8 +189,7 @@ class _SubjectPictures(NamedTuple):
 
     def draw_one(self, subjects: Indices, random: np.random.Generator) -> Indices:
         """A picture of each subject."""
-        rows: Indices = self.order[self.starts[subjects] + random.integers(0, self.counts[subjects])]
-        return rows
+        return np.asarray(self.order[self.starts[subjects] + random.integers(0, self.counts[subjects])])
 
     def draw_two(self, subjects: Indices, random: np.random.Generator) -> tuple[Indices, Indices]:
         """Two pictures of each subject."""
@@ -238,5 +211,4 @@ def _distinct(pairs: tuple[Indices, Indices], groups: NDArray[Any] | None, count
         first, second = groups[rows[:, 0]], groups[rows[:, 1]]
         rows = rows[[a is None or a != b for a, b in zip(first, second, strict=True)]]
     _, unique = np.unique(rows[:, 0] << 32 | rows[:, 1], return_index=True)
-    kept: Indices = rows[np.sort(unique)[:count]]
-    return kept
+    return np.asarray(rows[np.sort(unique)[:count]])

@@ -82,7 +82,10 @@ class Calibration:
         return self.scoring(self.non_mated)
 
     def p_values(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
-        """Compute how often a stranger has as low a score.
+        """Compute how often a stranger has as low a score a: (1 + #{i: aᵢ ≤ a}) / (n + 1), (probes,) float64.
+
+        For "subjects", aᵢ is the score of i with the probe among its neighbors, as far from i as i is from the probe.
+        For the scoring "nearest" that is aᵢ, or a if i is nearest and aᵢ > a.
 
         Parameters
         ----------
@@ -92,12 +95,6 @@ class Calibration:
         nearest : int64, of the shape of `distances`
             Rows of these subjects in `non_mated`, or −1 if they have none. Only for "subjects": if the probe were
             enrolled, they would have it as a neighbor. A subject without a row adds nothing.
-
-        Returns
-        -------
-        (probes,) float64
-            (1 + #{i: aᵢ ≤ a}) / (n + 1). For "subjects", aᵢ is the score of i with the probe among its neighbors, as
-            far from i as i is from the probe. For the scoring "nearest" that is aᵢ, or a if i is nearest and aᵢ > a.
         """
         distances = np.asarray(distances, np.float64).reshape(len(distances), -1)
         scores = self.scoring(distances)
@@ -108,8 +105,7 @@ class Calibration:
                     "nearest is missing: p-values of a calibration on subjects need the rows of the nearest subjects"
                 )
             lower = lower + self._own_terms(scores, distances, nearest.reshape(distances.shape))
-        p: NDArray[np.float64] = (1 + lower) / (self.n + 1)
-        return p
+        return (1 + lower) / (self.n + 1)
 
     def accepts(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """Whether probes are known: (probes,) bool."""
@@ -149,8 +145,7 @@ class Calibration:
         before = self.scores[places]  # (probes, k)
         after = self.scoring(insert_sorted(self.non_mated[places], distances))
         more = (after <= scores[:, None]).astype(np.int64) - (before <= scores[:, None])
-        added: NDArray[np.int64] = np.where(places >= 0, more, 0).sum(axis=1)
-        return added
+        return np.asarray(np.where(places >= 0, more, 0).sum(axis=1))
 
 
 def split_conformal(
@@ -158,19 +153,9 @@ def split_conformal(
 ) -> Calibration:
     """Calibrate on pictures of strangers, one of each.
 
-    Parameters
-    ----------
-    non_mated : (n,) or (n, depth) float
-        Distances of each stranger to its nearest subjects, as many as the scoring needs, ascending.
-    fpir, scoring, uncertain
-        As in `Calibration`; 0 < `fpir` < `uncertain` < 1.
-
-    Raises
-    ------
-    CalibrationError
-        There are too few strangers for the rate: 1 / (n + 1) must not exceed it.
-    UsageError
-        A rate is out of range.
+    `non_mated`, (n,) or (n, depth), are the distances of each stranger to its nearest subjects, as many as the scoring
+    needs, ascending; 0 < `fpir` < `uncertain` < 1. Raises `CalibrationError` if there are too few strangers for the
+    rate, which must be at least 1 / (n + 1), and `UsageError` if a rate is out of range.
     """
     check_rates(fpir, uncertain)
     _check_sample_size(len(non_mated), fpir, "strangers")
@@ -188,20 +173,10 @@ def full_conformal(
 ) -> Calibration:
     """Calibrate on the enrolled subjects, each in turn taken for a stranger.
 
-    Parameters
-    ----------
-    non_mated : (n,) or (n, depth) float
-        Distances of one random example of each subject to the nearest other subjects, as many as the scoring needs,
-        ascending.
-    fpir, scoring, uncertain, mated, neighbors
-        As in `Calibration`; without the last two `probability` is None and `interval` assumes independent subjects.
-
-    Raises
-    ------
-    CalibrationError
-        There are too few subjects for the rate: the smallest p-value, 2 / (n + 1), must not exceed it.
-    UsageError
-        A rate is out of range.
+    `non_mated`, (n,) or (n, depth), are the distances of one random example of each subject to the nearest other
+    subjects, as many as the scoring needs, ascending. `mated` and `neighbors` are as in `Calibration`; without them
+    `probability` is None and `interval` assumes independent subjects. Raises `CalibrationError` if there are too few
+    subjects for the rate, which must be at least 2 / (n + 1), and `UsageError` if a rate is out of range.
     """
     check_rates(fpir, uncertain)
     _check_sample_size(len(non_mated), fpir, "subjects")

@@ -89,8 +89,7 @@ class Evidence:
         if self.saliency_maps is None or self.runner_up is None:
             return None
         best, second = self.saliency_maps.increases
-        difference: NDArray[np.float64] = best - second
-        return difference
+        return np.asarray(best - second)
 
     def to_json(self) -> dict[str, Any]:
         """The evidence as numbers, strings, lists and dicts, without pictures."""

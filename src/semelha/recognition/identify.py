@@ -29,13 +29,8 @@ def rank_subjects(
 ) -> tuple[Candidate, ...]:
     """Rank the k nearest subjects of one probe, with their examples among the neighbors.
 
-    Parameters
-    ----------
-    ids : (neighbors,) int64
-        Examples, nearest first; −1 if there are no more.
-    distances : (neighbors,) float64
-    of : mapping of int to (str, str)
-        Subject and source of each example.
+    `ids` and `distances`, (neighbors,) each, are of examples, nearest first, −1 if there are no more; `of` has the
+    subject and source of each example.
     """
     found: dict[str, list[Match]] = {}
     for example, distance in zip(ids.tolist(), distances.tolist(), strict=True):
@@ -51,12 +46,8 @@ def decide(
 ) -> Identification:
     """Decide whether a probe is known, uncertain or unknown.
 
-    Parameters
-    ----------
-    candidates : tuple of Candidate
-        Nearest first; as many as the `reach` of the calibration's scoring, or all. Further ones change nothing.
-    place : mapping of str to int
-        Row of each subject in the calibration's scores.
+    The candidates are the nearest first, as many as the `reach` of the calibration's scoring, or all; further ones
+    change nothing. `place` has the row of each subject in the calibration's scores.
     """
     if not candidates:
         return Identification("unknown", None, None, None, (), "nothing is enrolled")

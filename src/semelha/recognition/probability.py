@@ -18,22 +18,13 @@ Floats = NDArray[np.float64]
 class ProbabilityCurve:
     """A decreasing curve from scores to the probability that the nearest subject is the right one.
 
-    Attributes
-    ----------
-    scores : (k,) float64
-        Ascending.
-    right : (k,) float64
-        Probabilities at these scores if half of the probes are strangers; interpolated linearly.
-    method : str
-        "isotonic" or "Platt".
-    trials : int
-        Number of probes to which it was fitted.
+    Between its points the curve is linear.
     """
 
-    scores: Floats
-    right: Floats
-    method: str
-    trials: int
+    scores: Floats  # (k,), ascending
+    right: Floats  # (k,), probabilities at these scores if half of the probes are strangers
+    method: str  # "isotonic" or "Platt"
+    trials: int  # number of probes to which it was fitted
 
     def __call__(self, scores: Floats, *, strangers: float = 0.5) -> Floats:
         """Probabilities for scores (probes,) if a fraction `strangers` of all probes are strangers: (probes,).

@@ -53,22 +53,9 @@ def occlusion_saliency(
     A window of two by two cells slides by one cell, also over the border, so that four windows hide each cell; the map
     holds the mean of the four changes.
 
-    Parameters
-    ----------
-    embed : callable
-        From a list of pictures (h, w, 3) uint8 to vectors (n, d).
-    pixels : (h, w, 3) uint8
-    references : (references, d) float32
-        Vectors to which the distance is measured.
-    cells : int
-        Number of cells along the longer side.
-    fill : {"blur", "mean"}
-        What replaces a hidden part: the picture, strongly blurred, or its mean color.
-
-    Raises
-    ------
-    UsageError
-        `cells` is below 1, `fill` is unknown, or a distance is not finite.
+    `embed` computes vectors (n, d) from pictures (h, w, 3). The distance is measured to `references`, (references, d).
+    `cells` is their number along the longer side. A hidden part is replaced by the picture, strongly blurred, or by its
+    mean color. Raises `UsageError` if `cells` is below 1, `fill` is unknown, or a distance is not finite.
     """
     if cells < 1:
         raise UsageError(f"cells is {cells}: it must be 1 or more")

@@ -50,14 +50,13 @@ class Scoring:
 
     def __post_init__(self) -> None:
         if self.pooling not in POOLINGS or self.normalization not in NORMALIZATIONS:
-            raise UsageError(f"there is no scoring {self.pooling!r}, {self.normalization!r}: {_names()}")
+            names = ", ".join(scoring.name for scoring in SCORINGS)
+            raise UsageError(f"there is no scoring {self.name!r}: there are {names}")
 
     @classmethod
     def from_name(cls, name: str) -> Scoring:
         """The scoring of a name such as "nearest" or "mean-margin". Raises `UsageError`."""
         pooling, _, normalization = name.partition("-")
-        if pooling not in POOLINGS or (normalization or "none") not in NORMALIZATIONS:
-            raise UsageError(f"there is no scoring {name!r}: {_names()}")
         return cls(pooling, normalization or "none")  # type: ignore[arg-type]
 
     @property
@@ -91,18 +90,10 @@ class Scoring:
         return np.array([np.sort(own)[:few].mean() for own in np.split(distances, ends)])
 
     def __call__(self, ranked: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Compute the scores of probes.
+        """Compute the scores of probes from the distances to their nearest subjects: (..., k) → (...) float64.
 
-        Parameters
-        ----------
-        ranked : (..., k) float
-            Distances to the nearest subjects, ascending; infinite if there are no more. Those after `depth` are
-            ignored.
-
-        Returns
-        -------
-        (...) float64
-            Infinite without any subject. Without a second subject the margin is 0 and the quotient 1.
+        The distances are ascending, infinite if there are no more; those after `depth` are ignored. A score is infinite
+        without any subject; without a second subject the margin is 0 and the quotient 1.
         """
         first = np.asarray(ranked[..., 0], np.float64)
         if self.normalization == "none":
@@ -121,10 +112,6 @@ NEAREST = Scoring()
 SCORINGS = tuple(Scoring(pooling, normalization) for normalization, pooling in product(NORMALIZATIONS, POOLINGS))
 
 
-def _names() -> str:
-    return f"there are {', '.join(scoring.name for scoring in SCORINGS)}"
-
-
 def insert_sorted(ranked: NDArray[np.float64], distances: NDArray[np.float64]) -> NDArray[np.float64]:
     """Insert a distance (...) into each ascending list (..., k), and drop the largest: (..., k)."""
     longer = np.sort(np.concatenate([ranked, distances[..., None]], axis=-1), axis=-1)
@@ -133,21 +120,11 @@ def insert_sorted(ranked: NDArray[np.float64], distances: NDArray[np.float64]) -
 
 @dataclass(frozen=True, eq=False)
 class LeaveOneOutDistances:
-    """Distances of examples that probe the gallery without themselves, as mated and as non-mated probes.
+    """Distances of examples that probe the gallery without themselves, as mated and as non-mated probes."""
 
-    Attributes
-    ----------
-    subjects : (n,) int64
-        Subject of each example.
-    mated : (n,) float64
-        Distance to the other examples of the same subject.
-    non_mated : (n, k) float64
-        Distances to the nearest other subjects, ascending.
-    """
-
-    subjects: NDArray[np.int64]
-    mated: NDArray[np.float64]
-    non_mated: NDArray[np.float64]
+    subjects: NDArray[np.int64]  # (n,), of each example
+    mated: NDArray[np.float64]  # (n,), to the other examples of the same subject
+    non_mated: NDArray[np.float64]  # (n, k), to the nearest other subjects, ascending
 
 
 @dataclass(frozen=True)
@@ -171,20 +148,9 @@ class ScoringChoice:
 def choose_scoring(trials: Mapping[Pooling, LeaveOneOutDistances], fpir: float) -> ScoringChoice:
     """Choose the simplest scoring within one standard error of the best (Breiman et al., 1984, section 3.4.3).
 
-    The best misses the fewest probes, each compared with the examples without itself. The standard error is that of the
-    difference to it, over subjects.
-
-    Parameters
-    ----------
-    trials : mapping of pooling to LeaveOneOutDistances
-        Distances of the same probes with each pooling.
-    fpir : float
-        Requested rate of strangers that are named.
-
-    Raises
-    ------
-    CalibrationError
-        The probes are of fewer than 20 subjects.
+    The best misses the fewest probes at the rate `fpir` of strangers and above. The standard error is that of the
+    difference to it, over subjects. `trials` has the distances of the same probes with each pooling. Raises
+    `CalibrationError` if the probes are of fewer than 20 subjects.
     """
     (some, *_) = trials.values()
     _, whose = np.unique(some.subjects, return_inverse=True)
@@ -211,5 +177,4 @@ def _misses(
     right = trials.mated < trials.non_mated[:, 0]
     thresholds = strangers[np.maximum(np.ceil(rates * len(strangers)).astype(int) - 1, 0)]
     missed = 1 - (right[:, None] & (mated[:, None] <= thresholds)).mean(axis=1)
-    found: NDArray[np.float64] = np.bincount(whose, weights=missed) / np.bincount(whose)
-    return found
+    return np.bincount(whose, weights=missed) / np.bincount(whose)

@@ -76,8 +76,7 @@ def overlay(pixels: NDArray[np.uint8], values: NDArray[np.float64], cell: int) -
     grey = np.asarray(picture.convert("L"), np.float64)[:, :, None]
     color = np.where(strength > 0, POSITIVE, NEGATIVE)
     alpha = MAX_ALPHA * np.abs(strength)
-    mixed: NDArray[np.uint8] = np.rint((1 - alpha) * (0.5 * grey + 127) + alpha * color).astype(np.uint8)
-    return mixed
+    return np.asarray(np.rint((1 - alpha) * (0.5 * grey + 127) + alpha * color).astype(np.uint8))
 
 
 def _write(

@@ -28,18 +28,8 @@ BASELINE_TITLES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
 def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: Card | None = None) -> Path:
     """Write the report of an evaluation as one HTML file, which needs no other file. Returns its path.
 
-    Parameters
-    ----------
-    evaluation : Evaluation
-    path : path
-        File to write; an existing one is replaced.
-    card : Card, optional
-        Of the model, to show in the report: `model.card`.
-
-    Raises
-    ------
-    SemelhaError
-        The file cannot be written.
+    An existing file is replaced. The report also shows the card of the model (`model.card`), if it is passed. Raises
+    `SemelhaError` if the file cannot be written.
     """
     name = f"“{escape(card.name)}”" if card else "the model"
     title = f"Evaluation of {name} on {escape(evaluation.dataset.name)}"

@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from itertools import cycle
+from typing import Literal
 
 import matplotlib
 import numpy as np
@@ -31,17 +32,9 @@ Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def roc(results: Mapping[str, Result]) -> str:
     """True acceptance rate against false acceptance rate."""
-
-    def draw(axes: Axes) -> None:
-        lowest = min(1 / max(result.verification.non_mated, 10) for result in results.values())
-        axes.set(xscale="log", xlim=(max(lowest, 1e-6), 1), ylim=(0, 1.01))
-        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
-            axes.plot(*_thinned(result.verification.far, result.verification.tar), color=color, label=name)
-        axes.set(xlabel="false acceptance rate (log)", ylabel="true acceptance rate")
-        _percents(axes)
-        axes.legend(frameon=False, labelcolor=INK, loc="lower right")
-
-    return svg(draw)
+    curves = {name: (result.verification.far, result.verification.tar) for name, result in results.items()}
+    non_mated = max(result.verification.non_mated for result in results.values())
+    return _rising(curves, non_mated, "false acceptance rate (log)", "true acceptance rate", "lower right")
 
 
 def det(results: Mapping[str, Result]) -> str:
@@ -116,15 +109,23 @@ def cmc(results: Mapping[str, Result]) -> str:
 
 def oscr(results: Mapping[str, Result]) -> str:
     """Correct classification rate against false-positive rate."""
+    curves = {name: (result.open_set.oscr.fpr, result.open_set.oscr.ccr) for name, result in results.items()}
+    non_mated = max(result.open_set.hindsight.non_mated for result in results.values())
+    return _rising(curves, non_mated, "non-mated probes accepted (log)", "mated probes identified", "best")
+
+
+def _rising(curves: dict[str, Curve], trials: int, x: str, y: str, legend: Literal["lower right", "best"]) -> str:
+    """Curves against a false rate on a log axis, from one error in the trials."""
 
     def draw(axes: Axes) -> None:
-        non_mated = max(result.open_set.hindsight.non_mated for result in results.values())
-        axes.set(xscale="log", xlim=(min(1 / max(non_mated, 1), 0.1), 1), ylim=(0, 1.01))
-        for color, (name, result) in zip(cycle(COLORS), results.items(), strict=False):
-            axes.plot(*_thinned(result.open_set.oscr.fpr, result.open_set.oscr.ccr), color=color, label=name)
-        axes.set(xlabel="non-mated probes accepted (log)", ylabel="mated probes identified")
-        _percents(axes)
-        axes.legend(frameon=False, labelcolor=INK, loc="best")
+        axes.set(xscale="log", xlim=(max(1 / max(trials, 10), 1e-6), 1), ylim=(0, 1.01))
+        for color, (name, curve) in zip(cycle(COLORS), curves.items(), strict=False):
+            axes.plot(*_thinned(*curve), color=color, label=name)
+        axes.set(xlabel=x, ylabel=y)
+        axes.xaxis.set_major_formatter(PERCENT)
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.yaxis.set_major_formatter(PERCENT)
+        axes.legend(frameon=False, labelcolor=INK, loc=legend)
 
     return svg(draw)
 
@@ -184,12 +185,6 @@ def _draw_ranges(axes: Axes, ranges: dict[int, MeanRange | None], line: str, lab
         axes.plot([subjects for subjects, _ in known], means, line, color=COLORS[0], markersize=4, label=label)
     for subjects, each in known:
         axes.plot([subjects, subjects], [each.low, each.high], color=COLORS[0], linewidth=0.8)
-
-
-def _percents(axes: Axes) -> None:
-    axes.xaxis.set_major_formatter(PERCENT)
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(PERCENT)
 
 
 def _thinned(x: NDArray[np.float64], y: NDArray[np.float64]) -> Curve:

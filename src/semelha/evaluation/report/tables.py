@@ -87,9 +87,7 @@ def _groups(result: Result) -> dict[str, list[Row]]:
             Row("BAKS <small>known subjects named, each counts once</small>", "baks"),
             Row("BAUS <small>unknown subjects rejected, each counts once</small>", "baus"),
         ],
-        "Calibration of probabilities": [
-            Row("Expected calibration error", "ece"),
-        ],
+        "Calibration of probabilities": [Row("Expected calibration error", "ece")],
         "Verification": [
             *(Row(f"TAR at FAR {rate(wanted)}", "tar_at_far", f"{wanted:g}") for wanted in pairs.tar_at_far),
             Row("Equal error rate", "eer"),

@@ -47,8 +47,7 @@ class EnrolledExamples:
     def table(self, rows: Rows, others: Rows) -> NDArray[np.float64]:
         """Distances between rows: (rows, others)."""
         q, s = (self.vectors[chosen].astype(np.float64) for chosen in (rows, others))
-        distances: NDArray[np.float64] = self.metric.pairwise(q, s, check=False)
-        return distances
+        return np.asarray(self.metric.pairwise(q, s, check=False))
 
     def distance_to_subject(self, row: int, subject: int) -> float:
         """Mean distance of a row to its nearest examples of a subject, without itself."""
@@ -119,5 +118,4 @@ def mean_of_nearest(table: NDArray[np.float64], most: int | None = None) -> NDAr
     count = min(FEW, table.shape[1] if most is None else most)
     if not count:
         return np.full(len(table), np.inf)
-    smallest: NDArray[np.float64] = np.partition(table, count - 1, axis=1)[:, :count].mean(axis=1)
-    return smallest
+    return np.asarray(np.partition(table, count - 1, axis=1)[:, :count].mean(axis=1))

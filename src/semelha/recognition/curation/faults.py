@@ -107,8 +107,7 @@ def outliers(enrolled: EnrolledExamples) -> NDArray[np.float64]:
     deviation = TO_DEVIATION * np.median(np.abs(far - middle))
     if not deviation > 0:
         return np.zeros(len(enrolled))
-    score: NDArray[np.float64] = np.exp(len(far) * log_ndtr((far - middle) / deviation))
-    return score
+    return np.asarray(np.exp(len(far) * log_ndtr((far - middle) / deviation)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +152,7 @@ def _candidates(enrolled: EnrolledExamples) -> Rows:
     starts = np.flatnonzero(np.append(True, pairs[1:, 0] != pairs[:-1, 0]))
     rank = np.arange(len(pairs)) - np.repeat(starts, np.diff(np.append(starts, len(pairs))))
     pairs = np.unique(np.sort(pairs[rank < CANDIDATES], axis=1), axis=0)
-    chosen: Rows = pairs[(enrolled.sizes[pairs] >= 2).all(axis=1)]
-    return chosen
+    return np.asarray(pairs[(enrolled.sizes[pairs] >= 2).all(axis=1)])
 
 
 def split_candidates(enrolled: EnrolledExamples, seed: int) -> SubjectFindings:
@@ -242,8 +240,7 @@ def fault_probability(observed: NDArray[np.float64], simulated: NDArray[np.float
     p_simulated = fitted[: len(observed)]
     with np.errstate(divide="ignore"):
         ratio = p_simulated / (1 - p_simulated)  # f₁ / f
-    probability: NDArray[np.float64] = np.minimum(1.0, fault_fraction(observed, simulated) * ratio)
-    return probability
+    return np.asarray(np.minimum(1.0, fault_fraction(observed, simulated) * ratio))
 
 
 def fault_fraction(observed: NDArray[np.float64], simulated: NDArray[np.float64]) -> float:

@@ -233,8 +233,7 @@ def _means(
         sizes = np.array([len(group) for group in each])
         starts = np.cumsum(sizes) - sizes
         table = np.add.reduceat(table, starts, axis=axis) / (sizes[:, None] if axis == 0 else sizes)
-    means: NDArray[np.float64] = table
-    return means
+    return np.asarray(table)
 
 
 def _maximize_f1(same: NDArray[np.float64], different: NDArray[np.float64], others: float) -> float | None:
