@@ -1,5 +1,5 @@
-"""Networks are exported quickly here: see `tests.exported`."""
+"""Networks are exported by tracing here: see `tests.exported`."""
 
-from tests.exported import cached_exports
+from tests.exported import quick_exports
 
-__all__ = ["cached_exports"]
+__all__ = ["quick_exports"]

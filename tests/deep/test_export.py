@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import onnx
@@ -12,8 +11,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from semelha.deep import Augmentation
 from semelha.deep.network import Network, build
 from semelha.deep.publish import TOLERANCE, export_onnx
+from semelha.deep.readout import fit_layer_readout
 from semelha.errors import BackboneError
 
 
@@ -28,12 +29,23 @@ class Function(nn.Module):
         return self.function(x.float().flatten(1) / 255)
 
 
-@pytest.mark.parametrize(("backbone", "pooling"), [("small", "gem"), ("medium", "grid")])
-def test_graph_gives_the_vectors_of_the_network_for_any_batch(
-    backbone: str, pooling: Literal["average", "gem", "grid"]
-) -> None:
-    network = build(Network(backbone=backbone, channels=3, size=32, dim=8, pooling=pooling), seed=0)
-    data = export_onnx(network, channels=3, size=32, name=backbone)
+def from_layers(network: Network) -> nn.Module:
+    pixels = np.random.default_rng(0).integers(0, 256, (20, network.channels, network.size, network.size), np.uint8)
+    return fit_layer_readout(build(network, seed=0), pixels, 8, augmentation=Augmentation(), seed=0)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: build(Network(backbone="small", channels=3, size=32, dim=8, pooling="gem"), seed=0),
+        lambda: build(Network(backbone="medium", channels=3, size=32, dim=8, pooling="grid", head="simplex"), seed=0),
+        lambda: from_layers(Network(channels=3, size=32, dim=8, readout="layers")),
+    ],
+    ids=["gem", "grid and simplex", "readout of layers"],
+)
+def test_graph_gives_the_vectors_of_the_network_for_any_batch(make: Callable[[], nn.Module]) -> None:
+    network = make()
+    data = export_onnx(network, channels=3, size=32, name="it")
     network.eval()
     session = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
     for batch in (1, 3, 64):

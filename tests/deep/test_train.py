@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from semelha.deep import LoopSettings, Network, Recipe, build, train_network, un
 from semelha.deep.loop import embed
 from semelha.deep.losses import Contrastive, CrossBatchMemory, MarginLoss, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
+from semelha.deep.publish import export_onnx
 from semelha.deep.sampler import ClassBalanced, Hierarchical
 from semelha.errors import DatasetError, TrainingError, UsageError
 from semelha.metrics import KullbackLeibler, Mahalanobis
@@ -52,8 +54,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Written by the exporter of the package, not by the quick one of the other tests."""
     out = tmp_path_factory.mktemp("models") / "model"
-    train_network(semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT)
+    with patch("semelha.deep.publish.export_onnx", export_onnx):
+        train_network(semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT)
     return out
 
 
