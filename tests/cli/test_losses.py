@@ -114,7 +114,7 @@ def test_samplers_are_parsed() -> None:
         (["--loss", "arcface", "--mining", "hard"], "arcface is none: take one of contrastive, triplet"),
         (["--loss", "center", "--memory", "900"], "center is none"),
         (["--loss", "arcface", "--metric", "euclidean"], "arcface has its own: take one of contrastive"),
-        (["--loss", "triplet", "--metric", "taxicab"], "no metric is called 'taxicab': there are euclidean"),
+        (["--loss", "triplet", "--metric", "taxicab"], "no metric is called 'taxicab': there are bhattacharyya"),
         (["--mining", "hard"], "name one of pairs, such as --loss contrastive"),
         (["--metric", "matusita"], "name one of pairs, such as --loss contrastive"),
         (["--separator", "."], "add --sampler hierarchical"),

@@ -147,7 +147,7 @@ def test_weights_are_of_the_euclidean_distance_whatever_the_unit(metric: Metric)
 @pytest.mark.parametrize("metric", [KullbackLeibler(), Mahalanobis(M=np.eye(4))], ids=lambda metric: metric.name)
 def test_a_metric_that_tells_no_euclidean_distance_is_refused(metric: Metric) -> None:
     """Its distances would be weighed by a density that is not theirs."""
-    with pytest.raises(UsageError, match="take one of euclidean, squared-euclidean, cosine"):
+    with pytest.raises(UsageError, match="take one of cosine, euclidean, squared-euclidean"):
         MarginLoss(metric=metric)
 
 
