@@ -40,9 +40,28 @@ def rerank_exactly(
         return no_neighbors(len(queries), k)
     k = min(k, n_live)
     reach = min(len(rows), (k + SPARE) * len(rows) // n_live)
-    ids, distances, doubt = _attempt(rows, queries, k, reach, deleted, candidates, rounding)
-    if not doubt.any():
-        return ids, distances
+
+    def attempt(some: Queries) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
+        """The k nearest of `reach` candidates: ids and distances, (q, k); whether another row may be nearer: (q,)."""
+        if reach == len(rows):
+            live = np.arange(len(rows)) if deleted is None else np.flatnonzero(~deleted.mask)
+            found = np.broadcast_to(live, (len(some), len(live)))
+            return *rows.reranked(some, found, k), np.zeros(len(some), bool)
+        keys, found = candidates(some, reach)
+        if deleted is not None:
+            found[deleted.mask[found]] = -1
+        ids, distances = rows.reranked(some, found, reach)
+        nearest = distances[:, :k]
+        if deleted is None:
+            kth, worst = keys[:, k - 1], distances[:, -1]
+        else:
+            lines, number = np.arange(len(keys)), np.cumsum(found >= 0, axis=1)
+            kth, worst = keys[lines, np.argmax(number >= k, axis=1)], distances[lines, number[:, -1] - 1]
+        # Another row may have the same key but for rounding, or the same distance; or deleted rows left too few.
+        doubt = (np.abs(keys[:, -1] - kth) <= rounding(some, kth)) | (worst <= nearest[:, -1])
+        return ids[:, :k], nearest, doubt
+
+    ids, distances, doubt = attempt(queries)
     open_queries = np.arange(len(queries))
     while doubt.any():
         open_queries, queries = open_queries[doubt], queries.part(doubt)
@@ -50,38 +69,8 @@ def rerank_exactly(
             ids[open_queries], distances[open_queries] = rows.scanned(queries, k, deleted)
             break
         reach = min(len(rows), 8 * reach)
-        better = _attempt(rows, queries, k, reach, deleted, candidates, rounding)
-        ids[open_queries], distances[open_queries], doubt = better
+        ids[open_queries], distances[open_queries], doubt = attempt(queries)
     return ids, distances
-
-
-def _attempt(
-    rows: Rows,
-    queries: Queries,
-    k: int,
-    reach: int,
-    deleted: DeletedMask | None,
-    candidates: Callable[[Queries, int], tuple[Keys, NDArray[np.int64]]],
-    rounding: Callable[[Queries, Keys], Keys],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]:
-    """The k nearest of `reach` candidates as ids and distances, (q, k), and whether another row may be nearer: (q,)."""
-    if reach == len(rows):
-        live = np.arange(len(rows)) if deleted is None else np.flatnonzero(~deleted.mask)
-        found = np.broadcast_to(live, (len(queries), len(live)))
-        return *rows.reranked(queries, found, k), np.zeros(len(queries), bool)
-    keys, found = candidates(queries, reach)
-    if deleted is not None:
-        found[deleted.mask[found]] = -1
-    ids, distances = rows.reranked(queries, found, reach)
-    nearest = distances[:, :k]
-    if deleted is None:
-        kth, worst = keys[:, k - 1], distances[:, -1]
-    else:
-        lines, number = np.arange(len(keys)), np.cumsum(found >= 0, axis=1)
-        kth, worst = keys[lines, np.argmax(number >= k, axis=1)], distances[lines, number[:, -1] - 1]
-    # Another row may have the same key but for rounding, or the same distance; or deleted rows left too few.
-    doubt = (np.abs(keys[:, -1] - kth) <= rounding(queries, kth)) | (worst <= nearest[:, -1])
-    return ids[:, :k], nearest, doubt
 
 
 def rerank_approximately(
