@@ -1,4 +1,4 @@
-"""Examples of subjects in the database: adding, listing, removing one, moving one to another subject.
+"""Examples of subjects in the database, and rejections: pictures that do not show a subject.
 
 A removed or moved example is also forgotten by the merges that its subject came from: an unmerge brings neither it nor
 a copy of the same picture back. A subject without examples is removed.
@@ -7,10 +7,10 @@ a copy of the same picture back. A subject without examples is removed.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from semelha.errors import GalleryError, UsageError
-from semelha.store import rejections
+from semelha.store.database import now
 from semelha.store.records import Addition, NewExample
 
 LISTED = (
@@ -26,36 +26,46 @@ _MERGED_INTO = (
     "WITH RECURSIVE inner (id) AS (SELECT id FROM merges WHERE holder = ?"
     " UNION SELECT merges.id FROM merges JOIN inner ON merges.inside = inner.id)"
 )
+# After a merge a rejected picture may be an example of the subject: then the example counts.
+_REJECTIONS = (
+    "rejections JOIN subjects ON subjects.id = rejections.subject_id WHERE NOT EXISTS (SELECT 1 FROM examples"
+    " WHERE examples.subject_id = rejections.subject_id AND examples.content_hash = rejections.content_hash)"
+)
+REJECTIONS_LISTED = (
+    "SELECT rejections.id, name, content_hash, source, rejections.created, picture"
+    f" FROM {_REJECTIONS} AND name = ? ORDER BY rejections.id"
+)
+REJECTED_VECTORS = f"SELECT name, content_hash, vector FROM {_REJECTIONS} AND name IN (SELECT value FROM json_each(?))"
 
 
-def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, now: str) -> Addition:
+def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, created: str) -> Addition:
     """Add examples to a subject, new or old, in the caller's transaction."""
     known = db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
     similar = []
     if known is None:
         similar = db.execute(_SIMILAR_NAMES, (name.casefold(), name)).fetchall()
-    subject = subject_or_new(db, name, change, now)
+    subject = subject_or_new(db, name, change, created)
     numbers, duplicates, elsewhere = [], [], []
     for example in new:
         owners = [owner for (owner,) in db.execute(_OTHER_OWNERS, (example.content_hash, subject))]
         if owners:
             elsewhere.append((example.source, tuple(owners)))
-        number = _insert(db, subject, example, change, now)
+        number = _insert(db, subject, example, change, created)
         if number is None:
             duplicates.append(example.source)
         else:
             numbers.append(number)
     if known is not None:
-        rejections.forget_enrolled(db, subject, (example.content_hash for example in new))
+        forget_enrolled(db, subject, (example.content_hash for example in new))
     return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), tuple(other for (other,) in similar))
 
 
-def subject_or_new(db: sqlite3.Connection, name: str, change: int, now: str) -> int:
+def subject_or_new(db: sqlite3.Connection, name: str, change: int, created: str) -> int:
     """Number of the subject of that name, marked as changed; it is created if it is new."""
     row = db.execute(
         "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET change = excluded.change RETURNING id",
-        (name, name.casefold(), now, change),
+        (name, name.casefold(), created, change),
     ).fetchone()
     return int(row[0])
 
@@ -82,7 +92,7 @@ def move(db: sqlite3.Connection, example: int, into: int, change: int) -> int:
     same = db.execute("SELECT id FROM examples WHERE subject_id = ? AND content_hash = ?", (into, content)).fetchone()
     if same is None:
         db.execute("UPDATE examples SET subject_id = ? WHERE id = ?", (into, example))
-        rejections.forget_enrolled(db, into, [content])
+        forget_enrolled(db, into, [content])
     else:
         _delete(db, example, change)
     touch_or_remove(db, subject, change)
@@ -106,6 +116,42 @@ def has_examples(db: sqlite3.Connection, subject: int) -> bool:
     return db.execute("SELECT 1 FROM examples WHERE subject_id = ?", (subject,)).fetchone() is not None
 
 
+def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> int:
+    """Record that a picture does not show a subject, in the caller's transaction. Returns its number.
+
+    Raises `GalleryError` if the same picture is an example of the subject.
+    """
+    key = (subject, new.content_hash)
+    if db.execute("SELECT 1 FROM examples WHERE subject_id = ? AND content_hash = ?", key).fetchone():
+        raise GalleryError(f"{new.source} is an example of {name} itself: it cannot be rejected too")
+    known = db.execute("SELECT id FROM rejections WHERE subject_id = ? AND content_hash = ?", key).fetchone()
+    if known is not None:
+        return int(known[0])
+    return int(
+        db.execute(
+            "INSERT INTO rejections (subject_id, content_hash, source, created, vector, picture)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*key, new.source, now(), new.vector.astype("<f4").tobytes(), new.picture),
+        ).lastrowid
+        or 0
+    )
+
+
+def withdraw(db: sqlite3.Connection, number: int) -> None:
+    """Delete a rejection, and those of the same picture that came with a merge. Raises `GalleryError`."""
+    key = db.execute("SELECT subject_id, content_hash FROM rejections WHERE id = ?", (number,)).fetchone()
+    if key is None:
+        raise GalleryError(f"there is no rejection {number}: it was withdrawn, or its subject was removed")
+    db.execute("DELETE FROM rejections WHERE subject_id = ? AND content_hash = ?", key)
+
+
+def forget_enrolled(db: sqlite3.Connection, subject: int, hashes: Iterable[str]) -> None:
+    """Delete the rejections of pictures, by content hash, that are examples of the subject now."""
+    rows = [(subject, content) for content in hashes]
+    if db.execute("SELECT 1 FROM rejections WHERE subject_id = ?", (subject,)).fetchone():
+        db.executemany("DELETE FROM rejections WHERE subject_id = ? AND content_hash = ?", rows)
+
+
 def _example(db: sqlite3.Connection, example: int) -> tuple[int, str, str]:
     """Number and name of the subject of an example, and its content hash."""
     row = db.execute(
@@ -118,11 +164,11 @@ def _example(db: sqlite3.Connection, example: int) -> tuple[int, str, str]:
     return int(row[0]), str(row[1]), str(row[2])
 
 
-def _insert(db: sqlite3.Connection, subject: int, example: NewExample, change: int, now: str) -> int | None:
+def _insert(db: sqlite3.Connection, subject: int, example: NewExample, change: int, created: str) -> int | None:
     """Number of the new example; None if the subject has the picture already."""
     cursor = db.execute(
         "INSERT OR IGNORE INTO examples (subject_id, content_hash, source, created, change) VALUES (?, ?, ?, ?, ?)",
-        (subject, example.content_hash, example.source, now, change),
+        (subject, example.content_hash, example.source, created, change),
     )
     if not cursor.rowcount:
         return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
-from semelha.store import rejections
 from semelha.store.database import now
 from semelha.store.examples import has_examples, touch_or_remove
 
@@ -51,7 +50,8 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     db.execute(f"DELETE FROM examples WHERE {_SHARED}", (source, into))
     db.execute("INSERT INTO moved SELECT ?, id FROM examples WHERE subject_id = ?", (number, source))
     db.execute("UPDATE examples SET subject_id = ? WHERE subject_id = ?", (into, source))
-    rejections.follow(db, number, source, into)
+    db.execute("INSERT INTO moved_rejections SELECT ?, id FROM rejections WHERE subject_id = ?", (number, source))
+    db.execute("UPDATE rejections SET subject_id = ? WHERE subject_id = ?", (into, source))
     db.execute("INSERT INTO moved_strangers SELECT ?, id FROM strangers WHERE subject = ?", (number, source))
     db.execute("UPDATE strangers SET subject = ? WHERE subject = ?", (into, source))
     db.execute("UPDATE merges SET holder = NULL, inside = ? WHERE holder = ?", (number, source))
@@ -89,7 +89,11 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
         "UPDATE examples SET subject_id = ? WHERE subject_id = ? AND id IN (SELECT example FROM moved WHERE merge = ?)",
         (source, holder, number),
     )
-    rejections.part(db, number, holder, source)
+    db.execute(
+        "UPDATE rejections SET subject_id = ? WHERE subject_id = ?"
+        " AND id IN (SELECT rejection FROM moved_rejections WHERE merge = ?)",
+        (source, holder, number),
+    )
     db.execute(
         "UPDATE strangers SET subject = ? WHERE id IN (SELECT stranger FROM moved_strangers WHERE merge = ?)",
         (source, number),

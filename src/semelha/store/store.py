@@ -17,7 +17,7 @@ from pathlib import Path
 
 from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
-from semelha.store import examples, merges, rejections
+from semelha.store import examples, merges
 from semelha.store.database import (
     TIMEOUT,
     check_model,
@@ -110,9 +110,9 @@ class Store:
 
     def add_all(self, batch: Sequence[tuple[str, Sequence[NewExample]]]) -> list[Addition]:
         """Add examples to several subjects, new or old, as one change."""
-        time = now()
+        created = now()
         with self._changing() as change:
-            return [examples.add(self._db, subject, new, change, time) for subject, new in batch]
+            return [examples.add(self._db, subject, new, change, created) for subject, new in batch]
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples, and return their number. Raises `SubjectNotFound`."""
@@ -155,14 +155,14 @@ class Store:
             return merges.unmerge(self._db, merge, change)
 
     def reject(self, subject: str, picture: NewExample) -> int:
-        """Record that a picture does not show a subject: `rejections.reject`. Raises `SubjectNotFound` too."""
+        """Record that a picture does not show a subject: `examples.reject`. Raises `SubjectNotFound` too."""
         with self._changing():
-            return rejections.reject(self._db, self._subject(subject), subject, picture)
+            return examples.reject(self._db, self._subject(subject), subject, picture)
 
     def withdraw_rejection(self, rejection: int) -> None:
-        """Delete a rejection: `rejections.withdraw`."""
+        """Delete a rejection: `examples.withdraw`."""
         with self._changing():
-            rejections.withdraw(self._db, rejection)
+            examples.withdraw(self._db, rejection)
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Replace the calibration: its plan, its scores and the strangers of the scores."""

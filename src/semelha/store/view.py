@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.images import HashBasis
-from semelha.store import examples, rejections
+from semelha.store import examples
 from semelha.store.database import check_model, connect, hash_basis_of, meta_of, translating_errors
 from semelha.store.merges import LISTED
 from semelha.store.records import (
@@ -113,11 +113,11 @@ class View:
     def rejections(self, subject: str) -> list[Rejection]:
         """List the rejections of a subject, without pictures that are its examples. Raises `SubjectNotFound`."""
         self._check_subject(subject)
-        return [Rejection(*row) for row in self._rows(rejections.LISTED, (subject,))]
+        return [Rejection(*row) for row in self._rows(examples.REJECTIONS_LISTED, (subject,))]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
         """Rejections of subjects, by name: name, content hash and vector (d,) of each."""
-        rows = self._among(rejections.BARRING, subjects)
+        rows = self._among(examples.REJECTED_VECTORS, subjects)
         return [(name, content, _vector(blob)) for name, content, blob in rows]
 
     # Examples.
