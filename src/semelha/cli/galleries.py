@@ -227,7 +227,7 @@ def calibrate(
             }
         )
         return
-    probed_with = found.kind if confirmed is None else "given pictures"
+    probed_with = found.kind if confirmed is None else "pictures that were passed"
     stdout.print(
         f"Calibrated for FPIR {fpir:g} on {found.n} {probed_with} (at least {least} are needed). The rate of this "
         f"gallery lies between {low:.1%} and {high:.1%}, with 95% confidence. Scoring: {found.scoring.name}."

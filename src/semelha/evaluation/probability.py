@@ -15,7 +15,7 @@ from semelha.metrics import Metric
 from semelha.recognition import full_conformal
 
 MIN_SUBJECTS = 20  # with two enrolled pictures
-EXAMPLES = 2  # of each subject, if the protocol does not say who is enrolled
+EXAMPLES = 2  # of each subject, if the protocol does not choose the enrolled pictures
 
 Vectors = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]

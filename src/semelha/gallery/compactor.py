@@ -11,7 +11,7 @@ from semelha.gallery.live_index import IndexFolder, LiveIndex
 from semelha.index.base import MergeStopped
 from semelha.store import Store
 
-POLL = 1.0  # seconds between looks at whether another process still compacts
+POLL = 1.0  # seconds between checks whether another process still compacts
 
 logger = logging.getLogger(__name__)
 

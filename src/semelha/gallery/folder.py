@@ -44,12 +44,9 @@ def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: fl
     with atomic_folder(folder, error=GalleryError) as partial:
         shutil.copytree(model.folder, partial / MODEL)
         _write_settings(partial, GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall))
-        Store(partial / DATABASE, model.fingerprint, hash_basis=_hash_basis(model)).close()
-
-
-def _hash_basis(model: Model) -> HashBasis:
-    """That of the pictures that the model was trained on, so that the gallery recognizes them."""
-    return "pixels" if "pixels" in model.card.content_bases else "encoded"
+        # That of the pictures that the model was trained on, so that the gallery recognizes them.
+        basis: HashBasis = "pixels" if "pixels" in model.card.content_bases else "encoded"
+        Store(partial / DATABASE, model.fingerprint, hash_basis=basis).close()
 
 
 def _write_settings(folder: Path, settings: GallerySettings) -> None:

@@ -1,4 +1,4 @@
-"""`Gallery`: enrolls subjects from pictures, identifies and verifies new pictures, and says when one is unknown."""
+"""`Gallery`: enrolls subjects from pictures, identifies and verifies new pictures, and decides when one is unknown."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
         """Learn from vectors (n, d) and sortable labels (n,).
 
         Raises `VectorsError`, a `ValueError` too, for NaN, infinity, too few classes, or different lengths of X and y.
-        Warns with a `RankDeficiencyWarning`, which says what was done, if the examples do not span the space, or a
+        Warns with a `RankDeficiencyWarning`, which reports what was done, if the examples do not span the space, or a
         covariance is singular.
         """
         x, y = self._checked(X, y)

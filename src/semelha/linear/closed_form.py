@@ -12,9 +12,9 @@ from scipy.linalg import cholesky, eigh, solve_triangular
 from scipy.sparse.csgraph import connected_components
 from sklearn.utils import Tags
 
-from semelha.errors import UsageError, VectorsError
+from semelha.errors import UsageError
 from semelha.linear.base import Labels, LinearLearner, PairLearner, Tuples, width
-from semelha.linear.pairs import BLOCK, class_scatter, mean_outer_products, nearest, scatter
+from semelha.linear.pairs import BLOCK, class_scatter, mean_outer_products, nearest, scatter, with_partner
 from semelha.linear.subspace import Matrix, invertible, root
 
 
@@ -87,10 +87,9 @@ class RCA(_Regularized, PairLearner):
 
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         inside, _ = class_scatter(x, labels)
-        shared = np.bincount(labels)[labels] > 1
-        if not shared.any():
-            raise VectorsError("no class has two examples, so there is no pair of the same class")
-        within = invertible(inside / shared.sum(), "covariance within classes", ridge=self.ridge, notes=notes)
+        within = invertible(
+            inside / len(with_partner(labels)), "covariance within classes", ridge=self.ridge, notes=notes
+        )
         inverse = np.asarray(np.linalg.inv(within), np.float64)
         if self.n_components is None:
             return root(inverse)

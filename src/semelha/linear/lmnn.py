@@ -6,10 +6,10 @@ from functools import partial
 
 import numpy as np
 
-from semelha.errors import UsageError, VectorsError
+from semelha.errors import UsageError
 from semelha.linear.base import Labels, LinearLearner, Tuples, width
 from semelha.linear.descent import lbfgs
-from semelha.linear.pairs import BLOCK, Single, class_ranges, laplacian, nearest, squared_distances
+from semelha.linear.pairs import BLOCK, Single, class_ranges, laplacian, nearest, squared_distances, with_partner
 from semelha.linear.subspace import Matrix
 
 STEPS = 10  # iterations of L-BFGS with the same impostors
@@ -113,9 +113,7 @@ class LMNN(LinearLearner):
 
 def target_pairs(z: Matrix, labels: Labels, k: int) -> Tuples:
     """Each example with its k nearest of the same class: (m, 2), sorted by the first. Raises `VectorsError`."""
-    rows = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    if not len(rows):
-        raise VectorsError("no class has two examples, so there is no pair of the same class")
+    rows = with_partner(labels)
     friends = nearest(z, labels, rows, k, same=True)
     return np.unique(np.stack([np.repeat(rows, k), friends.ravel()], axis=1), axis=0)
 

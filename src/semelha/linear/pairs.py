@@ -24,6 +24,14 @@ def class_ranges(labels: NDArray[np.intp]) -> Iterator[tuple[int, int, int]]:
         yield int(labels[start]), int(start), int(stop)
 
 
+def with_partner(labels: Labels) -> NDArray[np.intp]:
+    """Rows of the examples whose class has another. Raises `VectorsError` without any."""
+    rows = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    if not len(rows):
+        raise VectorsError("no class has two examples, so there is no pair of the same class")
+    return rows
+
+
 def draw_pairs(labels: Labels, count: int, rng: np.random.RandomState) -> tuple[Tuples, NDArray[np.bool_]]:
     """Up to `count` random pairs of the same class and as many of different ones: (m, 2), (m,) bool. No pair twice.
 
@@ -41,9 +49,7 @@ def draw_triplets(labels: Labels, count: int, rng: np.random.RandomState) -> Tup
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
     starts = np.cumsum(sizes) - sizes
-    within = np.flatnonzero(sizes[labels] > 1)
-    if not len(within):
-        raise VectorsError("no class has two examples, so there is no pair of the same class")
+    within = with_partner(labels)
     anchors = within[rng.randint(len(within), size=count)]
     size, start = sizes[labels[anchors]], starts[labels[anchors]]
     place = np.empty(len(labels), np.intp)
@@ -88,9 +94,7 @@ def near_triplets(x: Matrix, labels: Labels, k: int, most: int, rng: np.random.R
 
     Anchors are drawn at random if all would give more. Raises `VectorsError` if no class has two examples.
     """
-    anchors = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    if not len(anchors):
-        raise VectorsError("no class has two examples, so there is no pair of the same class")
+    anchors = with_partner(labels)
     count = max(1, most // (k * k))
     if len(anchors) > count:
         anchors = np.sort(rng.permutation(anchors)[:count])
@@ -145,9 +149,8 @@ def mean_outer_products(x: Matrix, labels: Labels) -> tuple[Matrix, Matrix]:
     examples.
     """
     sizes = np.bincount(labels)
-    same_pairs = float((sizes * (sizes - 1) / 2).sum())
-    if not same_pairs:
-        raise VectorsError("no class has two examples, so there is no pair of the same class")
+    paired = with_partner(labels)
+    same_pairs = float((sizes[labels[paired]] - 1).sum() / 2)
     _, means = class_scatter(x, labels)
     inside = (x - means[labels]) * np.sqrt(sizes[labels])[:, None]
     outside = x - x.mean(axis=0)

@@ -16,7 +16,7 @@ EPS = 10 * float(np.finfo(np.float64).eps)
 
 
 class RankDeficiencyWarning(UserWarning):
-    """The examples do not determine the whole metric; the message says what was done."""
+    """The examples do not determine the whole metric; the message reports what was done."""
 
 
 @dataclass(frozen=True, eq=False)

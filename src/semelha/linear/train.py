@@ -209,7 +209,9 @@ def _card(
     base = on.card if isinstance(on, Model) else None
     training: dict[str, Any] = {
         "method": next((title for title, kind in METHODS.items() if type(method) is kind), type(method).__name__),
-        "arguments": {key: value for key, value in method.get_params().items() if _is_plain(value)},
+        "arguments": {
+            key: value for key, value in method.get_params().items() if isinstance(value, int | float | str | None)
+        },
         "seed": seed,
         "data": read.dataset.name,
         "pictures": len(read.dataset),
@@ -235,7 +237,3 @@ def _card(
         based_on=[base] if base else [],
         results={} if score is None else {"r_at_1_on_held_out_classes": round(score, 4)},
     )
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)

@@ -58,7 +58,7 @@ class SearchTask:
     ) -> SearchTask:
         """From the arguments of `retrieval`; raises the same errors."""
         if (references is None) != (reference_labels is None):
-            raise ValueError("references and reference_labels are given together")
+            raise ValueError("references and reference_labels must be passed together")
         leave_one_out = references is None or reference_labels is None
         if references is None or reference_labels is None:
             references, reference_labels, reference_groups = queries, query_labels, query_groups

@@ -51,7 +51,7 @@ def occlusion_saliency(
     """Hide each part of a picture in turn, and measure how the distances to references change.
 
     A window of two by two cells slides by one cell, also over the border, so that four windows hide each cell; the map
-    holds the mean of the four changes.
+    has the mean of the four changes.
 
     `embed` computes vectors (n, d) from pictures (h, w, 3). The distance is measured to `references`, (references, d).
     `cells` is their number along the longer side. A hidden part is replaced by the picture, strongly blurred, or by its

@@ -58,7 +58,7 @@ def picture_tile(pixels: NDArray[np.uint8], captions: tuple[str, ...]) -> Tile:
 
 
 def empty_tile(reason: str, captions: tuple[str, ...]) -> Tile:
-    """A grey square that says why there is no picture."""
+    """A grey square with the reason why no picture is shown."""
     image = Image.new("RGB", (SIDE, SIDE), EMPTY)
     _write(ImageDraw.Draw(image), (16, SIDE // 2 - LINE // 2), reason, SIDE - 32, faint=True)
     return Tile(image, captions)

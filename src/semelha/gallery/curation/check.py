@@ -57,7 +57,6 @@ class Finding:
         The subjects concerned; for a mislabel the subject under which the example is enrolled comes first.
     examples : tuple of Example
         The suspect examples first, then examples for comparison; for a merge and a split some of each group.
-    message : str
     """
 
     kind: Kind
@@ -75,8 +74,6 @@ class Check:
     ----------
     findings : tuple of Finding
         Highest score first.
-    examples, subjects : int
-        Their number in the gallery.
     single_example_subjects : int
         Subjects with one example, whose label cannot be judged.
     """

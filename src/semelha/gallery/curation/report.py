@@ -111,21 +111,9 @@ def export_clusters(clustering: Clustering, pictures: Sequence[Source], out: str
     Rename folders and move pictures as needed, then enroll them with `Gallery.enroll_dataset(out)`. Either all pictures
     are copied or none.
 
-    Parameters
-    ----------
-    clustering : Clustering
-    pictures : sequence of picture
-        Those that were passed to `Gallery.cluster`. Files are copied unchanged; other pictures, and crops of files, are
-        written as PNG.
-    out : path
-        Folder to create.
-
-    Raises
-    ------
-    UsageError
-        `out` exists, or the name of a subject cannot name a folder.
-    SemelhaError
-        The folders cannot be written.
+    The pictures are those that were passed to `Gallery.cluster`. Files are copied unchanged; other pictures, and crops
+    of files, are written as PNG. Raises `UsageError` if `out` exists or the name of a subject cannot name a folder, and
+    `SemelhaError` if the folders cannot be written.
     """
     target = Path(out)
     if target.exists() or target.is_symlink():

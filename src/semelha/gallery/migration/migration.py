@@ -46,8 +46,6 @@ class MigrationResult:
         False if the gallery had this model already.
     previous_model, model : str
         Fingerprints of the model before and after.
-    subjects, examples : int
-        Their number after the migration.
     originals : int
         Examples embedded from the original picture rather than from the copy that the gallery kept.
     dropped : tuple of str
@@ -86,7 +84,6 @@ def migrate(
 
     Parameters
     ----------
-    gallery : path
     model : Model or path
         It is copied into the gallery; its metric is used from then on.
     pictures : Dataset or sequence of pictures
@@ -264,7 +261,7 @@ def _copy_model(folder: Path, model: Model) -> None:
         shutil.rmtree(target)
     if copy_folder(model.folder, target).fingerprint != model.fingerprint:
         shutil.rmtree(target)
-        raise ModelAltered(f"{model.folder} holds another model than when it was loaded: load it again")
+        raise ModelAltered(f"{model.folder} has another model than when it was loaded: load it again")
 
 
 def _check_plan(plan: Plan | None, has_probes: bool, uncalibrated: bool) -> None:
