@@ -206,6 +206,22 @@ def failing(group: ProcessGroup) -> list[str]:
     return said
 
 
+PLAN = """
+from functools import partial
+from semelha.deep import Network, Recipe
+from semelha.deep.checkpoint import describe
+def own(classes, dim): ...
+plan = describe(Network(), Recipe(), 3, "hash", Recipe(loss=own), Recipe(loss=partial(own, dim=3)))
+"""
+
+
+def plan() -> str:
+    """The description of a plan with functions of the user, whose names do not depend on the module that runs this."""
+    names = {"__name__": "of the user"}
+    exec(PLAN, names)
+    return names["plan"]
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     torch.set_num_threads(1)
@@ -221,6 +237,7 @@ def main() -> None:
             "drawn": drawn(group),
             "statistics": statistics(group),
             "equal": [weights.weight.detach()],
+            "plan": plan(),
             "agreed": group.broadcast(0.1 + group.rank),
             "failing": failing(group),
             "trained": run.weights,

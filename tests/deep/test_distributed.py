@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from tests.deep import in_processes
-from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, trained, unlabelled
+from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, plan, trained, unlabelled
 
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, local_device_index
 from semelha.deep.loop import LoopSettings
@@ -106,6 +106,12 @@ def test_a_whole_training_is_that_of_one_process(each: list[dict[str, Any]], tmp
         for name, tensor in alone.weights.items():
             torch.testing.assert_close(found["trained"][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
         assert found["score"] == pytest.approx(alone.score, abs=0.1)
+
+
+def test_a_plan_reads_the_same_in_every_process(each: list[dict[str, Any]]) -> None:
+    """A function's repr has its address: with that in the plan, no interrupted training could be continued."""
+    assert {found["plan"] for found in each} == {plan()}
+    assert " at 0x" not in plan()
 
 
 def test_the_first_alone_writes(each: list[dict[str, Any]]) -> None:

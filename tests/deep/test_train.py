@@ -1,11 +1,8 @@
 """Training end to end on small drawn shapes: it learns, publishes, resumes after kill -9, and refuses bad input."""
 
 import json
-import os
+import multiprocessing
 import random
-import signal
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -16,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
+from tests.exported import quick_export
 from torch import nn
 
 import semelha
@@ -100,21 +98,38 @@ def test_same_seed_same_model(trained: Path, data: Path, tmp_path: Path) -> None
 def test_it_learns(data: Path, tmp_path: Path) -> None:
     """Training pictures lie nearer to their own class than before training."""
     dataset = semelha.read_folder(data)
-    model = train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=120))
+    model = train_network(dataset, out=tmp_path / "m", network=SMALL, recipe=replace(SHORT, steps=60))
     losses = [json.loads(line)["loss"] for line in (tmp_path / "m.training" / "log.jsonl").read_text().splitlines()]
     assert np.mean(losses[-3:]) < 0.8 * losses[0]
     assert model.card.results["r_at_1_on_held_out_classes"] >= 0.5
 
 
-TRAIN = """
-import sys, time, semelha
-from semelha.deep import LoopSettings, Network, Recipe, train_network
-print("ready", flush=True)
-train_network(semelha.read_folder(sys.argv[1]), out=__import__("pathlib").Path(sys.argv[2]), resume=True,
-    network=Network(channels=1, size=24, dim=16),
-    recipe=Recipe(steps=24, minutes=float("inf"), batch=32, warmup=0.2), loop=LoopSettings(checkpoint_seconds=0.0),
-    callback=lambda progress: (print(progress.step, flush=True), time.sleep(0.1)))
-"""
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["semelha.deep.train", "tests.exported"]
+)  # torch is imported once, not in each process
+
+
+def train_with_log(data: Path, out: Path, steps: Path) -> None:
+    """A training that saves after every step, and writes the number of each to the file `steps`."""
+
+    def log(progress: semelha.deep.TrainingProgress) -> None:
+        with steps.open("a") as file:
+            file.write(f"{progress.step}\n")
+        time.sleep(0.1)
+
+    often = LoopSettings(checkpoint_seconds=0.0)
+    with patch("semelha.deep.publish.export_onnx", quick_export(export_onnx)):
+        train_network(
+            semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT, resume=True, loop=often, callback=log
+        )
+
+
+def start(data: Path, out: Path, steps: Path) -> multiprocessing.process.BaseProcess:
+    steps.touch()
+    process = PROCESSES.Process(target=train_with_log, args=(data, out, steps))
+    process.start()
+    return process
 
 
 @pytest.mark.parametrize("kills", [3, pytest.param(10, marks=pytest.mark.slow)])
@@ -123,34 +138,24 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_model(
 ) -> None:
     chance = random.Random(kills)
     out, most = tmp_path / "model", 0
-    for _ in range(kills):
-        process = start(data, out)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+    for number in range(kills):
+        process = start(data, out, tmp_path / f"steps {number}")
         time.sleep(chance.uniform(0, 3))
-        os.kill(process.pid, signal.SIGKILL)
-        steps = [int(line) for line in process.stdout.read().split()]
-        process.communicate()
+        process.kill()
+        process.join()
+        steps = [int(line) for line in (tmp_path / f"steps {number}").read_text().split()]
         if steps:
             assert steps[0] >= most, "a step that was saved was lost"
             most = steps[-1]
         if out.exists():
             break
     if not out.exists():
-        process = start(data, out)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, output
+        process = start(data, out, tmp_path / "steps")
+        process.join(300)
+        assert process.exitcode == 0
     pictures = sorted(data.rglob("*.png"))[:5]
     np.testing.assert_allclose(
         semelha.load_embedder(out).embed(pictures), semelha.load_embedder(trained).embed(pictures), atol=1e-3
-    )
-
-
-def start(data: Path, out: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-c", TRAIN, str(data), str(out)],
-        stdout=subprocess.PIPE,
-        text=True,
     )
 
 
@@ -218,13 +223,13 @@ def test_a_place_that_cannot_be_written_is_said(data: Path, tmp_path: Path) -> N
         train_network(semelha.read_folder(data), out=tmp_path / "file" / "m", network=SMALL, recipe=SHORT)
 
 
-def draws_by_chance(pictures: np.ndarray, dim: int) -> nn.Module:
+def draws_at_random(pictures: np.ndarray, dim: int) -> nn.Module:
     return CrossBatchMemory(MarginLoss(), dim, size=64)
 
 
 def test_draws_memory_chunks_and_families_come_from_the_seed(data: Path, tmp_path: Path) -> None:
     """A loss that draws its negatives against a memory, in chunks, is the same training twice, and after a pause."""
-    recipe = replace(SHORT, loss=draws_by_chance, chunk=12, sampler=partial(Hierarchical, separator=" "), lookalikes=0)
+    recipe = replace(SHORT, loss=draws_at_random, chunk=12, sampler=partial(Hierarchical, separator=" "), lookalikes=0)
     settings = {"network": SMALL, "recipe": recipe}
     dataset = semelha.read_folder(data)
     whole = train_network(dataset, out=tmp_path / "whole", **settings)
@@ -240,7 +245,7 @@ def test_draws_memory_chunks_and_families_come_from_the_seed(data: Path, tmp_pat
     pictures = sorted(data.rglob("*.png"))[:5]
     np.testing.assert_allclose(again.embed(pictures), whole.embed(pictures), atol=1e-3)
     assert again.card.training["sampler"] == "Hierarchical(separator=' ')"
-    assert again.card.training["loss"] == "draws_by_chance"
+    assert again.card.training["loss"] == "draws_at_random"
     assert again.card.training["chunk"] == 12
 
 

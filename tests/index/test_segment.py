@@ -37,16 +37,18 @@ def test_every_lie_is_refused(kind: str, told: dict[str, dict[str, str]]) -> Non
     assert found.keys() == {*LIES[kind], *(f"manifest: {name}" for name in manifest_lies(kind))}
 
 
-def sound(kinds: list[str]) -> bool:
-    """Whatever else stands anywhere, it is refused or answered from the vectors that are there."""
-    found = outcomes("fuzz", kinds)
-    return len(found) > 300 * len(kinds) and [line for line in found if line[2] not in ("refused", "valid")] == []
+def check_other_content(what: str, kinds: list[str], least: int) -> None:
+    """Every number and array replaced by others: the files are refused, or answers are of the vectors in them."""
+    found = outcomes(what, kinds)
+    assert len(found) > least * len(kinds)
+    assert [line for line in found if line[2] not in ("refused", "valid")] == []
 
 
-def test_anything_else_anywhere() -> None:
-    assert sound(["hnsw-8bit", "cells"])
+def test_other_content_is_refused_or_answered_soundly() -> None:
+    """A quarter of all replacements, of two kinds."""
+    check_other_content("some", ["hnsw-8bit", "cells"], 75)
 
 
 @pytest.mark.slow
-def test_anything_else_anywhere_in_every_kind() -> None:
-    assert sound(list(KINDS))
+def test_other_content_of_every_kind_is_refused_or_answered_soundly() -> None:
+    check_other_content("all", list(KINDS), 300)

@@ -1,4 +1,4 @@
-"""No more threads work than were given, however many ask; and none of them is idle while somebody waits."""
+"""No more threads work than the index may use, however many callers; and none is idle while a caller waits."""
 
 import json
 import os
@@ -74,10 +74,10 @@ def test_no_more_threads_work_than_were_given(count: int) -> None:
 
 
 def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Eight callers of an index of three threads: three at work, and everybody's turn comes."""
+    """Eight callers of an index of three threads: three at work, and every caller gets its answers."""
     working: list[int] = []
     most: list[int] = []
-    lock = threading.Lock()
+    lock, three_at_work = threading.Lock(), threading.Event()
     nearest = SegmentView.nearest
 
     def watched(part: SegmentView, *arguments: object) -> object:
@@ -85,7 +85,10 @@ def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
         with lock:
             working.append(count)
             most.append(sum(working))
-        time.sleep(0.0005)
+            if most[-1] == 3:
+                three_at_work.set()
+        three_at_work.wait(20)
+        time.sleep(0.0005)  # a fourth would begin here
         try:
             return nearest(part, *arguments)  # type: ignore[arg-type]
         finally:
@@ -115,11 +118,14 @@ def test_threads_that_are_given_back_serve_all_who_wait() -> None:
 
         def work(part: slice) -> None:
             if part.start == 0:
-                waiting.extend(pool.submit(threads.share, 1, lambda _: met.wait(timeout=10)) for _ in range(2))
-                time.sleep(0.1)
+                waiting.extend(pool.submit(threads.share, 1, lambda _: met.wait(timeout=20)) for _ in range(2))
+                deadline = time.monotonic() + 20
+                while threads._waiting < 2:
+                    assert time.monotonic() < deadline
+                    time.sleep(0.001)
 
         threads.share(1000, work)
-        for one in waiting:  # only where both are let in
+        for one in waiting:  # the barrier lets them pass only if both have a thread
             one.result()
 
 
