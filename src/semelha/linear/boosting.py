@@ -36,8 +36,6 @@ class BoostMetric(LinearLearner, TripletLearner):
 
     Parameters
     ----------
-    n_rounds : int
-        Maximal number of rounds.
     n_neighbors : int
         With `fit`: triplets combine each example with this many nearest of its class and of other classes.
     max_triplets : int

@@ -17,10 +17,8 @@ Value = Callable[[Matrix], tuple[float, Matrix]]
 def lbfgs(value: Value, start: Matrix, *, steps: int, tol: float = 1e-9, positive: bool = False) -> tuple[Matrix, int]:
     """Minimize `value`, which returns an objective and its gradient. Returns the minimum and the number of iterations.
 
-    `start` may have any shape.
-
     Stops after `steps` iterations, or when an iteration lowers the objective by less than `tol` of it. With `positive`
-    every entry stays at 0 or above.
+    every entry stays at 0 or above. `start` may have any shape.
     """
 
     def flat(entries: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

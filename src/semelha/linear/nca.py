@@ -32,8 +32,6 @@ class NCA(LinearLearner):
     objective : {"log", "sum"}
         Σ log pᵢ, the log-probability that all are correct, or Σ pᵢ, the expected number of correct ones. The first also
         moves examples that are far from their class.
-    max_iter : int
-        Maximal number of steps.
     batch, candidates : int
         Anchors and candidates of a step.
     learning_rate : float

@@ -51,7 +51,11 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
     if len(kept) and not touched and not len(gone):
         return replace(kept, change=view.change)
     alive = np.isin(kept.subjects, list(view.names()))  # a merged subject is gone without its examples
-    kept = _rows(kept, alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone))
+    same = alive & ~np.isin(kept.subjects, list(touched)) & ~np.isin(kept.examples, gone)
+    own_kept = NO_DISTANCES if kept.own is None else kept.own[same]
+    kept = Scores(
+        kept.change, kept.subjects[same], kept.examples[same], kept.nearest[same], kept.distances[same], own_kept
+    )
     kept = _updated(view, index, kept, vectors_of(view, kept.examples), gone)
     subjects, examples = draw_examples(view, model, plan, touched)
     own = distances_to_own(view, model.metric, Scoring.from_name(plan.scoring), subjects, examples)
@@ -62,7 +66,7 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
         np.concatenate([kept.examples, examples]),
         np.concatenate([kept.nearest, nearest]),
         np.concatenate([kept.distances, distances]),
-        np.concatenate([NO_DISTANCES if kept.own is None else kept.own, own]),
+        np.concatenate([own_kept, own]),
     )
 
 
@@ -177,17 +181,6 @@ def vectors_of(view: View, examples: Numbers) -> Vectors:
     if lacking:
         raise GalleryError(f"the gallery is damaged: {lacking} examples that it is calibrated on have no vector")
     return np.stack([found[example] for example in examples.tolist()]) if found else np.empty((0, 0), np.float32)
-
-
-def _rows(scores: Scores, chosen: NDArray[np.bool_]) -> Scores:
-    return Scores(
-        scores.change,
-        scores.subjects[chosen],
-        scores.examples[chosen],
-        scores.nearest[chosen],
-        scores.distances[chosen],
-        None if scores.own is None else scores.own[chosen],
-    )
 
 
 def score_by_pooling(

@@ -68,8 +68,6 @@ class Clustering:
         Proposed subjects first, largest first; then enrolled subjects, by name.
     names : tuple of str
         Names of all pictures that were passed.
-    skipped : tuple of Skipped
-        Pictures that cannot be decoded.
     threshold : float
         Mean distance up to which groups were merged.
     note : str
