@@ -132,7 +132,7 @@ def test_enroll_identify_calibrate_verify_explain(
 def test_the_index_of_a_gallery(
     tiny: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("semelha.index.segment.DELTA", 5)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 5)
     shop = tmp_path / "shop"
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
     assert (shop / "index" / "manifest").exists(), "enrolling many settles the index"
@@ -141,7 +141,7 @@ def test_the_index_of_a_gallery(
     assert found["recall"] == 0.99
     assert found["on_disk"] == found["change"]
     (segment,) = found["segments"]
-    assert (segment["kind"], segment["state"], segment["vectors"]) == ("linear", "made", 12)
+    assert (segment["kind"], segment["state"], segment["vectors"]) == ("linear", "built", 12)
     assert "a scan is exact and fast enough" in segment["why"]
     assert (
         answer(capsys, "index", shop, "--rebuild", "--recall", "1")["segments"][0]["why"]

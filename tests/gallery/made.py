@@ -15,7 +15,7 @@ def small_segments() -> None:
     """For a process of its own; tests patch the same two."""
     from semelha.index import kinds, segment
 
-    segment.DELTA, kinds.GRAPH = DELTA, GRAPH
+    segment.MAX_DELTA_SIZE, kinds.MIN_GRAPH_SIZE = DELTA, GRAPH
 
 
 def vectors(first: int, count: int, dim: int = 16) -> np.ndarray:

@@ -34,8 +34,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
-    monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
-    monkeypatch.setattr("semelha.index.kinds.GRAPH", GRAPH)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
+    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", GRAPH)
     monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.05)
     made = Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1)
     yield made
@@ -74,11 +74,11 @@ def kinds(gallery: Gallery) -> list[tuple[str, str]]:
 def test_a_settled_gallery_opens_without_its_vectors(gallery: Gallery, read: list[int]) -> None:
     enroll(gallery, "a", 0, 700)
     gallery.flush()
-    assert kinds(gallery) == [("hnsw", "made")]
+    assert kinds(gallery) == [("hnsw", "built")]
     read.clear()
     with Gallery.open(gallery.path) as again:
         assert nearest(again, 3) == ("a", "3")
-        assert kinds(again) == [("hnsw", "made")]
+        assert kinds(again) == [("hnsw", "built")]
     assert sum(read) == 0
     enroll(gallery, "b", 1000, 3)
     gallery.remove("a")
@@ -126,7 +126,7 @@ def test_many_vectors_are_scanned_while_their_graph_is_made(gallery: Gallery, mo
     enroll(gallery, "b", 1000, 5)
     assert nearest(gallery, 1002) == ("b", "1002")
     check_stop.set()
-    until(lambda: ("hnsw", "made") in kinds(gallery))
+    until(lambda: ("hnsw", "built") in kinds(gallery))
     assert nearest(gallery, 1002) == ("b", "1002")
 
 
@@ -157,7 +157,7 @@ def test_closing_ends_a_merge_where_it_next_checks(gallery: Gallery, monkeypatch
     assert "semelha-compactor" not in {thread.name for thread in threading.enumerate()}
     with Gallery.open(gallery.path) as again:
         again.flush()
-        assert kinds(again) == [("hnsw", "made")]
+        assert kinds(again) == [("hnsw", "built")]
 
 
 def test_who_settles_learns_that_the_gallery_was_closed(gallery: Gallery) -> None:
@@ -232,7 +232,7 @@ def test_one_process_merges_and_the_other_loads(
     read.clear()
     other.communicate(b"\n", timeout=30)
     assert other.returncode == 0
-    until(lambda: kinds(gallery) == [("hnsw", "made")])
+    until(lambda: kinds(gallery) == [("hnsw", "built")])
     assert made == []
     assert sum(read) == 0
     assert nearest(gallery, 5) == ("a", "5")
@@ -336,10 +336,10 @@ def test_rebuilt_is_one_segment(gallery: Gallery) -> None:
     gallery.remove("s1")
     assert len(kinds(gallery)) > 1
     gallery.flush(rebuild=True)
-    assert kinds(gallery) == [("linear", "made")]
+    assert kinds(gallery) == [("linear", "built")]
     assert nearest(gallery, 200) == ("s2", "200")
     with Gallery.open(gallery.path) as again:
-        assert kinds(again) == [("linear", "made")]
+        assert kinds(again) == [("linear", "built")]
 
 
 def test_all_is_found_where_all_is_asked_for(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> None:
@@ -348,12 +348,12 @@ def test_all_is_found_where_all_is_asked_for(gallery: Gallery, caplog: pytest.Lo
     gallery.flush()
     with Gallery.open(gallery.path, recall=1) as exact:
         exact.flush()
-        assert kinds(exact) == [("linear", "made")]
+        assert kinds(exact) == [("linear", "built")]
     assert "other settings" in caplog.text
     caplog.clear()
     with Gallery.open(gallery.path) as again:
         assert again.index_stats()["recall"] == 1
-        assert kinds(again) == [("linear", "made")]
+        assert kinds(again) == [("linear", "built")]
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 

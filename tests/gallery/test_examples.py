@@ -84,7 +84,7 @@ def test_the_scores_follow_as_if_computed_afresh(gallery: Gallery, scoring: str,
 
 
 def test_the_index_on_disk_follows_by_the_difference(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.DELTA", 10)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 10)
     for subject in range(12):
         enroll(gallery, f"s{subject}", 4 * subject, 4)
     gallery.flush()

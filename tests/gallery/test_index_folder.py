@@ -24,8 +24,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.fixture
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two segments and a few vectors more, settled and closed."""
-    monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
-    monkeypatch.setattr("semelha.index.kinds.GRAPH", GRAPH)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
+    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", GRAPH)
     with Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1) as made:
         for name, first, count in (("a", 0, 700), ("b", 1000, 60), ("c", 2000, 5)):
             enroll(made, name, first, count)
@@ -172,7 +172,7 @@ def test_an_index_that_the_log_does_not_reach_back_to_is_made_anew(
 def test_a_large_gallery_that_never_had_an_index_is_not_warned_of(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
     with Gallery.create(tmp_path / "gallery", model) as made:
         enroll(made, "a", 0, 100)
     with Gallery.open(tmp_path / "gallery") as opened:

@@ -77,7 +77,7 @@ def test_the_calibration_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
 
 def test_the_index_on_the_disk_follows(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made of small segments, merged, saved and opened again between every two steps, by the difference alone."""
-    monkeypatch.setattr("semelha.index.segment.DELTA", 10)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 10)
     for number in range(12):
         enroll(gallery, f"s{number}", 4 * number, 4)
     enroll(gallery, "twin", 0, 4)  # all of its pictures are those of s0

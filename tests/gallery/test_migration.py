@@ -208,7 +208,7 @@ def test_another_model_may_be_chosen_after_a_migration_that_was_cut_short(
 def test_the_index_is_made_anew_for_the_recall_that_it_had(
     tiny: Model, new: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("semelha.index.segment.DELTA", DELTA)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
     path = tmp_path / "gallery"
     with Gallery.create(path, tiny, recall=0.9) as gallery:
         gallery.enroll("many", [noise(number) for number in range(3 * DELTA)])

@@ -214,7 +214,7 @@ def test_answers_are_right_for_a_moment_between_call_and_return(
 
     With small segments both merge and save all the while, and load what the other saved.
     """
-    monkeypatch.setattr("semelha.index.segment.DELTA", delta)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", delta)
     monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.01)
     truth, stop = Truth(), threading.Event()
     other = Gallery.open(gallery.path)

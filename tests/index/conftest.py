@@ -14,7 +14,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few vectors wait to be merged that there are segments of every state."""
-    monkeypatch.setattr("semelha.index.segment.DELTA", 48)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 48)
 
 
 @pytest.fixture

@@ -138,5 +138,5 @@ def save_too_large(folder: Path) -> None:
 
 if __name__ == "__main__":
     # What a killed process has written is there, synced or not.
-    with patch("semelha.index.segment.DELTA", 48), patch("os.fsync", lambda descriptor: None):
+    with patch("semelha.index.segment.MAX_DELTA_SIZE", 48), patch("os.fsync", lambda descriptor: None):
         {"killed": save_killed, "too large": save_too_large}[sys.argv[1]](Path(sys.argv[2]))

@@ -115,9 +115,9 @@ def until(done: threading.Event, work: Callable[[int], Answer], answers: list[An
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.DELTA", 24)
-    monkeypatch.setattr("semelha.index.graph.LEAST", 32)
-    monkeypatch.setattr("semelha.index.compaction.LEAST_QUERIES", 8)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 24)
+    monkeypatch.setattr("semelha.index.graph.MIN_ROWS", 32)
+    monkeypatch.setattr("semelha.index.compaction.MIN_AUDIT_QUERIES", 8)
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
 
 
@@ -217,7 +217,7 @@ def test_what_is_added_while_a_merge_goes_on_is_merged_later() -> None:
 
 
 def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.DELTA", 24)
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 24)
 
     def fail(*arguments: object) -> None:
         raise MemoryError

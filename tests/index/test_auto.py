@@ -28,8 +28,8 @@ def test_every_choice_says_why(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("semelha.index.kinds.GRAPH", 600)
-    monkeypatch.setattr("semelha.index.kinds.TREE", 6)
+    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", 600)
+    monkeypatch.setattr("semelha.index.kinds.TREE_LOG_MARGIN", 6)
     rows = np.random.default_rng(0).dirichlet(np.ones(dimension), n).astype(np.float32)
     index, again = (AutoIndex(metric, recall=recall) for _ in range(2))
     index.build(np.arange(n), rows)

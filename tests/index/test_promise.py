@@ -12,9 +12,9 @@ from semelha.errors import UsageError
 from semelha.index import HNSWIndex, Index, IVFIndex, LinearIndex
 from semelha.index.checks import check_recall
 from semelha.index.recall import (
-    HELD_OUT,
-    PART,
-    SURE,
+    MAX_HELD_OUT,
+    MIN_ROWS_PER_HELD_OUT,
+    STANDARD_ERRORS,
     MeasuredRecall,
     depth_ladder,
     hold_out,
@@ -74,7 +74,7 @@ def test_luck_is_taken_off() -> None:
     """A recall counts with what it is surely above: one more standard error and a half."""
     recalls = np.linspace(0, 1, 101)
     assert least(recalls, 0.9)[0].depth == 90
-    assert least(recalls, 0.9, error=0.02)[0].depth == 90 + round(SURE * 2 + 0.5)
+    assert least(recalls, 0.9, error=0.02)[0].depth == 90 + round(STANDARD_ERRORS * 2 + 0.5)
     assert not MeasuredRecall(1, 1.0, 0.01, 100).keeps(0.99)
 
 
@@ -98,7 +98,7 @@ def test_measured_counts_what_is_as_near_as_the_last() -> None:
 def test_held_back_are_the_last(n: int) -> None:
     rows = Rows(Space(Euclidean()), np.arange(n), random.normal(size=(n, 2)).astype(np.float32))
     mixed, head = hold_out(rows, seed=3)
-    assert n - head == min(HELD_OUT, n // PART)
+    assert n - head == min(MAX_HELD_OUT, n // MIN_ROWS_PER_HELD_OUT)
     assert sorted(mixed.ids.tolist()) == list(range(n))
     assert np.array_equal(mixed.vectors, rows.vectors[mixed.ids])
     assert np.array_equal(hold_out(rows, seed=3)[0].ids, mixed.ids)
@@ -140,7 +140,7 @@ def test_kept_on_vectors_that_nobody_has_seen(kind: Kind) -> None:
     index.build(np.arange(2500), vectors)
     segment = only(index)
     assert segment["kind"] in ("hnsw", "cells")
-    assert segment["recall"] - SURE * segment["error"] >= 0.95  # type: ignore[operator]
+    assert segment["recall"] - STANDARD_ERRORS * segment["error"] >= 0.95  # type: ignore[operator]
     assert segment["queries"] == 250
     assert recall(index, vectors, clustered(300, 16, seed=1)) >= 0.94
     # Those that were held back are held like all others.

@@ -48,11 +48,11 @@ APPROXIMATE: dict[str, tuple[Make, Metric]] = {
     "auto": (AutoIndex, Cosine()),
 }
 SMALL = {  # a few vectors do what many would
-    "semelha.index.segment.DELTA": 8,
-    "semelha.index.graph.LEAST": 16,
-    "semelha.index.cells.LEAST": 16,
-    "semelha.index.compaction.LEAST_QUERIES": 4,
-    "semelha.index.kinds.GRAPH": 16,
+    "semelha.index.segment.MAX_DELTA_SIZE": 8,
+    "semelha.index.graph.MIN_ROWS": 16,
+    "semelha.index.cells.MIN_ROWS": 16,
+    "semelha.index.compaction.MIN_AUDIT_QUERIES": 4,
+    "semelha.index.kinds.MIN_GRAPH_SIZE": 16,
 }
 
 numbers = st.integers(0, 2**16)

@@ -16,7 +16,7 @@ import pytest
 from semelha.errors import UsageError
 from semelha.index import LinearIndex
 from semelha.index.snapshot import SegmentView
-from semelha.index.threads import SHARE, Threads, processors
+from semelha.index.threads import MIN_SHARE, Threads, processors
 from semelha.metrics import Euclidean
 
 VECTORS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
@@ -101,7 +101,7 @@ def test_callers_share_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def search() -> None:
         for number in range(20):
-            index.search(np.repeat(VECTORS[:1], 1 + SHARE * (number % 5), axis=0), 3)
+            index.search(np.repeat(VECTORS[:1], 1 + MIN_SHARE * (number % 5), axis=0), 3)
 
     with ThreadPoolExecutor(8) as pool:
         for caller in [pool.submit(search) for _ in range(8)]:
@@ -142,5 +142,5 @@ def test_threads_are_given_back_when_their_work_is_done() -> None:
         at_work.clear()
 
     with pytest.raises(UsageError, match="of the first part"):
-        threads.share(2 * SHARE, work)
+        threads.share(2 * MIN_SHARE, work)
     assert not at_work.is_set()

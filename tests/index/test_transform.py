@@ -22,6 +22,6 @@ def test_a_saved_transform_may_claim_less_order_than_its_metric_has_but_not_more
     vectors = np.full((2, 4), 0.25, np.float32)
     saved = {"by": "roots", "ordered": False, "length": 1.0, "even": False}
     rows = Rows(Space(Hellinger()), np.arange(2), vectors)
-    assert SearchTransform.restored(saved, rows).keeps_order is False  # as files of earlier versions have it
+    assert SearchTransform.restore(saved, rows).keeps_order is False  # as files of earlier versions have it
     with pytest.raises(ValueError, match="order"):
-        SearchTransform.restored(saved | {"ordered": True}, Rows(Space(KullbackLeibler()), np.arange(2), vectors))
+        SearchTransform.restore(saved | {"ordered": True}, Rows(Space(KullbackLeibler()), np.arange(2), vectors))

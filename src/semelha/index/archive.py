@@ -28,8 +28,8 @@ PREFIX = len(MAGIC) + 16  # magic, length, checksum
 BLOCK = 1 << 22
 ALIGN = 64
 TYPES = ("<i8", "<u8", "<i4", "<f4", "|u1")
-MOST_HEADER = 1 << 24
-MOST = 1 << 40  # rows, numbers of a row, or bytes
+MAX_HEADER_BYTES = 1 << 24
+MAX_NUMBER = 1 << 40  # rows, numbers of a row, or bytes
 SEED = 0
 
 Arrays = Mapping[str, NDArray[Any]]
@@ -84,14 +84,19 @@ def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[
     if len(prefix) < PREFIX or not prefix.startswith(MAGIC):
         raise IndexFileError(f"{path} is not a file of an index, or of another version")
     length = int.from_bytes(prefix[len(MAGIC) : len(MAGIC) + 8], "little")
-    header = whole[PREFIX : PREFIX + min(length, MOST_HEADER)].tobytes()
+    header = whole[PREFIX : PREFIX + min(length, MAX_HEADER_BYTES)].tobytes()
     own = checksum(prefix[: len(MAGIC) + 8] + header)
     if own != prefix[-8:].hex():
         raise IndexFileError(f"{path} is damaged: its header does not match its checksum")
     try:
         read = json.loads(header)
         content, table, end = read["content"], read["arrays"], read["bytes"]
-        if not isinstance(content, dict) or not isinstance(table, dict) or type(end) is not int or not 0 <= end <= MOST:
+        if (
+            not isinstance(content, dict)
+            or not isinstance(table, dict)
+            or type(end) is not int
+            or not 0 <= end <= MAX_NUMBER
+        ):
             raise TypeError("wrong types")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise IndexFileError(f"{path} is damaged: its header is invalid: {error}") from error
@@ -119,7 +124,7 @@ def _size(path: Path, name: str, spec: Mapping[str, Any]) -> int:
         kind, shape, blocks = spec["type"], spec["shape"], spec["blocks"]
         if kind not in TYPES or not isinstance(shape, list) or not isinstance(blocks, list) or len(shape) not in (1, 2):
             raise TypeError("wrong types")
-        if not all(type(n) is int and 0 <= n <= MOST for n in shape) or type(spec["start"]) is not int:
+        if not all(type(n) is int and 0 <= n <= MAX_NUMBER for n in shape) or type(spec["start"]) is not int:
             raise TypeError("wrong types")
     except (KeyError, TypeError) as error:
         raise IndexFileError(f"{path} is damaged: the header describes its array {name} wrongly") from error

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from semelha.index.checks import check_ids, checked_ids
 from semelha.index.compaction import (
-    audited,
+    audit,
     build_view,
     carry_deletions_forward,
     grow_delta,
@@ -93,7 +93,7 @@ class Index:
         Raises
         ------
         UsageError
-            The metric cannot take a query, its length is not that of the stored vectors, or k is below 1.
+            The metric cannot take a query, its dimension is not that of the stored vectors, or k is below 1.
         ValueError
             `within` does not contain integers.
         """
@@ -155,7 +155,7 @@ class Index:
     def merge(self, *, full: bool = False, all_threads: bool = False) -> bool:
         """Combine segments; searches and writes continue. Returns whether there was anything to merge.
 
-        Vectors that were added since also measure the recall of the segments that stay: see `audited`.
+        Vectors that were added since also measure the recall of the segments that stay: see `audit`.
 
         Parameters
         ----------
@@ -282,7 +282,7 @@ class Index:
                 for part in self._snapshot.parts
             )
             parts = list(self._snapshot.parts)
-            is_merged = len(parts) == 1 and parts[0].segment.state == "made" and parts[0].deleted is None
+            is_merged = len(parts) == 1 and parts[0].segment.state == "built" and parts[0].deleted is None
             return [] if is_merged else parts
 
     def _audit(self, merging: list[SegmentView]) -> None:
@@ -292,8 +292,8 @@ class Index:
         if not newer:
             return
         for part in self._snapshot.parts:
-            if id(part.segment) not in merged and part.segment.state == "made":
-                new = audited(part, reduce(Rows.joined, newer), self.builder.recall)
+            if id(part.segment) not in merged and part.segment.state == "built":
+                new = audit(part, reduce(Rows.joined, newer), self.builder.recall)
                 with self._write_lock:
                     self._publish(
                         carry_deletions_forward(new, [part], self._snapshot.parts)

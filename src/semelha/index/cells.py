@@ -25,7 +25,7 @@ from semelha.index.rows import Rows
 from semelha.index.space import Space
 from semelha.index.transform import SearchTransform, fit_search_transform
 
-LEAST = 256  # rows; fewer are scanned
+MIN_ROWS = 256  # rows; fewer are scanned
 SAMPLE = 64  # rows per cell that the centroids are learned from
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,9 @@ class Cells(Approximate):
     def _parameters(self, depth: int, **selector: Any) -> faiss.SearchParameters:
         return faiss.SearchParametersIVF(nprobe=depth, **selector)
 
-    def _reach(self, k: int) -> int:
-        reach = k if self.transform.keeps_order else 10 * k
-        return reach + reach // 2 if self.quantize == "8bit" else reach
+    def _n_candidates(self, k: int) -> int:
+        n_candidates = k if self.transform.keeps_order else 10 * k
+        return n_candidates + n_candidates // 2 if self.quantize == "8bit" else n_candidates
 
     @property
     def deepest(self) -> int:
@@ -73,11 +73,11 @@ class Cells(Approximate):
         return arrays
 
     @classmethod
-    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def restore(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Read a saved header and arrays. Raises `ValueError` or `KeyError` if they do not fit together."""
         sizes, centroids = arrays["sizes"], arrays["centroids"]
         codes = arrays.get("codes", rows.vectors.reshape(-1).view(np.uint8))
-        transform = SearchTransform.restored(header["screen"], rows)
+        transform = SearchTransform.restore(header["screen"], rows)
         m = whole_number(header, "dimension", 1)
         if m != transform.width(rows):
             raise ValueError("its dimension is not that of the transformed rows")
@@ -95,7 +95,7 @@ class Cells(Approximate):
             faiss.copy_array_to_vector(checked_ranges(arrays["ranges"], m), index.sq.trained)
         index.is_trained = True
         fill(index, sizes, codes)
-        return cls(index, header["quantize"], transform, MeasuredRecall.restored(header["depth"], len(sizes)))
+        return cls(index, header["quantize"], transform, MeasuredRecall.restore(header["depth"], len(sizes)))
 
     def stats(self) -> dict[str, object]:
         return {"quantize": self.quantize, "cells": self.index.nlist, **self.depth.header()}
@@ -147,22 +147,22 @@ class CellBuilder:
         if space.maps is None:
             raise UsageError(f"the metric {space.metric.name} has no maps, which an IVF index needs: take LinearIndex")
 
-    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Cells | Flat]:
-        if len(rows) < LEAST:
-            return FlatBuilder(f"fewer than {LEAST} vectors").build(rows)
+    def build(self, rows: Rows, check_cancelled: Callable[[], None] = lambda: None) -> tuple[Rows, Cells | Flat]:
+        if len(rows) < MIN_ROWS:
+            return FlatBuilder(f"fewer than {MIN_ROWS} vectors").build(rows)
         rows, head = hold_out(rows, self.seed)
         transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = self._trained(compared[:head])
-        stop()
+        check_cancelled()
         index.add(compared[:head])
         cells = Cells(index, self.quantize, transform, MeasuredRecall(1, 0.0, 0.0, 0))
         depth = tune_on_held_out(cells, rows, head, self.recall)
         if not depth.keeps(self.recall):
-            why = f"all cells give a recall of {depth.recall:.3f}, not {self.recall:g}"
-            logger.warning("exact search among %d vectors: %s", len(rows), why)
-            return FlatBuilder(why).build(rows)
+            reason = f"all cells give a recall of {depth.recall:.3f}, not {self.recall:g}"
+            logger.warning("exact search among %d vectors: %s", len(rows), reason)
+            return FlatBuilder(reason).build(rows)
         index.add(compared[head:])
-        return in_order(rows, cells.at(depth))
+        return sort_by_cell(rows, cells.at(depth))
 
     def settings(self) -> dict[str, Any]:
         names = {"kind": "CellMaker", "recall": self.recall, "quantize": self.quantize}
@@ -178,7 +178,7 @@ class CellBuilder:
         return index
 
 
-def in_order(rows: Rows, cells: Cells) -> tuple[Rows, Cells]:
+def sort_by_cell(rows: Rows, cells: Cells) -> tuple[Rows, Cells]:
     """Sort the rows by cell, as they are saved, and renumber them in the cells."""
     lists = cells.index.invlists
     sizes, codes = _contents(cells.index)

@@ -10,24 +10,24 @@ from numpy.typing import ArrayLike, NDArray
 
 from semelha.errors import UsageError
 
-MOST = (1 << 31) - 1
+MAX_INT32 = (1 << 31) - 1
 """The largest integer that FAISS takes."""
-LAST = np.iinfo(np.int64).max
-"""Larger than every id: it stands for a missing neighbor while neighbors are sorted."""
+MISSING_ID = np.iinfo(np.int64).max
+"""Placeholder of a missing neighbor while neighbors are sorted: larger than every id."""
 BLOCK = 1 << 23  # numbers that are checked at a time
 
 
 def checked_ids(ids: ArrayLike) -> NDArray[np.int64]:
     """Ids as int64. Raises `ValueError` unless they are integers below 2**63: floats and masks are refused."""
     numbers = np.asarray(ids)
-    if numbers.size and (numbers.dtype.kind not in "iu" or (numbers.dtype.kind == "u" and numbers.max() > LAST)):
+    if numbers.size and (numbers.dtype.kind not in "iu" or (numbers.dtype.kind == "u" and numbers.max() > MISSING_ID)):
         raise ValueError(f"ids must be integers below 2**63, not {numbers.dtype}")
     return numbers.astype(np.int64, copy=False)
 
 
 def check_ids(ids: NDArray[np.int64]) -> None:
-    """Raise `ValueError` if one of the ascending ids is repeated, negative, or `LAST`."""
-    if len(ids) and ((ids[1:] == ids[:-1]).any() or ids[0] < 0 or ids[-1] == LAST):
+    """Raise `ValueError` if one of the ascending ids is repeated, negative, or `MISSING_ID`."""
+    if len(ids) and ((ids[1:] == ids[:-1]).any() or ids[0] < 0 or ids[-1] == MISSING_ID):
         raise ValueError("ids must be unique, from 0 to 2**63 - 2")
 
 
@@ -39,11 +39,11 @@ def check_recall(recall: float) -> None:
 
 def check_seed(seed: int) -> None:
     """Raise `UsageError` for a seed that FAISS does not take."""
-    if not 0 <= seed <= MOST:
-        raise UsageError(f"seed is {seed}: it must lie between 0 and {MOST}")
+    if not 0 <= seed <= MAX_INT32:
+        raise UsageError(f"seed is {seed}: it must lie between 0 and {MAX_INT32}")
 
 
-def whole_number(header: Mapping[str, Any], name: str, least: int = 0, most: int = MOST) -> int:
+def whole_number(header: Mapping[str, Any], name: str, least: int = 0, most: int = MAX_INT32) -> int:
     """An integer of a header in JSON. Raises `ValueError` or `KeyError` unless it lies from `least` to `most`."""
     value = header[name]
     if type(value) is not int or not least <= value <= most:

@@ -15,10 +15,10 @@ from semelha.index.rows import Rows
 from semelha.index.segment import Builder, Segment, delta_segment
 from semelha.index.snapshot import SegmentView
 
-QUERIES = 300  # that measure a recall again
-LEAST_QUERIES = 30
-DELETED = 0.2  # part of a segment that is deleted before it is rebuilt
-LARGER = 2.0  # a segment is merged too if it has at most this many times the rows that are merged already
+MAX_AUDIT_QUERIES = 300  # vectors with which a recall is measured again
+MIN_AUDIT_QUERIES = 30
+MAX_DELETED_FRACTION = 0.2  # a segment with more deleted rows is rebuilt
+MAX_SIZE_RATIO = 2.0  # a segment is merged too if it has at most this many times the rows selected before it
 
 logger = logging.getLogger(__name__)
 
@@ -31,24 +31,24 @@ def select_for_merge(parts: Sequence[SegmentView]) -> list[SegmentView]:
     chosen = [part for part in parts if part.segment.state == "waiting" or _has_many_deletions(part)]
     if not chosen:
         return []
-    others = sorted((part for part in parts if part.segment.state == "made" and part not in chosen), key=len)
+    others = sorted((part for part in parts if part.segment.state == "built" and part not in chosen), key=len)
     total = sum(map(len, chosen))
     for part in others:
-        if len(part) > LARGER * total:
+        if len(part) > MAX_SIZE_RATIO * total:
             break
         chosen.append(part)
         total += len(part)
     return chosen
 
 
-def build_view(rows: Rows, builder: Builder, stop: Callable[[], None] = lambda: None) -> SegmentView:
+def build_view(rows: Rows, builder: Builder, check_cancelled: Callable[[], None] = lambda: None) -> SegmentView:
     """A segment with the structure of the index."""
-    rows, structure = builder.build(rows, stop)
-    return SegmentView(Segment(rows, structure, "made"))
+    rows, structure = builder.build(rows, check_cancelled)
+    return SegmentView(Segment(rows, structure, "built"))
 
 
 def carry_deletions_forward(new: SegmentView, before: Sequence[SegmentView], now: Sequence[SegmentView]) -> SegmentView:
-    """Delete from a merged segment what was removed from its sources while it was built."""
+    """Delete from a merged segment the rows that were removed from its sources while it was built."""
     current = {id(part.segment): part for part in now}
     removed = []
     for part in before:
@@ -78,19 +78,18 @@ def grow_delta(part: SegmentView, rows: Rows) -> SegmentView:
 
 
 def _has_many_deletions(part: SegmentView) -> bool:
-    return part.deleted is not None and part.deleted.count > DELETED * len(part.segment.rows)
+    return part.deleted is not None and part.deleted.count > MAX_DELETED_FRACTION * len(part.segment.rows)
 
 
-def audited(part: SegmentView, newer: Rows, recall: float) -> SegmentView:
-    """Return the segment with its recall measured now: searched deeper if that is too low, or scanned.
+def audit(part: SegmentView, newer: Rows, recall: float) -> SegmentView:
+    """Measure the recall of a segment again. Return the segment, searched deeper or scanned if its recall is too low.
 
-    The queries are a random sample of `newer`, vectors that its structure has not seen. `recall` is what the index
-    keeps.
+    The queries are a random sample of `newer`: vectors that are not in the segment. `recall` is the index's target.
     """
     structure, live = part.segment.structure, part.live_rows()
-    if not isinstance(structure, Approximate) or len(newer) < LEAST_QUERIES or len(live) < K:
+    if not isinstance(structure, Approximate) or len(newer) < MIN_AUDIT_QUERIES or len(live) < K:
         return part
-    drawn = np.random.default_rng(0).choice(len(newer), min(QUERIES, len(newer)), replace=False)
+    drawn = np.random.default_rng(0).choice(len(newer), min(MAX_AUDIT_QUERIES, len(newer)), replace=False)
     queries, rows = newer.space.queries(newer.vectors[np.sort(drawn)]), part.segment.rows
     ordered = live.sorted()
     exact = Flat(ordered)
@@ -102,6 +101,8 @@ def audited(part: SegmentView, newer: Rows, recall: float) -> SegmentView:
     if deeper.keeps(recall):
         logger.info("a segment of %d vectors is searched to depth %d, not %d", len(rows), deeper.depth, now.depth)
         return replace(part, segment=replace(part.segment, structure=structure.at(deeper)))
-    why = f"its recall fell to {now.recall:.3f}, and no depth that is faster than a scan exceeds {deeper.recall:.3f}"
-    logger.warning("exact search among %d vectors: %s", len(live), why)
-    return SegmentView(replace(part.segment, rows=ordered, structure=Flat(ordered, exact.mapped, why=why), file=None))
+    reason = f"its recall fell to {now.recall:.3f}, and no depth that is faster than a scan exceeds {deeper.recall:.3f}"
+    logger.warning("exact search among %d vectors: %s", len(live), reason)
+    return SegmentView(
+        replace(part.segment, rows=ordered, structure=Flat(ordered, exact.mapped, reason=reason), file=None)
+    )

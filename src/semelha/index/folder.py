@@ -74,7 +74,7 @@ def _saved(snapshot: Snapshot, folder: Path, provenance: Provenance, builder: Bu
             parts.append(part)
             continue
         file = part.segment.file
-        if file is None or not file.is_in(folder, provenance):
+        if file is None or not file.is_saved_in(folder, provenance):
             file = write_segment(part.segment, folder, provenance, generation)
         if part.deleted is not None:
             arrays[f"removed {len(files)}"] = np.flatnonzero(part.deleted.mask)
@@ -151,7 +151,7 @@ def _loaded(
             file = SegmentFile(folder, name, wanted, provenance)
             segment = read_segment(file, empty.space, empty.threads.count)
             if isinstance(segment.structure, Approximate):
-                measured = MeasuredRecall.restored(depth, segment.structure.deepest)
+                measured = MeasuredRecall.restore(depth, segment.structure.deepest)
                 segment = replace(segment, structure=segment.structure.at(measured))
             parts.append(SegmentView(segment, _deleted(arrays.get(f"removed {place}"), len(segment.rows))))
         if "ids" in arrays:
@@ -168,9 +168,9 @@ def _loaded(
 
 
 def _check_together(parts: Sequence[SegmentView]) -> None:
-    """Raise `ValueError` if an id is in two segments, or their vectors differ in length."""
+    """Raise `ValueError` if an id is in two segments, or their vectors differ in dimension."""
     if len({part.segment.rows.vectors.shape[1] for part in parts}) > 1:
-        raise ValueError("the vectors of its segments differ in length")
+        raise ValueError("the vectors of its segments differ in dimension")
     if len(parts) < 2:
         return  # each segment was checked when it was read
     live = [slice(None) if part.deleted is None else ~part.deleted.mask for part in parts]

@@ -27,13 +27,13 @@ from semelha.index.transform import SearchTransform, fit_search_transform
 
 Quantize = Literal["f32", "f16", "8bit"]
 QUANTIZERS = {"f16": faiss.ScalarQuantizer.QT_fp16, "8bit": faiss.ScalarQuantizer.QT_8bit}
-MOST_LINKS = 512
-DEEPEST = 4096
+MAX_M = 512
+MAX_DEPTH = 4096
 UNOWNED = faiss.MaybeOwnedVectorUInt8()  # has no owner; as the owner of a view it makes FAISS free nothing
-STEP = 200  # rows that are scanned in about the time of one step of depth
+ROWS_PER_STEP = 200  # rows that are scanned in about the time of one step of depth
 CHUNK = 1 << 12  # rows that are added at a time: a build can be stopped between chunks
 SAMPLE = 1 << 17  # rows that the ranges of 8-bit numbers are taken from
-LEAST = 256  # rows; fewer are scanned
+MIN_ROWS = 256  # rows; fewer are scanned
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Graph(Approximate):
     """An HNSW graph over rows.
 
     Rows have M links in the upper layers and 2 M in the lowest. `depth` is the search depth (`efSearch`) and its
-    recall. `views` are arrays whose memory `index` uses, `why` is the reason for the graph, for `Index.stats`.
+    recall. `views` are arrays whose memory `index` uses, `reason` is the reason for the graph, for `Index.stats`.
     """
 
     kind: ClassVar[str] = "hnsw"
@@ -56,10 +56,10 @@ class Graph(Approximate):
         depth: MeasuredRecall,
         views: tuple[Any, ...] = (),
         *,
-        why: str = "",
+        reason: str = "",
     ) -> None:
         super().__init__(index, quantize, transform, depth)
-        self.why = why
+        self.reason = reason
         self.M = M
         self._views = views
 
@@ -69,7 +69,7 @@ class Graph(Approximate):
     def _parameters(self, depth: int, **selector: Any) -> faiss.SearchParameters:
         return faiss.SearchParametersHNSW(efSearch=depth, **selector)
 
-    def _reach(self, k: int) -> int:
+    def _n_candidates(self, k: int) -> int:
         """Candidates to re-rank: more if rows are quantized, all of the search if the transform has another order."""
         if not self.transform.keeps_order:
             return max(k, self.depth.depth * k // K)
@@ -77,11 +77,11 @@ class Graph(Approximate):
 
     @property
     def deepest(self) -> int:
-        return DEEPEST
+        return MAX_DEPTH
 
     def depths(self) -> list[int]:
         """Depths to try: from the number of neighbors to where a scan is faster."""
-        return depth_ladder(K, max(2 * K, min(DEEPEST, self.index.ntotal // STEP)))
+        return depth_ladder(K, max(2 * K, min(MAX_DEPTH, self.index.ntotal // ROWS_PER_STEP)))
 
     def header(self) -> dict[str, Any]:
         hnsw = self.index.hnsw
@@ -92,7 +92,7 @@ class Graph(Approximate):
             "dimension": self.index.d,
             "screen": self.transform.header(),
             "depth": self.depth.header(),
-            "why": self.why,
+            "why": self.reason,
         }
 
     def arrays(self, rows: Rows) -> dict[str, NDArray[Any]]:
@@ -110,10 +110,10 @@ class Graph(Approximate):
         return arrays
 
     @classmethod
-    def restored(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+    def restore(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Read a saved header and arrays. Raises `ValueError` or `KeyError` if they do not fit together."""
-        M, quantize = whole_number(header, "links", 2, MOST_LINKS), header["quantize"]
-        transform = SearchTransform.restored(header["screen"], rows)
+        M, quantize = whole_number(header, "links", 2, MAX_M), header["quantize"]
+        transform = SearchTransform.restore(header["screen"], rows)
         m = whole_number(header, "dimension", 1)
         if m != transform.width(rows):
             raise ValueError("its dimension is not that of the transformed rows")
@@ -143,12 +143,12 @@ class Graph(Approximate):
         faiss.copy_array_to_vector(levels, hnsw.levels)
         faiss.copy_array_to_vector(_offsets(levels, M), hnsw.offsets)
         hnsw.entry_point, hnsw.max_level = entry, int(levels.max()) - 1
-        depth = MeasuredRecall.restored(header["depth"], DEEPEST)
-        return cls(index, M, quantize, transform, depth, (codes, neighbors), why=str(header["why"]))
+        depth = MeasuredRecall.restore(header["depth"], MAX_DEPTH)
+        return cls(index, M, quantize, transform, depth, (codes, neighbors), reason=str(header["why"]))
 
     def stats(self) -> dict[str, object]:
-        why = {"why": self.why} if self.why else {}
-        return {"quantize": self.quantize, "M": self.M, **self.depth.header(), **why}
+        reason = {"why": self.reason} if self.reason else {}
+        return {"quantize": self.quantize, "M": self.M, **self.depth.header(), **reason}
 
 
 def empty_graph(m: int, links: int, quantize: str) -> faiss.IndexHNSW:
@@ -218,15 +218,15 @@ class GraphBuilder:
     M: int = 16
     ef_construction: int = 150
     seed: int = 0
-    why: str = ""
+    reason: str = ""
 
     def __post_init__(self) -> None:
         check_recall(self.recall)
         check_seed(self.seed)
         if self.quantize not in ("f32", *QUANTIZERS):
             raise UsageError(f"quantize is {self.quantize!r}: it must be f32, f16 or 8bit")
-        if not 2 <= self.M <= MOST_LINKS:
-            raise UsageError(f"M is {self.M}: it must lie between 2 and {MOST_LINKS}")
+        if not 2 <= self.M <= MAX_M:
+            raise UsageError(f"M is {self.M}: it must lie between 2 and {MAX_M}")
         if self.ef_construction < 1:
             raise UsageError(f"ef_construction is {self.ef_construction}: it must be 1 or more")
 
@@ -234,34 +234,34 @@ class GraphBuilder:
         if space.maps is None:
             raise UsageError(f"the metric {space.metric.name} has no maps, which an HNSW index needs: take LinearIndex")
 
-    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Graph | Flat]:
-        if len(rows) < LEAST:
-            return FlatBuilder(f"fewer than {LEAST} vectors").build(rows)
+    def build(self, rows: Rows, check_cancelled: Callable[[], None] = lambda: None) -> tuple[Rows, Graph | Flat]:
+        if len(rows) < MIN_ROWS:
+            return FlatBuilder(f"fewer than {MIN_ROWS} vectors").build(rows)
         rows, head = hold_out(rows, self.seed)
         transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = empty_graph(compared.shape[1], self.M, self.quantize)
         index.hnsw.efConstruction = self.ef_construction
         index.train(compared[:: max(1, len(compared) // SAMPLE)])
-        _add(index, compared[:head], stop)
+        _add(index, compared[:head], check_cancelled)
         graph = Graph(index, self.M, self.quantize, transform, MeasuredRecall(K, 0.0, 0.0, 0))
         depth = tune_on_held_out(graph, rows, head, self.recall)
         if not depth.keeps(self.recall):
-            why = f"a graph reaches a recall of {depth.recall:.3f}, not {self.recall:g}, before a scan is as fast"
-            logger.warning("exact search among %d vectors: %s", len(rows), why)
-            return FlatBuilder(why).build(rows)
-        _add(index, compared[head:], stop)
+            reason = f"a graph reaches a recall of {depth.recall:.3f}, not {self.recall:g}, before a scan is as fast"
+            logger.warning("exact search among %d vectors: %s", len(rows), reason)
+            return FlatBuilder(reason).build(rows)
+        _add(index, compared[head:], check_cancelled)
         shared = compared is rows.vectors and self.quantize == "f32"
         if shared:
             share(index, compared)
         views = (compared,) if shared else ()
-        return rows, Graph(index, self.M, self.quantize, transform, depth, views, why=self.why)
+        return rows, Graph(index, self.M, self.quantize, transform, depth, views, reason=self.reason)
 
     def settings(self) -> dict[str, Any]:
         names = {"kind": "GraphMaker", "recall": self.recall, "quantize": self.quantize, "links": self.M}
-        return {**names, "effort": self.ef_construction, "seed": self.seed, "why": self.why}
+        return {**names, "effort": self.ef_construction, "seed": self.seed, "why": self.reason}
 
 
-def _add(index: faiss.IndexHNSW, rows: NDArray[np.float32], stop: Callable[[], None]) -> None:
+def _add(index: faiss.IndexHNSW, rows: NDArray[np.float32], check_cancelled: Callable[[], None]) -> None:
     for start in range(0, len(rows), CHUNK):
-        stop()
+        check_cancelled()
         index.add(rows[start : start + CHUNK])

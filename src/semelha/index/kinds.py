@@ -22,9 +22,9 @@ from semelha.index.space import Space
 from semelha.metrics import MappedMetric, Metric
 
 # Sizes at which one structure becomes faster than another, measured by `benchmarks/search.py --curve`.
-GRAPH = 20_000
-QUANTIZED = 500_000
-TREE = 9  # a tree is fastest up to log₂ n − 9 dimensions
+MIN_GRAPH_SIZE = 20_000
+MIN_QUANTIZED_SIZE = 500_000
+TREE_LOG_MARGIN = 9  # a tree is fastest up to log₂ n − 9 dimensions
 
 
 @final
@@ -154,9 +154,9 @@ class AutoBuilder:
     def check(self, space: Space) -> None:
         """Accept every metric."""
 
-    def build(self, rows: Rows, stop: Callable[[], None] = lambda: None) -> tuple[Rows, Structure]:
+    def build(self, rows: Rows, check_cancelled: Callable[[], None] = lambda: None) -> tuple[Rows, Structure]:
         builder = choose(rows.space, len(rows), rows.vectors.shape[1], self.recall, self.seed)
-        return builder.build(rows, stop)
+        return builder.build(rows, check_cancelled)
 
     def settings(self) -> dict[str, Any]:
         return {"kind": "AutoMaker", "recall": self.recall, "seed": self.seed}
@@ -169,11 +169,11 @@ def choose(
     metric = space.metric
     if space.maps is None:
         return FlatBuilder(f"{metric.name} has no maps: a linear scan")
-    if isinstance(metric, MappedMetric) and dimension <= log2(max(n, 1)) - TREE:
-        return TreeBuilder(why=f"{dimension} dimensions: a tree is exact and fastest")
+    if isinstance(metric, MappedMetric) and dimension <= log2(max(n, 1)) - TREE_LOG_MARGIN:
+        return TreeBuilder(reason=f"{dimension} dimensions: a tree is exact and fastest")
     if recall == 1:
         return FlatBuilder("a recall of 1: a linear scan")
-    if n < GRAPH:
-        return FlatBuilder(f"fewer than {GRAPH:,} vectors: a scan is exact and fast enough")
-    quantize: Quantize = "8bit" if n >= QUANTIZED else "f32"
-    return GraphBuilder(recall, quantize, seed=seed, why=f"{GRAPH:,} vectors or more: a graph is faster")
+    if n < MIN_GRAPH_SIZE:
+        return FlatBuilder(f"fewer than {MIN_GRAPH_SIZE:,} vectors: a scan is exact and fast enough")
+    quantize: Quantize = "8bit" if n >= MIN_QUANTIZED_SIZE else "f32"
+    return GraphBuilder(recall, quantize, seed=seed, reason=f"{MIN_GRAPH_SIZE:,} vectors or more: a graph is faster")

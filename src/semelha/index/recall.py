@@ -23,10 +23,10 @@ from semelha.index.rows import DeletedMask, Found, Rows
 from semelha.index.space import Queries
 from semelha.index.transform import SearchTransform
 
-HELD_OUT = 1000  # vectors that are held out at most
-PART = 10  # of few vectors, one in ten is held out
-SURE = 1.64  # standard errors between the measured and the requested recall: it is kept with probability .95
-SAME = 1e-6  # relative difference of equal distances after rounding
+MAX_HELD_OUT = 1000  # vectors with which a recall is measured before they are added
+MIN_ROWS_PER_HELD_OUT = 10  # at most one row in ten is held out
+STANDARD_ERRORS = 1.64  # standard errors between the measured and the requested recall: it is kept with probability .95
+TIE_TOLERANCE = 1e-6  # relative difference of equal distances after rounding
 BLOCK = 256
 
 
@@ -45,18 +45,18 @@ class MeasuredRecall:
 
     def keeps(self, recall: float) -> bool:
         """Whether the true recall is at least this, with probability .95."""
-        return self.recall - SURE * self.error >= recall
+        return self.recall - STANDARD_ERRORS * self.error >= recall
 
     def may_keep(self, recall: float) -> bool:
         """Whether the true recall may be at least this, within the error of the measurement."""
-        return self.recall + SURE * self.error >= recall
+        return self.recall + STANDARD_ERRORS * self.error >= recall
 
     def header(self) -> dict[str, Any]:
         """The attributes, for JSON."""
         return asdict(self)
 
     @classmethod
-    def restored(cls, header: Mapping[str, Any], deepest: int) -> Self:
+    def restore(cls, header: Mapping[str, Any], deepest: int) -> Self:
         """Read a saved header. Raises `ValueError` or `KeyError` if it is invalid."""
         depth, queries = whole_number(header, "depth", 1, deepest), whole_number(header, "queries")
         return cls(depth, number(header, "recall", 0, 1), number(header, "error", 0, 1), queries)
@@ -76,7 +76,7 @@ class Approximate(ABC):
         self._cached_parameters: dict[int, Any] = {}
 
     def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        def candidates(some: Queries, reach: int, times: float, selector: Any) -> NDArray[np.int64]:
+        def candidates(some: Queries, n_candidates: int, times: float, selector: Any) -> NDArray[np.int64]:
             depth = min(ceil(times * self.depth.depth), self._full_depth())
             if selector is not None:
                 parameters = self._parameters(depth, sel=selector)
@@ -84,9 +84,9 @@ class Approximate(ABC):
                 if depth not in self._cached_parameters:
                     self._cached_parameters[depth] = self._parameters(depth)
                 parameters = self._cached_parameters[depth]
-            return walk(self.index, self.transform.queries(some), reach, parameters)
+            return walk(self.index, self.transform.queries(some), n_candidates, parameters)
 
-        return rerank_approximately(rows, queries, k, deleted, candidates, reach=self._reach(k))
+        return rerank_approximately(rows, queries, k, deleted, candidates, n_candidates=self._n_candidates(k))
 
     def at(self, depth: MeasuredRecall) -> Self:
         """The same structure, searched to another depth."""
@@ -112,7 +112,7 @@ class Approximate(ABC):
         """Search parameters of FAISS."""
 
     @abstractmethod
-    def _reach(self, k: int) -> int:
+    def _n_candidates(self, k: int) -> int:
         """Number of candidates to re-rank for k neighbors."""
 
 
@@ -130,7 +130,7 @@ def walk(index: faiss.Index, queries: NDArray[np.float32], k: int, parameters: A
 
 def hold_out(rows: Rows, seed: int) -> tuple[Rows, int]:
     """Move a random sample of the rows to the end. Returns the rows and the number of those before the sample."""
-    n = min(HELD_OUT, len(rows) // PART)
+    n = min(MAX_HELD_OUT, len(rows) // MIN_ROWS_PER_HELD_OUT)
     drawn = np.zeros(len(rows), bool)
     drawn[np.random.default_rng(seed).choice(len(rows), n, replace=False)] = True
     return rows.take(np.concatenate([np.flatnonzero(~drawn), np.flatnonzero(drawn)])), len(rows) - n
@@ -147,7 +147,7 @@ def recall_of(found: NDArray[np.float64], true: NDArray[np.float64], depth: int)
 
     A neighbor counts as found if it is no farther than the k-th true one: among ties any will do.
     """
-    slack = SAME * np.abs(true[:, -1:]) + np.finfo(np.float64).tiny
+    slack = TIE_TOLERANCE * np.abs(true[:, -1:]) + np.finfo(np.float64).tiny
     right = (found <= true[:, -1:] + slack).mean(axis=1)
     return MeasuredRecall(depth, float(right.mean()), float(right.std()) / sqrt(len(right)), len(right))
 

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.index.checks import LAST
+from semelha.index.checks import MISSING_ID
 from semelha.index.space import Queries, Space
 
 PAIRS = 1 << 18  # numbers of a block of candidates: what stays in a core's cache
@@ -105,7 +105,7 @@ class Rows:
         ids = self.ids.take(rows)
         if rows.min(initial=0) < 0:
             none = rows < 0
-            distances[none], ids[none] = np.inf, LAST
+            distances[none], ids[none] = np.inf, MISSING_ID
             return without_missing(*nearest(ids, distances, k))
         return nearest(ids, distances, k)
 
@@ -158,8 +158,8 @@ def nearest(ids: NDArray[np.int64], distances: NDArray[np.float64], k: int) -> F
 
 
 def without_missing(ids: NDArray[np.int64], distances: NDArray[np.float64]) -> Found:
-    """Replace the id `LAST` by −1."""
-    ids[ids == LAST] = -1
+    """Replace the id `MISSING_ID` by −1."""
+    ids[ids == MISSING_ID] = -1
     return ids, distances
 
 
@@ -168,6 +168,6 @@ def merge_results(parts: list[Found], queries: int, k: int) -> Found:
     if len(parts) == 1 and parts[0][0].shape[1] == k:
         return parts[0]
     missing = max(0, k - sum(ids.shape[1] for ids, _ in parts))
-    ids = [np.where(part < 0, LAST, part) for part, _ in parts] + [np.full((queries, missing), LAST)]
+    ids = [np.where(part < 0, MISSING_ID, part) for part, _ in parts] + [np.full((queries, missing), MISSING_ID)]
     distances = [part for _, part in parts] + [np.full((queries, missing), np.inf)]
     return without_missing(*nearest(np.concatenate(ids, axis=1), np.concatenate(distances, axis=1), k))

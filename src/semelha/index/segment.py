@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +23,25 @@ from semelha.index.space import Queries, Space
 
 FORMAT = 1
 SUFFIX = ".segment"
-OWN = "structure."  # prefix of the names of the structure's arrays
-DELTA = 4096
-"""Number of vectors at which the delta becomes a segment."""
+STRUCTURE_PREFIX = "structure."  # of the names of the structure's arrays
+MAX_DELTA_SIZE = 4096
+"""Number of vectors at which the delta is closed: later vectors start a new delta."""
 
-State = Literal["open", "waiting", "made"]
+State = Literal["open", "waiting", "built"]
+STATES_IN_FILES: Mapping[str, State] = {"waiting": "waiting", "made": "built"}
+"""States of the segments that are files, by their names in a file."""
 
 
 class Structure(Protocol):
-    """An immutable way to search rows. The caller passes the rows that it was built from."""
+    """An immutable search structure over rows, such as a graph.
+
+    It does not contain the rows: the caller passes those that the structure was built from to each method.
+    """
 
     kind: ClassVar[str]
 
     def nearest(self, rows: Rows, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        """Find the k nearest rows of each query, or all if fewer are not deleted."""
+        """Find the k nearest rows of each query that are not deleted; all of them if there are fewer than k."""
         ...
 
     def header(self) -> dict[str, Any]:
@@ -47,23 +52,30 @@ class Structure(Protocol):
         """Arrays that are saved beside the rows."""
         ...
 
+    @classmethod
+    def restore(cls, rows: Rows, header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Restore a structure from a saved header and arrays. Raises `ValueError` or `KeyError` if they are invalid."""
+        ...
+
     def stats(self) -> dict[str, object]:
         """Statistics for `Index.stats`."""
         ...
 
 
 class Builder(Protocol):
-    """Settings of a structure and the algorithm that builds it; a frozen dataclass. `recall` is 1 for exact search."""
+    """Settings of a structure and the algorithm that builds it; a frozen dataclass."""
 
     @property
-    def recall(self) -> float: ...
+    def recall(self) -> float:
+        """The mean recall@10 that searches must reach; 1 for exact search."""
+        ...
 
     def check(self, space: Space) -> None:
         """Raise `UsageError` for a metric under which the structure cannot search."""
         ...
 
-    def build(self, rows: Rows, stop: Callable[[], None]) -> tuple[Rows, Structure]:
-        """Return the rows in the structure's order, and the structure. `stop` is called often, and may raise."""
+    def build(self, rows: Rows, check_cancelled: Callable[[], None]) -> tuple[Rows, Structure]:
+        """Return the rows in the structure's order, and the structure. `check_cancelled` raises to cancel the build."""
         ...
 
     def settings(self) -> dict[str, Any]:
@@ -71,18 +83,16 @@ class Builder(Protocol):
         ...
 
 
-STRUCTURES: Mapping[str, type[Flat] | type[Tree] | type[Cells] | type[Graph]] = {
-    kind.kind: kind for kind in (Flat, Tree, Cells, Graph)
-}
-"""Structures by the name that a file gives them."""
+STRUCTURES: Mapping[str, type[Structure]] = {kind.kind: kind for kind in (Flat, Tree, Cells, Graph)}
+"""Structures by their `kind`, which is also their name in a file."""
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Metric (name, parameters and checksums of its arrays, as JSON) and model fingerprint of an index's vectors."""
+    """The metric and the model of an index's vectors; only vectors of equal provenance can be compared."""
 
-    metric: str
-    fingerprint: str
+    metric: str  # as JSON: its name, its parameters and the checksums of its arrays
+    fingerprint: str  # of the model
 
 
 @dataclass(frozen=True)
@@ -94,8 +104,8 @@ class SegmentFile:
     checksum: str
     provenance: Provenance
 
-    def is_in(self, folder: Path, provenance: Provenance) -> bool:
-        """Whether the segment need not be written to the folder again."""
+    def is_saved_in(self, folder: Path, provenance: Provenance) -> bool:
+        """Whether this file lies in the folder and has this provenance."""
         return (self.folder, self.provenance) == (folder, provenance) and (folder / self.name).exists()
 
 
@@ -103,8 +113,8 @@ class SegmentFile:
 class Segment:
     """Rows and their structure.
 
-    `state` is "open" for the growing delta, "waiting" for a full delta that waits to be merged, and "made" for a
-    segment with the structure of the index.
+    `state` is "open" for the delta, to which rows are added, "waiting" for a full delta that has not been merged yet,
+    and "built" for a segment with the structure of the index.
     """
 
     rows: Rows
@@ -113,14 +123,14 @@ class Segment:
     file: SegmentFile | None = None
 
     def nearest(self, queries: Queries, k: int, deleted: DeletedMask | None = None) -> Found:
-        """Find the k nearest rows of each query, or all if fewer are not deleted."""
+        """Find the k nearest rows of each query that are not deleted; all of them if there are fewer than k."""
         return self.structure.nearest(self.rows, queries, k, deleted)
 
     @cached_property
     def bytes(self) -> int:
         """Size of vectors, ids and structure."""
-        own = sum(array.nbytes for array in self.structure.arrays(self.rows).values())
-        return self.rows.vectors.nbytes + self.rows.ids.nbytes + own
+        structure = sum(array.nbytes for array in self.structure.arrays(self.rows).values())
+        return self.rows.vectors.nbytes + self.rows.ids.nbytes + structure
 
     def stats(self) -> dict[str, object]:
         """Statistics for `Index.stats`."""
@@ -128,12 +138,12 @@ class Segment:
 
 
 def delta_segment(rows: Rows, mapped: NDArray[np.float32] | None = None) -> Segment:
-    """Rows that are scanned until they are merged; open for more rows while there are fewer than `DELTA`."""
-    return Segment(rows, Flat(rows, mapped), "open" if len(rows) < DELTA else "waiting")
+    """A segment of rows that are scanned until they are merged; "open" if they are fewer than `MAX_DELTA_SIZE`."""
+    return Segment(rows, Flat(rows, mapped), "open" if len(rows) < MAX_DELTA_SIZE else "waiting")
 
 
 def write_segment(segment: Segment, folder: Path, provenance: Provenance, generation: int) -> SegmentFile:
-    """Write a segment under a new name; durable when this returns. Raises `IndexFileError`."""
+    """Write a waiting or built segment durably, under a new name. Raises `IndexFileError`."""
     name = f"{generation}-{secrets.token_hex(6)}{SUFFIX}"
     content = {
         "format": FORMAT,
@@ -141,17 +151,17 @@ def write_segment(segment: Segment, folder: Path, provenance: Provenance, genera
         "fingerprint": provenance.fingerprint,
         "generation": generation,
         "count": len(segment.rows),
-        "state": segment.state,
+        "state": "made" if segment.state == "built" else segment.state,
         "kind": segment.structure.kind,
         "structure": segment.structure.header(),
     }
     arrays: dict[str, NDArray[Any]] = {"ids": segment.rows.ids, "vectors": segment.rows.vectors}
-    own = {OWN + key: array for key, array in segment.structure.arrays(segment.rows).items()}
-    return SegmentFile(folder, name, write_archive(folder / name, content, {**arrays, **own}), provenance)
+    arrays |= {STRUCTURE_PREFIX + key: array for key, array in segment.structure.arrays(segment.rows).items()}
+    return SegmentFile(folder, name, write_archive(folder / name, content, arrays), provenance)
 
 
 def read_segment(file: SegmentFile, space: Space, threads: int) -> Segment:
-    """Read a segment. Raises `IndexFileError` if it is damaged, of other provenance, or not the expected file."""
+    """Read a segment. Raises `IndexFileError` if it is damaged, of other provenance, not the expected file, or open."""
     path = file.folder / file.name
     content, arrays, checksum = read_archive(path, threads=threads)
     if checksum != file.checksum:
@@ -164,11 +174,12 @@ def read_segment(file: SegmentFile, space: Space, threads: int) -> Segment:
         rows = checked_rows(space, arrays)
         if whole_number(content, "count") != len(rows):
             raise ValueError("its count is not the number of its vectors")
-        own = {name.removeprefix(OWN): array for name, array in arrays.items() if name.startswith(OWN)}
-        structure = STRUCTURES[content["kind"]].restored(rows, content["structure"], own)
-        if content["state"] not in ("waiting", "made"):
-            raise ValueError("its state is none of waiting, made")
-        return Segment(rows, structure, content["state"], file)
+        prefix = STRUCTURE_PREFIX
+        of_structure = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+        structure = STRUCTURES[content["kind"]].restore(rows, content["structure"], of_structure)
+        if content["state"] not in STATES_IN_FILES:
+            raise ValueError(f"its state is none of {', '.join(STATES_IN_FILES)}")
+        return Segment(rows, structure, STATES_IN_FILES[content["state"]], file)
     except (KeyError, TypeError, ValueError, SemelhaError) as error:
         raise IndexFileError(f"{path} cannot be used: {error}") from error
 

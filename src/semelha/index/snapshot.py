@@ -16,7 +16,7 @@ from semelha.index.segment import Segment
 from semelha.index.space import Queries, Space, Vectors
 from semelha.index.threads import Threads
 
-FEW = 0.1  # part of a segment below which the rows of `within` are copied and scanned
+MAX_COPIED_FRACTION = 0.1  # up to this fraction of a segment, the rows of `within` are copied and scanned
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class SegmentView:
         rows = np.unique(rows[rows >= 0])
         if not len(rows):
             return no_neighbors(len(queries), k)
-        if len(rows) <= FEW * len(self.segment.rows):
+        if len(rows) <= MAX_COPIED_FRACTION * len(self.segment.rows):
             chosen = self.segment.rows.take(rows).sorted()
             return Flat(chosen).nearest(chosen, queries, k)
         others = np.ones(len(self.segment.rows), bool)
@@ -136,4 +136,6 @@ class Snapshot:
             raise
         if len(found) == 1:
             return Neighbors(*found[0])
-        return Neighbors(np.concatenate([ids for ids, _ in found]), np.concatenate([lengths for _, lengths in found]))
+        return Neighbors(
+            np.concatenate([ids for ids, _ in found]), np.concatenate([distances for _, distances in found])
+        )

@@ -13,14 +13,14 @@ import faiss
 from semelha.errors import UsageError
 from semelha.processors import processors
 
-SHARE = 16  # queries for which another thread pays
+MIN_SHARE = 16  # queries per thread; for fewer, another thread costs more than it saves
 BLAS = 800  # numbers of queries per thread from which matrix products are faster than single distances
-NEVER_BLAS = 128_000  # the default of FAISS 1.15, with which batches of hundreds of queries are ten times slower
+FAISS_BLAS = 128_000  # the default of FAISS 1.15, with which batches of hundreds of queries are ten times slower
 
 T = TypeVar("T")
 
 
-if faiss.cvar.distance_compute_blas_threshold == NEVER_BLAS:
+if faiss.cvar.distance_compute_blas_threshold == FAISS_BLAS:
     faiss.cvar.distance_compute_blas_threshold = BLAS * processors()
 
 
@@ -62,7 +62,7 @@ class Threads:
                 self._waiting += 1
                 self._turn.wait()
                 self._waiting -= 1
-            count = max(1, min(self._free, n // SHARE))
+            count = max(1, min(self._free, n // MIN_SHARE))
             self._free -= count
             return count
 
