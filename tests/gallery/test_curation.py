@@ -38,6 +38,10 @@ def test_a_wrong_label_and_a_picture_under_two_names(tmp_path: Path, tiny: Model
         assert found.subjects == 12
         assert {one.examples[0].source for one in found.of("mislabel")} == {"wrong.png", "again.png"}
         assert ("thing 3", "thing 7") in [one.subjects for one in found.of("mislabel")]
+        (wrong,) = [one for one in found.of("mislabel") if one.examples[0].source == "wrong.png"]
+        vectors = tiny.embed([view_of(7, 20), *(view_of(7, number) for number in range(5))]).astype(np.float64)
+        distance = np.sort(tiny.metric.pairwise(vectors[:1], vectors[1:])[0])[:2].mean()
+        assert f"but nearer to thing 7: {distance:.3g} against " in wrong.message, "the distance of the named subject"
         (duplicate,) = found.of("duplicate")
         assert {one.subject for one in duplicate.examples} == {"thing 4", "thing 8"}
         scores = [one.score for one in found.findings]

@@ -77,7 +77,7 @@ def check(
 
 def _repair(finding: Finding, gallery: Path) -> str | None:
     """The command that repairs a finding; None for a split, which needs a decision about each example."""
-    number, subjects = str(finding.examples[0].example), finding.subjects
+    number, subjects = str(finding.examples[0].number), finding.subjects
     words = {
         "mislabel": ("move-example", str(gallery), number, subjects[-1]),
         "outlier": ("remove-example", str(gallery), number),

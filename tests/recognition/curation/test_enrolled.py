@@ -3,11 +3,11 @@
 import numpy as np
 from tests.recognition.curation.made import drawn, enrolled
 
-from semelha.recognition.curation.enrolled import FEW
+from semelha.recognition.curation.enrolled import N_NEAREST
 
 
 def mean_of_few(distances: list[float]) -> float:
-    return float(np.mean(sorted(distances)[:FEW])) if distances else np.inf
+    return float(np.mean(sorted(distances)[:N_NEAREST])) if distances else np.inf
 
 
 def test_to_own_and_to_the_nearest_other() -> None:

@@ -43,7 +43,7 @@ def test_a_wrong_label_among_many_examples() -> None:
 
 
 def test_right_labels_are_left_alone() -> None:
-    """Without a wrong label next to nothing is told; a subject of one example is not judged."""
+    """Without a wrong label next to nothing is told; a subject of one example is not assessed."""
     vectors, subjects = drawn(100, 8)
     chance, _ = mislabel_probabilities(enrolled(vectors, subjects), seed=0)
     assert (chance >= 0.5).mean() < 0.01
@@ -99,7 +99,7 @@ def test_one_subject_under_two_names() -> None:
     found = merge_candidates(enrolled(vectors, subjects), seed=0)
     assert found.subjects[found.probability.argmax()].tolist() == [0, 60]
     assert ((found.probability >= 0.5).sum()) <= 2
-    for rows, subject in zip(found.sides[0], found.subjects[0], strict=True):
+    for rows, subject in zip(found.groups[0], found.subjects[0], strict=True):
         assert (subjects[rows] == subject).all()
 
 
@@ -110,7 +110,7 @@ def test_two_subjects_under_one_name() -> None:
     first = int(found.probability.argmax())
     assert found.subjects[first].tolist() == [0]
     assert found.probability[first] >= 0.5
-    assert sorted({tuple(np.unique(subjects[side]).tolist()) for side in found.sides[first]}) == [(0,), (59,)]
+    assert sorted({tuple(np.unique(subjects[group]).tolist()) for group in found.groups[first]}) == [(0,), (59,)]
     assert (found.probability >= 0.5).sum() <= 2
 
 

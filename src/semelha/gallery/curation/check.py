@@ -28,16 +28,16 @@ from semelha.recognition.curation.faults import (
 NEIGHBORS = 24
 MAX_SCANNED = 300_000  # vectors up to which comparing all pairs is faster than building and searching a graph
 BLOCK = 1 << 13  # queries per search
-SHOWN = 3  # examples per group of a finding
+MAX_EXAMPLES_SHOWN = 3  # of each group of a finding
 
 Kind = Literal["duplicate", "mislabel", "outlier", "merge", "split"]
 
 
 @dataclass(frozen=True)
 class Example:
-    """An enrolled example: its number, its subject and its source."""
+    """An enrolled example: its number in the gallery, its subject and its source."""
 
-    example: int
+    number: int
     subject: str
     source: str
 
@@ -49,10 +49,14 @@ class Finding:
     Attributes
     ----------
     kind : {"duplicate", "mislabel", "outlier", "merge", "split"}
-        Nearly the same picture under two subjects; an example that probably shows another subject; an example far from
-        all others; two subjects that are probably one; a subject that is probably two.
+        - "duplicate": nearly the same picture is an example of two subjects.
+        - "mislabel": an example probably shows another subject.
+        - "outlier": an example is far from all others.
+        - "merge": two subjects are probably one.
+        - "split": a subject is probably two.
     score : float
-        Within [0, 1]; larger is more certain. For a mislabel, a merge and a split an estimated probability.
+        Within [0, 1]; larger is more certain. For a mislabel, a merge and a split an estimated probability. No outlier
+        has the score 0.
     subjects : tuple of str
         The subjects concerned; for a mislabel the subject under which the example is enrolled comes first.
     examples : tuple of Example
@@ -96,24 +100,24 @@ def check(state: GalleryState, *, min_score: float, seed: int) -> Check:
     """Check a snapshot of a gallery: see `Gallery.check`."""
     if not 0 <= min_score <= 1:
         raise UsageError(f"min_score is {min_score}: it must lie between 0 and 1")
-    examples = _CheckedExamples.of(state)
-    enrolled = examples.enrolled
+    checked = _CheckedGallery.read(state)
+    enrolled = checked.enrolled
     with threadpool_limits(1, user_api="blas"):  # products of few rows, which a second thread slows down
         findings = [
-            *examples.mislabels(*mislabel_probabilities(enrolled, seed), min_score),
-            *examples.duplicates(*near_duplicates(enrolled), min_score),
-            *examples.outliers(outliers(enrolled), min_score),
-            *examples.merges(merge_candidates(enrolled, seed), min_score),
-            *examples.splits(split_candidates(enrolled, seed), min_score),
+            *checked.mislabels(*mislabel_probabilities(enrolled, seed), min_score),
+            *checked.duplicates(*near_duplicates(enrolled), min_score),
+            *checked.outliers(outliers(enrolled), min_score),
+            *checked.merges(merge_candidates(enrolled, seed), min_score),
+            *checked.splits(split_candidates(enrolled, seed), min_score),
         ]
     findings.sort(key=lambda one: -one.score)
     single = int((enrolled.sizes == 1).sum()) if len(enrolled) else 0
-    return Check(tuple(findings), len(enrolled), len(examples.names), single)
+    return Check(tuple(findings), len(enrolled), len(checked.names), single)
 
 
 @dataclass(frozen=True, eq=False)
-class _CheckedExamples:
-    """The enrolled examples, one a row, and the findings about them."""
+class _CheckedGallery:
+    """The enrolled examples of a gallery, one a row. Its methods turn scores into findings."""
 
     enrolled: EnrolledExamples
     ids: NDArray[np.int64]  # (n,): the number of each example in the gallery
@@ -121,14 +125,14 @@ class _CheckedExamples:
     state: GalleryState
 
     @classmethod
-    def of(cls, state: GalleryState) -> _CheckedExamples:
-        """The examples of a snapshot, with their neighbors."""
+    def read(cls, state: GalleryState) -> _CheckedGallery:
+        """Read the examples of a gallery, and find their neighbors."""
         ids, vectors = state.view.added_since(0)
-        names, of = state.view.names(), state.view.subjects_of(ids.tolist())
-        numbers, subjects = np.unique(np.array([of[one] for one in ids.tolist()], np.int64), return_inverse=True)
+        names, owners = state.view.names(), state.view.subjects_of(ids.tolist())
+        numbers, subjects = np.unique(np.array([owners[one] for one in ids.tolist()], np.int64), return_inverse=True)
         metric = state.metric
-        index = scan_of(ids, vectors, metric) or state.index
-        neighbors, distances = neighbors_of(index, ids, vectors, NEIGHBORS)
+        index = exact_snapshot(ids, vectors, metric) or state.index
+        neighbors, distances = nearest_other_rows(index, ids, vectors, NEIGHBORS)
         enrolled = EnrolledExamples(vectors, subjects.astype(np.int64), neighbors, distances, metric)
         return cls(enrolled, ids, tuple(names[number] for number in numbers.tolist()), state)
 
@@ -136,16 +140,15 @@ class _CheckedExamples:
         self, probability: NDArray[np.float64], others: NDArray[np.int64], min_score: float
     ) -> Iterator[Finding]:
         enrolled = self.enrolled
-        _, far = enrolled.nearest_other_subject
+        _, other_distance = enrolled.nearest_other_subject  # of the subjects `others`
         with np.errstate(divide="ignore", invalid="ignore"):
-            order = np.lexsort((far / enrolled.own_distance, -probability))  # ties: relatively nearest first
-        judged = np.isfinite(enrolled.own_distance) & (others >= 0)
-        for row in order[judged[order] & (probability[order] >= min_score)].tolist():
+            order = np.lexsort((other_distance / enrolled.own_distance, -probability))  # ties: relatively nearest first
+        has_two_distances = np.isfinite(enrolled.own_distance) & (others >= 0)
+        for row in order[has_two_distances[order] & (probability[order] >= min_score)].tolist():
             own, other = self.names[enrolled.subjects[row]], self.names[others[row]]
             near = [*self._nearest(row, int(others[row])), *self._nearest(row, int(enrolled.subjects[row]))]
-            message = (
-                f"enrolled as {own}, but nearer to {other}: {far[row]:.3g} against {enrolled.own_distance[row]:.3g}"
-            )
+            distances = f"{other_distance[row]:.3g} against {enrolled.own_distance[row]:.3g}"
+            message = f"enrolled as {own}, but nearer to {other}: {distances}"
             yield self._finding("mislabel", probability[row], (own, other), [row, *near], message)
 
     def duplicates(self, pairs: NDArray[np.int64], score: NDArray[np.float64], min_score: float) -> Iterator[Finding]:
@@ -165,36 +168,36 @@ class _CheckedExamples:
         for k in np.flatnonzero(found.probability >= min_score).tolist():
             a, b = (self.names[subject] for subject in found.subjects[k])
             message = f"{a} and {b} are no farther apart than two halves of one subject"
-            yield self._finding("merge", found.probability[k], (a, b), _first_rows(found.sides[k]), message)
+            yield self._finding("merge", found.probability[k], (a, b), _first_rows(found.groups[k]), message)
 
     def splits(self, found: SubjectFindings, min_score: float) -> Iterator[Finding]:
         for k in np.flatnonzero(found.probability >= min_score).tolist():
             name = self.names[found.subjects[k, 0]]
-            sizes = " and ".join(str(len(side)) for side in found.sides[k])
+            sizes = " and ".join(str(len(group)) for group in found.groups[k])
             message = f"{name} has two groups, as far apart as two subjects: {sizes} examples"
-            yield self._finding("split", found.probability[k], (name,), _first_rows(found.sides[k]), message)
+            yield self._finding("split", found.probability[k], (name,), _first_rows(found.groups[k]), message)
 
     def _nearest(self, row: int, subject: int) -> list[int]:
         """The rows of a subject that are nearest to a row."""
         rows = self.enrolled.rows_of[subject]
         rows = rows[rows != row]
         order = np.argsort(self.enrolled.table(np.array([row]), rows)[0], kind="stable")
-        return [int(one) for one in rows[order[:SHOWN]]]
+        return [int(one) for one in rows[order[:MAX_EXAMPLES_SHOWN]]]
 
     def _finding(
         self, kind: Kind, score: float, subjects: tuple[str, ...], rows: Iterable[int], message: str
     ) -> Finding:
         ids = [int(self.ids[row]) for row in rows]
-        of = self.state.view.owners(ids)
-        return Finding(kind, float(score), subjects, tuple(Example(one, *of[one]) for one in ids), message)
+        owners = self.state.view.owners(ids)
+        return Finding(kind, float(score), subjects, tuple(Example(one, *owners[one]) for one in ids), message)
 
 
 def _first_rows(groups: Iterable[NDArray[np.int64]]) -> list[int]:
-    return [row for group in groups for row in group[:SHOWN].tolist()]
+    return [row for group in groups for row in group[:MAX_EXAMPLES_SHOWN].tolist()]
 
 
-def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric) -> Snapshot | None:
-    """An exact index, if it is the fastest way to find the neighbors of all vectors."""
+def exact_snapshot(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric) -> Snapshot | None:
+    """An exact index of these vectors; None if an approximate index finds the neighbors of all of them faster."""
     if len(ids) > MAX_SCANNED or not isinstance(metric, MappedMetric):
         return None
     index = LinearIndex(metric)
@@ -202,10 +205,13 @@ def scan_of(ids: NDArray[np.int64], vectors: NDArray[np.float32], metric: Metric
     return index.snapshot()
 
 
-def neighbors_of(
+def nearest_other_rows(
     index: Snapshot, ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The k nearest other rows of each row, and their distances: (n, k) each. `ids` (n,) must be ascending."""
+    """The k nearest other rows of each row, and their distances: (n, k) each; −1 and infinity for missing neighbors.
+
+    `ids` (n,) must be ascending. If n is at most k, only n − 1 columns are returned.
+    """
     k = min(k, max(0, len(ids) - 1))
     rows, distances = np.empty((len(ids), k), np.int64), np.empty((len(ids), k))
     for start in range(0, len(ids), BLOCK):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.gallery.calibration.scores import unseen_in_training
-from semelha.gallery.curation.check import neighbors_of, scan_of
+from semelha.gallery.curation.check import exact_snapshot, nearest_other_rows
 from semelha.gallery.probes import EmbeddedProbes
 from semelha.gallery.state import GalleryState
 from semelha.images import Skipped
@@ -25,7 +25,7 @@ from semelha.store import View
 logger = logging.getLogger(__name__)
 
 NEIGHBORS = 16
-SUBJECTS = 400  # from which the threshold is learned
+MAX_SUBJECTS = 400  # from which the threshold is learned
 MAX_EXAMPLES = 32  # of each of these subjects
 SAMPLE = 64  # pictures of a cluster from which its mean distance is computed
 BLOCK = 4096  # pictures identified at a time
@@ -100,9 +100,9 @@ class Clustering:
 def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: int) -> Clustering:
     """Cluster embedded pictures with a snapshot of a gallery: see `Gallery.cluster`."""
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
-    known = _known(state, unknown.vectors, model, threshold)
+    known = _enrolled_subjects(state, unknown.vectors, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
-    labels = _groups(unknown.vectors[new], model, threshold)
+    labels = _cluster_labels(unknown.vectors[new], model, threshold)
     rows_of = np.split(new[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels))[:-1])
     rows_of = sorted((rows for rows in rows_of if len(rows)), key=lambda rows: -len(rows))
     found = [(name, False, rows) for name, rows in zip(_new_names(state.view, len(rows_of)), rows_of, strict=True)]
@@ -125,7 +125,7 @@ def threshold_of(view: View, model: Model, pictures: int, seed: int) -> tuple[fl
     per_subject = sum(len(one) for one in of_subjects) / max(1, len(of_subjects))
     random = np.random.default_rng(seed)
     drawn = [random.permutation(one)[:MAX_EXAMPLES] for one in of_subjects]
-    drawn = [drawn[place] for place in random.permutation(len(drawn))[:SUBJECTS].tolist()]
+    drawn = [drawn[place] for place in random.permutation(len(drawn))[:MAX_SUBJECTS].tolist()]
     if len(drawn) < 2 or max(len(one) for one in drawn) < 2:
         raise UsageError(
             "clustering learns from the gallery how far apart pictures of one subject are, which takes two subjects, "
@@ -159,19 +159,21 @@ def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
     return (several if len(several) >= 2 else chosen), enough or len(unseen) == len(every)
 
 
-def _groups(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
+def _cluster_labels(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
     """Cluster number of each vector: (n,)."""
     rows = np.arange(len(vectors))
-    snapshot = scan_of(rows, vectors, model.metric)
+    snapshot = exact_snapshot(rows, vectors, model.metric)
     if snapshot is None:
         index = AutoIndex(model.metric)
         index.build(rows, vectors)
         snapshot = index.snapshot()
-    neighbors, distances = neighbors_of(snapshot, rows, vectors, NEIGHBORS)
+    neighbors, distances = nearest_other_rows(snapshot, rows, vectors, NEIGHBORS)
     return average_linkage(vectors, neighbors, distances, model.metric, threshold).labels()
 
 
-def _known(state: GalleryState, vectors: NDArray[np.float32], model: Model, threshold: float) -> list[str | None]:
+def _enrolled_subjects(
+    state: GalleryState, vectors: NDArray[np.float32], model: Model, threshold: float
+) -> list[str | None]:
     """The enrolled subject of each vector, or None.
 
     Decided by the calibration; in an uncalibrated gallery, by the mean distance to the examples of the nearest subject.

@@ -76,7 +76,7 @@ def _finding(finding: Finding, gallery: Gallery) -> str:
     for place, one in enumerate(finding.examples):
         is_suspect = place == 0 and finding.kind in ("mislabel", "outlier")
         kind = "probe" if is_suspect else "right" if one.subject == finding.subjects[-1] else "wrong"
-        figures.append(figure(_kept_picture(gallery, one.example), kind, one.subject, tooltip=one.source))
+        figures.append(figure(_kept_picture(gallery, one.number), kind, one.subject, tooltip=one.source))
     sentence = f'<p class="note"><b>{finding.score:.2f}</b> {escape(finding.message)}</p>'
     return f'{sentence}<div class="row">{"".join(figures)}</div>'
 

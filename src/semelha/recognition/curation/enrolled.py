@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from semelha.metrics import Metric
 
-FEW = 2  # nearest examples of a subject whose mean distance is the distance to the subject
+N_NEAREST = 2  # examples of a subject whose mean distance is the distance to the subject
 BLOCK = 1 << 20  # distances in memory at a time
 
 Rows = NDArray[np.int64]
@@ -83,8 +83,8 @@ class EnrolledExamples:
     def nearest_other_subject(self) -> tuple[Rows, NDArray[np.float64]]:
         """The nearest other subject among the neighbors, −1 for none, and a lower bound of its distance: each (n,).
 
-        If fewer than `FEW` examples of the subject are among the neighbors, the distance of the last neighbor stands in
-        for the missing ones, which are at least as far.
+        If fewer than `N_NEAREST` examples of the subject are among the neighbors, the distance of the last neighbor
+        replaces that of the missing ones, which are at least as far.
         """
         return self.nearest_subject_except(np.arange(len(self)), self.subjects[:, None])
 
@@ -99,11 +99,11 @@ class EnrolledExamples:
         fresh = np.ones(len(lines), bool)
         fresh[1:] = (lines[1:] != lines[:-1]) | (who[1:] != who[:-1])
         starts, group = np.flatnonzero(fresh), np.cumsum(fresh) - 1
-        counted = np.arange(len(lines)) - starts[group] < FEW
+        counted = np.arange(len(lines)) - starts[group] < N_NEAREST
         sums = np.bincount(group[counted], distances[counted], len(starts))
         counts = np.bincount(group[counted], minlength=len(starts))
         lines, who = lines[starts], who[starts]
-        wanted = np.minimum(FEW, self.sizes[who])
+        wanted = np.minimum(N_NEAREST, self.sizes[who])
         last = np.where(np.isfinite(near), near, -np.inf).max(axis=1, initial=-np.inf)
         means = (sums + (wanted - counts) * last[lines]) / wanted
         found, far = np.full(len(rows), -1, np.int64), np.where(np.isfinite(last), last, np.inf)
@@ -114,8 +114,8 @@ class EnrolledExamples:
 
 
 def mean_of_nearest(table: NDArray[np.float64], most: int | None = None) -> NDArray[np.float64]:
-    """Mean of the `FEW` smallest distances, or of at most `most`, in each line: (q, m) → (q,)."""
-    count = min(FEW, table.shape[1] if most is None else most)
+    """Mean of the `N_NEAREST` smallest distances, or of at most `most`, in each line: (q, m) → (q,)."""
+    count = min(N_NEAREST, table.shape[1] if most is None else most)
     if not count:
         return np.full(len(table), np.inf)
     return np.asarray(np.partition(table, count - 1, axis=1)[:, :count].mean(axis=1))

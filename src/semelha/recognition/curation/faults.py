@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.recognition.curation.enrolled import FEW, EnrolledExamples, Rows
+from semelha.recognition.curation.enrolled import N_NEAREST, EnrolledExamples, Rows
 
 SIMULATED_LABELS = 4000
 SIMULATED_SUBJECTS = 2000  # halved subjects, and joined pairs
-NEARER = 10  # times nearer than usual, at which a pair has the score one half
+DUPLICATE_RATIO = 10  # times nearer than usual, at which a pair has the score one half
 TO_DEVIATION = 1.4826  # from the median absolute deviation to the standard deviation, under normality
 MAX_EXAMPLES = 128  # of a subject
-CANDIDATES = 3  # other subjects with which each is compared
+MAX_NEAR_SUBJECTS = 3  # other subjects with which each is compared
 QUANTILES = np.arange(0.1, 0.55, 0.1)  # of the simulated faults, above which observations are counted
 TOP = 0.2  # quantile of the simulated faults above which the probability is constant
 
@@ -36,19 +36,19 @@ def mislabel_probabilities(enrolled: EnrolledExamples, seed: int) -> tuple[NDArr
     """
     others, far = enrolled.nearest_other_subject
     probability, own = np.zeros(len(enrolled)), enrolled.own_distance
-    judged = np.flatnonzero(np.isfinite(own) & np.isfinite(far))
-    if not len(judged) or len(enrolled.rows_of) < 2:
+    assessed = np.flatnonzero(np.isfinite(own) & np.isfinite(far))
+    if not len(assessed) or len(enrolled.rows_of) < 2:
         return probability, others
-    observed = _log_ratio(own[judged], far[judged])
-    probability[judged] = fault_probability(observed, _simulated_mislabels(enrolled, judged, seed))
+    observed = _log_ratio(own[assessed], far[assessed])
+    probability[assessed] = fault_probability(observed, _simulated_mislabels(enrolled, assessed, seed))
     probability[others < 0] = 0.0
     return probability, others
 
 
-def _simulated_mislabels(enrolled: EnrolledExamples, judged: Rows, seed: int) -> NDArray[np.float64]:
+def _simulated_mislabels(enrolled: EnrolledExamples, assessed: Rows, seed: int) -> NDArray[np.float64]:
     """The statistic of examples under a wrong label: (simulated,)."""
     random, subjects = np.random.default_rng(seed), len(enrolled.rows_of)
-    rows = random.permutation(judged)[:SIMULATED_LABELS]
+    rows = random.permutation(assessed)[:SIMULATED_LABELS]
     wrong = (enrolled.subjects[rows] + random.integers(1, subjects, len(rows))) % subjects
     under_wrong = np.array(
         [enrolled.distance_to_subject(*pair) for pair in zip(rows.tolist(), wrong.tolist(), strict=True)]
@@ -77,7 +77,7 @@ def near_duplicates(enrolled: EnrolledExamples) -> tuple[Rows, NDArray[np.float6
     pairs = np.stack([np.minimum(rows, neighbors), np.maximum(rows, neighbors)], axis=1)
     pairs, once = np.unique(pairs, axis=0, return_index=True)
     distances = enrolled.distances[rows, places][once]
-    score: NDArray[np.float64] = usual / (usual + NEARER * distances) if usual > 0 else np.ones(len(pairs))
+    score: NDArray[np.float64] = usual / (usual + DUPLICATE_RATIO * distances) if usual > 0 else np.ones(len(pairs))
     return pairs, score
 
 
@@ -99,7 +99,7 @@ def outliers(enrolled: EnrolledExamples) -> NDArray[np.float64]:
     """
     from scipy.special import log_ndtr
 
-    near = enrolled.distances[:, :FEW]
+    near = enrolled.distances[:, :N_NEAREST]
     if not near.size or not np.isfinite(near).all():
         return np.zeros(len(enrolled))
     far = np.log(np.maximum(near.mean(axis=1), np.finfo(np.float64).tiny))
@@ -116,7 +116,7 @@ class SubjectFindings:
 
     subjects: Rows
     probability: NDArray[np.float64]
-    sides: list[tuple[Rows, Rows]]
+    groups: list[tuple[Rows, Rows]]
 
 
 def merge_candidates(enrolled: EnrolledExamples, seed: int) -> SubjectFindings:
@@ -133,9 +133,9 @@ def merge_candidates(enrolled: EnrolledExamples, seed: int) -> SubjectFindings:
         rows = random.permutation(enrolled.rows_of[subject])[:MAX_EXAMPLES]
         simulated.append(_log_separation(enrolled, rows[: len(rows) // 2], rows[len(rows) // 2 :]))
     pairs = _candidates(enrolled)
-    sides = [(_sample(enrolled.rows_of[a], random), _sample(enrolled.rows_of[b], random)) for a, b in pairs.tolist()]
-    observed = np.array([_log_separation(enrolled, *two) for two in sides])
-    return SubjectFindings(pairs, fault_probability(-observed, -np.array(simulated)), sides)
+    groups = [(_sample(enrolled.rows_of[a], random), _sample(enrolled.rows_of[b], random)) for a, b in pairs.tolist()]
+    observed = np.array([_log_separation(enrolled, *two) for two in groups])
+    return SubjectFindings(pairs, fault_probability(-observed, -np.array(simulated)), groups)
 
 
 def _candidates(enrolled: EnrolledExamples) -> Rows:
@@ -151,7 +151,7 @@ def _candidates(enrolled: EnrolledExamples) -> Rows:
     pairs = pairs[order]
     starts = np.flatnonzero(np.append(True, pairs[1:, 0] != pairs[:-1, 0]))
     rank = np.arange(len(pairs)) - np.repeat(starts, np.diff(np.append(starts, len(pairs))))
-    pairs = np.unique(np.sort(pairs[rank < CANDIDATES], axis=1), axis=0)
+    pairs = np.unique(np.sort(pairs[rank < MAX_NEAR_SUBJECTS], axis=1), axis=0)
     return np.asarray(pairs[(enrolled.sizes[pairs] >= 2).all(axis=1)])
 
 
@@ -169,18 +169,18 @@ def split_candidates(enrolled: EnrolledExamples, seed: int) -> SubjectFindings:
             other = int(random.choice([each for each in random.choice(several, 2, replace=False) if each != subject]))
             halves = [_half(enrolled.rows_of[each], random) for each in (subject, other)]
             joined = np.concatenate(halves)
-            groups = _two_groups(enrolled, joined)
-            if groups is not None:
-                simulated.append(_log_separation(enrolled, *groups))
-    subjects, sides = [], []
+            two = _two_groups(enrolled, joined)
+            if two is not None:
+                simulated.append(_log_separation(enrolled, *two))
+    subjects, groups = [], []
     for subject in several:
-        groups = _two_groups(enrolled, _sample(enrolled.rows_of[subject], random))
-        if groups is not None:
+        two = _two_groups(enrolled, _sample(enrolled.rows_of[subject], random))
+        if two is not None:
             subjects.append([subject])
-            sides.append(groups)
-    observed = np.array([_log_separation(enrolled, *two) for two in sides])
+            groups.append(two)
+    observed = np.array([_log_separation(enrolled, *each) for each in groups])
     return SubjectFindings(
-        np.array(subjects, np.int64).reshape(-1, 1), fault_probability(observed, np.array(simulated)), sides
+        np.array(subjects, np.int64).reshape(-1, 1), fault_probability(observed, np.array(simulated)), groups
     )
 
 
