@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.test_commands import answer, run
+from tests.cli.commands import answer, run
 from tests.gallery.test_curation import filled, view_of
 
 from semelha.embedders import Model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.cli.test_commands import answer, run
+from tests.cli.commands import answer, run
 from tests.tiny_model import noise
 
 from semelha.embedders import Model

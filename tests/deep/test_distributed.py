@@ -39,7 +39,7 @@ def start(number: int, *words: object) -> list[subprocess.Popen[str]]:
     ]
 
 
-def end(started: list[subprocess.Popen[str]], seconds: float = 120) -> list[tuple[int, str, str]]:
+def end(started: list[subprocess.Popen[str]], seconds: float = 300) -> list[tuple[int, str, str]]:
     """Status, output and errors of each; none may hang."""
     try:
         outputs = [process.communicate(timeout=seconds) for process in started]
