@@ -29,7 +29,7 @@ def names(shop: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
 
 def test_merge_and_unmerge(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = run(capsys, "subjects", "merge", shop, "apple", "Apple")
-    assert (status, "with 1 examples, and 1 that both had" in out) == (0, True)
+    assert (status, "with 1 examples, and 1 that both subjects had" in out) == (0, True)
     assert names(shop, capsys) == {"Apple": 3}
     (merge,) = answer(capsys, "subjects", "merges", shop)["merges"]
     assert (merge["source"], merge["into"], merge["inside"]) == ("apple", "Apple", None)
@@ -79,7 +79,7 @@ def test_reject_and_withdraw(shop: Path, capsys: pytest.CaptureFixture[str]) -> 
     number = answer(capsys, "reject", shop, picture, "apple")["rejection"]
     assert "is not apple" in run(capsys, "reject", shop, picture, "apple")[1]
     (one,) = answer(capsys, "subjects", "rejections", shop, "apple")["rejections"]
-    assert (one["rejection"], one["picture"]) == (number, str(picture))
+    assert (one["number"], one["source"]) == (number, str(picture))
     assert "1 rejections" in run(capsys, "subjects", "rejections", shop, "apple")[1]
     assert answer(capsys, "identify", shop, picture)["identifications"][0]["excluded"] == ["apple"]
     assert answer(capsys, "subjects", "withdraw", shop, number) == {"withdrawn": number}
@@ -105,7 +105,7 @@ def test_one_example_is_listed_moved_and_removed(shop: Path, capsys: pytest.Capt
     assert (removed["subject"], removed["subject_removed"]) == ("Apple", False)
     assert names(shop, capsys) == {"Apple": 2, "apple": 1}
     status, out, _ = run(capsys, "subjects", "remove-example", shop, of_apple["1.png"], "--yes")
-    assert (status, "it was the last one" in out) == (0, True)
+    assert (status, "it was the last example" in out) == (0, True)
     assert names(shop, capsys) == {"Apple": 2}
     out = run(capsys, "subjects", "move-example", shop, of_Apple["1.png"], "pear")[1]
     assert "of pear" in out

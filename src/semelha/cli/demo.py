@@ -12,7 +12,7 @@ import numpy as np
 from rich.markup import escape
 from typer import Option
 
-from semelha.cli.evaluation import figures, named_bars
+from semelha.cli.evaluation import progress_per_embedder, results_table
 from semelha.cli.output import Json, Seed, print_json, progress_bars, stderr, stdout
 from semelha.cli.training import train_with_bars
 from semelha.embedders import Model
@@ -68,7 +68,7 @@ def demo(
             protocol=Protocol(enroll=is_enrolled, map_leave_one_out=True),
             fpir=FPIR,
             seed=seed,
-            progress=named_bars(bar),
+            progress=progress_per_embedder(bar),
         )
     from semelha.evaluation.report import write_report  # importing Matplotlib is slow
 
@@ -79,7 +79,7 @@ def demo(
     if json:
         print_json({**found.to_json(), "seconds": round(seconds, 1), "report": str(report), "examples": answers})
         return
-    stdout.print(figures(found))
+    stdout.print(results_table(found))
     stdout.print(
         "[bold]3[/] Identifying six characters that are enrolled and six that are not, at a false-positive "
         f"rate of {GALLERY_FPIR:.0%}:"

@@ -1,4 +1,4 @@
-"""The command that evaluates a model, and its table of figures."""
+"""`semelha evaluate`: measures a model on a test set, and prints a table of results."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rich.table import Table
 from typer import Argument, Option
 
 from semelha.cli.output import (
+    Fpir,
     Json,
-    Progressed,
-    Report,
+    ProgressCallback,
+    ReportPath,
     Seed,
     load_dataset,
     make_table,
     print_json,
-    print_report,
+    print_report_path,
     progress_bars,
     stdout,
 )
@@ -31,6 +32,7 @@ from semelha.evaluation.result import INSUFFICIENT_DATA
 RerankName = Literal["query-expansion", "k-reciprocal"]
 RERANKS: dict[RerankName, Rerank] = {"query-expansion": QueryExpansion(), "k-reciprocal": KReciprocal()}
 
+# Titles of the table's rows, and their keys in `Result.to_json`.
 ROWS = {
     "R@1": "r_at_1",
     "MAP@R": "map_at_r",
@@ -48,8 +50,8 @@ ROWS = {
 def evaluate(
     model: Annotated[Path, Argument(help="Model folder.")],
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest with its splits.")],
-    fpir: Annotated[float, Option(help="Target false-positive identification rate.", min=0.0, max=1.0)] = 0.01,
-    report: Report = None,
+    fpir: Fpir = 0.01,
+    report: ReportPath = None,
     rerank: Annotated[
         RerankName | None, Option(help=f"Re-rank the neighbors: {', '.join(RERANKS)}.", metavar="NAME")
     ] = None,
@@ -58,14 +60,14 @@ def evaluate(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Measure a model on pictures of classes that it was not trained on.
+    """Measure a model on labelled pictures. Their classes should be new to it: not those that it was trained on.
 
     Example: semelha evaluate model test-photos --report report.html
     """
     embedder = load_embedder(model)
     dataset = load_dataset(folder)
     with progress_bars() as bar:
-        found = run_evaluation(
+        evaluation = run_evaluation(
             embedder,
             dataset,
             baselines=baselines,
@@ -73,26 +75,26 @@ def evaluate(
             seed=seed,
             resamples=resamples,
             rerank=None if rerank is None else RERANKS[rerank],
-            progress=named_bars(bar),
+            progress=progress_per_embedder(bar),
         )
     if report is not None:
         from semelha.evaluation.report import write_report  # importing Matplotlib is slow
 
-        write_report(found, report, card=embedder.card)
+        write_report(evaluation, report, card=embedder.card)
     if json:
-        print_json(found.to_json())
+        print_json(evaluation.to_json())
         return
-    stdout.print(figures(found))
-    for text in found.notes:
+    stdout.print(results_table(evaluation))
+    for text in evaluation.notes:
         stdout.print(f"[dim]{escape(text)}[/]")
-    if found.result.open_set.fpir_achieved is None:
-        stdout.print(f"[dim]Not calibrated: {escape(found.result.open_set.note)}[/]")
-    print_report(report)
+    if evaluation.result.open_set.fpir_achieved is None:
+        stdout.print(f"[dim]Not calibrated: {escape(evaluation.result.open_set.note)}[/]")
+    print_report_path(report)
 
 
-def named_bars(bar: Callable[[str], Progressed]) -> Callable[[str, int, int], None]:
-    """The progress callback of `semelha.evaluate`: one bar for each embedder."""
-    bars: dict[str, Progressed] = {}
+def progress_per_embedder(bar: Callable[[str], ProgressCallback]) -> Callable[[str, int, int], None]:
+    """A callback for `semelha.evaluate` that shows one progress bar for each embedder: the model and its baselines."""
+    bars: dict[str, ProgressCallback] = {}
 
     def advance(name: str, done: int, total: int) -> None:
         if name not in bars:
@@ -102,8 +104,8 @@ def named_bars(bar: Callable[[str], Progressed]) -> Callable[[str, int, int], No
     return advance
 
 
-def figures(evaluation: Evaluation) -> Table:
-    """A table of the main figures of a model and its baselines, with 95% intervals."""
+def results_table(evaluation: Evaluation) -> Table:
+    """The main results of a model and its baselines, with 95% intervals."""
     results = {"model": evaluation.result, **evaluation.baselines}
     table = make_table("")
     for name in results:
@@ -116,7 +118,7 @@ def figures(evaluation: Evaluation) -> Table:
 
 
 def _cell(value: float | None, interval: list[float] | None) -> str:
-    """A figure and its interval, in console markup."""
+    """A value and its interval, in console markup."""
     if value is None:
         return f"[dim]{INSUFFICIENT_DATA}[/]"
     ends = "" if interval is None else f" [not bold dim]{interval[0]:.3f}–{interval[1]:.3f}[/]"

@@ -14,13 +14,13 @@ from typer import Argument, Option
 from semelha.cli.output import (
     GalleryPath,
     Json,
-    Report,
+    ReportPath,
     Seed,
     load_dataset,
     make_table,
     note,
     print_json,
-    print_report,
+    print_report_path,
     progress_bars,
     stderr,
     stdout,
@@ -34,7 +34,7 @@ MAX_MISSING = 5  # examples without a picture to name
 
 def check(
     gallery: GalleryPath,
-    report: Report = None,
+    report: ReportPath = None,
     min_score: Annotated[float, Option(help="Lowest score of a finding.", min=0.0, max=1.0)] = 0.5,
     seed: Seed = 0,
     json: Json = False,
@@ -72,7 +72,7 @@ def check(
         stdout.print(
             f"[dim]{found.single_example_subjects} subjects have one example; their labels cannot be checked[/]"
         )
-    print_report(report)
+    print_report_path(report)
 
 
 def _repair(finding: Finding, gallery: Path) -> str | None:
@@ -91,7 +91,7 @@ def cluster(
     gallery: GalleryPath,
     photos: Annotated[Path, Argument(metavar="PHOTOS", help="Folder of pictures, or a CSV manifest.")],
     out: Annotated[Path | None, Option(help="Folder to create, with copies by subject for `enroll --from`.")] = None,
-    report: Report = None,
+    report: ReportPath = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -124,7 +124,7 @@ def cluster(
     stdout.print(f"[dim]{len(found)} subjects{more}; {escape(found.note)}[/]")
     if out is not None:
         stdout.print(f"Folders: [bold]{escape(str(out))}[/]")
-    print_report(report)
+    print_report_path(report)
 
 
 def migrate(

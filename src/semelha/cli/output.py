@@ -18,20 +18,25 @@ from typer import Argument, Option
 
 from semelha.images import Dataset, read_dataset
 
-UNWRAPPED = 10_000
+UNWRAPPED_WIDTH = 10_000
 """Columns of a console that is no terminal, so that lines in files and pipes are not wrapped."""
-MAX_SKIPPED = 5  # skipped files to name
+MAX_SKIPPED_SHOWN = 5  # skipped files that are named
 
-stdout = Console(width=None if sys.stdout.isatty() else UNWRAPPED)
-stderr = Console(stderr=True, width=None if sys.stderr.isatty() else UNWRAPPED)
+stdout = Console(width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
+stderr = Console(stderr=True, width=None if sys.stderr.isatty() else UNWRAPPED_WIDTH)
 
 GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
+Fpir = Annotated[
+    float,
+    Option(help="False-positive identification rate: fraction of strangers that may be named.", min=0.0, max=1.0),
+]
 Json = Annotated[bool, Option("--json", help="Print one JSON object for programs to read.")]
-Report = Annotated[Path | None, Option(help="HTML report to write.")]
+ReportPath = Annotated[Path | None, Option(help="HTML report to write.")]
 Seed = Annotated[int, Option(help="Seed of every random draw.", min=0)]
 Yes = Annotated[bool, Option("--yes", help="Do not ask for confirmation.")]
 
-Progressed = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
+"""Called with (done, total)."""
 
 
 def print_json(value: object) -> None:
@@ -67,8 +72,8 @@ def note(text: str) -> None:
     stderr.print(f"[yellow]note:[/] {escape(text)}")
 
 
-def print_report(report: Path | None) -> None:
-    """Print where the report is, if one was written."""
+def print_report_path(report: Path | None) -> None:
+    """Print the path of a report, if one was written."""
     if report is not None:
         stdout.print(f"Report: [bold]{escape(str(report))}[/]")
 
@@ -88,18 +93,18 @@ def load_dataset(path: Path, *, labelled: bool = True) -> Dataset:
         note(warning)
     if dataset.skipped:
         note(f"{len(dataset.skipped)} files skipped, such as:")
-        for skipped in dataset.skipped[:MAX_SKIPPED]:
+        for skipped in dataset.skipped[:MAX_SKIPPED_SHOWN]:
             stderr.print(f"  {escape(skipped.reason)}")
     return dataset
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[[str], Progressed]]:
+def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
     """Show progress bars on standard error. Yields a function from a title to a callback of (done, total)."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
 
-        def bar(title: str) -> Progressed:
+        def bar(title: str) -> ProgressCallback:
             task = bars.add_task(title, total=None)
 
             def advance(done: int, total: int) -> None:
@@ -121,7 +126,7 @@ def warnings_as_notes() -> Iterator[None]:
 
 
 @contextmanager
-def training_bars() -> Iterator[tuple[Progressed, Callable[[Any], None]]]:
+def training_bars() -> Iterator[tuple[ProgressCallback, Callable[[Any], None]]]:
     """Show two bars on standard error: pictures read, by (done, total), and the training, by `TrainingProgress`."""
     columns = (
         TextColumn("{task.description}"),

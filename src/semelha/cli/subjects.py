@@ -1,4 +1,4 @@
-"""Commands about enrolled subjects, their examples, merges and rejections."""
+"""`semelha subjects`: enrolled subjects, their examples, merges and rejections. And `semelha reject`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
     Example: semelha subjects list shop
     """
     with Gallery(gallery) as opened:
-        found = opened.subjects()
-    rows = [(one.name, one.examples, one.created) for one in found]
-    print_records(json, {"subjects": [vars(one) for one in found]}, ("subject", "examples", "since"), rows)
+        enrolled = opened.subjects()
+    rows = [(one.name, one.examples, one.created) for one in enrolled]
+    print_records(json, {"subjects": [vars(one) for one in enrolled]}, ("subject", "examples", "since"), rows)
 
 
 @subjects.command("rename")
@@ -35,10 +35,12 @@ def rename_subject(
     gallery: GalleryPath,
     old: Name,
     new: Annotated[str, Argument(help="New name.")],
-    merge: Annotated[bool, Option("--merge", help="If another subject has the new name, merge the two.")] = False,
+    merge: Annotated[
+        bool, Option("--merge", help="If another subject has the new name, merge the two without asking.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Rename a subject. If another subject has the new name, ask whether to merge the two.
+    """Rename a subject. If another subject has the new name, ask whether to merge the two; --merge answers yes.
 
     Example: semelha subjects rename shop granny-smith "Granny Smith"
     """
@@ -48,7 +50,7 @@ def rename_subject(
         except SubjectExists:
             if not merge and not confirm(f"A subject is already called {new}. Merge {old} into it?", err=True):
                 raise Exit(1) from None
-            _merge(opened, old, new, json)
+            _merge_and_print(opened, old, new, json)
             return
     print_result(json, {"renamed": old, "subject": new}, f"{escape(old)} is now [bold]{escape(new)}[/]")
 
@@ -73,9 +75,9 @@ def list_examples(gallery: GalleryPath, name: Name, json: Json = False) -> None:
     Example: semelha subjects examples shop granny-smith
     """
     with Gallery(gallery) as opened:
-        found = opened.examples(name)
-    rows = [(one.number, one.source, one.created, "kept" if one.has_picture else "not kept") for one in found]
-    value = {"subject": name, "examples": [vars(one) for one in found]}
+        examples = opened.examples(name)
+    rows = [(one.number, one.source, one.created, "kept" if one.has_picture else "not kept") for one in examples]
+    value = {"subject": name, "examples": [vars(one) for one in examples]}
     print_records(json, value, ("example", "source", "since", "picture"), rows)
 
 
@@ -90,13 +92,15 @@ def remove_example(gallery: GalleryPath, example: Example, yes: Yes = False, jso
     with Gallery(gallery) as opened:
         name = opened.remove_example(example)
         is_left = name in opened
-    line = f"Example {example} of [bold]{escape(name)}[/] removed" + ("" if is_left else "; it was the last one")
+    line = f"Example {example} of [bold]{escape(name)}[/] removed" + (
+        "" if is_left else "; it was the last example of the subject, which is removed too"
+    )
     print_result(json, {"removed": example, "subject": name, "subject_removed": not is_left}, line)
 
 
 @subjects.command("move-example")
 def move_example(gallery: GalleryPath, example: Example, name: Name, json: Json = False) -> None:
-    """Move one example to another subject, which is created if it is new.
+    """Move one example to another subject, which is created if it is new. The example gets a new number.
 
     Example: semelha subjects move-example shop 12 granny-smith
     """
@@ -109,8 +113,8 @@ def move_example(gallery: GalleryPath, example: Example, name: Name, json: Json 
 @subjects.command("merge")
 def merge_subjects(
     gallery: GalleryPath,
-    source: Annotated[str, Argument(help="Subject to merge; its name ends.")],
-    into: Annotated[str, Argument(help="Subject that gets its examples.")],
+    subject: Annotated[str, Argument(help="Subject to merge into the other; its name is no longer enrolled.")],
+    into: Annotated[str, Argument(help="Subject that gets the examples.")],
     json: Json = False,
 ) -> None:
     """Merge two subjects. `subjects unmerge` undoes it.
@@ -118,13 +122,13 @@ def merge_subjects(
     Example: semelha subjects merge shop granny-smith "Granny Smith"
     """
     with Gallery(gallery) as opened:
-        _merge(opened, source, into, json)
+        _merge_and_print(opened, subject, into, json)
 
 
-def _merge(gallery: Gallery, source: str, into: str, json: bool) -> None:
-    number = gallery.merge(source, into)
+def _merge_and_print(gallery: Gallery, subject: str, into: str, json: bool) -> None:
+    number = gallery.merge(subject, into)
     (merge,) = [one for one in gallery.merges() if one.number == number]
-    shared = f", and {merge.shared} that both had" if merge.shared else ""
+    shared = f", and {merge.shared} that both subjects had" if merge.shared else ""
     print_result(
         json,
         vars(merge),
@@ -150,35 +154,15 @@ def unmerge_subjects(
 
 @subjects.command("merges")
 def list_merges(gallery: GalleryPath, json: Json = False) -> None:
-    """List the merges that can be undone.
+    """List the merges, and for each the later merge that must be undone first.
 
     Example: semelha subjects merges shop
     """
     with Gallery(gallery) as opened:
-        found = opened.merges()
-    rows = [(one.number, one.source, one.into, one.moved + one.shared, one.created, one.inside or "") for one in found]
+        merges = opened.merges()
+    rows = [(one.number, one.source, one.into, one.moved + one.shared, one.created, one.inside or "") for one in merges]
     columns = ("merge", "subject", "into", "examples", "since", "undo first")
-    print_records(json, {"merges": [vars(one) for one in found]}, columns, rows)
-
-
-def reject(
-    gallery: GalleryPath,
-    picture: Annotated[Path, Argument(help="Picture that was named wrongly.")],
-    subject: Annotated[str, Argument(help="Subject that it does not show.")],
-    json: Json = False,
-) -> None:
-    """Record that a picture does not show a subject: it and similar pictures are no longer identified as it.
-
-    Example: semelha reject shop new.jpg granny-smith
-    """
-    with Gallery(gallery) as opened:
-        number = opened.reject(picture, subject)
-    print_result(
-        json,
-        {"rejection": number, "subject": subject, "picture": str(picture)},
-        f"{escape(str(picture))} is not [bold]{escape(subject)}[/]",
-        f"[dim]To undo: semelha subjects withdraw {escape(str(gallery))} {number}[/]",
-    )
+    print_records(json, {"merges": [vars(one) for one in merges]}, columns, rows)
 
 
 @subjects.command("rejections")
@@ -189,8 +173,8 @@ def list_rejections(gallery: GalleryPath, name: Name, json: Json = False) -> Non
     """
     with Gallery(gallery) as opened:
         rows = [(one.number, one.source, one.created) for one in opened.rejections(name)]
-    found = [dict(zip(("rejection", "picture", "since"), row, strict=True)) for row in rows]
-    print_records(json, {"subject": name, "rejections": found}, ("rejection", "picture", "since"), rows)
+    records = [dict(zip(("number", "source", "created"), row, strict=True)) for row in rows]
+    print_records(json, {"subject": name, "rejections": records}, ("rejection", "source", "since"), rows)
 
 
 @subjects.command("withdraw")
@@ -206,3 +190,23 @@ def withdraw_rejection(
     with Gallery(gallery) as opened:
         opened.withdraw_rejection(rejection)
     print_result(json, {"withdrawn": rejection}, f"Rejection {rejection} is withdrawn")
+
+
+def reject(
+    gallery: GalleryPath,
+    picture: Annotated[Path, Argument(help="Picture that was identified wrongly.")],
+    subject: Annotated[str, Argument(help="Subject that it does not show.")],
+    json: Json = False,
+) -> None:
+    """Record that a picture does not show a subject: it and similar pictures are no longer identified as it.
+
+    Example: semelha reject shop new.jpg granny-smith
+    """
+    with Gallery(gallery) as opened:
+        number = opened.reject(picture, subject)
+    print_result(
+        json,
+        {"rejection": number, "subject": subject, "picture": str(picture)},
+        f"{escape(str(picture))} is not [bold]{escape(subject)}[/]",
+        f"[dim]To undo: semelha subjects withdraw {escape(str(gallery))} {number}[/]",
+    )
