@@ -69,7 +69,6 @@ MUTATIONS = [
         "pass",
         "photographs are not turned upright",
         "images/test_decode.py",
-        "images/test_decode_errors.py",
     ),
     Mutation(
         "linear/closed_form.py",

@@ -95,7 +95,7 @@ def test_a_student_comes_to_resemble_its_teacher(teacher: Model, tmp_path: Path)
     data = things()
     apart = {}
     for name, one in {"taught": teacher, "alone": None}.items():
-        recipe = replace(SHORT, steps=240, teaching=5.0, validation=0.0)
+        recipe = replace(SHORT, steps=160, batch=24, teaching=5.0, validation=0.0)
         model = train_network(data, out=tmp_path / name, network=SMALL, recipe=recipe, teacher=one)
         mine, theirs = (torch.from_numpy(each.embed(data.pictures)) for each in (model, teacher))
         apart[name] = float(distillation_loss(mine, theirs))
