@@ -105,7 +105,7 @@ class Fitted:
     side = SPEC.side
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        return SPEC.fitted(pixels)
+        return SPEC.prepare(pixels)
 
     def vectors(self, prepared: np.ndarray) -> np.ndarray:
         return prepared[:, :, 0, 0].astype(np.float32)
@@ -136,7 +136,7 @@ def speeds(files: dict[str, list[Path]], rounds: int) -> str:
 
     ways: dict[str, Callable[[Sequence[Path]], object]] = {
         "Pillow alone": alone,
-        "`read_pictures`": lambda paths: [*read_pictures(paths, SPEC.fitted, at_least=SIDE)],
+        "`read_pictures`": lambda paths: [*read_pictures(paths, SPEC.prepare, at_least=SIDE)],
         "`embed_pictures`": lambda paths: [*embed_pictures(Fitted(), paths)],
         "`embed_pictures`, hashed": lambda paths: [*embed_pictures(Fitted(), paths, hashed=True)],
     }

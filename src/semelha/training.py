@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 WITHOUT_LABELS = ("simclr", "simclr-v2", "moco-v1", "moco-v2", "moco-v3")
 """Names of the methods by which a network learns without labels."""
-NOTHING = "none"
-"""Name of the method that uses a network without training it."""
+NONE = "none"
+"""Name of the method that uses a network as a feature extractor, without training it."""
 READOUT = "readout"
-"""Name of the method that fits a new readout to a trained network."""
+"""Name of the method that fits a new readout (`semelha.deep.readout`) to a trained network."""
 
 Path_ = str | os.PathLike[str]
 Kind = Literal["network", "linear", "none", "readout"]
+"""What a method trains: a network, a linear method, nothing, or the readout of a trained network."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class TrainingPlan:
     Attributes
     ----------
     data : str
-        Name of the data set, with its number of `pictures` and `classes`.
+        Name of the data set.
+    pictures, classes : int
+        Size of the data set.
     method : str
         "supervised", or the name of the method.
     network, recipe : Network, Recipe, optional
@@ -60,11 +64,12 @@ class TrainingPlan:
 
     @property
     def duration(self) -> str:
-        """How long the training takes."""
+        """Upper limit of the time and steps of the training."""
         if self.recipe is None:
             return "no training of a network: seconds to minutes, by the number of pictures"
-        minutes = f" or {self.recipe.minutes:g} minutes, whichever ends first"
-        return f"at most {self.recipe.steps:,} steps of {self.recipe.batch} pictures{minutes}"
+        minutes = self.recipe.minutes
+        limit = f" or {minutes:g} minutes, whichever ends first" if math.isfinite(minutes) else ""
+        return f"at most {self.recipe.steps:,} steps of {self.recipe.batch} pictures{limit}"
 
     def __str__(self) -> str:
         lines = [f"data      {self.data}: {self.pictures:,} pictures of {self.classes:,} classes"]
@@ -87,24 +92,24 @@ class TrainingPlan:
         }
 
 
-def _late_types() -> dict[str, Any]:
-    """The types in annotations that are not imported with this module. Until `semelha.deep` is, none has instances."""
+def _annotated_types() -> dict[str, Any]:
+    """Types in annotations that this module does not import; those of `semelha.deep` are empty until it is imported."""
     from semelha.embedders import Model
     from semelha.features import Features
     from semelha.linear.base import Learner
 
     deep = sys.modules.get("semelha.deep")
-    of_deep = {} if deep is None else vars(deep) | vars(deep.ssl)
+    deep_names = {} if deep is None else vars(deep) | vars(deep.ssl)
     names = ("Network", "Recipe", "SelfSupervised", "TrainingProgress", "TrainingSettings")
     return {
         "Model": Model,
         "Features": Features,
         "Learner": Learner,
-        **{name: of_deep.get(name) or type(name, (), {}) for name in names},
+        **{name: deep_names.get(name) or type(name, (), {}) for name in names},
     }
 
 
-@check_types_late(_late_types)
+@check_types_late(_annotated_types)
 def train(
     dataset: Dataset | Path_,
     *,
@@ -128,7 +133,7 @@ def train(
     By default a network learns an embedding; that needs the extra `train`. With a method of `semelha.deep.ssl` it
     learns without labels. A method of `semelha.linear` learns a distance between features, or between the vectors of a
     model. The method "none" trains nothing: the features of a network, such as a pretrained one, become a model. The
-    method "readout" fits a new readout of the layers of a model's network to these pictures.
+    method "readout" keeps the network of a model, and fits how its layers become the embedding to these pictures.
 
     Parameters
     ----------
@@ -143,7 +148,8 @@ def train(
     features : Features, optional
         What a linear method learns on, such as `semelha.features.HOG()`, which is the default.
     on : Model or path, optional
-        The model on whose vectors a linear method learns, instead of features; or whose readout is fitted.
+        The base model. A linear method learns a distance between its vectors, instead of features. The method "readout"
+        requires it, and fits a new readout of its network.
     network, recipe : Network, Recipe, optional
         From `semelha.deep`. Chosen from the pictures by default; `plan_training` returns the choice.
     settings : TrainingSettings, optional
@@ -151,8 +157,8 @@ def train(
     teacher : Model or path, optional
         A model whose similarities between the pictures are learned too (distillation), such as an ensemble.
     minutes : float, optional
-        Time for the training of a network, without reading the pictures (default: the recipe's, 18). It ends with its
-        steps or its minutes, whichever is sooner.
+        Maximum time for the training of a network, without reading the pictures (default: the recipe's, 18). The
+        training ends sooner if all its steps are done.
     seed : int
     resume : bool
         Continue an interrupted training of the same pictures and settings.
@@ -161,7 +167,8 @@ def train(
     callback : callable, optional
         Called with a `semelha.deep.TrainingProgress` after every step.
     reading_progress : callable, optional
-        Called with (pictures read, all pictures) while the pictures are decoded.
+        Called with (pictures read, all pictures) while the pictures are decoded; not by "none" and "readout", which
+        read a sample.
 
     Returns
     -------
@@ -177,12 +184,12 @@ def train(
     DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
     """
     check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
-    kind = _kind(method, features, on)
+    kind = _trained_part(method, features, on)
     if kind != "network":
-        of_network: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
-        of_network |= {"resume": resume or None, "callback": callback}
-        of_network["accelerator"] = None if accelerator == "auto" else accelerator
-        _check_without_training(kind, _method_name(method, recipe), settings, of_network)
+        network_only: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
+        network_only |= {"resume": resume or None, "callback": callback}
+        network_only["accelerator"] = None if accelerator == "auto" else accelerator
+        _check_no_network_arguments(kind, _method_name(method, recipe), settings, network_only)
     pictures = _pictures(dataset, method, recipe)
     if kind == "linear":
         from semelha.linear import learner_named, train_linear
@@ -195,7 +202,7 @@ def train(
     if kind == "readout":
         from semelha.deep.without_training import refit_readout
 
-        return refit_readout(pictures, model=_loaded(on), out=Path(out), seed=seed)
+        return refit_readout(pictures, model=_load(on), out=Path(out), seed=seed)
     from semelha.deep import TrainingSettings
     from semelha.deep.train import train_network
     from semelha.deep.without_training import publish_feature_extractor
@@ -210,7 +217,7 @@ def train(
         network=network,
         recipe=recipe,
         settings=settings,
-        teacher=_loaded(teacher),
+        teacher=_load(teacher),
         minutes=minutes,
         seed=seed,
         resume=resume,
@@ -220,7 +227,7 @@ def train(
     )
 
 
-@check_types_late(_late_types)
+@check_types_late(_annotated_types)
 def plan_training(
     dataset: Dataset | Path_,
     *,
@@ -248,10 +255,10 @@ def plan_training(
     DatasetError, ModelError
     """
     name = _method_name(method, recipe)
-    kind = _kind(method, features, on)
+    kind = _trained_part(method, features, on)
     if kind != "network":
-        of_network = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
-        _check_without_training(kind, name, settings, of_network)
+        network_only = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
+        _check_no_network_arguments(kind, name, settings, network_only)
     pictures = _pictures(dataset, method, recipe)
     plan = TrainingPlan(pictures.name, len(pictures), len([*filter(None, pictures.classes)]), name)
     if kind == "linear":
@@ -259,7 +266,7 @@ def plan_training(
         name = base.card.name if hasattr(base, "card") else type(base).__name__
         return replace(plan, features=f"the vectors of {name}" if hasattr(base, "card") else f"{name} features")
     if kind == "readout":
-        return replace(plan, features=f"the layers of {_loaded(on).card.name}")
+        return replace(plan, features=f"the layers of {_load(on).card.name}")
     from semelha.deep import TrainingSettings
     from semelha.deep.plan import plan_feature_extractor, plan_network
 
@@ -273,7 +280,7 @@ def plan_training(
         network=network,
         recipe=recipe,
         settings=settings,
-        teacher=_loaded(teacher),
+        teacher=_load(teacher),
         minutes=minutes,
         seed=seed,
     )
@@ -283,7 +290,7 @@ def plan_training(
 def needs_labels(method: Learner | SelfSupervised | str | None, recipe: Recipe | None = None) -> bool:
     """Whether a training by this method needs labels."""
     if isinstance(method, str):
-        return method not in (*WITHOUT_LABELS, NOTHING, READOUT)
+        return method not in (*WITHOUT_LABELS, NONE, READOUT)
     if method is None:
         return getattr(recipe, "method", None) is None
     from semelha.linear.base import Learner
@@ -291,15 +298,15 @@ def needs_labels(method: Learner | SelfSupervised | str | None, recipe: Recipe |
     return isinstance(method, Learner)
 
 
-def _kind(method: object, features: object, on: object) -> Kind:
-    """What the method trains. Raises `UsageError` for an unknown name, or for features that it does not take."""
+def _trained_part(method: object, features: object, on: object) -> Kind:
+    """What the method trains. Raises `UsageError` for an unknown name, or `features` or `on` that do not go with it."""
     kind: Kind = "network"
     if isinstance(method, str):
         from semelha.linear import METHODS
 
-        if method not in (names := (*METHODS, *WITHOUT_LABELS, NOTHING, READOUT)):
+        if method not in (names := (*METHODS, *WITHOUT_LABELS, NONE, READOUT)):
             raise UsageError(f"no method is called {method!r}: there are {', '.join(names)}")
-        kinds: dict[str, Kind] = {NOTHING: "none", READOUT: "readout", **dict.fromkeys(METHODS, "linear")}
+        kinds: dict[str, Kind] = {NONE: "none", READOUT: "readout", **dict.fromkeys(METHODS, "linear")}
         kind = kinds.get(method, kind)
     elif method is not None:
         from semelha.linear.base import Learner
@@ -314,12 +321,12 @@ def _kind(method: object, features: object, on: object) -> Kind:
     return kind
 
 
-def _check_without_training(
-    kind: Kind, name: str, settings: TrainingSettings | None, of_network: Mapping[str, object]
+def _check_no_network_arguments(
+    kind: Kind, name: str, settings: TrainingSettings | None, network_only: Mapping[str, object]
 ) -> None:
-    """Raise `UsageError` for arguments, or settings, that need a network to be trained."""
-    names = [each for each, value in of_network.items() if value is not None and (each, kind) != ("network", NOTHING)]
-    if settings is not None and kind != NOTHING:
+    """Raise `UsageError` for arguments or settings of a network's training: this method trains no network."""
+    names = [each for each, value in network_only.items() if value is not None and (each, kind) != ("network", NONE)]
+    if settings is not None and kind != NONE:
         names += settings.explicit()
     if names:
         raise UsageError(f"method {name} trains no network: leave out {', '.join(names)}")
@@ -348,13 +355,13 @@ def _pictures(dataset: Dataset | Path_, method: Any, recipe: Recipe | None) -> D
 
 
 def _linear_base(on: Model | Path_ | None, features: Features | None) -> Features | Model:
-    """What a linear method learns on."""
+    """The model or the features on which a linear method learns."""
     from semelha.features import HOG
 
-    return _loaded(on) or features or HOG()
+    return _load(on) or features or HOG()
 
 
-def _loaded(model: Any) -> Any:
+def _load(model: Any) -> Any:
     """The model, loaded if it is a path; None stays None."""
     from semelha.embedders import load_embedder
 

@@ -145,7 +145,7 @@ def test_mirrors_are_of_those_who_learned_them(tmp_path: Path) -> None:
     def trained(flip: bool) -> Model:
         model = tiny_model(tmp_path / f"model-{flip}")
         card = model.card.model_copy(update={"training": {"augmentation": {"flip": flip}}})
-        sealed = card.sealed(card.files)
+        sealed = card.with_checksums(card.files)
         (model.folder / "model.json").write_text(sealed.model_dump_json(), encoding="utf-8")
         return load_embedder(model.folder)
 
@@ -179,7 +179,7 @@ def test_a_card_names_no_file_outside_its_folder(pair: list[Model], tmp_path: Pa
     content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     content["files"]["parts/0/../../../outside"] = "0" * 64
     card = Card.model_validate(content)
-    (folder / "model.json").write_text(card.sealed(card.files).model_dump_json(), encoding="utf-8")
+    (folder / "model.json").write_text(card.with_checksums(card.files).model_dump_json(), encoding="utf-8")
     with pytest.raises(ModelAltered, match="no model has a file parts/0/"):
         derive([folder], out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
@@ -219,7 +219,9 @@ def test_what_cannot_be_derived(pair: list[Model], linear: Model, joined: Model,
 def test_a_card_of_each_format_has_the_checksum_of_its_fields(pair: list[Model], tmp_path: Path, format: int) -> None:
     """Format 1 had neither `derived` nor `content_bases`, format 2 no `content_bases`."""
     model = tiny_model(tmp_path / "one") if format == 1 else derive(pair, out=tmp_path / "joined")
-    sealed = model.card.model_copy(update={"format": format, "content_bases": ["pixels"]}).sealed(model.card.files)
+    sealed = model.card.model_copy(update={"format": format, "content_bases": ["pixels"]}).with_checksums(
+        model.card.files
+    )
     content = json.loads(sealed.text())
     assert ("derived" in content, "content_bases" in content) == (format > 1, format > 2)
     checksum = content.pop("checksum")

@@ -34,7 +34,7 @@ def rewrite(folder: Path, *, seal: bool, **changes: Any) -> None:
     """Change the card; sealed again, it is as if it had been written so."""
     content = json.loads((folder / "model.json").read_text(encoding="utf-8")) | changes
     if seal:
-        content["checksum"] = Card.model_validate(content).own_checksum()
+        content["checksum"] = Card.model_validate(content).content_checksum()
     (folder / "model.json").write_text(json.dumps(content), encoding="utf-8")
 
 
@@ -42,7 +42,7 @@ def replace_graph(folder: Path, graph: bytes) -> None:
     """Another graph, with checksums that fit: only what it does can be wrong."""
     (folder / "embedder.onnx").write_bytes(graph)
     card = read_card(folder)
-    sealed = card.sealed(card.files | {"embedder.onnx": hashlib.sha256(graph).hexdigest()})
+    sealed = card.with_checksums(card.files | {"embedder.onnx": hashlib.sha256(graph).hexdigest()})
     (folder / "model.json").write_text(sealed.model_dump_json(), encoding="utf-8")
 
 
@@ -159,7 +159,7 @@ def test_the_fingerprint_knows_the_preprocessing(tiny: Model) -> None:
     files = tiny.card.files
     for changes in ({"fit": "stretch"}, {"background": 0}):
         card = tiny.card.model_copy(update={"input": tiny.card.input.model_copy(update=changes)})
-        assert card.sealed(files).fingerprint != tiny.fingerprint
+        assert card.with_checksums(files).fingerprint != tiny.fingerprint
 
 
 def test_a_fingerprint_that_its_space_has_not_is_found(folder: Path) -> None:

@@ -13,7 +13,7 @@ from tests.tiny_model import noise, tiny_model
 from semelha.embedders import Model
 from semelha.errors import DatasetError, GalleryError
 from semelha.gallery import Gallery
-from semelha.gallery.enrollment import BATCH
+from semelha.gallery.enrollment import TRANSACTION_SIZE
 from semelha.images import Dataset, Picture, content_hash, decode
 
 
@@ -46,12 +46,16 @@ def test_small_classes_share_a_transaction_and_what_is_reported_is_durable(galle
         with sqlite3.connect(gallery.path / "gallery.sqlite") as other:
             reported.append((done, total, other.execute("SELECT count(*) FROM examples").fetchone()[0]))
 
-    sizes = [1] * (BATCH + 20) + [BATCH + 5, 3]
+    sizes = [1] * (TRANSACTION_SIZE + 20) + [TRANSACTION_SIZE + 5, 3]
     done = gallery.enroll_dataset(dataset(*sizes), progress=progress)
     total = sum(sizes)
     assert [one.added for one in done] == sizes
     assert [one.subject for one in done] == [f"class {n:05}" for n in range(len(sizes))]
-    assert reported == [(BATCH, total, BATCH), (total - 3, total, total - 3), (total, total, total)]
+    assert reported == [
+        (TRANSACTION_SIZE, total, TRANSACTION_SIZE),
+        (total - 3, total, total - 3),
+        (total, total, total),
+    ]
     with gallery._store.reading() as view:
         assert view.change == 1 + len(reported)
     assert len(gallery) == len(sizes)

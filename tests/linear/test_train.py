@@ -184,7 +184,7 @@ def test_a_card_of_other_features_is_refused(
     model = semelha.train(things(), out=tmp_path / "model", method="gmml", features=SMALL)
     assert model.card.features is not None
     card = model.card.model_copy(update={"features": model.card.features.model_copy(update=change)})
-    (tmp_path / "model" / "model.json").write_text(card.sealed(card.files).model_dump_json())
+    (tmp_path / "model" / "model.json").write_text(card.with_checksums(card.files).model_dump_json())
     with pytest.raises(kind, match=words):
         semelha.load_embedder(tmp_path / "model")
 

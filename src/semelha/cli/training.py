@@ -17,7 +17,7 @@ from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
 from semelha.images import Dataset
-from semelha.training import NOTHING, READOUT, WITHOUT_LABELS, needs_labels
+from semelha.training import NONE, READOUT, WITHOUT_LABELS, needs_labels
 
 if TYPE_CHECKING:
     from semelha.deep import TrainingSettings
@@ -49,7 +49,7 @@ def train(
         str | None,
         _model(
             help=f"Learn without labels: {', '.join(WITHOUT_LABELS)}. Or learn a distance without a network: gmml, "
-            f"lda, … (docs/linear.md). {NOTHING}: train nothing. {READOUT}: a new readout of the model --on.",
+            f"lda, … (docs/linear.md). {NONE}: train nothing. {READOUT}: a new readout of the model --on.",
             metavar="NAME",
             show_default="a network, with labels",
         ),
@@ -253,7 +253,7 @@ def _parsed_loss(
 def summary(model: Model, classes: int) -> str:
     """One sentence on a model that was trained."""
     training = model.card.training
-    if training.get("method") == NOTHING:
+    if training.get("method") == NONE:
         return f"makes {model.dim} features of a picture; nothing was learned."
     if "read" in training:
         return f"reads {model.dim} numbers of layers along the axes of {training['read']['pictures']:,} pictures."

@@ -49,7 +49,7 @@ def sample(dataset: Dataset, spec: InputSpec, most: int, *, seed: int) -> tuple[
     Raises `DatasetError` if none can be read.
     """
     chosen = dataset.select(np.random.default_rng(seed).permutation(len(dataset))[:most].tolist())
-    read = read_pictures(chosen, spec.fitted, at_least=spec.side, hashed=True)
+    read = read_pictures(chosen, spec.prepare, at_least=spec.side, hashed=True)
     found = [each for each in read if not isinstance(each, PictureError)]
     if not found:
         raise DatasetError(f"{dataset.name} has no picture that can be read")
@@ -98,7 +98,7 @@ def _write(
     kept: list[int] = []
     hashes: list[str] = []
     skipped: list[tuple[str, str]] = []
-    read = read_pictures(dataset, spec.fitted, at_least=spec.side, hashed=True, progress=progress)
+    read = read_pictures(dataset, spec.prepare, at_least=spec.side, hashed=True, progress=progress)
     with atomic_write(pixels_file, error=TrainingError) as file:
         for i, each in enumerate(read):
             if isinstance(each, PictureError):

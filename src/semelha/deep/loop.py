@@ -119,7 +119,7 @@ def fit(
     All processes return the same; only that of rank 0 writes files and calls `callback`. Raises `TrainingError` if the
     loss is no longer finite, or a checkpoint cannot be written or read.
     """
-    sampler = recipe.batches(training.pool(recipe), seed=seed)
+    sampler = recipe.make_sampler(training.pool(recipe), seed=seed)
     network = processes.with_sync_batchnorm(copy.deepcopy(network).to(fabric.device))
     network = network.to(memory_format=torch.channels_last)
     if recipe.checkpoint:
@@ -136,7 +136,7 @@ def fit(
         network.backbone.compile()
     forward, optimizer = fabric.setup(objective.training_module(network), state.optimizer)
     backward = preserve_running_stats(network, fabric.backward) if recipe.checkpoint else fabric.backward
-    cached = replace(recipe.cached(), processes=processes)
+    cached = replace(recipe.grad_cache(), processes=processes)
     context = StepContext(forward, cached, backward, fabric.autocast, teaching=recipe.teaching)
     score = state.best_score if state.best else None
     started, last_saved = loop.clock() - state.elapsed, loop.clock()

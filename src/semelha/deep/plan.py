@@ -119,11 +119,11 @@ def plan_feature_extractor(
     return planned, () if stats is None else tuple(explain_network(stats, planned, None, settings))
 
 
-def resolved(recipe: Recipe, training: PictureSubset) -> Recipe:
+def resolve_method(recipe: Recipe, training: PictureSubset) -> Recipe:
     """The recipe with the settings that its method derives from the number of pictures, which are logged."""
     if recipe.method is None:
         return recipe
-    sampler = recipe.batches(training.pool(recipe), seed=0)
+    sampler = recipe.make_sampler(training.pool(recipe), seed=0)
     method = recipe.method.resolve(batch=sampler.classes_per_batch, instances=sampler.targets)
     if method != recipe.method:
         logger.info("%s for %d pictures: %r", method.name, sampler.targets, method)
@@ -147,7 +147,7 @@ def _network(
         assert stats is not None
         backbone, pretrained = settings.backbone or SMALL, settings.pretrained or False
         network = choose_network(stats, backbone=backbone, pretrained=pretrained, classes=classes)
-    return replace(network, **settings.of_network())
+    return replace(network, **settings.network_fields())
 
 
 def _recipe(
@@ -160,7 +160,7 @@ def _recipe(
     minutes: float | None,
 ) -> Recipe:
     """The recipe, chosen by default, with the settings and what follows from them."""
-    of_recipe = settings.of_recipe()
+    recipe_fields = settings.recipe_fields()
     if recipe is None:
         assert stats is not None
         batch, pictures = settings.batch, len(dataset)
@@ -170,15 +170,15 @@ def _recipe(
             classes = len(dataset.classes)
             recipe = choose_recipe(stats, network, classes, pictures, batch=batch or Recipe.batch, minutes=minutes)
         if settings.steps is not None:
-            of_recipe["warmup"] = default_warmup(settings.steps)
+            recipe_fields["warmup"] = default_warmup(settings.steps)
     if settings.sampler not in (None, MPerClass):
-        of_recipe["lookalikes"] = 0.0  # they would replace half of the sampler's batches
+        recipe_fields["lookalikes"] = 0.0  # they would replace half of the sampler's batches
     optimizers = {"lars": with_lars, "sgd": with_sgd}
     if settings.optimizer in optimizers:
         recipe = optimizers[settings.optimizer](recipe)
     if minutes is not None:
-        of_recipe["minutes"] = minutes
-    recipe = replace(recipe, **of_recipe)
+        recipe_fields["minutes"] = minutes
+    recipe = replace(recipe, **recipe_fields)
     return recipe if method is None else recipe.without_labels(method)
 
 
@@ -192,7 +192,7 @@ def _for_metric(network: Network, metric: Metric, settings: TrainingSettings) ->
 def _loss(recipe: Recipe, dim: int, dataset: Dataset) -> nn.Module:
     """The loss of the recipe, for these pictures. Raises `UsageError` if it cannot learn from the batches."""
     everything = labelled(np.empty(0, np.uint8), np.arange(len(dataset)), dataset.labels)
-    sampler = recipe.batches(everything.pool(recipe), seed=0)
+    sampler = recipe.make_sampler(everything.pool(recipe), seed=0)
     with torch.random.fork_rng(devices=[]):
         loss = recipe.loss(sampler.counts, dim)
     without_pairs = len(set(sampler.batch(0).targets)) == recipe.batch
@@ -222,11 +222,11 @@ def _check_batches(recipe: Recipe, network: Network, dataset: Dataset, processes
     if recipe.method is None:
         return
     training = unlabelled(np.empty(0, np.uint8), len(dataset))
-    method = resolved(recipe, training).method
+    method = resolve_method(recipe, training).method
     assert method is not None
     if network.head != "sphere":
         raise UsageError(f"{method.name} compares on the sphere: give the network the head 'sphere'")
-    batch = recipe.batches(training.pool(recipe), seed=0).classes_per_batch
+    batch = recipe.make_sampler(training.pool(recipe), seed=0).classes_per_batch
     if batch % processes:
         raise UsageError(
             f"{method.name} gives each process the same number of pictures, and a batch of {batch} cannot be divided "

@@ -24,7 +24,7 @@ from semelha.deep.ssl import SelfSupervised
 from semelha.errors import UsageError
 
 LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
-"""(pictures of each class, length of an embedding) → a loss of (embeddings, labels)."""
+"""(class sizes, embedding dimension) → a loss of (embeddings, labels)."""
 
 OptimizerFactory = Callable[..., Optimizer]
 """(groups of parameters, lr=) → an optimizer: `torch.optim.AdamW`, or another one with settings by `partial`."""
@@ -39,12 +39,12 @@ class SamplerFactory(Protocol):
     def __call__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> Sampler: ...
 
 
-def pairs_and_proxies(pictures: NDArray[np.int64], dim: int) -> nn.Module:
+def pairs_and_proxies(class_sizes: NDArray[np.int64], dim: int) -> nn.Module:
     """The default loss: supervised contrastive plus normalized softmax, both at scale 20.
 
     The first compares pictures within the batch, the second compares them with a proxy of every class.
     """
-    return WeightedSum(SupCon(temperature=0.05), MarginSoftmax(len(pictures), dim, margin=NoMargin(), scale=20.0))
+    return WeightedSum(SupCon(temperature=0.05), MarginSoftmax(len(class_sizes), dim, margin=NoMargin(), scale=20.0))
 
 
 @dataclass(frozen=True)
@@ -54,16 +54,16 @@ class Recipe:
     Parameters
     ----------
     loss : LossFactory
-        Makes the loss from the number of pictures of each class and the length of an embedding.
+        Makes the loss from the number of pictures of each class and the dimension of the embedding.
     method : SelfSupervised, optional
         A method of `semelha.deep.ssl` for learning without labels, in place of the loss: every picture is its own
-        class, with two views in a batch. Then `loss`, `per_class` and `sampler` are unused, and `lookalikes` and
-        `validation` must be 0, as `without_labels` sets them.
+        class, with two views in a batch. Then `loss`, `per_class`, `sampler` and `teaching` are unused, and
+        `lookalikes` and `validation` must be 0, as `without_labels` sets them.
     steps : int
         Maximum number of steps.
     minutes : float
-        Maximum wall-clock time. If it is over before the steps are, the schedule follows the clock. With
-        `float("inf")` the result depends on the seed alone.
+        Maximum wall-clock time. If it would end before all steps are done, the learning-rate schedule is shortened to
+        it. With `float("inf")` the result depends on the seed alone.
     batch, per_class : int
         Pictures in a batch, and of each class in it.
     chunk : int, optional
@@ -78,9 +78,9 @@ class Recipe:
         Compile the backbone by `torch.compile`, which takes about a minute. On a CPU it gains little
         (docs/devices.md).
     sampler : SamplerFactory
-        Makes the regular batches.
+        Makes the batches that `lookalikes` does not replace.
     lookalikes : float
-        Fraction of the batches after the warm-up that are made of classes with similar mean embeddings.
+        Hard batches: fraction of the batches after the warm-up that are made of classes with similar mean embeddings.
     quarter_turns : bool
         Treat each class, turned by 90, 180 and 270 degrees, as three more classes.
     optimizer : OptimizerFactory
@@ -89,18 +89,18 @@ class Recipe:
         Fraction of the training, in steps or in minutes, over which the learning rate rises. It then follows half a
         cosine down to zero.
     clip : float
-        Largest norm of the gradient.
+        Gradient clipping: maximum norm of the gradient.
     layer_decay : float
         Factor of the learning rate from each layer of the backbone to the one before it; 1: all are equal.
     freeze : float
         Fraction of the backbone's layers, from the first, that are not trained; 1: all of them.
     coarse : float
-        Fraction of the training, from its beginning, with pictures at two thirds of their side, which is faster. For
-        networks that take any size.
+        Fraction of the training, from its beginning, at low resolution: pictures have two thirds of their side, which
+        is faster. For networks that take any size.
     averaging : float
-        Decay of the exponential moving average of the weights, which becomes the model.
+        Decay of the exponential moving average (EMA) of the weights, which becomes the model.
     teaching : float
-        Weight of the distillation loss, with a teacher.
+        Weight of the distillation loss, if the training has a teacher.
     validation : float
         Fraction of the classes held out to choose the best weights.
     augmentation : Augmentation
@@ -149,18 +149,18 @@ class Recipe:
             raise UsageError(f"teaching is {self.teaching}: it is 0 or more")
         if self.accumulate < 1:
             raise UsageError(f"accumulate is {self.accumulate}: a step needs one batch or more")
-        self.cached()
+        self.grad_cache()  # checks the chunk
 
-    def cached(self) -> GradCache:
-        """Forward and backward pass, in chunks or at once. Raises `UsageError` if the chunk is too small."""
+    def grad_cache(self) -> GradCache:
+        """The forward and backward pass, in chunks or at once. Raises `UsageError` if the chunk is too small."""
         return GradCache(self.chunk or 2 * self.batch)  # a batch of two views, if there are two
 
     def without_labels(self, method: SelfSupervised) -> Recipe:
-        """The recipe for a method without labels."""
+        """This recipe with a method without labels; what needs labels is switched off."""
         return replace(self, method=method, lookalikes=0.0, validation=0.0)
 
-    def batches(self, pool: Pool, *, seed: int) -> Sampler:
-        """The sampler. Without labels the classes of the pool are its pictures."""
+    def make_sampler(self, pool: Pool, *, seed: int) -> Sampler:
+        """Make the sampler of batches. Without labels, each picture of the pool is its own class."""
         if self.method is not None:
             return MPerClass(pool, batch=self.batch, per_class=1, seed=seed)
         return self.sampler(pool, batch=self.batch, per_class=self.per_class, seed=seed)
@@ -172,26 +172,26 @@ class Recipe:
         return self.method.objective(network, dim=dim, batch=sampler.classes_per_batch, instances=len(sampler.counts))
 
     def as_card(self) -> dict[str, object]:
-        """The recipe as a model card keeps it: loss and sampler, or the method without labels, by name."""
-        named: dict[str, object] = {
+        """The recipe for a model card, as plain values: loss and sampler, or the method without labels, by name."""
+        by_name: dict[str, object] = {
             "minutes": self.minutes if math.isfinite(self.minutes) else None,
-            "optimizer": _named(self.optimizer),
+            "optimizer": _factory_name(self.optimizer),
         }
-        left_out = {"loss", "sampler", "method"}
+        omitted = {"loss", "sampler", "method"}
         if self.method is None:
-            named |= {"loss": _named(self.loss), "sampler": _named(self.sampler)}
+            by_name |= {"loss": _factory_name(self.loss), "sampler": _factory_name(self.sampler)}
         else:
             assert is_dataclass(self.method)
-            left_out |= {"per_class", "lookalikes", "validation", "teaching"}
-            named |= {"method": self.method.name, "arguments": asdict(self.method)}
-        return {name: value for name, value in asdict(self).items() if name not in left_out} | named
+            omitted |= {"per_class", "lookalikes", "validation", "teaching"}
+            by_name |= {"method": self.method.name, "arguments": asdict(self.method)}
+        return {name: value for name, value in asdict(self).items() if name not in omitted} | by_name
 
 
-def _named(factory: Callable[..., object]) -> str:
+def _factory_name(factory: Callable[..., object]) -> str:
     """The name of a function or class, with the settings of a `partial`."""
     if isinstance(factory, partial):
         settings = ", ".join(f"{name}={value!r}" for name, value in factory.keywords.items())
-        return f"{_named(factory.func)}({settings})"
+        return f"{_factory_name(factory.func)}({settings})"
     return getattr(factory, "__name__", None) or str(factory)
 
 
@@ -199,13 +199,13 @@ def _named(factory: Callable[..., object]) -> str:
 class TrainingSettings:
     """Explicit settings of a training. Fields that are None are chosen from the pictures.
 
-    `backbone`, `pretrained`, `size`, `channels`, `dim`, `stem`, `pooling` and `readout` are those of `Network`; all
-    others but `optimizer` are those of `Recipe`.
+    `backbone`, `pretrained`, `size`, `channels`, `dim`, `stem`, `pooling` and `readout` replace those of `Network`;
+    all others replace those of `Recipe`.
 
     Parameters
     ----------
     optimizer : {"adamw", "sgd", "lars"}, optional
-        For learning without labels: the optimizer with the learning rate and the weight decay of its paper.
+        For learning without labels only: sets the recipe's optimizer, learning rate and weight decay as in its paper.
     """
 
     backbone: str | None = None
@@ -234,12 +234,12 @@ class TrainingSettings:
         """The settings that are not None, by name."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
 
-    def of_network(self) -> dict[str, Any]:
+    def network_fields(self) -> dict[str, Any]:
         """The explicit settings that are fields of `Network`."""
         own = {field.name for field in fields(Network)}
         return {name: value for name, value in self.explicit().items() if name in own}
 
-    def of_recipe(self) -> dict[str, Any]:
-        """The explicit settings that are fields of `Recipe`."""
+    def recipe_fields(self) -> dict[str, Any]:
+        """The explicit settings that are fields of `Recipe`, but `optimizer`, which sets several of them."""
         own = {field.name for field in fields(Recipe)} - {"optimizer"}
         return {name: value for name, value in self.explicit().items() if name in own}

@@ -22,7 +22,7 @@ from semelha.deep.gradcache import enable_gradient_checkpointing
 from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
 from semelha.deep.optimizer import freeze
-from semelha.deep.plan import plan_network, resolved
+from semelha.deep.plan import plan_network, resolve_method
 from semelha.deep.publish import export_onnx, publish
 from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
 from semelha.deep.recipe import Recipe, TrainingSettings
@@ -109,7 +109,7 @@ def train_network(
         freeze(built, recipe.freeze)
 
         training, validation = split(cache, recipe, seed=seed)
-        recipe = resolved(recipe, training)
+        recipe = resolve_method(recipe, training)
         if teacher is not None:
             turns = 4 if recipe.quarter_turns else 1
             vectors = _teacher_vectors(teacher, cache.dataset, turns, reading_progress, group)

@@ -160,7 +160,7 @@ class TorchEmbedder:
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """One picture, fitted to the input."""
-        return self.spec.fitted(pixels)
+        return self.spec.prepare(pixels)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, channels, height, width) uint8 → (n, dim)."""

@@ -22,7 +22,10 @@ FORMAT = 3
 
 
 class InputSpec(BaseModel):
-    """The input of a graph: (n, channels, height, width) uint8. Normalization is part of the graph."""
+    """The input of a network, and how pictures are resized to it.
+
+    The exported ONNX graph takes (n, channels, height, width) uint8; normalization is part of it.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,14 +37,14 @@ class InputSpec(BaseModel):
 
     @property
     def side(self) -> int | None:
-        """Side in pixels to which pictures are resized; None if that depends on their content."""
+        """Longer side of the input in pixels; None if the size of a resized picture depends on its content."""
         return None if self.fit == "ink" else max(self.height, self.width)
 
-    def fitted(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a picture to the input: (h, w, 3) → (channels, height, width)."""
+    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize a picture to the input and convert its channels: (h, w, 3) → (channels, height, width)."""
         size = (self.height, self.width)
-        fitted = fit(pixels, size, channels=self.channels, mode=self.fit, background=self.background)
-        return fitted.transpose(2, 0, 1)
+        resized = fit(pixels, size, channels=self.channels, mode=self.fit, background=self.background)
+        return resized.transpose(2, 0, 1)
 
 
 class FeatureSpec(BaseModel):
@@ -57,7 +60,8 @@ class FeatureSpec(BaseModel):
 class DerivedSpec(BaseModel):
     """The models that a derived model is made of (`semelha.derive`).
 
-    `parts` has their fingerprints, in the order of the folders in `parts/`; `weights` their weights in the similarity.
+    `parts` has their fingerprints, in the order of the folders in `parts/`; `weights` their weights in the similarity;
+    `views` the views of each picture over which vectors are averaged.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +71,7 @@ class DerivedSpec(BaseModel):
     views: list[View] = Field(min_length=1)
 
     @model_validator(mode="after")
-    def _of_one_length(self) -> DerivedSpec:
+    def _check_lengths(self) -> DerivedSpec:
         if len(self.weights) != len(self.parts) or not all(weight > 0 for weight in self.weights):
             raise ValueError("each part has one weight above 0")
         return self
@@ -76,15 +80,16 @@ class DerivedSpec(BaseModel):
 class Card(BaseModel):
     """Description of a model: everything but its weights.
 
-    A network has `input`, `mean`, `std` and `network`, a model of features `features`, a derived model `derived`.
-    `content_hashes` has the pictures that it was trained on, and `content_bases` how they were hashed.
-    `fingerprint` names the vector space: vectors of two models that differ in it are never compared.
+    There are three kinds of models. A network sets `input`, `mean`, `std` and `network`; a feature extractor sets
+    `features`; a derived model sets `derived`. `content_hashes` identifies the pictures that the model was trained on.
+    `content_bases` says how they were hashed: "encoded" by the compressed data of a JPEG, "pixels" by the pixels alone.
+    `fingerprint` identifies the vector space: vectors of models with different fingerprints are never compared.
     `files` has the SHA-256 of each file of the folder, and `checksum` the SHA-256 of the card itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 1
+    format: int = 1  # `draft` sets the current one
     name: str
     created: str
     semelha: str
@@ -106,9 +111,9 @@ class Card(BaseModel):
     checksum: str = ""
 
     @model_validator(mode="after")
-    def _of_one_kind(self) -> Card:
+    def _check_kind(self) -> Card:
         if [self.input, self.features, self.derived].count(None) != 2:
-            raise ValueError("a model has either a graph with its input, or features, or parts")
+            raise ValueError("a model has either a network with its input, or features, or parts")
         return self
 
     @classmethod
@@ -132,8 +137,8 @@ class Card(BaseModel):
     ) -> Card:
         """A new card without fingerprint, files and checksum: `write_model` adds them.
 
-        Classes and content hashes of the cards in `based_on` are added to those that are passed, whose basis is
-        "encoded" (see `semelha.images.content`).
+        `content_hashes` must have the basis "encoded" (see `semelha.images.content`). Classes and content hashes of the
+        cards in `based_on` are added.
         """
         classes = {*classes, *(name for card in based_on for name in card.classes)}
         hashes = {*content_hashes, *(content for card in based_on for content in card.content_hashes)}
@@ -166,23 +171,24 @@ class Card(BaseModel):
     def _hashes(self) -> frozenset[str]:
         return frozenset(self.content_hashes)
 
-    def sealed(self, files: dict[str, str]) -> Card:
-        """Copy the card with the checksums of the files, the fingerprint and its own checksum."""
+    def with_checksums(self, files: dict[str, str]) -> Card:
+        """A copy of the card with the checksums of the files, the fingerprint, and the checksum of the card."""
         extractor = self.input or self.features or self.derived
         space = [files, extractor.model_dump() if extractor else None, self.dim, self.metric]
         fingerprint = _digest(space)
         card = self.model_copy(update={"files": files, "fingerprint": fingerprint, "checksum": ""})
-        return card.model_copy(update={"checksum": card.own_checksum()})
+        return card.model_copy(update={"checksum": card.content_checksum()})
 
     def text(self) -> str:
         """The card as JSON, without fields that its format does not have."""
         return self.model_dump_json(indent=1, exclude=self._missing_fields()) + "\n"
 
-    def own_checksum(self) -> str:
+    def content_checksum(self) -> str:
         """SHA-256 of the card without `checksum`."""
         return _digest(json.loads(self.model_dump_json(exclude={"checksum", *self._missing_fields()})))
 
     def _missing_fields(self) -> set[str]:
+        """Fields that cards of this format do not have. In format 2 only derived models are written."""
         if self.format >= FORMAT:
             return set()
         return {"content_bases"} if self.derived else {"content_bases", "derived"}

@@ -62,7 +62,7 @@ class GraphExtractor:
 
     def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(h, w, 3) → (channels, height, width)."""
-        return self.spec.fitted(pixels)
+        return self.spec.prepare(pixels)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, channels, height, width) uint8 → (n, dim). Raises `UsageError` for another shape or dtype."""

@@ -41,7 +41,7 @@ def write_folder(
         contents[GRAPH] = onnx
     for number, part in enumerate(parts):
         contents |= {f"{PARTS}/{number}/{name}": data for name, data in _whole(part).items()}
-    sealed = card.sealed({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
+    sealed = card.with_checksums({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[CARD] = sealed.text().encode()
     _place(contents, folder)
     return sealed
@@ -83,9 +83,9 @@ def read_card(folder: Path) -> Card:
         raise ModelAltered(f"{folder / CARD} is damaged: {': '.join(filter(None, what))}") from error
     if stray := next((name for name in card.files if not INSIDE.fullmatch(name)), None):
         raise ModelAltered(f"{folder / CARD} is damaged: no model has a file {stray}")
-    if card.own_checksum() != card.checksum:
+    if card.content_checksum() != card.checksum:
         raise ModelAltered(f"{folder / CARD} was altered: its checksum is another")
-    if card.sealed(card.files).fingerprint != card.fingerprint:
+    if card.with_checksums(card.files).fingerprint != card.fingerprint:
         raise ModelAltered(f"{folder / CARD} was altered: its fingerprint is of another vector space")
     return card
 

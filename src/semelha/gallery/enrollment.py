@@ -15,22 +15,25 @@ from semelha.errors import FingerprintMismatch, GalleryError, PictureError, Usag
 from semelha.images import Dataset, HashBasis, content_hash, encode
 from semelha.store import Addition, NewExample, Store
 
-LONGEST = 200
+MAX_NAME_LENGTH = 200
 
 
 def checked_name(name: str) -> str:
-    """The name in Unicode's composed form (NFC). Raises `GalleryError` if it is empty, too long, or unprintable."""
+    """The name in Unicode's composed form (NFC), without spaces at its ends.
+
+    Raises `GalleryError` if it is empty, too long or unprintable.
+    """
     composed = unicodedata.normalize("NFC", name).strip()
     if not composed:
         raise GalleryError("a subject needs a name")
-    if len(composed) > LONGEST:
-        raise GalleryError(f"a subject's name has at most {LONGEST} characters, this one has {len(composed)}")
+    if len(composed) > MAX_NAME_LENGTH:
+        raise GalleryError(f"a subject's name has at most {MAX_NAME_LENGTH} characters, this one has {len(composed)}")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in composed):
         raise GalleryError(f"the subject's name {composed!r} has characters that cannot be printed")
     return composed
 
 
-BATCH = 256  # examples from which a transaction is written
+TRANSACTION_SIZE = 256  # a transaction is written when it has this many examples, and ends with a class
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,9 @@ class Enrollment:
     added : int
         Number of new examples.
     duplicates : tuple of str
-        Pictures that the subject has already.
+        Pictures that are examples of the subject already.
     warnings : tuple of str
-        For example, that another subject has the same picture.
+        Pictures that could not be decoded; pictures that another subject has too; subjects with a similar name.
     """
 
     subject: str
@@ -69,7 +72,10 @@ def embed_examples(
 def vector_examples(
     model: Model, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], fingerprint: str
 ) -> list[NewExample]:
-    """Make examples of vectors that were computed elsewhere. Raises `FingerprintMismatch` or `UsageError`."""
+    """Examples without pictures, of vectors (n, dim) that were embedded before by the gallery's model.
+
+    Raises `FingerprintMismatch` if another model computed the vectors, and `UsageError` if they are invalid.
+    """
     if fingerprint != model.fingerprint:
         raise FingerprintMismatch(
             f"these vectors are of the model {fingerprint[:12]}, not of {model.fingerprint[:12]}: "
@@ -95,13 +101,13 @@ def add_dataset(
 ) -> list[Enrollment]:
     """Add every class of a dataset under its label, without the pictures that cannot be decoded.
 
-    All pictures are embedded in one pass. Classes are written whole, small ones several in a transaction.
+    All pictures are embedded in one pass. A class is never split over transactions; small classes share one.
     """
-    places: dict[str, list[int]] = {}
-    for place, picture in enumerate(dataset):
-        places.setdefault(picture.label, []).append(place)
-    names = {label: checked_name(label) for label in places}
-    ordered = [dataset.pictures[place] for each in places.values() for place in each]
+    positions: dict[str, list[int]] = {}
+    for position, picture in enumerate(dataset):
+        positions.setdefault(picture.label, []).append(position)
+    names = {label: checked_name(label) for label in positions}
+    ordered = [dataset.pictures[position] for each in positions.values() for position in each]
     embedded = zip(ordered, _embedded(ordered, model, store.hash_basis, keep_pictures), strict=True)
     enrollments: list[Enrollment] = []
     waiting: list[tuple[str, list[NewExample], list[str]]] = []
@@ -111,15 +117,15 @@ def add_dataset(
         errors = [str(one) for one in results if isinstance(one, PictureError)]
         waiting.append((names[label], [_example(one) for one in results if isinstance(one, EmbeddedPicture)], errors))
         done += len(results)
-        if done - written >= BATCH or done == len(ordered):
-            enrollments += _written(store, waiting)
+        if done - written >= TRANSACTION_SIZE or done == len(ordered):
+            enrollments += _write_classes(store, waiting)
             waiting, written = [], done
             if progress is not None:
                 progress(written, len(ordered))
     return enrollments
 
 
-def _written(store: Store, classes: Sequence[tuple[str, list[NewExample], list[str]]]) -> list[Enrollment]:
+def _write_classes(store: Store, classes: Sequence[tuple[str, list[NewExample], list[str]]]) -> list[Enrollment]:
     """Add classes in one transaction: their names, examples and errors."""
     additions = iter(store.add_all([(name, examples) for name, examples, _ in classes if examples]))
     return [
@@ -139,6 +145,8 @@ def _example(one: EmbeddedPicture) -> NewExample:
 
 
 def _enrollment(addition: Addition, errors: Sequence[str]) -> Enrollment:
-    similar = [f"{addition.subject} is another subject than {other}" for other in addition.similar_names]
+    similar = [
+        f"{addition.subject} is a new subject, although {other} has a similar name" for other in addition.similar_names
+    ]
     shared = [f"{source} is an example of {', '.join(owners)} too" for source, owners in addition.elsewhere]
     return Enrollment(addition.subject, len(addition.numbers), addition.duplicates, (*similar, *shared, *errors))

@@ -25,7 +25,7 @@ from semelha.images.decode import Box, OpenPicture
 from semelha.images.picture import Picture
 
 HashBasis = Literal["encoded", "pixels"]
-"""How a content hash is computed; new sets use "encoded"."""
+"""How a content hash is computed: of the data of a JPEG, and the pixels of others ("encoded"); or of pixels alone."""
 
 CURRENT: HashBasis = "encoded"
 
