@@ -74,7 +74,7 @@ def test_by_the_command_line(headed: semelha.Model, tmp_path: Path, capsys: pyte
 
 def test_what_has_no_layers_of_ours_is_refused(headed: semelha.Model, tmp_path: Path) -> None:
     views = semelha.derive([headed], out=tmp_path / "views", views=3)
-    with pytest.raises(UsageError, match="has no layers to be read"):
+    with pytest.raises(UsageError, match="has no layers to read"):
         semelha.train(pictures(), out=tmp_path / "m", method="readout", on=views)
     with pytest.raises(UsageError, match="and no features"):
         semelha.train(pictures(), out=tmp_path / "m", method="readout", on=headed, features=HOG())
