@@ -24,7 +24,7 @@ from PIL import Image
 from _results import table, write_section
 from semelha.embedders import InputSpec, embed_pictures
 from semelha.images import read_pictures
-from semelha.images.reading import MOST_THREADS
+from semelha.images.reading import MAX_THREADS
 from semelha.processors import processors
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,7 +127,7 @@ def pillow_alone(path: Path) -> np.ndarray:
 
 def speeds(files: dict[str, list[Path]], rounds: int) -> str:
     """Pictures per second of each way to read, and the median ratio to Pillow alone within a round."""
-    threads = min(MOST_THREADS, processors())
+    threads = min(MAX_THREADS, processors())
 
     def alone(paths: Sequence[Path]) -> None:
         with ThreadPoolExecutor(threads) as pool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from semelha.deep.defaults import (
-    HEAD_ALONE,
+    HEAD_ONLY_CLASSES,
     choose_network,
     choose_recipe,
     choose_recipe_without_labels,
@@ -62,9 +62,15 @@ def test_where_its_parts_are_is_kept_of_a_drawing_and_not_of_a_photo() -> None:
 def test_layers_are_read_where_few_classes_or_no_labels_shape_the_head() -> None:
     drawing = inspect_pictures(dataset([strokes()] * 6), seed=0)
     chosen = {
-        classes: choose_network(drawing, classes=classes).readout for classes in (2, HEAD_ALONE - 1, HEAD_ALONE, None)
+        classes: choose_network(drawing, classes=classes).readout
+        for classes in (2, HEAD_ONLY_CLASSES - 1, HEAD_ONLY_CLASSES, None)
     }
-    assert chosen == {2: "layers", HEAD_ALONE - 1: "layers", HEAD_ALONE: "head", None: "layers"}
+    assert chosen == {
+        2: "layers",
+        HEAD_ONLY_CLASSES - 1: "layers",
+        HEAD_ONLY_CLASSES: "head",
+        None: "layers",
+    }
     assert choose_network(drawing, backbone="resnet10t", classes=2).readout == "head"
 
 

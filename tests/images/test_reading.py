@@ -117,7 +117,7 @@ def test_the_pixels_decoded_at_one_time_are_bounded(monkeypatch: pytest.MonkeyPa
     """Threads beyond the bound wait; a picture above it is decoded alone."""
     file = io.BytesIO()
     Image.fromarray(np.zeros((100, 100, 3), np.uint8)).save(file, "PNG")
-    monkeypatch.setattr(module, "MOST_PIXELS", 5_000 if large else 35_000)
+    monkeypatch.setattr(module, "MAX_PIXELS", 5_000 if large else 35_000)
     inside, most, lock = 0, 0, threading.Lock()
 
     def count(pixels: np.ndarray) -> None:

@@ -39,7 +39,7 @@ def test_the_whole_space_is_left_as_it_is() -> None:
 
 
 def test_wide_and_many_is_cut_to_the_first_components(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subspace, "WIDE", 5)
+    monkeypatch.setattr(subspace, "MAX_DENSE_DIM", 5)
     notes: list[str] = []
     x = flat(60, 30, 4)
     axes = principal_axes(x, rank_only=False, notes=notes)

@@ -202,7 +202,7 @@ def test_a_card_has_a_graph_or_features(tiny: Model, tmp_path: Path) -> None:
     content = json.loads((folder / "model.json").read_text())
     content["features"] = {"name": "pixels", "version": 1, "arguments": {}}
     (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(ModelAltered, match="either a graph"):
+    with pytest.raises(ModelAltered, match="either a network"):
         semelha.load_embedder(folder)
 
 

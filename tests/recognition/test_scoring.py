@@ -7,7 +7,7 @@ from tests.metrics.made import rows
 from semelha.errors import UsageError
 from semelha.metrics import Cosine, Euclidean, KullbackLeibler, Metric
 from semelha.recognition import NEAREST, SCORINGS, Scoring
-from semelha.recognition.scoring import COHORT, FEW, insert_sorted
+from semelha.recognition.scoring import COHORT, N_BEST, insert_sorted
 
 
 @pytest.mark.parametrize("metric", [Euclidean(), Cosine(), KullbackLeibler()], ids=lambda metric: metric.name)
@@ -21,7 +21,7 @@ def test_the_distance_to_a_subject_by_a_plain_loop(metric: Metric, pooling: str)
         each = sorted(float(metric.pairwise(probe[None], example[None])[0, 0]) for example in one)
         expected = {
             "nearest": each[0],
-            "best": sum(each[:FEW]) / len(each[:FEW]),
+            "best": sum(each[:N_BEST]) / len(each[:N_BEST]),
             "mean": float(metric.pairwise(probe[None], np.mean(one, axis=0)[None])[0, 0]),
         }[pooling]
         assert distance == pytest.approx(expected, rel=1e-9)

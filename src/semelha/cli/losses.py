@@ -97,7 +97,7 @@ class NamedLoss:
             )
 
     def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
-        """The loss, from the number of pictures of each class and the length of an embedding."""
+        """The loss, from the number of pictures of each class and the dimension of the embedding."""
         if self.loss in class_losses():
             return class_losses()[self.loss](pictures, dim)
         metric: Metric | MetricLayer | None = None
@@ -145,14 +145,14 @@ def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
 
 
 def proxy_losses() -> dict[Loss, Callable[..., ProxyNCA | ProxyAnchor]]:
-    """The proxy losses that take a metric: factories of (classes, length of an embedding, metric=)."""
+    """The proxy losses that take a metric: factories of (classes, dimension of the embedding, metric=)."""
     from semelha.deep import losses as L
 
     return {Loss.proxynca: L.ProxyNCA, Loss.proxyanchor: L.ProxyAnchor}
 
 
 def class_losses() -> dict[Loss, LossFactory]:
-    """The other losses of classes: factories of (pictures of each class, length of an embedding)."""
+    """The other losses of classes: factories of (pictures of each class, dimension of the embedding)."""
     from semelha.deep import losses as L
 
     return {

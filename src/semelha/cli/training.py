@@ -63,7 +63,7 @@ def train(
     pretrained: Annotated[str | None, _model(help="'yes' for timm's published weights, or a weight file.")] = None,
     size: Annotated[int | None, _model(help="Side of the input in pixels.", show_default="by the pictures")] = None,
     channels: Annotated[int | None, _model(help="1: grey, 3: color.", show_default="by the pictures")] = None,
-    dim: Annotated[int | None, _model(help="Length of the embedding.", show_default="256")] = None,
+    dim: Annotated[int | None, _model(help="Dimension of the embedding.", show_default="256")] = None,
     stem: Annotated[
         Literal["own", "small"] | None,
         _model(help="'small': a timm ResNet begins at full resolution, for small pictures.", show_default="own"),

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from semelha.errors import UsageError
 
-LARGEST_BLUR = 0.01
+MAX_BLUR = 0.01
 """Standard deviation, as a fraction of the side."""
 
 
@@ -152,7 +152,7 @@ class Augmentation:
     def _degraded(self, x: Tensor, generator: torch.Generator) -> Tensor:
         grey, blur, width, inverted = (spread(4, len(x), x, generator) + 1) / 2  # each (batch,) in 0..1
         if self.blur:
-            x = gaussian_blur(x, torch.where(blur < self.blur, width * x.shape[3] * LARGEST_BLUR, 0.0))
+            x = gaussian_blur(x, torch.where(blur < self.blur, width * x.shape[3] * MAX_BLUR, 0.0))
         if self.grey:
             x = remove_color(x, grey < self.grey)
         return solarize(x, inverted < self.solarize) if self.solarize else x

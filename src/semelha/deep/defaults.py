@@ -18,7 +18,7 @@ from semelha.deep.ssl import SelfSupervised
 from semelha.errors import PictureError
 from semelha.images import Dataset
 
-LEAST_STEPS = 300
+MIN_STEPS = 300
 PASSES = 60
 """Passes over the pictures of a training with labels; quarter turns count as pictures."""
 PASSES_WITHOUT_LABELS = 200
@@ -27,9 +27,9 @@ WARMUP_STEPS = 100
 """Steps of warm-up, or a third of a training of fewer than 300 steps."""
 MANY_CLASSES = 400
 """From this number of classes on, 5% of them are held out for validation instead of 10%."""
-HEAD_ALONE = 1000
+HEAD_ONLY_CLASSES = 1000
 """From this number of classes on, the embedding is the output of the head alone."""
-DRAWN = 0.8
+MIN_BLACK_OR_WHITE = 0.8
 """Pictures are drawings if this share of the pixels of a typical one is black or white."""
 
 DRAWINGS = Augmentation(rotate=15, stretch=0.15, shear=0.2, translate=0.04, elastic=0.02)
@@ -69,7 +69,7 @@ class PictureStats:
     @property
     def drawn(self) -> bool:
         """Whether the pictures are drawings: most pixels of a typical one are black or white."""
-        return self.black_or_white > DRAWN
+        return self.black_or_white > MIN_BLACK_OR_WHITE
 
 
 def inspect_pictures(dataset: Dataset, *, seed: int, sample: int = 200) -> PictureStats:
@@ -94,7 +94,8 @@ def choose_network(
 
     The input is grey if the pictures are, 48 pixels for grey drawings and 64 otherwise. Pretrained weights get color
     pictures of the size they were trained on. Drawings are framed by their ink; with labels, our own networks pool
-    them on a grid. Our own networks below `HEAD_ALONE` classes, or without labels (`classes=None`), read their layers.
+    them on a grid. Our own networks below `HEAD_ONLY_CLASSES` classes, or without labels (`classes=None`), read their
+    layers.
     """
     weights = published(backbone) if pretrained else None
     own = backbone in WIDTHS
@@ -105,7 +106,7 @@ def choose_network(
         size=weights.input_size[-1] if weights else 48 if stats.drawn and stats.grey else 64,
         fit="ink" if stats.drawn else "pad",
         pooling="grid" if stats.drawn and classes is not None and own else "average",
-        readout="layers" if (classes or 0) < HEAD_ALONE and own else "head",
+        readout="layers" if (classes or 0) < HEAD_ONLY_CLASSES and own else "head",
     )
 
 
@@ -121,7 +122,7 @@ def choose_recipe(
     """The default recipe for learning with labels.
 
     Drawings are warped and, if grey, turned; photos are mirrored and change their light. There are `PASSES` passes
-    over the pictures: at least `LEAST_STEPS` steps, at most what the minutes leave room for.
+    over the pictures: at least `MIN_STEPS` steps, at most what the minutes leave room for.
     """
     turns = 4 if stats.drawn and stats.grey else 1
     recipe = Recipe(
@@ -182,8 +183,8 @@ def default_warmup(steps: int) -> float:
 
 
 def _steps(wanted: int, minutes: float | None) -> int:
-    """`wanted`, at least `LEAST_STEPS` and at most the default, or more in proportion to more minutes than usual."""
-    return int(np.clip(wanted, LEAST_STEPS, Recipe.steps * max(1.0, (minutes or 0.0) / Recipe.minutes)))
+    """`wanted`, at least `MIN_STEPS` and at most the default, or more in proportion to more minutes than usual."""
+    return int(np.clip(wanted, MIN_STEPS, Recipe.steps * max(1.0, (minutes or 0.0) / Recipe.minutes)))
 
 
 def _with_rates(recipe: Recipe, network: Network) -> Recipe:
@@ -211,7 +212,9 @@ def explain_network(
     if "pooling" not in explicit and network.pooling == "grid":
         found.append("Features are pooled on a 3 × 3 grid, because the parts of a drawing have fixed places.")
     if "readout" not in explicit and network.readout == "layers":
-        number = "there are no labels" if classes is None else f"{classes:,} classes are fewer than {HEAD_ALONE:,}"
+        number = (
+            "there are no labels" if classes is None else f"{classes:,} classes are fewer than {HEAD_ONLY_CLASSES:,}"
+        )
         found.append(f"The embedding is read from the last layers too, because {number}.")
     if network.head == "simplex":
         found.append("The head is a simplex, because the metric of the loss compares histograms.")

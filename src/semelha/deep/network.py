@@ -42,7 +42,7 @@ class Network:
     fit : {"pad", "stretch", "ink"}
         How a picture is fitted to that square (`semelha.images.fit`).
     dim : int, optional
-        Length of the embedding. None: the pooled features, without a head.
+        Dimension of the embedding. None: the pooled features, without a head.
     stem : {"own", "small"}
         "small": a timm ResNet begins with a 3×3 convolution of stride 1 and no pooling, for pictures of about 32
         pixels (Chen et al., ICML 2020, appendix B.9). Its own stem divides the side by 4.
@@ -50,7 +50,7 @@ class Network:
         How a feature map becomes one vector. A grid keeps places: it suits centered drawings, and not photos in which
         things lie anywhere.
     head : {"sphere", "simplex"}
-        What the embeddings are: vectors of length 1, or histograms of `dim` bins for metrics of histograms.
+        What the embeddings are: vectors of norm 1, or histograms of `dim` bins for metrics of histograms.
     readout : {"head", "layers"}
         What the embedding is computed from after the training: the output of the head, or that and the feature maps
         before it (`semelha.deep.readout`). Layers are for our own networks and the cosine distance.
@@ -202,7 +202,7 @@ class EmbeddingNet(nn.Module):
     """Pictures → unit vectors, or histograms with the head "simplex".
 
     `forward` takes pixels (batch, channels, size, size) on the scale 0..255, uint8 or float32, and returns
-    float32 embeddings (batch, dim), of Euclidean length 1 or summing to 1. Modules of the backbone in
+    float32 embeddings (batch, dim), of Euclidean norm 1 or summing to 1. Modules of the backbone in
     `frozen` stay in evaluation mode, so that their running statistics do not change.
     """
 

@@ -23,7 +23,7 @@ class StepContext:
     cached: GradCache
     backward: Callable[[Tensor], None]  # computes gradients from a scalar, such as Lightning Fabric's `backward`
     autocast: Callable[[], AbstractContextManager[Any]]  # a context in the precision of the device, for other networks
-    teacher_vectors: Tensor | None = None  # embeddings of the batch by a teacher, of length 1: (batch, d)
+    teacher_vectors: Tensor | None = None  # embeddings of the batch by a teacher, of norm 1: (batch, d)
     teaching: float = 1.0  # weight of the distillation loss
 
     def backpropagate(

@@ -38,7 +38,7 @@ from semelha.metrics import Metric
 logger = logging.getLogger(__name__)
 
 NOMINAL_DIM = 64
-"""Length of an embedding for which a loss is made only to find its metric."""
+"""Dimension of the embedding for which a loss is made only to find its metric."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ MIN_DEVIATION = 1e-3
 
 
 class Places(nn.Module):
-    """Standardizes the channels of a map at 3 × 3 places: (batch, 9 · channels) → the same, of length 1."""
+    """Standardizes the channels of a map at 3 × 3 places: (batch, 9 · channels) → the same, of norm 1."""
 
     shift: Tensor
     factor: Tensor
@@ -141,7 +141,7 @@ def _views(
 
 
 def _axes(x: NDArray[np.float32], dim: int, *, seed: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean (d,) and scaled principal axes (d, ≤ dim): the first has length 1, axes of less variance are longer."""
+    """Mean (d,) and scaled principal axes (d, ≤ dim): the first has norm 1, axes of less variance are longer."""
     found = PCA(min(dim, len(x) - 1, x.shape[1]), svd_solver="randomized", random_state=seed).fit(x)
     variance = found.explained_variance_
     if not variance[0] > MIN_VARIANCE:

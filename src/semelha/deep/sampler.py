@@ -85,7 +85,7 @@ class Sampler(ABC):
     def lookalikes(self, number: int, means: NDArray[np.float32], *, seeds: int = 2, breadth: int = 4) -> Batch:
         """A batch of `seeds` random classes, each with classes drawn from its nearest ones.
 
-        `means` (classes, dim) are the mean embeddings, of unit length, or zero if unknown. `breadth` is the number of
+        `means` (classes, dim) are the mean embeddings, of unit norm, or zero if unknown. `breadth` is the number of
         neighbors to draw from, for each that is drawn: the nearest class may be a twin (O and 0), and with more breadth
         twins are rarely in one batch.
         """

@@ -25,7 +25,7 @@ def embed_turns(
 ) -> NDArray[np.float32]:
     """Embeddings by the teacher of each picture in `turns` counter-clockwise quarter turns: (turns, pictures, d).
 
-    They have length 1. Raises `TrainingError` for a picture that cannot be read.
+    They have norm 1. Raises `TrainingError` for a picture that cannot be read.
     """
     out = np.empty((turns, len(dataset), teacher.dim), np.float32)
     turned = _QuarterTurns(teacher.extractor, turns)
@@ -63,7 +63,7 @@ def with_distillation(
 
 
 def distillation_loss(embeddings: Tensor, by_teacher: Tensor, temperature: float = 0.05) -> Tensor:
-    """Difference of the similarities in a batch from the teacher's: (batch, dim), (batch, d), of length 1 → scalar.
+    """Difference of the similarities in a batch from the teacher's: (batch, dim), (batch, d), of norm 1 → scalar.
 
     For each picture, the similarities to all others become a distribution by a softmax. The loss is the mean
     Kullback–Leibler divergence from the teacher's (Fang et al., SEED, ICLR 2021, equation 4, within a batch).

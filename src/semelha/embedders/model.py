@@ -32,7 +32,7 @@ class Model:
     Attributes
     ----------
     dim : int
-        Length of a vector.
+        Dimension of a vector.
     metric : Metric
         Metric that compares its vectors.
     fingerprint : str
@@ -247,15 +247,15 @@ def check_parts(parts: Sequence[Model], views: Sequence[View]) -> None:
 def mean_of_views(views: Sequence[NDArray[np.float32]], metric: Metric) -> NDArray[np.float32]:
     """Average vectors (n, d) over views.
 
-    Histograms stay histograms. Other vectors get the mean of the lengths, which a learned distance may depend on.
+    Histograms stay histograms. Other vectors get the mean of their norms, which a learned distance may depend on.
     """
     if len(views) == 1:
         return views[0]
     mean = np.mean(views, axis=0)
     if metric.domain == "histograms":
         return np.asarray(mean / mean.sum(axis=1, keepdims=True), np.float32)
-    lengths = np.mean([np.linalg.norm(each, axis=1, keepdims=True) for each in views], axis=0)
-    return np.asarray(lengths * _normalized(mean), np.float32)
+    norms = np.mean([np.linalg.norm(each, axis=1, keepdims=True) for each in views], axis=0)
+    return np.asarray(norms * _normalized(mean), np.float32)
 
 
 def _prepared_views(part: Model, pixels: NDArray[np.uint8], views: Sequence[View]) -> list[NDArray[Any]]:
@@ -280,5 +280,5 @@ def _side(parts: Sequence[Model], views: Sequence[View]) -> int | None:
 
 
 def _normalized(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.asarray(x / np.where(lengths > 0, lengths, 1), np.float32)
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return np.asarray(x / np.where(norms > 0, norms, 1), np.float32)

@@ -80,7 +80,7 @@ def reranked_retrieval(
 class QueryExpansion:
     """α query expansion (Radenović, Tolias and Chum, TPAMI 2018, section 4.3), for vectors compared by cosine.
 
-    The query becomes q + Σ ⟨q, xᵢ⟩^α xᵢ over its nearest references xᵢ, all of length 1. The references do not change.
+    The query becomes q + Σ ⟨q, xᵢ⟩^α xᵢ over its nearest references xᵢ, all of norm 1. The references do not change.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from semelha.images import content_hashes
 from semelha.recognition import Candidate, Evidence, MatchedExample, occlusion_saliency
 from semelha.store import View
 
-LONGEST_SIDE = 320  # pixels of the picture whose parts are hidden
+MAX_SIDE = 320  # pixels of the picture whose parts are hidden
 CANDIDATES = 5
 
 
@@ -28,7 +28,7 @@ def explained(live: LiveIndex, model: Model, picture: Source, k: int) -> Evidenc
         shown = [_matched_examples(state.view, one, k) for one in found.candidates[:2]]
         references = state.view.vectors(each[0].example for each in shown)
     image = Image.fromarray(pixels)
-    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    image.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     probe = np.asarray(image)
     maps = None
     if shown:

@@ -118,7 +118,7 @@ KEPT_SIDE = 512
 """Longest side, in pixels, of the copies that galleries keep."""
 
 
-MOST_COLORS_OF_A_DRAWING = 256
+MAX_COLORS_OF_A_DRAWING = 256
 
 
 def encode(pixels: NDArray[np.uint8], *, max_side: int = KEPT_SIDE, quality: int = 90) -> bytes:
@@ -128,7 +128,7 @@ def encode(pixels: NDArray[np.uint8], *, max_side: int = KEPT_SIDE, quality: int
     """
     image = Image.fromarray(pixels)
     image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
-    lossless = image.getcolors(MOST_COLORS_OF_A_DRAWING) is not None
+    lossless = image.getcolors(MAX_COLORS_OF_A_DRAWING) is not None
     file = io.BytesIO()
     image.save(file, "WEBP", lossless=lossless, quality=quality, method=2)
     return file.getvalue()

@@ -24,9 +24,9 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all); the latter is 0 if their number is unknown."""
 
-MOST_THREADS = 8
-AHEAD = 8  # pictures per thread that are read before they are taken
-MOST_PIXELS = 36_000_000  # decoded at one time: Pillow takes some 10 bytes for each
+MAX_THREADS = 8
+READ_AHEAD = 8  # pictures per thread that are read before they are taken
+MAX_PIXELS = 36_000_000  # decoded at one time: Pillow takes some 10 bytes for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +55,7 @@ def read_pictures(
     """Decode pictures in threads and call `work` with the pixels of each.
 
     Pillow releases the interpreter lock while it decodes. The threads live as long as the iteration, and read at most
-    `ahead` pictures before they are taken. They decode at most `MOST_PIXELS` pixels at one time; a larger picture is
+    `ahead` pictures before they are taken. They decode at most `MAX_PIXELS` pixels at one time; a larger picture is
     decoded alone.
 
     Parameters
@@ -72,9 +72,9 @@ def read_pictures(
     progress : callable, optional
         Called with (pictures done, pictures in all).
     threads : int, optional
-        As many as this process may use processors, at most `MOST_THREADS`, by default.
+        As many as this process may use processors, at most `MAX_THREADS`, by default.
     ahead : int, optional
-        `AHEAD` per thread by default.
+        `READ_AHEAD` per thread by default.
 
     Yields
     ------
@@ -87,7 +87,7 @@ def read_pictures(
         An element of `pictures` is no picture.
     """
     basis: HashBasis | None = ("encoded" if hashed else None) if isinstance(hashed, bool) else hashed
-    budget = _PixelBudget(MOST_PIXELS)
+    budget = _PixelBudget(MAX_PIXELS)
 
     def read(picture: Picture, position: int) -> ReadPicture[Result] | PictureError:
         try:
@@ -111,12 +111,12 @@ def read_pictures(
         except PictureError as error:
             return error
 
-    threads = threads or min(MOST_THREADS, processors())
+    threads = threads or min(MAX_THREADS, processors())
     total = len(pictures) if isinstance(pictures, Sequence | Dataset | np.ndarray) else 0
     remaining = (submit(source, position) for position, source in enumerate(iterate_sources(pictures)))
     with ThreadPoolExecutor(threads) as pool:
         try:
-            waiting = deque(islice(remaining, ahead or AHEAD * threads))
+            waiting = deque(islice(remaining, ahead or READ_AHEAD * threads))
             done = 0
             while waiting:
                 first = waiting.popleft()

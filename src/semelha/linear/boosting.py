@@ -23,8 +23,8 @@ from semelha.linear.base import (
 from semelha.linear.pairs import draw_pairs, laplacian, near_triplets
 from semelha.linear.subspace import Matrix, Subspace
 
-DENSE = 256  # dimensions up to which all eigenvectors are found at once
-MOST_CODES = 1 << 22  # codes of pairs: twice 32 MB
+MAX_DENSE_DIM = 256  # dimensions up to which all eigenvectors are found at once
+MAX_CODES = 1 << 22  # codes of pairs: twice 32 MB
 
 
 class BoostMetric(LinearLearner, TripletLearner):
@@ -99,7 +99,7 @@ class BoostMetric(LinearLearner, TripletLearner):
 def _leading(x: Matrix, pairs: Tuples, weights: NDArray[np.float64]) -> NDArray[np.float64]:
     """The eigenvector of the largest eigenvalue of Σ w (xᵢ − xⱼ)(xᵢ − xⱼ)ᵀ, (d,)."""
     sums, d = laplacian(pairs, weights, len(x)), x.shape[1]
-    if d <= DENSE:
+    if d <= MAX_DENSE_DIM:
         vector = eigh(x.T @ (sums @ x), subset_by_index=[d - 1, d - 1])[1]
     else:
         product = LinearOperator((d, d), matvec=lambda v: x.T @ (sums @ (x @ v)), dtype=np.float64)
@@ -131,7 +131,7 @@ def _best_step(weights: NDArray[np.float64], margins: NDArray[np.float64]) -> fl
 class BoostedSimilarity(Transformer):
     """Boosted similarity Σ α h(x, x′): h is 1 if a feature is on the same side of a threshold in both, else −1.
 
-    It is the inner product of `transform`, √α · (±1). All transformed vectors have the same length, so that every index
+    It is the inner product of `transform`, √α · (±1). All transformed vectors have the same norm, so that every index
     can search it: Euclidean distance and cosine give the same order. It has no Mahalanobis matrix. Each round of
     discrete AdaBoost on pairs takes the feature and threshold with the least weighted error.
 
@@ -191,7 +191,7 @@ class BoostedSimilarity(Transformer):
         return len(self.alphas_)
 
     def _keep(self, x: Matrix, labels: Labels, subspace: Subspace, notes: list[str]) -> None:
-        count = max(1, min(self.n_pairs, MOST_CODES // (2 * x.shape[1])))
+        count = max(1, min(self.n_pairs, MAX_CODES // (2 * x.shape[1])))
         pairs, same = draw_pairs(labels, count, check_random_state(self.random_state))
         self._boost(x, pairs, same, subspace)
 

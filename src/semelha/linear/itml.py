@@ -12,7 +12,7 @@ from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import draw_pairs, laplacian, squared_distances
 from semelha.linear.subspace import Matrix
 
-BESIDE = 1e-3
+RIDGE = 1e-3
 
 
 class ITML(PairLearner):
@@ -83,7 +83,7 @@ class ITML(PairLearner):
         def value(l: Matrix) -> tuple[float, Matrix]:  # noqa: E741
             sign, log_det = np.linalg.slogdet(l)
             if sign == 0:  # a singular step of the line search: the gradient beside it leads back
-                l = l + BESIDE * np.abs(start).max() * np.eye(len(l))  # noqa: E741
+                l = l + RIDGE * np.abs(start).max() * np.eye(len(l))  # noqa: E741
                 log_det = np.linalg.slogdet(l)[1]
             d = squared_distances(x @ l.T, left, right)
             broken = np.where(same, d > bound, d < bound)

@@ -14,8 +14,8 @@ from semelha.linear.descent import Adam, lbfgs
 from semelha.linear.pairs import Single, class_ranges, class_scatter
 from semelha.linear.subspace import Matrix
 
-SOFTER = np.float32(0.25)  # at the best scale most pᵢ are 0 or 1, and gradients are near 0
-FAR = np.float32(-60)  # exponents below are cut: e⁻⁶⁰ changes no sum, and denormal numbers are slow
+SCALE_FACTOR = np.float32(0.25)  # at the best scale most pᵢ are 0 or 1, and gradients are near 0
+MIN_EXPONENT = np.float32(-60)  # exponents below are cut: e⁻⁶⁰ changes no sum, and denormal numbers are slow
 
 
 class NCA(LinearLearner):
@@ -114,7 +114,7 @@ def step(
     own = np.flatnonzero(candidates[place] == anchors)
     d[own, place[own]] = -np.inf
     d -= d.max(axis=1, keepdims=True)
-    np.maximum(d, FAR, out=d)
+    np.maximum(d, MIN_EXPONENT, out=d)
     weights = np.exp(d, out=d)
     weights[own, place[own]] = 0
     total = weights @ np.ones(len(c), np.float32)
@@ -149,7 +149,7 @@ def _best_scale(axes: Single, x: Single, labels: Labels, objective: str) -> Sing
         gain = float((np.log(p) if objective == "log" else p).mean())
         if gain > best:
             best, found = gain, l
-    return found * SOFTER
+    return found * SCALE_FACTOR
 
 
 class NCMML(LinearLearner):

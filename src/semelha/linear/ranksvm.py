@@ -13,7 +13,7 @@ from semelha.linear.descent import lbfgs
 from semelha.linear.pairs import Single, near_triplets
 from semelha.linear.subspace import Matrix, Subspace
 
-MOST_NUMBERS = 1 << 24  # numbers of the triplets' features: 64 MB
+MAX_NUMBERS = 1 << 24  # numbers of the triplets' features: 64 MB
 
 
 class _Ranker(TripletLearner):
@@ -37,7 +37,7 @@ class _Ranker(TripletLearner):
         self.random_state = random_state
 
     def _near_triplets(self, x: Matrix, labels: Labels) -> Tuples:
-        most = max(1, min(self.max_triplets, MOST_NUMBERS // x.shape[1]))
+        most = max(1, min(self.max_triplets, MAX_NUMBERS // x.shape[1]))
         return near_triplets(x, labels, self.n_neighbors, most, check_random_state(self.random_state))
 
 

@@ -11,7 +11,7 @@ from sklearn.utils.extmath import randomized_svd
 
 Matrix = NDArray[np.float64]
 
-WIDE = 2048  # dimensions up to which d × d matrices are computed: 34 MB each
+MAX_DENSE_DIM = 2048  # dimensions up to which d × d matrices are computed: 34 MB each
 EPS = 10 * float(np.finfo(np.float64).eps)
 
 
@@ -42,16 +42,16 @@ class Subspace:
 def principal_axes(x: Matrix, *, rank_only: bool, notes: list[str]) -> Matrix | None:
     """Axes of the subspace to learn in, from centered examples (n, d); None for the whole space.
 
-    With `rank_only`, the subspace that the examples span; beyond `WIDE` dimensions, their principal subspace.
+    With `rank_only`, the subspace that the examples span; beyond `MAX_DENSE_DIM` dimensions, their principal subspace.
     It is computed from the smaller of the d × d and n × n products, so that d may be large. Appends to `notes` what was
     done.
     """
     n, d = x.shape
-    if d <= WIDE and not rank_only:
+    if d <= MAX_DENSE_DIM and not rank_only:
         return None
-    if min(n, d) > WIDE:
-        _, _, axes = randomized_svd(x, WIDE, random_state=0)
-        notes.append(f"the first {WIDE} of {d} principal components were used")
+    if min(n, d) > MAX_DENSE_DIM:
+        _, _, axes = randomized_svd(x, MAX_DENSE_DIM, random_state=0)
+        notes.append(f"the first {MAX_DENSE_DIM} of {d} principal components were used")
         return np.asarray(axes, np.float64)
     values, vectors = eigh(x.T @ x if d <= n else x @ x.T)
     kept = values > values[-1] * max(n, d) * EPS

@@ -27,16 +27,16 @@ from semelha.linear.itml import ITML
 from semelha.linear.lmnn import LMNN
 from semelha.linear.nca import NCA, NCMML
 from semelha.linear.ranksvm import RankSVM
-from semelha.linear.subspace import WIDE
+from semelha.linear.subspace import MAX_DENSE_DIM
 from semelha.measures import retrieval
 from semelha.metrics import Agreement, Mahalanobis, Metric
 
 logger = logging.getLogger(__name__)
 
-AXES = 128
+MAX_AXES = 128
 """Principal axes in which a Mahalanobis matrix is learned, at most."""
 BATCH = 256
-HELD_OUT = 0.2
+HELD_OUT_FRACTION = 0.2
 
 METHODS: dict[str, type[LinearLearner | BoostedSimilarity]] = {
     "pca-whitening": PCAWhitening,
@@ -77,7 +77,7 @@ def train_linear(
     """Learn a metric for features, or for the vectors of a trained model, and write both as the model folder `out`.
 
     The vectors are scaled (each feature by itself if their units differ, as in statistics; otherwise all alike), and a
-    Mahalanobis matrix is learned in their first `AXES` principal axes. Both become part of the metric, so that a
+    Mahalanobis matrix is learned in their first `MAX_AXES` principal axes. Both become part of the metric, so that a
     gallery stores the vectors unchanged. The model learns from all classes. With ten classes or more, the card also has
     the R@1 on a fifth of the classes, of a second metric that is learned from the others.
 
@@ -132,8 +132,8 @@ def learned_metric(
     """Fit a learner to vectors (n, d) and labels (n,). Returns its metric for unscaled vectors. Raises `UsageError`."""
     x = vectors.astype(np.float64)
     if isinstance(method, BoostedSimilarity):
-        if x.shape[1] > WIDE:
-            raise UsageError(f"boosted similarity takes at most {WIDE} features, and these are {x.shape[1]}")
+        if x.shape[1] > MAX_DENSE_DIM:
+            raise UsageError(f"boosted similarity takes at most {MAX_DENSE_DIM} features, and these are {x.shape[1]}")
         method.fit(x, labels)
         return Agreement(features=method.features_, thresholds=method.thresholds_, weights=method.alphas_)
     spread = x.std(axis=0) if own_scales else np.full(x.shape[1], x.std())
@@ -145,10 +145,10 @@ def learned_metric(
 
 
 def _axes(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The first principal axes of centered rows (n, d), orthonormal: (at most `AXES`, d)."""
-    if x.shape[1] <= AXES:
+    """The first principal axes of centered rows (n, d), orthonormal: (at most `MAX_AXES`, d)."""
+    if x.shape[1] <= MAX_AXES:
         return np.eye(x.shape[1])
-    found = PCA(min(AXES, len(x) - 1), random_state=0).fit(x)
+    found = PCA(min(MAX_AXES, len(x) - 1), random_state=0).fit(x)
     kept = found.explained_variance_ > 1e-12 * found.explained_variance_[0]
     return np.asarray(found.components_[kept])
 
@@ -184,7 +184,7 @@ def _score(read: _Read, method: LinearLearner | BoostedSimilarity, *, own_scales
     paired = [name for name, count in read.dataset.counts().items() if count > 1]
     if len(paired) < 10:
         return None
-    unseen = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT, seed=seed)[1].classes)
+    unseen = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT_FRACTION, seed=seed)[1].classes)
     labels = read.dataset.labels
     if len(np.unique(labels[unseen])) == unseen.sum() or len(np.unique(labels[~unseen])) == (~unseen).sum():
         return None

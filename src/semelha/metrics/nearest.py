@@ -27,7 +27,7 @@ SAMPLE = 8  # tiles that the first limit is estimated from
 MAX_PRODUCTS = 1 << 24  # of a block of queries, all of which may be candidates
 BLOCK = 1 << 21  # numbers of a block of distances
 PAIRS = 1 << 18  # numbers of a block of pairs that are ranked
-DENSE = 0.3  # fraction of candidates above which all distances are cheaper than those of gathered rows
+MAX_GATHERED_FRACTION = 0.3  # fraction of candidates above which all distances are cheaper than those of gathered rows
 
 
 def nearest_by_product(
@@ -52,12 +52,12 @@ def nearest_by_product(
     a, b = as_inner_products(a, b, product)
     dtype = xp.float32 if is_numpy_namespace(xp) else xp.float64
     rounding = float(xp.finfo(dtype).eps) / 2 * (a.shape[1] + 8)
-    lengths = xp.clip(xp.sqrt(vecdot(a, a)), min=xp.finfo(xp.float64).smallest_normal)
-    squares = xp.sum(a[:, :-1] ** 2, axis=1) / lengths if stretch != 1 else xp.zeros_like(lengths)
-    a, transposed = xp.astype(a / lengths[:, None], dtype), xp.matrix_transpose(xp.astype(b, dtype))
+    norms = xp.clip(xp.sqrt(vecdot(a, a)), min=xp.finfo(xp.float64).smallest_normal)
+    squares = xp.sum(a[:, :-1] ** 2, axis=1) / norms if stretch != 1 else xp.zeros_like(norms)
+    a, transposed = xp.astype(a / norms[:, None], dtype), xp.matrix_transpose(xp.astype(b, dtype))
     if is_numpy_namespace(xp):
         transposed = np.ascontiguousarray(transposed)  # products of small tiles are a quarter faster
-    slack = (stretch + 1) * 1.2 * rounding  # rows of a have length 1, rows of b at most 1.12
+    slack = (stretch + 1) * 1.2 * rounding  # rows of a have norm 1, rows of b at most 1.12
 
     def least_product(kth: Array, rows: slice) -> Array:
         """Smallest product of a candidate, if the k-th largest is `kth`: (rows,)."""
@@ -72,7 +72,7 @@ def nearest_by_product(
     for start in range(0, q.shape[0], step):
         rows = slice(start, start + step)
         candidates = _candidates(xp, a[rows], transposed, k, partial(least_product, rows=rows))
-        if pairwise is not None and candidates[0].shape[0] > DENSE * a[rows].shape[0] * s.shape[0]:
+        if pairwise is not None and candidates[0].shape[0] > MAX_GATHERED_FRACTION * a[rows].shape[0] * s.shape[0]:
             parts.append(nearest_by_scan(q[rows], s, k, pairwise, between))
         else:
             parts.append(rank_candidates(xp, *candidates, q[rows], s, k, between))
@@ -95,7 +95,7 @@ def nearest_by_scan(q: Array, s: Array, k: int, pairwise: Distances, between: Di
 
 
 def as_inner_products(a: Array, b: Array, product: Product, *, symmetric: bool = False) -> tuple[Array, Array]:
-    """Transform mapped rows so that the larger inner product is the nearer; rows of b have length 1.12 at most.
+    """Transform mapped rows so that the larger inner product is the nearer; rows of b have norm 1.12 at most.
 
     −‖a − b‖² / 2 = ⟨a, b⟩ − ‖b‖² / 2 − ‖a‖² / 2: the second term is one more coordinate, and the third is constant for
     a row of a. Both are centered first, because a common offset would cost digits. With `symmetric`, a and b are one

@@ -59,7 +59,7 @@ class SquaredEuclidean(MappedMetric):
 
 
 class Cosine(MappedMetric):
-    """1 − ⟨q, s⟩ / (‖q‖ ‖s‖), from 0 to 2. A vector of length 0 has distance 1 to every vector, itself included."""
+    """1 − ⟨q, s⟩ / (‖q‖ ‖s‖), from 0 to 2. A vector of norm 0 has distance 1 to every vector, itself included."""
 
     name = "cosine"
     is_cosine = True
@@ -93,10 +93,10 @@ class Cosine(MappedMetric):
         return q / xp.sqrt(xp.where(positive, squares, xp.ones_like(squares)))
 
     def candidate_distances(self, a: Array, s: Array) -> Array:
-        """As in every metric with maps, but products are divided by the lengths of s: cheaper than s before."""
+        """As in every metric with maps, but products are divided by the norms of s: cheaper than s before."""
         b = s.reshape((len(a), s.shape[0] // max(1, len(a)), s.shape[1]))
-        lengths = safe_sqrt(vecdot(b, b))
-        return self.link(vecdot(a[:, None, :], b) / array_namespace(b).where(lengths > 0, lengths, 1))
+        norms = safe_sqrt(vecdot(b, b))
+        return self.link(vecdot(a[:, None, :], b) / array_namespace(b).where(norms > 0, norms, 1))
 
     def chord_length(self, distance: Array) -> Array:
         return safe_sqrt(2 * distance)

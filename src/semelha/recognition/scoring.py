@@ -22,7 +22,7 @@ Normalization = Literal["none", "margin", "cohort"]
 
 POOLINGS: tuple[Pooling, ...] = ("nearest", "best", "mean")
 NORMALIZATIONS: tuple[Normalization, ...] = ("none", "margin", "cohort")
-FEW = 3  # nearest examples whose mean distance "best" takes
+N_BEST = 3  # nearest examples whose mean distance "best" takes
 REACH = 32  # nearest subjects whose scores a probe may change noticeably
 COHORT = 10  # subjects after the nearest in the cohort
 MAX_FPIR = 0.3  # highest rate at which misses are measured
@@ -85,7 +85,7 @@ class Scoring:
     def pool(self, metric: Metric, probe: NDArray[Any], subjects: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
         """Distances of a probe (d,) to subjects, given the `references` of each: (subjects,)."""
         distances = metric.pairwise(np.asarray(probe, np.float64)[None], np.concatenate(subjects))[0]
-        few = FEW if self.pooling == "best" else 1
+        few = N_BEST if self.pooling == "best" else 1
         ends = np.cumsum([len(one) for one in subjects])[:-1]
         return np.array([np.sort(own)[:few].mean() for own in np.split(distances, ends)])
 

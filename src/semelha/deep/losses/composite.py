@@ -23,7 +23,7 @@ class CrossBatchMemory(nn.Module):
     ----------
     loss : PairLoss
     dim : int
-        Length of an embedding.
+        Dimension of the embedding.
     size : int
         Number of embeddings in the memory; at least a batch.
     warmup : int

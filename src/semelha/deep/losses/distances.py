@@ -70,7 +70,7 @@ class Pairs:
         Pairs of one class, without an anchor and itself; pairs of two classes.
     labels, reference_labels : (anchors,), (references,) int64
     dim : int
-        Length of an embedding.
+        Dimension of the embedding.
     metric : Metric
     """
 
@@ -138,7 +138,7 @@ def prepare_embeddings(x: Tensor, metric: Metric) -> Tensor:
 
 
 def normalize(x: Tensor) -> Tensor:
-    """Scale rows to length 1: (…, dim) → (…, dim). A row of zeros stays zero, with a finite gradient."""
+    """Scale rows to norm 1: (…, dim) → (…, dim). A row of zeros stays zero, with a finite gradient."""
     unit: Tensor = _Normalize.apply(at_least_float32(x))
     return unit
 

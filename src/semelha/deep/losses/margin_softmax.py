@@ -39,7 +39,7 @@ class MarginSoftmax(nn.Module):
     """Softmax cross-entropy of scale · cos(embedding, class proxy), with a margin for the own class.
 
     Embeddings are (batch, dim), labels (batch,) int64 from 0 to classes − 1. Embeddings and proxies are normalized to
-    unit length. Raises `UsageError` if there are not as many margins as classes.
+    unit norm. Raises `UsageError` if there are not as many margins as classes.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class ArcFace(SoftmaxMargin):
 class SphereFace(SoftmaxMargin):
     """(−1)ᵏ cos(mθ) − 2k for θ in [kπ/m, (k + 1)π/m] (Liu et al., CVPR 2017, equation 7), m a whole number.
 
-    The scale of the softmax replaces the length of the embedding.
+    The scale of the softmax replaces the norm of the embedding.
     """
 
     m: int = 4

@@ -36,7 +36,7 @@ class PairLoss(nn.Module, ABC):
     ----------
     metric : Metric or MetricLayer
         The distance. The arrays of a layer, such as the L of Mahalanobis, are learned with the network. Embeddings are
-        normalized to unit length for a metric of vectors; they must be histograms for a metric of histograms.
+        normalized to unit norm for a metric of vectors; they must be histograms for a metric of histograms.
     mining : Mining, optional
         The pairs and triplets that count; all pairs by default.
     """

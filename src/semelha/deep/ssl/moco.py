@@ -148,7 +148,7 @@ class MoCo(MomentumMethod):
     hidden : int, optional
         Width between the two layers of the projector; None for a single layer (v1).
     width : int
-        Length of queries and keys.
+        Dimension of queries and keys.
     parts : int
         Number of parts of a batch that batch norm normalizes separately, like so many devices.
     """
@@ -234,7 +234,7 @@ class MoCoV3(MomentumMethod):
     momentum : float
         Initial momentum of the key encoder, from 0 to below 1; it increases to 1 by half a cosine.
     hidden, width : int
-        Width between the layers of projector and predictor; length of queries and keys.
+        Width between the layers of projector and predictor; dimension of queries and keys.
     """
 
     hidden: int = 512

@@ -26,7 +26,7 @@ class SimCLR(SelfSupervised):
         Layers of the projector. Two are placed after the head of the network (v1, section 2.1). Of three (v2,
         section 2), the head of the network is the first, and is kept: v2 fine-tunes from there.
     hidden, width : int
-        Width between the layers; length of the vectors that are compared.
+        Width between the layers; dimension of the vectors that are compared.
     """
 
     layers: Literal[2, 3] = 2
