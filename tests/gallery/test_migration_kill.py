@@ -17,7 +17,7 @@ from semelha.gallery import Gallery, migrate
 from semelha.gallery.migration import reembed
 
 MIGRATE = """
-import os, signal, sys
+import os, shutil, signal, sys, traceback
 from pathlib import Path
 from semelha.gallery import folder, migrate
 from semelha.gallery.migration import migration, reembed
@@ -47,9 +47,12 @@ def after(owner, name):
 for gallery, point in zip(sys.argv[2::2], sys.argv[3::2]):
     child = os.fork()
     if not child:
-        exec(point)
-        migrate(gallery, sys.argv[1])
-        os._exit(0)
+        try:
+            exec(point)
+            migrate(gallery, sys.argv[1])
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL, point
 """
 
@@ -64,7 +67,7 @@ POINTS = {
     "at once after the transaction": ("after(store.Store, 'switch_model')", True, 5),
     "before the new model is put in place": ("before(os, 'rename', 3)", True, 5),
     "before the settings are": ("before(os, 'replace')", True, 5),
-    "before it is tidied up": ("before(migration, 'remove_staging')", True, 5),
+    "before it is tidied up": ("before(shutil, 'rmtree')", True, 5),
     "before the index is made": ("before(migration.Gallery, 'open')", True, 5),
 }
 
@@ -103,7 +106,8 @@ def test_killed_at_a_point(point: str, killed: Path, tiny: Model, new: Model, mo
     whole = type(new.extractor).vectors
 
     def counted(self: object, prepared: np.ndarray) -> np.ndarray:
-        embedded.append(len(prepared))
+        if prepared.any():  # a model that is loaded is tried with black pictures
+            embedded.append(len(prepared))
         return whole(self, prepared)
 
     monkeypatch.setattr(reembed, "BATCH", 5)

@@ -277,7 +277,7 @@ class Gallery:
         without this list the first such picture raises `PictureError`. Raises `UsageError` if `k` is below 1.
         """
         with self._store.reading() as view:
-            basis = view.hash_basis if view.has_rejections() else None
+            basis = view.hash_basis if view.has_rejections() or view.plan() is not None else None
         probes = embed_probes(self.model, pictures, hash_basis=basis, strict=skipped is None, progress=progress)
         if skipped is not None:
             skipped += probes.skipped
@@ -379,7 +379,8 @@ class Gallery:
         The distance up to which groups are joined is learned from the enrolled subjects. Raises `UsageError` if no
         subject has two examples.
         """
-        probes = embed_probes(self.model, pictures, strict=False, progress=progress)
+        basis = self._store.hash_basis
+        probes = embed_probes(self.model, pictures, hash_basis=basis, strict=False, progress=progress)
         with self._live.read() as state:
             return cluster_pictures(state, self.model, probes, seed)
 

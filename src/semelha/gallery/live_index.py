@@ -30,6 +30,7 @@ from semelha.gallery.state import CachedState, GalleryState
 from semelha.index import AutoIndex, Snapshot
 from semelha.index.base import MergeStopped
 from semelha.index.folder import MANIFEST, generation_on_disk, recall_on_disk
+from semelha.recognition.identify import UNCALIBRATED, UNSUPPORTED
 from semelha.store import Store, View
 
 RECALL = 0.99
@@ -174,7 +175,8 @@ class LiveIndex:
     def read(self, *, with_rule: bool = True) -> Iterator[GalleryState]:
         """The gallery at a change not before the call, until the block ends; its rule is computed if `with_rule`."""
         with self._store.reading() as view:
-            yield GalleryState(view, self._synchronized(view, with_rule), self._model.metric)
+            cached = self._synchronized(view, with_rule)
+            yield GalleryState(view, cached, self._model.metric, self._store.record_unknown)
 
     @property
     def synced(self) -> SyncedIndex:
@@ -317,9 +319,10 @@ class LiveIndex:
             saved = saved_scores(view, cached.plan)  # another process may have computed them
             later = saved if saved is not None and saved.change > scores.change else scores
             scores = carried_forward(view, later)
+        rule, note = None, UNCALIBRATED
         try:
             rule = rule_of(view, cached.plan, scores)
-        except CalibrationError:
-            rule = None
+        except CalibrationError as error:
+            note = UNSUPPORTED.format(error)
         stale = scores.change != view.change
-        return replace(cached, scores=scores, has_rule=True, rule=rule, stale=stale)
+        return replace(cached, scores=scores, has_rule=True, rule=rule, without_rule=note, stale=stale)

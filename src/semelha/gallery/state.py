@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,7 @@ from semelha.gallery.probes import (
     apply_rejections,
     rank_without_rejected,
 )
+from semelha.images import content_hash
 from semelha.index import Snapshot
 from semelha.metrics import Metric
 from semelha.recognition import NEAREST, Calibration, Identification, Scoring, Verification, decide, decide_excluding
@@ -34,6 +35,7 @@ class CachedState:
     scores: Scores | None = None  # of the plan, at this change or an earlier one
     has_rule: bool = False  # whether the rule was computed for this change
     rule: Rule | None = None  # None without a plan, or if the scores do not support its rate
+    without_rule: str = UNCALIBRATED  # the note of answers then
     stale: bool = False  # whether the scores are of an earlier change and must be computed again
 
 
@@ -44,6 +46,7 @@ class GalleryState:
     view: View
     cached: CachedState
     metric: Metric
+    record_unknown: Callable[[Sequence[str]], None]  # by content hash: a subject enrolled from one of them is screened
 
     @property
     def rule(self) -> Rule | None:
@@ -65,6 +68,7 @@ class GalleryState:
     ) -> list[Identification]:
         """Identify probes (probes, d) with k candidates each; content hashes let rejections of the same picture count.
 
+        Those that are not known are recorded, by the hashes, or by those that the vectors have when they are enrolled.
         Raises `UsageError` if `k` is below 1.
         """
         if k < 1:
@@ -73,16 +77,25 @@ class GalleryState:
         wide = max(k, self.scoring.reach)
         if self.view.has_rejections():
             pairs = rank_without_rejected(self.view, self.metric, vectors, hashes, wide, self.candidates)
-            found = [decide_excluding(one, excluded, calibration, place) for one, excluded in zip(*pairs, strict=True)]
+            found = [
+                decide_excluding(one, excluded, calibration, place, self.cached.without_rule)
+                for one, excluded in zip(*pairs, strict=True)
+            ]
         else:
-            found = [decide(one, calibration, place) for one in self.candidates(vectors, wide)]
+            ranked = self.candidates(vectors, wide)
+            found = [decide(one, calibration, place, self.cached.without_rule) for one in ranked]
+        if self.rule:
+            if hashes is None:
+                hashes = [content_hash(one.view(np.uint8)) for one in np.ascontiguousarray(vectors, np.float32)]
+            answers = zip(found, hashes, strict=True)
+            self.record_unknown([content for one, content in answers if one.decision in ("unknown", "uncertain")])
         return [replace(one, candidates=one.candidates[:k]) for one in found]
 
     def verify(self, vector: NDArray[np.float32], stored: NDArray[np.float32], name: str | None) -> Verification:
         """Compare a probe (d,) with examples (n, d): those of the subject `name`, or of no subject if it is None."""
         distance = float(self.scoring.pool(self.metric, vector, [self.scoring.references(stored)])[0])
         if self.rule is None:
-            return Verification(None, distance, None, name, UNCALIBRATED)
+            return Verification(None, distance, None, name, self.cached.without_rule)
         calibration, place = self.rule.calibration, self.rule.place
         reach = calibration.scoring.reach
         own = name or self._shared_subject(vector, stored)

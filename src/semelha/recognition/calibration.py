@@ -3,6 +3,10 @@
 A false positive is a stranger who is named as an enrolled subject (FPIR, ISO/IEC 19795-1). The p-value of a probe is
 the rate at which strangers have a score at least as low; a probe is known if its p-value is at most the FPIR. Under the
 stated assumption the rate holds in expectation for any distances (Vovk, Gammerman & Shafer, 2005, chapter 2).
+
+Subjects that were enrolled after the rule had called them unknown are *screened*: none of them is near an earlier
+subject, as a stranger may be. So a subject is not compared with the screened subjects that came after it, and counts
+for as many as it should have been compared with: see docs/calibration.md.
 """
 
 from __future__ import annotations
@@ -50,6 +54,9 @@ class Calibration:
         Only for "subjects".
     neighbors : (n,) int64 or None
         Row of the nearest other subject of each; −1 if it has none here. Only for "subjects".
+    weights : (n,) float64 or None
+        For how many each score counts: the other subjects divided by those that it is compared with. None if all count
+        for one.
     stale : bool
         Whether the gallery changed since, and the scores are being computed again.
     choice : ScoringChoice or None
@@ -63,6 +70,7 @@ class Calibration:
     uncertain: float | None = None
     mated: NDArray[np.float64] | None = None
     neighbors: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
     stale: bool = False
     choice: ScoringChoice | None = None
 
@@ -84,6 +92,7 @@ class Calibration:
     def p_values(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
         """Compute how often a stranger has as low a score a: (1 + #{i: aᵢ ≤ a}) / (n + 1), (probes,) float64.
 
+        With weights it is (w + Σ wᵢ [aᵢ ≤ a]) / (n + 1), where w is the largest.
         For "subjects", aᵢ is the score of i with the probe among its neighbors, as far from i as i is from the probe.
         For the scoring "nearest" that is aᵢ, or a if i is nearest and aᵢ > a.
 
@@ -98,14 +107,14 @@ class Calibration:
         """
         distances = np.asarray(distances, np.float64).reshape(len(distances), -1)
         scores = self.scoring(distances)
-        lower = np.searchsorted(self._ascending, scores, side="right")
+        lower = self._weight_up_to[np.searchsorted(self._ascending, scores, side="right")]
         if self.kind == "subjects":
             if nearest is None:
                 raise UsageError(
                     "nearest is missing: p-values of a calibration on subjects need the rows of the nearest subjects"
                 )
             lower = lower + self._own_terms(scores, distances, nearest.reshape(distances.shape))
-        return (1 + lower) / (self.n + 1)
+        return np.asarray((self.largest_weight + lower) / (self.n + 1))
 
     def accepts(self, distances: Distances, nearest: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """Whether probes are known: (probes,) bool."""
@@ -118,7 +127,10 @@ class Calibration:
         """
         pairs = self.neighbors is not None and self.n
         effect = design_effect(self.scores, self.neighbors, self.fpir) if pairs else 1.0  # type: ignore[arg-type]
-        return rate_interval(self.fpir, self.n, effect=effect, trials=strangers, confidence=confidence)
+        low, high = rate_interval(
+            self.fpir / self.largest_weight, self.n, effect=effect, trials=strangers, confidence=confidence
+        )
+        return low * self.largest_weight, min(1.0, high * self.largest_weight)
 
     @cached_property
     def probability(self) -> ProbabilityCurve | None:
@@ -132,34 +144,52 @@ class Calibration:
         mated = self.scoring(insert_sorted(self.non_mated[some], self.mated[some]))
         return fit_probability(mated, self.mated[some] < self.non_mated[some, 0], self.scores)
 
+    @property
+    def largest_weight(self) -> float:
+        """The largest of the weights, which a stranger counts for too."""
+        return _largest(self.weights)
+
     @cached_property
     def _ascending(self) -> NDArray[np.float64]:
         return np.sort(self.scores)
 
+    @cached_property
+    def _weight_up_to(self) -> NDArray[np.float64]:
+        """Sum of the weights of the lowest scores, by their number: (n + 1,)."""
+        weights = np.ones(self.n) if self.weights is None else self.weights[np.argsort(self.scores)]
+        return np.concatenate([[0.0], np.cumsum(weights)])
+
     def _own_terms(
         self, scores: NDArray[np.float64], distances: Ranked, places: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """How many more aᵢ ≤ a there are with the probe among the neighbors of i, for scores a: (probes,)."""
+    ) -> NDArray[np.float64]:
+        """Weight of the aᵢ that are ≤ a only with the probe among the neighbors of i, for scores a: (probes,)."""
         if not self.n:
-            return np.zeros(len(scores), np.int64)
+            return np.zeros(len(scores))
         before = self.scores[places]  # (probes, k)
         after = self.scoring(insert_sorted(self.non_mated[places], distances))
-        more = (after <= scores[:, None]).astype(np.int64) - (before <= scores[:, None])
-        return np.asarray(np.where(places >= 0, more, 0).sum(axis=1))
+        more = (after <= scores[:, None]).astype(np.float64) - (before <= scores[:, None])
+        if self.weights is not None:
+            more *= self.weights[places]
+        return np.asarray(np.where(places >= 0, more, 0.0).sum(axis=1))
 
 
 def split_conformal(
-    non_mated: Distances, fpir: float, *, scoring: Scoring = NEAREST, uncertain: float | None = None
+    non_mated: Distances,
+    fpir: float,
+    *,
+    scoring: Scoring = NEAREST,
+    uncertain: float | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> Calibration:
     """Calibrate on pictures of strangers, one of each.
 
     `non_mated`, (n,) or (n, depth), are the distances of each stranger to its nearest subjects, as many as the scoring
     needs, ascending; 0 < `fpir` < `uncertain` < 1. Raises `CalibrationError` if there are too few strangers for the
-    rate, which must be at least 1 / (n + 1), and `UsageError` if a rate is out of range.
+    rate, which must be at least w / (n + 1) for the largest weight w, and `UsageError` if a rate is out of range.
     """
     check_rates(fpir, uncertain)
-    _check_sample_size(len(non_mated), fpir, "strangers")
-    return Calibration("strangers", fpir, _rows(non_mated), scoring, uncertain)
+    _check_sample_size(len(non_mated), fpir, "strangers", weights)
+    return Calibration("strangers", fpir, _rows(non_mated), scoring, uncertain, weights=weights)
 
 
 def full_conformal(
@@ -170,17 +200,19 @@ def full_conformal(
     uncertain: float | None = None,
     mated: NDArray[np.float64] | None = None,
     neighbors: NDArray[np.int64] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> Calibration:
     """Calibrate on the enrolled subjects, each in turn taken for a stranger.
 
     `non_mated`, (n,) or (n, depth), are the distances of one random example of each subject to the nearest other
     subjects, as many as the scoring needs, ascending. `mated` and `neighbors` are as in `Calibration`; without them
     `probability` is None and `interval` assumes independent subjects. Raises `CalibrationError` if there are too few
-    subjects for the rate, which must be at least 2 / (n + 1), and `UsageError` if a rate is out of range.
+    subjects for the rate, which must be at least 2w / (n + 1) for the largest weight w, and `UsageError` if a rate is
+    out of range.
     """
     check_rates(fpir, uncertain)
-    _check_sample_size(len(non_mated), fpir, "subjects")
-    return Calibration("subjects", fpir, _rows(non_mated), scoring, uncertain, mated, neighbors)
+    _check_sample_size(len(non_mated), fpir, "subjects", weights)
+    return Calibration("subjects", fpir, _rows(non_mated), scoring, uncertain, mated, neighbors, weights)
 
 
 def min_sample_size(fpir: float, kind: Kind) -> int:
@@ -199,8 +231,18 @@ def check_rates(fpir: float, uncertain: float | None) -> None:
         raise UsageError(f"uncertain is {uncertain:g}: it must lie between fpir, {fpir:g}, and 1")
 
 
-def _check_sample_size(n: int, fpir: float, kind: Kind) -> None:
+def _largest(weights: NDArray[np.float64] | None) -> float:
+    return 1.0 if weights is None else float(weights.max(initial=1.0))
+
+
+def _check_sample_size(n: int, fpir: float, kind: Kind, weights: NDArray[np.float64] | None) -> None:
     enough = min_sample_size(fpir, kind)
+    with_weights = math.ceil(_largest(weights) * SMALLEST[kind] / fpir - 1e-9) - 1
+    if enough <= n < with_weights:
+        raise CalibrationError(
+            f"a rate of {fpir:g} needs {with_weights} {kind} and {n} count, because the gallery had called others "
+            f"unknown before they were enrolled: calibrate with at least {min_sample_size(fpir, 'strangers')} strangers"
+        )
     if n < enough:
         lowest = math.ceil(1000 * SMALLEST[kind] / (n + 1) - 1e-9) / 1000  # rounded up, so that it is accepted
         other = f", or ask for a rate of {lowest:g} or more" if lowest < 1 else ""

@@ -19,6 +19,7 @@ from semelha.metrics import Metric
 from semelha.recognition.answer import Candidate, Decision, Identification, Match
 from semelha.recognition.calibration import Calibration
 
+UNSUPPORTED = "the calibrated rate does not hold any more: {}"
 UNCALIBRATED = "the gallery is not calibrated: call calibrate(fpir=…) so that it can answer unknown"
 STALE = "; the gallery changed since, and its calibration is being updated"
 EXCLUDED = "such a picture was rejected for {}"
@@ -42,18 +43,22 @@ def rank_subjects(
 
 
 def decide(
-    candidates: tuple[Candidate, ...], calibration: Calibration | None, place: Mapping[str, int]
+    candidates: tuple[Candidate, ...],
+    calibration: Calibration | None,
+    place: Mapping[str, int],
+    without_rule: str = UNCALIBRATED,
 ) -> Identification:
     """Decide whether a probe is known, uncertain or unknown.
 
     The candidates are the nearest first, as many as the `reach` of the calibration's scoring, or all; further ones
-    change nothing. `place` has the row of each subject in the calibration's scores.
+    change nothing. `place` has the row of each subject in the calibration's scores, and
+    `without_rule` is the note of an answer without calibration.
     """
     if not candidates:
         return Identification("unknown", None, None, None, (), "nothing is enrolled")
     best = candidates[0]
     if calibration is None:
-        return Identification("uncalibrated", best.subject, best.distance, None, candidates, UNCALIBRATED)
+        return Identification("uncalibrated", best.subject, best.distance, None, candidates, without_rule)
     reached = candidates[: calibration.scoring.reach]
     distances = np.array([[candidate.distance for candidate in reached]])
     places = np.array([[place.get(candidate.subject, -1) for candidate in reached]])
@@ -113,6 +118,7 @@ def decide_excluding(
     excluded: frozenset[str],
     calibration: Calibration | None,
     place: Mapping[str, int],
+    without_rule: str = UNCALIBRATED,
 ) -> Identification:
     """Decide as `decide` does, without excluded subjects; accepts only probes that are accepted with them.
 
@@ -120,13 +126,13 @@ def decide_excluding(
     """
     allowed = tuple(one for one in candidates if one.subject not in excluded)
     names = tuple(one.subject for one in candidates if one.subject in excluded)
-    first = decide(candidates, calibration, place)
+    first = decide(candidates, calibration, place, without_rule)
     if not names or candidates[0].subject not in excluded:
         return replace(first, candidates=allowed, excluded=names)
     note = f"{first.note}; {EXCLUDED.format(' or '.join(names))}"
     if not allowed:
         return Identification("unknown", None, None, first.p_value, (), note, excluded=names)
-    second = decide(allowed, calibration, place)
+    second = decide(allowed, calibration, place, without_rule)
     if first.p_value is None or second.p_value is None or second.p_value >= first.p_value:
         return replace(second, excluded=names, note=note)
     subject = second.subject if first.decision == second.decision else None

@@ -61,7 +61,7 @@ def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:
         )
 
 
-VERSION = 7
+VERSION = 8
 
 # Version 1 did not record where an example came from. Version 2 did not number its changes, so all of its examples are
 # of the first, and had vectors in the rows of the examples. They are in their own table now, as pictures are: the names
@@ -184,6 +184,11 @@ CREATE TABLE moved_rejections (
     # Content hashes of JPEGs were of their pixels until then; a new gallery sets its own basis afterwards.
     6: """
 INSERT INTO meta VALUES ('hash_basis', '"pixels"');
+""",
+    # Pictures that were called unknown; `screened` is a subject that was enrolled from one.
+    7: """
+CREATE TABLE called_unknown (id INTEGER PRIMARY KEY, content_hash TEXT NOT NULL UNIQUE) STRICT;
+ALTER TABLE subjects ADD COLUMN screened INTEGER NOT NULL DEFAULT 0;
 """,
 }
 

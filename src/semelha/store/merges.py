@@ -10,7 +10,7 @@ import sqlite3
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
 from semelha.store.database import now
-from semelha.store.examples import has_examples, touch_or_remove
+from semelha.store.examples import has_examples, mark_screened, touch_or_remove
 
 LISTED = """
 SELECT merges.id, merges.source, coalesce(subjects.name, later.source), merges.created,
@@ -102,6 +102,7 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
         _put_back(db, number, example, source, change)
     if not has_examples(db, source):
         raise GalleryError(f"the merge {number} cannot be undone: every example of {name} was removed or moved since")
+    mark_screened(db, source)
     _fill_in(db, holder, number, change)
     db.execute("UPDATE merges SET holder = ?, inside = NULL WHERE inside = ?", (source, number))
     db.execute("DELETE FROM merges WHERE id = ?", (number,))

@@ -6,6 +6,7 @@ Each view reads on its own connection, from a snapshot; it neither waits for wri
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sqlite3
@@ -15,7 +16,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from semelha.errors import SubjectExists, SubjectNotFound
+from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges
 from semelha.store.database import (
@@ -35,6 +36,7 @@ from semelha.store.view import Readers, View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
+CALLED_UNKNOWN = 200_000  # pictures that were called unknown are remembered
 PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
 
@@ -93,11 +95,16 @@ class Store:
             self._db.close()
             raise
         self._readers = Readers(path, self.model)
+        self._unknown: list[str] = []  # content hashes that are not recorded yet
 
     def close(self) -> None:
         """Close the database; a view that is open keeps its connection until it ends."""
         self._readers.close()
         with self._lock:
+            with contextlib.suppress(GalleryError):
+                if self._unknown:
+                    with self._writing():
+                        pass
             self._db.close()
 
     def reading(self) -> AbstractContextManager[View]:
@@ -163,6 +170,25 @@ class Store:
         """Delete a rejection: `examples.withdraw`."""
         with self._changing():
             examples.withdraw(self._db, rejection)
+
+    def record_unknown(self, hashes: Sequence[str]) -> None:
+        """Record the content hashes of pictures that were called unknown; the last `CALLED_UNKNOWN` are kept.
+
+        It waits neither for the disk nor for other writers: if there are any, the next transaction records them.
+        """
+        self._unknown.extend(hashes)
+        del self._unknown[:-CALLED_UNKNOWN]
+        if not hashes or not self._lock.acquire(blocking=False):
+            return
+        try:
+            self._db.execute("PRAGMA busy_timeout = 0")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            with contextlib.suppress(GalleryError), self._writing():
+                pass
+        finally:
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
+            self._lock.release()
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Replace the calibration: its plan, its scores and the strangers of the scores."""
@@ -237,8 +263,11 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 check_model(self._db, self.model, self.path)
+                recorded = len(self._unknown)
+                examples.record_unknown(self._db, self._unknown[:recorded], CALLED_UNKNOWN)
                 yield
                 self._db.execute("COMMIT")
+                del self._unknown[:recorded]
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

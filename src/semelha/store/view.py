@@ -206,6 +206,11 @@ class View:
 
     # Calibration.
 
+    def screened(self) -> NDArray[np.int64]:
+        """Numbers of the subjects that were enrolled from a picture that had been called unknown, ascending: (n,)."""
+        rows = self._rows("SELECT id FROM subjects WHERE screened ORDER BY id")
+        return np.array([number for (number,) in rows], np.int64)
+
     def plan(self) -> Plan | None:
         """The plan of the calibration; None without one. Raises `GalleryError` if it is damaged."""
         try:

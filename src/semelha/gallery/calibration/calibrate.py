@@ -52,10 +52,12 @@ def calibrate(
             plan = replace(plan, scoring=scoring.name)
         scores = scores_of(state.view, state.index, model, plan, state.reusable_scores(plan), embedded)
         if embedded is None:
-            asked = sum(uniform_hash(name, plan.seed) >= plan.choosers for name in state.view.names().values())
-            if asked > len(scores):
+            drawn = sum(uniform_hash(name, plan.seed) >= plan.choosers for name in state.view.names().values())
+            if drawn > len(scores):
                 logger.warning(
-                    "%d subjects do not serve as strangers: the model was trained on them", asked - len(scores)
+                    "%d subjects do not serve as strangers: the model was trained on them, or they were enrolled after "
+                    "the gallery had called them unknown",
+                    drawn - len(scores),
                 )
         rule = rule_of(state.view, plan, scores, with_neighbors=True)
     store.set_plan(plan, scores, embedded)

@@ -17,6 +17,7 @@ from semelha.gallery.calibration.scores import (
     trials,
     uniform_hash,
     unseen_in_training,
+    weights_of,
 )
 from semelha.index import Snapshot
 from semelha.recognition import (
@@ -49,8 +50,20 @@ def rule_of(view: View, plan: Plan, scores: Scores, *, with_neighbors: bool = Fa
     """
     scoring, scored = Scoring.from_name(plan.scoring), scores.nearest >= 0
     stale = scores.change != view.change
+    weights = weights_of(view, scores.subjects)
+    if weights is not None and scoring != NEAREST and scores.subjects.any():
+        raise CalibrationError(
+            f"the scoring {scoring.name} takes pictures of strangers once subjects are enrolled that the gallery had "
+            "called unknown: pass them, or choose the scoring nearest"
+        )
     if plan.kind == "strangers":
-        calibration = split_conformal(scores.ranked[scored], plan.fpir, scoring=scoring, uncertain=plan.uncertain)
+        calibration = split_conformal(
+            scores.ranked[scored],
+            plan.fpir,
+            scoring=scoring,
+            uncertain=plan.uncertain,
+            weights=None if weights is None else weights[scored],
+        )
         return Rule(replace(calibration, stale=stale), {})
     names = view.names()
     numbers = enumerate(scores.subjects.tolist())
@@ -63,6 +76,7 @@ def rule_of(view: View, plan: Plan, scores: Scores, *, with_neighbors: bool = Fa
         uncertain=plan.uncertain,
         mated=None if scores.own is None else scores.own[rows],
         neighbors=_neighbors(view, scores, rows) if with_neighbors else None,
+        weights=None if weights is None else weights[rows],
     )
     return Rule(replace(calibration, stale=stale), {name: place for place, (name, _) in enumerate(named)})
 

@@ -1,10 +1,13 @@
 """Scores of non-mated probes: their distances to the nearest other subjects.
 
 A probe that serves as a stranger is one example, drawn at random, of each subject that the model was not trained on, or
-a stranger that was passed. If only the nearest example counts, the score is updated after each change: the changed
-subjects are drawn and searched again; the others are compared with what was added, and searched again if their nearest
-example was removed. Other scorings are computed from scratch, because one new example may change the prototype of a
-subject, and with it the distances of many probes; their scores are stale until then.
+a stranger that was passed. Screened subjects, which were enrolled after the gallery had called them unknown, do not
+serve, and a subject is not compared with those that were enrolled later: they had to be far from it.
+
+If only the nearest example counts, the score is updated after each change: the changed subjects are drawn and searched
+again; the others are compared with what was added, and searched again if their nearest example was removed. Other
+scorings are computed from scratch, because one new example may change the prototype of a subject, and with it the
+distances of many probes; their scores are stale until then.
 """
 
 from __future__ import annotations
@@ -87,12 +90,13 @@ def score_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: 
 def draw_examples(view: View, model: Model, plan: Plan, subjects: dict[int, str]) -> tuple[Numbers, Numbers]:
     """Draw one example of each subject that serves as a stranger: numbers of the subjects and of the examples.
 
-    Subjects that the model was trained on, or that chose the scoring, do not serve.
+    Subjects that are screened, that the model was trained on or that chose the scoring do not serve.
     """
     chosen: dict[int, int] = {}
+    screened = set(view.screened().tolist())
     for number, examples in unseen_in_training(view, model, subjects).items():
         name = subjects[number]
-        if uniform_hash(name, plan.seed) >= plan.choosers:
+        if number not in screened and uniform_hash(name, plan.seed) >= plan.choosers:
             chance = np.random.default_rng([plan.seed, *name.encode()])
             chosen[number] = int(chance.choice(examples))
     return np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
@@ -135,24 +139,35 @@ def _updated(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone
         return scores
     nearest, distances = scores.nearest.copy(), scores.distances.copy()
     lost = np.isin(nearest, gone)
-    nearest[lost], distances[lost] = _nearest_others(view, index, scores.subjects[lost], vectors[lost])
     ids, added = view.added_since(scores.change)
-    if len(ids):
-        newcomers = LinearIndex(index.space.metric)
-        newcomers.build(ids, added)
-        for start in range(0, len(vectors), NEIGHBOR_BLOCK // FIRST):
-            rows = slice(start, start + NEIGHBOR_BLOCK // FIRST)
-            found = newcomers.search(vectors[rows], 1)
-            nearer = found.distances[:, 0] < distances[rows]
-            nearest[rows] = np.where(nearer, found.ids[:, 0], nearest[rows])
-            distances[rows] = np.where(nearer, found.distances[:, 0], distances[rows])
+    owners = _owners(view, ids)
+    screened = np.isin(owners, view.screened())
+    if screened.any():  # an earlier subject that got another example
+        lost |= scores.subjects > owners[screened].min()
+    nearest[lost], distances[lost] = _nearest_others(view, index, scores.subjects[lost], vectors[lost])
+    for newcomers, compared in ((~screened, ~lost), (screened, ~lost & (scores.subjects == 0))):
+        rows = np.flatnonzero(compared)
+        if not newcomers.any():
+            continue
+        searched = LinearIndex(index.space.metric)
+        searched.build(ids[newcomers], added[newcomers])
+        for start in range(0, len(rows), NEIGHBOR_BLOCK // FIRST):
+            block = rows[start : start + NEIGHBOR_BLOCK // FIRST]
+            found = searched.search(vectors[block], 1)
+            nearer = found.distances[:, 0] < distances[block]
+            nearest[block] = np.where(nearer, found.ids[:, 0], nearest[block])
+            distances[block] = np.where(nearer, found.distances[:, 0], distances[block])
     return replace(scores, nearest=nearest, distances=distances)
 
 
 def _nearest_others(
     view: View, index: Snapshot, subjects: Numbers, vectors: Vectors
 ) -> tuple[Numbers, NDArray[np.float64]]:
-    """Of each row the nearest example of another subject, and its distance; −1 and infinity if there is none."""
+    """Of each row the nearest example of another subject, and its distance; −1 and infinity if there is none.
+
+    The others of a subject are those that are not screened, or were enrolled before it; of a stranger, number 0, all.
+    """
+    screened = view.screened()
     nearest, distances = np.full(len(vectors), -1), np.full(len(vectors), np.inf)
     pending, deep = np.arange(len(vectors)), min(FIRST if subjects.any() else 1, len(index))
     while len(pending) and deep:
@@ -161,9 +176,9 @@ def _nearest_others(
             rows = pending[start : start + high]
             found = index.search(vectors[rows], deep)  # (rows, deep)
             ids, places = np.unique(found.ids, return_inverse=True)
-            owner = view.subjects_of(ids.tolist())
-            owners = np.array([owner.get(example, 0) for example in ids.tolist()])[places].reshape(found.ids.shape)
-            others = (found.ids >= 0) & (owners != subjects[rows, None])
+            owners = _owners(view, ids)[places].reshape(found.ids.shape)
+            own = subjects[rows, None]
+            others = (found.ids >= 0) & (owners != own) & ~((own > 0) & (owners > own) & np.isin(owners, screened))
             first = others.argmax(axis=1)
             some = others.any(axis=1)
             nearest[rows[some]] = found.ids[some, first[some]]
@@ -172,6 +187,23 @@ def _nearest_others(
         pending = np.concatenate(alone)
         deep = min(4 * deep, len(index)) if deep < len(index) else 0
     return nearest, distances
+
+
+def _owners(view: View, examples: Numbers) -> Numbers:
+    """Number of the subject of each example; 0 if it is gone."""
+    owner = view.subjects_of(examples.tolist())
+    return np.array([owner.get(example, 0) for example in examples.tolist()], np.int64)
+
+
+def weights_of(view: View, subjects: Numbers) -> Floats | None:
+    """For how many each score counts: its other subjects by those that it is compared with; None if that is all."""
+    screened = view.screened()
+    if not len(screened):
+        return None
+    others = view.subject_count() - (subjects > 0)
+    later = len(screened) - np.searchsorted(screened, subjects, side="right")
+    weights: Floats = others / np.maximum(others - np.where(subjects > 0, later, 0), 1)
+    return weights
 
 
 def vectors_of(view: View, examples: Numbers) -> Vectors:

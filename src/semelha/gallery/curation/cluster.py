@@ -102,6 +102,7 @@ def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes,
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _enrolled_subjects(state, unknown.vectors, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
+    state.record_unknown([unknown.hashes[row] for row in new.tolist()] if unknown.hashes else [])
     labels = _cluster_labels(unknown.vectors[new], model, threshold)
     rows_of = np.split(new[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels))[:-1])
     rows_of = sorted((rows for rows in rows_of if len(rows)), key=lambda rows: -len(rows))
