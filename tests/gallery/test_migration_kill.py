@@ -67,7 +67,7 @@ POINTS = {
     "at once after the transaction": ("after(store.Store, 'switch_model')", True, 5),
     "before the new model is put in place": ("before(os, 'rename', 3)", True, 5),
     "before the settings are": ("before(os, 'replace')", True, 5),
-    "before it is tidied up": ("before(shutil, 'rmtree')", True, 5),
+    "before it is tidied up": ("before(shutil, 'rmtree', 3)", True, 5),
     "before the index is made": ("before(migration.Gallery, 'open')", True, 5),
 }
 
