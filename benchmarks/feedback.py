@@ -1,6 +1,6 @@
 """Whether the calibrated rate holds when a gallery grows by its own answers.
 
-    python benchmarks/feedback.py [--galleries 100] [--sizes 60-1200 200-4000] [--processes 2]
+    python benchmarks/feedback.py [--galleries 100] [--sizes 60-1200 200-4000] [--examples 1 3]
 
 Vectors of four populations are simulated, and the calibration of `semelha.recognition` decides on them; the
 bookkeeping of a gallery (which subjects are compared) is repeated here in plain arrays, and is compared with
@@ -233,13 +233,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--galleries", type=int, default=100)
     parser.add_argument("--sizes", nargs="+", default=["60-1200", "200-4000"])
+    parser.add_argument("--examples", type=int, nargs="+", default=[1, 3])
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     sizes = [tuple(map(int, one.split("-"))) for one in arguments.sizes]
     cases = [
         (name, growth, rate, size, examples)
         for size in sizes
-        for examples in (1, 3)
+        for examples in arguments.examples
         for name in POPULATIONS
         for growth in GROWTHS
         for rate in RATES
