@@ -152,7 +152,7 @@ def test_the_state_is_that_of_the_network_and_little_more() -> None:
 def test_layers_are_read_of_our_networks_alone(wrong: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="is for our own networks, small and medium"):
         Network(readout="layers", **wrong)  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="it is 'head' or 'layers'"):
+    with pytest.raises(UsageError, match="it must be one of head, layers"):
         Network(readout="tail")  # type: ignore[arg-type]
 
 
