@@ -100,7 +100,7 @@ MUTATIONS = [
     ),
     Mutation(
         "recognition/calibration.py",
-        "(1 + lower) / (self.n + 1)",
+        "(self.largest_weight + lower) / (self.n + 1)",
         "lower / self.n",
         "p-values are too small: more strangers are accepted than promised",
         "recognition",
