@@ -64,7 +64,9 @@ class Simulated:
     """A gallery of vectors: every subject has `examples` of them, of which the first serves as the stranger."""
 
     def __init__(self, subjects: NDArray[np.float64], *, compares_screened: bool) -> None:
-        self.compares_screened = compares_screened  # as semelha before 0.3: newcomers are all alike
+        self.compares_screened = (
+            compares_screened  # the old rule: every subject serves, and is compared with all others
+        )
         self._set(subjects.astype(np.float32), np.zeros(len(subjects), bool))
 
     def _set(self, vectors: NDArray[np.float32], screened: NDArray[np.bool_]) -> None:

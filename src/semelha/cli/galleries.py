@@ -225,7 +225,7 @@ def calibrate(
             seed=seed,
         )
         tested = None if probe_pictures is None else opened.mismatch(probe_pictures, seed=seed)
-    least = min_sample_size(fpir, calibration.kind)
+    least = min_sample_size(fpir, calibration.kind, calibration.largest_weight)
     low, high = calibration.interval()
     if json:
         print_json(

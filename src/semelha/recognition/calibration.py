@@ -215,9 +215,12 @@ def full_conformal(
     return Calibration("subjects", fpir, _rows(non_mated), scoring, uncertain, mated, neighbors, weights)
 
 
-def min_sample_size(fpir: float, kind: Kind) -> int:
-    """Smallest number of strangers or subjects whose smallest p-value, 1 / (n + 1) or 2 / (n + 1), reaches the rate."""
-    return math.ceil(SMALLEST[kind] / fpir - 1e-9) - 1
+def min_sample_size(fpir: float, kind: Kind, weight: float = 1.0) -> int:
+    """Smallest number of strangers or subjects whose smallest p-value, 1 / (n + 1) or 2 / (n + 1), reaches the rate.
+
+    `weight` is the largest of the weights; the smallest p-value is that many times as large.
+    """
+    return math.ceil(weight * SMALLEST[kind] / fpir - 1e-9) - 1
 
 
 def _rows(distances: Distances) -> Ranked:
@@ -237,7 +240,7 @@ def _largest(weights: NDArray[np.float64] | None) -> float:
 
 def _check_sample_size(n: int, fpir: float, kind: Kind, weights: NDArray[np.float64] | None) -> None:
     enough = min_sample_size(fpir, kind)
-    with_weights = math.ceil(_largest(weights) * SMALLEST[kind] / fpir - 1e-9) - 1
+    with_weights = min_sample_size(fpir, kind, _largest(weights))
     if enough <= n < with_weights:
         raise CalibrationError(
             f"a rate of {fpir:g} needs {with_weights} {kind} and {n} count, because the gallery had called others "
@@ -334,14 +337,15 @@ def measure_mismatch(p_values: NDArray[np.float64], calibration: Calibration, *,
     All p-values are computed from the same n scores, so that their distance to the uniform distribution has the
     distribution of the two-sample statistic, with effective size m · n / (m + n) (Smirnov, 1948).
 
-    The p-values are of probes compared without their own subject. They are multiples of 1 / (n + 1), and are spread at
-    random between them (Vovk, Gammerman & Shafer, 2005, section 2.2).
+    The p-values are of probes compared without their own subject. They are multiples of 1 / (n + 1), times the weights,
+    and are spread at random between them (Vovk, Gammerman & Shafer, 2005, section 2.2).
     """
     from scipy.special import betaincinv  # here, because identification does not need SciPy
     from scipy.stats import kstest, kstwo
 
     n, count = len(p_values), int((p_values <= calibration.fpir).sum())
-    smooth = p_values - np.random.default_rng(seed).random(n) / (calibration.n + 1)
+    step = calibration.largest_weight / (calibration.n + 1)
+    smooth = p_values - step * np.random.default_rng(seed).random(n)
     size = n * calibration.n / (n + calibration.n)
     p_value = float(kstwo.sf(kstest(smooth, "uniform").statistic, max(1, round(size))))
     verdict = "alike" if p_value >= SIGNIFICANCE else "nearer" if np.mean(smooth) < 0.5 else "farther"

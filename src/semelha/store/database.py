@@ -189,6 +189,7 @@ INSERT INTO meta VALUES ('hash_basis', '"pixels"');
     7: """
 CREATE TABLE called_unknown (id INTEGER PRIMARY KEY, content_hash TEXT NOT NULL UNIQUE) STRICT;
 ALTER TABLE subjects ADD COLUMN screened INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX screened_subjects ON subjects (id) WHERE screened;
 """,
 }
 

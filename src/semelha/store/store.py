@@ -101,10 +101,8 @@ class Store:
         """Close the database; a view that is open keeps its connection until it ends."""
         self._readers.close()
         with self._lock:
-            with contextlib.suppress(GalleryError):
-                if self._unknown:
-                    with self._writing():
-                        pass
+            if self._unknown:
+                self._try_to_record()
             self._db.close()
 
     def reading(self) -> AbstractContextManager[View]:
@@ -178,17 +176,23 @@ class Store:
         """
         self._unknown.extend(hashes)
         del self._unknown[:-CALLED_UNKNOWN]
-        if not hashes or not self._lock.acquire(blocking=False):
-            return
-        try:
+        if hashes and self._lock.acquire(blocking=False):
+            try:
+                self._try_to_record()
+            finally:
+                self._lock.release()
+
+    def _try_to_record(self) -> None:
+        """Begin and end a transaction, which records what was called unknown, unless another process writes."""
+        with contextlib.suppress(GalleryError), translating_errors(self.path, "written"):
             self._db.execute("PRAGMA busy_timeout = 0")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            with contextlib.suppress(GalleryError), self._writing():
-                pass
-        finally:
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
-            self._lock.release()
+            try:
+                with self._writing():
+                    return
+            finally:
+                self._db.execute("PRAGMA synchronous = FULL")
+                self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Replace the calibration: its plan, its scores and the strangers of the scores."""

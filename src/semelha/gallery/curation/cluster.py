@@ -100,9 +100,8 @@ class Clustering:
 def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: int) -> Clustering:
     """Cluster embedded pictures with a snapshot of a gallery: see `Gallery.cluster`."""
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
-    known = _enrolled_subjects(state, unknown.vectors, model, threshold)
+    known = _enrolled_subjects(state, unknown, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
-    state.record_unknown([unknown.hashes[row] for row in new.tolist()] if unknown.hashes else [])
     labels = _cluster_labels(unknown.vectors[new], model, threshold)
     rows_of = np.split(new[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels))[:-1])
     rows_of = sorted((rows for rows in rows_of if len(rows)), key=lambda rows: -len(rows))
@@ -172,16 +171,16 @@ def _cluster_labels(vectors: NDArray[np.float32], model: Model, threshold: float
     return average_linkage(vectors, neighbors, distances, model.metric, threshold).labels()
 
 
-def _enrolled_subjects(
-    state: GalleryState, vectors: NDArray[np.float32], model: Model, threshold: float
-) -> list[str | None]:
-    """The enrolled subject of each vector, or None.
+def _enrolled_subjects(state: GalleryState, probes: EmbeddedProbes, model: Model, threshold: float) -> list[str | None]:
+    """The enrolled subject of each picture, or None; the latter are recorded as called unknown.
 
     Decided by the calibration; in an uncalibrated gallery, by the mean distance to the examples of the nearest subject.
     """
     nearest: list[str | None] = []
+    vectors, hashes = probes.vectors, probes.hashes or []
     for start in range(0, len(vectors), BLOCK):
-        nearest += [one.subject for one in state.identify(vectors[start : start + BLOCK], 1)]
+        block = slice(start, start + BLOCK)
+        nearest += [one.subject for one in state.identify(vectors[block], 1, hashes[block])]
     if state.rule is not None:
         return nearest
     for subject, rows in _rows_by_subject(nearest).items():
@@ -193,6 +192,7 @@ def _enrolled_subjects(
             for row, mean in zip(some, means.tolist(), strict=True):
                 if mean > threshold:
                     nearest[row] = None
+    state.record_unknown([hashes[row] for row, subject in enumerate(nearest) if subject is None])
     return nearest
 
 
