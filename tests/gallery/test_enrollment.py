@@ -124,9 +124,9 @@ def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(galle
                 (content_hash(decode(jpeg(seed))),),
             )
         database.execute("DELETE FROM meta WHERE key = 'hash_basis'")
-        database.execute("DROP TABLE called_unknown")
         database.execute("DROP INDEX screened_subjects")
         database.execute("ALTER TABLE subjects DROP COLUMN screened")
+        database.execute("ALTER TABLE merges DROP COLUMN source_screened")
         database.execute("PRAGMA user_version = 6")
     with Gallery(gallery.path) as old:
         assert old._store.hash_basis == "pixels"

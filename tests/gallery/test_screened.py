@@ -2,7 +2,6 @@
 
 import sqlite3
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ from tests.tiny_model import tiny_model
 
 from semelha import Gallery
 from semelha.embedders import Model
-from semelha.errors import CalibrationError
+from semelha.errors import CalibrationError, GalleryError
 from semelha.gallery.calibration.scores import score_subjects, weights_of
 from semelha.recognition import Scoring
-from semelha.store import Plan
+from semelha.store import Plan, called_unknown
+from semelha.store.called_unknown import FILE
 from semelha.store.database import TIMEOUT
 
 DIM = 8
@@ -168,32 +168,42 @@ def test_other_scorings_take_strangers_then(gallery: Gallery) -> None:
 
 
 def test_identifying_does_not_wait_for_a_writer(gallery: Gallery) -> None:
-    """Another process writes; what was called unknown meanwhile is recorded by the next transaction."""
-    random = np.random.default_rng(9)
+    """What is called unknown while another process writes is recorded all the same."""
+    some = draw(np.random.default_rng(9), 20)
     writer = sqlite3.connect(gallery.path / "gallery.sqlite", isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     begun = time.monotonic()
-    some = draw(random, 20)
     answers = gallery.identify_vectors(some)
     assert time.monotonic() - begun < TIMEOUT
     writer.execute("ROLLBACK")
     writer.close()
     first = next(row for row, one in enumerate(answers) if one.decision == "unknown")
-    enroll(gallery, "new", some[first][None])
-    assert screened(gallery) == {"new"}
+    with Gallery(gallery.path) as other:
+        enroll(other, "new", some[first][None])
+        assert screened(other) == {"new"}
 
 
-def test_closing_records_what_was_called_unknown(gallery: Gallery) -> None:
-    some = draw(np.random.default_rng(9), 20)
-    gallery._store._lock.acquire()
-    with ThreadPoolExecutor(1) as pool:  # another thread does not wait for this one's transaction either
-        answers = pool.submit(gallery.identify_vectors, some).result(timeout=TIMEOUT)
-    gallery._store._lock.release()
-    gallery.close()
-    first = next(row for row, one in enumerate(answers) if one.decision == "unknown")
-    with Gallery(gallery.path) as again:
-        enroll(again, "new", some[first][None])
-        assert screened(again) == {"new"}
+def test_answers_of_a_gallery_that_cannot_be_written(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> None:
+    (gallery.path / FILE).mkdir()
+    assert len(gallery.identify_vectors(draw(np.random.default_rng(9), 20))) == 20
+    assert "not recorded" in caplog.text
+    with pytest.raises(GalleryError, match="cannot be read"):
+        enroll(gallery, "new", draw(np.random.default_rng(8)))
+
+
+def test_the_file_is_cut_and_damage_to_it_forgets_only_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(called_unknown, "MOST", 10)
+    file = called_unknown.CalledUnknown(tmp_path / FILE)
+    assert not called_unknown.is_any_among(["0"], file.read())
+    for number in range(25):
+        file.record([str(number)])
+    assert not called_unknown.is_any_among(["0", "5"], file.read())
+    assert called_unknown.is_any_among(["x", "24"], file.read())
+    with open(tmp_path / FILE, "ab") as damaged:
+        damaged.write(b"cut")
+    assert called_unknown.is_any_among(["24"], file.read())
 
 
 def test_the_rate_holds_under_own_answers(model: Model, tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ class LiveIndex:
         """The gallery at a change not before the call, until the block ends; its rule is computed if `with_rule`."""
         with self._store.reading() as view:
             cached = self._synchronized(view, with_rule)
-            yield GalleryState(view, cached, self._model.metric, self._store.record_unknown)
+            yield GalleryState(view, cached, self._model.metric, self._store.called_unknown.record)
 
     @property
     def synced(self) -> SyncedIndex:

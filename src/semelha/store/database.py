@@ -185,11 +185,11 @@ CREATE TABLE moved_rejections (
     6: """
 INSERT INTO meta VALUES ('hash_basis', '"pixels"');
 """,
-    # Pictures that were called unknown; `screened` is a subject that was enrolled from one.
+    # `screened` is a subject that was enrolled from a picture that the gallery had called unknown.
     7: """
-CREATE TABLE called_unknown (id INTEGER PRIMARY KEY, content_hash TEXT NOT NULL UNIQUE) STRICT;
 ALTER TABLE subjects ADD COLUMN screened INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX screened_subjects ON subjects (id) WHERE screened;
+ALTER TABLE merges ADD COLUMN source_screened INTEGER NOT NULL DEFAULT 0;
 """,
 }
 

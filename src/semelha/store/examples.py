@@ -38,8 +38,10 @@ REJECTIONS_LISTED = (
 REJECTED_VECTORS = f"SELECT name, content_hash, vector FROM {_REJECTIONS} AND name IN (SELECT value FROM json_each(?))"
 
 
-def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, created: str) -> Addition:
-    """Add examples to a subject, new or old, in the caller's transaction."""
+def add(
+    db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, created: str, *, is_screened: bool
+) -> Addition:
+    """Add examples to a subject, new or old, in the caller's transaction; `is_screened` is of a new one."""
     known = db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
     similar = []
     if known is None:
@@ -56,7 +58,7 @@ def add(db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: in
         else:
             numbers.append(number)
     if known is None:
-        mark_screened(db, subject)
+        db.execute("UPDATE subjects SET screened = ? WHERE id = ?", (is_screened, subject))
     else:
         forget_enrolled(db, subject, (example.content_hash for example in new))
     return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), tuple(other for (other,) in similar))
@@ -70,22 +72,6 @@ def subject_or_new(db: sqlite3.Connection, name: str, change: int, created: str)
         (name, name.casefold(), created, change),
     ).fetchone()
     return int(row[0])
-
-
-def record_unknown(db: sqlite3.Connection, hashes: Sequence[str], most: int) -> None:
-    """Record the content hashes of pictures that were called unknown, in the caller's transaction; keep the last."""
-    if hashes:
-        db.executemany("INSERT OR IGNORE INTO called_unknown (content_hash) VALUES (?)", [(one,) for one in hashes])
-        db.execute("DELETE FROM called_unknown WHERE id <= (SELECT max(id) FROM called_unknown) - ?", (most,))
-
-
-def mark_screened(db: sqlite3.Connection, subject: int) -> None:
-    """Mark a new subject as screened if one of its pictures was called unknown, in the caller's transaction."""
-    db.execute(
-        "UPDATE subjects SET screened = 1 WHERE id = ? AND EXISTS"
-        " (SELECT 1 FROM examples JOIN called_unknown USING (content_hash) WHERE subject_id = ?)",
-        (subject, subject),
-    )
 
 
 def remove(db: sqlite3.Connection, example: int, change: int) -> str:

@@ -10,7 +10,7 @@ import sqlite3
 
 from semelha.errors import GalleryError, SubjectExists, UsageError
 from semelha.store.database import now
-from semelha.store.examples import has_examples, mark_screened, touch_or_remove
+from semelha.store.examples import has_examples, touch_or_remove
 
 LISTED = """
 SELECT merges.id, merges.source, coalesce(subjects.name, later.source), merges.created,
@@ -31,8 +31,8 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
         raise UsageError("a subject cannot be merged into itself: name two")
     number = int(
         db.execute(
-            "INSERT INTO merges (source, source_number, source_created, holder, created)"
-            " SELECT name, id, created, ?, ? FROM subjects WHERE id = ?",
+            "INSERT INTO merges (source, source_number, source_created, source_screened, holder, created)"
+            " SELECT name, id, created, screened, ?, ? FROM subjects WHERE id = ?",
             (into, now(), source),
         ).lastrowid
         or 0
@@ -67,11 +67,12 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
     one must be undone first, or all of its examples are gone, and `SubjectExists` if another subject has the name.
     """
     found = db.execute(
-        "SELECT source, source_number, source_created, holder, inside FROM merges WHERE id = ?", (number,)
+        "SELECT source, source_number, source_created, source_screened, holder, inside FROM merges WHERE id = ?",
+        (number,),
     ).fetchone()
     if found is None:
         raise GalleryError(f"there is no merge {number} to undo: it was undone, or what it made was removed")
-    name, own, created, holder, inside = found
+    name, own, created, screened, holder, inside = found
     if inside is not None:
         raise GalleryError(f"what the merge {number} made was merged again: undo the merge {inside} first")
     if db.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone():
@@ -80,8 +81,8 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
         own = None  # a newer subject has its number
     source = int(
         db.execute(
-            "INSERT INTO subjects (id, name, folded, created, change) VALUES (?, ?, ?, ?, ?)",
-            (own, name, name.casefold(), created, change),
+            "INSERT INTO subjects (id, name, folded, created, screened, change) VALUES (?, ?, ?, ?, ?, ?)",
+            (own, name, name.casefold(), created, screened, change),
         ).lastrowid
         or 0
     )
@@ -102,7 +103,6 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
         _put_back(db, number, example, source, change)
     if not has_examples(db, source):
         raise GalleryError(f"the merge {number} cannot be undone: every example of {name} was removed or moved since")
-    mark_screened(db, source)
     _fill_in(db, holder, number, change)
     db.execute("UPDATE merges SET holder = ?, inside = NULL WHERE inside = ?", (source, number))
     db.execute("DELETE FROM merges WHERE id = ?", (number,))

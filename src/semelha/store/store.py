@@ -6,7 +6,6 @@ Each view reads on its own connection, from a snapshot; it neither waits for wri
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import sqlite3
@@ -16,9 +15,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
+from semelha.errors import SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges
+from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
 from semelha.store.database import (
     TIMEOUT,
     check_model,
@@ -36,7 +36,6 @@ from semelha.store.view import Readers, View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
-CALLED_UNKNOWN = 200_000  # pictures that were called unknown are remembered
 PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
 
@@ -95,14 +94,12 @@ class Store:
             self._db.close()
             raise
         self._readers = Readers(path, self.model)
-        self._unknown: list[str] = []  # content hashes that are not recorded yet
+        self.called_unknown = CalledUnknown(path.with_name(FILE))
 
     def close(self) -> None:
         """Close the database; a view that is open keeps its connection until it ends."""
         self._readers.close()
         with self._lock:
-            if self._unknown:
-                self._try_to_record()
             self._db.close()
 
     def reading(self) -> AbstractContextManager[View]:
@@ -115,9 +112,13 @@ class Store:
 
     def add_all(self, batch: Sequence[tuple[str, Sequence[NewExample]]]) -> list[Addition]:
         """Add examples to several subjects, new or old, as one change."""
-        created = now()
+        created, recorded = now(), self.called_unknown.read()
+        screened = [is_any_among([one.content_hash for one in new], recorded) for _, new in batch]
         with self._changing() as change:
-            return [examples.add(self._db, subject, new, change, created) for subject, new in batch]
+            return [
+                examples.add(self._db, subject, new, change, created, is_screened=is_screened)
+                for (subject, new), is_screened in zip(batch, screened, strict=True)
+            ]
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples, and return their number. Raises `SubjectNotFound`."""
@@ -168,31 +169,6 @@ class Store:
         """Delete a rejection: `examples.withdraw`."""
         with self._changing():
             examples.withdraw(self._db, rejection)
-
-    def record_unknown(self, hashes: Sequence[str]) -> None:
-        """Record the content hashes of pictures that were called unknown; the last `CALLED_UNKNOWN` are kept.
-
-        It waits neither for the disk nor for other writers: if there are any, the next transaction records them.
-        """
-        self._unknown.extend(hashes)
-        del self._unknown[:-CALLED_UNKNOWN]
-        if hashes and self._lock.acquire(blocking=False):
-            try:
-                self._try_to_record()
-            finally:
-                self._lock.release()
-
-    def _try_to_record(self) -> None:
-        """Begin and end a transaction, which records what was called unknown, unless another process writes."""
-        with contextlib.suppress(GalleryError), translating_errors(self.path, "written"):
-            self._db.execute("PRAGMA busy_timeout = 0")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-            try:
-                with self._writing():
-                    return
-            finally:
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Replace the calibration: its plan, its scores and the strangers of the scores."""
@@ -267,11 +243,8 @@ class Store:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 check_model(self._db, self.model, self.path)
-                recorded = len(self._unknown)
-                examples.record_unknown(self._db, self._unknown[:recorded], CALLED_UNKNOWN)
                 yield
                 self._db.execute("COMMIT")
-                del self._unknown[:recorded]
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
