@@ -104,8 +104,8 @@ class Fitted:
 
     side = SPEC.side
 
-    def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        return SPEC.prepare(pixels)
+    def prepare(self, image: Image.Image) -> np.ndarray:
+        return SPEC.prepare(image)
 
     def vectors(self, prepared: np.ndarray) -> np.ndarray:
         return prepared[:, :, 0, 0].astype(np.float32)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from semelha.embedders import Extractor, Model, embed_pictures
@@ -44,9 +45,8 @@ class _QuarterTurns:
         self.side = extractor.side
         self._extractor, self._turns = extractor, turns
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        views = (np.ascontiguousarray(np.rot90(pixels, turn)) for turn in range(self._turns))
-        return np.stack([self._extractor.prepare(view) for view in views])
+    def prepare(self, image: Image.Image) -> NDArray[Any]:
+        return np.stack([self._extractor.prepare(image.rotate(90 * turn, expand=True)) for turn in range(self._turns)])
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, turns, …) → (n, turns · dim)."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from semelha.deep.augment import Augmentation
 from semelha.deep.cache import sample, statistics
@@ -158,9 +159,9 @@ class TorchEmbedder:
         """(n, dim) float32, as `Model.embed`."""
         return embed_all(self, pictures, self.dim, batch_size=batch_size, progress=progress)
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
         """One picture, fitted to the input."""
-        return self.spec.prepare(pixels)
+        return self.spec.prepare(image)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, channels, height, width) uint8 → (n, dim)."""

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from semelha._version import __version__
@@ -40,10 +41,10 @@ class InputSpec(BaseModel):
         """Longer side of the input in pixels; None if the size of a resized picture depends on its content."""
         return None if self.fit == "ink" else max(self.height, self.width)
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Resize a picture to the input and convert its channels: (h, w, 3) → (channels, height, width)."""
+    def prepare(self, picture: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resize an RGB picture, a PIL image or (h, w, 3), to the input: (channels, height, width) uint8."""
         size = (self.height, self.width)
-        resized = fit(pixels, size, channels=self.channels, mode=self.fit, background=self.background)
+        resized = fit(picture, size, channels=self.channels, mode=self.fit, background=self.background)
         return resized.transpose(2, 0, 1)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.errors import PictureError, UsageError
@@ -70,7 +71,7 @@ def embed_pictures(
     pictures: Source | Iterable[Source],
     *,
     hashed: bool | HashBasis = False,
-    keep: Callable[[NDArray[np.uint8]], bytes] | None = None,
+    keep: Callable[[Image.Image], bytes] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
 ) -> Iterator[EmbeddedPicture | PictureError]:
@@ -84,7 +85,7 @@ def embed_pictures(
     pictures, hashed
         As for `semelha.images.read_pictures`. Pictures are read as the iteration goes on.
     keep : callable, optional
-        Makes a copy to keep from the pixels (h, w, 3) uint8, such as `semelha.images.encode`; the shorter side of a
+        Makes a copy to keep from an RGB image of Pillow, such as `semelha.images.encode`; the shorter side of a
         picture that is larger has at least `2 * KEPT_SIDE` pixels then.
     batch_size : int
         Pictures that the embedder computes at a time.
@@ -108,8 +109,8 @@ def embed_pictures(
     if keep is not None and at_least is not None:
         at_least = max(at_least, KEPT_SIDE)
 
-    def prepare(pixels: NDArray[np.uint8]) -> tuple[NDArray[Any], bytes | None]:
-        return extractor.prepare(pixels), None if keep is None else keep(pixels)
+    def prepare(image: Image.Image) -> tuple[NDArray[Any], bytes | None]:
+        return extractor.prepare(image), None if keep is None else keep(image)
 
     counts = (0, 0)
 

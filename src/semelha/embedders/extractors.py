@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from PIL import Image
 
 from semelha.embedders.card import Card, FeatureSpec
 from semelha.errors import ModelAltered, ModelError, ModelTooNew, UsageError
@@ -27,8 +28,8 @@ class Extractor(Protocol):
         """Side in pixels to which `prepare` resizes pictures; None if it needs them in full."""
         ...
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
-        """Prepare one picture: (h, w, 3) uint8 → an array, of one shape for all pictures."""
+    def prepare(self, image: Image.Image) -> NDArray[Any]:
+        """Prepare one picture: an RGB image of Pillow → an array, of one shape for all pictures."""
         ...
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
@@ -51,6 +52,8 @@ class GraphExtractor:
         self.side = self.spec.side
         options = ort.SessionOptions()
         options.log_severity_level = 3
+        # Otherwise its threads wait busily after each batch, and take the processors from those that decode.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry("session.load_model_format", "ONNX")
         if threads is not None:
             options.intra_op_num_threads = threads
@@ -60,9 +63,9 @@ class GraphExtractor:
             raise ModelAltered(f"{name} is no graph that ONNX Runtime can run: {error}") from error
         self._check(card, name)
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(h, w, 3) → (channels, height, width)."""
-        return self.spec.prepare(pixels)
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """An RGB image of Pillow → (channels, height, width)."""
+        return self.spec.prepare(image)
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, channels, height, width) uint8 → (n, dim). Raises `UsageError` for another shape or dtype."""
@@ -94,9 +97,9 @@ class FeatureExtractor:
         self.features = features
         self.side = features.side
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(h, w, 3) → (dim,)."""
-        return self.features(pixels)
+    def prepare(self, image: Image.Image) -> NDArray[np.float32]:
+        """An RGB image of Pillow → (dim,)."""
+        return self.features(np.asarray(image))
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
         """(n, dim) float32, unchanged. Raises `UsageError` for another shape or dtype."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from semelha.arguments import check_types
 from semelha.embedders.card import Card
@@ -23,7 +24,7 @@ from semelha.metrics import Metric, metric_from_card
 METRIC = "metric."
 """Prefix of the names of the metric's tensors among the weights."""
 
-BLANK = np.full((64, 64, 3), 255, np.uint8)
+BLANK = Image.new("RGB", (64, 64), "white")
 
 
 class Model:
@@ -210,11 +211,9 @@ class DerivedExtractor:
         self.side = _side(parts, self.views)
         self._bytes = len(self.views) * sum(blank.nbytes for blank in blanks)
 
-    def prepare(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """(h, w, 3) → (bytes,): the prepared views of each part, concatenated."""
-        taken = [
-            np.ascontiguousarray(each) for part in self.parts for each in _prepared_views(part, pixels, self.views)
-        ]
+    def prepare(self, image: Image.Image) -> NDArray[np.uint8]:
+        """An RGB image of Pillow → (bytes,): the prepared views of each part, concatenated."""
+        taken = [np.ascontiguousarray(each) for part in self.parts for each in _prepared_views(part, image, self.views)]
         return np.concatenate([each.reshape(-1).view(np.uint8) for each in taken])
 
     def vectors(self, prepared: NDArray[Any]) -> NDArray[np.float32]:
@@ -258,11 +257,12 @@ def mean_of_views(views: Sequence[NDArray[np.float32]], metric: Metric) -> NDArr
     return np.asarray(norms * _normalized(mean), np.float32)
 
 
-def _prepared_views(part: Model, pixels: NDArray[np.uint8], views: Sequence[View]) -> list[NDArray[Any]]:
+def _prepared_views(part: Model, image: Image.Image, views: Sequence[View]) -> list[NDArray[Any]]:
     """Prepare each view for a part. For a network, views are made of the resized picture, which is faster."""
     if part.card.input is None:
-        return [part.extractor.prepare(view(pixels)) for view in views]
-    fitted = part.extractor.prepare(pixels).transpose(1, 2, 0)
+        pixels = np.asarray(image)
+        return [part.extractor.prepare(Image.fromarray(view(pixels))) for view in views]
+    fitted = part.extractor.prepare(image).transpose(1, 2, 0)
     return [view(fitted).transpose(2, 0, 1) for view in views]
 
 

@@ -112,7 +112,7 @@ class OpenPicture:
     """An encoded picture whose header is read and whose pixels are not decoded yet. A context manager.
 
     Takes the arguments of `decode` and raises its errors; `name` is for error messages. `orientation` is the EXIF
-    orientation of a JPEG, 1 for every other picture; `decoded_pixels` counts what `pixels` will decode.
+    orientation of a JPEG, 1 for every other picture; `decoded_pixels` counts what will be decoded.
     """
 
     def __init__(
@@ -156,6 +156,10 @@ class OpenPicture:
 
     def pixels(self) -> NDArray[np.uint8]:
         """Decode: (height, width, 3) uint8, upright, the part in the box. Once only."""
+        return np.asarray(self.image())
+
+    def image(self) -> Image.Image:
+        """Decode: an RGB image of Pillow, upright, the part in the box. Once only."""
         image, name = self._image, self._name
         try:
             with _quiet:
@@ -166,14 +170,17 @@ class OpenPicture:
                 if not self.is_jpeg or self.orientation != 1:
                     with contextlib.suppress(*_DAMAGE):  # damaged metadata does not make intact pixels unusable
                         ImageOps.exif_transpose(image, in_place=True)
-                pixels = _to_rgb(image, white_is_zero=white_is_zero)
+                image = _to_rgb(image, white_is_zero=white_is_zero)
         except Image.DecompressionBombError as error:
             raise PictureTooLarge(f"{name} has too many pixels: {error}") from error
         except MemoryError as error:
             raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
         except _DAMAGE as error:
             raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
-        return pixels if self.box is None or self._scale > 1 else cropped(pixels, self.box, name)
+        if self.box is None or self._scale > 1:
+            return image
+        check_box(self.box, *image.size, name)
+        return image.crop(self.box)
 
     def _draft(self, at_least: int) -> int:
         """Set the smallest scale at which the picture, or its box, still has twice the side that is needed."""
@@ -207,7 +214,7 @@ def to_rgb(image: Image.Image, name: str = "the picture") -> NDArray[np.uint8]:
     try:
         with _quiet:
             image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), white_is_zero=False)
+            return np.asarray(_to_rgb(ImageOps.exif_transpose(image), white_is_zero=False))
     except _DAMAGE as error:
         raise TruncatedPicture(f"{name} cannot be used: {error}") from error
 
@@ -267,16 +274,16 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, *, white_is_zero: bool) -> Image.Image:
     if image.mode == "F" or image.mode.startswith("I"):
         grey = _scaled(np.asarray(image), image.mode)
         if white_is_zero:  # Pillow inverts pictures of at most 8 bits only
             grey = 255 - grey
-        return np.repeat(grey[:, :, None], 3, axis=2)
+        image = Image.fromarray(grey)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _scaled(values: NDArray[np.generic], mode: str) -> NDArray[np.uint8]:

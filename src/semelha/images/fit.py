@@ -13,18 +13,25 @@ from PIL import Image
 Fit = Literal["pad", "stretch", "ink"]
 
 
+def as_image(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
+    """An RGB image of Pillow, from one or from pixels (h, w, 3)."""
+    return picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+
+
 def fit(
-    pixels: NDArray[np.uint8],
+    picture: Image.Image | NDArray[np.uint8],
     size: tuple[int, int],
     *,
     channels: int,
     mode: Fit = "pad",
     background: int = 255,
 ) -> NDArray[np.uint8]:
-    """Resize an RGB picture with anti-aliasing, in training and in use: (h, w, 3) → (height, width, channels) uint8.
+    """Resize an RGB picture with anti-aliasing, in training and in use: (height, width, channels) uint8.
 
     Parameters
     ----------
+    picture : PIL image or (h, w, 3) uint8
+        A large one is best passed as an image: it is then never copied in full.
     size : (height, width)
         Of the result.
     channels : {1, 3}
@@ -33,7 +40,7 @@ def fit(
         "pad" keeps the proportions and fills up with `background`; "stretch" does not keep them; "ink" stretches what
         `normalize_ink` returns.
     """
-    image = Image.fromarray(normalize_ink(pixels) if mode == "ink" else pixels)
+    image = as_image(normalize_ink(np.asarray(picture)) if mode == "ink" else picture)
     if channels == 1:
         image = image.convert("L")
     height, width = size
@@ -121,13 +128,15 @@ KEPT_SIDE = 512
 MAX_COLORS_OF_A_DRAWING = 256
 
 
-def encode(pixels: NDArray[np.uint8], *, max_side: int = KEPT_SIDE, quality: int = 90) -> bytes:
-    """Encode a small copy of a picture as a WebP file without metadata.
+def encode(picture: Image.Image | NDArray[np.uint8], *, max_side: int = KEPT_SIDE, quality: int = 90) -> bytes:
+    """Encode a small copy of an RGB picture, a PIL image or (h, w, 3) uint8, as a WebP file without metadata.
 
     Drawings, of few colors, are encoded without loss, which also makes the smaller file.
     """
-    image = Image.fromarray(pixels)
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    image = as_image(picture)
+    if max(image.size) > max_side:
+        image = image.copy()
+        image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     lossless = image.getcolors(MAX_COLORS_OF_A_DRAWING) is not None
     file = io.BytesIO()
     image.save(file, "WEBP", lossless=lossless, quality=quality, method=2)

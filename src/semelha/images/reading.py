@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 from semelha.errors import PictureError
 from semelha.images.content import HashBasis, content_hash, hash_of
@@ -25,13 +25,13 @@ Progress = Callable[[int, int], None]
 """Called with (pictures done, pictures in all); the latter is 0 if their number is unknown."""
 
 MAX_THREADS = 8
-READ_AHEAD = 8  # pictures per thread that are read before they are taken
+READ_AHEAD = 16  # pictures per thread that are read before they are taken
 MAX_PIXELS = 36_000_000  # decoded at one time: Pillow takes some 10 bytes for each
 
 
 @dataclass(frozen=True, eq=False)
 class ReadPicture(Generic[Result]):
-    """A picture that was read: its place in the sequence that was passed, and what `work` computed from its pixels.
+    """A picture that was read: its place in the sequence that was passed, and what `work` made of it.
 
     `content_hash` is "" unless `hashed`.
     """
@@ -44,7 +44,7 @@ class ReadPicture(Generic[Result]):
 
 def read_pictures(
     pictures: Source | Iterable[Source],
-    work: Callable[[NDArray[np.uint8]], Result],
+    work: Callable[[Image.Image], Result],
     *,
     at_least: int | None = None,
     hashed: bool | HashBasis = False,
@@ -52,7 +52,7 @@ def read_pictures(
     threads: int | None = None,
     ahead: int | None = None,
 ) -> Generator[ReadPicture[Result] | PictureError]:
-    """Decode pictures in threads and call `work` with the pixels of each.
+    """Decode pictures in threads and call `work` with each.
 
     Pillow releases the interpreter lock while it decodes. The threads live as long as the iteration, and read at most
     `ahead` pictures before they are taken. They decode at most `MAX_PIXELS` pixels at one time; a larger picture is
@@ -63,7 +63,7 @@ def read_pictures(
     pictures : picture or iterable of pictures
         Paths, bytes, binary files, pixels (h, w[, 3]) uint8, PIL images or `Picture`.
     work : callable
-        From pixels (h, w, 3) uint8 to a result. Called in the threads; may raise `PictureError`.
+        From an RGB image of Pillow, upright, to a result. Called in the threads; may raise `PictureError`.
     at_least : int, optional
         Side to which `work` resizes: JPEGs may be decoded at a part of their size, as `decode` says. In full by
         default.
@@ -93,15 +93,16 @@ def read_pictures(
         try:
             if isinstance(picture.source, np.ndarray):
                 pixels = picture.pixels()
-                return ReadPicture(position, picture.name, work(pixels), content_hash(pixels) if basis else "")
+                digest = content_hash(pixels) if basis else ""
+                return ReadPicture(position, picture.name, work(Image.fromarray(pixels)), digest)
             with (
                 picture.open(at_least=None if basis == "pixels" else at_least) as opened,
                 budget.reserved(opened.decoded_pixels),
             ):
-                digest = hash_of(opened, basis) if basis else ""
-                pixels = opened.pixels()
-                digest = content_hash(pixels) if digest is None else digest
-                return ReadPicture(position, picture.name, work(pixels), digest)
+                known = hash_of(opened, basis) if basis else ""
+                image = opened.image()
+                digest = content_hash(np.asarray(image)) if known is None else known
+                return ReadPicture(position, picture.name, work(image), digest)
         except PictureError as error:
             return error
 
@@ -118,14 +119,15 @@ def read_pictures(
         try:
             waiting = deque(islice(remaining, ahead or READ_AHEAD * threads))
             done = 0
-            while waiting:
-                first = waiting.popleft()
-                result = first if isinstance(first, PictureError) else first.result()
-                waiting.extend(islice(remaining, 1))
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-                yield result
+            while waiting:  # for half of them at a time: to wake for each costs the threads a tenth of their speed
+                half = [waiting.popleft() for _ in range((len(waiting) + 1) // 2)]
+                wait([each for each in half if isinstance(each, Future)])
+                for each in half:
+                    waiting.extend(islice(remaining, 1))
+                    done += 1
+                    if progress is not None:
+                        progress(done, total)
+                    yield each if isinstance(each, PictureError) else each.result()
         finally:  # a caller that stops early does not wait for pictures that are not begun
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -153,7 +155,7 @@ class _PixelBudget:
 def readable(dataset: Dataset, *, progress: Progress | None = None) -> Dataset:
     """Decode every picture; those that cannot be decoded move to `Dataset.skipped`."""
     kept, skipped = [], []
-    for number, result in enumerate(read_pictures(dataset, lambda pixels: None, at_least=1, progress=progress)):
+    for number, result in enumerate(read_pictures(dataset, lambda image: None, at_least=1, progress=progress)):
         if isinstance(result, PictureError):
             skipped.append(Skipped(dataset.pictures[number].name, str(result)))
         else:

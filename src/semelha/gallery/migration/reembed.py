@@ -34,7 +34,7 @@ def find_originals(
     """Pictures whose content hash, of that basis, is wanted, by hash; messages about pictures that cannot be used."""
     found: dict[str, Picture] = {}
     errors = []
-    read = read_pictures(pictures, lambda pixels: None, at_least=1, hashed=basis, progress=progress)
+    read = read_pictures(pictures, lambda image: None, at_least=1, hashed=basis, progress=progress)
     for picture, result in zip(pictures, read, strict=True):
         if isinstance(result, PictureError):
             errors.append(str(result))
@@ -77,7 +77,7 @@ class Reembedding:
     def find_missing(self, rows: Sequence[Row], progress: Progress) -> None:
         """Decode the pictures of the rows, and record in `missing` which cannot be used."""
         queue: deque[tuple[Place, Kept]] = deque()
-        results = read_pictures(self._pictures(rows, queue), lambda pixels: None, at_least=1)
+        results = read_pictures(self._pictures(rows, queue), lambda image: None, at_least=1)
         for done, result in enumerate(results, start=1):
             place, kept = queue.popleft()
             if isinstance(result, PictureError):
