@@ -31,9 +31,14 @@ Where the cause lies in a file or folder, the message names it.
 
 from __future__ import annotations
 
+from semelha.text import shown_lines
+
 
 class SemelhaError(Exception):
-    """Base of every error that semelha raises on purpose."""
+    """Base of every error that semelha raises on purpose. Control characters in its message are written out."""
+
+    def __str__(self) -> str:
+        return shown_lines(Exception.__str__(self))  # that of KeyError puts the message in quotes
 
 
 class UsageError(SemelhaError, ValueError):
@@ -94,8 +99,6 @@ class GalleryMoved(FingerprintMismatch):
 
 class SubjectNotFound(GalleryError, KeyError):
     """No subject has that name. A `KeyError` too."""
-
-    __str__ = Exception.__str__  # that of KeyError puts the message in quotes
 
 
 class SubjectExists(GalleryError):

@@ -115,7 +115,9 @@ def test_generations_are_read_without_loading(saved: Path, kind: str, tmp_path: 
     assert generation_on_disk(saved) == 7
     assert empty(kind).load(saved, fingerprint=FINGERPRINT) == 7
     assert generation_on_disk(tmp_path / "none") is None
+    whole = (saved / MANIFEST).read_bytes()
     for wrong in (1.5, True, "7", None, 1 << 64, [7]):
+        (saved / MANIFEST).write_bytes(whole)
         rewrite(saved / MANIFEST, generation=wrong)
         assert generation_on_disk(saved) is None
         assert refused(saved, kind)
@@ -124,9 +126,12 @@ def test_generations_are_read_without_loading(saved: Path, kind: str, tmp_path: 
 def test_the_recall_is_read_without_loading(saved: Path, kind: str, tmp_path: Path) -> None:
     assert recall_on_disk(saved) == (0.99 if kind == "hnsw" else None)
     assert recall_on_disk(tmp_path / "none") is None
+    whole = (saved / MANIFEST).read_bytes()
     for wrong in (0, 1.5, -1, True, "1", None, 10**400, float("nan"), [0.9]):
+        (saved / MANIFEST).write_bytes(whole)
         rewrite(saved / MANIFEST, maker={"recall": wrong})
         assert recall_on_disk(saved) is None
+    (saved / MANIFEST).write_bytes(whole)
     rewrite(saved / MANIFEST, maker=None)
     assert recall_on_disk(saved) is None
 

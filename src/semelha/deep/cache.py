@@ -23,6 +23,8 @@ from semelha.errors import DatasetError, PictureError, TrainingError
 from semelha.files import atomic_write, remove_partial_files, write_file
 from semelha.images import Dataset, Progress, Skipped, read_pictures, split_classes
 from semelha.images.content import CURRENT
+from semelha.text import as_unicode
+from semelha.untrusted import read_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ def open_cache(dataset: Dataset, folder: Path, spec: InputSpec, *, progress: Pro
             _write(dataset, pixels_file, index_file, key, spec, progress)
         except OSError as error:
             raise TrainingError(f"the picture cache cannot be written to {folder}: {error.strerror}") from error
-    index = json.loads(index_file.read_text())
+    index = read_json(index_file, error=TrainingError)
     kept = dataset.select(index["kept"])
     skipped = tuple(Skipped(name, reason) for name, reason in index["skipped"])
     shape = (spec.channels, spec.height, spec.width)
@@ -87,8 +89,8 @@ def _complete(index_file: Path, key: str) -> bool:
     if not index_file.exists():
         return False
     try:
-        return bool(json.loads(index_file.read_text())["key"] == key)
-    except (ValueError, KeyError):
+        return bool(read_json(index_file, error=TrainingError).get("key") == key)
+    except TrainingError:
         return False
 
 
@@ -102,7 +104,7 @@ def _write(
     with atomic_write(pixels_file, error=TrainingError) as file:
         for i, each in enumerate(read):
             if isinstance(each, PictureError):
-                skipped.append((dataset.pictures[i].name, str(each)))
+                skipped.append((as_unicode(dataset.pictures[i].name), str(each)))
             else:
                 file.write(each.result.tobytes())
                 kept.append(i)
@@ -115,7 +117,7 @@ def _key(dataset: Dataset, spec: InputSpec) -> str:
     """A hash of all that the cache depends on; a changed file has another time or size."""
     digest = hashlib.sha256(f"{CURRENT} {spec.model_dump_json()}".encode())
     for picture in dataset:
-        digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode())
+        digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode(errors="backslashreplace"))
         if isinstance(picture.source, Path):
             status = picture.source.stat()
             digest.update(f"{status.st_size}/{status.st_mtime_ns}".encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,10 +17,12 @@ from safetensors.numpy import load, save
 from semelha.embedders.card import FORMAT, Card
 from semelha.errors import ModelAltered, ModelError, ModelIncomplete, ModelTooNew
 from semelha.files import atomic_folder
+from semelha.untrusted import field_of, parse_json, read_bytes
 
 CARD, GRAPH, WEIGHTS, PARTS = "model.json", "embedder.onnx", "weights.safetensors", "parts"
 INSIDE = re.compile(rf"({PARTS}/[0-9]+/)*({re.escape(CARD)}|{re.escape(GRAPH)}|{re.escape(WEIGHTS)})")
 """Names that files of a model folder may have."""
+MAX_BYTES = 1 << 36  # of a file: the weights of the largest networks have a tenth of it
 
 
 def write_folder(
@@ -67,22 +68,18 @@ def _place(contents: Mapping[str, bytes], folder: Path) -> None:
 
 def read_card(folder: Path) -> Card:
     """The card of a model folder, checked. Raises `ModelIncomplete`, `ModelAltered` or `ModelTooNew`."""
-    data = _read(folder, CARD)
-    try:
-        content = json.loads(data)
-        version = int(content["format"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelAltered(f"{folder / CARD} is no model card") from error
+    content = parse_json(_read(folder, CARD), str(folder / CARD), error=ModelAltered)
+    version = field_of(content, "format", int, str(folder / CARD), error=ModelAltered)
     if version > FORMAT:
         raise ModelTooNew(f"{folder} has the model format {version}, this semelha reads up to {FORMAT}: update semelha")
     try:
         card = Card.model_validate(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        what = [".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")]
+        what = [".".join(map(str, problem["loc"]))[:80], problem["msg"].removeprefix("Value error, ")]
         raise ModelAltered(f"{folder / CARD} is damaged: {': '.join(filter(None, what))}") from error
     if stray := next((name for name in card.files if not INSIDE.fullmatch(name)), None):
-        raise ModelAltered(f"{folder / CARD} is damaged: no model has a file {stray}")
+        raise ModelAltered(f"{folder / CARD} is damaged: no model has a file {stray[:80]}")
     if card.content_checksum() != card.checksum:
         raise ModelAltered(f"{folder / CARD} was altered: its checksum is another")
     if card.with_checksums(card.files).fingerprint != card.fingerprint:
@@ -115,9 +112,7 @@ def _whole(folder: Path) -> dict[str, bytes]:
 
 def _read(folder: Path, name: str) -> bytes:
     try:
-        return (folder / name).read_bytes()
+        return read_bytes(folder / name, max_bytes=MAX_BYTES, error=ModelError)
     except FileNotFoundError as error:
         what = f"{folder} is no model: it has no {name}" if folder.is_dir() else f"there is no model folder {folder}"
         raise ModelIncomplete(what) from error
-    except OSError as error:
-        raise ModelError(f"{folder / name} cannot be read: {error.strerror}") from error

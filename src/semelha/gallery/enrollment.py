@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,27 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import EmbeddedPicture, Model, Progress, Source, embed_pictures
-from semelha.errors import FingerprintMismatch, GalleryError, PictureError, UsageError
+from semelha.errors import FingerprintMismatch, PictureError, UsageError
 from semelha.images import Dataset, HashBasis, content_hash, encode
 from semelha.store import Addition, NewExample, Store
-
-MAX_NAME_LENGTH = 200
-
-
-def checked_name(name: str) -> str:
-    """The name in Unicode's composed form (NFC), without spaces at its ends.
-
-    Raises `GalleryError` if it is empty, too long or unprintable.
-    """
-    composed = unicodedata.normalize("NFC", name).strip()
-    if not composed:
-        raise GalleryError("a subject needs a name")
-    if len(composed) > MAX_NAME_LENGTH:
-        raise GalleryError(f"a subject's name has at most {MAX_NAME_LENGTH} characters, this one has {len(composed)}")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in composed):
-        raise GalleryError(f"the subject's name {composed!r} has characters that cannot be printed")
-    return composed
-
+from semelha.text import as_unicode
+from semelha.untrusted import checked_name
 
 TRANSACTION_SIZE = 256  # a transaction is written when it has this many examples, and ends with a class
 
@@ -88,7 +71,9 @@ def vector_examples(
         raise UsageError(f"there are no vectors of {subject} to enroll")
     model.metric.check(vectors, "the vectors")
     pairs = zip(vectors, sources, strict=True)
-    return [NewExample(vector, content_hash(vector.view(np.uint8)), source, None) for vector, source in pairs]
+    return [
+        NewExample(vector, content_hash(vector.view(np.uint8)), as_unicode(source), None) for vector, source in pairs
+    ]
 
 
 def add_examples(store: Store, subject: str, examples: Sequence[NewExample]) -> Enrollment:
@@ -141,7 +126,7 @@ def _embedded(
 
 
 def _example(one: EmbeddedPicture) -> NewExample:
-    return NewExample(one.vector, one.content_hash, one.name, one.kept)
+    return NewExample(one.vector, one.content_hash, as_unicode(one.name), one.kept)
 
 
 def _enrollment(addition: Addition, errors: Sequence[str]) -> Enrollment:

@@ -19,11 +19,13 @@ from semelha.files import atomic_folder, remove_partial_files, rename, write_fil
 from semelha.gallery.live_index import RECALL
 from semelha.images import HashBasis
 from semelha.store import Store
+from semelha.untrusted import field_of, read_json
 
 FORMAT = 1
 DATABASE = "gallery.sqlite"
 SETTINGS = "gallery.json"
 MODEL = "model"
+MAX_SETTINGS_BYTES = 1 << 20
 ATTEMPTS = 3
 
 
@@ -55,22 +57,20 @@ def _write_settings(folder: Path, settings: GallerySettings) -> None:
 
 def read_settings(folder: Path) -> GallerySettings:
     """Read `gallery.json`. Raises `GalleryError` or `GalleryTooNew`."""
+    name = str(folder / SETTINGS)
     try:
-        content = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        settings = GallerySettings(
-            int(content["format"]),
-            bool(content["keep_pictures"]),
-            str(content["fingerprint"]),
-            float(content.get("recall", RECALL)),  # absent before indexes were saved to disk
-        )
-        if not 0 < settings.recall <= 1:
-            raise ValueError(f"recall must be within (0, 1], not {settings.recall}")
+        content = read_json(folder / SETTINGS, max_bytes=MAX_SETTINGS_BYTES, error=GalleryError)
     except FileNotFoundError as error:
         raise GalleryError(
             f"{folder} is no gallery: make one with Gallery.create, or `semelha enroll --model`"
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GalleryError(f"{folder / SETTINGS} is damaged: {error}") from error
+    content = {"recall": RECALL, **content}  # absent before indexes were saved to disk
+    kinds: dict[str, type] = {"format": int, "keep_pictures": bool, "fingerprint": str, "recall": float}
+    settings = GallerySettings(
+        **{key: field_of(content, key, kind, name, error=GalleryError) for key, kind in kinds.items()}
+    )
+    if not 0 < settings.recall <= 1:
+        raise GalleryError(f"{name} is damaged: recall must be within (0, 1], not {settings.recall}")
     if settings.format > FORMAT:
         raise GalleryTooNew(
             f"{folder} has the format {settings.format}, this semelha reads up to {FORMAT}: update semelha"

@@ -21,7 +21,6 @@ from semelha.gallery.enrollment import (
     Enrollment,
     add_dataset,
     add_examples,
-    checked_name,
     embed_examples,
     vector_examples,
 )
@@ -32,6 +31,7 @@ from semelha.gallery.probes import embed_probes
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
 from semelha.store import Merge, Rejection, StoredExample, Subject
+from semelha.untrusted import checked_name, normalized_name
 
 
 class Gallery:
@@ -122,7 +122,7 @@ class Gallery:
 
     def __contains__(self, subject: object) -> bool:
         with self._store.reading() as view:
-            return isinstance(subject, str) and view.has_subject(subject)
+            return isinstance(subject, str) and view.has_subject(normalized_name(subject))
 
     def __iter__(self) -> Iterator[str]:
         return (subject.name for subject in self.subjects())
@@ -174,18 +174,18 @@ class Gallery:
     @check_types
     def remove(self, subject: str) -> int:
         """Remove a subject with its pictures, and return how many examples it had. Raises `SubjectNotFound`."""
-        return self._store.remove(subject)
+        return self._store.remove(normalized_name(subject))
 
     @check_types
     def rename(self, old: str, new: str) -> None:
         """Rename a subject. Raises `SubjectNotFound`, `SubjectExists`, or `GalleryError` for an invalid name."""
-        self._store.rename(old, checked_name(new))
+        self._store.rename(normalized_name(old), checked_name(new))
 
     @check_types
     def examples(self, subject: str) -> list[StoredExample]:
         """List the examples of a subject in the order of enrollment. Raises `SubjectNotFound`."""
         with self._store.reading() as view:
-            return view.examples(subject)
+            return view.examples(normalized_name(subject))
 
     @check_types
     def remove_example(self, example: int) -> str:
@@ -217,7 +217,7 @@ class Gallery:
 
         Raises `SubjectNotFound`, or `UsageError` if both are the same.
         """
-        return self._store.merge(checked_name(source), checked_name(into))
+        return self._store.merge(normalized_name(source), checked_name(into))
 
     @check_types
     def unmerge(self, merge: int) -> str:
@@ -241,13 +241,13 @@ class Gallery:
         the subject. Raises `SubjectNotFound`, `PictureError`, or `GalleryError` if the picture is an example of it.
         """
         (new,) = embed_examples([picture], self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
-        return self._store.reject(checked_name(subject), new)
+        return self._store.reject(normalized_name(subject), new)
 
     @check_types
     def rejections(self, subject: str) -> list[Rejection]:
         """List the pictures that were rejected for a subject. Raises `SubjectNotFound`."""
         with self._store.reading() as view:
-            return view.rejections(subject)
+            return view.rejections(normalized_name(subject))
 
     @check_types
     def withdraw_rejection(self, rejection: int) -> None:
@@ -314,7 +314,7 @@ class Gallery:
         """Decide whether a picture shows a subject, as `verify` does. Raises `SubjectNotFound` or `PictureError`."""
         probe = embed_probes(self.model, [picture], hash_basis=self._store.hash_basis)
         with self._live.read() as state:
-            return state.verify_subject(probe, subject)
+            return state.verify_subject(probe, normalized_name(subject))
 
     @check_types
     def calibrate(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import IndexFileError
 from semelha.files import write_file
+from semelha.untrusted import parse_json
 
 MAGIC = b"semelha arrays 1\n"
 PREFIX = len(MAGIC) + 16  # magic, length, checksum
@@ -89,7 +90,7 @@ def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[
     if own != prefix[-8:].hex():
         raise IndexFileError(f"{path} is damaged: its header does not match its checksum")
     try:
-        read = json.loads(header)
+        read = parse_json(header, str(path), max_bytes=MAX_HEADER_BYTES, error=IndexFileError)
         content, table, end = read["content"], read["arrays"], read["bytes"]
         if (
             not isinstance(content, dict)
@@ -98,7 +99,7 @@ def _header(path: Path, whole: NDArray[np.uint8]) -> tuple[dict[str, Any], dict[
             or not 0 <= end <= MAX_NUMBER
         ):
             raise TypeError("wrong types")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (KeyError, TypeError) as error:
         raise IndexFileError(f"{path} is damaged: its header is invalid: {error}") from error
     return content, table, _aligned(PREFIX + length), end, own
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from semelha.errors import GalleryError, GalleryMoved, GalleryTooNew
 from semelha.images import HashBasis
+from semelha.untrusted import parse_json
 
 TIMEOUT = 30  # seconds that a writer waits for another
 
@@ -35,7 +35,9 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
 def meta_of(connection: sqlite3.Connection, key: str) -> Any:
     """A value of the table `meta`; None if it has no such key."""
     row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    return None if row is None else json.loads(row[0])
+    if row is None:
+        return None
+    return parse_json(row[0], f"the entry {key!r} of the gallery's database", kind=object, error=GalleryError)
 
 
 def model_of(connection: sqlite3.Connection) -> str:
