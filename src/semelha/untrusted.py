@@ -128,10 +128,10 @@ def field_of(content: dict[str, Any], key: str, kind: type, name: str, *, error:
     """The value of a key of a document, which must have exactly this type; a whole number is a float too."""
     if key not in content:
         raise error(f"{name} is damaged: it has no {key!r}")
-    value = content[key]
+    value: Any = content[key]
     if type(value) is not kind and not (kind is float and type(value) is int):
         raise error(f"{name} is damaged: its {key!r} must be {KINDS.get(kind, 'a number')}")
-    return float(value) if kind is float else value
+    return float(content[key]) if kind is float else content[key]
 
 
 def _refuse_constant(text: str) -> float:

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from rich.markup import escape
-from typer import Typer
+from typer import Abort, BadParameter, Typer
+from typer.rich_utils import rich_format_error
 
+from semelha.cli.console import LogFormatter, accept_any_text, escape
 from semelha.cli.output import stderr
 from semelha.errors import MissingExtra, SemelhaError, UsageError
+from semelha.text import shown_lines
 
 COMMANDS = {
     "demo": "demo",
@@ -36,6 +38,9 @@ COMMANDS = {
     "doctor": "doctor",
 }
 """Commands in the order of the help, and the module of `semelha.cli` that defines each under the same name."""
+
+CommandLineError: Any = next(kind for kind in BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""The base of what is raised for a command line that cannot be parsed; Typer does not name it."""
 
 HELP = "Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown."
 
@@ -60,34 +65,55 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
     return app
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
+def make_program(words: Sequence[str]) -> Typer:
+    """Make the program for a command line: of one command if it names one, which imports less.
+
+    Help, suggestions and completion need all commands. `identify` needs no module of training or evaluation.
+    """
+    return make_app([words[0]] if words and words[0] in COMMANDS else COMMANDS)
+
+
+def main(arguments: Sequence[str]) -> NoReturn:
+    """Run a command: `run` with the program for it."""
+    run(make_program(arguments), arguments)
+
+
+def run(app: Typer, arguments: Sequence[str]) -> NoReturn:
     """Run a command and exit with 0 (done), 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
-    level = logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL
-    logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
+    accept_any_text()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL, handlers=[handler])
     logging.getLogger("lightning").propagate = False  # it has a handler already
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = list(arguments)
+    status: object = 0
     try:
-        # Help, suggestions and completion need all commands. `identify` needs no module of training or evaluation.
-        app = make_app([words[0]] if words and words[0] in COMMANDS else COMMANDS)
         if processes == 1:
-            app(words, standalone_mode=True)
+            status = app(words, standalone_mode=False)
         else:
             with _silent_unless_first(rank):
                 if words[:1] not in (["train"], ["--help"]):
                     raise UsageError(
                         "several processes are for training only: torchrun --nproc-per-node 2 -m semelha.cli train …"
                     )
-                app(words, standalone_mode=True)
+                status = app(words, standalone_mode=False)
+        sys.stdout.flush()
     except BrokenPipeError:  # such as `| head`: nothing more can be printed, so avoid an error at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        status = 1
+    except CommandLineError as error:
+        error.message = shown_lines(error.message)
+        rich_format_error(error)
+        status = error.exit_code
+    except Abort:
+        stderr.print("Aborted.")
+        status = 1
     except (SemelhaError, OSError) as error:
         status = 2 if isinstance(error, UsageError) else 1
         if processes == 1 or _reports(error):
             stderr.print(f"[bold red]error:[/] {escape(_message(error))}", soft_wrap=True, highlight=False)
-        sys.exit(status)
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 @contextmanager
@@ -96,7 +122,11 @@ def _silent_unless_first(rank: int) -> Iterator[None]:
     if rank == 0:
         yield
         return
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+    with (
+        open(os.devnull, "w", encoding="utf-8", errors="replace") as nowhere,
+        redirect_stdout(nowhere),
+        redirect_stderr(nowhere),
+    ):
         yield
 
 

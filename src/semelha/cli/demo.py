@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from rich.markup import escape
 from typer import Option
 
+from semelha.cli.console import escape
 from semelha.cli.evaluation import progress_per_embedder, results_table
 from semelha.cli.output import Json, Seed, print_json, progress_bars, stderr, stdout
 from semelha.cli.training import train_with_bars

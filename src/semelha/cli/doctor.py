@@ -11,11 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import onnxruntime as ort
-from rich.markup import escape
 from rich.table import Table
 from typer import Exit
 
 from semelha._version import __version__
+from semelha.cli.console import escape
 from semelha.cli.output import Json, print_json, stdout
 from semelha.processors import processors
 

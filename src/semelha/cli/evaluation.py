@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from rich.markup import escape
 from rich.table import Table
 from typer import Argument, Option
 
+from semelha.cli.console import escape
 from semelha.cli.output import (
     Fpir,
     Json,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.markup import escape
 from typer import Argument, Exit, Option
 
+from semelha.cli.console import escape
 from semelha.cli.output import (
     Fpir,
     GalleryPath,

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rich.filesize import decimal
-from rich.markup import escape
 from typer import Argument, Option
 
+from semelha.cli.console import escape
 from semelha.cli.output import (
     GalleryPath,
     Json,

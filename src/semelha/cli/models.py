@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from rich.markup import escape
 from typer import Argument, Option
 
+from semelha.cli.console import escape
 from semelha.cli.output import Json, print_json, print_result, progress_bars, stdout
 from semelha.embedders import derive as derive_model
 from semelha.embedders import load_embedder

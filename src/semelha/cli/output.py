@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -11,19 +10,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from typer import Argument, Option
 
+from semelha.cli.console import escape, write_json
 from semelha.images import Dataset, read_dataset
 
 UNWRAPPED_WIDTH = 10_000
 """Columns of a console that is no terminal, so that lines in files and pipes are not wrapped."""
 MAX_SKIPPED_SHOWN = 5  # skipped files that are named
 
-stdout = Console(width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
-stderr = Console(stderr=True, width=None if sys.stderr.isatty() else UNWRAPPED_WIDTH)
+stdout = Console(emoji=False, width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
+stderr = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else UNWRAPPED_WIDTH)
 
 GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
 Fpir = Annotated[
@@ -41,7 +40,7 @@ ProgressCallback = Callable[[int, int], None]
 
 def print_json(value: object) -> None:
     """Print one JSON object on standard output. Numbers must be finite."""
-    print(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    write_json(value)
 
 
 def print_result(as_json: bool, value: object, *lines: str) -> None:
@@ -62,7 +61,7 @@ def print_records(
         return
     table = make_table(*columns, right=("examples", "example"))
     for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(escape(cell) for cell in row))
     stdout.print(table)
     stdout.print(f"[dim]{len(rows)} {list(value)[-1]}[/]")
 
@@ -105,7 +104,7 @@ def progress_bars() -> Iterator[Callable[[str], ProgressCallback]]:
     with Progress(*columns, console=stderr, transient=True, disable=not stderr.is_terminal) as bars:
 
         def bar(title: str) -> ProgressCallback:
-            task = bars.add_task(title, total=None)
+            task = bars.add_task(escape(title), total=None)
 
             def advance(done: int, total: int) -> None:
                 bars.update(task, completed=done, total=total)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.markup import escape
 from typer import Argument, Exit, Option, Typer, confirm
 
+from semelha.cli.console import escape
 from semelha.cli.output import GalleryPath, Json, Yes, print_records, print_result
 from semelha.errors import SubjectExists
 from semelha.gallery import Gallery
+from semelha.text import shown
+from semelha.untrusted import normalized_name
 
 subjects = Typer(no_args_is_help=True, help="List, rename, merge or remove enrolled subjects and their examples.")
 
-Name = Annotated[str, Argument(metavar="NAME", help="Name of the subject.")]
+Name = Annotated[str, Argument(parser=normalized_name, metavar="NAME", help="Name of the subject.")]
 Example = Annotated[int, Argument(metavar="EXAMPLE", help="Number of the example, as `subjects examples` lists it.")]
 
 
@@ -34,7 +36,7 @@ def list_subjects(gallery: GalleryPath, json: Json = False) -> None:
 def rename_subject(
     gallery: GalleryPath,
     old: Name,
-    new: Annotated[str, Argument(help="New name.")],
+    new: Annotated[str, Argument(parser=normalized_name, metavar="NEW", help="New name.")],
     merge: Annotated[
         bool, Option("--merge", help="If another subject has the new name, merge the two without asking.")
     ] = False,
@@ -48,7 +50,7 @@ def rename_subject(
         try:
             opened.rename(old, new)
         except SubjectExists:
-            if not merge and not confirm(f"A subject is already called {new}. Merge {old} into it?", err=True):
+            if not merge and not confirm(shown(f"A subject is already called {new}. Merge {old} into it?"), err=True):
                 raise Exit(1) from None
             _merge_and_print(opened, old, new, json)
             return
@@ -61,7 +63,7 @@ def remove_subject(gallery: GalleryPath, name: Name, yes: Yes = False, json: Jso
 
     Example: semelha subjects remove shop granny-smith --yes
     """
-    if not yes and not confirm(f"Remove {name} and its pictures for good?", err=True):
+    if not yes and not confirm(shown(f"Remove {name} and its pictures for good?"), err=True):
         raise Exit(1)
     with Gallery(gallery) as opened:
         count = opened.remove(name)
@@ -195,7 +197,7 @@ def withdraw_rejection(
 def reject(
     gallery: GalleryPath,
     picture: Annotated[Path, Argument(help="Picture that was identified wrongly.")],
-    subject: Annotated[str, Argument(help="Subject that it does not show.")],
+    subject: Annotated[str, Argument(parser=normalized_name, metavar="NAME", help="Subject that it does not show.")],
     json: Json = False,
 ) -> None:
     """Record that a picture does not show a subject: it and similar pictures are no longer identified as it.

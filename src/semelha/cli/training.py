@@ -7,12 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.markup import escape
 from typer import Argument, Option
 
 import semelha
+from semelha.cli.console import escape
 from semelha.cli.losses import METRIC_NAMES, Loss, MiningName, NamedLoss
-from semelha.cli.output import Json, Seed, load_dataset, print_json, stderr, stdout, training_bars, warnings_as_notes
+from semelha.cli.output import (
+    Json,
+    Seed,
+    load_dataset,
+    print_json,
+    print_result,
+    stderr,
+    stdout,
+    training_bars,
+    warnings_as_notes,
+)
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
@@ -197,7 +207,7 @@ def train(
     dataset = load_dataset(folder, labelled=needs_labels(method))
     if plan:
         planned = semelha.plan_training(dataset, **arguments)
-        print_json(planned.to_json()) if json else stdout.print(escape(str(planned)), highlight=False)
+        print_result(json, planned.to_json(), *map(escape, str(planned).split("\n")))
         return
     start = time.monotonic()
     arguments |= {"out": out, "resume": resume, "accelerator": device}
