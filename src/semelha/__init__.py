@@ -25,6 +25,7 @@ __all__ = [
     "load_embedder",
     "migrate",
     "plan_training",
+    "read_dataset",
     "read_folder",
     "read_manifest",
     "train",
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from semelha.evaluation import Protocol, evaluate
     from semelha.evaluation.report import write_report
     from semelha.gallery import Gallery, migrate
-    from semelha.images import Dataset, Picture, glyphs, read_folder, read_manifest
+    from semelha.images import Dataset, Picture, glyphs, read_dataset, read_folder, read_manifest
     from semelha.training import plan_training, train
 else:
     # A name imports its package when it is first used: importing semelha takes no time.
@@ -45,7 +46,7 @@ else:
         "evaluation": ("Protocol", "evaluate"),
         "evaluation.report": ("write_report",),
         "gallery": ("Gallery", "migrate"),
-        "images": ("Dataset", "Picture", "glyphs", "read_folder", "read_manifest"),
+        "images": ("Dataset", "Picture", "glyphs", "read_dataset", "read_folder", "read_manifest"),
         "training": ("plan_training", "train"),
     }
 

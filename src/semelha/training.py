@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from semelha.arguments import check_choice, check_types_late
 from semelha.errors import UsageError
-from semelha.images import Dataset, read_dataset
+from semelha.images import Dataset, for_use, read_dataset
 
 if TYPE_CHECKING:
     from semelha.deep import Network, Recipe, TrainingProgress, TrainingSettings
@@ -139,7 +139,8 @@ def train(
     ----------
     dataset : Dataset or path
         Pictures with labels; a path is read by `read_dataset` (a folder of class folders, or a CSV manifest). For a
-        method without labels, "none" or "readout", pictures may lie anywhere in the folder; labels are ignored.
+        method without labels, "none" or "readout", pictures may lie anywhere in the folder; labels are ignored. If the
+        pictures have splits, those of train are learned from, and those of val validate.
     out : path
         The model folder to make. Must not exist.
     method : learner, SelfSupervised or str, optional
@@ -350,8 +351,10 @@ def _self_supervised(method: Any) -> SelfSupervised | None:
 
 
 def _pictures(dataset: Dataset | Path_, method: Any, recipe: Recipe | None) -> Dataset:
-    """The data set, read with labels only if they are needed."""
-    return dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=needs_labels(method, recipe))
+    """The pictures to train on, read with labels only if they are needed: the splits train and val, if there are."""
+    labelled = needs_labels(method, recipe)
+    whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=labelled)
+    return for_use(whole, "training" if labelled else "training without labels")
 
 
 def _linear_base(on: Model | Path_ | None, features: Features | None) -> Features | Model:

@@ -37,8 +37,9 @@ def test_by_default_each_picture_is_searched_among_all_others() -> None:
 def test_splits_are_enrolled_and_probed(pair: tuple[str, str]) -> None:
     data = dataset(split=[pair[0], pair[1], "else"].__getitem__)
     found = evaluate(Known(), data)
-    assert {data.pictures[i].split for i in found.references} == {pair[0]}
-    assert {data.pictures[i].split for i in found.queries} == {pair[1]}
+    used = found.dataset.pictures
+    assert {used[i].split for i in found.references} == {pair[0]}
+    assert {used[i].split for i in found.queries} == {pair[1]}
 
 
 def test_a_protocol_chooses_enrolled_pictures() -> None:

@@ -13,9 +13,11 @@ from semelha.cli.console import escape
 from semelha.cli.output import (
     Fpir,
     Json,
+    Layout,
     ProgressCallback,
     ReportPath,
     Seed,
+    Split,
     load_dataset,
     make_table,
     print_json,
@@ -50,6 +52,8 @@ ROWS = {
 def evaluate(
     model: Annotated[Path, Argument(help="Model folder.")],
     folder: Annotated[Path, Argument(help="Folder of class folders, or a CSV manifest with its splits.")],
+    layout: Layout = None,
+    split: Split = None,
     fpir: Fpir = 0.01,
     report: ReportPath = None,
     rerank: Annotated[
@@ -65,7 +69,7 @@ def evaluate(
     Example: semelha evaluate model test-photos --report report.html
     """
     embedder = load_embedder(model)
-    dataset = load_dataset(folder)
+    dataset = load_dataset(folder, use="evaluating", layout=layout, split=split)
     with progress_bars() as bar:
         evaluation = run_evaluation(
             embedder,
@@ -82,7 +86,7 @@ def evaluate(
 
         write_report(evaluation, report, card=embedder.card)
     if json:
-        print_json(evaluation.to_json())
+        print_json({**evaluation.to_json(), "reading": dataset.report()})
         return
     stdout.print(results_table(evaluation))
     for text in evaluation.notes:

@@ -12,7 +12,10 @@ from semelha.cli.output import (
     Fpir,
     GalleryPath,
     Json,
+    Layout,
     Seed,
+    Split,
+    expand_pictures,
     load_dataset,
     make_table,
     note,
@@ -23,7 +26,7 @@ from semelha.cli.output import (
 )
 from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Gallery
-from semelha.images import Picture, Skipped
+from semelha.images import Skipped
 from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
 from semelha.recognition.calibration import min_sample_size
 
@@ -36,6 +39,8 @@ def enroll(
     subject: Annotated[str | None, Argument(help="Name of the subject.")] = None,
     pictures: Annotated[list[Path] | None, Argument(help="Pictures of the subject.")] = None,
     folder: Annotated[Path | None, Option("--from", help="Enroll every class of a folder or a CSV manifest.")] = None,
+    layout: Layout = None,
+    split: Split = None,
     model: Annotated[Path | None, Option(help="Model folder, to create the gallery if it does not exist.")] = None,
     keep_pictures: Annotated[bool, Option(help="In a new gallery, keep small copies of the pictures.")] = True,
     json: Json = False,
@@ -48,14 +53,15 @@ def enroll(
     """
     if (folder is None) == (subject is None) or (subject is not None and not pictures):
         raise UsageError("enroll needs NAME PICTURES… or --from FOLDER")
-    dataset = None if folder is None else load_dataset(folder)
+    dataset = None if folder is None else load_dataset(folder, use="enrolling", layout=layout, split=split)
+    chosen = expand_pictures(pictures or [], folders=False)
     if model is not None and not gallery.exists():
         opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
     else:
         opened = Gallery(gallery)
     with opened:
         if dataset is None:
-            enrollments = [opened.enroll(subject or "", list(pictures or []))]
+            enrollments = [opened.enroll(subject or "", chosen)]
         else:
             with progress_bars() as bar:
                 enrollments = opened.enroll_dataset(dataset, progress=bar("enrolling"))
@@ -66,7 +72,8 @@ def enroll(
                     note(f"the index is not saved: {error}")
         total = len(opened)
     if json:
-        print_json({"enrolled": [vars(one) for one in enrollments], "subjects": total})
+        read = {} if dataset is None else {"reading": dataset.report()}
+        print_json({"enrolled": [vars(one) for one in enrollments], "subjects": total, **read})
         return
     for one in enrollments:
         for text in (*one.warnings, *(f"{name} is already an example of {one.subject}" for name in one.duplicates)):
@@ -91,7 +98,7 @@ def identify(
 
     Example: semelha identify shop new.jpg
     """
-    probes = [Picture(path, "", str(path)) for path in pictures]
+    probes = expand_pictures(pictures, folders=True)
     skipped: list[Skipped] | None = [] if len(probes) > 1 else None
     with Gallery(gallery) as opened, progress_bars() as bar:
         answers = opened.identify_many(probes, k=k, progress=bar("identifying"), skipped=skipped)
@@ -202,6 +209,8 @@ def calibrate(
     probes: Annotated[
         Path | None, Option(help="Folder or CSV manifest of labelled pictures to test the calibration on.")
     ] = None,
+    layout: Layout = None,
+    split: Split = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -213,7 +222,8 @@ def calibrate(
     """
     chosen = None if scoring == "choose" else Scoring.from_name(scoring)
     stranger_pictures, confirmed_pictures, probe_pictures = (
-        None if path is None else load_dataset(path) for path in (strangers, confirmed, probes)
+        None if path is None else load_dataset(path, use="probes", layout=layout, split=split)
+        for path in (strangers, confirmed, probes)
     )
     with Gallery(gallery) as opened:
         calibration = opened.calibrate(

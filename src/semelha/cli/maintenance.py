@@ -14,8 +14,10 @@ from semelha.cli.console import escape
 from semelha.cli.output import (
     GalleryPath,
     Json,
+    Layout,
     ReportPath,
     Seed,
+    Split,
     load_dataset,
     make_table,
     note,
@@ -91,6 +93,8 @@ def cluster(
     gallery: GalleryPath,
     photos: Annotated[Path, Argument(metavar="PHOTOS", help="Folder of pictures, or a CSV manifest.")],
     out: Annotated[Path | None, Option(help="Folder to create, with copies by subject for `enroll --from`.")] = None,
+    layout: Layout = None,
+    split: Split = None,
     report: ReportPath = None,
     seed: Seed = 0,
     json: Json = False,
@@ -99,7 +103,7 @@ def cluster(
 
     Example: semelha cluster shop photos --out proposed --report proposed.html
     """
-    dataset = load_dataset(photos, labelled=False)
+    dataset = load_dataset(photos, labelled=False, layout=layout, split=split)
     with Gallery(gallery) as opened, progress_bars() as bar:
         found = opened.cluster(dataset.pictures, seed=seed, progress=bar("embedding"))
     for skipped in found.skipped:
@@ -112,7 +116,7 @@ def cluster(
 
         write_clusters_report(found, dataset.pictures, report)
     if json:
-        print_json(found.to_json())
+        print_json({**found.to_json(), "reading": dataset.report()})
         return
     table = make_table("subject", "", "pictures", "distance", "example", right=("pictures", "distance"))
     for one in found.clusters[:MAX_ROWS]:
@@ -143,14 +147,19 @@ def migrate(
     uncalibrated: Annotated[
         bool, Option("--uncalibrated", help="Migrate even if the gallery cannot be calibrated afterwards.")
     ] = False,
+    layout: Layout = None,
+    split: Split = None,
     json: Json = False,
 ) -> None:
     """Move a gallery to a new model. It can be used during the migration; an interrupted migration resumes.
 
     Example: semelha migrate shop --model new-model
     """
-    datasets = [None if path is None else load_dataset(path) for path in (strangers, confirmed)]
-    originals = () if pictures is None else load_dataset(pictures, labelled=False)
+    datasets = [
+        None if path is None else load_dataset(path, use="probes", layout=layout, split=split)
+        for path in (strangers, confirmed)
+    ]
+    originals = () if pictures is None else load_dataset(pictures, labelled=False, layout=layout)
     with progress_bars() as bar:
         done = migrate_gallery(
             gallery,

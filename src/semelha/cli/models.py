@@ -9,7 +9,7 @@ import numpy as np
 from typer import Argument, Option
 
 from semelha.cli.console import escape
-from semelha.cli.output import Json, print_json, print_result, progress_bars, stdout
+from semelha.cli.output import Json, expand_pictures, print_json, print_result, progress_bars, stdout
 from semelha.embedders import derive as derive_model
 from semelha.embedders import load_embedder
 from semelha.errors import UsageError
@@ -29,9 +29,10 @@ def embed(
     if out is None and not json:
         raise UsageError("embed needs --out FILE.npz or --json")
     embedder = load_embedder(model)
+    chosen = expand_pictures(pictures, folders=True)
     with progress_bars() as bar:
-        vectors = embedder.embed(pictures, progress=bar("embedding"))
-    names = [str(picture) for picture in pictures]
+        vectors = embedder.embed(chosen, progress=bar("embedding"))
+    names = [picture.name for picture in chosen]
     if out is not None:
         with atomic_write(out) as file:
             np.savez(file, vectors=vectors, names=np.array(names), fingerprint=np.array(embedder.fingerprint))

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,11 @@ from rich.table import Table
 from typer import Argument, Option
 
 from semelha.cli.console import escape, write_json
-from semelha.images import Dataset, read_dataset
+from semelha.errors import UsageError
+from semelha.images import LAYOUTS, Dataset, Picture, Use, expand_pattern, for_use, read_dataset
 
 UNWRAPPED_WIDTH = 10_000
 """Columns of a console that is no terminal, so that lines in files and pipes are not wrapped."""
-MAX_SKIPPED_SHOWN = 5  # skipped files that are named
 
 stdout = Console(emoji=False, width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
 stderr = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else UNWRAPPED_WIDTH)
@@ -30,6 +31,14 @@ Fpir = Annotated[
     Option(help="False-positive identification rate: fraction of strangers that may be named.", min=0.0, max=1.0),
 ]
 Json = Annotated[bool, Option("--json", help="Print one JSON object for programs to read.")]
+Layout = Annotated[
+    str | None,
+    Option(help=f"Layout of the pictures: {', '.join(LAYOUTS)}.", metavar="NAME", show_default="recognized"),
+]
+Split = Annotated[
+    str | None,
+    Option(help="Split to use, such as test; all: every picture.", metavar="NAME", show_default="by the command"),
+]
 ReportPath = Annotated[Path | None, Option(help="HTML report to write.")]
 Seed = Annotated[int, Option(help="Seed of every random draw.", min=0)]
 Yes = Annotated[bool, Option("--yes", help="Do not ask for confirmation.")]
@@ -85,16 +94,33 @@ def make_table(*columns: str, right: Collection[str] = ()) -> Table:
     return table
 
 
-def load_dataset(path: Path, *, labelled: bool = True) -> Dataset:
-    """Read a data set, and print its warnings and skipped files as notes."""
-    dataset = read_dataset(path, labelled=labelled)
-    for warning in dataset.warnings:
-        note(warning)
-    if dataset.skipped:
-        note(f"{len(dataset.skipped)} files skipped, such as:")
-        for skipped in dataset.skipped[:MAX_SKIPPED_SHOWN]:
-            stderr.print(f"  {escape(skipped.reason)}")
+def load_dataset(
+    path: Path, *, use: Use | None = None, labelled: bool = True, layout: str | None = None, split: str | None = None
+) -> Dataset:
+    """Read a data set, select the split for its use, and print its remarks as notes."""
+    dataset = read_dataset(path, labelled=labelled, layout=layout, split=split)
+    if use is not None:
+        dataset = for_use(dataset, use)
+    for remark in dataset.remarks:
+        note(str(remark))
     return dataset
+
+
+def expand_pictures(paths: Sequence[Path], *, folders: bool) -> list[Picture]:
+    """The pictures that arguments name: files, quoted patterns, and folders of pictures.
+
+    Raises `UsageError` for a pattern that no file matches, and for a folder that has folders unless `folders`.
+    """
+    pictures: list[Picture] = []
+    for path in paths:
+        if not path.is_dir():
+            pictures += [Picture(file, "", str(file)) for file in expand_pattern(path)]
+            continue
+        dataset = load_dataset(path, labelled=False)
+        if not folders and any(picture.label for picture in dataset):
+            raise UsageError(f"{path} has folders of pictures: --from {path} takes each of them as one subject")
+        pictures += [replace(picture, label="", name=str(picture.source)) for picture in dataset]
+    return pictures
 
 
 @contextmanager

@@ -14,7 +14,9 @@ from semelha.cli.console import escape
 from semelha.cli.losses import METRIC_NAMES, Loss, MiningName, NamedLoss
 from semelha.cli.output import (
     Json,
+    Layout,
     Seed,
+    Split,
     load_dataset,
     print_json,
     print_result,
@@ -26,7 +28,7 @@ from semelha.cli.output import (
 from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
-from semelha.images import Dataset
+from semelha.images import Dataset, Use
 from semelha.training import NONE, READOUT, WITHOUT_LABELS, needs_labels
 
 if TYPE_CHECKING:
@@ -54,6 +56,8 @@ def train(
     plan: Annotated[
         bool, _data("--plan", help="Print what would be trained, for how long, and why. Train nothing.")
     ] = False,
+    layout: Layout = None,
+    split: Split = None,
     json: Json = False,
     method: Annotated[
         str | None,
@@ -204,7 +208,9 @@ def train(
     }
     if out is None and not plan:
         raise UsageError("say where the model goes: --out FOLDER, or --plan to train nothing")
-    dataset = load_dataset(folder, labelled=needs_labels(method))
+    labelled = needs_labels(method)
+    use: Use = "training" if labelled else "training without labels"
+    dataset = load_dataset(folder, use=use, labelled=labelled, layout=layout, split=split)
     if plan:
         planned = semelha.plan_training(dataset, **arguments)
         print_result(json, planned.to_json(), *map(escape, str(planned).split("\n")))
@@ -222,7 +228,8 @@ def train(
             model = semelha.train(dataset, reading_progress=reading, **arguments)
     if json:
         card = model.card
-        print_json({"model": str(out), "seconds": time.monotonic() - start, **card.training, **card.results})
+        figures = {"seconds": time.monotonic() - start, **card.training, **card.results}
+        print_json({"model": str(out), **figures, "reading": dataset.report()})
         return
     stdout.print(f"[bold]{escape(str(out))}[/] {summary(model, len(dataset.classes))}")
     stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")

@@ -174,20 +174,21 @@ def unlabelled(pixels: NDArray[np.uint8], number: int) -> PictureSubset:
 
 
 def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubset, PictureSubset | None]:
-    """The training pictures, and the pictures of held-out classes for validation.
+    """The training pictures, and the pictures for validation: those of the split val, or else of held-out classes.
 
-    There is no validation if fewer than 10 classes have two pictures that may match, or without labels.
+    There is no validation without labels, or if no two pictures for it may match; and, without a split val, if fewer
+    than 10 classes have two pictures that may match.
     """
     if recipe.method is not None:
         return unlabelled(cache.pixels, len(cache.dataset)), None
     labels = cache.dataset.labels
     everything = np.arange(len(labels))
     groups = cache.dataset.groups
-    paired = _paired(labels, groups)
-    if recipe.validation <= 0 or len(paired) < 10:
-        return labelled(cache.pixels, everything, labels), None
-    held_out = split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes
-    validated = np.isin(labels, held_out)
+    validated = cache.dataset.is_validation
+    if not validated.any():
+        if recipe.validation <= 0 or len(_paired(labels, groups)) < 10:
+            return labelled(cache.pixels, everything, labels), None
+        validated = np.isin(labels, split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(validated))[:MAX_VALIDATED])
     remaining = np.flatnonzero(~validated)
     training = labelled(cache.pixels, remaining, labels[remaining])

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from semelha.arguments import check_fields
 from semelha.errors import DatasetError
 from semelha.images import Dataset, Picture
+from semelha.images.names import split_name
+from semelha.images.splits import PAIRS
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
@@ -24,8 +26,9 @@ class Protocol:
     ----------
     enroll : callable, optional
         Returns True for the pictures to enroll; the others are probes. By default a data set with the splits "gallery"
-        and "query", or "train" and "test", enrolls the first and probes with the second. Without such splits each
-        picture is searched among all others, and one picture of each subject is enrolled for the open set.
+        and "query", or "train" and "test" that share classes, enrolls the first and probes with the second. Otherwise
+        each picture is searched among all others, of the split "test" if there is one, and one picture of each subject
+        is enrolled for the open set.
     map_leave_one_out : bool
         Compute MAP@R and R-precision with every picture searched among all others. With one enrolled picture for each
         class, MAP@R within the gallery would be R@1 again.
@@ -47,12 +50,12 @@ def assign_roles(dataset: Dataset, protocol: Protocol) -> tuple[NDArray[np.int64
     if protocol.enroll is not None:
         enrolled = np.array([protocol.enroll(picture) for picture in dataset], bool)
     else:
-        splits = {picture.split for picture in dataset}
-        pair = next((p for p in (("gallery", "query"), ("train", "test")) if set(p) <= splits), None)
+        splits = np.array([split_name(picture.split or "") for picture in dataset])
+        pair = next((p for p in PAIRS if set(p) <= set(splits)), None)
         if pair is None:
             return None, rows
-        enrolled = np.array([picture.split == pair[0] for picture in dataset])
-        rows = np.array([row for row in rows if dataset.pictures[row].split in pair])
+        enrolled = splits == pair[0]
+        rows = rows[np.isin(splits, pair)]
     gallery = np.flatnonzero(enrolled)
     probes = np.setdiff1d(rows, gallery)
     if not len(gallery) or not len(probes):

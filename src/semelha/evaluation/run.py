@@ -20,7 +20,7 @@ from semelha.evaluation.open_set import measure_open_set
 from semelha.evaluation.protocol import Protocol, assign_roles, take
 from semelha.evaluation.rerank import Rerank, reranked_retrieval
 from semelha.evaluation.result import Evaluation, Result
-from semelha.images import Dataset, read_dataset, readable
+from semelha.images import Dataset, for_use, read_dataset, readable
 from semelha.measures import Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
 from semelha.measures.pairs import count_pairs, sample_pairs
 from semelha.measures.verification import draw_fold_pairs, roc
@@ -87,7 +87,8 @@ def evaluate(
         raise UsageError(f"fpir is {fpir}: it must be between 0 and 1")
     start = time.monotonic()
     embedder = load_embedder(model) if isinstance(model, str | os.PathLike) else model
-    dataset = readable(dataset if isinstance(dataset, Dataset) else read_dataset(dataset))
+    dataset = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
+    dataset = readable(for_use(dataset, "evaluating") if protocol.enroll is None else dataset)
     if len(dataset.classes) < 2:
         raise DatasetError(f"{dataset.name} has {len(dataset.classes)} class: an evaluation needs two or more")
     gallery, probes = assign_roles(dataset, protocol)
@@ -157,7 +158,8 @@ def _protocol_notes(
         notes.insert(2, f"R@k, MAP@R and R-precision of the model: re-ranked by {rerank!r}.")
     if resamples:
         notes.append(f"Intervals: 95%, by bootstrap with {resamples:,} resamples of the subjects; galleries are fixed.")
-    return (*notes, *dataset.warnings)
+    splits = [str(remark) for remark in dataset.remarks if remark.kind in ("used", "check")]
+    return (*notes, *splits)
 
 
 def _measure(

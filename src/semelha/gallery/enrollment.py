@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import EmbeddedPicture, Model, Progress, Source, embed_pictures
-from semelha.errors import FingerprintMismatch, PictureError, UsageError
+from semelha.errors import FingerprintMismatch, GalleryError, PictureError, UsageError
 from semelha.images import Dataset, HashBasis, content_hash, encode
 from semelha.store import Addition, NewExample, Store
 from semelha.text import as_unicode
 from semelha.untrusted import checked_name
 
+MAX_PROBLEMS = 10  # names that an error lists
 TRANSACTION_SIZE = 256  # a transaction is written when it has this many examples, and ends with a class
 
 
@@ -91,7 +92,7 @@ def add_dataset(
     positions: dict[str, list[int]] = {}
     for position, picture in enumerate(dataset):
         positions.setdefault(picture.label, []).append(position)
-    names = {label: checked_name(label) for label in positions}
+    names = _checked_names(positions)
     ordered = [dataset.pictures[position] for each in positions.values() for position in each]
     embedded = zip(ordered, _embedded(ordered, model, store.hash_basis, keep_pictures), strict=True)
     enrollments: list[Enrollment] = []
@@ -108,6 +109,22 @@ def add_dataset(
             if progress is not None:
                 progress(written, len(ordered))
     return enrollments
+
+
+def _checked_names(labels: Iterable[str]) -> dict[str, str]:
+    """The name of each label. Raises a `GalleryError` that lists all labels that cannot be names of subjects."""
+    names: dict[str, str] = {}
+    problems: list[str] = []
+    for label in labels:
+        try:
+            names[label] = checked_name(label)
+        except GalleryError as error:
+            problems.append(str(error))
+    if problems:
+        more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+        listed = "; ".join(problems[:MAX_PROBLEMS])
+        raise GalleryError(f"{len(problems)} classes cannot be enrolled, and nothing was: {listed}{more}")
+    return names
 
 
 def _write_classes(store: Store, classes: Sequence[tuple[str, list[NewExample], list[str]]]) -> list[Enrollment]:

@@ -28,7 +28,7 @@ from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
 from semelha.gallery.probes import embed_probes
-from semelha.images import Dataset, Skipped, read_dataset
+from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
 from semelha.store import Merge, Rejection, StoredExample, Subject
 from semelha.untrusted import checked_name, normalized_name
@@ -157,7 +157,8 @@ class Gallery:
         the database cannot be written.
         """
         whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
-        return add_dataset(self._store, self.model, whole, keep_pictures=self.keep_pictures, progress=progress)
+        enrolled = for_use(whole, "enrolling")
+        return add_dataset(self._store, self.model, enrolled, keep_pictures=self.keep_pictures, progress=progress)
 
     @check_types
     def enroll_vectors(

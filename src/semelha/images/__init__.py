@@ -4,13 +4,16 @@ from semelha.images.content import HashBasis, content_hash, content_hashes
 from semelha.images.dataset import Dataset, Skipped, check_for_training, check_without_labels, split_classes
 from semelha.images.decode import Box, Limits, decode
 from semelha.images.fit import Fit, encode, fit, without_background
-from semelha.images.folder import read_dataset, read_folder, read_manifest
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.picture import Picture, Source, as_picture, as_pictures, as_rgb
+from semelha.images.reader import LAYOUTS, expand_pattern, read_dataset, read_folder, read_manifest
 from semelha.images.reading import Progress, ReadPicture, read_pictures, readable
+from semelha.images.report import Remark
+from semelha.images.splits import Use, for_use
 from semelha.images.views import View, standard_views
 
 __all__ = [
+    "LAYOUTS",
     "TEST_SCRIPTS",
     "TRAIN_SCRIPTS",
     "Box",
@@ -21,8 +24,10 @@ __all__ = [
     "Picture",
     "Progress",
     "ReadPicture",
+    "Remark",
     "Skipped",
     "Source",
+    "Use",
     "View",
     "as_picture",
     "as_pictures",
@@ -33,7 +38,9 @@ __all__ = [
     "content_hashes",
     "decode",
     "encode",
+    "expand_pattern",
     "fit",
+    "for_use",
     "glyphs",
     "read_dataset",
     "read_folder",

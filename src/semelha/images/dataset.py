@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from semelha.arguments import check_fields, check_types
 from semelha.errors import DatasetError
+from semelha.images.names import split_name
 from semelha.images.picture import Picture
+from semelha.images.report import Remark
 
 MIN_UNLABELLED = 8  # pictures that a training without labels takes at least
 
@@ -34,14 +36,15 @@ class Dataset:
     ----------
     skipped : tuple of Skipped
         Files that cannot be used, with reasons.
-    warnings : tuple of str
-        What the owner should check, such as labels that differ by case only.
+    remarks : tuple of Remark
+        What was used, assumed, ignored and left out when the data set was read, and what its owner should check: one
+        remark for each kind.
     """
 
     name: str
     pictures: tuple[Picture, ...]
     skipped: tuple[Skipped, ...] = ()
-    warnings: tuple[str, ...] = ()
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -68,6 +71,33 @@ class Dataset:
         groups = [picture.group for picture in self.pictures]
         return np.array(groups, dtype=object) if any(group is not None for group in groups) else None
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the owner should check, such as labels that differ by case only, or files in two classes."""
+        return tuple(str(remark) for remark in self.remarks if remark.kind == "check")
+
+    @cached_property
+    def is_validation(self) -> NDArray[np.bool_]:
+        """(pictures,) whether a training validates with a picture: it is of the split val, and others are of train."""
+        splits = np.array([split_name(picture.split or "") for picture in self.pictures], np.str_)
+        return np.asarray((splits == "val") & bool((splits == "train").any()))
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Number of pictures of each split, in the order of the pictures; "" is no split."""
+        return dict(Counter(picture.split or "" for picture in self.pictures))
+
+    def report(self) -> dict[str, Any]:
+        """What was read, as plain values: remarks with all their items, and skipped files with reasons."""
+        return {
+            "data": self.name,
+            "pictures": len(self),
+            "classes": len([*filter(None, self.classes)]),
+            "splits": {split: count for split, count in self.splits.items() if split},
+            "remarks": [remark.to_json() for remark in self.remarks],
+            "skipped": [vars(one) for one in self.skipped],
+        }
+
     def counts(self) -> dict[str, int]:
         """Number of pictures of each class."""
         return dict(Counter(picture.label for picture in self.pictures))
@@ -79,8 +109,9 @@ class Dataset:
 
     @check_types
     def with_split(self, name: str) -> Dataset:
-        """A data set of the pictures of one split."""
-        return replace(self, pictures=tuple(p for p in self.pictures if p.split == name))
+        """A data set of the pictures of one split. Case does not matter; "valid" and "validation" are "val"."""
+        wanted = split_name(name)
+        return replace(self, pictures=tuple(p for p in self.pictures if p.split and split_name(p.split) == wanted))
 
     @check_types
     def with_skipped(self, skipped: Sequence[Skipped]) -> Dataset:
@@ -115,7 +146,8 @@ def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Data
 
 
 def check_for_training(dataset: Dataset) -> None:
-    """Raise `DatasetError` if there are fewer than two classes, or every class has a single picture."""
+    """Raise `DatasetError` if there are fewer than two classes to learn from, or every class has a single picture."""
+    dataset = dataset.select(np.flatnonzero(~dataset.is_validation).tolist())
     classes = len(dataset.classes)
     if classes < 2:
         raise DatasetError(

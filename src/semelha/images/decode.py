@@ -149,6 +149,12 @@ class OpenPicture:
     def close(self) -> None:
         self._file.close()
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the whole picture, upright."""
+        width, height = self._full
+        return (height, width) if _orientation(self._image) >= 5 else (width, height)
+
     def encoded(self) -> bytes:
         """The file as it is."""
         self._file.seek(0)

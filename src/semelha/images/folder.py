@@ -1,208 +1,231 @@
-"""Read data sets from disk: a folder with a subfolder for each class, or a CSV manifest."""
+"""Read folders: a folder for each class, with or without a folder for each split above them."""
 
 from __future__ import annotations
 
-import csv
 import os
-import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from semelha.arguments import check_types
-from semelha.errors import DatasetError, PictureError
-from semelha.images.dataset import Dataset, Skipped
-from semelha.images.decode import Box, Limits
-from semelha.images.picture import Picture
+from semelha.errors import DatasetError
+from semelha.images.dataset import Skipped
+from semelha.images.names import is_junk_file, is_junk_folder, is_split, split_name
+from semelha.images.report import Report
+from semelha.text import as_unicode
+from semelha.untrusted import normalized_name
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif"}
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
+        *(".avif", ".heic", ".pgm", ".ppm"),
+    }
+)
+"""Suffixes of pictures. Files without one are tried too."""
+FloatBox = tuple[float, float, float, float]
 
 
-def read_dataset(
-    path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
-) -> Dataset:
-    """Read a folder with `read_folder`, or a CSV file with `read_manifest`. Raises `DatasetError`."""
-    if Path(path).suffix.lower() == ".csv":
-        return read_manifest(path, labelled=labelled, limits=limits, check=check)
-    return read_folder(path, labelled=labelled, limits=limits, check=check)
+@dataclass(slots=True)
+class Entry:
+    """A file that may be a picture, as a layout describes it."""
+
+    path: str
+    label: str
+    name: str
+    group: str | None = None
+    split: str | None = None
+    box: FloatBox | None = None  # left, top, right, bottom
+    relative_box: bool = False  # in fractions of the width and height
+    beside: bool = False  # not in a class folder
 
 
-@check_types
-def read_folder(
-    path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
-) -> Dataset:
-    """Read `path/class/…/picture`: every folder in `path` is a class, and all pictures below it belong to it.
+@dataclass
+class Found:
+    """What a layout describes, before any file is opened."""
 
-    Files in class folders that cannot be used are listed in the result's `skipped`, and so are pictures beside the
-    class folders. Hidden files and folders are ignored. The pictures are in the order of their names; `warnings` lists
-    labels that look alike, and classes without pictures.
+    name: str
+    entries: list[Entry] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)  # of all classes, also of those without a file
+    skipped: list[Skipped] = field(default_factory=list)
+    report: Report = field(default_factory=Report)
 
-    Parameters
-    ----------
-    labelled : bool
-        False: pictures beside the class folders are included, with the label "", and class folders are optional.
-    check : bool
-        Check the header of every file now. Damage after the header is found when a picture is decoded.
+    def skip(self, name: str, reason: str, topic: str) -> None:
+        """Leave a file or folder out, counted under `topic`."""
+        self.skipped.append(Skipped(name, reason))
+        self.report.add("left out", topic, name)
 
-    Raises
-    ------
-    DatasetError
-        The folder does not exist, or has no pictures.
-    """
+
+class Walk:
+    """Lists the files below folders of `root`, without hidden and junk ones; links to folders are followed once."""
+
+    def __init__(self, root: Path, found: Found) -> None:
+        self.root, self._found = str(root), found
+        self._real_root = os.path.realpath(root)
+        self._followed: set[str] = set()
+
+    def shown(self, path: str) -> str:
+        """The path below the root as valid Unicode, with slashes."""
+        return as_unicode(os.path.relpath(path, self.root).replace(os.sep, "/"))
+
+    def entries(self, folder: str, *, inside_class: bool = True) -> tuple[list[str], list[str]]:
+        """Files and folders directly in a folder, each sorted by name."""
+        files: list[str] = []
+        folders: list[str] = []
+        try:
+            with os.scandir(folder) as opened:
+                listed = sorted(opened, key=lambda one: one.name)
+        except OSError as error:
+            if folder == self.root:
+                raise DatasetError(f"{as_unicode(folder)} cannot be read: {error.strerror}") from error
+            reason = f"the folder cannot be read: {error.strerror}"
+            self._found.skip(self.shown(folder), reason, "{n} folders that cannot be read")
+            return files, folders
+        for one in listed:
+            if one.name.startswith("."):
+                self._found.report.add("ignored", "{n} hidden files and folders", self.shown(one.path))
+            elif not _is_folder(one):
+                if is_junk_file(one.name):
+                    self._found.report.add("ignored", "{n} files of desktop software", self.shown(one.path))
+                else:
+                    files.append(one.path)
+            elif is_junk_folder(one.name, inside_class=inside_class):
+                text = "{n} folders that desktop or NAS software leaves (thumbnails, trash)"
+                self._found.report.add("ignored", text, self.shown(one.path))
+            elif not one.is_symlink() or self._follows(one.path):
+                folders.append(one.path)
+        return files, folders
+
+    def files(self, folder: str) -> Iterator[str]:
+        """All files below a class folder: those directly in it first, then those of each folder in turn."""
+        stack = [folder]
+        while stack:
+            files, folders = self.entries(stack.pop())
+            stack.extend(reversed(folders))
+            yield from files
+
+    def _follows(self, link: str) -> bool:
+        """Whether a link to a folder is followed: it leads out of the data set, and to a folder not read before."""
+        target = os.path.realpath(link)
+        inside = os.path.relpath(target, self._real_root)
+        name = self.shown(link)
+        if inside == os.curdir or set(inside.split(os.sep)) == {os.pardir}:
+            reason = "the link makes a loop: it leads to the folder that is read, or to one above it"
+        elif not inside.startswith(os.pardir) and not any(
+            part.startswith(".") or is_junk_folder(part, inside_class=True) for part in inside.split(os.sep)
+        ):
+            reason = "the link leads to another folder of the data set: its pictures are read there"
+        elif any(_lies_in(target, other) or _lies_in(other, target) for other in self._followed):
+            reason = "the link leads to a folder that another link leads to"
+        else:
+            self._followed.add(target)
+            return True
+        self._found.skip(name, reason, "{n} links to folders that are read elsewhere, or that make a loop")
+        return False
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def check_folder(path: str | os.PathLike[str]) -> Path:
+    """The path as a folder that exists. Raises `DatasetError`."""
     root = Path(path)
     if not root.is_dir():
-        raise DatasetError(f"{root} is not a folder" if root.exists() else f"there is no folder {root}")
-    try:
-        entries = sorted(entry for entry in root.iterdir() if not entry.name.startswith("."))
-    except OSError as error:
-        raise DatasetError(f"{root} cannot be read: {error.strerror}") from error
-    found: list[Picture] = []
-    folders = [entry for entry in entries if entry.is_dir()]
-    loose = [entry for entry in entries if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
-    skipped: list[Skipped] = []
-    if labelled:
-        skipped = [Skipped(_text(file.name), "it lies beside the class folders: it has no class") for file in loose]
-    else:
-        found = [Picture(source=file, label="", name=_text(file.name)) for file in loose]
+        name = as_unicode(str(root))
+        raise DatasetError(f"{name} is not a folder" if os.path.lexists(root) else f"there is no folder {name}")
+    return root
+
+
+def folder_name(root: Path) -> str:
+    """The name of a folder for messages."""
+    return as_unicode(root.resolve().name) or str(root)
+
+
+def class_folders(root: Path, *, labelled: bool) -> Found:
+    """`root/class/…/picture`. Without labels, pictures may lie beside the class folders."""
+    found = Found(folder_name(root))
+    walk = Walk(root, found)
+    files, folders = walk.entries(walk.root, inside_class=False)
+    found.entries += [Entry(file, "", walk.shown(file), beside=True) for file in files]
+    spellings: dict[str, list[str]] = {}
+    _read_classes(found, walk, folders, None, spellings)
+    tell_merged(found.report, spellings)
+    if len(folders) == 1 and labelled:
+        within = walk.entries(folders[0])[1] if os.path.isdir(folders[0]) else []
+        if len(within) > 1 and not any(os.path.dirname(one.path) == folders[0] for one in found.entries):
+            found.report.add(
+                "check",
+                f"all pictures are of the one class {found.labels[0]}, in {len(within)} folders: if these are the "
+                f"classes, pass {as_unicode(folders[0])}",
+            )
+    return found
+
+
+def split_folders(root: Path) -> Found:
+    """`root/split/class/…/picture`, or without labels `root/split/picture`."""
+    found = Found(folder_name(root))
+    walk = Walk(root, found)
+    files, folders = walk.entries(walk.root, inside_class=False)
+    found.entries += [Entry(file, "", walk.shown(file), beside=True) for file in files]
+    spellings: dict[str, list[str]] = {}
     for folder in folders:
-        for file in _files(folder, root, skipped):
-            name = _text(file.relative_to(root).as_posix())
-            found.append(Picture(source=file, label=_text(folder.name), name=name))
-    if not found and not labelled:
-        raise DatasetError(f"{root} contains no pictures")
-    if not found:
-        what = "pictures but no class folders" if loose else "no pictures in class folders"
-        raise DatasetError(f"{root} contains {what}: put the pictures of each class into one folder, named after it")
-    labels = [_text(folder.name) for folder in folders]
-    return _checked(_text(root.resolve().name) or str(root), labels, found, skipped, limits, check)
+        split = split_name(os.path.basename(folder))
+        within, classes = walk.entries(folder, inside_class=False)
+        found.entries += [Entry(file, "", walk.shown(file), split=split, beside=True) for file in within]
+        _read_classes(found, walk, classes, split, spellings)
+    tell_merged(found.report, spellings)
+    names = ", ".join(as_unicode(os.path.basename(folder)) for folder in folders)
+    found.report.add("assumed", f"the folders {names} are splits, and the folders in them classes")
+    return found
 
 
-@check_types
-def read_manifest(
-    path: str | os.PathLike[str],
-    *,
-    root: str | os.PathLike[str] | None = None,
-    labelled: bool = True,
-    limits: Limits = Limits(),
-    check: bool = True,
-) -> Dataset:
-    """Read a CSV file with the columns `path` and `label` (or `class`), and if there `split`, `group`, `box`.
-
-    Parameters
-    ----------
-    path : path
-        UTF-8, with a header line. A box is `left top right bottom`, pixels of the upright picture.
-    root : path, optional
-        Folder of relative paths; the manifest's folder by default.
-    labelled : bool
-        False: the column of labels is optional, and its cells may be empty.
-    limits, check
-        As for `read_folder`.
-
-    Raises
-    ------
-    DatasetError
-        The file or a column is missing, or a row is invalid; the message has its line number.
-    """
-    file = Path(path)
-    base = Path(root) if root is not None else file.parent
-    try:
-        with file.open(newline="", encoding="utf-8-sig") as opened:
-            found = list(_rows(csv.DictReader(opened), base, file, labelled))
-    except OSError as error:
-        raise DatasetError(f"the manifest {file} cannot be read: {error.strerror}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"the manifest {file} is no CSV file in UTF-8: {error}") from error
-    if not found:
-        raise DatasetError(f"the manifest {file} names no picture")
-    labels = list(dict.fromkeys(picture.label for picture in found))
-    return _checked(file.stem, labels, found, [], limits, check)
+def _read_classes(
+    found: Found, walk: Walk, folders: list[str], split: str | None, spellings: dict[str, list[str]]
+) -> None:
+    for folder in folders:
+        raw = os.path.basename(folder)
+        label = normalized_name(raw)
+        if not label:
+            found.skip(walk.shown(folder), "the name of the folder is empty", "{n} folders without a name")
+            continue
+        known = spellings.setdefault(label, [])
+        if raw not in known:
+            known.append(raw)
+        found.entries += [Entry(file, label, walk.shown(file), split=split) for file in walk.files(folder)]
+    found.labels = list(spellings)
 
 
-def _rows(reader: csv.DictReader[str], base: Path, file: Path, labelled: bool) -> Iterator[Picture]:
-    columns = reader.fieldnames or []
-    label = next((name for name in ("label", "class") if name in columns), "label")
-    if "path" not in columns or (labelled and label not in columns):
-        wanted = "'path' and 'label', with commas between" if labelled else "'path'"
-        raise DatasetError(
-            f"the manifest {file} has the columns {', '.join(columns) or '(none)'}: its first line must name {wanted}"
-        )
-    for row in reader:
-        cell = {column: (row.get(column) or "").strip() for column in ("path", label, "group", "split", "box")}
-        if not cell["path"] or (labelled and not cell[label]):
-            missing = label if cell["path"] else "path"
-            raise DatasetError(f"line {reader.line_num} of {file} has no {missing}")
-        yield Picture(
-            source=base / cell["path"],
-            label=cell[label],
-            name=cell["path"],
-            group=cell["group"] or None,
-            split=cell["split"] or None,
-            box=_box(cell["box"], reader.line_num, file),
-        )
+def tell_merged(report: Report, spellings: dict[str, list[str]]) -> None:
+    """Report names that became one class; `spellings` has the names of each label."""
+    for label, names in spellings.items():
+        if len(names) > 1:
+            spelled = ", ".join(ascii(as_unicode(name)) for name in names)
+            report.add("check", f"names that differ only by spaces or encoding are one class, {label}: {spelled}")
 
 
-def _box(text: str, line: int, file: Path) -> Box | None:
-    if not text:
-        return None
-    try:
-        left, top, right, bottom = (int(part) for part in text.replace(",", " ").split())
-    except ValueError as error:
-        raise DatasetError(
-            f"line {line} of {file} has the box {text!r}: write left top right bottom, whole numbers"
-        ) from error
-    return left, top, right, bottom
-
-
-def _files(folder: Path, root: Path, skipped: list[Skipped]) -> Iterator[Path]:
-    """Files below `folder`, sorted by name, without hidden ones; links to folders are not followed."""
-
-    def unreadable(error: OSError) -> None:
-        name = Path(error.filename).relative_to(root).as_posix()
-        skipped.append(Skipped(_text(name), f"the folder cannot be read: {error.strerror}"))
-
-    for parent, folders, files in os.walk(folder, onerror=unreadable):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(parent, name) for name in sorted(files) if not name.startswith("."))
-
-
-def _text(name: str) -> str:
-    """The name of a file as valid Unicode: bytes that are not UTF-8 are replaced."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _checked(
-    name: str, labels: list[str], found: list[Picture], skipped: list[Skipped], limits: Limits, check: bool
-) -> Dataset:
-    kept: list[Picture] = []
-    for picture in found:
-        try:
-            if check:
-                picture.open(limits).close()
-            kept.append(picture)
-        except PictureError as error:
-            skipped.append(Skipped(picture.name, str(error)))
-    if not kept:
-        raise DatasetError(
-            f"none of the {len(found)} files of {name} is a picture that can be used: {skipped[-1].reason}"
-        )
-    warnings = (*_similar_labels(labels), *_without_pictures(labels, kept))
-    return Dataset(name, tuple(kept), tuple(skipped), warnings)
-
-
-def _similar_labels(labels: Iterable[str]) -> Iterator[str]:
-    """Warnings of labels that differ by case or encoding only: they are separate classes."""
-    spellings: dict[str, list[str]] = defaultdict(list)
-    for label in labels:
-        spellings[unicodedata.normalize("NFC", label.casefold())].append(label)
-    for alike in spellings.values():
-        if len(alike) > 1:
-            yield f"labels that differ only by case or encoding are kept apart: {', '.join(sorted(alike))}"
-
-
-def _without_pictures(labels: Iterable[str], kept: list[Picture]) -> Iterator[str]:
-    with_pictures = {picture.label for picture in kept}
-    empty = [label for label in labels if label not in with_pictures]
-    if empty:
-        names = ", ".join(empty[:5]) + (", …" if len(empty) > 5 else "")
-        yield f"classes without a picture that can be used: {len(empty)} ({names})"
+def looks_split(root: Path, *, labelled: bool) -> bool:
+    """Whether the folders in `root` are splits. Raises `DatasetError` if they may be splits or classes."""
+    walk = Walk(root, Found(""))
+    folders = walk.entries(walk.root, inside_class=False)[1]
+    named = [folder for folder in folders if is_split(os.path.basename(folder))]
+    if not named:
+        return False
+    inside = [walk.entries(folder, inside_class=False) for folder in named]
+    with_pictures = [any(Path(file).suffix.lower() in SUFFIXES for file in files) for files, _ in inside]
+    nested = any(classes for _, classes in inside)
+    others = len(folders) - len(named)
+    if not others and ((nested and not any(with_pictures)) or (not labelled and len(named) > 1)):
+        return True
+    if not labelled or (others and (len(named) == 1 or not nested)) or (len(named) == 1 and not nested):
+        return False  # classes that are called so
+    names = ", ".join(as_unicode(os.path.basename(folder)) for folder in named)
+    raise DatasetError(
+        f"the folders {names} in {as_unicode(str(root))} may be splits or classes: say layout class-folders if they "
+        "are classes (--layout class-folders), or split-folders if class folders lie in them (--layout split-folders)"
+    )

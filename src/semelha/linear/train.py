@@ -79,7 +79,8 @@ def train_linear(
     The vectors are scaled (each feature by itself if their units differ, as in statistics; otherwise all alike), and a
     Mahalanobis matrix is learned in their first `MAX_AXES` principal axes. Both become part of the metric, so that a
     gallery stores the vectors unchanged. The model learns from all classes. With ten classes or more, the card also has
-    the R@1 on a fifth of the classes, of a second metric that is learned from the others.
+    the R@1 on a fifth of the classes, of a second metric that is learned from the others. If pictures have the splits
+    train and val, the model learns from train, and the R@1 is its own on val.
 
     Parameters
     ----------
@@ -109,7 +110,8 @@ def train_linear(
     check_for_training(read.dataset)
     own_scales = isinstance(extractor, FeatureExtractor) and not extractor.features.one_unit
     score = _score(read, method, own_scales=own_scales, seed=seed)
-    metric = learned_metric(read.vectors, read.dataset.labels, method, own_scales=own_scales)
+    training = ~read.dataset.is_validation
+    metric = learned_metric(read.vectors[training], read.dataset.labels[training], method, own_scales=own_scales)
     if not any(np.any(array) for array in metric.arrays().values()):
         raise TrainingError(
             f"{type(method).__name__} found nothing by which pictures of one class are alike: take other features, or "
@@ -180,11 +182,15 @@ def _read(dataset: Dataset, extractor: Extractor, progress: Callable[[int, int],
 
 
 def _score(read: _Read, method: LinearLearner | BoostedSimilarity, *, own_scales: bool, seed: int) -> float | None:
-    """R@1 on a fifth of the classes, of a metric learned from the others; None below ten classes of two pictures."""
-    paired = [name for name, count in read.dataset.counts().items() if count > 1]
-    if len(paired) < 10:
-        return None
-    unseen = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT_FRACTION, seed=seed)[1].classes)
+    """R@1 on the split val, or else on a fifth of the classes, of a metric learned from the others.
+
+    None without pairs to measure; or, without a split val, below ten classes of two pictures.
+    """
+    unseen = read.dataset.is_validation
+    if not unseen.any():
+        if sum(count > 1 for count in read.dataset.counts().values()) < 10:
+            return None
+        unseen = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT_FRACTION, seed=seed)[1].classes)
     labels = read.dataset.labels
     if len(np.unique(labels[unseen])) == unseen.sum() or len(np.unique(labels[~unseen])) == (~unseen).sum():
         return None

@@ -1,0 +1,187 @@
+"""Read manifests: tables with a row for each picture."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from semelha.errors import DatasetError
+from semelha.images.folder import Entry, FloatBox, Found, tell_merged
+from semelha.images.names import split_name
+from semelha.images.report import Report
+from semelha.images.table import exists, read_table
+from semelha.text import as_unicode
+from semelha.untrusted import normalized_name
+
+COLUMNS = {
+    "path": (
+        *("path", "file_path", "filepath", "file_name", "filename", "file", "image_path", "image", "image_name"),
+        *("image_file", "img_path", "img", "picture", "photo"),
+    ),
+    "label": (
+        *("label", "class", "class_name", "label_name", "category", "category_name", "subject", "identity"),
+        *("individual", "individual_id", "species", "target", "class_id", "classid", "label_id", "category_id"),
+    ),
+    "split": ("split", "subset", "set", "partition"),
+    "group": ("group", "burst", "encounter"),
+}
+"""What a column is for, and the names that it may have; the first that a manifest has is used."""
+
+CORNERS = (
+    ("box",),
+    ("left", "top", "right", "bottom"),
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("bbox_x1", "bbox_y1", "bbox_x2", "bbox_y2"),
+    ("roi_x1", "roi_y1", "roi_x2", "roi_y2"),
+)
+"""Columns of boxes as left, top, right and bottom."""
+SIZES = (
+    ("bbox",),
+    ("x", "y", "width", "height"),
+    ("x", "y", "w", "h"),
+    ("left", "top", "width", "height"),
+    ("bbox_x", "bbox_y", "bbox_width", "bbox_height"),
+    ("bbox_x", "bbox_y", "bbox_w", "bbox_h"),
+)
+"""Columns of boxes as left, top, width and height, as COCO has them."""
+
+
+def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = None) -> Found:
+    """The pictures that a manifest lists, with paths relative to `base`. Raises `DatasetError`, `MissingExtra`."""
+    found = Found(as_unicode(file.stem)) if found is None else found
+    name = as_unicode(str(file))
+    table = read_table(file, found.report, lambda header: _count_known(header, labelled))
+    columns = [_normal(column) for column in table.columns]
+    place = {use: _first(columns, names) for use, names in COLUMNS.items()}
+    if place["path"] is None or (labelled and place["label"] is None):
+        wanted = "'path' and 'label', with commas between" if labelled else "'path'"
+        there = ", ".join(as_unicode(column) for column in table.columns if column.strip()) or "(none)"
+        raise DatasetError(f"the manifest {name} has the columns {there}: its first line must name {wanted}")
+    corners, sizes = _first_set(columns, CORNERS), _first_set(columns, SIZES)
+    box = corners or sizes
+    used = [index for index in (*place.values(), *(box or ())) if index is not None]
+    _check_columns(table.columns, columns, used, place, name, found.report)
+    if box is not None and corners is None:
+        titles = ", ".join(table.columns[index].strip() for index in box)
+        found.report.add("assumed", f"boxes are left, top, width and height, in {titles}")
+    spellings: dict[str, dict[str, None]] = {}
+    start = len(found.entries)
+    empty = 0
+    for line, cells in table.rows:
+        if not any(cell.strip() for cell in cells):
+            empty += bool(cells)
+            continue
+        if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
+            raise DatasetError(
+                f"line {line} of {name} has {len(cells)} cells, and the header {len(columns)}: put a cell that has "
+                "the separator in it between quotes"
+            )
+
+        def cell(use: str, cells: Sequence[str] = cells) -> str:
+            index = place[use]
+            return cells[index].strip() if index is not None and index < len(cells) else ""
+
+        path, raw = cell("path"), cell("label")
+        label = normalized_name(raw)
+        if not path or (labelled and not label):
+            missing = "path" if not path else columns[place["label"] or 0]
+            raise DatasetError(f"line {line} of {name} has no {missing}")
+        if label != raw or label in spellings:
+            spellings.setdefault(label, {})[raw] = None
+        else:
+            spellings[label] = {raw: None}
+        entry = Entry(path, label, as_unicode(path), cell("group") or None, split_name(cell("split")) or None)
+        if box is not None:
+            entry.box = _box(cells, box, line, name, sizes=corners is None)
+        found.entries.append(entry)
+    if len(found.entries) == start:
+        raise DatasetError(f"the manifest {name} names no picture")
+    if empty:
+        found.report.add("ignored", f"{empty} empty rows of {as_unicode(file.name)}")
+    found.labels = list(dict.fromkeys((*found.labels, *spellings)))
+    tell_merged(found.report, {label: list(each) for label, each in spellings.items()})
+    _find_files(found.entries[start:], base, found.report)
+    _find_relative_boxes(found.entries[start:], found.report)
+    return found
+
+
+def _normal(column: str) -> str:
+    """The name of a column in lower case, with underscores for spaces, points and hyphens."""
+    return re.sub(r"[\s.\-]+", "_", column.strip().casefold())
+
+
+def _first(columns: list[str], names: Sequence[str]) -> int | None:
+    return next((columns.index(name) for name in names if name in columns), None)
+
+
+def _first_set(columns: list[str], sets: Sequence[tuple[str, ...]]) -> tuple[int, ...] | None:
+    return next((tuple(columns.index(name) for name in names) for names in sets if set(names) <= set(columns)), None)
+
+
+def _count_known(header: list[str], labelled: bool) -> int:
+    columns = [_normal(column) for column in header]
+    needed = [_first(columns, COLUMNS[use]) is not None for use in (("path", "label") if labelled else ("path",))]
+    return 10 * sum(needed) + sum(_first(columns, names) is not None for names in COLUMNS.values())
+
+
+def _check_columns(
+    titles: list[str], columns: list[str], used: list[int], place: dict[str, int | None], name: str, report: Report
+) -> None:
+    """Raise `DatasetError` for a used column that is there twice; report columns by another name, and ignored ones."""
+    for index in used:
+        if columns.count(columns[index]) > 1:
+            raise DatasetError(f"the manifest {name} has the column {columns[index]} twice: leave one of them")
+    renamed = [
+        f"{use} is the column {as_unicode(titles[index].strip())}"
+        for use, index in place.items()
+        if index is not None and columns[index] not in (use, "class")
+    ]
+    if renamed:
+        report.add("assumed", "; ".join(renamed))
+    ignored = [as_unicode(title.strip()) for i, title in enumerate(titles) if i not in used and title.strip()]
+    if ignored:
+        report.add("ignored", "{n} columns", *ignored)
+
+
+def _box(cells: Sequence[str], box: Sequence[int], line: int, name: str, *, sizes: bool) -> FloatBox | None:
+    given = [cells[index].strip() if index < len(cells) else "" for index in box]
+    if not any(given):
+        return None
+    written = " ".join(given)
+    # In one cell commas separate numbers; in four, one may be a decimal comma.
+    parts = re.sub(r"[\[\](){},;]", " ", written).split() if len(box) == 1 else [one.replace(",", ".") for one in given]
+    try:
+        a, b, c, d = (float(part) for part in parts)
+        if not all(math.isfinite(one) for one in (a, b, c, d)):
+            raise ValueError
+    except ValueError as error:
+        order = "left top width height" if sizes else "left top right bottom"
+        raise DatasetError(f"line {line} of {name} has the box {written!r}: write {order}, four numbers") from error
+    return (a, b, a + c, b + d) if sizes else (a, b, c, d)
+
+
+def _find_files(entries: list[Entry], base: Path, report: Report) -> None:
+    """Make paths absolute or relative to `base`; backslashes separate folders where no file is called so."""
+    root = str(base)
+    for entry in entries:
+        path = os.path.join(root, entry.path)
+        if "\\" in entry.path and not exists(path):
+            other = os.path.join(root, entry.path.replace("\\", "/"))
+            if exists(other):
+                path = other
+                report.add("assumed", "backslashes in {n} paths separate folders", entry.name)
+        entry.path = path
+
+
+def _find_relative_boxes(entries: list[Entry], report: Report) -> None:
+    """Boxes are fractions of the picture if no number of any of them is above 1."""
+    boxes = [entry for entry in entries if entry.box is not None]
+    if boxes and all(0 <= number <= 1.0001 for entry in boxes for number in entry.box or ()):
+        for entry in boxes:
+            entry.relative_box = True
+        report.add("assumed", "boxes are fractions of the width and height: no number in them is above 1")

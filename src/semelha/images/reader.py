@@ -1,0 +1,180 @@
+"""`read_dataset`: read pictures with labels from a folder or a manifest, in one of the layouts of `LAYOUTS`."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+from semelha.arguments import check_types
+from semelha.errors import DatasetError, UsageError
+from semelha.images.checking import checked
+from semelha.images.dataset import Dataset
+from semelha.images.decode import Limits
+from semelha.images.folder import Found, check_folder, class_folders, looks_split, split_folders
+from semelha.images.layouts import FILE_LAYOUTS, FOLDER_LAYOUTS, recognized
+from semelha.images.manifest import manifest
+from semelha.images.splits import one_split
+from semelha.images.table import JSON_LINES, OTHER_WORKBOOKS, WORKBOOKS
+from semelha.text import as_unicode
+
+MANIFESTS = frozenset({".csv", ".tsv", ".tab", ".txt", *JSON_LINES, *WORKBOOKS, *OTHER_WORKBOOKS})
+"""Suffixes of files that are read as a table."""
+LAYOUTS = ("class-folders", "split-folders", "manifest", *FOLDER_LAYOUTS, *FILE_LAYOUTS)
+"""Names of the layouts; docs/datasets.md describes them."""
+
+
+@check_types
+def read_dataset(
+    path: str | os.PathLike[str],
+    *,
+    labelled: bool = True,
+    layout: str | None = None,
+    split: str | None = None,
+    limits: Limits = Limits(),
+    check: bool = True,
+) -> Dataset:
+    """Read a folder, or a manifest: a table with a row for each picture. See docs/datasets.md.
+
+    `Dataset.remarks` says what was used, assumed, ignored and left out; `Dataset.skipped` lists the files that cannot
+    be used, with reasons.
+
+    Parameters
+    ----------
+    path : path
+        A folder, or a file: CSV and other tables, JSON lines, or the JSON of COCO and iNaturalist.
+    labelled : bool
+        False: labels are optional, and pictures may lie anywhere in a folder; without a class their label is "".
+    layout : str, optional
+        One of `LAYOUTS`, such as "class-folders". Recognized by default.
+    split : str, optional
+        Read the pictures of one split, such as "test". "all": read all pictures, and forget their splits. By default
+        every picture has its split, and whatever uses the data set chooses.
+    check : bool
+        Read the header of every file now. Damage after the header is found when a picture is decoded.
+
+    Raises
+    ------
+    DatasetError
+        The path cannot be read, or has no pictures, or its layout is not clear.
+    UsageError
+        No layout is called so.
+    MissingExtra
+        The layout needs a package that is not installed.
+    """
+    if layout is not None and layout not in LAYOUTS:
+        raise UsageError(f"layout is {layout!r}: it must be one of {', '.join(LAYOUTS)}")
+    file = Path(path)
+    found = _read_file(file, layout, labelled) if _is_file(file, layout) else _read_root(file, layout, labelled)
+    dataset = checked(found, limits, labelled=labelled, check=check)
+    if not dataset.pictures:
+        raise DatasetError(_without_pictures(file, dataset, labelled))
+    return dataset if split is None else one_split(dataset, split)
+
+
+@check_types
+def read_folder(
+    path: str | os.PathLike[str], *, labelled: bool = True, limits: Limits = Limits(), check: bool = True
+) -> Dataset:
+    """Read a folder, as `read_dataset` does: `path/class/…/picture`, and the other layouts of folders.
+
+    Hidden files and folders, and those of desktop software, are ignored. The pictures are in the order of their names.
+
+    Raises
+    ------
+    DatasetError
+        The folder does not exist, or has no pictures.
+    """
+    return read_dataset(check_folder(path), labelled=labelled, limits=limits, check=check)
+
+
+@check_types
+def read_manifest(
+    path: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+    labelled: bool = True,
+    limits: Limits = Limits(),
+    check: bool = True,
+) -> Dataset:
+    """Read a table with the columns `path` and `label` (or `class`), and if there `split`, `group`, `box`.
+
+    docs/datasets.md lists other names of columns, the forms of boxes, and the encodings and separators that are read.
+
+    Parameters
+    ----------
+    root : path, optional
+        Folder of relative paths; the manifest's folder by default.
+    labelled : bool
+        False: the column of labels is optional, and its cells may be empty.
+    limits, check
+        As for `read_dataset`.
+
+    Raises
+    ------
+    DatasetError
+        The file or a column is missing, or a row is invalid; the message has its line number.
+    MissingExtra
+        It is an Excel workbook, and openpyxl is not installed.
+    """
+    file = Path(path)
+    base = file.parent if root is None else Path(root)
+    return checked(manifest(file, base, labelled=labelled), limits, labelled=labelled, check=check)
+
+
+def expand_pattern(path: Path) -> list[Path]:
+    """The files that a pattern such as `photos/*.jpg` matches, in the order of their names; an existing path as it is.
+
+    Raises `UsageError` if no file matches.
+    """
+    if os.path.lexists(path) or not glob.has_magic(str(path)):
+        return [path]
+    files = [Path(file) for file in sorted(glob.glob(str(path), recursive=True)) if os.path.isfile(file)]
+    if not files:
+        raise UsageError(f"no file matches the pattern {as_unicode(str(path))}")
+    return files
+
+
+def _is_file(path: Path, layout: str | None) -> bool:
+    if path.is_dir():
+        return False
+    return layout == "manifest" or path.suffix.lower() in {*MANIFESTS, ".json"} or layout in FILE_LAYOUTS
+
+
+def _read_file(file: Path, layout: str | None, labelled: bool) -> Found:
+    if layout in FOLDER_LAYOUTS or layout in ("class-folders", "split-folders"):
+        raise DatasetError(f"{as_unicode(str(file))} is a file: the layout {layout} is one of folders")
+    if layout in FILE_LAYOUTS:
+        return FILE_LAYOUTS[layout](file)
+    if layout is None and file.suffix.lower() == ".json":
+        return FILE_LAYOUTS["coco"](file)
+    return manifest(file, file.parent, labelled=labelled)
+
+
+def _read_root(path: Path, layout: str | None, labelled: bool) -> Found:
+    root = check_folder(path)
+    layout = layout or recognized(root)
+    if layout is None:
+        layout = "split-folders" if looks_split(root, labelled=labelled) else "class-folders"
+    if layout == "class-folders":
+        return class_folders(root, labelled=labelled)
+    if layout == "split-folders":
+        return split_folders(root)
+    if layout == "manifest":
+        raise DatasetError(f"{as_unicode(str(path))} is a folder: the layout manifest is one of files")
+    read = FOLDER_LAYOUTS[layout].read if layout in FOLDER_LAYOUTS else FILE_LAYOUTS[layout]
+    found = read(root)
+    found.report.add("assumed", f"the layout is {layout}")
+    return found
+
+
+def _without_pictures(path: Path, dataset: Dataset, labelled: bool) -> str:
+    """Why a folder has nothing to read."""
+    name = as_unicode(str(path))
+    if not labelled:
+        return f"{name} contains no pictures"
+    loose = any(one.reason.startswith("it lies beside") for one in dataset.skipped)
+    what = "pictures but no class folders" if loose else "no pictures in class folders"
+    tables = [one for one in path.iterdir() if one.suffix.lower() in MANIFESTS] if path.is_dir() else []
+    pass_table = f", or pass the manifest {as_unicode(tables[0].name)} if it has their labels" if tables else ""
+    return f"{name} contains {what}: put the pictures of each class into one folder, named after it{pass_table}"
