@@ -41,11 +41,11 @@ def test_a_truncated_file(format: str, part: float) -> None:
     "data", [b"\x00" * 500, b"a list of things to buy\n", b"%PDF-1.7", b"<svg xmlns='http://www.w3.org/2000/svg'/>"]
 )
 def test_what_is_no_picture(data: bytes) -> None:
-    with pytest.raises(NotAPicture, match="JPEG, PNG, WEBP, BMP, TIFF, GIF"):
+    with pytest.raises(NotAPicture, match="JPEG, PNG, WEBP, BMP, TIFF, GIF, Netpbm, AVIF, HEIC"):
         decode(data)
 
 
-@pytest.mark.parametrize("format", ["PPM", "ICO", "TGA", "EPS", "PCX"])
+@pytest.mark.parametrize("format", ["ICO", "TGA", "EPS", "PCX", "JPEG2000"])
 def test_formats_that_nobody_asked_for_are_not_opened(format: str) -> None:
     """Every reader more is another that a stranger's file can attack."""
     with pytest.raises(NotAPicture):
@@ -77,7 +77,7 @@ def test_bytes_are_counted_before_they_are_read(tmp_path: Path) -> None:
     file.write_bytes(png_header(10, 10))
     os.truncate(file, 2**36)  # 64 GiB that take no room: reading them would fill the memory
     for read in (decode, OpenPicture):
-        with pytest.raises(PictureTooLarge, match=r"68,719,476,736 bytes: the limit is 67,108,864"):
+        with pytest.raises(PictureTooLarge, match=r"68,719,476,736 bytes: max_bytes is 268,435,456"):
             read(file)
     data = file_of(Image.new("RGB", (4, 4)), "PNG")
     assert decode(data, limits=Limits(max_bytes=len(data))).shape == (4, 4, 3)
@@ -87,14 +87,14 @@ def test_bytes_are_counted_before_they_are_read(tmp_path: Path) -> None:
 
 def test_pixels_are_counted_before_they_are_decoded(tmp_path: Path) -> None:
     """The file holds no pixels: whoever decodes them first says that it is truncated."""
-    for width, height in ((10_001, 10_000), (60_000, 60_000)):  # above our limit; above Pillow's too
+    for width, height in ((25_001, 10_000), (60_000, 60_000)):  # above our limit; above Pillow's too
         (tmp_path / "bomb.png").write_bytes(png_header(width, height))
         for read in (decode, OpenPicture):
             with pytest.raises(PictureTooLarge, match="pixels"):
                 read(tmp_path / "bomb.png")
     data = file_of(Image.new("RGB", (10, 10)), "PNG")
     assert decode(data, limits=Limits(max_pixels=100)).shape == (10, 10, 3)
-    with pytest.raises(PictureTooLarge, match="10 × 10 pixels: the limit is 99"):
+    with pytest.raises(PictureTooLarge, match="10 × 10 pixels: max_pixels is 99"):
         decode(data, limits=Limits(max_pixels=99))
 
 

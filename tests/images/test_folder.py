@@ -106,7 +106,7 @@ def test_bad_files_are_listed_with_the_reason_and_never_dropped_silently(tmp_pat
     assert list(found) == ["a/empty.jpg", "a/gone.png", "a/large.png", "a/notes.txt", "a/short.png"]
     assert "is empty" in found["a/empty.jpg"]
     assert "No such file" in found["a/gone.png"]
-    assert "the limit is 2,000" in found["a/large.png"]
+    assert "max_pixels is 2,000" in found["a/large.png"]
     assert "no picture" in found["a/notes.txt"]
 
 

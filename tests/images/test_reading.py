@@ -113,11 +113,11 @@ def test_a_file_of_text_is_no_picture() -> None:
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_the_pixels_decoded_at_one_time_are_bounded(monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
+def test_the_memory_of_decoding_at_one_time_is_bounded(monkeypatch: pytest.MonkeyPatch, large: bool) -> None:
     """Threads beyond the bound wait; a picture above it is decoded alone."""
     file = io.BytesIO()
     Image.fromarray(np.zeros((100, 100, 3), np.uint8)).save(file, "PNG")
-    monkeypatch.setattr(module, "MAX_PIXELS", 5_000 if large else 35_000)
+    monkeypatch.setattr(module, "MAX_DECODING_BYTES", 5_000 if large else 3 * 4 * 100 * 100)
     inside, most, lock = 0, 0, threading.Lock()
 
     def count(image: Image.Image) -> None:

@@ -20,9 +20,11 @@ from typing import Literal
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
+from PIL import Image
 
 from semelha.images.decode import Box, OpenPicture
 from semelha.images.picture import Picture
+from semelha.images.tones import strips
 
 HashBasis = Literal["encoded", "pixels"]
 """How a content hash is computed: of the data of a JPEG, and the pixels of others ("encoded"); or of pixels alone."""
@@ -33,10 +35,18 @@ _START_OF_SCAN, _STUFFED = 0xDA, {0x01, *range(0xD0, 0xD8)}  # markers without a
 _METADATA = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # APP1 to APP13, APP15 and comments; APP0 and APP14 tell the color space
 
 
-def content_hash(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 of shape and pixels, in hex: the same for a picture in any file format without loss."""
-    digest = hashlib.sha256(repr(pixels.shape).encode())
-    digest.update(np.ascontiguousarray(pixels).tobytes())
+def content_hash(picture: Image.Image | NDArray[np.uint8]) -> str:
+    """SHA-256 of shape and pixels, in hex: the same for a picture in any file format without loss.
+
+    The picture is an RGB image of Pillow or its pixels (h, w, 3).
+    """
+    if isinstance(picture, np.ndarray):
+        digest = hashlib.sha256(repr(picture.shape).encode())
+        digest.update(np.ascontiguousarray(picture).data)
+        return digest.hexdigest()
+    digest = hashlib.sha256(repr((picture.height, picture.width, 3)).encode())
+    for strip in strips(picture):  # a copy of all pixels would take as much memory again
+        digest.update(strip.tobytes())
     return digest.hexdigest()
 
 
@@ -51,7 +61,7 @@ def content_hashes(picture: Picture, bases: Collection[HashBasis] = (CURRENT,)) 
     hashes = []
     for basis in bases:
         with picture.open() as opened:
-            hashes.append(hash_of(opened, basis) or content_hash(opened.pixels()))
+            hashes.append(hash_of(opened, basis) or content_hash(opened.image()))
     return tuple(dict.fromkeys(hashes))
 
 

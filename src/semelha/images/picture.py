@@ -35,6 +35,8 @@ class Picture:
         The part of the data set that it belongs to, such as "train" or "test".
     box : (left, top, right, bottom), optional
         The crop to use.
+    limits : Limits, optional
+        Limits of decoding it, wherever it is read.
     """
 
     source: Path | bytes | NDArray[np.uint8]
@@ -43,6 +45,7 @@ class Picture:
     group: str | None = None
     split: str | None = None
     box: Box | None = None
+    limits: Limits = Limits()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -55,15 +58,17 @@ class Picture:
             return opened.pixels()
 
     @check_types
-    def open(self, limits: Limits = Limits(), *, at_least: int | None = None) -> OpenPicture:
+    def open(self, limits: Limits | None = None, *, at_least: int | None = None) -> OpenPicture:
         """Read the header of a file or of its content; arguments and errors as for `decode`.
+
+        Without `limits` those of the picture hold.
 
         Raises `UsageError` for an array.
         """
         if isinstance(self.source, np.ndarray):
             raise UsageError(f"{self.name} is an array: only a file or its content is opened")
         name = self.name if isinstance(self.source, bytes) else str(self.source)
-        return OpenPicture(self.source, name=name, box=self.box, limits=limits, at_least=at_least)
+        return OpenPicture(self.source, name=name, box=self.box, limits=limits or self.limits, at_least=at_least)
 
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.uint8] | Image.Image | Picture

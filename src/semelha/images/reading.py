@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 MAX_THREADS = 8
 READ_AHEAD = 16  # pictures per thread that are read before they are taken
-MAX_PIXELS = 36_000_000  # decoded at one time: Pillow takes some 10 bytes for each
+MAX_DECODING_BYTES = 2**28  # of pictures that are decoded at one time
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +55,8 @@ def read_pictures(
     """Decode pictures in threads and call `work` with each.
 
     Pillow releases the interpreter lock while it decodes. The threads live as long as the iteration, and read at most
-    `ahead` pictures before they are taken. They decode at most `MAX_PIXELS` pixels at one time; a larger picture is
-    decoded alone.
+    `ahead` pictures before they are taken. Decoding takes at most `MAX_DECODING_BYTES` of memory at one time; a picture
+    that takes more is decoded alone.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def read_pictures(
         An element of `pictures` is no picture.
     """
     basis: HashBasis | None = ("encoded" if hashed else None) if isinstance(hashed, bool) else hashed
-    budget = _PixelBudget(MAX_PIXELS)
+    budget = _MemoryBudget(MAX_DECODING_BYTES)
 
     def read(picture: Picture, position: int) -> ReadPicture[Result] | PictureError:
         try:
@@ -97,11 +97,11 @@ def read_pictures(
                 return ReadPicture(position, picture.name, work(Image.fromarray(pixels)), digest)
             with (
                 picture.open(at_least=None if basis == "pixels" else at_least) as opened,
-                budget.reserved(opened.decoded_pixels),
+                budget.reserved(opened.decoding_bytes),
             ):
                 known = hash_of(opened, basis) if basis else ""
                 image = opened.image()
-                digest = content_hash(np.asarray(image)) if known is None else known
+                digest = content_hash(image) if known is None else known
                 return ReadPicture(position, picture.name, work(image), digest)
         except PictureError as error:
             return error
@@ -132,23 +132,23 @@ def read_pictures(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _PixelBudget:
-    """Lets threads decode as long as their pictures have at most `most` pixels together, or one picture alone."""
+class _MemoryBudget:
+    """Lets threads decode as long as their pictures take at most `most` bytes together, or one picture alone."""
 
     def __init__(self, most: int) -> None:
         self._most, self._used = most, 0
         self._released = threading.Condition()
 
     @contextmanager
-    def reserved(self, pixels: int) -> Iterator[None]:
+    def reserved(self, size: int) -> Iterator[None]:
         with self._released:
-            self._released.wait_for(lambda: self._used == 0 or self._used + pixels <= self._most)
-            self._used += pixels
+            self._released.wait_for(lambda: self._used == 0 or self._used + size <= self._most)
+            self._used += size
         try:
             yield
         finally:
             with self._released:
-                self._used -= pixels
+                self._used -= size
                 self._released.notify_all()
 
 
