@@ -3,6 +3,9 @@
 A file is written beside its target, synced, and renamed; then the folder is synced, so that the new name survives a
 power failure. A process that is killed, or a full disk, leaves the old file. Folders are created the same way. Each
 writer raises the error type that its caller passes, with one sentence that names the path.
+
+Permissions are those of the umask. What contains pictures is written with `private`: without rights for others than the
+owner and the group.
 """
 
 from __future__ import annotations
@@ -20,10 +23,28 @@ from typing import Any, BinaryIO
 from semelha.errors import SemelhaError
 
 PARTIAL = ".partial"
+PRIVATE_FILE, PRIVATE_FOLDER = 0o660, 0o770
+"""Permissions of what contains pictures; the umask takes its part of them."""
+
+
+def check_writable(path: Path, *, is_folder: bool = False, error: type[SemelhaError] = SemelhaError) -> None:
+    """Raise `error` if a file, or a folder that must be new, cannot be written: before the work whose result it gets.
+
+    A file may replace another. Missing folders above are no problem; writers create them.
+    """
+    try:
+        if is_folder and (path.exists() or path.is_symlink()):
+            raise error(f"{path} exists already: choose another place, or remove it")
+        if not is_folder and path.is_dir():
+            raise error(f"{path} is a folder: name a file to write")
+        with tempfile.TemporaryFile(dir=next(each for each in path.absolute().parents if each.exists())):
+            pass
+    except OSError as problem:
+        raise error(f"{path} cannot be written: {problem.strerror or problem}") from problem
 
 
 @contextmanager
-def atomic_write(path: Path, *, error: type[SemelhaError] = SemelhaError) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, private: bool = False, error: type[SemelhaError] = SemelhaError) -> Iterator[BinaryIO]:
     """Open a binary file that replaces `path` when the block ends, and is durable then.
 
     If the block raises, `path` stays as it was. Any number of processes may write the same path: the last one wins.
@@ -32,7 +53,8 @@ def atomic_write(path: Path, *, error: type[SemelhaError] = SemelhaError) -> Ite
     partial = path.parent / f".{path.name}.{secrets.token_hex(4)}{PARTIAL}"
     try:
         make_folder(path.parent)
-        with open(partial, "xb") as file:
+        rights = PRIVATE_FILE if private else 0o666
+        with open(partial, "xb", opener=lambda name, flags: os.open(name, flags, rights)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -46,15 +68,17 @@ def atomic_write(path: Path, *, error: type[SemelhaError] = SemelhaError) -> Ite
         raise
 
 
-def write_file(path: Path, pieces: Iterable[Any], *, error: type[SemelhaError] = SemelhaError) -> None:
+def write_file(
+    path: Path, pieces: Iterable[Any], *, private: bool = False, error: type[SemelhaError] = SemelhaError
+) -> None:
     """Replace `path` by a file of these pieces: bytes, or text that is encoded as UTF-8. See `atomic_write`."""
-    with atomic_write(path, error=error) as file:
+    with atomic_write(path, private=private, error=error) as file:
         for piece in pieces:
             file.write(piece.encode() if isinstance(piece, str) else piece)
 
 
 @contextmanager
-def atomic_folder(folder: Path, *, error: type[SemelhaError] = SemelhaError) -> Iterator[Path]:
+def atomic_folder(folder: Path, *, private: bool = False, error: type[SemelhaError] = SemelhaError) -> Iterator[Path]:
     """Make a temporary folder that becomes `folder` when the block ends: complete, synced, or not there at all.
 
     Raises `error` if `folder` exists, or cannot be written.
@@ -64,9 +88,9 @@ def atomic_folder(folder: Path, *, error: type[SemelhaError] = SemelhaError) -> 
     partial = None
     try:
         make_folder(folder.parent)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        partial = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
+        partial.mkdir(PRIVATE_FOLDER if private else 0o777)
         yield partial
-        partial.chmod(0o755)
         _sync_tree(partial)
         rename(partial, folder)
     except OSError as problem:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from semelha.arguments import check_choice, check_types_late
-from semelha.errors import UsageError
+from semelha.errors import TrainingError, UsageError
+from semelha.files import check_writable
 from semelha.images import Dataset, for_use, read_dataset
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ def train(
     DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
     """
     check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
+    check_writable(Path(out), is_folder=True, error=TrainingError)
     kind = _trained_part(method, features, on)
     if kind != "network":
         network_only: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}

@@ -47,7 +47,7 @@ def test_cluster(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert report.exists()
     status, _, err = run(capsys, "cluster", tmp_path / "shop", tmp_path / "photos", "--out", out)
     assert status == 2
-    assert "exists already: pass a folder to create" in err
+    assert "exists already: choose another place" in err
     enrolled = answer(capsys, "enroll", tmp_path / "shop", "--from", out)
     assert enrolled["subjects"] == 14
     status, out_text, _ = run(capsys, "cluster", tmp_path / "shop", tmp_path / "photos")

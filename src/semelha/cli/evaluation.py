@@ -18,6 +18,7 @@ from semelha.cli.output import (
     ReportPath,
     Seed,
     Split,
+    check_outputs,
     load_dataset,
     make_table,
     print_json,
@@ -68,6 +69,7 @@ def evaluate(
 
     Example: semelha evaluate model test-photos --report report.html
     """
+    check_outputs(report)
     embedder = load_embedder(model)
     dataset = load_dataset(folder, use="evaluating", layout=layout, split=split)
     with progress_bars() as bar:
@@ -81,19 +83,19 @@ def evaluate(
             rerank=None if rerank is None else RERANKS[rerank],
             progress=progress_per_embedder(bar),
         )
-    if report is not None:
+    if json:
+        print_json({**evaluation.to_json(), "reading": dataset.report()})
+    else:
+        stdout.print(results_table(evaluation))
+        for text in evaluation.notes:
+            stdout.print(f"[dim]{escape(text)}[/]")
+        if evaluation.result.open_set.fpir_achieved is None:
+            stdout.print(f"[dim]Not calibrated: {escape(evaluation.result.open_set.note)}[/]")
+    if report is not None:  # last, so that the figures are not lost if it cannot be written
         from semelha.evaluation.report import write_report  # importing Matplotlib is slow
 
         write_report(evaluation, report, card=embedder.card)
-    if json:
-        print_json({**evaluation.to_json(), "reading": dataset.report()})
-        return
-    stdout.print(results_table(evaluation))
-    for text in evaluation.notes:
-        stdout.print(f"[dim]{escape(text)}[/]")
-    if evaluation.result.open_set.fpir_achieved is None:
-        stdout.print(f"[dim]Not calibrated: {escape(evaluation.result.open_set.note)}[/]")
-    print_report_path(report)
+        print_report_path(report, json)
 
 
 def progress_per_embedder(bar: Callable[[str], ProgressCallback]) -> Callable[[str, int, int], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Exit, Option
+from typer import Argument, Option
 
 from semelha.cli.console import escape
 from semelha.cli.output import (
@@ -15,6 +15,8 @@ from semelha.cli.output import (
     Layout,
     Seed,
     Split,
+    check_outputs,
+    exit_after_skipped,
     expand_pictures,
     load_dataset,
     make_table,
@@ -22,12 +24,13 @@ from semelha.cli.output import (
     print_json,
     print_result,
     progress_bars,
+    stderr,
     stdout,
 )
 from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Gallery
 from semelha.images import Skipped
-from semelha.recognition import NEAREST, SCORINGS, Identification, Scoring
+from semelha.recognition import NEAREST, SCORINGS, Evidence, Identification, Scoring
 from semelha.recognition.calibration import min_sample_size
 
 COLORS = {"known": "green", "uncertain": "magenta", "unknown": "yellow", "uncalibrated": "cyan"}
@@ -47,6 +50,8 @@ def enroll(
 ) -> None:
     """Enroll pictures of one subject or of many. With --model, create the gallery if it does not exist.
 
+    Of several pictures of a subject, those that cannot be used are left out, and the exit status is 1.
+
     Example: semelha enroll shop --model model granny-smith a.jpg b.jpg
 
     Example: semelha enroll shop --from catalogue
@@ -55,13 +60,14 @@ def enroll(
         raise UsageError("enroll needs NAME PICTURES… or --from FOLDER")
     dataset = None if folder is None else load_dataset(folder, use="enrolling", layout=layout, split=split)
     chosen = expand_pictures(pictures or [], folders=False)
+    skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
     if model is not None and not gallery.exists():
         opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
     else:
         opened = Gallery(gallery)
     with opened:
         if dataset is None:
-            enrollments = [opened.enroll(subject or "", chosen)]
+            enrollments = [opened.enroll(subject or "", chosen, skipped=skipped)]
         else:
             with progress_bars() as bar:
                 enrollments = opened.enroll_dataset(dataset, progress=bar("enrolling"))
@@ -72,16 +78,16 @@ def enroll(
                     note(f"the index is not saved: {error}")
         total = len(opened)
     if json:
-        read = {} if dataset is None else {"reading": dataset.report()}
+        left_out = [vars(one) for one in skipped or ()]
+        read = {"skipped": left_out} if dataset is None else {"reading": dataset.report()}
         print_json({"enrolled": [vars(one) for one in enrollments], "subjects": total, **read})
-        return
-    for one in enrollments:
-        for text in (*one.warnings, *(f"{name} is already an example of {one.subject}" for name in one.duplicates)):
-            note(text)
-    added = sum(one.added for one in enrollments)
-    stdout.print(
-        f"{added} examples added to {len(enrollments)} subjects; {total} subjects in [bold]{escape(str(gallery))}[/]"
-    )
+    else:
+        for one in enrollments:
+            for text in (*one.warnings, *(f"{name} is already an example of {one.subject}" for name in one.duplicates)):
+                note(text)
+        added, place = sum(one.added for one in enrollments), escape(gallery)
+        stdout.print(f"{added} examples added to {len(enrollments)} subjects; {total} subjects in [bold]{place}[/]")
+    exit_after_skipped(skipped)
 
 
 def identify(
@@ -114,10 +120,7 @@ def identify(
         stdout.print(table)
         for text in sorted({one.note for one in answers}):
             stdout.print(f"[dim]{escape(text)}[/]")
-    for reason in reasons.values():
-        note(reason)
-    if reasons:
-        raise Exit(1)
+    exit_after_skipped(skipped)
 
 
 def _cells(one: Identification) -> tuple[str, ...]:
@@ -166,13 +169,19 @@ def explain(
 
     Example: semelha explain shop new.jpg --out evidence.png
     """
+    check_outputs(out)
     with Gallery(gallery) as opened:
         evidence = opened.explain(picture, k=k)
-    if out is not None:
-        evidence.save(out)
     if json:
         print_json({"picture": str(picture), **evidence.to_json()})
-        return
+    else:
+        _print_evidence(evidence)
+    if out is not None:  # last, so that the answer is not lost if it cannot be written
+        evidence.save(out)
+        (stderr if json else stdout).print(f"Evidence: [bold]{escape(out)}[/]")
+
+
+def _print_evidence(evidence: Evidence) -> None:
     answer = evidence.identification
     p_value = "" if answer.p_value is None else f", p-value {answer.p_value:.3f}"
     nearest = "; nearest is" if answer.subject is None and evidence.matched else ":"
@@ -187,8 +196,6 @@ def explain(
     if evidence.margin is not None:
         stdout.print(f"The second subject is farther by {evidence.margin:.3f}.")
     stdout.print(f"[dim]{escape(answer.note)}[/]")
-    if out is not None:
-        stdout.print(f"Evidence: [bold]{escape(str(out))}[/]")
 
 
 def calibrate(

@@ -18,6 +18,7 @@ from semelha.cli.output import (
     ReportPath,
     Seed,
     Split,
+    check_outputs,
     load_dataset,
     make_table,
     note,
@@ -27,7 +28,8 @@ from semelha.cli.output import (
     stderr,
     stdout,
 )
-from semelha.gallery import Finding, Gallery, export_clusters
+from semelha.errors import UsageError
+from semelha.gallery import Check, Clustering, Finding, Gallery, export_clusters
 from semelha.gallery import migrate as migrate_gallery
 
 MAX_ROWS = 20
@@ -45,15 +47,18 @@ def check(
 
     Example: semelha check shop --report check.html
     """
+    check_outputs(report)
     with Gallery(gallery) as opened:
         found = opened.check(min_score=min_score, seed=seed)
-        if report is not None:
+        print_json(found.to_json()) if json else _print_findings(found, gallery)
+        if report is not None:  # last, so that the findings are not lost if it cannot be written
             from semelha.gallery.curation.report import write_check_report
 
             write_check_report(found, opened, report)
-    if json:
-        print_json(found.to_json())
-        return
+            print_report_path(report, json)
+
+
+def _print_findings(found: Check, gallery: Path) -> None:
     shown = found.findings[:MAX_ROWS]
     if shown:
         table = make_table("score", "kind", "example", "finding", right=("score",))
@@ -74,7 +79,6 @@ def check(
         stdout.print(
             f"[dim]{found.single_example_subjects} subjects have one example; their labels cannot be checked[/]"
         )
-    print_report_path(report)
 
 
 def _repair(finding: Finding, gallery: Path) -> str | None:
@@ -103,21 +107,25 @@ def cluster(
 
     Example: semelha cluster shop photos --out proposed --report proposed.html
     """
+    check_outputs(report, folder=out, error=UsageError)
     dataset = load_dataset(photos, labelled=False, layout=layout, split=split)
     with Gallery(gallery) as opened, progress_bars() as bar:
         found = opened.cluster(dataset.pictures, seed=seed, progress=bar("embedding"))
     for skipped in found.skipped:
         note(f"skipped: {skipped.reason}")
     found = replace(found, skipped=(*dataset.skipped, *found.skipped))
-    if out is not None:
+    print_json({**found.to_json(), "reading": dataset.report()}) if json else _print_clusters(found)
+    if out is not None:  # last, so that the answers are not lost if it cannot be written
         export_clusters(found, dataset.pictures, out)
+        (stderr if json else stdout).print(f"Folders: [bold]{escape(out)}[/]")
     if report is not None:
         from semelha.gallery.curation.report import write_clusters_report
 
         write_clusters_report(found, dataset.pictures, report)
-    if json:
-        print_json({**found.to_json(), "reading": dataset.report()})
-        return
+        print_report_path(report, json)
+
+
+def _print_clusters(found: Clustering) -> None:
     table = make_table("subject", "", "pictures", "distance", "example", right=("pictures", "distance"))
     for one in found.clusters[:MAX_ROWS]:
         distance = "–" if one.distance is None else f"{one.distance:.3f}"
@@ -126,9 +134,6 @@ def cluster(
     stdout.print(table)
     more = f" ({len(found) - MAX_ROWS} more)" if len(found) > MAX_ROWS else ""
     stdout.print(f"[dim]{len(found)} subjects{more}; {escape(found.note)}[/]")
-    if out is not None:
-        stdout.print(f"Folders: [bold]{escape(str(out))}[/]")
-    print_report_path(report)
 
 
 def migrate(

@@ -9,11 +9,22 @@ import numpy as np
 from typer import Argument, Option
 
 from semelha.cli.console import escape
-from semelha.cli.output import Json, expand_pictures, print_json, print_result, progress_bars, stdout
+from semelha.cli.output import (
+    Json,
+    check_outputs,
+    exit_after_skipped,
+    expand_pictures,
+    print_json,
+    print_result,
+    progress_bars,
+    stdout,
+)
 from semelha.embedders import derive as derive_model
 from semelha.embedders import load_embedder
 from semelha.errors import UsageError
 from semelha.files import atomic_write
+from semelha.images import Skipped
+from semelha.text import as_unicode
 
 
 def embed(
@@ -24,22 +35,31 @@ def embed(
 ) -> None:
     """Turn pictures into vectors.
 
+    A file that cannot be used is left out, and the exit status is 1. A single one that cannot be used is an error.
+
     Example: semelha embed model a.jpg b.jpg --out vectors.npz
     """
     if out is None and not json:
         raise UsageError("embed needs --out FILE.npz or --json")
+    check_outputs(out)
     embedder = load_embedder(model)
     chosen = expand_pictures(pictures, folders=True)
+    skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
     with progress_bars() as bar:
-        vectors = embedder.embed(chosen, progress=bar("embedding"))
-    names = [picture.name for picture in chosen]
+        vectors = embedder.embed(chosen, progress=bar("embedding"), skipped=skipped)
+    left_out = {one.name for one in skipped or ()}
+    names = [as_unicode(one.name) for one in chosen if one.name not in left_out]
+    if not names:
+        exit_after_skipped(skipped)
     if out is not None:
         with atomic_write(out) as file:
             np.savez(file, vectors=vectors, names=np.array(names), fingerprint=np.array(embedder.fingerprint))
     if json:
-        print_json({"fingerprint": embedder.fingerprint, "names": names, "vectors": vectors.tolist()})
+        value = {"fingerprint": embedder.fingerprint, "names": names, "vectors": vectors.tolist()}
+        print_json({**value, "skipped": [vars(one) for one in skipped or ()]})
     else:
         stdout.print(f"{len(names)} vectors of {embedder.dim} numbers in [bold]{escape(str(out))}[/]")
+    exit_after_skipped(skipped)
 
 
 def derive(
@@ -61,6 +81,7 @@ def derive(
 
     Example: semelha derive model-a model-b model-c --out joined
     """
+    check_outputs(folder=out)
     model = derive_model([*models], out=out, views=views, mirror=mirror, weights=weight)
     print_result(
         json,

@@ -13,14 +13,17 @@ from typing import Annotated, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
-from typer import Argument, Option
+from typer import Argument, Exit, Option
 
 from semelha.cli.console import escape, write_json
-from semelha.errors import UsageError
-from semelha.images import LAYOUTS, Dataset, Picture, Use, expand_pattern, for_use, read_dataset
+from semelha.errors import SemelhaError, UsageError
+from semelha.files import check_writable
+from semelha.images import LAYOUTS, Dataset, Picture, Skipped, Use, expand_pattern, for_use, read_dataset
+from semelha.text import shown
 
 UNWRAPPED_WIDTH = 10_000
 """Columns of a console that is no terminal, so that lines in files and pipes are not wrapped."""
+MAX_SKIPPED_SHOWN = 5  # files of a kind that are named
 
 stdout = Console(emoji=False, width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
 stderr = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else UNWRAPPED_WIDTH)
@@ -75,15 +78,35 @@ def print_records(
     stdout.print(f"[dim]{len(rows)} {list(value)[-1]}[/]")
 
 
+def check_outputs(*files: Path | None, folder: Path | None = None, error: type[SemelhaError] = SemelhaError) -> None:
+    """Raise `error` for an output that cannot be written, before the work for it: files, or a new folder."""
+    for path in files:
+        if path is not None:
+            check_writable(path, error=error)
+    if folder is not None:
+        check_writable(folder, is_folder=True, error=error)
+
+
 def note(text: str) -> None:
     """Print a note on standard error."""
     stderr.print(f"[yellow]note:[/] {escape(text)}")
 
 
-def print_report_path(report: Path | None) -> None:
-    """Print the path of a report, if one was written."""
-    if report is not None:
-        stdout.print(f"Report: [bold]{escape(str(report))}[/]")
+def print_report_path(report: Path, as_json: bool) -> None:
+    """Print the path of a report that was written; beside JSON on standard error."""
+    (stderr if as_json else stdout).print(f"Report: [bold]{escape(report)}[/]")
+
+
+def exit_after_skipped(skipped: Sequence[Skipped] | None) -> None:
+    """If pictures were left out, print a note for each reason, with their number and some names, and exit with 1."""
+    kinds: dict[str, list[str]] = {}
+    for one in skipped or ():
+        kinds.setdefault(one.reason.removeprefix(shown(one.name)).strip(" :"), []).append(one.name)
+    for reason, names in kinds.items():
+        more = f" and {len(names) - MAX_SKIPPED_SHOWN} more" if len(names) > MAX_SKIPPED_SHOWN else ""
+        note(f"{len(names)} left out ({reason}): {', '.join(names[:MAX_SKIPPED_SHOWN])}{more}")
+    if kinds:
+        raise Exit(1)
 
 
 def make_table(*columns: str, right: Collection[str] = ()) -> Table:

@@ -17,6 +17,7 @@ from semelha.cli.output import (
     Layout,
     Seed,
     Split,
+    check_outputs,
     load_dataset,
     print_json,
     print_result,
@@ -208,6 +209,8 @@ def train(
     }
     if out is None and not plan:
         raise UsageError("say where the model goes: --out FOLDER, or --plan to train nothing")
+    if not plan:
+        check_outputs(folder=out)
     labelled = needs_labels(method)
     use: Use = "training" if labelled else "training without labels"
     dataset = load_dataset(folder, use=use, labelled=labelled, layout=layout, split=split)

@@ -101,7 +101,7 @@ def _write(
     hashes: list[str] = []
     skipped: list[tuple[str, str]] = []
     read = read_pictures(dataset, spec.prepare, at_least=spec.side, hashed=True, progress=progress)
-    with atomic_write(pixels_file, error=TrainingError) as file:
+    with atomic_write(pixels_file, private=True, error=TrainingError) as file:
         for i, each in enumerate(read):
             if isinstance(each, PictureError):
                 skipped.append((as_unicode(dataset.pictures[i].name), str(each)))

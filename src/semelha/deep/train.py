@@ -30,6 +30,7 @@ from semelha.deep.ssl import SelfSupervised
 from semelha.deep.teacher import embed_turns
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
+from semelha.files import check_writable
 from semelha.images import Dataset, Progress, check_for_training, check_without_labels
 
 logger = logging.getLogger(__name__)
@@ -75,8 +76,7 @@ def train_network(
     """
     fabric = default_fabric(accelerator)
     with process_group(fabric.device) as group:
-        if out.exists():
-            raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
+        check_writable(out, is_folder=True, error=TrainingError)
         planned = plan_network(
             dataset,
             method=method,

@@ -24,6 +24,7 @@ from semelha.deep.readout import MAX_PICTURES, MultiLayerNet, fit_layer_readout
 from semelha.deep.recipe import TrainingSettings
 from semelha.embedders import Card, InputSpec, Model, embed_all
 from semelha.errors import ModelError, TrainingError, UsageError
+from semelha.files import check_writable
 from semelha.images import Dataset, Progress, Source
 from semelha.metrics import METRICS, Cosine, Metric
 
@@ -49,8 +50,7 @@ def publish_feature_extractor(
     ------
     DatasetError, TrainingError, UsageError, BackboneError, PretrainedUnavailable
     """
-    if out.exists():
-        raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
+    check_writable(out, is_folder=True, error=TrainingError)
     start = time.monotonic()
     network, _ = plan_feature_extractor(dataset, network=network, settings=settings, seed=seed)
     if not network.own and not network.pretrained:
@@ -93,8 +93,7 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
     ------
     DatasetError, ModelError, TrainingError, UsageError
     """
-    if out.exists():
-        raise ModelError(f"{out} exists already: choose another place for the model, or remove it")
+    check_writable(out, is_folder=True, error=ModelError)
     card = model.card
     network = Network.of_card(card)
     dim = network.dim

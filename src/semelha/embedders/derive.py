@@ -14,6 +14,7 @@ from semelha.arguments import check_types
 from semelha.embedders.card import Card, DerivedSpec
 from semelha.embedders.model import METRIC, Model, check_parts, load_embedder, write_model
 from semelha.errors import ModelError, UsageError
+from semelha.files import check_writable
 from semelha.images import View, standard_views
 
 
@@ -52,8 +53,7 @@ def derive(
     ModelError
         A model cannot be loaded, or `out` exists or cannot be written.
     """
-    if Path(out).exists():
-        raise ModelError(f"{out} exists already: choose another place for the model, or remove it")
+    check_writable(Path(out), is_folder=True, error=ModelError)
     if not len(models):
         raise UsageError("models is empty: it must be one model or more, or their paths")
     parts = tuple(each if isinstance(each, Model) else load_embedder(each) for each in models)

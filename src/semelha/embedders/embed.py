@@ -15,9 +15,11 @@ from PIL import Image
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.errors import PictureError, UsageError
 from semelha.features import Features, RawPixels
-from semelha.images import HashBasis, Progress, ReadPicture, Source, read_pictures
+from semelha.images import HashBasis, Progress, ReadPicture, Skipped, Source, read_pictures
 from semelha.images.fit import KEPT_SIDE
+from semelha.images.picture import iterate_sources, name_of
 from semelha.metrics import Euclidean, Metric
+from semelha.text import as_unicode
 
 
 @runtime_checkable
@@ -125,7 +127,8 @@ def embed_pictures(
             if isinstance(each, PictureError):
                 yield each
             else:
-                yield EmbeddedPicture(each.position, each.name, next(vectors), each.content_hash, each.result[1])
+                name = as_unicode(each.name)
+                yield EmbeddedPicture(each.position, name, next(vectors), each.content_hash, each.result[1])
 
     batch: list[ReadPicture[tuple[NDArray[Any], bytes | None]] | PictureError] = []
     read = read_pictures(pictures, prepare, at_least=at_least, hashed=hashed, progress=count, ahead=max(16, batch_size))
@@ -150,13 +153,22 @@ def embed_all(
     *,
     batch_size: int,
     progress: Progress | None,
+    skipped: list[Skipped] | None = None,
 ) -> NDArray[np.float32]:
-    """Embed pictures: (n, dim) float32. Raises `PictureError` for the first that cannot be used."""
+    """Embed pictures: (n, dim) float32.
+
+    Those that cannot be used are appended to `skipped`; without it the first raises its `PictureError`.
+    """
+    sources: list[Source] = [] if skipped is None else list(iterate_sources(pictures))
+    given = pictures if skipped is None else sources
     vectors = []
-    for each in embed_pictures(extractor, pictures, batch_size=batch_size, progress=progress):
-        if isinstance(each, PictureError):
+    for position, each in enumerate(embed_pictures(extractor, given, batch_size=batch_size, progress=progress)):
+        if isinstance(each, EmbeddedPicture):
+            vectors.append(each.vector)
+        elif skipped is None:
             raise each
-        vectors.append(each.vector)
+        else:
+            skipped.append(Skipped(name_of(sources[position], position), str(each)))
     return np.stack(vectors) if vectors else np.empty((0, dim), np.float32)
 
 

@@ -18,7 +18,7 @@ from semelha.embedders.embed import embed_all
 from semelha.embedders.extractors import Extractor, GraphExtractor, features_of
 from semelha.embedders.folder import CARD, GRAPH, PARTS, WEIGHTS, read_card, read_file, read_tensors, write_folder
 from semelha.errors import ModelAltered, UsageError
-from semelha.images import Progress, Source, View
+from semelha.images import Progress, Skipped, Source, View
 from semelha.metrics import Metric, metric_from_card
 
 METRIC = "metric."
@@ -61,7 +61,12 @@ class Model:
 
     @check_types
     def embed(
-        self, pictures: Source | Iterable[Source], *, batch_size: int = 64, progress: Progress | None = None
+        self,
+        pictures: Source | Iterable[Source],
+        *,
+        batch_size: int = 64,
+        progress: Progress | None = None,
+        skipped: list[Skipped] | None = None,
     ) -> NDArray[np.float32]:
         """Embed pictures: (n, dim) float32.
 
@@ -73,15 +78,17 @@ class Model:
             Pictures that the network computes at a time.
         progress : callable, optional
             Called with (pictures done, pictures in all).
+        skipped : list of Skipped, optional
+            Pictures that cannot be used are appended to it, and the vectors are those of the others, in order.
 
         Raises
         ------
         PictureError
-            A picture cannot be used; the message names it.
+            A picture cannot be used, and there is no list `skipped`; the message names the picture.
         UsageError
             `pictures` or an element of it is no picture, or `batch_size` is below 1.
         """
-        return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress)
+        return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress, skipped=skipped)
 
     def contents(self) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
         """Read its graph, if any, and its tensors without the metric's, to build a model with another metric.

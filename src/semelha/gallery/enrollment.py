@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from semelha.embedders import EmbeddedPicture, Model, Progress, Source, embed_pictures
 from semelha.errors import FingerprintMismatch, GalleryError, PictureError, UsageError
-from semelha.images import Dataset, HashBasis, content_hash, encode
+from semelha.images import Dataset, HashBasis, Skipped, content_hash, encode
+from semelha.images.picture import iterate_sources, name_of
 from semelha.store import Addition, NewExample, Store
 from semelha.text import as_unicode
 from semelha.untrusted import checked_name
@@ -42,14 +43,29 @@ class Enrollment:
 
 
 def embed_examples(
-    pictures: Source | Iterable[Source], model: Model, hash_basis: HashBasis, *, keep_pictures: bool
+    pictures: Source | Iterable[Source],
+    model: Model,
+    hash_basis: HashBasis,
+    keep_pictures: bool,
+    skipped: list[Skipped] | None = None,
 ) -> list[NewExample]:
-    """Embed pictures as examples. Raises the `PictureError` of the first that cannot be used."""
-    examples = []
-    for one in _embedded(pictures, model, hash_basis, keep_pictures):
-        if isinstance(one, PictureError):
+    """Embed pictures as examples.
+
+    Those that cannot be used are appended to `skipped`. The first raises its `PictureError` if there is no such list,
+    or if no picture is left.
+    """
+    sources = list(iterate_sources(pictures))
+    examples, errors = [], []
+    for position, one in enumerate(_embedded(sources, model, hash_basis, keep_pictures)):
+        if isinstance(one, EmbeddedPicture):
+            examples.append(_example(one))
+            continue
+        errors.append(one)
+        if skipped is None:
             raise one
-        examples.append(_example(one))
+        skipped.append(Skipped(name_of(sources[position], position), str(one)))
+    if errors and not examples:
+        raise errors[0]
     return examples
 
 

@@ -43,7 +43,7 @@ def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: fl
     """Create an empty gallery, whole or not at all. Raises `GalleryError` if it exists or cannot be written."""
     if folder.exists():
         raise GalleryError(f"{folder} exists already: open it, or choose another place")
-    with atomic_folder(folder, error=GalleryError) as partial:
+    with atomic_folder(folder, private=True, error=GalleryError) as partial:
         shutil.copytree(model.folder, partial / MODEL)
         _write_settings(partial, GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall))
         # That of the pictures that the model was trained on, so that the gallery recognizes them.

@@ -133,14 +133,17 @@ class Gallery:
             return view.subjects()
 
     @check_types
-    def enroll(self, subject: str, pictures: Source | Iterable[Source]) -> Enrollment:
+    def enroll(
+        self, subject: str, pictures: Source | Iterable[Source], *, skipped: list[Skipped] | None = None
+    ) -> Enrollment:
         """Add one or more pictures to a new or existing subject: all or none. They are durable when this returns.
 
-        Raises `PictureError` if a picture cannot be used, `GalleryError` if the name cannot be used or the database
-        cannot be written, and `UsageError` if `pictures` is empty or no picture.
+        Pictures that cannot be used are appended to `skipped`. Raises `PictureError` for the first if there is no such
+        list or no other picture, `GalleryError` for a name or database that cannot be used, and `UsageError` if
+        `pictures` is empty or no picture.
         """
         name = checked_name(subject)
-        examples = embed_examples(pictures, self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
+        examples = embed_examples(pictures, self.model, self._store.hash_basis, self.keep_pictures, skipped)
         if not examples:
             raise UsageError(f"pictures is empty: enrolling {name} takes one picture or more")
         return add_examples(self._store, name, examples)
@@ -224,8 +227,7 @@ class Gallery:
     def unmerge(self, merge: int) -> str:
         """Undo a merge, by its number, and return the name of the subject that exists again.
 
-        Raises `GalleryError` if there is no such merge or a later one must be undone first, and `SubjectExists` if
-        another subject has the name.
+        Raises `GalleryError` if there is none or a later one must be undone first, and `SubjectExists`.
         """
         return self._store.unmerge(merge)
 
@@ -241,7 +243,7 @@ class Gallery:
         The subject is excluded from the answers for this picture, and for pictures nearer to it than to any example of
         the subject. Raises `SubjectNotFound`, `PictureError`, or `GalleryError` if the picture is an example of it.
         """
-        (new,) = embed_examples([picture], self.model, self._store.hash_basis, keep_pictures=self.keep_pictures)
+        (new,) = embed_examples([picture], self.model, self._store.hash_basis, self.keep_pictures)
         return self._store.reject(normalized_name(subject), new)
 
     @check_types
@@ -295,8 +297,7 @@ class Gallery:
     def explain(self, picture: Source, *, k: int = 3) -> Evidence:
         """Identify a picture and show what the answer rests on: up to k matched examples, the runner-up, a heat map.
 
-        The heat map takes as long as embedding about a hundred pictures. Raises `PictureError`, or `UsageError` if `k`
-        is below 1.
+        The heat map takes as long as embedding a hundred pictures. Raises `PictureError`, or `UsageError` if k < 1.
         """
         return explained(self._live, self.model, picture, k)
 
@@ -367,8 +368,7 @@ class Gallery:
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
         """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
 
-        Returns the findings with a score of at least `min_score`; docs/curation.md explains the scores. Raises
-        `UsageError` if `min_score` is outside [0, 1].
+        Returns those with a score of at least `min_score` (docs/curation.md). Raises `UsageError` outside of [0, 1].
         """
         with self._live.read(with_rule=False) as state:
             return check(state, min_score=min_score, seed=seed)
@@ -377,8 +377,7 @@ class Gallery:
     def cluster(self, pictures: Iterable[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
         """Identify pictures, and group the unknown ones into proposed subjects.
 
-        The distance up to which groups are joined is learned from the enrolled subjects. Raises `UsageError` if no
-        subject has two examples.
+        Raises `UsageError` if no subject has two examples, from which the distance that joins groups is learned.
         """
         basis = self._store.hash_basis
         probes = embed_probes(self.model, pictures, hash_basis=basis, strict=False, progress=progress)

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from html import escape
+from html import escape as escape_markup
 from importlib.resources import files
 from pathlib import Path
 
@@ -17,8 +17,9 @@ from semelha._version import __version__
 from semelha.errors import PictureError
 from semelha.files import write_file
 from semelha.images import Picture
+from semelha.text import shown_lines
 
-__all__ = ["figure", "write_page"]
+__all__ = ["escape", "figure", "write_page"]
 
 SIDE = 96  # pixels, of a thumbnail
 
@@ -26,11 +27,12 @@ SIDE = 96  # pixels, of a thumbnail
 def write_page(path: str | os.PathLike[str], title: str, lead: str, sections: Iterable[str]) -> Path:
     """Write one HTML file that needs no other file and loads nothing from the network. Returns its path.
 
-    An existing file is replaced. Title, lead (the paragraph below it) and sections are HTML: the caller escapes text.
+    An existing file is replaced. Reports contain pictures: only owner and group may read them. Title, lead (the
+    paragraph below it) and sections are HTML: the caller escapes text.
     Raises `SemelhaError` if the file cannot be written.
     """
     target = Path(path)
-    write_file(target, _page(title, lead, sections))
+    write_file(target, _page(title, lead, sections), private=True)
     return target
 
 
@@ -48,6 +50,11 @@ def figure(picture: Picture | None, kind: str, label: str, *, tooltip: str, capt
             pass
     text = f'<figcaption title="{escape(tooltip)}"><b>{escape(label)}</b>{escape(caption)}</figcaption>'
     return f'<figure class="{kind}">{image}{text}</figure>'
+
+
+def escape(text: str) -> str:
+    """Text from outside as HTML, with control characters written out."""
+    return escape_markup(shown_lines(text))
 
 
 def _data_url(picture: Picture) -> str:

@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, embed_pictures, write_model
 from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
+from semelha.files import check_writable
 from semelha.images import Dataset, Skipped, check_for_training, split_classes
 from semelha.linear.base import LinearLearner
 from semelha.linear.boosting import BoostedSimilarity, BoostMetric
@@ -97,8 +98,7 @@ def train_linear(
     ------
     DatasetError, TrainingError, UsageError, VectorsError
     """
-    if out.exists():
-        raise TrainingError(f"{out} exists already: choose another place for the model, or remove it")
+    check_writable(out, is_folder=True, error=TrainingError)
     check_for_training(dataset)
     if not isinstance(method, LinearLearner | BoostedSimilarity):
         raise UsageError(f"{type(method).__name__} learns no metric that an index can serve")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import PictureError
+from semelha.files import write_file
 from semelha.images import decode
 from semelha.recognition.answer import Identification
 from semelha.recognition.saliency import SaliencyMaps
@@ -112,8 +113,8 @@ class Evidence:
         return draw_sheet(title, numbers, self.identification.note, [self._probe_tiles(), examples])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the sheet to a PNG file; an existing one is replaced. Raises `OSError`."""
-        Path(path).write_bytes(self.png())
+        """Write the sheet to a PNG file; an existing one is replaced. Raises `SemelhaError` if it cannot be written."""
+        write_file(Path(path), [self.png()], private=True)
 
     def _headline(self) -> tuple[str, str]:
         found = self.identification

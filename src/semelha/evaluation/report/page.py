@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from semelha.embedders import Card
 from semelha.evaluation.report.plots import cmc, det, gallery_sizes, oscr, reliability, roc
 from semelha.evaluation.report.tables import headline, table
 from semelha.evaluation.result import Evaluation
-from semelha.html import figure, write_page
+from semelha.html import escape, figure, write_page
 
 MAX_QUERIES = 8  # of a section
 NEIGHBORS = 5  # of a query

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from semelha.evaluation.result import INSUFFICIENT_DATA, Result
+from semelha.html import escape
 from semelha.measures import Interval
 
 Figures = dict[str, Any]

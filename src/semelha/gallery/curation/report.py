@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 from PIL import Image
@@ -16,7 +15,7 @@ from semelha.files import atomic_folder
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.gallery import Gallery
-from semelha.html import figure, write_page
+from semelha.html import escape, figure, write_page
 from semelha.images import Picture
 
 MAX_ITEMS = 100  # findings of a kind, clusters, or skipped files in a report
@@ -121,7 +120,7 @@ def export_clusters(clustering: Clustering, pictures: Sequence[Source], out: str
     for one in clustering:
         if one.subject.startswith(".") or "/" in one.subject or os.sep in one.subject or "\0" in one.subject:
             raise UsageError(f"no folder can be named {one.subject!r}: rename the subject first")
-    with atomic_folder(target, error=SemelhaError) as partial:
+    with atomic_folder(target, private=True, error=SemelhaError) as partial:
         for one in clustering:
             folder = partial / one.subject
             folder.mkdir()
