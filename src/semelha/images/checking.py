@@ -21,8 +21,6 @@ RESERVED = frozenset({"unknown", "uncertain", "uncalibrated"})
 MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a"})
 SAMPLE = 4096  # bytes at the end of files of the same size that are compared before the whole files
 
-BESIDE = "it lies beside the class folders: it has no class"
-
 
 def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dataset:
     """The data set of the files that are pictures; with `check`, the header of every file is read.
@@ -34,22 +32,22 @@ def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dat
     boxes_outside = 0
     for entry in found.entries:
         if labelled and entry.beside and not check:
-            _leave_beside(entry, left_out, found.report, is_picture=_has_suffix(entry))
+            _leave_beside(entry, left_out, found, is_picture=_has_suffix(entry))
             continue
         try:
             box = _opened(entry, limits, found.report) if check or entry.box is not None else None
         except _BoxOutside as error:
             boxes_outside += 1
-            left_out["{n} pictures whose box does not lie in them"].append(Skipped(entry.name, str(error)))
+            left_out["pictures whose box does not lie in them"].append(Skipped(entry.name, str(error)))
             continue
         except PictureError as error:
             if entry.beside and not _has_suffix(entry) and isinstance(error, NotAPicture):
-                _leave_beside(entry, left_out, found.report, is_picture=False)
+                _leave_beside(entry, left_out, found, is_picture=False)
             else:
                 left_out[_topic(entry, error)].append(Skipped(entry.name, str(error)))
             continue
         if labelled and entry.beside:
-            _leave_beside(entry, left_out, found.report, is_picture=True)
+            _leave_beside(entry, left_out, found, is_picture=True)
             continue
         picture = Picture(Path(entry.path), entry.label, entry.name, entry.group, entry.split, box)
         kept.append((entry, picture))
@@ -88,13 +86,13 @@ def _opened(entry: Entry, limits: Limits, report: Report) -> Box | None:
         left, top, right, bottom = left * width, top * height, right * width, bottom * height
     whole = round(left), round(top), round(right), round(bottom)
     if not entry.relative_box and whole != entry.box:
-        report.add("assumed", "{n} boxes with decimals, rounded to whole pixels", entry.name)
+        report.add("assumed", "boxes with decimals, rounded to whole pixels", entry.name)
     box = max(0, whole[0]), max(0, whole[1]), min(width, whole[2]), min(height, whole[3])
     beyond = max(abs(one - other) for one, other in zip(whole, box, strict=True))
     if beyond > CLIPPED or not (box[0] < box[2] and box[1] < box[3]):
         raise _BoxOutside(f"the box {whole} does not lie in {entry.path}, which has {width} × {height} pixels")
     if beyond:
-        report.add("assumed", f"{{n}} boxes at most {CLIPPED} pixels outside of their pictures, clipped", entry.name)
+        report.add("assumed", f"boxes at most {CLIPPED} pixels outside of their pictures, clipped", entry.name)
     return box
 
 
@@ -102,30 +100,31 @@ def _has_suffix(entry: Entry) -> bool:
     return os.path.splitext(entry.path)[1].lower() in SUFFIXES
 
 
-def _leave_beside(entry: Entry, left_out: dict[str, list[Skipped]], report: Report, *, is_picture: bool) -> None:
+def _leave_beside(entry: Entry, left_out: dict[str, list[Skipped]], found: Found, *, is_picture: bool) -> None:
+    reason, topic = found.unlabelled
     if is_picture:
-        left_out["{n} pictures beside the class folders"].append(Skipped(entry.name, BESIDE))
+        left_out[topic].append(Skipped(entry.name, reason))
     else:
-        report.add("ignored", "{n} files beside the pictures that are none", entry.name)
+        found.report.add("ignored", "files beside the pictures that are none", entry.name)
 
 
 def _topic(entry: Entry, error: PictureError) -> str:
     """What files that cannot be used for this reason are called."""
     if os.path.islink(entry.path) and not os.path.exists(entry.path):
-        return "{n} links that lead nowhere"
+        return "links that lead nowhere"
     if isinstance(error, NotAPicture):
-        return "{n} empty files" if os.path.getsize(entry.path) == 0 else "{n} files that are no pictures"
+        return "empty files" if os.path.getsize(entry.path) == 0 else "files that are no pictures"
     if isinstance(error, PictureTooLarge):
-        return "{n} files that are too large"
+        return "files that are too large"
     if isinstance(error, TruncatedPicture):
-        return "{n} pictures that are damaged"
+        return "pictures that are damaged"
     try:
         os.stat(entry.path)
     except (FileNotFoundError, NotADirectoryError, ValueError):
-        return "{n} files that do not exist"
+        return "files that do not exist"
     except OSError:
         pass
-    return "{n} files that cannot be read"
+    return "files that cannot be read"
 
 
 def _told(left_out: dict[str, list[Skipped]], report: Report) -> Iterator[Skipped]:
@@ -133,7 +132,7 @@ def _told(left_out: dict[str, list[Skipped]], report: Report) -> Iterator[Skippe
     for topic, files in left_out.items():
         suffixes = Counter(os.path.splitext(one.name)[1].lower() or "without a suffix" for one in files)
         by_suffix = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
-        counted = f": {by_suffix}" if topic == "{n} files that are no pictures" else ""
+        counted = f" ({by_suffix})" if topic == "files that are no pictures" else ""
         report.add("left out", topic + counted, *(one.name for one in files))
     order = {id(one): number for number, one in enumerate(one for files in left_out.values() for one in files)}
     yield from sorted((one for files in left_out.values() for one in files), key=lambda one: (one.name, order[id(one)]))
@@ -173,14 +172,14 @@ def _tell_in_two_classes(kept: list[tuple[Entry, Picture]], report: Report) -> N
         if first is picture:
             sizes[status.st_size, picture.box].append(picture)
         elif first.label != picture.label:
-            report.add("check", "{n} files stand in two classes", _both(first, picture))
+            report.add("check", "files that stand in two classes", _both(first, picture))
     for key, of_size in sizes.items():
         if len({picture.label for picture in of_size}) < 2:
             continue
         for alike in _by_hash(_by_hash([of_size], key[0] - SAMPLE), 0):
             others = [picture for picture in alike if picture.label != alike[0].label]
             for picture in others:
-                report.add("check", "{n} files have the same content in two classes", _both(alike[0], picture))
+                report.add("check", "files with the same content in two classes", _both(alike[0], picture))
 
 
 def _both(first: Picture, second: Picture) -> str:

@@ -35,7 +35,7 @@ class Entry:
     split: str | None = None
     box: FloatBox | None = None  # left, top, right, bottom
     relative_box: bool = False  # in fractions of the width and height
-    beside: bool = False  # not in a class folder
+    beside: bool = False  # it has no class
 
 
 @dataclass
@@ -47,6 +47,10 @@ class Found:
     labels: list[str] = field(default_factory=list)  # of all classes, also of those without a file
     skipped: list[Skipped] = field(default_factory=list)
     report: Report = field(default_factory=Report)
+    unlabelled: tuple[str, str] = (
+        "it lies beside the class folders: it has no class",
+        "pictures beside the class folders",
+    )  # why a picture without a class is left out, and what such pictures are called
 
     def skip(self, name: str, reason: str, topic: str) -> None:
         """Leave a file or folder out, counted under `topic`."""
@@ -77,18 +81,18 @@ class Walk:
             if folder == self.root:
                 raise DatasetError(f"{as_unicode(folder)} cannot be read: {error.strerror}") from error
             reason = f"the folder cannot be read: {error.strerror}"
-            self._found.skip(self.shown(folder), reason, "{n} folders that cannot be read")
+            self._found.skip(self.shown(folder), reason, "folders that cannot be read")
             return files, folders
         for one in listed:
             if one.name.startswith("."):
-                self._found.report.add("ignored", "{n} hidden files and folders", self.shown(one.path))
+                self._found.report.add("ignored", "hidden files and folders", self.shown(one.path))
             elif not _is_folder(one):
                 if is_junk_file(one.name):
-                    self._found.report.add("ignored", "{n} files of desktop software", self.shown(one.path))
+                    self._found.report.add("ignored", "files of desktop software", self.shown(one.path))
                 else:
                     files.append(one.path)
             elif is_junk_folder(one.name, inside_class=inside_class):
-                text = "{n} folders that desktop or NAS software leaves (thumbnails, trash)"
+                text = "folders that desktop or NAS software leaves (thumbnails, trash)"
                 self._found.report.add("ignored", text, self.shown(one.path))
             elif not one.is_symlink() or self._follows(one.path):
                 folders.append(one.path)
@@ -118,7 +122,7 @@ class Walk:
         else:
             self._followed.add(target)
             return True
-        self._found.skip(name, reason, "{n} links to folders that are read elsewhere, or that make a loop")
+        self._found.skip(name, reason, "links to folders that are read elsewhere, or that make a loop")
         return False
 
 
@@ -157,7 +161,7 @@ def class_folders(root: Path, *, labelled: bool) -> Found:
     _read_classes(found, walk, folders, None, spellings)
     tell_merged(found.report, spellings)
     if len(folders) == 1 and labelled:
-        within = walk.entries(folders[0])[1] if os.path.isdir(folders[0]) else []
+        within = Walk(root, Found("")).entries(folders[0])[1]
         if len(within) > 1 and not any(os.path.dirname(one.path) == folders[0] for one in found.entries):
             found.report.add(
                 "check",
@@ -192,7 +196,7 @@ def _read_classes(
         raw = os.path.basename(folder)
         label = normalized_name(raw)
         if not label:
-            found.skip(walk.shown(folder), "the name of the folder is empty", "{n} folders without a name")
+            found.skip(walk.shown(folder), "the name of the folder is empty", "folders without a name")
             continue
         known = spellings.setdefault(label, [])
         if raw not in known:

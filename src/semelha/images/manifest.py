@@ -102,7 +102,7 @@ def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = No
     if len(found.entries) == start:
         raise DatasetError(f"the manifest {name} names no picture")
     if empty:
-        found.report.add("ignored", f"{empty} empty rows of {as_unicode(file.name)}")
+        found.report.add("ignored", f"empty rows of {as_unicode(file.name)}: {empty}")
     found.labels = list(dict.fromkeys((*found.labels, *spellings)))
     tell_merged(found.report, {label: list(each) for label, each in spellings.items()})
     _find_files(found.entries[start:], base, found.report)
@@ -145,7 +145,7 @@ def _check_columns(
         report.add("assumed", "; ".join(renamed))
     ignored = [as_unicode(title.strip()) for i, title in enumerate(titles) if i not in used and title.strip()]
     if ignored:
-        report.add("ignored", "{n} columns", *ignored)
+        report.add("ignored", "columns", *ignored)
 
 
 def _box(cells: Sequence[str], box: Sequence[int], line: int, name: str, *, sizes: bool) -> FloatBox | None:
@@ -174,7 +174,7 @@ def _find_files(entries: list[Entry], base: Path, report: Report) -> None:
             other = os.path.join(root, entry.path.replace("\\", "/"))
             if exists(other):
                 path = other
-                report.add("assumed", "backslashes in {n} paths separate folders", entry.name)
+                report.add("assumed", "paths in which backslashes separate folders", entry.name)
         entry.path = path
 
 

@@ -12,7 +12,7 @@ from semelha.images.checking import checked
 from semelha.images.dataset import Dataset
 from semelha.images.decode import Limits
 from semelha.images.folder import Found, check_folder, class_folders, looks_split, split_folders
-from semelha.images.layouts import FILE_LAYOUTS, FOLDER_LAYOUTS, recognized
+from semelha.images.layouts import KNOWN, read_known, recognized
 from semelha.images.manifest import manifest
 from semelha.images.splits import one_split
 from semelha.images.table import JSON_LINES, OTHER_WORKBOOKS, WORKBOOKS
@@ -20,7 +20,7 @@ from semelha.text import as_unicode
 
 MANIFESTS = frozenset({".csv", ".tsv", ".tab", ".txt", *JSON_LINES, *WORKBOOKS, *OTHER_WORKBOOKS})
 """Suffixes of files that are read as a table."""
-LAYOUTS = ("class-folders", "split-folders", "manifest", *FOLDER_LAYOUTS, *FILE_LAYOUTS)
+LAYOUTS = ("class-folders", "split-folders", "manifest", *KNOWN)
 """Names of the layouts; docs/datasets.md describes them."""
 
 
@@ -138,34 +138,29 @@ def expand_pattern(path: Path) -> list[Path]:
 def _is_file(path: Path, layout: str | None) -> bool:
     if path.is_dir():
         return False
-    return layout == "manifest" or path.suffix.lower() in {*MANIFESTS, ".json"} or layout in FILE_LAYOUTS
+    return layout in ("manifest", "coco") or path.suffix.lower() in {*MANIFESTS, ".json"}
 
 
 def _read_file(file: Path, layout: str | None, labelled: bool) -> Found:
-    if layout in FOLDER_LAYOUTS or layout in ("class-folders", "split-folders"):
+    if layout == "coco" or (layout is None and file.suffix.lower() == ".json"):
+        return read_known("coco", file)
+    if layout not in (None, "manifest"):
         raise DatasetError(f"{as_unicode(str(file))} is a file: the layout {layout} is one of folders")
-    if layout in FILE_LAYOUTS:
-        return FILE_LAYOUTS[layout](file)
-    if layout is None and file.suffix.lower() == ".json":
-        return FILE_LAYOUTS["coco"](file)
     return manifest(file, file.parent, labelled=labelled)
 
 
 def _read_root(path: Path, layout: str | None, labelled: bool) -> Found:
     root = check_folder(path)
-    layout = layout or recognized(root)
-    if layout is None:
-        layout = "split-folders" if looks_split(root, labelled=labelled) else "class-folders"
-    if layout == "class-folders":
-        return class_folders(root, labelled=labelled)
-    if layout == "split-folders":
-        return split_folders(root)
     if layout == "manifest":
         raise DatasetError(f"{as_unicode(str(path))} is a folder: the layout manifest is one of files")
-    read = FOLDER_LAYOUTS[layout].read if layout in FOLDER_LAYOUTS else FILE_LAYOUTS[layout]
-    found = read(root)
-    found.report.add("assumed", f"the layout is {layout}")
-    return found
+    known = recognized(root) if layout is None else layout
+    if known in KNOWN:
+        found = read_known(known, root)
+        found.report.add("assumed", f"the layout is {known}")
+        return found
+    if known == "split-folders" or (known is None and looks_split(root, labelled=labelled)):
+        return split_folders(root)
+    return class_folders(root, labelled=labelled)
 
 
 def _without_pictures(path: Path, dataset: Dataset, labelled: bool) -> str:
@@ -173,8 +168,7 @@ def _without_pictures(path: Path, dataset: Dataset, labelled: bool) -> str:
     name = as_unicode(str(path))
     if not labelled:
         return f"{name} contains no pictures"
-    loose = any(one.reason.startswith("it lies beside") for one in dataset.skipped)
-    what = "pictures but no class folders" if loose else "no pictures in class folders"
+    what = "pictures but no class folders" if dataset.skipped else "no pictures in class folders"
     tables = [one for one in path.iterdir() if one.suffix.lower() in MANIFESTS] if path.is_dir() else []
     pass_table = f", or pass the manifest {as_unicode(tables[0].name)} if it has their labels" if tables else ""
     return f"{name} contains {what}: put the pictures of each class into one folder, named after it{pass_table}"

@@ -46,7 +46,7 @@ class Report:
         self._items: dict[tuple[Kind, str], list[str]] = {}
 
     def add(self, kind: Kind, text: str, *items: str) -> None:
-        """Add items. `text` may have "{n}" where the number of all items of that text belongs."""
+        """Add items, whose number will follow the text; or, without items, a sentence."""
         self._items.setdefault((kind, text), []).extend(items)
 
     def remarks(self) -> tuple[Remark, ...]:
@@ -54,6 +54,6 @@ class Report:
         kinds = get_args(Kind)
         ordered = sorted(self._items.items(), key=lambda one: kinds.index(one[0][0]))
         return tuple(
-            Remark(kind, text.replace("{n}", f"{len(items):,}"), max(1, len(items)), tuple(items))
+            Remark(kind, f"{text}: {len(items):,}" if items else text, max(1, len(items)), tuple(items))
             for (kind, text), items in ordered
         )
