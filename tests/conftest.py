@@ -1,11 +1,16 @@
 """Settings and fixtures that all tests share."""
 
 import os
+import tempfile
+from typing import Any
 
 # One thread for each library in each worker: `make test` runs as many workers as there are processors. Subprocesses
 # inherit the setting. It has to be made before NumPy, torch and FAISS are imported.
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
+
+# The models of tests are not recorded in the user's cache.
+os.environ.setdefault("SEMELHA_CACHE", tempfile.mkdtemp(prefix="semelha-tests-"))
 
 import onnxruntime
 import pytest
@@ -20,7 +25,11 @@ class _OneThread(onnxruntime.SessionOptions):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__()
-        self.intra_op_num_threads = 1
+        super().__setattr__("intra_op_num_threads", 1)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "intra_op_num_threads":
+            super().__setattr__(name, value)
 
 
 onnxruntime.SessionOptions = _OneThread

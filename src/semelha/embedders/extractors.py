@@ -46,8 +46,7 @@ class GraphExtractor:
     def __init__(self, data: bytes, card: Card, *, name: str, threads: int | None = None) -> None:
         if card.input is None:
             raise ModelAltered(f"the card of {card.name} does not say what its graph takes")
-        if EXTERNAL_DATA.search(data):
-            raise ModelAltered(f"{name} refers to other files: the graph of a model contains all of its weights")
+        check_alone(data, name)
         self.spec = card.input
         self.side = self.spec.side
         options = ort.SessionOptions()
@@ -88,6 +87,12 @@ class GraphExtractor:
             raise ModelAltered(f"{name} cannot embed a blank picture: {error}") from error
         if vectors.shape != (2, card.dim) or vectors.dtype != np.float32:
             raise ModelAltered(f"{name} gives {vectors.dtype} {vectors.shape[1:]}, its card says {card.dim} floats")
+
+
+def check_alone(graph: bytes, name: str) -> None:
+    """Raise `ModelAltered` if a graph refers to other files."""
+    if EXTERNAL_DATA.search(graph):
+        raise ModelAltered(f"{name} refers to other files: the graph of a model contains all of its weights")
 
 
 class FeatureExtractor:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from semelha.arguments import check_types
+from semelha.embedders import trial
 from semelha.embedders.card import Card
 from semelha.embedders.embed import embed_all
-from semelha.embedders.extractors import Extractor, GraphExtractor, features_of
+from semelha.embedders.extractors import Extractor, GraphExtractor, check_alone, features_of
 from semelha.embedders.folder import CARD, GRAPH, PARTS, WEIGHTS, read_card, read_file, read_tensors, write_folder
 from semelha.errors import ModelAltered, UsageError
 from semelha.images import Progress, Skipped, Source, View
@@ -101,26 +102,39 @@ class Model:
 
 
 @check_types
-def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None) -> Model:
+def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None, trusted: bool = False) -> Model:
     """Load a model folder.
+
+    A graph that this user has neither written nor loaded before is tried first, in a child process with limits on
+    memory and time: see docs/models.md.
 
     Parameters
     ----------
     threads : int, optional
-        For ONNX Runtime; chosen by ONNX Runtime by default.
+        Threads that compute, and threads that decode pictures for it; by default as many as this process may use
+        processors, at most `MAX_THREADS` of each.
+    trusted : bool
+        Load the graph without trying it, now and from now on.
 
     Raises
     ------
     ModelIncomplete, ModelAltered, ModelTooNew
+    ModelError
+        The graph takes too much memory or time.
     """
     folder = Path(path)
     card = read_card(folder)
     graph = read_file(folder, GRAPH, card) if card.input is not None else None
+    if graph is not None:
+        check_alone(graph, str(folder))
+        if trusted:
+            trial.remember(card)
+        trial.check_graph(graph, card, str(folder))
     tensors = read_tensors(read_file(folder, WEIGHTS, card), folder / WEIGHTS)
     places = [Path(PARTS, str(number)) for number in range(len(card.derived.parts) if card.derived else 0)]
     for place in places:
         read_file(folder, (place / CARD).as_posix(), card)
-    parts = tuple(load_embedder(folder / place, threads=threads) for place in places)
+    parts = tuple(load_embedder(folder / place, threads=threads, trusted=trusted) for place in places)
     return _model(folder, card, graph, tensors, parts, name=str(folder), threads=threads)
 
 
@@ -159,6 +173,7 @@ def write_model(
     copied = [part.folder for part in parts]
     model.card = write_folder(Path(folder), card=card, onnx=onnx, weights=weights, parts=copied)
     model.fingerprint = model.card.fingerprint
+    trial.remember(model.card)
     return model
 
 
