@@ -49,14 +49,14 @@ def check_graph(graph: bytes, card: Card, name: str) -> None:
             f"{name} cannot be tried in a child process ({error.strerror}): to load it anyway, call "
             "load_embedder(…, trusted=True)"
         ) from error
-    *_, last = ended.stdout.decode("utf-8", "replace").splitlines() or [""]
-    if ended.returncode == 0 and last == "done":
+    if ended.returncode == 0:
         remember(card)
         return
     if ended.returncode in (-24, -9):  # SIGXCPU, SIGKILL
         raise ModelError(f"{name} takes more than {seconds:.0f} s to load and to embed two pictures")
+    *_, last = ended.stderr.decode("utf-8", "replace").splitlines() or [""]
     stage, _, problem = last.partition(" ")
-    if not problem or any(word in problem for word in NO_MEMORY):
+    if stage not in ("load", "run") or any(word in problem for word in NO_MEMORY):
         raise ModelError(
             f"{name} takes more than {megabytes:,} MB of memory to load and to embed two pictures, or ends the process"
         )

@@ -1,6 +1,7 @@
 """The program of the child process of `trial`: load a graph from standard input, and embed two pictures.
 
-It imports nothing of semelha, so that it starts quickly. Its last line is "done", or the stage that failed and why.
+It imports nothing of semelha, so that it starts quickly. If it fails, its last line on standard error is the stage and
+the reason.
 """
 
 import json
@@ -46,9 +47,7 @@ def main() -> None:
         if [each.type for each in inputs] == ["tensor(uint8)"]:  # others are refused without running them
             session.run(None, {inputs[0].name: pictures})
     except BaseException as error:
-        print(stage, f"{type(error).__name__}: {error}".replace("\n", " "))
-        sys.exit(1)
-    print("done")
+        sys.exit(f"{stage} {type(error).__name__}: {error}".replace("\n", " "))
 
 
 if __name__ == "__main__":
