@@ -8,6 +8,7 @@ from tests.tiny_model import noise, tiny_model
 
 from semelha.embedders import Model
 from semelha.gallery import Gallery
+from semelha.store import database
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,9 @@ def path(tiny: Model, tmp_path: Path) -> Path:
             gallery.enroll(f"s{number}", [noise(2 * number), noise(2 * number + 1)])
         gallery.enroll("s0", photo(0))
     return tmp_path / "gallery"
+
+
+@pytest.fixture(autouse=True)
+def changes_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes are counted one by one, so that tests can name them."""
+    monkeypatch.setattr(database, "STEP", 1)

@@ -13,6 +13,7 @@ from semelha.embedders import Model
 from semelha.errors import GalleryError
 from semelha.gallery import Gallery
 from semelha.recognition import Calibration, Scoring
+from semelha.store.database import connect
 
 COHORT = Scoring("mean", "cohort")
 
@@ -30,9 +31,8 @@ def calibrated(model: Model, path: Path, scoring: Scoring) -> Calibration:
 
 
 def edit(path: Path, *statement: object) -> None:
-    database = sqlite3.connect(path / "gallery.sqlite")
-    with database:
-        database.execute(*statement)
+    database = connect(path / "gallery.sqlite")
+    database.execute(*statement)
     database.close()
 
 

@@ -15,6 +15,8 @@ from semelha.errors import DatasetError, GalleryError
 from semelha.gallery import Gallery
 from semelha.gallery.enrollment import TRANSACTION_SIZE
 from semelha.images import Dataset, Picture, content_hash, decode
+from semelha.store.database import connect
+from semelha.store.integrity import CHECKED
 
 
 @pytest.fixture
@@ -117,7 +119,12 @@ def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(galle
     gallery.enroll("a", [jpeg(0), noise(0)])
     gallery.reject(jpeg(1), "a")
     gallery.close()
-    with sqlite3.connect(gallery.path / "gallery.sqlite") as database:
+    with connect(gallery.path / "gallery.sqlite") as database:
+        for table in CHECKED:
+            for event in ("inserted", "updated", "deleted"):
+                database.execute(f"DROP TRIGGER {table}_{event}")
+        for table in ("checksums", "changes", "damaged"):
+            database.execute(f"DROP TABLE {table}")
         for table, seed in (("examples", 0), ("rejections", 1)):
             database.execute(
                 f"UPDATE {table} SET content_hash = ? WHERE content_hash LIKE 'jpeg:%'",

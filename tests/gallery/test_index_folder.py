@@ -166,7 +166,7 @@ def test_an_index_that_the_log_does_not_reach_back_to_is_made_anew(
     with Gallery.open(gallery) as opened:
         answers = nearest(opened, 4001), nearest(opened, 1001)
     assert answers == (("e", "4001"), ("b", "1001"))
-    assert "cannot be synchronized with the database" in caplog.text
+    assert "of a change that the database does not know" in caplog.text
 
 
 def test_a_large_gallery_that_never_had_an_index_is_not_warned_of(

@@ -1,6 +1,5 @@
 """A gallery moved to another model: examples without a picture, originals, and what it is calibrated with."""
 
-import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from semelha.gallery.folder import DATABASE
 from semelha.gallery.migration import migration
 from semelha.gallery.migration.reembed import find_originals
 from semelha.images import HashBasis, Picture, content_hashes, encode
+from semelha.store.database import connect
 
 
 def test_without_pictures_it_is_refused_before_anything_is_embedded(
@@ -118,10 +118,9 @@ def test_a_copy_has_nearly_the_vector_of_its_original(tmp_path: Path) -> None:
 
 
 def test_a_damaged_copy_is_named_and_counts_as_missing(path: Path, new: Model) -> None:
-    database = sqlite3.connect(path / DATABASE)
-    with database:
-        database.execute("UPDATE pictures SET data = substr(data, 1, 60) WHERE example_id = 4")
-        database.execute("UPDATE pictures SET data = x'00' WHERE example_id = 7")
+    database = connect(path / DATABASE)
+    database.execute("UPDATE pictures SET data = substr(data, 1, 60) WHERE example_id = 4")
+    database.execute("UPDATE pictures SET data = x'00' WHERE example_id = 7")
     database.close()
     with pytest.raises(GalleryError, match=r"2 of 25 .* those of s1, s3 \(picture 1 of s1: the picture is cut off"):
         migrate(path, new)

@@ -114,8 +114,8 @@ class IndexFolder:
         generation = index.load(self.folder, fingerprint=self.model.fingerprint)
         if generation > view.change:
             view.refresh()
-        if generation > view.change:
-            raise IndexFileError(f"{self.folder} is of the change {generation}, and the database of {view.change}")
+        if not view.reaches(generation):
+            raise IndexFileError(f"{self.folder} is of a change that the database does not know")
         try:
             synced = SyncedIndex(index, generation, generation).synchronized(view)
         except (ValueError, KeyError) as error:
@@ -273,7 +273,7 @@ class LiveIndex:
         with self._lock:
             if self._cached.change > view.change:
                 view.refresh()
-            if self._cached.change < view.change:
+            if self._cached.change != view.change:  # an earlier one if the database was restored under the process
                 self._synchronize_index(view)
                 if self.needs_work:
                     self.on_work()

@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+import xxhash
 
 from semelha.errors import GalleryError, GalleryMoved, GalleryTooNew
 from semelha.images import HashBasis
+from semelha.store.integrity import creation
 from semelha.untrusted import parse_json
 
+Mode = Literal["rw", "rwc", "immutable"]
 TIMEOUT = 30  # seconds that a writer waits for another
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open a connection with explicit transactions, for one thread at a time."""
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
+def connect(path: Path, mode: Mode = "rw") -> sqlite3.Connection:
+    """Open a connection with explicit transactions, for one thread at a time; only "rwc" creates the file.
+
+    "immutable" reads a file that nobody writes, without a lock or a log beside it.
+    """
+    how = "mode=ro&immutable=1" if mode == "immutable" else f"mode={mode}"
+    uri = f"{path.absolute().as_uri()}?{how}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=TIMEOUT)
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    connection.create_function("checksum", -1, checksum, deterministic=True)
+    return connection
+
+
+def checksum(*values: bytes | None) -> int:
+    """XXH3-64 of the values of a row, as SQLite's signed integer."""
+    digest = xxhash.xxh3_64()
+    for value in values:
+        digest.update(b"null" if value is None else b"%d " % len(value))
+        digest.update(value or b"")
+    return digest.intdigest() - (1 << 63)
+
+
+@dataclass(frozen=True)
+class FileIdentity:
+    """Which file lies at a path: it changes when the file is replaced, and not when it is written."""
+
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileIdentity | None:
+        """That of the file at a path; None if there is none."""
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        return cls(status.st_dev, status.st_ino)
 
 
 @contextmanager
@@ -29,7 +70,14 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
     except sqlite3.ProgrammingError as error:
         raise GalleryError(f"the gallery {path.parent} is closed") from error
     except sqlite3.Error as error:
+        if type(error) is sqlite3.DatabaseError:  # such as "malformed": neither locked nor full
+            raise damaged(path, str(error)) from error
         raise GalleryError(f"the gallery {path} cannot be {what}: {error}") from error
+
+
+def damaged(path: Path, why: str) -> GalleryError:
+    """The error of a damaged database."""
+    return GalleryError(f"the gallery {path.parent} is damaged: {why}. `semelha doctor {path.parent}` says what helps")
 
 
 def meta_of(connection: sqlite3.Connection, key: str) -> Any:
@@ -50,6 +98,29 @@ def hash_basis_of(connection: sqlite3.Connection) -> HashBasis:
     return "encoded" if meta_of(connection, "hash_basis") == "encoded" else "pixels"
 
 
+def set_meta(connection: sqlite3.Connection, key: str, value: str) -> None:
+    """Set a value, encoded as JSON, of the table `meta`, in the caller's transaction."""
+    connection.execute(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (key, value)
+    )
+
+
+STEP = 1 << 32
+"""Changes are numbered by random steps up to it: two copies of a database that are changed apart share no number."""
+
+
+def next_change(connection: sqlite3.Connection) -> int:
+    """Begin a change in the caller's transaction, and return its number."""
+    (last,) = connection.execute(
+        "SELECT max(ifnull((SELECT max(number) FROM changes), 0),"
+        " ifnull((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'change'), 0))"
+    ).fetchone()
+    change = int(last) + 1 + secrets.randbelow(STEP)
+    set_meta(connection, "change", str(change))
+    connection.execute("INSERT INTO changes VALUES (?)", (change,))
+    return change
+
+
 def now() -> str:
     """The present time, ISO, UTC."""
     return datetime.now(UTC).isoformat(timespec="seconds")
@@ -63,7 +134,16 @@ def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:
         )
 
 
-VERSION = 8
+def check_file(path: Path, opened: FileIdentity | None, *, log: Path | None = None) -> None:
+    """Raise `GalleryMoved` if the file at the path is not the one that was opened, or its log is gone."""
+    if FileIdentity.of(path) != opened or (log is not None and not log.exists()):
+        raise GalleryMoved(
+            f"{path} was replaced or deleted while it was open, and what was written since is not in it: open it again"
+        )
+
+
+VERSION = 9
+APPLICATION = 0x73656D65  # "seme", by which a database of a gallery is recognized
 
 # Version 1 did not record where an example came from. Version 2 did not number its changes, so all of its examples are
 # of the first, and had vectors in the rows of the examples. They are in their own table now, as pictures are: the names
@@ -193,23 +273,38 @@ ALTER TABLE subjects ADD COLUMN screened INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX screened_subjects ON subjects (id) WHERE screened;
 ALTER TABLE merges ADD COLUMN source_screened INTEGER NOT NULL DEFAULT 0;
 """,
+    # `damaged` keeps examples that were set aside: see `semelha.store.integrity`.
+    8: """
+CREATE TABLE changes (number INTEGER PRIMARY KEY) STRICT;
+INSERT INTO changes SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'change';
+CREATE TABLE damaged (
+    example INTEGER NOT NULL,
+    subject BLOB,
+    source BLOB,
+    picture BLOB
+) STRICT;
+""",
 }
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, *, is_new: bool) -> None:
     """Upgrade the database to `VERSION`, in one transaction.
 
-    Raises `GalleryTooNew` for a later version, and `GalleryError` if it is not the database of a gallery.
+    Raises `GalleryTooNew` for a later version, and `GalleryError` if it is not the database of a gallery, or is empty
+    and not new.
     """
-    if _version(connection) == VERSION:
+    if _version(connection, is_new) == VERSION:
         return
-    connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in range(_version(connection), VERSION):  # read again: another process may have been first
+        for step in range(_version(connection, is_new), VERSION):  # read again: another process may have been first
             for statement in _STEPS[step].split(";\n"):
                 if statement.strip():
                     connection.execute(statement)
+            if step == 8:
+                for statement in creation():
+                    connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
@@ -218,10 +313,14 @@ def migrate(connection: sqlite3.Connection) -> None:
         raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def _version(connection: sqlite3.Connection, is_new: bool) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if version > VERSION:
         raise GalleryTooNew(f"the gallery has the schema {version}, this semelha knows up to {VERSION}: update semelha")
-    if version == 0 and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if not tables and not is_new:
+        raise GalleryError("the database is empty: restore the gallery from a backup")
+    if (version == 0 and tables) or (version > 8 and application != APPLICATION):
         raise GalleryError("the database is not one of a gallery")
     return version

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.errors import GalleryError
-from semelha.store.database import connect, translating_errors
+from semelha.store.database import connect, set_meta, translating_errors
 from semelha.store.records import Strangers
 
 
@@ -167,7 +167,7 @@ class StagedVectors:
         )
 
     def _opened(self) -> sqlite3.Connection:
-        db = connect(self.path)
+        db = connect(self.path, "rwc")
         try:
             db.execute("PRAGMA synchronous = NORMAL")
             db.executescript(_TABLES)
@@ -206,7 +206,7 @@ def replace_vectors(
     db.execute("DELETE FROM scores")
     db.execute("DELETE FROM removed")
     db.execute("UPDATE meta SET value = ? WHERE key = 'trimmed'", (str(change),))
-    db.execute("INSERT OR REPLACE INTO meta VALUES ('model', ?)", (json.dumps(staged.model),))
+    set_meta(db, "model", json.dumps(staged.model))
     had_strangers = db.execute("SELECT 1 FROM strangers").fetchone() is not None
     if had_strangers and strangers is None:
         db.execute("DELETE FROM meta WHERE key = 'calibration'")

@@ -21,14 +21,21 @@ from semelha.store import examples, merges
 from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
 from semelha.store.database import (
     TIMEOUT,
+    FileIdentity,
+    check_file,
     check_model,
     connect,
+    damaged,
     hash_basis_of,
+    meta_of,
     migrate,
     model_of,
+    next_change,
     now,
+    set_meta,
     translating_errors,
 )
+from semelha.store.integrity import CHECKED, damaged_rows, has_structural_faults, set_aside
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import Readers, View
@@ -36,14 +43,16 @@ from semelha.store.view import Readers, View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
+CHECKED_AT_ONCE = 50_000  # examples whose checksums are computed whenever a gallery is opened
+LARGE = ("subjects", "examples", "vectors")
 PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
 
 class Store:
     """Subjects and their examples in one SQLite file: written here, read through a view.
 
-    Every write is one change: applied whole, or not at all on an error. Changes are numbered without gaps, whichever
-    process makes them.
+    Every write is one change: applied whole, or not at all on an error. The numbers of changes ascend by random steps,
+    so that no number is used again after an older copy of the file was restored.
 
     Parameters
     ----------
@@ -66,7 +75,7 @@ class Store:
     GalleryError
         By every method: the file cannot be read or written, is damaged, or the disk is full.
     GalleryMoved
-        By every method: the vectors are of another model by now.
+        By every method: the vectors are of another model by now, or the file was replaced or deleted.
     """
 
     def __init__(
@@ -76,24 +85,28 @@ class Store:
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
         self._long_log = self._next_checkpoint = long_log
+        is_new = not path.exists()
         with translating_errors(path, "opened"):
-            self._db = connect(path)
+            self._db = connect(path, "rwc" if is_new else "rw")
+        self._file = FileIdentity.of(path)
         try:
             with translating_errors(path, "opened"):
+                migrate(self._db, is_new=is_new)
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.execute("PRAGMA synchronous = FULL")
                 self._db.execute("PRAGMA foreign_keys = ON")
-                migrate(self._db)
+                self._db.execute("PRAGMA secure_delete = ON")
                 if model and not model_of(self._db):
                     self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
-                self.model = model_of(self._db)
                 if hash_basis:
                     self._db.execute("UPDATE meta SET value = ? WHERE key = 'hash_basis'", (json.dumps(hash_basis),))
+                self.check()
+                self.model = model_of(self._db)
                 self.hash_basis = hash_basis_of(self._db)
         except BaseException:
             self._db.close()
             raise
-        self._readers = Readers(path, self.model)
+        self._readers = Readers(path, self.model, self._file)
         self.called_unknown = CalledUnknown(path.with_name(FILE))
 
     def close(self) -> None:
@@ -101,6 +114,45 @@ class Store:
         self._readers.close()
         with self._lock:
             self._db.close()
+
+    def check(self, *, large: bool = False) -> None:
+        """Set damaged rows aside, as one change, and log what they are. Pictures are checked when they are read.
+
+        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`. Raises `GalleryError` if nothing
+        can be read without what is damaged.
+        """
+        with self._lock, translating_errors(self.path, "read"):
+            (count,) = self._db.execute("SELECT count(*) FROM examples").fetchone()
+            is_small = large or count <= CHECKED_AT_ONCE
+            tables = [table for table in CHECKED if is_small or table not in LARGE]
+            tables.remove("pictures")
+            if is_small and has_structural_faults(self._db):
+                self._db.execute("REINDEX")
+                if has_structural_faults(self._db):
+                    raise damaged(self.path, "its tables cannot be read in full")
+            if damaged_rows(self._db, tables):
+                self._set_aside(tables)
+            left_out = self._db.execute("SELECT count(*) FROM damaged").fetchone()[0]
+        if left_out:
+            logger.warning(
+                "%s damaged examples of %s are left out: see `semelha doctor %s`", left_out, *2 * [self.path]
+            )
+
+    def _set_aside(self, tables: Sequence[str]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            damage = damaged_rows(self._db, tables)  # again: another process may have been first
+            set_aside(self._db, damage, next_change(self._db))
+            is_meta_damaged = any(one.table == "meta" for one in damage)
+            if is_meta_damaged and not (model_of(self._db) and meta_of(self._db, "hash_basis")):
+                raise damaged(self.path, "its settings cannot be read")
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        for one in damage:
+            logger.warning("damaged in the gallery %s: %s", self.path.parent, one)
 
     def reading(self) -> AbstractContextManager[View]:
         """`with store.reading() as view`: all that the view reads is of one change."""
@@ -122,12 +174,12 @@ class Store:
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples, and return their number. Raises `SubjectNotFound`."""
-        with self._changing() as change:
+        with self._changing(erases=True) as change:
             return examples.remove_subject(self._db, self._subject(subject), change)
 
     def remove_example(self, example: int) -> str:
         """Remove an example and return the name of its subject: `examples.remove`."""
-        with self._changing() as change:
+        with self._changing(erases=True) as change:
             return examples.remove(self._db, example, change)
 
     def move_example(self, example: int, subject: str) -> int:
@@ -167,14 +219,14 @@ class Store:
 
     def withdraw_rejection(self, rejection: int) -> None:
         """Delete a rejection: `examples.withdraw`."""
-        with self._changing():
+        with self._changing(erases=True):
             examples.withdraw(self._db, rejection)
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Replace the calibration: its plan, its scores and the strangers of the scores."""
         with self._changing() as change:
             value = json.dumps(asdict(replace(plan, change=change)))
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('calibration', ?)", (value,))
+            set_meta(self._db, "calibration", value)
             replace_strangers(self._db, strangers)
             self._replace_scores(scores)
 
@@ -192,6 +244,7 @@ class Store:
         """Forget which examples were removed up to a change. An index of an earlier change is built anew then."""
         with self._writing():
             self._db.execute("DELETE FROM removed WHERE change <= ?", (change,))
+            self._db.execute("DELETE FROM changes WHERE number < ?", (change,))
             self._db.execute(
                 "UPDATE meta SET value = ? WHERE key = 'trimmed' AND CAST(value AS INTEGER) < ?", (str(change), change)
             )
@@ -230,16 +283,16 @@ class Store:
         return int(row[0])
 
     @contextmanager
-    def _changing(self) -> Iterator[int]:
+    def _changing(self, *, erases: bool = False) -> Iterator[int]:
         """A transaction that is a change; yields its number."""
-        with self._writing():
-            self._db.execute("UPDATE meta SET value = value + 1 WHERE key = 'change'")
-            yield int(self._db.execute("SELECT value FROM meta WHERE key = 'change'").fetchone()[0])
+        with self._writing(erases=erases):
+            yield next_change(self._db)
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        """A transaction, rolled back on any error."""
+    def _writing(self, *, erases: bool = False) -> Iterator[None]:
+        """A transaction, rolled back on any error; `erases` what it deletes from the log too, when no view needs it."""
         with self._lock, translating_errors(self.path, "written"):
+            check_file(self.path, self._file)
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 check_model(self._db, self.model, self.path)
@@ -249,6 +302,9 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            check_file(self.path, self._file, log=self._log)  # before the change is acknowledged
+            if erases:
+                self._next_checkpoint = 0
             self._checkpoint()
 
     def _checkpoint(self) -> None:
@@ -262,10 +318,11 @@ class Store:
                 return
             try:
                 self._db.execute(f"PRAGMA busy_timeout = {PATIENCE}")
-                self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_busy = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
             finally:
                 self._db.execute(f"PRAGMA busy_timeout = {1000 * TIMEOUT}")
-            # A view that stays open must not delay every write.
-            self._next_checkpoint = self._log.stat().st_size + self._long_log
+            # A view that stays open must not delay every write; what was deleted is folded in by the next write.
+            is_erasing = is_busy and not self._next_checkpoint
+            self._next_checkpoint = 0 if is_erasing else self._log.stat().st_size + self._long_log
         except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
             logger.warning("the log of %s cannot be folded into it, which is tried again: %s", self.path, error)

@@ -13,10 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import GalleryError, SubjectNotFound
+from semelha.errors import GalleryError, SemelhaError, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples
-from semelha.store.database import check_model, connect, hash_basis_of, meta_of, translating_errors
+from semelha.store.database import (
+    FileIdentity,
+    check_file,
+    check_model,
+    connect,
+    damaged,
+    hash_basis_of,
+    meta_of,
+    translating_errors,
+)
+from semelha.store.integrity import described, is_damaged, is_intact
 from semelha.store.merges import LISTED
 from semelha.store.records import (
     Merge,
@@ -150,13 +160,19 @@ class View:
 
     def vectors(self, ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """Vector (d,) of each of these examples."""
-        query = "SELECT example_id, data FROM json_each(?) AS wanted JOIN vectors ON example_id = wanted.value"
-        return {example: _vector(blob) for example, blob in self._among(query, ids)}
+        query = (
+            f"SELECT example_id, data, {is_intact('vectors')} FROM json_each(?) AS wanted"
+            " JOIN vectors ON example_id = wanted.value"
+        )
+        return {
+            example: _vector(self._checked("vectors", example, blob, intact))
+            for example, blob, intact in self._among(query, ids)
+        }
 
     def vectors_of(self, subject: str) -> NDArray[np.float32]:
         """Vectors (examples, d) of a subject, by its name; empty if there is none."""
         return self._stacked(
-            "SELECT example_id, data FROM subjects JOIN examples ON subject_id = subjects.id"
+            f"SELECT example_id, data, {is_intact('vectors')} FROM subjects JOIN examples ON subject_id = subjects.id"
             " JOIN vectors ON example_id = examples.id WHERE name = ? ORDER BY example_id",
             (subject,),
             "SELECT count(*) FROM examples JOIN subjects ON subjects.id = subject_id WHERE name = ?",
@@ -164,8 +180,8 @@ class View:
 
     def picture(self, example: int) -> bytes | None:
         """The small copy that was kept of an example; None if none was kept."""
-        rows = self._rows("SELECT data FROM pictures WHERE example_id = ?", (example,))
-        return rows[0][0] if rows else None
+        rows = self._rows(f"SELECT data, {is_intact('pictures')} FROM pictures WHERE example_id = ?", (example,))
+        return self._checked("pictures", example, *rows[0]) if rows else None
 
     # Re-embedding with another model.
 
@@ -183,7 +199,8 @@ class View:
         """Examples that were added after a change, 0 for all: numbers (n,) and vectors (n, d)."""
         # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
-            "SELECT id, data FROM examples JOIN vectors ON example_id = id WHERE change > ? ORDER BY change, id",
+            f"SELECT id, data, {is_intact('vectors')} FROM examples JOIN vectors ON example_id = id WHERE change > ?"
+            " ORDER BY change, id",
             (change,),
             "SELECT count(*) FROM examples WHERE change > ?",
         )
@@ -196,8 +213,10 @@ class View:
         return np.array([example for (example,) in rows], np.int64)
 
     def reaches(self, change: int) -> bool:
-        """Whether the log of removed examples covers the time since a change."""
-        return change >= self.trimmed
+        """Whether a change is one of this database, and the log of removed examples covers the time since."""
+        if change == 0:
+            return self.trimmed == 0
+        return change >= self.trimmed and bool(self._rows("SELECT 1 FROM changes WHERE number = ?", (change,)))
 
     @property
     def trimmed(self) -> int:
@@ -217,12 +236,13 @@ class View:
             found = self._meta("calibration")
             return None if found is None else plan_of(found)
         except ValueError as error:
-            why = "its calibration cannot be read" if isinstance(error, json.JSONDecodeError) else error
-            raise GalleryError(f"the gallery {self._path} is damaged: {why}") from error
+            why = "its calibration cannot be read" if isinstance(error, json.JSONDecodeError) else str(error)
+            raise damaged(self._path, why) from error
 
     def strangers(self) -> Strangers:
         """The strangers that were passed to the calibration."""
-        vectors = self._stacked("SELECT id, vector FROM strangers ORDER BY id", (), "SELECT count(*) FROM strangers")[1]
+        query = f"SELECT id, vector, {is_intact('strangers')} FROM strangers ORDER BY id"
+        vectors = self._stacked(query, (), "SELECT count(*) FROM strangers")[1]
         rows = self._rows("SELECT subject FROM strangers ORDER BY id")
         return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
 
@@ -230,6 +250,11 @@ class View:
         """The scores that were saved for the plan; None if they are missing or damaged."""
         rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         return scores_of(rows[0][0], rows[0][1:]) if rows else None
+
+    def _checked(self, table: str, number: int, blob: bytes, intact: int) -> bytes:
+        if not intact:
+            raise damaged(self._path, str(described(self._db, table, number)))
+        return blob
 
     def _check_subject(self, name: str) -> None:
         if not self.has_subject(name):
@@ -256,16 +281,18 @@ class View:
         with translating_errors(self._path, "read"):
             cursor = self._db.execute(query, values)
             while rows := cursor.fetchmany(ROWS):
-                numbers, blobs = zip(*rows, strict=True)
+                numbers, blobs, intact = zip(*rows, strict=True)
+                if not all(intact):
+                    raise damaged(self._path, f"the vector {numbers[intact.index(0)]}")
                 if not done:
                     vectors = np.empty((total, len(blobs[0]) // 4), np.float32)
                 part = slice(done, done + len(rows))
                 ids[part], done = numbers, part.stop
                 if {len(blob) for blob in blobs} != {4 * vectors.shape[1]}:
-                    raise GalleryError(f"the gallery {self._path} is damaged: its vectors are of different lengths")
+                    raise damaged(self._path, "its vectors are of different lengths")
                 vectors[part] = _vector(b"".join(blobs)).reshape(len(rows), -1)
         if done != total:
-            raise GalleryError(f"the gallery {self._path} is damaged: {total - done} of its examples have no vector")
+            raise damaged(self._path, f"{total - done} of its examples have no vector")
         return ids, vectors
 
 
@@ -276,9 +303,10 @@ def _vector(blob: bytes) -> NDArray[np.float32]:
 class Readers:
     """Read-only connections to a database in WAL mode, each used by one view at a time, which sees its own snapshot."""
 
-    def __init__(self, path: Path, model: str) -> None:
+    def __init__(self, path: Path, model: str, file: FileIdentity | None) -> None:
         self._path = path
         self._model = model
+        self._file = file
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -286,13 +314,18 @@ class Readers:
     @contextmanager
     def view(self) -> Iterator[View]:
         """Open a view of the present change, until the block ends. Raises `GalleryError`."""
+        check_file(self._path, self._file)
         connection = self._acquired()
         try:
             view = View(connection, self._path, self._model)
             yield view
             view.end()
-        except BaseException:
-            connection.close()
+        except BaseException as error:
+            try:
+                if isinstance(error, Exception) and not isinstance(error, SemelhaError) and is_damaged(connection):
+                    raise damaged(self._path, f"{type(error).__name__}: {error}") from error
+            finally:
+                connection.close()
             raise
         self._release(connection)
 
