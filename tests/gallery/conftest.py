@@ -28,6 +28,12 @@ def path(tiny: Model, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def changes_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def changes_by_one(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Changes are counted one by one, so that tests can name them."""
-    monkeypatch.setattr(database, "STEP", 1)
+    if "random_changes" not in request.fixturenames:
+        monkeypatch.setattr(database, "STEP", 1)
+
+
+@pytest.fixture
+def random_changes() -> None:
+    """Changes are numbered at random, as they are for users."""

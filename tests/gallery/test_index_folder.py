@@ -135,7 +135,7 @@ def test_the_index_of_another_model_is_not_used(
 
 @pytest.mark.parametrize("since", [0, 1, 8])
 def test_the_index_of_what_a_copy_of_the_database_took_the_place_of_is_not_used(
-    gallery: Path, tmp_path: Path, since: int, caplog: pytest.LogCaptureFixture
+    random_changes: None, gallery: Path, tmp_path: Path, since: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The copy is of an earlier moment, and its gallery went on otherwise: to fewer, as many, or more changes."""
     shutil.copy(gallery / COPY, tmp_path / COPY)

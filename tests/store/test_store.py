@@ -28,7 +28,7 @@ def example(number: int, picture: bytes | None = None) -> NewExample:
 
 def test_files_that_are_no_store(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"no database at all, but long enough to have a header" * 40)
-    with pytest.raises(GalleryError, match="cannot be opened"):
+    with pytest.raises(GalleryError, match="file is not a database"):
         Store(tmp_path / "text")
     database = sqlite3.connect(tmp_path / "foreign")
     database.execute("CREATE TABLE t (x)")

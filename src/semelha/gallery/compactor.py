@@ -57,6 +57,7 @@ class Compactor:
         """Stop the background thread, and wait until it has ended, which takes seconds at most."""
         self._stop.set()
         self._live.stop()
+        self._store.stop_checking()
         with self._lock:
             worker = self._worker
         if worker is not None:
@@ -64,6 +65,8 @@ class Compactor:
 
     def _work(self) -> None:
         try:
+            if not self._store.is_checked:
+                self._store.check(large=True)
             while self._has_work():
                 with self._folder.lock() as locked:
                     if locked:

@@ -72,6 +72,8 @@ class Gallery:
             raise
         self._compactor = Compactor(self._live, self._store, folder)
         self._live.on_work = self._compactor.start
+        if not self._store.is_checked:
+            self._compactor.start()
 
     @classmethod
     @check_types

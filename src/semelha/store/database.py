@@ -72,6 +72,10 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
     except sqlite3.Error as error:
         if type(error) is sqlite3.DatabaseError:  # such as "malformed": neither locked nor full
             raise damaged(path, str(error)) from error
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+            raise GalleryError(
+                f"the gallery {path.parent} cannot be {what}: the disk is full, free some space"
+            ) from error
         raise GalleryError(f"the gallery {path} cannot be {what}: {error}") from error
 
 

@@ -36,10 +36,10 @@ def creation() -> Iterator[str]:
     )
     for table in CHECKED:
         number = _NUMBERS[table]
-        # An upsert would override "OR REPLACE" inside a trigger, so that the statements do without it.
+        # No statement may replace rows (INSERT OR REPLACE): that fires no trigger for the row that goes.
         again = f"UPDATE checksums SET value = {_checksum(table, 'NEW')} WHERE kind = {number} AND row = NEW.rowid;"
         forget = f"DELETE FROM checksums WHERE kind = {number} AND row = "
-        put = f"{forget}NEW.rowid; INSERT INTO checksums VALUES ({number}, NEW.rowid, {_checksum(table, 'NEW')});"
+        put = f"INSERT INTO checksums VALUES ({number}, NEW.rowid, {_checksum(table, 'NEW')});"
         yield f"CREATE TRIGGER {table}_inserted AFTER INSERT ON {table} BEGIN {put} END"
         yield f"CREATE TRIGGER {table}_updated AFTER UPDATE ON {table} BEGIN {again} END"
         yield f"CREATE TRIGGER {table}_deleted AFTER DELETE ON {table} BEGIN {forget}OLD.rowid; END"

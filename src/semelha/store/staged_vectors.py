@@ -62,7 +62,10 @@ EXAMPLES = Place(
         " JOIN examples ON examples.id = wanted.value JOIN subjects ON subjects.id = subject_id"
         " LEFT JOIN pictures ON example_id = examples.id"
     ),
-    put="INSERT OR REPLACE INTO vectors (data, example_id) VALUES (?, ?)",
+    put=(
+        "INSERT INTO vectors (data, example_id) VALUES (?, ?)"
+        " ON CONFLICT (example_id) DO UPDATE SET data = excluded.data"
+    ),
     leave_out=(
         # First the subjects without another example, which also removes their examples.
         "WITH gone AS (SELECT value FROM json_each(?))"

@@ -11,11 +11,11 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from semelha.errors import SubjectExists, SubjectNotFound
+from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges
 from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
@@ -43,7 +43,8 @@ from semelha.store.view import Readers, View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
-CHECKED_AT_ONCE = 50_000  # examples whose checksums are computed whenever a gallery is opened
+CHECKED_AT_ONCE = 20_000  # examples whose checksums are computed whenever a gallery is opened
+UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL)
 LARGE = ("subjects", "examples", "vectors")
 PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
@@ -69,6 +70,10 @@ class Store:
     ----------
     model, hash_basis : str
         Those of the database when it was opened; the model is "" if unknown.
+    read_only : str
+        Why it can only be read; "" if it can be written.
+    is_checked : bool
+        Whether `check` went through all tables.
 
     Raises
     ------
@@ -85,28 +90,23 @@ class Store:
         self._lock = threading.RLock()
         self._log = path.with_name(f"{path.name}-wal")
         self._long_log = self._next_checkpoint = long_log
-        is_new = not path.exists()
+        self.read_only = ""
+        self.is_checked = False
+        self._checking: sqlite3.Connection | None = None
         with translating_errors(path, "opened"):
-            self._db = connect(path, "rwc" if is_new else "rw")
+            self._db = self._opened(hash_basis)
         self._file = FileIdentity.of(path)
         try:
             with translating_errors(path, "opened"):
-                migrate(self._db, is_new=is_new)
-                self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA synchronous = FULL")
-                self._db.execute("PRAGMA foreign_keys = ON")
-                self._db.execute("PRAGMA secure_delete = ON")
-                if model and not model_of(self._db):
-                    self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
-                if hash_basis:
-                    self._db.execute("UPDATE meta SET value = ? WHERE key = 'hash_basis'", (json.dumps(hash_basis),))
                 self.check()
+                if model and not model_of(self._db) and not self.read_only:
+                    self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
                 self.model = model_of(self._db)
                 self.hash_basis = hash_basis_of(self._db)
         except BaseException:
             self._db.close()
             raise
-        self._readers = Readers(path, self.model, self._file)
+        self._readers = Readers(path, self.model, self._file, "immutable" if self.read_only else "rw")
         self.called_unknown = CalledUnknown(path.with_name(FILE))
 
     def close(self) -> None:
@@ -118,29 +118,75 @@ class Store:
     def check(self, *, large: bool = False) -> None:
         """Set damaged rows aside, as one change, and log what they are. Pictures are checked when they are read.
 
-        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`. Raises `GalleryError` if nothing
-        can be read without what is damaged.
+        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`, on a connection of its own, which
+        `stop_checking` interrupts. Raises `GalleryError` if nothing can be read without what is damaged.
         """
-        with self._lock, translating_errors(self.path, "read"):
+        with translating_errors(self.path, "read"):
             (count,) = self._db.execute("SELECT count(*) FROM examples").fetchone()
-            is_small = large or count <= CHECKED_AT_ONCE
-            tables = [table for table in CHECKED if is_small or table not in LARGE]
-            tables.remove("pictures")
-            if is_small and has_structural_faults(self._db):
+            everything = large or count <= CHECKED_AT_ONCE
+            tables = [table for table in CHECKED if table != "pictures" and (everything or table not in LARGE)]
+            db = self._db
+            if large:
+                db = self._checking = connect(self.path)
+            try:
+                is_faulty = (everything and has_structural_faults(db)) or bool(damaged_rows(db, tables))
+            finally:
+                if large:
+                    db.close()
+            if is_faulty:
+                with self._lock:
+                    self._set_aside(tables)
+            self.is_checked = everything
+            left_out = self._db.execute("SELECT count(*) FROM damaged").fetchone()[0]
+        if left_out:
+            folder = self.path.parent
+            logger.warning("%s damaged examples of %s are left out: see `semelha doctor %s`", left_out, folder, folder)
+
+    def stop_checking(self) -> None:
+        """Interrupt a `check` that runs in another thread, which then raises `GalleryError`."""
+        if self._checking is not None:
+            with suppress(sqlite3.ProgrammingError):  # it is closed: the check is done
+                self._checking.interrupt()
+
+    def _opened(self, hash_basis: HashBasis | None) -> sqlite3.Connection:
+        """A connection to the database, created or upgraded; only for reading where nothing can be written."""
+        is_new = not self.path.exists()
+        db = connect(self.path, "rwc" if is_new else "rw")
+        try:
+            try:
+                migrate(db, is_new=is_new)
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA foreign_keys = ON")
+                db.execute("PRAGMA secure_delete = ON")
+                if hash_basis:
+                    db.execute("UPDATE meta SET value = ? WHERE key = 'hash_basis'", (json.dumps(hash_basis),))
+            except sqlite3.OperationalError as error:
+                if is_new or error.sqlite_errorcode & 0xFF not in UNWRITABLE:
+                    raise
+                if self._log.exists() and self._log.stat().st_size:
+                    raise GalleryError(
+                        f"the gallery {self.path.parent} was not closed, and its last changes can be read only where "
+                        f"it can be written: {error}"
+                    ) from error
+                self.read_only = str(error)
+                db.close()
+                db = connect(self.path, "immutable")
+                migrate(db, is_new=False)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_aside(self, tables: Sequence[str]) -> None:
+        if self.read_only:
+            raise damaged(self.path, ", ".join(map(str, damaged_rows(self._db, tables))) or "its tables")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if has_structural_faults(self._db):
                 self._db.execute("REINDEX")
                 if has_structural_faults(self._db):
                     raise damaged(self.path, "its tables cannot be read in full")
-            if damaged_rows(self._db, tables):
-                self._set_aside(tables)
-            left_out = self._db.execute("SELECT count(*) FROM damaged").fetchone()[0]
-        if left_out:
-            logger.warning(
-                "%s damaged examples of %s are left out: see `semelha doctor %s`", left_out, *2 * [self.path]
-            )
-
-    def _set_aside(self, tables: Sequence[str]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
             damage = damaged_rows(self._db, tables)  # again: another process may have been first
             set_aside(self._db, damage, next_change(self._db))
             is_meta_damaged = any(one.table == "meta" for one in damage)
@@ -291,6 +337,8 @@ class Store:
     @contextmanager
     def _writing(self, *, erases: bool = False) -> Iterator[None]:
         """A transaction, rolled back on any error; `erases` what it deletes from the log too, when no view needs it."""
+        if self.read_only:
+            raise GalleryError(f"the gallery {self.path.parent} can only be read here: {self.read_only}")
         with self._lock, translating_errors(self.path, "written"):
             check_file(self.path, self._file)
             self._db.execute("BEGIN IMMEDIATE")

@@ -18,6 +18,7 @@ from semelha.images import HashBasis
 from semelha.store import examples
 from semelha.store.database import (
     FileIdentity,
+    Mode,
     check_file,
     check_model,
     connect,
@@ -303,10 +304,11 @@ def _vector(blob: bytes) -> NDArray[np.float32]:
 class Readers:
     """Read-only connections to a database in WAL mode, each used by one view at a time, which sees its own snapshot."""
 
-    def __init__(self, path: Path, model: str, file: FileIdentity | None) -> None:
+    def __init__(self, path: Path, model: str, file: FileIdentity | None, mode: Mode) -> None:
         self._path = path
         self._model = model
         self._file = file
+        self._mode: Mode = mode
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -344,7 +346,7 @@ class Readers:
             if self._idle:
                 return self._idle.pop()
         with translating_errors(self._path, "read"):
-            connection = connect(self._path)
+            connection = connect(self._path, self._mode)
             connection.execute("PRAGMA query_only = ON")
             return connection
 
