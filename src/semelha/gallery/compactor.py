@@ -26,6 +26,8 @@ class Compactor:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
+        if not store.is_checked:
+            self.start()
 
     def start(self) -> None:
         """Start the background thread, unless it runs."""

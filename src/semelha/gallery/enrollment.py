@@ -18,6 +18,7 @@ from semelha.text import as_unicode
 from semelha.untrusted import checked_name
 
 MAX_PROBLEMS = 10  # names that an error lists
+LARGEST = 1e15  # of the numbers of a vector: squared distances in single precision stay finite
 TRANSACTION_SIZE = 256  # a transaction is written when it has this many examples, and ends with a class
 
 
@@ -86,11 +87,21 @@ def vector_examples(
         raise UsageError(f"vectors must be ({len(sources)}, {model.dim}) finite numbers, a vector for each of sources")
     if not len(vectors):
         raise UsageError(f"there are no vectors of {subject} to enroll")
-    model.metric.check(vectors, "the vectors")
+    check_vectors(model, vectors, "the vectors")
     pairs = zip(vectors, sources, strict=True)
     return [
         NewExample(vector, content_hash(vector.view(np.uint8)), as_unicode(source), None) for vector, source in pairs
     ]
+
+
+def check_vectors(model: Model, vectors: NDArray[np.float32], what: str) -> None:
+    """Raise `UsageError` unless the metric can compare these vectors (n, d) with any others.
+
+    One example that it cannot compare would make every answer of the gallery an error.
+    """
+    model.metric.check(vectors, what)
+    if len(vectors) and (largest := float(np.abs(vectors).max())) > LARGEST:
+        raise UsageError(f"{what}: its numbers reach {largest:.1g}, and squares of such numbers overflow")
 
 
 def add_examples(store: Store, subject: str, examples: Sequence[NewExample]) -> Enrollment:
@@ -155,7 +166,14 @@ def _write_classes(store: Store, classes: Sequence[tuple[str, list[NewExample], 
 def _embedded(
     pictures: Source | Iterable[Source], model: Model, hash_basis: HashBasis, keep_pictures: bool
 ) -> Iterator[EmbeddedPicture | PictureError]:
-    return embed_pictures(model, pictures, hashed=hash_basis, keep=encode if keep_pictures else None)
+    """The pictures with their vectors; one whose vector the metric cannot compare is a `PictureError` too."""
+    for one in embed_pictures(model, pictures, hashed=hash_basis, keep=encode if keep_pictures else None):
+        try:
+            if isinstance(one, EmbeddedPicture):
+                check_vectors(model, one.vector[None], f"the vector of {one.name}")
+            yield one
+        except UsageError as error:
+            yield PictureError(f"{one.name} cannot be compared by the metric of the model: {error}")
 
 
 def _example(one: EmbeddedPicture) -> NewExample:

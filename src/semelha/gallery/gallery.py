@@ -60,7 +60,7 @@ class Gallery:
     def __init__(
         self, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # so that a later change of the working folder changes nothing
         settings = read_settings(self.path)
         self.keep_pictures = settings.keep_pictures
         self.model, self._store = open_folder(self.path, settings)
@@ -72,8 +72,6 @@ class Gallery:
             raise
         self._compactor = Compactor(self._live, self._store, folder)
         self._live.on_work = self._compactor.start
-        if not self._store.is_checked:
-            self._compactor.start()
 
     @classmethod
     @check_types

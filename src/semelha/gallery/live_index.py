@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from semelha.embedders import Model
-from semelha.errors import CalibrationError, GalleryError, IndexFileError
+from semelha.errors import CalibrationError, GalleryError, IndexFileError, SemelhaError
 from semelha.files import file_lock
 from semelha.gallery.calibration.rule import (
     carried_forward,
@@ -285,9 +285,12 @@ class LiveIndex:
 
     def _synchronize_index(self, view: View) -> None:
         try:
-            if self._synced.change and view.reaches(self._synced.change):
-                self._synced = self._synced.synchronized(view)
-            else:
+            try:
+                self._synced = self._synced.synchronized(view) if self._synced.change else self._folder.open(view)
+            except (KeyError, ValueError) as error:
+                if isinstance(error, SemelhaError):
+                    raise
+                # The index is of a change, or has an example, that this database does not know.
                 self._synced.index.close()
                 self._synced = self._folder.open(view)
         except BaseException:
