@@ -1,6 +1,7 @@
 """Every argument of every public function refuses what it does not take: one `SemelhaError` that names the argument."""
 
 import inspect
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import semelha
 from semelha import Dataset, Gallery, Picture
@@ -167,3 +169,51 @@ def test_every_argument_without_default_has_a_valid_value(world: World) -> None:
     for title, owner, name in functions():
         for argument, value in world.arguments(title, signature(owner, name)).items():
             assert value is not None, f"{title}: add a valid value of {argument}"
+
+
+ODD: dict[str, Callable[[], Any]] = {
+    "a whole number": lambda: 7,
+    "a negative number": lambda: -1,
+    "a huge number": lambda: 10**30,
+    "not a number": lambda: float("nan"),
+    "true": lambda: True,
+    "a NUL": lambda: "\0",
+    "a long text": lambda: "x" * 5000,
+    "bytes": lambda: b"x",
+    "a set": lambda: {1},
+    "a generator of objects": lambda: (object() for _ in range(2)),
+    "a generator of pictures": lambda: (noise(seed) for seed in (50, 51)),
+    "a file that is no picture": lambda: io.BytesIO(b"x"),
+    "an open picture": lambda: io.BytesIO(png()),
+    "a PIL picture": lambda: Image.fromarray(noise(52)),
+    "a text file": lambda: io.StringIO("x"),
+    "numbers": lambda: [1, 2],
+    "no pixels": lambda: np.empty((0, 0), np.uint8),
+    "floats": lambda: np.full((4, 4), np.nan),
+}
+"""Values that are right for some arguments and wrong for others, made anew for each call."""
+
+
+def png() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(noise(53)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("title", [title for title, _, _ in functions() if title not in ("glyphs", "plan_training")])
+def test_an_odd_value_is_accepted_or_refused_by_an_error_of_ours(title: str, tmp_path: Path) -> None:
+    """Never a raw `TypeError`, whatever is passed for one argument."""
+    world = World(tmp_path)
+    (owner, name) = next((owner, name) for one, owner, name in functions() if one == title)
+    found = signature(owner, name)
+    raised = []
+    with world.gallery:
+        for argument in found.parameters:
+            for odd, make in ODD.items():
+                try:
+                    world.function(owner, name)(**world.arguments(title, found) | {argument: make()})
+                except SemelhaError:
+                    pass
+                except Exception as error:
+                    raised.append(f"{argument}={odd}: {type(error).__name__}: {error!s:.80}")
+    assert not raised

@@ -19,6 +19,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+MIN_INT, MAX_INT = -(1 << 63), (1 << 63) - 1
+MAX_PATH_PART = 255
+
 WORDS: dict[Any, str] = {
     NoneType: "None",
     str: "a string",
@@ -78,6 +81,10 @@ def _hints_of_class(kind: type) -> dict[str, Any]:
 
 def _check(name: str, value: object, hint: Any) -> None:
     if type(value) in _plain_types(hint) or _matches(value, hint):
+        if isinstance(value, int) and not MIN_INT <= value <= MAX_INT:
+            refuse(name, value, "a whole number of 64 bits")
+        if isinstance(value, str) and _takes_paths(hint):
+            _check_path(name, value)
         return
     if isinstance(value, list | tuple):
         for element in (
@@ -95,6 +102,17 @@ def _plain_types(hint: Any) -> frozenset[Any]:
     return frozenset(kinds - {list, tuple})
 
 
+@cache
+def _takes_paths(hint: Any) -> bool:
+    return any(get_origin(one) is os.PathLike for one in _alternatives(hint))
+
+
+def _check_path(name: str, path: str) -> None:
+    """Refuse what no system takes as a path: it would raise at an odd place."""
+    if "\0" in path or any(len(part.encode(errors="replace")) > MAX_PATH_PART for part in path.split(os.sep)):
+        refuse(name, path, f"a path, without NUL and with at most {MAX_PATH_PART} bytes between separators")
+
+
 def _matches(value: object, hint: Any) -> bool:
     kind, inner = get_origin(hint) or hint, get_args(hint)
     if kind in (Union, UnionType):
@@ -109,8 +127,10 @@ def _matches(value: object, hint: Any) -> bool:
         if kind is tuple and inner[-1] is not Ellipsis:
             return len(value) == len(inner) and all(map(_matches, value, inner))
         return all(_matches(one, inner[0]) for one in value)
-    if kind is Sequence:
-        return isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes)
+    if kind is Sequence and isinstance(value, np.ndarray):
+        return all(_matches(one, inner[0]) for one in value) if value.ndim else False
+    if kind in (Sequence, Iterable) and isinstance(value, str | bytes | bytearray):
+        return False
     return isinstance(value, kind)
 
 

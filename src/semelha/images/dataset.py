@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.arguments import check_fields, check_types
+from semelha.arguments import check_fields, check_int, check_types
 from semelha.errors import DatasetError
 from semelha.images.names import split_name
 from semelha.images.picture import Picture
@@ -104,8 +104,9 @@ class Dataset:
 
     @check_types
     def select(self, indices: Iterable[int]) -> Dataset:
-        """A data set of the pictures at `indices`, in that order."""
-        return replace(self, pictures=tuple(self.pictures[i] for i in indices))
+        """A data set of the pictures at `indices`, in that order. Raises `UsageError` for one that is not there."""
+        chosen = [check_int("indices", i, -len(self), len(self) - 1) for i in indices]
+        return replace(self, pictures=tuple(self.pictures[i] for i in chosen))
 
     @check_types
     def with_split(self, name: str) -> Dataset:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageFont
 
-from semelha.arguments import check_types
+from semelha.arguments import check_int, check_types
 from semelha.errors import UsageError
 from semelha.images.dataset import Dataset
 from semelha.images.picture import Picture
@@ -70,8 +70,9 @@ def glyphs(scripts: Sequence[str] | None = None, *, size: int = 64, min_faces: i
     Raises
     ------
     UsageError
-        A script is unknown.
+        A script is unknown, or `size` is out of range.
     """
+    check_int("size", size, 8, 4096)
     wanted = TRAIN_SCRIPTS + TEST_SCRIPTS if scripts is None else tuple(scripts)
     unknown = sorted(set(wanted) - {*TRAIN_SCRIPTS, *TEST_SCRIPTS})
     if unknown:

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from semelha.errors import UsageError
 from semelha.gallery.state import GalleryState
 from semelha.index import LinearIndex, Snapshot
+from semelha.index.checks import check_seed
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
 from semelha.recognition.curation.enrolled import EnrolledExamples
@@ -100,6 +101,7 @@ def check(state: GalleryState, *, min_score: float, seed: int) -> Check:
     """Check a snapshot of a gallery: see `Gallery.check`."""
     if not 0 <= min_score <= 1:
         raise UsageError(f"min_score is {min_score}: it must lie between 0 and 1")
+    check_seed(seed)
     checked = _CheckedGallery.read(state)
     enrolled = checked.enrolled
     with threadpool_limits(1, user_api="blas"):  # products of few rows, which a second thread slows down

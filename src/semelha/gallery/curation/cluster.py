@@ -19,6 +19,7 @@ from semelha.gallery.probes import EmbeddedProbes
 from semelha.gallery.state import GalleryState
 from semelha.images import Skipped
 from semelha.index import AutoIndex
+from semelha.index.checks import check_seed
 from semelha.recognition.curation.linkage import average_linkage, linkage_threshold
 from semelha.store import View
 
@@ -99,6 +100,7 @@ class Clustering:
 
 def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes, seed: int) -> Clustering:
     """Cluster embedded pictures with a snapshot of a gallery: see `Gallery.cluster`."""
+    check_seed(seed)
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _enrolled_subjects(state, unknown, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
