@@ -13,7 +13,8 @@ from tests.images.files import FORMATS, file_of, noise
 
 from semelha.errors import NotAPicture, PictureError, PictureTooLarge, UsageError
 from semelha.images import Limits, content_hash, decode, tones
-from semelha.images.decode import OpenPicture, _factory
+from semelha.images.decode import OpenPicture
+from semelha.images.formats import _factory
 
 EXACT = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}}
 # What the camera did to the upright picture, for each value of the EXIF orientation.
@@ -63,6 +64,16 @@ def test_a_jpeg_is_turned_upright(orientation: int) -> None:
     stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](quarters())))
     pixels = decode(file_of(stored, "JPEG", exif=exif, quality=100, subsampling=0))
     assert np.abs(pixels.astype(int) - quarters()).max() <= 4
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", STORED_AS)
+def test_the_size_before_decoding_is_that_of_the_upright_picture(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](quarters())))
+    with OpenPicture(file_of(stored, format, exif=exif)) as opened:
+        assert opened.size == (48, 32)
 
 
 def test_a_box_is_in_pixels_of_the_upright_picture() -> None:

@@ -49,7 +49,7 @@ def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dat
         if labelled and entry.beside:
             _leave_beside(entry, left_out, found, is_picture=True)
             continue
-        picture = Picture(Path(entry.path), entry.label, entry.name, entry.group, entry.split, box)
+        picture = Picture(Path(entry.path), entry.label, entry.name, entry.group, entry.split, box, limits)
         kept.append((entry, picture))
     skipped = [*found.skipped, *_told(left_out, found.report)]
     with_box = sum(entry.box is not None for entry in found.entries)

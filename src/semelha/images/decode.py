@@ -7,18 +7,10 @@ decoded. Errors are `PictureError`s with one sentence.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import math
 import os
-import re
 import stat
-import struct
-import threading
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -27,112 +19,15 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from semelha.arguments import check_fields, check_int
-from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
+from semelha.errors import PictureError, PictureTooLarge, TruncatedPicture
 from semelha.images import header, netpbm, tones
+from semelha.images.formats import DAMAGE, TURNED, Limits, open_image, orientation_of, quiet
 
-FORMATS = {
-    "JPEG": "JpegImagePlugin.jpeg_factory",
-    "PNG": "PngImagePlugin.PngImageFile",
-    "WEBP": "WebPImagePlugin.WebPImageFile",
-    "BMP": "BmpImagePlugin.BmpImageFile",
-    "TIFF": "TiffImagePlugin.TiffImageFile",
-    "GIF": "GifImagePlugin.GifImageFile",
-    "PPM": "PpmImagePlugin.PpmImageFile",
-    "AVIF": "AvifImagePlugin.AvifImageFile",
-    "HEIC": "pillow_heif.HeifImageFile",
-}
-"""Formats that are read, by their content, and what opens them: of Pillow, or of the extra `heic`."""
-NAMES = ", ".join(("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "Netpbm", "AVIF", "HEIC"))
-UNREAD = {
-    "AVIF": "an AVIF picture, which takes Pillow 11.3 or newer: pip install --upgrade pillow",
-    "HEIC": "a HEIC picture, which takes an extra: pip install 'semelha[heic]'",
-    "JPEG XL": "a JPEG XL picture, which is not read: convert it to PNG or JPEG",
-    "JPEG 2000": "a JPEG 2000 picture, which is not read: convert it to PNG or JPEG",
-}
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels of the upright picture; right and bottom are outside."""
 
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # in memory; of other modes 4
 _DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIC": 12}  # per pixel while these decode, measured, the picture included
-_TURNED = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
-# Exceptions of Pillow's readers on damaged data, besides its own.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error)
-
-
-class _QuietPillow:
-    """Suppresses Pillow's warnings, of damaged metadata and of its own limit of pixels, while any thread is inside.
-
-    `warnings.catch_warnings` replaces the filters of the whole process: if threads overlap, the last one to leave
-    restores filters that another had set. Here the first thread to enter sets them, and the last one restores them.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._filters = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._filters = warnings.catch_warnings()
-                self._filters.__enter__()
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-            self._inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._filters.__exit__(None, None, None)
-
-
-_quiet = _QuietPillow()
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Upper limits of what is decoded, and the range of deep pictures. docs/pictures.md has the reasons.
-
-    Parameters
-    ----------
-    max_bytes : int
-        Length of a file.
-    max_pixels : int
-        Width times height of the picture in its file.
-    max_memory : int
-        Bytes of memory that decoding one picture may take, estimated before it begins. At a part of its size (see
-        `at_least` of `decode`) a picture takes less.
-    bits : int, optional
-        Bits that count in grey pictures of more than 8 bits, 8 to 32: 12 for a camera of 12 bits whose files have 16.
-        By default as the file says, or from its values.
-
-    Raises
-    ------
-    UsageError
-        A limit is below 1, or `bits` is not from 8 to 32.
-    """
-
-    max_bytes: int = 2**28
-    max_pixels: int = 250_000_000
-    max_memory: int = 2**30
-    bits: int | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        for name in ("max_bytes", "max_pixels", "max_memory"):
-            check_int(name, getattr(self, name), 1, 2**62)
-        if self.bits is not None:
-            check_int("bits", self.bits, 8, 32)
 
 
 def decode(
@@ -190,10 +85,10 @@ class OpenPicture:
         self.box = box
         self._file, length = _binary_file(source)
         try:
-            with _quiet:
-                self._kind, self._image = _opened(self._file, length, self._name, limits)
+            with quiet:
+                self._kind, self._image = open_image(self._file, length, self._name, limits)
                 self.is_jpeg = isinstance(self._image, JpegImageFile)
-                self.orientation = _orientation(self._image)
+                self.orientation = orientation_of(self._image)
             self._full, self._scale = self._image.size, 1
             coefficients = self._check_scans() if self.is_jpeg else 0
             if at_least is not None and self.is_jpeg:
@@ -222,7 +117,8 @@ class OpenPicture:
     def size(self) -> tuple[int, int]:
         """Width and height of the whole picture, upright."""
         width, height = self._full
-        return (height, width) if _orientation(self._image) >= 5 else (width, height)
+        swapped = self._tag(ExifTags.Base.ImageWidth) not in (None, width)  # by Pillow
+        return (height, width) if self.orientation >= 5 and not swapped else (width, height)
 
     def encoded(self) -> bytes:
         """The file as it is."""
@@ -237,7 +133,7 @@ class OpenPicture:
         """Decode: an RGB image of Pillow, upright, the part in the box. Once only."""
         image, name = self._image, self._name
         try:
-            with _quiet:
+            with quiet:
                 if self._kind == "PPM":
                     image = netpbm.load(cast(ImageFile.ImageFile, image))
                 image.load()
@@ -245,10 +141,10 @@ class OpenPicture:
                     image = self._in_box(image, self.box)
                 stated = self._stated_range()
                 if self._kind == "TIFF":  # Pillow may have turned it, and knows
-                    with contextlib.suppress(*_DAMAGE):  # damaged metadata does not make intact pixels unusable
+                    with contextlib.suppress(*DAMAGE):  # damaged metadata does not make intact pixels unusable
                         ImageOps.exif_transpose(image, in_place=True)
                 elif self.orientation != 1:
-                    image = image.transpose(_TURNED[self.orientation])
+                    image = image.transpose(TURNED[self.orientation])
                 white_is_zero = self._tag(ExifTags.Base.PhotometricInterpretation) == 0
                 bits = self._limits.bits
                 image = tones.to_rgb(image, name, bits=bits, stated=stated, white_is_zero=white_is_zero)
@@ -260,7 +156,7 @@ class OpenPicture:
             raise PictureTooLarge(f"{name} has a part of more pixels than Pillow takes") from error
         except MemoryError as error:
             raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
 
     def _check_scans(self) -> int:
@@ -293,7 +189,7 @@ class OpenPicture:
         """A tag of a TIFF file; None of another format, or if it is absent or damaged."""
         try:
             return self._image.tag_v2.get(number) if isinstance(self._image, TiffImageFile) else None
-        except _DAMAGE:
+        except DAMAGE:
             return None
 
     def _stated_range(self) -> tones.Range | None:
@@ -341,12 +237,12 @@ class OpenPicture:
 def to_rgb(image: Image.Image, name: str = "the picture") -> NDArray[np.uint8]:
     """Pixels of a Pillow image, upright: (height, width, 3) uint8. Raises `PictureError`."""
     try:
-        with _quiet:
+        with quiet:
             image.load()
             return np.asarray(tones.to_rgb(ImageOps.exif_transpose(image), name))
     except MemoryError as error:
         raise PictureTooLarge(f"{name} ({image.width:,} × {image.height:,} pixels) fills the memory") from error
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise TruncatedPicture(f"{name} cannot be used: {error}") from error
 
 
@@ -376,67 +272,6 @@ def _binary_file(source: str | os.PathLike[str] | bytes) -> tuple[BinaryIO, int]
         return open(name, "rb"), status.st_size
     except (OSError, ValueError) as error:
         raise PictureError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _opened(file: BinaryIO, length: int, name: str, limits: Limits) -> tuple[str, Image.Image]:
-    """The format of a file, and its image of Pillow, whose pixels are not decoded yet."""
-    if length > limits.max_bytes:
-        raise PictureTooLarge(f"{name} has {length:,} bytes: max_bytes is {limits.max_bytes:,}")
-    if length == 0:
-        raise NotAPicture(f"{name} is empty")
-    try:
-        kind = header.format_of(file.read(64))
-        factory = _factory(kind) if kind in FORMATS else None
-        if kind is None or factory is None:
-            problem = UNREAD.get(kind or "", f"no picture in a format that is read ({NAMES})")
-            raise NotAPicture(f"{name} is {problem}")
-        header.check_before_opening(file, length, kind, name)
-        taken = file if length <= header.SMALL_FILE else header.BoundedFile(file, length, name)
-        image: Image.Image = factory(taken, "")
-    except SyntaxError as error:
-        raise NotAPicture(f"{name} is no picture in a format that is read ({NAMES})") from error
-    except Image.DecompressionBombError as error:
-        raise PictureTooLarge(f"{name} has more pixels than Pillow takes") from error
-    except MemoryError as error:
-        raise PictureTooLarge(f"{name} fills the memory") from error
-    except _DAMAGE as error:
-        raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
-    if image.width * image.height > limits.max_pixels:
-        raise PictureTooLarge(
-            f"{name} has {image.width:,} × {image.height:,} pixels: max_pixels is {limits.max_pixels:,} in all"
-        )
-    return kind, image
-
-
-@cache
-def _factory(kind: str) -> Callable[..., Image.Image] | None:
-    """What opens files of a format; None if it is not installed."""
-    module, name = FORMATS[kind].split(".")
-    try:
-        found = importlib.import_module(module if kind == "HEIC" else f"PIL.{module}")
-    except ImportError:
-        return None
-    if kind == "AVIF" and not found.SUPPORTED:
-        return None
-    return cast("Callable[..., Image.Image]", getattr(found, name))
-
-
-def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation of a picture, or that in its XMP data: 1 to 8; 1 if it is damaged."""
-    try:
-        if isinstance(image, TiffImageFile):
-            found = image.tag_v2.get(ExifTags.Base.Orientation, 1)
-            return found if found in _TURNED else 1
-        exif = image.info.get("exif")
-        if exif is None and "Raw profile type exif" in image.info:  # of ImageMagick, in PNG
-            exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
-        if exif and (found := header.orientation_in(exif)):
-            return found
-        xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
-        match = _XMP_ORIENTATION.search(xmp.encode() if isinstance(xmp, str) else xmp)
-        return int(match[1]) if match and int(match[1]) in _TURNED else 1
-    except _DAMAGE:
-        return 1
 
 
 def _first(value: object) -> float | None:
