@@ -8,11 +8,19 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+_most = math.inf
+
 
 def processors() -> int:
     """Processors that this process may use: its CPU affinity, and the CPU quota of its control group on Linux."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, math.ceil(min(allowed, cpu_quota())))
+    return max(1, math.ceil(min(allowed, cpu_quota(), _most)))
+
+
+def use_at_most(count: int | None) -> None:
+    """Limit what `processors` returns in this process, for a program such as the command line; None lifts the limit."""
+    global _most
+    _most = math.inf if count is None else count
 
 
 @cache

@@ -76,6 +76,7 @@ def embed_pictures(
     keep: Callable[[Image.Image], bytes] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
+    threads: int | None = None,
 ) -> Iterator[EmbeddedPicture | PictureError]:
     """Embed pictures in batches, while threads decode the next ones. Memory does not grow with their number.
 
@@ -93,6 +94,8 @@ def embed_pictures(
         Pictures that the embedder computes at a time.
     progress : callable, optional
         Called with (pictures done, pictures in all) after each batch; the latter is 0 if their number is unknown.
+    threads : int, optional
+        Threads that decode; by default those of the model, or as for `read_pictures`.
 
     Yields
     ------
@@ -102,7 +105,7 @@ def embed_pictures(
     Raises
     ------
     UsageError
-        `pictures` or an element of it is no picture, or `batch_size` is below 1.
+        `pictures` or an element of it is no picture, or `batch_size` or `threads` is below 1.
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise UsageError(f"batch_size is {batch_size!r:.60}: it must be a whole number of 1 or more")
@@ -131,7 +134,12 @@ def embed_pictures(
                 yield EmbeddedPicture(each.position, name, next(vectors), each.content_hash, each.result[1])
 
     batch: list[ReadPicture[tuple[NDArray[Any], bytes | None]] | PictureError] = []
-    read = read_pictures(pictures, prepare, at_least=at_least, hashed=hashed, progress=count, ahead=max(16, batch_size))
+    ahead = max(16, batch_size)
+    if threads is None:
+        threads = getattr(model, "threads", None)
+    read = read_pictures(
+        pictures, prepare, at_least=at_least, hashed=hashed, progress=count, threads=threads, ahead=ahead
+    )
     with closing(read):
         for result in read:
             batch.append(result)
@@ -154,6 +162,7 @@ def embed_all(
     batch_size: int,
     progress: Progress | None,
     skipped: list[Skipped] | None = None,
+    threads: int | None = None,
 ) -> NDArray[np.float32]:
     """Embed pictures: (n, dim) float32.
 
@@ -162,7 +171,8 @@ def embed_all(
     sources: list[Source] = [] if skipped is None else list(iterate_sources(pictures))
     given = pictures if skipped is None else sources
     vectors = []
-    for position, each in enumerate(embed_pictures(extractor, given, batch_size=batch_size, progress=progress)):
+    results = embed_pictures(extractor, given, batch_size=batch_size, progress=progress, threads=threads)
+    for position, each in enumerate(results):
         if isinstance(each, EmbeddedPicture):
             vectors.append(each.vector)
         elif skipped is None:

@@ -13,10 +13,15 @@ from PIL import Image
 from semelha.embedders.card import Card, FeatureSpec
 from semelha.errors import ModelAltered, ModelError, ModelTooNew, UsageError
 from semelha.features import Features, features_from_card
+from semelha.processors import processors
 
 # The key without which no tensor is external, as Protocol Buffers write it: its field, its length (either of them
 # perhaps longer than necessary), its letters. ONNX Runtime itself would read such files from the working folder.
 EXTERNAL_DATA = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
+
+
+MAX_THREADS = 32
+"""Threads of ONNX Runtime unless the caller sets their number."""
 
 
 @runtime_checkable
@@ -54,8 +59,8 @@ class GraphExtractor:
         # Otherwise its threads wait busily after each batch, and take the processors from those that decode.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.add_session_config_entry("session.load_model_format", "ONNX")
-        if threads is not None:
-            options.intra_op_num_threads = threads
+        # ONNX Runtime itself takes every processor of the machine, whatever this process may use.
+        options.intra_op_num_threads = min(MAX_THREADS, processors()) if threads is None else threads
         try:
             self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises many kinds, none of them public

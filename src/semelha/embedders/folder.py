@@ -41,10 +41,10 @@ def write_folder(
     if onnx is not None:
         contents[GRAPH] = onnx
     for number, part in enumerate(parts):
-        contents |= {f"{PARTS}/{number}/{name}": data for name, data in _whole(part).items()}
+        contents |= {f"{PARTS}/{number}/{name}": data for name, data in whole_folder(part).items()}
     sealed = card.with_checksums({name: hashlib.sha256(data).hexdigest() for name, data in contents.items()})
     contents[CARD] = sealed.text().encode()
-    _place(contents, folder)
+    write_whole(contents, folder)
     return sealed
 
 
@@ -53,13 +53,13 @@ def copy_folder(source: Path, folder: Path) -> Card:
 
     Raises `ModelError` if `source` is not what its card says, or `folder` exists or cannot be written.
     """
-    contents = _whole(source)
-    _place(contents, folder)
+    contents = whole_folder(source)
+    write_whole(contents, folder)
     return read_card(folder)
 
 
-def _place(contents: Mapping[str, bytes], folder: Path) -> None:
-    """Create a folder of these files, complete or not at all."""
+def write_whole(contents: Mapping[str, bytes], folder: Path) -> None:
+    """Create a model folder of these files, complete or not at all. Raises `ModelError`."""
     with atomic_folder(folder, error=ModelError) as partial:
         for name, data in contents.items():
             (partial / name).parent.mkdir(parents=True, exist_ok=True)
@@ -104,8 +104,8 @@ def read_tensors(data: bytes, path: Path) -> dict[str, NDArray[Any]]:
     return tensors
 
 
-def _whole(folder: Path) -> dict[str, bytes]:
-    """Every file of a model folder by its name, checked."""
+def whole_folder(folder: Path) -> dict[str, bytes]:
+    """Every file of a model folder by its name, checked. Raises `ModelError`."""
     card = read_card(folder)
     return {CARD: _read(folder, CARD), **{name: read_file(folder, name, card) for name in card.files}}
 

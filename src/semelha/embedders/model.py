@@ -12,13 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from semelha.arguments import check_types
+from semelha.arguments import check_int, check_types
 from semelha.embedders import trial
 from semelha.embedders.card import Card
 from semelha.embedders.embed import embed_all
 from semelha.embedders.extractors import Extractor, GraphExtractor, check_alone, features_of
-from semelha.embedders.folder import CARD, GRAPH, PARTS, WEIGHTS, read_card, read_file, read_tensors, write_folder
-from semelha.errors import ModelAltered, UsageError
+from semelha.embedders.folder import (
+    CARD,
+    GRAPH,
+    PARTS,
+    WEIGHTS,
+    read_card,
+    read_file,
+    read_tensors,
+    whole_folder,
+    write_folder,
+    write_whole,
+)
+from semelha.embedders.trial import cache_folder
+from semelha.errors import ModelAltered, ModelError, UsageError
 from semelha.images import Progress, Skipped, Source, View
 from semelha.metrics import Metric, metric_from_card
 
@@ -43,19 +55,42 @@ class Model:
         Computes the vectors.
     parts : tuple of Model
         Models that it is derived from, if any.
+    threads : int or None
+        Threads that decode pictures for it; None: as for `semelha.images.read_pictures`.
+
+    A model is pickled with the content of its folder. Where it is loaded again, its folder is used if it is there and
+    unchanged, otherwise a copy in the user's cache folder. Copies share what computes vectors.
     """
 
     @check_types
     def __init__(
-        self, folder: Path, card: Card, extractor: Extractor, metric: Metric, parts: tuple[Model, ...] = ()
+        self,
+        folder: Path,
+        card: Card,
+        extractor: Extractor,
+        metric: Metric,
+        parts: tuple[Model, ...] = (),
+        threads: int | None = None,
     ) -> None:
-        self.folder = folder
+        self.folder = Path(os.path.abspath(folder))  # the program may change its working folder
         self.card = card
         self.dim = card.dim
         self.metric = metric
         self.fingerprint = card.fingerprint
         self.extractor = extractor
         self.parts = parts
+        self.threads = threads
+
+    def __copy__(self) -> Model:
+        return Model(self.folder, self.card, self.extractor, self.metric, self.parts, self.threads)
+
+    def __deepcopy__(self, memo: object) -> Model:
+        return self.__copy__()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if read_card(self.folder).fingerprint != self.fingerprint:
+            raise ModelAltered(f"{self.folder} has another model now: load it again before it is pickled")
+        return _unpickled, (str(self.folder), self.fingerprint, self.threads, whole_folder(self.folder))
 
     def __repr__(self) -> str:
         return f"Model({str(self.folder)!r}, dim={self.dim}, fingerprint={self.fingerprint[:12]!r})"
@@ -68,6 +103,7 @@ class Model:
         batch_size: int = 64,
         progress: Progress | None = None,
         skipped: list[Skipped] | None = None,
+        threads: int | None = None,
     ) -> NDArray[np.float32]:
         """Embed pictures: (n, dim) float32.
 
@@ -81,15 +117,25 @@ class Model:
             Called with (pictures done, pictures in all).
         skipped : list of Skipped, optional
             Pictures that cannot be used are appended to it, and the vectors are those of the others, in order.
+        threads : int, optional
+            Threads that decode pictures; by default those with which the model was loaded.
 
         Raises
         ------
         PictureError
             A picture cannot be used, and there is no list `skipped`; the message names the picture.
         UsageError
-            `pictures` or an element of it is no picture, or `batch_size` is below 1.
+            `pictures` or an element of it is no picture, or `batch_size` or `threads` is below 1.
         """
-        return embed_all(self.extractor, pictures, self.dim, batch_size=batch_size, progress=progress, skipped=skipped)
+        return embed_all(
+            self.extractor,
+            pictures,
+            self.dim,
+            batch_size=batch_size,
+            progress=progress,
+            skipped=skipped,
+            threads=self.threads if threads is None else threads,
+        )
 
     def contents(self) -> tuple[bytes | None, dict[str, NDArray[Any]]]:
         """Read its graph, if any, and its tensors without the metric's, to build a model with another metric.
@@ -111,8 +157,8 @@ def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None, t
     Parameters
     ----------
     threads : int, optional
-        Threads that compute, and threads that decode pictures for it; by default as many as this process may use
-        processors, at most `MAX_THREADS` of each.
+        Threads that compute, and threads that decode pictures for it; by default as many of each as this process may
+        use processors, at most 32 and 8.
     trusted : bool
         Load the graph without trying it, now and from now on.
 
@@ -121,7 +167,11 @@ def load_embedder(path: str | os.PathLike[str], *, threads: int | None = None, t
     ModelIncomplete, ModelAltered, ModelTooNew
     ModelError
         The graph takes too much memory or time.
+    UsageError
+        `threads` is not from 1 to 1024.
     """
+    if threads is not None:
+        check_int("threads", threads, 1, 1024)
     folder = Path(path)
     card = read_card(folder)
     graph = read_file(folder, GRAPH, card) if card.input is not None else None
@@ -202,7 +252,24 @@ def _model(
         metric.between(one, one)
     except UsageError as error:
         raise ModelAltered(f"the metric of {folder} does not take vectors of {card.dim} numbers: {error}") from error
-    return Model(folder, card, extractor, metric, parts)
+    return Model(folder, card, extractor, metric, parts, threads)
+
+
+def _unpickled(place: str, fingerprint: str, threads: int | None, contents: dict[str, bytes]) -> Model:
+    """The model of a pickle: from its folder, or from its content, which is kept in the user's cache folder."""
+    folder = Path(place)
+    try:
+        is_there = read_card(folder).fingerprint == fingerprint
+    except ModelError:
+        is_there = False
+    if not is_there:
+        folder = cache_folder() / "models" / fingerprint
+        try:
+            write_whole(contents, folder)
+        except ModelError:
+            if not folder.exists():  # another process may have written it
+                raise
+    return load_embedder(folder, threads=threads, trusted=True)
 
 
 class DerivedExtractor:

@@ -78,8 +78,13 @@ def remember(card: Card) -> None:
         pass
 
 
-def _folder() -> Path:
-    """The folder with an empty file for each model: in `SEMELHA_CACHE`, or in the user's cache folder."""
+def cache_folder() -> Path:
+    """Where semelha keeps what it can make again: `SEMELHA_CACHE`, or a folder in the user's cache folder."""
     own = os.environ.get("SEMELHA_CACHE")
     place = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/.cache")
-    return Path(own or Path(place, "semelha"), "tried-models")
+    return Path(own or Path(place, "semelha"))
+
+
+def _folder() -> Path:
+    """The folder with an empty file for each model that was tried or written."""
+    return cache_folder() / "tried-models"

@@ -80,7 +80,7 @@ def read_settings(folder: Path) -> GallerySettings:
     return settings
 
 
-def open_folder(folder: Path, settings: GallerySettings) -> tuple[Model, Store]:
+def open_folder(folder: Path, settings: GallerySettings, threads: int | None = None) -> tuple[Model, Store]:
     """Open the database, and load the model of its vectors.
 
     Raises `FingerprintMismatch` if the folder has another model, `GalleryError` or `ModelError`.
@@ -90,7 +90,7 @@ def open_folder(folder: Path, settings: GallerySettings) -> tuple[Model, Store]:
         time.sleep(0.1 * attempt)  # another process may be installing another model at this moment
         store = Store(folder / DATABASE, settings.fingerprint)
         try:
-            model = load_embedder(model_folder(folder, store.model))
+            model = load_embedder(model_folder(folder, store.model), threads=threads)
             if model.fingerprint == store.model:
                 return model, store
             problem = FingerprintMismatch(

@@ -53,7 +53,7 @@ class Gallery:
         Recall@10 that index searches keep on average, in (0, 1]; 1 compares with every example, which takes longer. By
         default that of the index on disk, or else of the gallery. Another value rebuilds the index for everybody.
     threads : int, optional
-        Threads that search and merge the index, shared by all callers; by default one per processor.
+        Threads that search and merge the index, and that decode and embed pictures; by default one per processor.
     """
 
     @check_types
@@ -63,7 +63,7 @@ class Gallery:
         self.path = Path(path).absolute()  # so that a later change of the working folder changes nothing
         settings = read_settings(self.path)
         self.keep_pictures = settings.keep_pictures
-        self.model, self._store = open_folder(self.path, settings)
+        self.model, self._store = open_folder(self.path, settings, threads)
         try:
             folder = IndexFolder(self.path, self.model, recall, threads, settings.recall)
             self._live = LiveIndex(self._store, self.model, folder)

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from PIL import Image
 
+from semelha.arguments import check_int
 from semelha.errors import PictureError
 from semelha.images.content import HashBasis, content_hash, hash_of
 from semelha.images.dataset import Dataset, Skipped
@@ -84,7 +85,7 @@ def read_pictures(
     Raises
     ------
     UsageError
-        An element of `pictures` is no picture.
+        An element of `pictures` is no picture, or `threads` is below 1.
     """
     basis: HashBasis | None = ("encoded" if hashed else None) if isinstance(hashed, bool) else hashed
     budget = _MemoryBudget(MAX_DECODING_BYTES)
@@ -112,7 +113,7 @@ def read_pictures(
         except PictureError as error:
             return error
 
-    threads = threads or min(MAX_THREADS, processors())
+    threads = min(MAX_THREADS, processors()) if threads is None else check_int("threads", threads, 1, 1024)
     total = len(pictures) if isinstance(pictures, Sequence | Dataset | np.ndarray) else 0
     remaining = (submit(source, position) for position, source in enumerate(iterate_sources(pictures)))
     with ThreadPoolExecutor(threads) as pool:

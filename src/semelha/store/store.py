@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import NoReturn
 
 from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
@@ -108,6 +109,12 @@ class Store:
             raise
         self._readers = Readers(path, self.model, self._file, "immutable" if self.read_only else "rw")
         self.called_unknown = CalledUnknown(path.with_name(FILE))
+
+    def __reduce__(self) -> NoReturn:
+        raise GalleryError(
+            f"{self.path.parent} is an open gallery, which cannot be pickled or copied: pass its path, and open it "
+            "with Gallery(path) in each process"
+        )
 
     def close(self) -> None:
         """Close the database; a view that is open keeps its connection until it ends."""
