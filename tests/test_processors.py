@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from semelha.processors import cpu_quota, processors
+from semelha.processors import cpu_quota, processors, use_at_most
 
 
 def write(root: Path, files: dict[str, str]) -> None:
@@ -47,3 +47,14 @@ def test_the_lower_of_affinity_and_quota(
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
     monkeypatch.setattr("semelha.processors.cpu_quota", lambda: quota)
     assert processors() == expected
+
+
+def test_a_program_may_use_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr("semelha.processors.cpu_quota", lambda: math.inf)
+    try:
+        use_at_most(5)
+        assert processors() == 5
+    finally:
+        use_at_most(None)
+    assert processors() == 64

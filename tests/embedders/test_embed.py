@@ -3,17 +3,21 @@
 import io
 import threading
 from collections.abc import Iterator
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from PIL import Image
 from tests.tiny_model import noise, tiny_model
 
-from semelha.embedders import EmbeddedPicture, InputSpec, Model, derive, embed_pictures
-from semelha.errors import PictureError
+from semelha import Gallery
+from semelha.embedders import EmbeddedPicture, InputSpec, Model, derive, embed_pictures, load_embedder
+from semelha.errors import PictureError, UsageError
 from semelha.features import HOG, Histogram, RawPixels
-from semelha.images import Picture, content_hash, decode, encode
+from semelha.images import Picture, content_hash, decode, encode, reading
 
 
 class Recorder:
@@ -158,3 +162,51 @@ def test_what_needs_all_pixels_says_so() -> None:
     assert [InputSpec(**spec, fit=fit).side for fit in ("pad", "stretch", "ink")] == [30, 30, None]
     features = (RawPixels((8, 12)), RawPixels(centered=True), HOG((40, 32)), Histogram())
     assert [each.side for each in features] == [12, None, 40, None]
+
+
+class _Options(ort.SessionOptions):  # type: ignore[misc]
+    """Records the threads that are asked for."""
+
+    seen: ClassVar[list[int]] = []
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "intra_op_num_threads":
+            self.seen.append(value)
+
+
+@pytest.mark.parametrize(
+    ("quota", "threads", "computing", "decoding"), [(2.0, None, 2, 2), (99.0, None, 32, 8), (99.0, 3, 3, 3)]
+)
+def test_threads_are_what_the_process_may_use(
+    tiny: Model,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    quota: float,
+    threads: int | None,
+    computing: int,
+    decoding: int,
+) -> None:
+    """A machine of 64 processors, of which the container may use a few: ONNX Runtime took all."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr("semelha.processors.cpu_quota", lambda: quota)
+    monkeypatch.setattr(ort, "SessionOptions", _Options)
+    _Options.seen.clear()
+    pools: list[int] = []
+    monkeypatch.setattr(reading, "ThreadPoolExecutor", lambda count: pools.append(count) or ThreadPoolExecutor(count))
+    model = load_embedder(tiny.folder, threads=threads)
+    model.embed(noise(0))
+    model.embed(noise(0), threads=1)
+    assert _Options.seen == [computing]
+    assert pools == [decoding, 1]
+    with Gallery.create(tmp_path / "gallery", model, threads=threads) as gallery:
+        gallery.enroll("a", noise(1))
+    assert set(_Options.seen) == {computing}
+    assert pools[2:] == [decoding]
+
+
+@pytest.mark.parametrize("threads", [0, -1, True])
+def test_threads_below_one(tiny: Model, threads: int) -> None:
+    with pytest.raises(UsageError, match="threads is"):
+        load_embedder(tiny.folder, threads=threads)
+    with pytest.raises(UsageError, match="threads is"):
+        tiny.embed(noise(0), threads=threads)

@@ -13,8 +13,10 @@ from typing import Any, NoReturn
 from typer import Abort, BadParameter, Typer
 from typer.rich_utils import rich_format_error
 
+from semelha.cli import reading
 from semelha.cli.console import LogFormatter, accept_any_text, escape
 from semelha.cli.output import stderr
+from semelha.cli.reading import with_reading_options
 from semelha.errors import MissingExtra, SemelhaError, UsageError
 from semelha.text import shown_lines
 
@@ -61,7 +63,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
         if isinstance(command, Typer):
             app.add_typer(command, name=name)
         else:
-            app.command(name)(command)
+            app.command(name)(with_reading_options(command) if name in reading.COMMANDS else command)
     return app
 
 

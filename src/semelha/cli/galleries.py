@@ -27,6 +27,7 @@ from semelha.cli.output import (
     stderr,
     stdout,
 )
+from semelha.cli.reading import picture_of
 from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Gallery
 from semelha.images import Skipped
@@ -151,7 +152,11 @@ def verify(
     if (other is None) == (subject is None):
         raise UsageError("verify needs another picture or --subject NAME")
     with Gallery(gallery) as opened:
-        verification = opened.verify(picture, other) if other else opened.verify_subject(picture, subject or "")
+        verification = (
+            opened.verify(picture_of(picture), picture_of(other))
+            if other
+            else opened.verify_subject(picture_of(picture), subject or "")
+        )
     answer = {True: "[green]the same[/]", False: "[yellow]not the same[/]", None: "not decided"}[verification.same]
     p_value = "" if verification.p_value is None else f", p-value {verification.p_value:.3f}"
     line = f"{answer}  (distance {verification.distance:.3f}{p_value})"
@@ -171,7 +176,7 @@ def explain(
     """
     check_outputs(out)
     with Gallery(gallery) as opened:
-        evidence = opened.explain(picture, k=k)
+        evidence = opened.explain(picture_of(picture), k=k)
     if json:
         print_json({"picture": str(picture), **evidence.to_json()})
     else:

@@ -16,6 +16,7 @@ from rich.table import Table
 from typer import Argument, Exit, Option
 
 from semelha.cli.console import escape, write_json
+from semelha.cli.reading import limits, picture_of
 from semelha.errors import SemelhaError, UsageError
 from semelha.files import check_writable
 from semelha.images import LAYOUTS, Dataset, Picture, Skipped, Use, expand_pattern, for_use, read_dataset
@@ -121,7 +122,7 @@ def load_dataset(
     path: Path, *, use: Use | None = None, labelled: bool = True, layout: str | None = None, split: str | None = None
 ) -> Dataset:
     """Read a data set, select the split for its use, and print its remarks as notes."""
-    dataset = read_dataset(path, labelled=labelled, layout=layout, split=split)
+    dataset = read_dataset(path, labelled=labelled, layout=layout, split=split, limits=limits())
     if use is not None:
         dataset = for_use(dataset, use)
     for remark in dataset.remarks:
@@ -137,7 +138,7 @@ def expand_pictures(paths: Sequence[Path], *, folders: bool) -> list[Picture]:
     pictures: list[Picture] = []
     for path in paths:
         if not path.is_dir():
-            pictures += [Picture(file, "", str(file)) for file in expand_pattern(path)]
+            pictures += [picture_of(file) for file in expand_pattern(path)]
             continue
         dataset = load_dataset(path, labelled=False)
         if not folders and any(picture.label for picture in dataset):

@@ -9,6 +9,7 @@ from typer import Argument, Exit, Option, Typer, confirm
 
 from semelha.cli.console import escape
 from semelha.cli.output import GalleryPath, Json, Yes, print_records, print_result
+from semelha.cli.reading import picture_of
 from semelha.errors import SubjectExists
 from semelha.gallery import Gallery
 from semelha.text import shown
@@ -205,7 +206,7 @@ def reject(
     Example: semelha reject shop new.jpg granny-smith
     """
     with Gallery(gallery) as opened:
-        number = opened.reject(picture, subject)
+        number = opened.reject(picture_of(picture), subject)
     print_result(
         json,
         {"rejection": number, "subject": subject, "picture": str(picture)},
