@@ -8,6 +8,7 @@ from dataclasses import fields
 from functools import cache, wraps
 from inspect import signature
 from numbers import Integral, Real
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, BinaryIO, NoReturn, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -69,14 +70,17 @@ def _checked(function: Callable[P, R], hints: Callable[[], dict[str, Any]]) -> C
 def check_fields(instance: Any) -> None:
     """Check the fields of a dataclass as `check_types` does arguments."""
     kind: Any = type(instance)
-    hints = _hints_of_class(kind)
-    for field in fields(instance):
-        _check(field.name, getattr(instance, field.name), hints[field.name])
+    for name, hint, plain in _fields_of_class(kind):
+        value = getattr(instance, name)
+        if type(value) not in plain:
+            _check(name, value, hint)
 
 
 @cache
-def _hints_of_class(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _fields_of_class(kind: Any) -> tuple[tuple[str, Any, frozenset[Any]], ...]:
+    """Name and type of each field, and the types of which every instance matches."""
+    hints = get_type_hints(kind)
+    return tuple((field.name, hints[field.name], _plain_types(hints[field.name])) for field in fields(kind))
 
 
 def _check(name: str, value: object, hint: Any) -> None:
@@ -99,7 +103,7 @@ def _check(name: str, value: object, hint: Any) -> None:
 def _plain_types(hint: Any) -> frozenset[Any]:
     """Types of which every instance matches, found without comparing each alternative."""
     kinds = {get_origin(one) or one for one in _alternatives(hint)}
-    return frozenset(kinds - {list, tuple})
+    return frozenset((kinds | ({type(Path())} if Path in kinds else set())) - {list, tuple})
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from semelha.images.content import HashBasis, content_hash, content_hashes
 from semelha.images.dataset import Dataset, Skipped, check_for_training, check_without_labels, split_classes
-from semelha.images.decode import Box, Limits, decode
+from semelha.images.decode import Box, decode
 from semelha.images.fit import Fit, encode, fit, without_background
+from semelha.images.formats import Limits
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.picture import Picture, Source, as_picture, as_pictures, as_rgb
 from semelha.images.reader import LAYOUTS, expand_pattern, read_dataset, read_folder, read_manifest

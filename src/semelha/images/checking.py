@@ -7,19 +7,27 @@ import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from semelha.errors import DatasetError, NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
 from semelha.images.dataset import Dataset, Skipped
-from semelha.images.decode import Box, Limits
+from semelha.images.decode import Box, OpenPicture
 from semelha.images.folder import SUFFIXES, Entry, Found
+from semelha.images.formats import Limits, quiet
 from semelha.images.picture import Picture
 from semelha.images.report import Report
+from semelha.processors import processors
 
+BATCH = 64  # files that a thread reads at a time
+MAX_THREADS = 8
 CLIPPED = 2  # pixels that a box may extend beyond its picture
+BOX_OUTSIDE = "pictures whose box does not lie in them"
+ROUNDED = "boxes with decimals, rounded to whole pixels"
+BEYOND = f"boxes at most {CLIPPED} pixels outside of their pictures, clipped"
 RESERVED = frozenset({"unknown", "uncertain", "uncalibrated"})
 MISSING = frozenset({"nan", "none", "null", "n/a", "#n/a"})
-SAMPLE = 4096  # bytes at the end of files of the same size that are compared before the whole files
 
 
 def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dataset:
@@ -27,73 +35,92 @@ def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dat
 
     Raises `DatasetError` if no file can be used.
     """
-    kept: list[tuple[Entry, Picture]] = []
+    kept: list[Picture] = []
+    alike = _Alike()
     left_out: dict[str, list[Skipped]] = defaultdict(list)
-    boxes_outside = 0
-    for entry in found.entries:
-        if labelled and entry.beside and not check:
-            _leave_beside(entry, left_out, found, is_picture=_has_suffix(entry))
-            continue
-        try:
-            box = _opened(entry, limits, found.report) if check or entry.box is not None else None
-        except _BoxOutside as error:
-            boxes_outside += 1
-            left_out["pictures whose box does not lie in them"].append(Skipped(entry.name, str(error)))
-            continue
-        except PictureError as error:
-            if entry.beside and not _has_suffix(entry) and isinstance(error, NotAPicture):
+    report = found.report
+    for entry, header in zip(found.entries, _headers(found.entries, limits, check), strict=True):
+        if isinstance(header, PictureError):
+            if entry.beside and not _has_suffix(entry) and isinstance(header, NotAPicture):
                 _leave_beside(entry, left_out, found, is_picture=False)
             else:
-                left_out[_topic(entry, error)].append(Skipped(entry.name, str(error)))
+                left_out[_topic(entry, header)].append(Skipped(entry.name, str(header)))
             continue
         if labelled and entry.beside:
-            _leave_beside(entry, left_out, found, is_picture=True)
+            _leave_beside(entry, left_out, found, is_picture=header is not None or _has_suffix(entry))
             continue
+        box = None if header is None else header.box
         picture = Picture(Path(entry.path), entry.label, entry.name, entry.group, entry.split, box, limits)
-        kept.append((entry, picture))
-    skipped = [*found.skipped, *_told(left_out, found.report)]
-    with_box = sum(entry.box is not None for entry in found.entries)
-    if boxes_outside > with_box / 2:
+        kept.append(picture)
+        if header is not None:
+            alike.add(picture, header)
+            for text in header.assumed:
+                report.add("assumed", text, entry.name)
+    outside, with_box = len(left_out.get(BOX_OUTSIDE, ())), sum(entry.box is not None for entry in found.entries)
+    skipped = [*found.skipped, *_told(left_out, report)]
+    if outside > with_box / 2:
         raise DatasetError(
-            f"{boxes_outside} of the {with_box} boxes of {found.name} do not lie in their pictures: columns "
+            f"{outside} of the {with_box} boxes of {found.name} do not lie in their pictures: columns "
             "left, top, right, bottom (or box) are corners, columns x, y, width, height (or bbox) a corner and the size"
         )
-    if not kept and any(not (labelled and entry.beside) for entry in found.entries):
+    if not kept and skipped and any(not (labelled and entry.beside) for entry in found.entries):
         raise DatasetError(
             f"none of the {len(skipped)} files of {found.name} is a picture that can be used: {skipped[-1].reason}"
         )
-    report = found.report
-    for text in _label_warnings(found.labels, [picture for _, picture in kept]):
+    for text in _label_warnings(found.labels, kept):
         report.add("check", text)
-    if check:
-        _tell_in_two_classes(kept, report)
-    return Dataset(found.name, tuple(picture for _, picture in kept), tuple(skipped), report.remarks())
+    alike.tell(report)
+    return Dataset(found.name, tuple(kept), tuple(skipped), report.remarks())
 
 
 class _BoxOutside(PictureError):
     """The box does not lie in the picture."""
 
 
-def _opened(entry: Entry, limits: Limits, report: Report) -> Box | None:
-    """Read the header, and return the box in whole pixels inside the picture. Raises `PictureError`."""
-    picture = Picture(Path(entry.path), "", entry.name)
-    with picture.open(limits) as opened:
+class _Header(NamedTuple):
+    """What the header of a file says."""
+
+    box: Box | None  # in whole pixels, inside the picture
+    signature: tuple[int, bytes]
+    assumed: tuple[str, ...]
+
+
+def _headers(entries: list[Entry], limits: Limits, check: bool) -> Iterator[_Header | PictureError | None]:
+    """The header of each file, read in threads; None if it need not be read."""
+
+    def read(batch: list[Entry]) -> list[_Header | PictureError | None]:
+        headers: list[_Header | PictureError | None] = []
+        with quiet:  # once for all: to enter it for each file costs a sixth of the time
+            for entry in batch:
+                try:
+                    headers.append(_header(entry, limits) if check or entry.box is not None else None)
+                except PictureError as error:
+                    headers.append(error)
+        return headers
+
+    batches = [entries[start : start + BATCH] for start in range(0, len(entries), BATCH)]
+    with ThreadPoolExecutor(min(MAX_THREADS, processors())) as pool:
+        for headers in pool.map(read, batches):
+            yield from headers
+
+
+def _header(entry: Entry, limits: Limits) -> _Header:
+    """Read the header of a file, and fit the box into the picture. Raises `PictureError`."""
+    with OpenPicture(entry.path, limits=limits) as opened:
+        signature = opened.signature()
         if entry.box is None:
-            return None
+            return _Header(None, signature, ())
         width, height = opened.size
     left, top, right, bottom = entry.box
     if entry.relative_box:
         left, top, right, bottom = left * width, top * height, right * width, bottom * height
     whole = round(left), round(top), round(right), round(bottom)
-    if not entry.relative_box and whole != entry.box:
-        report.add("assumed", "boxes with decimals, rounded to whole pixels", entry.name)
     box = max(0, whole[0]), max(0, whole[1]), min(width, whole[2]), min(height, whole[3])
     beyond = max(abs(one - other) for one, other in zip(whole, box, strict=True))
     if beyond > CLIPPED or not (box[0] < box[2] and box[1] < box[3]):
         raise _BoxOutside(f"the box {whole} does not lie in {entry.path}, which has {width} × {height} pixels")
-    if beyond:
-        report.add("assumed", f"boxes at most {CLIPPED} pixels outside of their pictures, clipped", entry.name)
-    return box
+    rounded = (ROUNDED,) if not entry.relative_box and whole != entry.box else ()
+    return _Header(box, signature, (*rounded, BEYOND) if beyond else rounded)
 
 
 def _has_suffix(entry: Entry) -> bool:
@@ -112,6 +139,8 @@ def _topic(entry: Entry, error: PictureError) -> str:
     """What files that cannot be used for this reason are called."""
     if os.path.islink(entry.path) and not os.path.exists(entry.path):
         return "links that lead nowhere"
+    if isinstance(error, _BoxOutside):
+        return BOX_OUTSIDE
     if isinstance(error, NotAPicture):
         return "empty files" if os.path.getsize(entry.path) == 0 else "files that are no pictures"
     if isinstance(error, PictureTooLarge):
@@ -157,44 +186,47 @@ def _label_warnings(labels: Iterable[str], kept: list[Picture]) -> Iterator[str]
         yield f"classes without a picture that can be used: {len(empty)} ({names})"
 
 
-def _tell_in_two_classes(kept: list[tuple[Entry, Picture]], report: Report) -> None:
-    """Report files, and files with the same content, that stand in two classesby both places.
+class _Alike:
+    """Finds files, and files with the same content, that stand in two classes.
 
-    Only files of one size are compared, and first by their last `SAMPLE` bytes: little is read in most data sets.
+    Only files of the same length and last bytes are read whole.
     """
-    files: dict[tuple[int, int, Box | None], Picture] = {}
-    sizes: dict[tuple[int, Box | None], list[Picture]] = defaultdict(list)
-    for _, picture in kept:
-        if not picture.label:
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[tuple[int, bytes], Box | None], Picture] = {}
+        self._groups: dict[int, list[Picture]] = {}
+
+    def add(self, picture: Picture, header: _Header) -> None:
+        first = self._first.setdefault((header.signature, header.box), picture)
+        if first is not picture:
+            self._groups.setdefault(id(first), [first]).append(picture)
+
+    def tell(self, report: Report) -> None:
+        """Report each by both places."""
+        for pictures in self._groups.values():
+            if len({picture.label for picture in pictures} - {""}) > 1:
+                _tell_in_two_classes([picture for picture in pictures if picture.label], report)
+
+
+def _tell_in_two_classes(pictures: list[Picture], report: Report) -> None:
+    files: dict[tuple[int, int], Picture] = {}
+    contents: dict[bytes, Picture] = {}
+    for picture in pictures:
+        path = str(picture.source)
+        try:
+            status = os.stat(path)
+            first = files.setdefault((status.st_dev, status.st_ino), picture)
+            if first is not picture:
+                if first.label != picture.label:
+                    report.add("check", "files that stand in two classes", _both(first, picture))
+                continue
+            with open(path, "rb") as file:
+                first = contents.setdefault(hashlib.file_digest(file, "sha256").digest(), picture)
+        except OSError:  # it could be read a moment ago: decoding will tell
             continue
-        status = os.stat(str(picture.source))
-        first = files.setdefault((status.st_dev, status.st_ino, picture.box), picture)
-        if first is picture:
-            sizes[status.st_size, picture.box].append(picture)
-        elif first.label != picture.label:
-            report.add("check", "files that stand in two classes", _both(first, picture))
-    for key, of_size in sizes.items():
-        if len({picture.label for picture in of_size}) < 2:
-            continue
-        for alike in _by_hash(_by_hash([of_size], key[0] - SAMPLE), 0):
-            others = [picture for picture in alike if picture.label != alike[0].label]
-            for picture in others:
-                report.add("check", "files with the same content in two classes", _both(alike[0], picture))
+        if first.label != picture.label:
+            report.add("check", "files with the same content in two classes", _both(first, picture))
 
 
 def _both(first: Picture, second: Picture) -> str:
     return f"{first.name} ({first.label}) and {second.name} ({second.label})"
-
-
-def _by_hash(groups: Iterable[list[Picture]], start: int) -> Iterator[list[Picture]]:
-    """Split groups of files by the hash of their content from `start`; groups of one are dropped."""
-    for group in groups:
-        found: dict[bytes, list[Picture]] = defaultdict(list)
-        for picture in group:
-            try:
-                with open(str(picture.source), "rb") as file:
-                    file.seek(max(0, start))
-                    found[hashlib.file_digest(file, "sha256").digest()].append(picture)
-            except OSError:  # it was readable a moment ago: decoding it will tell
-                continue
-        yield from (each for each in found.values() if len(each) > 1)

@@ -120,6 +120,12 @@ class OpenPicture:
         swapped = self._tag(ExifTags.Base.ImageWidth) not in (None, width)  # by Pillow
         return (height, width) if self.orientation >= 5 and not swapped else (width, height)
 
+    def signature(self) -> tuple[int, bytes]:
+        """Length and last bytes of the file: files of the same content have the same."""
+        length = self._file.seek(0, os.SEEK_END)
+        self._file.seek(max(0, length - 64))
+        return length, self._file.read()
+
     def encoded(self) -> bytes:
         """The file as it is."""
         self._file.seek(0)

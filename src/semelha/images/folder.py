@@ -68,7 +68,7 @@ class Walk:
 
     def shown(self, path: str) -> str:
         """The path below the root as valid Unicode, with slashes."""
-        return as_unicode(os.path.relpath(path, self.root).replace(os.sep, "/"))
+        return as_unicode(path[len(self.root) :].lstrip(os.sep).replace(os.sep, "/"))
 
     def entries(self, folder: str, *, inside_class: bool = True) -> tuple[list[str], list[str]]:
         """Files and folders directly in a folder, each sorted by name."""

@@ -58,7 +58,7 @@ def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = No
     table = read_table(file, found.report, lambda header: _count_known(header, labelled))
     columns = [_normal(column) for column in table.columns]
     place = {use: _first(columns, names) for use, names in COLUMNS.items()}
-    if place["path"] is None or (labelled and place["label"] is None):
+    if (path_at := place["path"]) is None or (labelled and place["label"] is None):
         wanted = "'path' and 'label', with commas between" if labelled else "'path'"
         there = ", ".join(as_unicode(column) for column in table.columns if column.strip()) or "(none)"
         raise DatasetError(f"the manifest {name} has the columns {there}: its first line must name {wanted}")
@@ -72,32 +72,33 @@ def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = No
     spellings: dict[str, dict[str, None]] = {}
     start = len(found.entries)
     empty = 0
-    for line, cells in table.rows:
-        if not any(cell.strip() for cell in cells):
+    width = len(columns)
+    label_at, split_at, group_at = (place[use] for use in ("label", "split", "group"))
+    for line, row in table.rows:
+        cells = [cell.strip() for cell in row]
+        if not any(cells):
             empty += bool(cells)
             continue
-        if len(cells) > len(columns) and any(cell.strip() for cell in cells[len(columns) :]):
+        if any(cells[width:]):
             raise DatasetError(
-                f"line {line} of {name} has {len(cells)} cells, and the header {len(columns)}: put a cell that has "
-                "the separator in it between quotes"
+                f"line {line} of {name} has {len(cells)} cells, and the header {width}: put a cell that has the "
+                "separator in it between quotes"
             )
-
-        def cell(use: str, cells: Sequence[str] = cells) -> str:
-            index = place[use]
-            return cells[index].strip() if index is not None and index < len(cells) else ""
-
-        path, raw = cell("path"), cell("label")
+        cells += [""] * (width - len(cells))
+        path, raw = cells[path_at], "" if label_at is None else cells[label_at]
         label = normalized_name(raw)
         if not path or (labelled and not label):
-            missing = "path" if not path else columns[place["label"] or 0]
-            raise DatasetError(f"line {line} of {name} has no {missing}")
-        if label != raw or label in spellings:
-            spellings.setdefault(label, {})[raw] = None
-        else:
-            spellings[label] = {raw: None}
-        entry = Entry(path, label, as_unicode(path), cell("group") or None, split_name(cell("split")) or None)
+            raise DatasetError(
+                f"line {line} of {name} has no {'path' if not path or label_at is None else columns[label_at]}"
+            )
+        spellings.setdefault(label, {})[raw] = None
+        entry = Entry(path, label, as_unicode(path))
+        if group_at is not None:
+            entry.group = cells[group_at] or None
+        if split_at is not None:
+            entry.split = split_name(cells[split_at]) or None
         if box is not None:
-            entry.box = _box(cells, box, line, name, sizes=corners is None)
+            entry.box = _box([cells[index] for index in box], line, name, sizes=corners is None)
         found.entries.append(entry)
     if len(found.entries) == start:
         raise DatasetError(f"the manifest {name} names no picture")
@@ -148,13 +149,14 @@ def _check_columns(
         report.add("ignored", "columns", *ignored)
 
 
-def _box(cells: Sequence[str], box: Sequence[int], line: int, name: str, *, sizes: bool) -> FloatBox | None:
-    given = [cells[index].strip() if index < len(cells) else "" for index in box]
+def _box(given: Sequence[str], line: int, name: str, *, sizes: bool) -> FloatBox | None:
     if not any(given):
         return None
     written = " ".join(given)
     # In one cell commas separate numbers; in four, one may be a decimal comma.
-    parts = re.sub(r"[\[\](){},;]", " ", written).split() if len(box) == 1 else [one.replace(",", ".") for one in given]
+    parts = (
+        re.sub(r"[\[\](){},;]", " ", written).split() if len(given) == 1 else [one.replace(",", ".") for one in given]
+    )
     try:
         a, b, c, d = (float(part) for part in parts)
         if not all(math.isfinite(one) for one in (a, b, c, d)):

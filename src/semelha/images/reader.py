@@ -10,8 +10,8 @@ from semelha.arguments import check_types
 from semelha.errors import DatasetError, UsageError
 from semelha.images.checking import checked
 from semelha.images.dataset import Dataset
-from semelha.images.decode import Limits
 from semelha.images.folder import Found, check_folder, class_folders, looks_split, split_folders
+from semelha.images.formats import Limits
 from semelha.images.layouts import KNOWN, read_known, recognized
 from semelha.images.manifest import manifest
 from semelha.images.splits import one_split

@@ -82,16 +82,15 @@ def _decoded(data: bytes, file: Path, report: Report) -> str:
 def _separated(text: str, file: Path, report: Report, count_known: Callable[[list[str]], int]) -> Table:
     """A table with separators between the cells. The separator is the one that gives the header most known columns."""
     declared = None
-    first, _, rest = text.partition("\n")
+    first = next(iter(io.StringIO(text, newline="")), "")  # with its end: a line feed, a carriage return, or both
     skipped = 0
     if first.strip().strip('"').lower().startswith("sep=") and len(first.strip().strip('"')) <= 5:
         declared = first.strip("\r\n").strip('"')[4:5] or "\t"
-        text, skipped = rest, 1
+        text, skipped = text[len(first) :], 1
         report.add(
             "assumed", f"cells are separated by {DELIMITERS.get(declared, repr(declared))}, as the first line says"
         )
-    lines = text.splitlines()
-    header_line = next((line for line in lines if line.strip()), "")
+    header_line = next((line for line in io.StringIO(text, newline=None) if line.strip()), "")
     best = declared or ","
     if declared is None:
         headers = {each: next(csv.reader([header_line], delimiter=each), []) for each in DELIMITERS}
