@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.test_untrusted import HOSTILE
 
 from semelha.deep.cache import open_cache
 from semelha.embedders import InputSpec
@@ -81,3 +82,11 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(TrainingError, match="No space left"):
         open_cache(dataset, tmp_path, spec(16, 1))
+
+
+@pytest.mark.parametrize("document", HOSTILE.values(), ids=HOSTILE.keys())
+def test_an_index_that_is_no_plain_document_is_made_anew(document: bytes, tmp_path: Path) -> None:
+    dataset = folder_of(tmp_path / "data", count=1)
+    open_cache(dataset, tmp_path / "cache", spec(8))
+    (tmp_path / "cache" / "pixels.json").write_bytes(document)
+    assert len(open_cache(dataset, tmp_path / "cache", spec(8)).pixels) == 2

@@ -86,10 +86,11 @@ def derive(
 
 def _trained_with_mirror(card: Card) -> bool:
     """Whether the network of a model, or of its first part, was trained with mirror images."""
-    training: dict[str, Any] = card.training
-    while below := training.get("derived_from") or training.get("on"):
-        training = (below[0] if isinstance(below, list) else below)["training"]
-    augmentation = training.get("augmentation")
+    training: Any = card.training  # of a stranger's card it may be anything
+    while isinstance(training, dict) and (below := training.get("derived_from") or training.get("on")):
+        first = below[0] if isinstance(below, list) else below
+        training = first.get("training") if isinstance(first, dict) else None
+    augmentation = training.get("augmentation") if isinstance(training, dict) else None
     return isinstance(augmentation, dict) and bool(augmentation.get("flip"))
 
 

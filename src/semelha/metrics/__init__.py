@@ -82,10 +82,10 @@ def metric_from_card(spec: Mapping[str, object], arrays: Mapping[str, Any] | Non
     """
     name = spec.get("name")
     if not isinstance(name, str) or name not in METRICS:
-        raise ModelError(f"the model has the metric {name!r}: known are {', '.join(sorted(METRICS))}")
+        raise ModelError(f"the model has the metric {name!r:.60}: known are {', '.join(sorted(METRICS))}")
     unknown = sorted(set(spec) - {"name"})
     if unknown:
-        raise ModelError(f"the metric {name} takes no {', '.join(unknown)}")
+        raise ModelError(f"the metric {name} takes no {', '.join(unknown):.200}")
     arrays = dict(arrays or {})
     needed = sorted(METRICS[name].array_names)
     if sorted(arrays) != needed:
