@@ -36,6 +36,8 @@ COMMANDS = {
     "cluster": "maintenance",
     "migrate": "maintenance",
     "index": "maintenance",
+    "backup": "backups",
+    "restore": "backups",
     "evaluate": "evaluation",
     "doctor": "doctor",
 }

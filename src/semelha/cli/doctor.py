@@ -1,4 +1,4 @@
-"""`semelha doctor`: versions, hardware and problems of the installation."""
+"""`semelha doctor`: problems of the installation, or of a gallery, and the repair of a gallery."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import onnxruntime as ort
 from rich.table import Table
-from typer import Exit
+from typer import Argument, Exit, Option, confirm
 
 from semelha._version import __version__
 from semelha.cli.console import escape
-from semelha.cli.output import Json, print_json, stdout
+from semelha.cli.output import Json, Yes, print_json, stderr, stdout
+from semelha.errors import UsageError
 from semelha.processors import processors
 
 BASE = ("numpy", "scipy", "pillow", "onnxruntime", "faiss-cpu", "safetensors", "pydantic", "matplotlib")
@@ -24,11 +26,23 @@ TRAIN = ("torch", "torchvision", "timm", "lightning", "onnx", "onnxscript")
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
 
 
-def doctor(json: Json = False) -> None:
-    """Show versions and hardware, and find problems of the installation; exit with status 1 if there are any.
+def doctor(
+    gallery: Annotated[Path | None, Argument(metavar="[GALLERY]", help="Gallery folder to check in full.")] = None,
+    repair: Annotated[bool, Option("--repair", help="Repair the gallery.")] = False,
+    yes: Yes = False,
+    json: Json = False,
+) -> None:
+    """Check the installation, or every file of a gallery; exit with status 1 if there are problems.
 
-    Example: semelha doctor
+    `--repair` asks before it drops what is damaged for good.
+
+    Example: semelha doctor shop --repair
     """
+    if gallery is not None:
+        _examine(gallery, repair, yes, json)
+        return
+    if repair:
+        raise UsageError("--repair needs a gallery: semelha doctor GALLERY --repair")
     device, broken = _device()
     facts = {
         "semelha": __version__,
@@ -50,6 +64,30 @@ def doctor(json: Json = False) -> None:
         stdout.print(table)
         for problem in problems:
             stdout.print(f"[bold red]problem:[/] {escape(problem)}")
+        if not problems:
+            stdout.print("[green]No problems found.[/]")
+    if problems:
+        raise Exit(1)
+
+
+def _examine(gallery: Path, repair: bool, yes: bool, json: bool) -> None:
+    from semelha.gallery import diagnose
+    from semelha.gallery import repair as repair_gallery
+
+    problems, done = diagnose(gallery), []
+    if repair and problems:
+        losses = [problem.what for problem in problems if problem.loses]
+        if losses and not yes:
+            stderr.print(*(f"{escape(loss)}" for loss in losses), sep="\n")
+            confirm("Enroll these again where a copy of the picture was kept, and drop the others?", abort=True)
+        done, problems = repair_gallery(gallery), diagnose(gallery)
+    if json:
+        print_json({"problems": [vars(problem) for problem in problems], "repaired": done})
+    else:
+        for line in done:
+            stdout.print(f"[green]repaired:[/] {escape(line)}")
+        for problem in problems:
+            stdout.print(f"[bold red]problem:[/] {escape(problem.what)}\n  {escape(problem.helps)}")
         if not problems:
             stdout.print("[green]No problems found.[/]")
     if problems:

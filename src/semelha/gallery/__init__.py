@@ -1,13 +1,16 @@
 """Galleries: enrolled subjects, identification, calibration, curation and migration behind one class."""
 
+from semelha.gallery.backup import Backup, backup, restore
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.curation.report import export_clusters
+from semelha.gallery.doctor import Problem, diagnose, repair
 from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration import MigrationResult, migrate
 
 __all__ = [
+    "Backup",
     "Check",
     "Cluster",
     "Clustering",
@@ -15,6 +18,11 @@ __all__ = [
     "Finding",
     "Gallery",
     "MigrationResult",
+    "Problem",
+    "backup",
+    "diagnose",
     "export_clusters",
     "migrate",
+    "repair",
+    "restore",
 ]

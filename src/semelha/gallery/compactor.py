@@ -26,7 +26,7 @@ class Compactor:
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._worker: threading.Thread | None = None
-        if not store.is_checked:
+        if not store.damage.is_checked:
             self.start()
 
     def start(self) -> None:
@@ -59,7 +59,7 @@ class Compactor:
         """Stop the background thread, and wait until it has ended, which takes seconds at most."""
         self._stop.set()
         self._live.stop()
-        self._store.stop_checking()
+        self._store.damage.stop()
         with self._lock:
             worker = self._worker
         if worker is not None:
@@ -67,8 +67,8 @@ class Compactor:
 
     def _work(self) -> None:
         try:
-            if not self._store.is_checked:
-                self._store.check(large=True)
+            if not self._store.damage.is_checked:
+                self._store.damage.check(large=True)
             while self._has_work():
                 with self._folder.lock() as locked:
                     if locked:
@@ -78,6 +78,8 @@ class Compactor:
         except (MergeStopped, GalleryMoved):  # the next reader gets GalleryMoved too
             pass
         except (IndexFileError, GalleryError) as error:
+            if self._stop.is_set():  # a check of the database was interrupted
+                return
             logger.warning("the index is not saved, and the gallery goes on with what is in memory: %s", error)
         except Exception:
             logger.exception("the index could not be merged, and is searched as it is")

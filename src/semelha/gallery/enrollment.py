@@ -168,12 +168,15 @@ def _embedded(
 ) -> Iterator[EmbeddedPicture | PictureError]:
     """The pictures with their vectors; one whose vector the metric cannot compare is a `PictureError` too."""
     for one in embed_pictures(model, pictures, hashed=hash_basis, keep=encode if keep_pictures else None):
-        try:
-            if isinstance(one, EmbeddedPicture):
-                check_vectors(model, one.vector[None], f"the vector of {one.name}")
-            yield one
-        except UsageError as error:
-            yield PictureError(f"{one.name} cannot be compared by the metric of the model: {error}")
+        yield _comparable(one, model) if isinstance(one, EmbeddedPicture) else one
+
+
+def _comparable(one: EmbeddedPicture, model: Model) -> EmbeddedPicture | PictureError:
+    try:
+        check_vectors(model, one.vector[None], f"the vector of {one.name}")
+    except UsageError as error:
+        return PictureError(f"{one.name} cannot be compared by the metric of the model: {error}")
+    return one
 
 
 def _example(one: EmbeddedPicture) -> NewExample:

@@ -114,6 +114,11 @@ def described(db: sqlite3.Connection, table: str, row: int) -> Damage:
     return Damage(table, row, *((one or b"").decode("utf-8", "replace") for one in (name, source)))
 
 
+def forget_checksum(db: sqlite3.Connection, one: Damage) -> None:
+    """Delete the checksum of a row that is gone, in the caller's transaction."""
+    db.execute("DELETE FROM checksums WHERE kind = ? AND row = ?", (_NUMBERS[one.table], one.row))
+
+
 def set_aside(db: sqlite3.Connection, damage: Sequence[Damage], change: int) -> None:
     """Take damaged rows out of their tables, in the caller's transaction, which is the `change`.
 
@@ -139,7 +144,7 @@ def set_aside(db: sqlite3.Connection, damage: Sequence[Damage], change: int) -> 
                 )
         else:
             db.execute(f"DELETE FROM {one.table} WHERE rowid = ?", (one.row,))
-        db.execute("DELETE FROM checksums WHERE kind = ? AND row = ?", (_NUMBERS[one.table], one.row))
+        forget_checksum(db, one)
     db.execute("DELETE FROM scores")
     db.execute("DELETE FROM removed")
     db.execute(

@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
@@ -20,6 +20,7 @@ from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges
 from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
+from semelha.store.damage import DamageControl
 from semelha.store.database import (
     TIMEOUT,
     FileIdentity,
@@ -28,7 +29,6 @@ from semelha.store.database import (
     connect,
     damaged,
     hash_basis_of,
-    meta_of,
     migrate,
     model_of,
     next_change,
@@ -36,7 +36,7 @@ from semelha.store.database import (
     set_meta,
     translating_errors,
 )
-from semelha.store.integrity import CHECKED, damaged_rows, has_structural_faults, set_aside
+from semelha.store.integrity import is_damaged
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import Readers, View
@@ -44,9 +44,7 @@ from semelha.store.view import Readers, View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
-CHECKED_AT_ONCE = 20_000  # examples whose checksums are computed whenever a gallery is opened
 UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL)
-LARGE = ("subjects", "examples", "vectors")
 PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
 
@@ -73,8 +71,8 @@ class Store:
         Those of the database when it was opened; the model is "" if unknown.
     read_only : str
         Why it can only be read; "" if it can be written.
-    is_checked : bool
-        Whether `check` went through all tables.
+    damage : DamageControl
+        Finds damaged rows and sets them aside.
 
     Raises
     ------
@@ -92,14 +90,13 @@ class Store:
         self._log = path.with_name(f"{path.name}-wal")
         self._long_log = self._next_checkpoint = long_log
         self.read_only = ""
-        self.is_checked = False
-        self._checking: sqlite3.Connection | None = None
         with translating_errors(path, "opened"):
             self._db = self._opened(hash_basis)
         self._file = FileIdentity.of(path)
         try:
             with translating_errors(path, "opened"):
-                self.check()
+                self.damage = DamageControl(self._db, self._lock, path, self.read_only, self._changing)
+                self.damage.check()
                 if model and not model_of(self._db) and not self.read_only:
                     self._db.execute("INSERT OR IGNORE INTO meta VALUES ('model', ?)", (json.dumps(model),))
                 self.model = model_of(self._db)
@@ -122,38 +119,17 @@ class Store:
         with self._lock:
             self._db.close()
 
-    def check(self, *, large: bool = False) -> None:
-        """Set damaged rows aside, as one change, and log what they are. Pictures are checked when they are read.
-
-        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`, on a connection of its own, which
-        `stop_checking` interrupts. Raises `GalleryError` if nothing can be read without what is damaged.
-        """
-        with translating_errors(self.path, "read"):
-            (count,) = self._db.execute("SELECT count(*) FROM examples").fetchone()
-            everything = large or count <= CHECKED_AT_ONCE
-            tables = [table for table in CHECKED if table != "pictures" and (everything or table not in LARGE)]
-            db = self._db
-            if large:
-                db = self._checking = connect(self.path)
+    def copy_to(self, path: Path) -> None:
+        """Copy the database at one change to a new file. Raises `GalleryError` if anything in it is damaged."""
+        with translating_errors(self.path, "copied"):
+            source, copy = connect(self.path, "immutable" if self.read_only else "rw"), connect(path, "rwc")
             try:
-                is_faulty = (everything and has_structural_faults(db)) or bool(damaged_rows(db, tables))
+                source.backup(copy)
+                if is_damaged(copy):
+                    raise damaged(self.path, "it is not copied")
             finally:
-                if large:
-                    db.close()
-            if is_faulty:
-                with self._lock:
-                    self._set_aside(tables)
-            self.is_checked = everything
-            left_out = self._db.execute("SELECT count(*) FROM damaged").fetchone()[0]
-        if left_out:
-            folder = self.path.parent
-            logger.warning("%s damaged examples of %s are left out: see `semelha doctor %s`", left_out, folder, folder)
-
-    def stop_checking(self) -> None:
-        """Interrupt a `check` that runs in another thread, which then raises `GalleryError`."""
-        if self._checking is not None:
-            with suppress(sqlite3.ProgrammingError):  # it is closed: the check is done
-                self._checking.interrupt()
+                source.close()
+                copy.close()
 
     def _opened(self, hash_basis: HashBasis | None) -> sqlite3.Connection:
         """A connection to the database, created or upgraded; only for reading where nothing can be written."""
@@ -184,28 +160,6 @@ class Store:
             db.close()
             raise
         return db
-
-    def _set_aside(self, tables: Sequence[str]) -> None:
-        if self.read_only:
-            raise damaged(self.path, ", ".join(map(str, damaged_rows(self._db, tables))) or "its tables")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            if has_structural_faults(self._db):
-                self._db.execute("REINDEX")
-                if has_structural_faults(self._db):
-                    raise damaged(self.path, "its tables cannot be read in full")
-            damage = damaged_rows(self._db, tables)  # again: another process may have been first
-            set_aside(self._db, damage, next_change(self._db))
-            is_meta_damaged = any(one.table == "meta" for one in damage)
-            if is_meta_damaged and not (model_of(self._db) and meta_of(self._db, "hash_basis")):
-                raise damaged(self.path, "its settings cannot be read")
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-        for one in damage:
-            logger.warning("damaged in the gallery %s: %s", self.path.parent, one)
 
     def reading(self) -> AbstractContextManager[View]:
         """`with store.reading() as view`: all that the view reads is of one change."""

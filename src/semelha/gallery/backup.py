@@ -1,0 +1,67 @@
+"""Backups: a verified copy of a gallery, made while it is in use."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from semelha.arguments import check_types
+from semelha.embedders.folder import copy_folder
+from semelha.errors import GalleryError
+from semelha.files import atomic_folder
+from semelha.gallery.folder import DATABASE, MODEL, SETTINGS, model_folder, read_settings
+from semelha.store import Store
+from semelha.store.called_unknown import FILE
+
+
+@dataclass(frozen=True)
+class Backup:
+    """A copy of a gallery: its folder, and how much it holds."""
+
+    path: Path
+    subjects: int
+    examples: int
+
+
+@check_types
+def backup(gallery: str | os.PathLike[str], out: str | os.PathLike[str]) -> Backup:
+    """Copy a gallery into a new folder, which is a gallery too, and can be opened.
+
+    Other processes may read and write the gallery meanwhile: the copy has all changes up to one, and none after. It is
+    checked against the checksums of the database and of the model, and synced to the disk, before it appears under its
+    name. The index is left out, because it is made of the vectors.
+
+    Raises `GalleryError` if the gallery is damaged, or `out` exists or cannot be written, and `ModelError` if the model
+    is damaged.
+    """
+    folder, target = Path(gallery).absolute(), Path(out)
+    settings = read_settings(folder)
+    with atomic_folder(target, error=GalleryError) as partial:
+        store = Store(folder / DATABASE, settings.fingerprint)
+        try:
+            shutil.copyfile(folder / SETTINGS, partial / SETTINGS)
+            store.copy_to(partial / DATABASE)
+            copy_folder(model_folder(folder, store.model), partial / MODEL)
+            if (folder / FILE).exists():
+                shutil.copyfile(folder / FILE, partial / FILE)
+        finally:
+            store.close()
+        copied = Store(partial / DATABASE, settings.fingerprint)
+        try:
+            with copied.reading() as view:
+                done = Backup(target, view.subject_count(), len(view))
+        finally:
+            copied.close()
+    return done
+
+
+@check_types
+def restore(source: str | os.PathLike[str], gallery: str | os.PathLike[str]) -> Backup:
+    """Copy a backup into a new folder, checked as by `backup`. The backup stays as it is.
+
+    Raises `GalleryError` if the backup is damaged, or the folder exists or cannot be written, and `ModelError` if the
+    model is damaged.
+    """
+    return backup(source, gallery)

@@ -1,0 +1,103 @@
+"""Diagnosis of a gallery on disk, and the repair of what can be repaired."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from semelha.arguments import check_types
+from semelha.embedders import load_embedder
+from semelha.errors import GalleryError, IndexFileError, PictureError, SemelhaError
+from semelha.gallery.folder import DATABASE, model_folder, read_settings
+from semelha.gallery.gallery import Gallery
+from semelha.gallery.live_index import IndexFolder
+from semelha.images import Picture
+from semelha.store import Store
+
+BACKUP = "restore the gallery from a backup: semelha restore BACKUP NEW_FOLDER"
+REPAIR = "semelha doctor {} --repair"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a gallery, and what helps; `loses` says that a repair removes something for good."""
+
+    what: str
+    helps: str
+    loses: bool = False
+
+
+@check_types
+def diagnose(gallery: str | os.PathLike[str]) -> list[Problem]:
+    """Check every file of a gallery: settings, model, database with pictures, index.
+
+    Damaged rows of the database are set aside, as whenever a gallery is opened. Raises `GalleryError` if it is none.
+    """
+    folder = Path(gallery).absolute()
+    settings = read_settings(folder)
+    try:
+        store = Store(folder / DATABASE, settings.fingerprint)
+    except GalleryError as error:
+        return [Problem(str(error), BACKUP)]
+    try:
+        return list(_problems(folder, store))
+    finally:
+        store.close()
+
+
+def _problems(folder: Path, store: Store) -> Iterator[Problem]:
+    repair = REPAIR.format(folder)
+    try:
+        store.damage.check(large=True)
+        for one in store.damage.left_out():
+            what = f"the example {one.example} ({one.source or '?'}) of {one.subject or '?'} is damaged and left out"
+            yield Problem(what, f"{repair} enrolls it from the copy that was kept, or drops it", loses=True)
+        for picture in store.damage.damaged_pictures():
+            yield Problem(f"{picture} is damaged", f"{repair} drops the picture; the example stays", loses=True)
+        if not store.damage.is_sound():
+            yield Problem("pages of the database are damaged", BACKUP)
+    except GalleryError as error:
+        yield Problem(str(error), BACKUP)
+        return
+    try:
+        model = load_embedder(model_folder(folder, store.model))
+    except SemelhaError as error:
+        yield Problem(str(error), "copy the folder of the same model there, or " + BACKUP)
+        return
+    index = IndexFolder(folder, model)
+    if index.has_index:
+        try:
+            with store.reading() as view:
+                index.load(view).index.close()
+        except IndexFileError as error:
+            yield Problem(f"the index cannot be used: {error}", f"{repair} builds it again from the vectors")
+
+
+@check_types
+def repair(gallery: str | os.PathLike[str]) -> list[str]:
+    """Repair what `diagnose` finds, but what takes a backup, and return what was done, a sentence for each.
+
+    Damaged examples are enrolled again from the copies of their pictures that the gallery kept; those without one, and
+    damaged pictures, are dropped. Raises `GalleryError` or `ModelError` if the gallery cannot be opened.
+    """
+    done = []
+    with Gallery(gallery) as opened:
+        store = opened._store
+        store.damage.check(large=True)
+        for picture in store.damage.drop_damaged_pictures():
+            done.append(f"dropped {picture}")
+        for one in store.damage.left_out():
+            name = f"the example {one.example} ({one.source or '?'}) of {one.subject or '?'}"
+            try:
+                if one.picture is None:
+                    raise PictureError("no copy of its picture was kept")
+                opened.enroll(one.subject, Picture(one.picture, one.subject, one.source))
+                done.append(f"enrolled {name} again, from the copy that was kept")
+            except SemelhaError as error:
+                done.append(f"dropped {name}: {error}")
+            store.damage.forget_left_out([one.row])
+        opened.flush(rebuild=True)
+        done.append("built the index again")
+    return done
