@@ -9,16 +9,21 @@ removes, and opens the gallery again. Where the answers are others than before, 
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+
+import numpy as np
 
 from _results import table, write_section
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.gallery.damaging import KINDS, Outcome, make_gallery, try_damage, use, warnings_logged
+
+from semelha.index import segment
 
 RESULTS = ("same", "error", "warned", "raw error", "other answers in silence")
 
@@ -28,6 +33,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    segment.MAX_DELTA_SIZE = 500  # so that a small gallery has an index on disk
     with tempfile.TemporaryDirectory() as temporary, warnings_logged():
         folder = Path(temporary)
         gallery, probes = make_gallery(folder)
@@ -40,9 +46,7 @@ def main() -> None:
     write_section("Damaged files", body_of(outcomes))
 
 
-def try_nothing(gallery: Path, probes: object, folder: Path) -> list[object]:
-    import shutil
-
+def try_nothing(gallery: Path, probes: np.ndarray, folder: Path) -> list[object]:
     shutil.copytree(gallery, folder / "reference")
     return use(folder / "reference", probes)
 

@@ -66,7 +66,10 @@ def check_graph(graph: bytes, card: Card, name: str) -> None:
 
 def is_known(card: Card) -> bool:
     """Whether this user has tried or written a model with this fingerprint."""
-    return (_folder() / card.fingerprint).exists()
+    try:
+        return (_folder() / card.fingerprint).exists()
+    except OSError:  # the folder of another user
+        return False
 
 
 def remember(card: Card) -> None:

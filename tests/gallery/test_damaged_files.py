@@ -1,0 +1,17 @@
+"""Random damage to any file: one sentence, or a warning, never a raw error or other answers in silence."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.gallery.damaging import make_gallery, try_damage, use
+
+
+def test_some_damages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 500)  # so that a small gallery has an index on disk
+    gallery, probes = make_gallery(tmp_path)
+    shutil.copytree(gallery, tmp_path / "reference")
+    expected = use(tmp_path / "reference", probes)
+    outcomes = [try_damage(gallery, probes, expected, seed, tmp_path) for seed in range(30)]
+    assert not [one for one in outcomes if one.result not in ("same", "error", "warned")]
+    assert {one.result for one in outcomes} >= {"same", "error"}
