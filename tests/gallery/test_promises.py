@@ -107,7 +107,7 @@ def test_a_gallery_that_cannot_be_written_can_be_read(path: Path, readable_folde
         for file in files:
             Path(place, file).chmod(0o444)
         Path(place).chmod(0o555)
-    environment = os.environ | {
+    places = {
         "PYTHONPATH": os.pathsep.join(sys.path),
         "SEMELHA_CACHE": str(readable_folder / "cache"),
     }
