@@ -14,7 +14,8 @@ from PIL import Image
 
 from semelha.arguments import check_fields, check_types
 from semelha.errors import PictureError, UsageError
-from semelha.images.decode import Box, Limits, OpenPicture, cropped, to_rgb
+from semelha.images.decode import Box, OpenPicture, cropped, to_rgb
+from semelha.images.formats import Limits
 
 
 @dataclass(frozen=True, eq=False)
