@@ -20,9 +20,15 @@ CLEARLY_FINITE = 1e30
 
 
 def as_rows(q: Any, s: Any) -> tuple[Any, Any]:
-    """Convert both to (·, d) of one floating-point dtype; one and the same array stays one. Raises `UsageError`."""
-    xp = array_namespace(q, s)
+    """Convert both to (·, d) of one floating-point dtype; one and the same array stays one. Raises `UsageError`.
+
+    NumPy arrays become float32 or float64: half precision float32, everything else that is neither float64.
+    """
     same = s is q
+    if isinstance(q, np.ndarray) and q.dtype not in _COMPUTED:
+        q = _as_computed(q)
+    s = q if same else _as_computed(s) if isinstance(s, np.ndarray) and s.dtype not in _COMPUTED else s
+    xp = array_namespace(q, s)
     for x in (q, s):
         if x.ndim != 2:
             raise UsageError(f"a metric takes rows, (n, d), and got an array of shape {tuple(x.shape)}")
@@ -37,6 +43,23 @@ def as_rows(q: Any, s: Any) -> tuple[Any, Any]:
         common = xp.result_type(q, s)
         q, s = xp.astype(q, common), xp.astype(s, common)
     return q, (q if same else s)
+
+
+_COMPUTED = (np.dtype(np.float32), np.dtype(np.float64))
+_SMALL = np.dtype(np.float16)
+
+
+def _as_computed(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """A NumPy array in a dtype that linear algebra computes in. Raises `UsageError` if it has no real numbers."""
+    if x.dtype.kind == "c":
+        raise UsageError("a metric takes real numbers, and got complex numbers")
+    try:
+        if x.dtype.kind not in "fiubO":
+            raise TypeError
+        with np.errstate(over="ignore"):  # of long doubles: such numbers are refused as infinite
+            return x.astype(np.float32 if x.dtype.newbyteorder("=") in (_SMALL, np.float32) else np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"a metric takes numbers, and got an array of {x.dtype}") from error
 
 
 def largest_squarable(x: Any) -> float:

@@ -15,7 +15,7 @@ from array_api_compat import device
 from semelha.errors import UsageError
 from semelha.metrics.array_math import array_namespace, detached, positive_part, safe_sqrt
 from semelha.metrics.base import Array, Metric
-from semelha.metrics.checks import check_finite
+from semelha.metrics.checks import check_finite, largest_squarable
 from semelha.metrics.mapped import MappedMetric, ScannedMetric
 
 
@@ -55,10 +55,21 @@ def unpack_gaussians(x: Array) -> tuple[Array, Array]:
     return x[..., :d], xp.reshape(whole, (*x.shape[:-1], d, d))
 
 
+LARGEST = 1e75
+"""Largest mean, covariance and precision: the square of a product of two of them is finite in float64."""
+
+
 class _Gaussian(Metric):
     """A distance between packed Gaussians."""
 
     domain = "gaussians"
+
+    def as_checked_rows(self, q: Array, s: Array, check: bool = True) -> tuple[Array, Array]:
+        """As `Metric.as_checked_rows`; half precision becomes float32, because linear algebra has no other."""
+        xp = array_namespace(q, s)
+        wide = [x if not xp.isdtype(x.dtype, "real floating") or xp.finfo(x.dtype).bits >= 32
+                else xp.astype(x, xp.float32) for x in (q, s)]  # fmt: skip
+        return super().as_checked_rows(wide[0], wide[0] if s is q else wide[1], check)
 
     def check(self, x: Array, what: str = "the array") -> None:
         check_finite(x, what)
@@ -66,17 +77,22 @@ class _Gaussian(Metric):
         xp = array_namespace(x)
         if not x.shape[0]:
             return
+        most = min(LARGEST, largest_squarable(x))
+        if not bool(xp.max(xp.abs(detached(x))) <= most):
+            raise UsageError(f"a number of {what} is above {most:g}, too large for Gaussians: scale the numbers down")
         try:
-            sound = xp.isfinite(xp.linalg.cholesky(covariances))
-            wrong = ~xp.all(xp.reshape(sound, (x.shape[0], -1)), axis=1)
+            factors = xp.linalg.cholesky(covariances)
+            sound = xp.linalg.diagonal(factors) >= most**-0.5  # False for NaN
+            wrong = ~xp.all(sound, axis=1)
         except (ValueError, RuntimeError):  # NumPy's and torch's LinAlgError, which do not name the row
             least = xp.linalg.eigvalsh(covariances)[:, 0]
             wrong = least <= xp.clip(xp.min(least), min=0)  # below 0, or the least of all by rounding
         if bool(xp.any(wrong)):
             row = int(xp.argmax(xp.astype(wrong, xp.int8)))
             least = float(xp.linalg.eigvalsh(covariances[row])[0])
+            must = "it must be positive definite" if least <= 0 else f"it is too small for {x.dtype}"
             raise UsageError(
-                f"the covariance of row {row} of {what} has the eigenvalue {least:g}: it must be positive definite; "
+                f"the covariance of row {row} of {what} has the eigenvalue {least:g}: {must}; "
                 "add a little to its diagonal"
             )
 
