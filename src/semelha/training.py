@@ -122,6 +122,7 @@ def train(
     recipe: Recipe | None = None,
     settings: TrainingSettings | None = None,
     teacher: Model | Path_ | None = None,
+    from_model: Model | Path_ | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -158,6 +159,9 @@ def train(
         From `semelha.deep`. Explicit settings that replace fields of the network and the recipe.
     teacher : Model or path, optional
         A model whose similarities between the pictures are learned too (distillation), such as an ensemble.
+    from_model : Model or path, optional
+        A model with a network, whose training goes on with these pictures: with more classes or others. Network and
+        input are its own, and the training begins with its weights; everything else is chosen as usual.
     minutes : float, optional
         Maximum time for the training of a network, without reading the pictures (default: the recipe's, 18). The
         training ends sooner if all its steps are done.
@@ -190,7 +194,7 @@ def train(
     kind = _trained_part(method, features, on)
     if kind != "network":
         network_only: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
-        network_only |= {"resume": resume or None, "callback": callback}
+        network_only |= {"from_model": from_model, "resume": resume or None, "callback": callback}
         network_only["accelerator"] = None if accelerator == "auto" else accelerator
         _check_no_network_arguments(kind, _method_name(method, recipe), settings, network_only)
     pictures = _pictures(dataset, method, recipe)
@@ -221,6 +225,7 @@ def train(
         recipe=recipe,
         settings=settings,
         teacher=_load(teacher),
+        from_model=_load(from_model),
         minutes=minutes,
         seed=seed,
         resume=resume,
@@ -241,6 +246,7 @@ def plan_training(
     recipe: Recipe | None = None,
     settings: TrainingSettings | None = None,
     teacher: Model | Path_ | None = None,
+    from_model: Model | Path_ | None = None,
     minutes: float | None = None,
     seed: int = 0,
 ) -> TrainingPlan:
@@ -261,6 +267,7 @@ def plan_training(
     kind = _trained_part(method, features, on)
     if kind != "network":
         network_only = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
+        network_only["from_model"] = from_model
         _check_no_network_arguments(kind, name, settings, network_only)
     pictures = _pictures(dataset, method, recipe)
     plan = TrainingPlan(pictures.name, len(pictures), len([*filter(None, pictures.classes)]), name)
@@ -284,6 +291,7 @@ def plan_training(
         recipe=recipe,
         settings=settings,
         teacher=_load(teacher),
+        from_model=_load(from_model),
         minutes=minutes,
         seed=seed,
     )

@@ -76,6 +76,10 @@ def train(
     on: Annotated[Path | None, _model(help="Model on whose vectors a linear method learns instead.")] = None,
     backbone: Annotated[str | None, _model(help="'small', 'medium' or a model of timm.", show_default="small")] = None,
     pretrained: Annotated[str | None, _model(help="'yes' for timm's published weights, or a weight file.")] = None,
+    from_model: Annotated[
+        Path | None,
+        _model(help="Model whose network is trained further, with these pictures: with more classes, or others."),
+    ] = None,
     size: Annotated[int | None, _model(help="Side of the input in pixels.", show_default="by the pictures")] = None,
     channels: Annotated[int | None, _model(help="1: grey, 3: color.", show_default="by the pictures")] = None,
     dim: Annotated[int | None, _model(help="Dimension of the embedding.", show_default="256")] = None,
@@ -170,6 +174,8 @@ def train(
 
     Example: semelha train photos --out model --method none --backbone resnet18 --pretrained yes
 
+    Example: semelha train more-photos --out model-2 --from-model model
+
     Example: semelha train photos --out model-here --method readout --on model
 
     Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --out model
@@ -204,6 +210,7 @@ def train(
         "on": on,
         "settings": parsed_settings(sampler, separator, **words),
         "teacher": teacher,
+        "from_model": from_model,
         "minutes": minutes,
         "seed": seed,
     }

@@ -59,6 +59,7 @@ def plan_network(
     recipe: Recipe | None = None,
     settings: TrainingSettings = TrainingSettings(),
     teacher: Model | None = None,
+    from_model: Model | None = None,
     minutes: float | None = None,
     seed: int = 0,
     processes: int = 1,
@@ -79,6 +80,8 @@ def plan_network(
         method = recipe.method
     (check_for_training if method is None else check_without_labels)(dataset)
     _check_settings(settings, method, teacher)
+    if from_model is not None:
+        network = _network_of(from_model, network, settings)
     stats = None if network and recipe else inspect_pictures(dataset, seed=seed)
     classes = None if method else len(dataset.classes)
     planned = _network(stats, network, settings, classes)
@@ -95,6 +98,8 @@ def plan_network(
     if teacher is not None:
         _check_teacher(teacher, made, planned)
     reasons = []
+    if from_model is not None:
+        reasons.append(f"Network, input and first weights are those of {from_model.card.name}.")
     if stats is not None and network is None:
         reasons += explain_network(stats, planned, classes, settings)
     if stats is not None and recipe is None:
@@ -138,6 +143,19 @@ def _check_settings(settings: TrainingSettings, method: SelfSupervised | None, t
         raise UsageError("an optimizer is chosen for a method without labels alone, such as simclr")
     if settings.teaching is not None and teacher is None:
         raise UsageError("teaching is the weight of a teacher: give a teacher too")
+
+
+def _network_of(model: Model, network: Network | None, settings: TrainingSettings) -> Network:
+    """The network of a model whose training goes on. Raises `UsageError` or `ModelError`."""
+    if model.card.input is None or not model.card.network:
+        raise UsageError(f"from_model is {model.card.name}, which has no network: name a model that was trained as one")
+    names = ("backbone", "pretrained", "size", "channels", "dim", "stem", "pooling")
+    conflicts = [name for name in names if name in settings.explicit()]
+    if network is not None or conflicts:
+        raise UsageError(
+            f"network and input are those of {model.card.name}: leave out {', '.join(conflicts) or 'network'}"
+        )
+    return Network.of_card(model.card)
 
 
 def _network(

@@ -112,8 +112,12 @@ def publish(
     recipe: Recipe,
     seed: int,
     teacher: Model | None = None,
+    from_model: Model | None = None,
 ) -> Model:
-    """Write a trained network as the model folder `out`. The classes and pictures of a teacher are in its card too."""
+    """Write a trained network as the model folder `out`.
+
+    The classes and pictures of a teacher, and of the model whose training went on, are in its card too.
+    """
     return write_network(
         built,
         network,
@@ -121,7 +125,8 @@ def publish(
         metric=trained.metric,
         training={
             **recipe.as_card(),
-            "teacher": {"name": teacher.card.name, "fingerprint": teacher.fingerprint} if teacher else None,
+            "teacher": _provenance(teacher) if teacher else None,
+            **({"from_model": _provenance(from_model)} if from_model else {}),
             "seed": seed,
             "data": cache.dataset.name,
             "pictures": len(cache.dataset),
@@ -131,9 +136,13 @@ def publish(
         },
         classes=filter(None, cache.dataset.classes),
         content_hashes=cache.hashes,
-        based_on=[teacher.card] if teacher else [],
+        based_on=[model.card for model in (teacher, from_model) if model],
         results={} if trained.score is None else {"r_at_1_on_held_out_classes": round(trained.score, 4)},
     )
+
+
+def _provenance(model: Model) -> dict[str, str]:
+    return {"name": model.card.name, "fingerprint": model.fingerprint}
 
 
 def write_network(

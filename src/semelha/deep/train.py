@@ -28,6 +28,7 @@ from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
 from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.ssl import SelfSupervised
 from semelha.deep.teacher import embed_turns
+from semelha.deep.without_training import network_of
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
 from semelha.files import check_writable
@@ -45,6 +46,7 @@ def train_network(
     recipe: Recipe | None = None,
     settings: TrainingSettings = TrainingSettings(),
     teacher: Model | None = None,
+    from_model: Model | None = None,
     minutes: float | None = None,
     seed: int = 0,
     resume: bool = False,
@@ -67,7 +69,7 @@ def train_network(
         Learn without labels: `SimCLR()`, `MoCo()` or `MoCoV3()` of `semelha.deep.ssl`.
     loop : LoopSettings, optional
         How often it saves, validates and logs.
-    out, network, recipe, settings, teacher, minutes, seed, resume, accelerator, callback, reading_progress
+    out, network, recipe, settings, teacher, from_model, minutes, seed, resume, accelerator, callback, reading_progress
         As for `semelha.train`.
 
     Raises
@@ -84,6 +86,7 @@ def train_network(
             recipe=recipe,
             settings=settings,
             teacher=teacher,
+            from_model=from_model,
             minutes=minutes,
             seed=seed,
             processes=group.size,
@@ -106,6 +109,8 @@ def train_network(
         (check_for_training if recipe.method is None else check_without_labels)(cache.dataset)
         network = with_statistics(network, cache.statistics())
         built = build(network, seed=seed)
+        if from_model is not None:
+            built.load_state_dict(network_of(from_model).state_dict())
         freeze(built, recipe.freeze)
 
         training, validation = split(cache, recipe, seed=seed)
@@ -114,6 +119,7 @@ def train_network(
             turns = 4 if recipe.quarter_turns else 1
             vectors = _teacher_vectors(teacher, cache.dataset, turns, reading_progress, group)
             training = replace(training, teacher_vectors=vectors)
+        first = () if from_model is None else (from_model.fingerprint,)
         trained = fit(
             built,
             training,
@@ -121,7 +127,7 @@ def train_network(
             recipe,
             fabric=fabric,
             folder=folder,
-            plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *cache.hashes),
+            plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes),
             seed=seed,
             resume=resume,
             callback=callback or (lambda progress: None),
@@ -132,7 +138,8 @@ def train_network(
 
         def publish_result() -> Model:
             read, result = _with_readout(built, network, training, validation, trained, recipe, seed)
-            return publish(read, network, out, cache=cache, trained=result, recipe=recipe, teacher=teacher, seed=seed)
+            models = {"teacher": teacher, "from_model": from_model}
+            return publish(read, network, out, cache=cache, trained=result, recipe=recipe, seed=seed, **models)
 
         published = group.on_rank_zero(publish_result)
         for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.is_rank_zero else ():

@@ -102,9 +102,9 @@ class Metric(ABC):
     def pairwise(self, q: Array, s: Array, *, check: bool = True) -> Array:
         """Compute the distance of every q to every s: (n, d), (m, d) → (n, m).
 
-        Integers become float64, half precision float32; otherwise the result has the more precise dtype. With `check=False` the
-        values are not checked: for valid rows, such as embeddings in a loss. Raises `UsageError` for a row that the
-        metric cannot take.
+        Integers become float64, half precision float32; otherwise the result has the more precise dtype. With
+        `check=False` the values are not checked: for valid rows, such as embeddings in a loss. Raises `UsageError` for
+        a row that the metric cannot take.
         """
         distances = self._pairwise(*self.as_checked_rows(q, s, check))
         if check:
