@@ -73,6 +73,7 @@ def test_what_does_not_go_together(first: Model, data: Path, arguments: dict[str
         semelha.plan_training(data, from_model=first, **arguments)
 
 
+@pytest.mark.filterwarnings("ignore::semelha.linear.subspace.RankDeficiencyWarning")
 def test_a_model_without_a_network(first: Model, data: Path, tmp_path: Path) -> None:
     linear = semelha.train(data, out=tmp_path / "linear", method="lda")
     derived = semelha.derive([first], out=tmp_path / "derived", views=2)
