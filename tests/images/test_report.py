@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from semelha.errors import DatasetError
-from semelha.images import Dataset, read_dataset, read_folder
+from semelha.images import Dataset, content_hashes, found_by_decoding, read_dataset, read_folder, readable
 
 
 def save(root: Path, *names: str, seed: int | None = None) -> None:
@@ -149,6 +149,23 @@ def test_one_photo_with_boxes_of_two_classes_is_no_mistake(tmp_path: Path) -> No
     save(tmp_path, "1.png")
     (tmp_path / "list.csv").write_text("path,label,box\n1.png,cat,0 0 9 9\n1.png,dog,9 0 20 9\n")
     assert read_dataset(tmp_path / "list.csv").warnings == ()
+
+
+def test_decoding_shows_what_headers_do_not(tmp_path: Path) -> None:
+    """Pictures that are damaged behind the header, and the same pixels in files that differ."""
+    save(tmp_path, "cat/1.png", seed=1)
+    save(tmp_path, "cat/2.png", "dog/3.png")
+    Image.open(tmp_path / "cat" / "1.png").save(tmp_path / "dog" / "4.bmp")
+    data = bytearray((tmp_path / "cat" / "2.png").read_bytes())
+    (tmp_path / "cat" / "2.png").write_bytes(data[: len(data) // 2])
+    before = read_dataset(tmp_path)
+    assert before.warnings == ()
+    after = readable(before)
+    hashes = [content_hashes(picture, ("pixels",))[0] for picture in after]
+    lost, shared = found_by_decoding(before, after, hashes)
+    assert lost.startswith("left out: pictures that cannot be decoded: 1, such as cat/2.png: ")
+    assert shared == "pictures of the same content in two classes: 1 (cat/1.png (cat) and dog/4.bmp (dog))"
+    assert list(found_by_decoding(after, after, [str(number) for number in range(len(after))])) == []
 
 
 # --- names ---

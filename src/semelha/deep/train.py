@@ -32,7 +32,7 @@ from semelha.deep.without_training import network_of
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
 from semelha.files import check_writable
-from semelha.images import Dataset, Progress, check_for_training, check_without_labels
+from semelha.images import Dataset, Progress, check_for_training, check_without_labels, found_by_decoding
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +104,8 @@ def train_network(
             )
         made = group.on_rank_zero(partial(open_cache, dataset, folder, network.input_spec(), progress=reading_progress))
         cache = made or open_cache(dataset, folder, network.input_spec())
-        for skipped in cache.dataset.skipped if group.is_rank_zero else ():
-            logger.warning("left out %s: %s", skipped.name, skipped.reason)
+        for text in found_by_decoding(dataset, cache.dataset, cache.hashes) if group.is_rank_zero else ():
+            logger.warning(text)
         (check_for_training if recipe.method is None else check_without_labels)(cache.dataset)
         network = with_statistics(network, cache.statistics())
         built = build(network, seed=seed)

@@ -1,5 +1,6 @@
 """Pictures and data sets: decoding, folders, manifests, content hashes and the built-in example set."""
 
+from semelha.images.checking import found_by_decoding
 from semelha.images.content import HashBasis, content_hash, content_hashes
 from semelha.images.dataset import Dataset, Skipped, check_for_training, check_without_labels, split_classes
 from semelha.images.decode import Box, decode
@@ -42,6 +43,7 @@ __all__ = [
     "expand_pattern",
     "fit",
     "for_use",
+    "found_by_decoding",
     "glyphs",
     "read_dataset",
     "read_folder",

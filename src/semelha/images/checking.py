@@ -6,7 +6,7 @@ import hashlib
 import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from semelha.images.decode import Box, OpenPicture
 from semelha.images.folder import SUFFIXES, Entry, Found
 from semelha.images.formats import Limits, quiet
 from semelha.images.picture import Picture
-from semelha.images.report import Report
+from semelha.images.report import Remark, Report
 from semelha.processors import processors
 
 BATCH = 64  # files that a thread reads at a time
@@ -226,6 +226,27 @@ def _tell_in_two_classes(pictures: list[Picture], report: Report) -> None:
             continue
         if first.label != picture.label:
             report.add("check", "files with the same content in two classes", _both(first, picture))
+
+
+def found_by_decoding(before: Dataset, after: Dataset, hashes: Sequence[str]) -> Iterator[str]:
+    """What decoding a data set showed: pictures that it lost, and content in two classes that reading did not report.
+
+    `hashes` are the content hashes of the pictures of `after`.
+    """
+    lost = after.skipped[len(before.skipped) :]
+    if lost:
+        yield f"left out: pictures that cannot be decoded: {len(lost):,}, such as {lost[0].name}: {lost[0].reason}"
+    known = {item for remark in before.remarks for item in remark.items if remark.kind == "check"}
+    first: dict[tuple[str, Box | None], Picture] = {}
+    shared: list[str] = []
+    for picture, content in zip(after, hashes, strict=True):
+        same = first.setdefault((content, picture.box), picture)
+        if picture.label and same.label and same.label != picture.label and _both(same, picture) not in known:
+            shared.append(_both(same, picture))
+    if shared:
+        yield str(
+            Remark("check", f"pictures of the same content in two classes: {len(shared):,}", len(shared), tuple(shared))
+        )
 
 
 def _both(first: Picture, second: Picture) -> str:

@@ -20,7 +20,7 @@ from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, 
 from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
 from semelha.files import check_writable
-from semelha.images import Dataset, Skipped, check_for_training, split_classes
+from semelha.images import Dataset, Skipped, check_for_training, found_by_decoding, split_classes
 from semelha.linear.base import LinearLearner
 from semelha.linear.boosting import BoostedSimilarity, BoostMetric
 from semelha.linear.closed_form import GMML, KISSME, LDA, LFDA, RCA, XQDA, PCAWhitening
@@ -105,8 +105,8 @@ def train_linear(
     start = time.monotonic()
     extractor: Extractor = on.extractor if isinstance(on, Model) else FeatureExtractor(on)
     read = _read(dataset, extractor, reading_progress)
-    for skipped in read.dataset.skipped:
-        logger.warning("left out %s: %s", skipped.name, skipped.reason)
+    for text in found_by_decoding(dataset, read.dataset, read.hashes):
+        logger.warning(text)
     check_for_training(read.dataset)
     own_scales = isinstance(extractor, FeatureExtractor) and not extractor.features.one_unit
     score = _score(read, method, own_scales=own_scales, seed=seed)
