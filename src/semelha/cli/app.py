@@ -46,6 +46,9 @@ COMMANDS = {
 CommandLineError: Any = next(kind for kind in BadParameter.__mro__ if kind.__name__ == "ClickException")
 """The base of what is raised for a command line that cannot be parsed; Typer does not name it."""
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C; `semelha.cli` has it too, because it must not import this module first."""
+
 HELP = "Recognize objects by similarity: learn an embedding, enroll a few pictures, name new ones, or say unknown."
 
 
@@ -110,9 +113,9 @@ def run(app: Typer, arguments: Sequence[str]) -> NoReturn:
         error.message = shown_lines(error.message)
         rich_format_error(error)
         status = error.exit_code
-    except Abort:
+    except Abort as error:  # of a question: by Ctrl-C, or by the end of the input
         stderr.print("Aborted.")
-        status = 1
+        status = INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else 1
     except (SemelhaError, OSError) as error:
         status = 2 if isinstance(error, UsageError) else 1
         if processes == 1 or _reports(error):

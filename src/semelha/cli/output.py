@@ -100,12 +100,17 @@ def print_report_path(report: Path, as_json: bool) -> None:
 
 def exit_after_skipped(skipped: Sequence[Skipped] | None) -> None:
     """If pictures were left out, print a note for each reason, with their number and some names, and exit with 1."""
-    kinds: dict[str, list[str]] = {}
+    kinds: dict[str, list[Skipped]] = {}
     for one in skipped or ():
-        kinds.setdefault(one.reason.removeprefix(shown(one.name)).strip(" :"), []).append(one.name)
-    for reason, names in kinds.items():
-        more = f" and {len(names) - MAX_SKIPPED_SHOWN} more" if len(names) > MAX_SKIPPED_SHOWN else ""
-        note(f"{len(names)} left out ({reason}): {', '.join(names[:MAX_SKIPPED_SHOWN])}{more}")
+        kinds.setdefault(one.reason.removeprefix(shown(one.name)).strip(" :"), []).append(one)
+    for reason, some in kinds.items():
+        names = ", ".join(one.name for one in some[:MAX_SKIPPED_SHOWN])
+        more = f" and {len(some) - MAX_SKIPPED_SHOWN} more" if len(some) > MAX_SKIPPED_SHOWN else ""
+        note(
+            f"{len(some)} left out, each of which {reason}: {names}{more}"
+            if some[1:]
+            else f"left out: {some[0].reason}"
+        )
     if kinds:
         raise Exit(1)
 
