@@ -138,3 +138,15 @@ def test_the_rate_that_a_refusal_proposes_is_not_refused(n: int) -> None:
             calibrate(np.arange(float(n)), 1e-4)
         proposed = float(str(refused.value).split("a rate of ")[-1].split()[0])
         assert calibrate(np.arange(float(n)), proposed).fpir == proposed
+
+
+def test_the_interval_with_exact_duplicates_is_that_of_the_scores_below_them() -> None:
+    """Of 200 subjects 40 are enrolled twice: their scores are 0, and the rule for 5% accepts nothing above 0."""
+    random = np.random.default_rng(0)
+    scores = np.concatenate([np.zeros(40), random.uniform(1, 2, 160)])
+    calibration = full_conformal(scores, 0.05)
+    strangers = random.uniform(0, 3, 2000)  # none of them is a duplicate
+    accepted = calibration.p_values(strangers[:, None], np.full((2000, 1), -1)) <= 0.05
+    low, high = calibration.interval()
+    assert low <= accepted.mean() <= high < 0.02
+    assert full_conformal(random.uniform(1, 2, 200), 0.05).interval()[1] > 0.08

@@ -127,10 +127,21 @@ class Calibration:
         """
         pairs = self.neighbors is not None and self.n
         effect = design_effect(self.scores, self.neighbors, self.fpir) if pairs else 1.0  # type: ignore[arg-type]
-        low, high = rate_interval(
-            self.fpir / self.largest_weight, self.n, effect=effect, trials=strangers, confidence=confidence
-        )
+        rate = min(self.fpir / self.largest_weight, self._rate_below_ties)
+        low, high = rate_interval(rate, self.n, effect=effect, trials=strangers, confidence=confidence)
         return low * self.largest_weight, min(1.0, high * self.largest_weight)
+
+    @property
+    def _rate_below_ties(self) -> float:
+        """The rate of the rule if scores are tied at its threshold, as those of exact duplicates are, or else 1.
+
+        The rule accepts scores below the k-th. If others are equal to the k-th, it accepts only what is below them all.
+        """
+        place = min(self.n, int(self.fpir * (self.n + 1) + 1e-9)) - 1
+        if place < 0 or self.weights is not None:
+            return 1.0
+        below = int(np.searchsorted(self._ascending, self._ascending[place]))
+        return (below + 1) / (self.n + 1) if below < place else 1.0
 
     @cached_property
     def probability(self) -> ProbabilityCurve | None:
