@@ -16,6 +16,7 @@ from semelha.images.dataset import Dataset, Skipped
 from semelha.images.decode import Box, OpenPicture
 from semelha.images.folder import SUFFIXES, Entry, Found
 from semelha.images.formats import Limits, quiet
+from semelha.images.peek import peek
 from semelha.images.picture import Picture
 from semelha.images.report import Remark, Report
 from semelha.processors import processors
@@ -106,6 +107,8 @@ def _headers(entries: list[Entry], limits: Limits, check: bool) -> Iterator[_Hea
 
 def _header(entry: Entry, limits: Limits) -> _Header:
     """Read the header of a file, and fit the box into the picture. Raises `PictureError`."""
+    if entry.box is None and (signature := peek(entry.path, limits)) is not None:
+        return _Header(None, signature, ())
     with OpenPicture(entry.path, limits=limits) as opened:
         signature = opened.signature()
         if entry.box is None:
