@@ -176,6 +176,7 @@ def test_permissions_are_those_of_the_umask_and_pictures_are_not_for_others(
             ["cluster", tmp_path / "shop", photos, "--out", tmp_path / "out"],
             ["explain", tmp_path / "shop", picture, "--out", tmp_path / "sheet.png"],
             ["embed", tiny.folder, picture, "--out", tmp_path / "v.npz"],
+            ["backup", tmp_path / "shop", tmp_path / "backup"],
             ["derive", tiny.folder, "--out", tmp_path / "derived"],
         ):
             assert run(capsys, *words)[0] == 0
@@ -185,7 +186,7 @@ def test_permissions_are_those_of_the_umask_and_pictures_are_not_for_others(
     def mode(name: str) -> int:
         return stat.S_IMODE((tmp_path / name).stat().st_mode)
 
-    assert mode("shop") == mode("out") == 0o770 & ~mask
+    assert mode("shop") == mode("out") == mode("backup") == 0o770 & ~mask
     assert mode("check.html") == mode("sheet.png") == 0o660 & ~mask
     assert mode("v.npz") == mode("derived/model.json") == 0o666 & ~mask
     assert mode("derived") == 0o777 & ~mask

@@ -79,7 +79,9 @@ def _examine(gallery: Path, repair: bool, yes: bool, json: bool) -> None:
         losses = [problem.what for problem in problems if problem.loses]
         if losses and not yes:
             stderr.print(*(f"{escape(loss)}" for loss in losses), sep="\n")
-            confirm("Enroll these again where a copy of the picture was kept, and drop the others?", abort=True)
+            confirm(
+                "Enroll these again where a copy of the picture was kept, and drop the others?", abort=True, err=True
+            )
         done, problems = repair_gallery(gallery), diagnose(gallery)
     if json:
         print_json({"problems": [vars(problem) for problem in problems], "repaired": done})

@@ -38,7 +38,7 @@ def backup(gallery: str | os.PathLike[str], out: str | os.PathLike[str]) -> Back
     """
     folder, target = Path(gallery).absolute(), Path(out)
     settings = read_settings(folder)
-    with atomic_folder(target, error=GalleryError) as partial:
+    with atomic_folder(target, private=True, error=GalleryError) as partial:
         store = Store(folder / DATABASE, settings.fingerprint)
         try:
             shutil.copyfile(folder / SETTINGS, partial / SETTINGS)
