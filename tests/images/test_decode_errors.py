@@ -7,11 +7,12 @@ import struct
 import threading
 import warnings
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 from tests.images.files import FORMATS, file_of, noise
 
 from semelha.errors import NotAPicture, PictureError, PictureTooLarge, TruncatedPicture
@@ -165,3 +166,32 @@ def test_threads_decode_alike_and_leave_the_filters_of_warnings_as_they_were() -
         thread.join()
     assert wrong == []
     assert list(warnings.filters) == before
+
+
+def damaged_files() -> dict[str, bytes]:
+    """A file of each format that the extra or a newer Pillow reads, and of Netpbm."""
+    image = Image.fromarray(noise())
+    files = {"PPM": file_of(image, "PPM"), "PGM": b"P2 8 8 9\n" + b"5 " * 64, "MPO": file_of(image, "MPO")}
+    if features.check("avif"):
+        files["AVIF"] = file_of(image, "AVIF")
+    if find_spec("pillow_heif"):
+        import pillow_heif
+
+        file = io.BytesIO()
+        pillow_heif.from_pillow(image).save(file)
+        files["HEIC"] = file.getvalue()
+    return files
+
+
+@pytest.mark.parametrize("format", ["PPM", "PGM", "MPO", "AVIF", "HEIC"])
+def test_damage_of_the_other_formats_is_a_picture_error(format: str) -> None:
+    data = damaged_files().get(format)
+    if data is None:
+        pytest.skip(f"{format} is not read here")
+    random = np.random.default_rng(0)
+    for _ in range(200):
+        changed = bytearray(data)
+        for place in random.integers(0, len(data) if random.random() < 0.5 else min(len(data), 400), 3):
+            changed[place] = random.choice([0, 255, random.integers(256)])
+        with contextlib.suppress(PictureError):
+            assert decode(bytes(changed)).dtype == np.uint8

@@ -83,7 +83,7 @@ def _range(image: Image.Image, name: str, bits: int | None, stated: Range | None
     if image.mode == "F":
         usual = [1.0, *usual]
     assumed = next((most for most in usual if high <= most), high)
-    if high > 0 and assumed not in (1.0, 65535.0):
+    if high > 0 and 1 < assumed < 65535:
         _report(name, high, assumed)
     return 0.0, assumed
 
