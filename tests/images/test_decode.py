@@ -412,3 +412,50 @@ def test_photos_of_108_and_200_megapixels_are_read_at_a_part_of_their_size(size:
         assert opened.decoding_bytes < 20e6
     with pytest.raises(PictureTooLarge, match="max_pixels is 100,000,000 in all"):
         decode(data, at_least=64, limits=Limits(max_pixels=100_000_000))
+
+
+def png_of_16_bits(values: np.ndarray) -> bytes:
+    """A PNG of color with 16 bits for each channel, which Pillow cannot write."""
+    height, width, _ = values.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff_of_16_bits(values: np.ndarray, order: str, compressed: bool) -> bytes:
+    height, width, _ = values.shape
+    body = values.astype(f"{order}u2").tobytes()
+    body = zlib.compress(body) if compressed else body
+    body += b"\0" * (len(body) % 2)
+    end = 8 + len(body)
+    tags = {256: (4, width), 257: (4, height), 259: (3, 8 if compressed else 1), 262: (3, 2), 273: (4, 8)}
+    tags |= {277: (3, 3), 278: (4, height), 279: (4, len(body)), 284: (3, 1)}
+    entries = []
+    for tag in sorted([*tags, 258]):
+        if tag == 258:
+            entries.append(struct.pack(order + "HHII", 258, 3, 3, end))
+            continue
+        kind, value = tags[tag]
+        entries.append(struct.pack(order + ("HHIHxx" if kind == 3 else "HHII"), tag, kind, 1, value))
+    mark = b"II" if order == "<" else b"MM"
+    head = mark + struct.pack(order + "HI", 42, end + 6)
+    depths, number = struct.pack(order + "3H", 16, 16, 16), struct.pack(order + "H", len(entries))
+    return head + body + depths + number + b"".join(entries) + bytes(4)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "<", ">", "< compressed", "> compressed"])
+def test_color_of_16_bits_that_uses_a_part_of_its_range_is_scaled(kind: str) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (5, 7, 3))
+
+    def stored(values: np.ndarray) -> bytes:
+        return png_of_16_bits(values) if kind == "PNG" else tiff_of_16_bits(values, kind[0], "compressed" in kind)
+
+    expected = np.rint(values * 255 / 4095)
+    assert np.array_equal(decode(stored(values)), expected)
+    assert np.array_equal(decode(stored(values), limits=Limits(bits=12)), expected)
+    assert np.array_equal(decode(stored(values), limits=Limits(bits=16)), np.rint(values * 255 / 65535))
+    assert np.array_equal(decode(stored(values * 16)), values * 16 // 256)  # all of its range: the high bytes

@@ -11,6 +11,7 @@ import io
 import math
 import os
 import stat
+import sys
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -28,6 +29,10 @@ Box = tuple[int, int, int, int]
 
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # in memory; of other modes 4
 _DECODER_BYTES = {"WEBP": 16, "AVIF": 16, "HEIC": 12}  # per pixel while these decode, measured, the picture included
+
+_OTHER_BYTES = {"RGB;16B": "RGB;16L", "RGB;16L": "RGB;16B"}
+_OTHER_BYTES["RGB;16N"] = "RGB;16B" if sys.byteorder == "little" else "RGB;16L"
+"""For color of 16 bits, of which Pillow takes the high bytes: the raw mode by which it takes the low bytes."""
 
 
 def decode(
@@ -83,17 +88,17 @@ class OpenPicture:
         self._name = name or ("the picture" if isinstance(source, bytes) else os.fspath(source))
         self._limits = limits
         self.box = box
-        self._file, length = _binary_file(source)
+        self._file, self._length = _binary_file(source)
         try:
             with quiet:
-                self._kind, self._image = open_image(self._file, length, self._name, limits)
+                self._kind, self._image = open_image(self._file, self._length, self._name, limits)
                 self.is_jpeg = isinstance(self._image, JpegImageFile)
                 self.orientation = orientation_of(self._image)
             self._full, self._scale = self._image.size, 1
             coefficients = self._check_scans() if self.is_jpeg else 0
             if at_least is not None and self.is_jpeg:
                 self._scale = self._draft(at_least)
-            self.decoding_bytes = coefficients + self._pixel_bytes(length)
+            self.decoding_bytes = coefficients + self._pixel_bytes()
             if self.decoding_bytes > limits.max_memory:
                 raise PictureTooLarge(
                     f"{self._name} ({self._full[0]:,} × {self._full[1]:,} pixels, {self._kind}) takes "
@@ -142,7 +147,10 @@ class OpenPicture:
             with quiet:
                 if self._kind == "PPM":
                     image = netpbm.load(cast(ImageFile.ImageFile, image))
+                rawmode = _rawmode(image)
                 image.load()
+                if rawmode in _OTHER_BYTES:
+                    image = self._deep_color(image, _OTHER_BYTES[rawmode])
                 if self.box is not None and self._scale > 1:
                     image = self._in_box(image, self.box)
                 stated = self._stated_range()
@@ -165,6 +173,17 @@ class OpenPicture:
         except DAMAGE as error:
             raise TruncatedPicture(f"{name} is cut off or damaged: {error}") from error
 
+    def _deep_color(self, image: Image.Image, rawmode: str) -> Image.Image:
+        """Color of 16 bits, of which Pillow keeps the high bytes: scaled if values use a part of their range."""
+        bits = self._limits.bits
+        if bits is None and max(most for _, most in image.getextrema()) >= 64:  # more than 14 bits
+            return image
+        self._file.seek(0)
+        low = cast(ImageFile.ImageFile, open_image(self._file, self._length, self._name, self._limits)[1])
+        low.tile = [_with_rawmode(each, rawmode) for each in low.tile]
+        low.load()
+        return tones.color_of_bytes(image, low, self._name, bits)
+
     def _check_scans(self) -> int:
         """Bytes of the coefficients that libjpeg keeps if it decodes the JPEG in several passes; else 0."""
         image = cast(JpegImageFile, self._image)
@@ -175,16 +194,18 @@ class OpenPicture:
         samples = [across * down for _, across, down, *_ in image.layer]
         return 2 * width * height * sum(samples) // max(1, *samples)
 
-    def _pixel_bytes(self, length: int) -> int:
+    def _pixel_bytes(self) -> int:
         """Bytes that decoding takes at most: the decoded picture, and the next one that is made of it."""
         image = self._image
         pixels = image.width * image.height
         stored = _PIXEL_BYTES.get(image.mode, 4)
         turned = 0 if self.orientation == 1 else stored
         becomes_rgb = 0 if image.mode == "RGB" and not image.has_transparency_data else 4
+        if _rawmode(image) in _OTHER_BYTES:
+            becomes_rgb = 8  # the low bytes, and the picture
         most = pixels * max(_DECODER_BYTES.get(self._kind, stored), stored + max(turned, becomes_rgb))
         if self._kind == "PPM":
-            return most + netpbm.extra_bytes(cast(ImageFile.ImageFile, image), length)
+            return most + netpbm.extra_bytes(cast(ImageFile.ImageFile, image), self._length)
         tile = [self._tag(number) for number in (322, 323)]  # width and height
         if all(isinstance(each, int) for each in tile):
             depth = self._tag(ExifTags.Base.BitsPerSample)
@@ -289,3 +310,16 @@ def _first(value: object) -> float | None:
     except (TypeError, ValueError, ArithmeticError):
         return None
     return number if math.isfinite(number) else None
+
+
+def _rawmode(image: Image.Image) -> str:
+    """How the decoder of Pillow unpacks the first tile of a picture; "" if it does not say."""
+    args = image.tile[0][3] if isinstance(image, ImageFile.ImageFile) and image.tile else ""
+    first = args[0] if isinstance(args, tuple) and args else args
+    return first if isinstance(first, str) else ""
+
+
+def _with_rawmode(tile: Any, rawmode: str) -> Any:
+    """A tile that its decoder unpacks in another way; a named tuple since Pillow 11."""
+    args = (rawmode, *tile[3][1:]) if isinstance(tile[3], tuple) else rawmode
+    return tile._replace(args=args) if hasattr(tile, "_replace") else (*tile[:3], args)

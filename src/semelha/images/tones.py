@@ -51,6 +51,21 @@ def to_rgb(
     return _in_strips(image, scaled)
 
 
+def color_of_bytes(high: Image.Image, low: Image.Image, name: str, bits: int | None) -> Image.Image:
+    """An RGB image of color of 16 bits, from the images of its high and low bytes, scaled as grey is."""
+
+    def pairs() -> Iterator[NDArray[np.uint16]]:
+        for one, other in zip(strips(high), strips(low), strict=True):
+            yield np.asarray(one).astype(np.uint16) * np.uint16(256) + np.asarray(other)
+
+    most = _assumed(name, max(float(each.max()) for each in pairs()), []) if bits is None else 2.0**bits - 1
+    image, top = Image.new("RGB", high.size), 0
+    for each in pairs():
+        image.paste(Image.fromarray(scale(each, 0.0, most)), (0, top))
+        top += len(each)
+    return image
+
+
 def scale(values: NDArray[np.generic], low: float, high: float) -> NDArray[np.uint8]:
     """Scale numbers from `low`..`high` to 0..255, rounded; numbers outside are clipped, NaN becomes `low`."""
     if values.dtype.kind == "u" and values.dtype.itemsize <= 2:
@@ -75,17 +90,22 @@ def _range(image: Image.Image, name: str, bits: int | None, stated: Range | None
         return 0.0, float(2**bits - 1)
     if stated is not None:
         return stated
-    extremes = [(values.min(), values.max()) for values in (finite(np.asarray(each)) for each in strips(image))]
-    low, high = float(min(least for least, _ in extremes)), float(max(most for _, most in extremes))
+    arrays = (np.asarray(each) for each in strips(image))
+    numbers = (finite(each) if each.dtype.kind == "f" else each for each in arrays)
+    extremes = [(float(each.min()), float(each.max())) for each in numbers]
+    low, high = min(least for least, _ in extremes), max(most for _, most in extremes)
     if low < 0:
         return low, high
-    usual = [float(2**each - 1) for each in USUAL_BITS]
-    if image.mode == "F":
-        usual = [1.0, *usual]
+    return 0.0, _assumed(name, high, [1.0] if image.mode == "F" else [])
+
+
+def _assumed(name: str, high: float, more: list[float]) -> float:
+    """The greatest value of the narrowest usual range that has `high`; reported if it is an assumption."""
+    usual = [*more, *(float(2**each - 1) for each in USUAL_BITS)]
     assumed = next((most for most in usual if high <= most), high)
     if high > 0 and 1 < assumed < 65535:
         _report(name, high, assumed)
-    return 0.0, assumed
+    return assumed
 
 
 def _report(name: str, high: float, assumed: float) -> None:
