@@ -176,7 +176,7 @@ class OpenPicture:
     def _deep_color(self, image: Image.Image, rawmode: str) -> Image.Image:
         """Color of 16 bits, of which Pillow keeps the high bytes: scaled if values use a part of their range."""
         bits = self._limits.bits
-        if bits is None and max(most for _, most in image.getextrema()) >= 64:  # more than 14 bits
+        if bits is None and max(np.max(each) for each in image.getextrema()) >= 64:  # more than 14 bits
             return image
         self._file.seek(0)
         low = cast(ImageFile.ImageFile, open_image(self._file, self._length, self._name, self._limits)[1])
