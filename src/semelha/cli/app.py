@@ -11,7 +11,6 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from typer import Abort, BadParameter, Typer
-from typer.rich_utils import rich_format_error
 
 from semelha.cli import reading
 from semelha.cli.console import LogFormatter, accept_any_text, escape
@@ -110,6 +109,8 @@ def run(app: Typer, arguments: Sequence[str]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except CommandLineError as error:
+        from typer.rich_utils import rich_format_error  # imports a parser of Markdown
+
         error.message = shown_lines(error.message)
         rich_format_error(error)
         status = error.exit_code
