@@ -138,6 +138,13 @@ def test_labels_that_differ_by_spaces_or_normal_form_are_one_class_and_said(fold
     assert "one class, ma\u00e7a" in found.warnings[0]
 
 
+def test_a_path_that_no_file_can_have_is_listed_and_shown_short(folder: Path) -> None:
+    found = read(folder, f"path,label\n1.png\0,a\n{'x' * 5000},a\n1.png,b\n")
+    assert len(found) == 1
+    assert len(found.skipped) == 2
+    assert all(len(line) < 1000 for line in remarks(found, "left out"))
+
+
 # --- boxes ---
 
 

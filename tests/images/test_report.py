@@ -87,6 +87,14 @@ def test_every_file_is_tried_whatever_its_suffix(tmp_path: Path, labelled: bool)
     assert sum(remark.count for remark in found.remarks) == 1, "readme.md"
 
 
+def test_a_format_that_is_not_read_says_what_to_do(tmp_path: Path) -> None:
+    save(tmp_path, "cat/1.png")
+    (tmp_path / "cat" / "2.jxl").write_bytes(b"\xff\x0a" + bytes(100))
+    ((text, items),) = remarks(read_dataset(tmp_path), "left out").items()
+    assert text == "files of which each is a JPEG XL picture, which is not read: convert it to PNG or JPEG: 1"
+    assert items == ["cat/2.jxl"]
+
+
 # --- links ---
 
 

@@ -15,7 +15,7 @@ from semelha.errors import DatasetError, NotAPicture, PictureError, PictureTooLa
 from semelha.images.dataset import Dataset, Skipped
 from semelha.images.decode import Box, OpenPicture
 from semelha.images.folder import SUFFIXES, Entry, Found
-from semelha.images.formats import Limits, quiet
+from semelha.images.formats import UNREAD, Limits, quiet
 from semelha.images.peek import peek
 from semelha.images.picture import Picture
 from semelha.images.report import Remark, Report
@@ -144,6 +144,8 @@ def _topic(entry: Entry, error: PictureError) -> str:
         return "links that lead nowhere"
     if isinstance(error, _BoxOutside):
         return BOX_OUTSIDE
+    if (how := next((text for text in UNREAD.values() if str(error).endswith(text)), None)) is not None:
+        return f"files of which each is {how}"
     if isinstance(error, NotAPicture):
         return "empty files" if os.path.getsize(entry.path) == 0 else "files that are no pictures"
     if isinstance(error, PictureTooLarge):

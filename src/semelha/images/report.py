@@ -8,6 +8,7 @@ from typing import Literal, get_args
 Kind = Literal["used", "assumed", "ignored", "left out", "check"]
 """What a remark is about: "check" is what the owner of the data should check."""
 SHOWN = 3  # items that a line names
+LONGEST = 200  # characters of an item in a line
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Remark:
     items: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        few = ", ".join(self.items[:SHOWN]) + (", …" if len(self.items) > SHOWN else "")
+        short = (item if len(item) <= LONGEST else f"{item[:LONGEST]}…" for item in self.items[:SHOWN])
+        few = ", ".join(short) + (", …" if len(self.items) > SHOWN else "")
         named = f" ({few})" if self.items else ""
         return f"{'' if self.kind == 'check' else f'{self.kind}: '}{self.text}{named}"
 

@@ -61,7 +61,7 @@ def _decoded(data: bytes, file: Path, report: Report) -> str:
     encoding = "utf-8-sig"
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"
-    elif b"\0" in data[:200]:
+    elif data[:200].count(0) > len(data[:200]) // 4:
         encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
     try:
         text = data.decode(encoding)
