@@ -8,7 +8,9 @@ from tests.tiny_model import noise
 from typer.testing import CliRunner
 
 from semelha.cli.app import make_app
-from semelha.gallery import Gallery, diagnose, repair
+from semelha.embedders import Model
+from semelha.errors import GalleryError
+from semelha.gallery import Gallery, backup, diagnose, repair
 from semelha.store.database import connect
 
 
@@ -87,3 +89,23 @@ def test_from_the_command_line(path: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(program, ["doctor", str(path), "--repair", "--yes"])
     assert (done.exit_code, "repaired:" in done.output) == (0, True)
     assert CliRunner().invoke(program, ["doctor", "--repair"]).exit_code != 0
+
+
+def test_the_model_of_another_gallery_is_noticed(path: Path, new: Model, tmp_path: Path) -> None:
+    shutil.rmtree(path / "model")
+    shutil.copytree(new.folder, path / "model")
+    (problem,) = diagnose(path)
+    assert "model/ is another model than that of the vectors" in problem.what
+    with pytest.raises(GalleryError, match="not of its own model"):
+        backup(path, tmp_path / "x")
+
+
+def test_what_is_not_an_example_is_listed_until_it_is_forgotten(path: Path) -> None:
+    with Gallery(path) as gallery:
+        gallery.reject(noise(70), "s1")
+    tamper(path, "rejections", "UPDATE rejections SET vector = zeroblob(length(vector))")
+    for _ in range(2):
+        (problem,) = diagnose(path)
+        assert problem.what == "row 1 of the rejections is damaged and left out"
+    repair(path)
+    assert diagnose(path) == []

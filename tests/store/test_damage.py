@@ -10,6 +10,7 @@ import pytest
 
 from semelha.errors import GalleryError, GalleryMoved
 from semelha.store import NewExample, Plan, Scores, Store, Strangers
+from semelha.store.damage import copy_database
 from semelha.store.database import connect
 
 HIDDEN = b"SECRETBYTES" * 100
@@ -53,7 +54,7 @@ def tamper(path: Path, table: str, statement: str) -> None:
             "vector of the example 2 (2.png) of anna",
         ),
         ("vectors", "DELETE FROM vectors WHERE example_id = 2", "vector of the example 2 (2.png) of anna"),
-        ("examples", "UPDATE examples SET subject_id = 2 WHERE id = 2", "the example 2 (2.png)"),
+        ("examples", "UPDATE examples SET subject_id = 2 WHERE id = 2", "the example 2 (?) of ?"),
         ("examples", "UPDATE examples SET source = CAST(x'ff' AS TEXT) WHERE id = 2", "the example 2"),
     ],
 )
@@ -66,12 +67,14 @@ def test_a_damaged_example_is_named_and_left_out(
         assert view.added_since(0)[0].tolist() == [1, 3, 4, 5]
         assert [(one.name, one.examples) for one in view.subjects()] == [("anna", 1), ("bert", 3)]
     assert said in caplog.text
-    assert [(one.example, one.picture) for one in store.damage.left_out()] == [(2, b"picture")]
+    (left_out,) = store.damage.left_out()
+    assert (left_out.damage.row, left_out.picture) == (2, b"picture")
+    assert left_out.damage.subject == ("anna" if table == "vectors" else ""), "a damaged row says nothing"
     store.close()
     caplog.clear()
     store = Store(path)
-    assert "1 damaged examples" in caplog.text, "as long as it is set aside, it is said at every opening"
-    store.damage.forget_left_out([one.row for one in store.damage.left_out()])
+    assert "1 damaged rows" in caplog.text, "as long as it is set aside, it is said at every opening"
+    store.damage.forget_left_out([one.place for one in store.damage.left_out()])
     store.close()
     caplog.clear()
     Store(path).close()
@@ -83,7 +86,7 @@ def test_the_last_example_goes_with_its_subject(path: Path) -> None:
     store = Store(path)
     with store.reading() as view:
         assert [one.name for one in view.subjects()] == ["bert"]
-    assert [(one.example, one.subject) for one in store.damage.left_out()] == [(1, "anne"), (2, "anne")]
+    assert [(one.damage.row, one.damage.subject) for one in store.damage.left_out()] == [(1, ""), (2, "")]
     store.close()
 
 
@@ -107,6 +110,7 @@ def test_what_else_is_damaged_goes_with_a_warning(
     tamper(path, table, statement)
     store = Store(path)
     assert "damaged in the gallery" in caplog.text
+    assert [one.damage.table for one in store.damage.left_out()] == ([] if table == "scores" else [table])
     with store.reading() as view:
         assert len(view) == 5, "no example is lost"
         assert view.change > before, "an index of the earlier change is not used as it is"
@@ -117,6 +121,33 @@ def test_what_else_is_damaged_goes_with_a_warning(
         assert (view.plan() is None) == ("calibration" in statement)
         assert view.scores() is None
     store.add("carl", [example(6)])
+    store.close()
+
+
+def test_what_was_set_aside_follows_its_subject(path: Path) -> None:
+    """Renamed and merged with it, and removed with it for good."""
+    tamper(path, "vectors", "UPDATE vectors SET data = zeroblob(8) WHERE example_id = 2")
+    store = Store(path)
+    store.rename("anna", "Anna")
+    assert store.damage.left_out()[0].damage.subject == "Anna"
+    store.merge("Anna", "bert")
+    assert store.damage.left_out()[0].damage.subject == "bert"
+    store.remove("bert")
+    assert not store.damage.left_out()
+    store.close()
+
+
+def test_what_a_lost_example_leaves_is_set_aside_with_it(path: Path) -> None:
+    database = connect(path)
+    database.execute("DROP TRIGGER examples_deleted")
+    database.execute("DELETE FROM examples WHERE id = 2")
+    database.close()
+    store = Store(path)
+    (left_out,) = store.damage.left_out()
+    assert (left_out.damage.row, left_out.damage.subject, left_out.picture) == (2, "", b"picture")
+    database = connect(path)
+    assert database.execute("SELECT count(*) FROM vectors WHERE example_id = 2").fetchone() == (0,)
+    database.close()
     store.close()
 
 
@@ -170,6 +201,14 @@ def test_a_large_database_is_checked_in_the_background(
     with store.reading() as view:
         assert view.added_since(0)[0].tolist() == [1, 3, 4, 5]
     store.close()
+    tamper(path, "subjects", "UPDATE subjects SET name = 'berta' WHERE id = 2")
+    store = Store(path)
+    with store.reading() as view, pytest.raises(GalleryError, match="damaged: the example 3"):
+        view.owners([3])
+    store.damage.stop()
+    with pytest.raises(GalleryError, match="interrupted"):
+        store.damage.check(large=True)
+    store.close()
 
 
 def test_an_error_that_damage_explains_is_said_so(path: Path) -> None:
@@ -193,7 +232,7 @@ def test_an_empty_or_foreign_database_is_refused(path: Path, tmp_path: Path) -> 
         Store(path)
 
 
-@pytest.mark.parametrize("how", ["replaced", "deleted", "log deleted"])
+@pytest.mark.parametrize("how", ["replaced", "deleted", "log deleted", "log replaced"])
 def test_a_database_that_is_not_at_its_place_is_noticed_before_a_write_is_acknowledged(path: Path, how: str) -> None:
     shutil.copy(path, path.with_name("copy"))
     store = Store(path)
@@ -204,9 +243,11 @@ def test_a_database_that_is_not_at_its_place_is_noticed_before_a_write_is_acknow
         path.unlink()
     else:
         path.with_name(f"{path.name}-wal").unlink()
+    if how == "log replaced":
+        path.with_name(f"{path.name}-wal").write_bytes(b"of another process")
     with pytest.raises(GalleryMoved, match="replaced or deleted while it was open"):
         store.add("anna", [example(8)])
-    if how != "log deleted":
+    if how in ("replaced", "deleted"):
         with pytest.raises(GalleryMoved), store.reading():
             pass
     store.close()
@@ -231,7 +272,7 @@ def test_what_is_removed_is_no_longer_in_any_file(path: Path, what: str) -> None
 
 def test_a_copy_is_whole_and_of_one_change(path: Path, tmp_path: Path) -> None:
     store = Store(path)
-    store.copy_to(tmp_path / "copy.sqlite")
+    copy_database(path, tmp_path / "copy.sqlite")
     store.add("later", [example(30)])
     copy = Store(tmp_path / "copy.sqlite")
     with copy.reading() as view:
@@ -240,7 +281,7 @@ def test_a_copy_is_whole_and_of_one_change(path: Path, tmp_path: Path) -> None:
     copy.close()
     tamper(path, "pictures", "UPDATE pictures SET data = x'00' WHERE example_id = 3")
     with pytest.raises(GalleryError, match="it is not copied"):
-        store.copy_to(tmp_path / "other.sqlite")
+        copy_database(path, tmp_path / "other.sqlite")
     store.close()
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from semelha.arguments import check_types
 from semelha.embedders.folder import copy_folder
-from semelha.errors import GalleryError
+from semelha.errors import FingerprintMismatch, GalleryError, ModelError
 from semelha.files import atomic_folder
-from semelha.gallery.folder import DATABASE, MODEL, SETTINGS, model_folder, read_settings
+from semelha.gallery.folder import ATTEMPTS, DATABASE, MODEL, SETTINGS, model_folder, read_settings
 from semelha.store import Store
 from semelha.store.called_unknown import FILE
+from semelha.store.damage import copy_database
 
 
 @dataclass(frozen=True)
@@ -39,21 +41,34 @@ def backup(gallery: str | os.PathLike[str], out: str | os.PathLike[str]) -> Back
     folder, target = Path(gallery).absolute(), Path(out)
     settings = read_settings(folder)
     with atomic_folder(target, private=True, error=GalleryError) as partial:
-        store = Store(folder / DATABASE, settings.fingerprint)
-        try:
-            shutil.copyfile(folder / SETTINGS, partial / SETTINGS)
-            store.copy_to(partial / DATABASE)
-            copy_folder(model_folder(folder, store.model), partial / MODEL)
-            if (folder / FILE).exists():
-                shutil.copyfile(folder / FILE, partial / FILE)
-        finally:
-            store.close()
-        copied = Store(partial / DATABASE, settings.fingerprint)
-        try:
-            with copied.reading() as view:
-                done = Backup(target, view.subject_count(), len(view))
-        finally:
-            copied.close()
+        for attempt in range(ATTEMPTS):
+            time.sleep(0.1 * attempt)  # another process may be installing another model at this moment
+            try:
+                done = _copied(folder, partial, settings.fingerprint)
+            except (FingerprintMismatch, ModelError):
+                if attempt == ATTEMPTS - 1:
+                    raise
+                for place in partial.iterdir():
+                    shutil.rmtree(place) if place.is_dir() else place.unlink()
+            else:
+                return replace(done, path=target)
+    raise AssertionError
+
+
+def _copied(folder: Path, out: Path, fingerprint: str) -> Backup:
+    shutil.copyfile(folder / SETTINGS, out / SETTINGS)
+    copy_database(folder / DATABASE, out / DATABASE)
+    if (folder / FILE).exists():
+        shutil.copyfile(folder / FILE, out / FILE)
+    copied = Store(out / DATABASE, fingerprint)
+    try:
+        with copied.reading() as view:
+            done = Backup(out, view.subject_count(), len(view))
+        card = copy_folder(model_folder(folder, copied.model), out / MODEL)
+        if card.fingerprint != copied.model:
+            raise FingerprintMismatch(f"{folder} holds vectors of the model {copied.model[:12]}, not of its own model")
+    finally:
+        copied.close()
     return done
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from semelha.arguments import check_types
 from semelha.embedders import load_embedder
-from semelha.errors import GalleryError, IndexFileError, PictureError, SemelhaError
+from semelha.errors import FingerprintMismatch, GalleryError, IndexFileError, PictureError, SemelhaError
 from semelha.gallery.folder import DATABASE, model_folder, read_settings
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.live_index import IndexFolder
@@ -52,8 +52,10 @@ def _problems(folder: Path, store: Store) -> Iterator[Problem]:
     try:
         store.damage.check(large=True)
         for one in store.damage.left_out():
-            what = f"the example {one.example} ({one.source or '?'}) of {one.subject or '?'} is damaged and left out"
-            yield Problem(what, f"{repair} enrolls it from the copy that was kept, or drops it", loses=True)
+            helps = f"{repair} forgets it"
+            if one.damage.table == "examples":
+                helps = f"{repair} enrolls it from the copy that was kept, or drops it"
+            yield Problem(f"{one.damage} is damaged and left out", helps, loses=True)
         for picture in store.damage.damaged_pictures():
             yield Problem(f"{picture} is damaged", f"{repair} drops the picture; the example stays", loses=True)
         if not store.damage.is_sound():
@@ -63,6 +65,8 @@ def _problems(folder: Path, store: Store) -> Iterator[Problem]:
         return
     try:
         model = load_embedder(model_folder(folder, store.model))
+        if model.fingerprint != store.model:
+            raise FingerprintMismatch(f"model/ is another model than that of the vectors, {store.model[:12]}")
     except SemelhaError as error:
         yield Problem(str(error), "copy the folder of the same model there, or " + BACKUP)
         return
@@ -89,15 +93,15 @@ def repair(gallery: str | os.PathLike[str]) -> list[str]:
         for picture in store.damage.drop_damaged_pictures():
             done.append(f"dropped {picture}")
         for one in store.damage.left_out():
-            name = f"the example {one.example} ({one.source or '?'}) of {one.subject or '?'}"
+            subject, source = one.damage.subject, one.damage.source
             try:
-                if one.picture is None:
-                    raise PictureError("no copy of its picture was kept")
-                opened.enroll(one.subject, Picture(one.picture, one.subject, one.source))
-                done.append(f"enrolled {name} again, from the copy that was kept")
-            except SemelhaError as error:
-                done.append(f"dropped {name}: {error}")
-            store.damage.forget_left_out([one.row])
+                if one.picture is None or not subject:
+                    raise PictureError("no intact copy of its picture was kept, with its subject")
+                opened.enroll(subject, Picture(one.picture, subject, source))
+                done.append(f"enrolled {one.damage} again, from the copy that was kept")
+            except PictureError as error:
+                done.append(f"dropped {one.damage}: {error}")
+            store.damage.forget_left_out([one.place])
         opened.flush(rebuild=True)
         done.append("built the index again")
     return done

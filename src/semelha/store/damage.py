@@ -6,11 +6,21 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from semelha.store.database import connect, damaged, meta_of, model_of, next_change, translating_errors
+from semelha.errors import GalleryError
+from semelha.store.database import (
+    VERSION,
+    connect,
+    damaged,
+    meta_of,
+    model_of,
+    next_change,
+    translating_errors,
+    version_of,
+)
 from semelha.store.integrity import (
     CHECKED,
     Damage,
@@ -28,12 +38,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class LeftOut:
-    """A damaged example that was set aside; `row` is its place among them, `picture` the copy that was kept."""
+    """What was set aside; `place` is its row in their list. `picture` is the copy kept of an example, if intact."""
 
-    row: int
-    example: int
-    subject: str
-    source: str
+    place: int
+    damage: Damage
     picture: bytes | None
 
 
@@ -58,13 +66,13 @@ class DamageControl:
         self._db = db
         self._lock = lock
         self._changing = changing
-        self._checking: sqlite3.Connection | None = None
+        self._stop = threading.Event()
 
     def check(self, *, large: bool = False) -> None:
         """Set damaged rows aside, as one change, and log what they are. Pictures are checked when they are read.
 
-        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`, on a connection of its own, which
-        `stop` interrupts. Raises `GalleryError` if nothing can be read without what is damaged.
+        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`, on a connection of its own, until
+        `stop` is called. Raises `GalleryError` if nothing can be read without what is damaged.
         """
         with translating_errors(self.path, "read"):
             (count,) = self._db.execute("SELECT count(*) FROM examples").fetchone()
@@ -72,34 +80,41 @@ class DamageControl:
             tables = [table for table in CHECKED if table != "pictures" and (everything or table not in LARGE)]
             db = self._db
             if large:
-                db = self._checking = connect(self.path, "immutable" if self.read_only else "rw")
+                db = connect(self.path, "immutable" if self.read_only else "rw")
+                db.set_progress_handler(self._stop.is_set, 100_000)
             try:
-                is_faulty = (everything and has_structural_faults(db)) or bool(damaged_rows(db, tables))
+                is_faulty = everything and has_structural_faults(db)
+                tables = [table for table in tables if not self._is_stopped() and damaged_rows(db, [table])]
             finally:
                 if large:
                     db.close()
-            if is_faulty:
+            if is_faulty or tables:
                 with self._lock:
                     self._set_aside(tables)
             self.is_checked = everything
             left_out = self._db.execute("SELECT count(*) FROM damaged").fetchone()[0]
         if left_out:
             folder = self.path.parent
-            logger.warning("%s damaged examples of %s are left out: see `semelha doctor %s`", left_out, folder, folder)
+            logger.warning("%s damaged rows of %s are left out: see `semelha doctor %s`", left_out, folder, folder)
+
+    def _is_stopped(self) -> bool:
+        if self._stop.is_set():
+            raise GalleryError(f"the check of {self.path.parent} was interrupted: the gallery was closed")
+        return False
 
     def left_out(self) -> list[LeftOut]:
-        """List the damaged examples that were set aside."""
+        """List what was set aside."""
         with self._lock, translating_errors(self.path, "read"):
-            rows = self._db.execute("SELECT rowid, example, subject, source, picture FROM damaged").fetchall()
+            rows = self._db.execute("SELECT rowid, kind, row, subject, source, picture FROM damaged").fetchall()
         return [
-            LeftOut(row, example, _text(subject), _text(source), picture)
-            for row, example, subject, source, picture in rows
+            LeftOut(place, Damage(kind, row, subject or "", source or ""), picture)
+            for place, kind, row, subject, source, picture in rows
         ]
 
-    def forget_left_out(self, rows: Iterable[int]) -> None:
-        """Delete damaged examples that were set aside, by the `row` of each."""
+    def forget_left_out(self, places: Iterable[int]) -> None:
+        """Delete what was set aside, by the `place` of each."""
         with self._changing(erases=True):
-            self._db.executemany("DELETE FROM damaged WHERE rowid = ?", [(row,) for row in rows])
+            self._db.executemany("DELETE FROM damaged WHERE rowid = ?", [(place,) for place in places])
 
     def damaged_pictures(self) -> list[Damage]:
         """List the kept pictures that are damaged."""
@@ -122,9 +137,7 @@ class DamageControl:
 
     def stop(self) -> None:
         """Interrupt a `check` that runs in another thread, which then raises `GalleryError`."""
-        if self._checking is not None:
-            with suppress(sqlite3.ProgrammingError):  # it is closed: the check is done
-                self._checking.interrupt()
+        self._stop.set()
 
     def _set_aside(self, tables: Sequence[str]) -> None:
         if self.read_only:
@@ -138,6 +151,7 @@ class DamageControl:
             damage = damaged_rows(self._db, tables)  # again: another process may have been first
             settings = [one for one in damage if one.table == "meta"]
             for one in settings:
+                self._db.execute("INSERT INTO damaged (kind, row) VALUES ('meta', ?)", (one.row,))
                 self._db.execute("DELETE FROM meta WHERE rowid = ?", (one.row,))
                 forget_checksum(self._db, one)
             set_aside(self._db, [one for one in damage if one.table != "meta"], next_change(self._db))
@@ -152,5 +166,30 @@ class DamageControl:
             logger.warning("damaged in the gallery %s: %s", self.path.parent, one)
 
 
-def _text(data: bytes | None) -> str:
-    return (data or b"").decode("utf-8", "replace")
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database at one change to a new file. The source is neither upgraded nor repaired.
+
+    Raises `GalleryError` if anything in it is damaged.
+    """
+    with translating_errors(source, "copied"):
+        copy = connect(target, "rwc")
+        try:
+            try:
+                _copy(connect(source), copy)
+            except sqlite3.OperationalError:
+                log = source.with_name(f"{source.name}-wal")
+                if log.exists() and log.stat().st_size:
+                    raise
+                _copy(connect(source, "immutable"), copy)  # where nothing can be written
+            is_whole = copy.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
+            if not is_whole or (version_of(copy) == VERSION and damaged_rows(copy)):
+                raise damaged(source, "it is not copied")
+        finally:
+            copy.close()
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
+    try:
+        source.backup(target)
+    finally:
+        source.close()

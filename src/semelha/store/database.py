@@ -70,13 +70,17 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
     except sqlite3.ProgrammingError as error:
         raise GalleryError(f"the gallery {path.parent} is closed") from error
     except sqlite3.Error as error:
-        if type(error) is sqlite3.DatabaseError:  # such as "malformed": neither locked nor full
+        # Such as "malformed" or text that is no UTF-8: neither locked nor full.
+        if type(error) is sqlite3.DatabaseError or "decode" in str(error):
             raise damaged(path, str(error)) from error
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise GalleryError(
                 f"the gallery {path.parent} cannot be {what}: the disk is full, free some space"
             ) from error
         raise GalleryError(f"the gallery {path} cannot be {what}: {error}") from error
+
+    except OverflowError as error:
+        raise GalleryError(f"the gallery {path.parent} has no such number: {error}") from error
 
 
 def damaged(path: Path, why: str) -> GalleryError:
@@ -138,9 +142,9 @@ def check_model(connection: sqlite3.Connection, model: str, path: Path) -> None:
         )
 
 
-def check_file(path: Path, opened: FileIdentity | None, *, log: Path | None = None) -> None:
-    """Raise `GalleryMoved` if the file at the path is not the one that was opened, or its log is gone."""
-    if FileIdentity.of(path) != opened or (log is not None and not log.exists()):
+def check_file(path: Path, opened: FileIdentity | None) -> None:
+    """Raise `GalleryMoved` if the file at the path is not the one that was opened."""
+    if FileIdentity.of(path) != opened:
         raise GalleryMoved(
             f"{path} was replaced or deleted while it was open, and what was written since is not in it: open it again"
         )
@@ -277,14 +281,15 @@ ALTER TABLE subjects ADD COLUMN screened INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX screened_subjects ON subjects (id) WHERE screened;
 ALTER TABLE merges ADD COLUMN source_screened INTEGER NOT NULL DEFAULT 0;
 """,
-    # `damaged` keeps examples that were set aside: see `semelha.store.integrity`.
+    # `damaged` keeps what was set aside: see `semelha.store.integrity`.
     8: """
 CREATE TABLE changes (number INTEGER PRIMARY KEY) STRICT;
 INSERT INTO changes SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'change';
 CREATE TABLE damaged (
-    example INTEGER NOT NULL,
-    subject BLOB,
-    source BLOB,
+    kind TEXT NOT NULL,
+    row INTEGER NOT NULL,
+    subject TEXT,
+    source TEXT,
     picture BLOB
 ) STRICT;
 """,
@@ -317,14 +322,20 @@ def migrate(connection: sqlite3.Connection, *, is_new: bool) -> None:
         raise
 
 
+def version_of(connection: sqlite3.Connection) -> int:
+    """Version of the tables of a database."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
 def _version(connection: sqlite3.Connection, is_new: bool) -> int:
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    version = version_of(connection)
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master").fetchall()}
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
     if version > VERSION:
         raise GalleryTooNew(f"the gallery has the schema {version}, this semelha knows up to {VERSION}: update semelha")
     if not tables and not is_new:
         raise GalleryError("the database is empty: restore the gallery from a backup")
-    if (version == 0 and tables) or (version > 8 and application != APPLICATION):
+    is_ours = {"meta", "subjects", "examples"} <= tables and (version < 9 or application == APPLICATION)
+    if tables and not (is_ours and version):
         raise GalleryError("the database is not one of a gallery")
     return version

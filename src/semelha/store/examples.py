@@ -111,6 +111,7 @@ def remove_subject(db: sqlite3.Connection, subject: int, change: int) -> int:
     )
     # Its confirmed pictures are strangers now, also to a later subject that gets its number.
     db.execute("UPDATE strangers SET subject = 0 WHERE subject = ?", (subject,))
+    db.execute("DELETE FROM damaged WHERE subject = (SELECT name FROM subjects WHERE id = ?)", (subject,))
     db.execute("DELETE FROM subjects WHERE id = ?", (subject,))
     return logged.rowcount
 

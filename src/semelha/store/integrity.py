@@ -70,7 +70,11 @@ class Damage:
         if self.table in _EXAMPLE_OF:
             part = {"examples": "", "vectors": "the vector of ", "pictures": "the picture of "}[self.table]
             return f"{part}the example {self.row} ({self.source or '?'}) of {self.subject or '?'}"
-        names = {"subjects": f"the subject {self.subject or self.row}", "scores": "the scores of the calibration"}
+        names = {
+            "subjects": f"the subject {self.subject or self.row}",
+            "scores": "the scores of the calibration",
+            "meta": "a setting of the gallery, such as its calibration",
+        }
         return names.get(self.table, f"row {self.row} of the {self.table.replace('_', ' ')}")
 
 
@@ -101,17 +105,17 @@ def is_damaged(db: sqlite3.Connection) -> bool:
 
 
 def described(db: sqlite3.Connection, table: str, row: int) -> Damage:
-    """A damaged row, with the subject and the picture that it belongs to."""
-    name, source = b"", b""
-    if table in _EXAMPLE_OF:
-        query = (
-            "SELECT CAST(name AS BLOB), CAST(source AS BLOB) FROM examples"
-            " LEFT JOIN subjects ON subjects.id = subject_id WHERE examples.id = ?"
-        )
-        name, source = db.execute(query, (row,)).fetchone() or (b"", b"")
-    elif table == "subjects":
-        name = (db.execute("SELECT CAST(name AS BLOB) FROM subjects WHERE id = ?", (row,)).fetchone() or (b"",))[0]
-    return Damage(table, row, *((one or b"").decode("utf-8", "replace") for one in (name, source)))
+    """A damaged row, with the subject and the picture that it belongs to, where the rows that say so are intact."""
+    found = db.execute(_OWNER, (row,)).fetchone() if table in _EXAMPLE_OF else None
+    name, source = found[:2] if found is not None else (None, None)
+    return Damage(table, row, name or "", source or "")
+
+
+_OWNER = (
+    f"SELECT CASE WHEN {is_intact('examples')} AND {is_intact('subjects')} THEN name END,"
+    f" CASE WHEN {is_intact('examples')} THEN source END, subject_id"
+    " FROM examples LEFT JOIN subjects ON subjects.id = subject_id WHERE examples.id = ?"
+)
 
 
 def forget_checksum(db: sqlite3.Connection, one: Damage) -> None:
@@ -122,27 +126,20 @@ def forget_checksum(db: sqlite3.Connection, one: Damage) -> None:
 def set_aside(db: sqlite3.Connection, damage: Sequence[Damage], change: int) -> None:
     """Take damaged rows out of their tables, in the caller's transaction, which is the `change`.
 
-    Examples, also those of a damaged subject, are removed as by hand, and kept in the table `damaged` as they are. The
-    index on disk and the scores are made anew.
+    All but scores is recorded in the table `damaged`. Examples, also those of a damaged subject, are removed as by
+    hand; their subject is recorded if the rows that name it are intact, and the copy of the picture if it is. The index
+    on disk and the scores are made anew.
     """
+    examples = [one.row for one in damage if one.table in _EXAMPLE_OF]
     for one in damage:
-        if one.table in _EXAMPLE_OF or one.table == "subjects":
-            column = "examples.subject_id" if one.table == "subjects" else "examples.id"
-            db.execute(
-                "INSERT INTO damaged SELECT examples.id, CAST(name AS BLOB), CAST(source AS BLOB), pictures.data"
-                " FROM examples LEFT JOIN subjects ON subjects.id = subject_id"
-                f" LEFT JOIN pictures ON pictures.example_id = examples.id WHERE {column} = ?",
-                (one.row,),
-            )
-            owner = db.execute("SELECT subject_id FROM examples WHERE id = ?", (one.row,)).fetchone()
-            db.execute(f"DELETE FROM examples WHERE {column.partition('.')[2]} = ?", (one.row,))
-            for subject in [one.row] if one.table == "subjects" else owner or ():
-                left = db.execute("SELECT 1 FROM examples WHERE subject_id = ?", (subject,)).fetchone()
-                db.execute(
-                    "UPDATE subjects SET change = ? WHERE id = ?" if left else "DELETE FROM subjects WHERE id = ?2",
-                    (change, subject),
-                )
-        else:
+        if one.table == "subjects":
+            examples += [row for (row,) in db.execute("SELECT id FROM examples WHERE subject_id = ?", (one.row,))]
+    for example in dict.fromkeys(examples):
+        _set_example_aside(db, example, change)
+    for one in damage:
+        if one.table not in _EXAMPLE_OF:
+            if one.table not in ("scores", "subjects"):
+                db.execute("INSERT INTO damaged (kind, row) VALUES (?, ?)", (one.table, one.row))
             db.execute(f"DELETE FROM {one.table} WHERE rowid = ?", (one.row,))
         forget_checksum(db, one)
     db.execute("DELETE FROM scores")
@@ -151,3 +148,16 @@ def set_aside(db: sqlite3.Connection, damage: Sequence[Damage], change: int) -> 
         "INSERT INTO meta VALUES ('trimmed', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (str(change),)
     )
     db.execute("UPDATE meta SET value = json_set(value, '$.change', ?) WHERE key = 'calibration'", (change,))
+
+
+def _set_example_aside(db: sqlite3.Connection, example: int, change: int) -> None:
+    name, source, subject = db.execute(_OWNER, (example,)).fetchone() or (None, None, None)
+    query = f"SELECT data FROM pictures WHERE example_id = ? AND {is_intact('pictures')}"
+    picture = (db.execute(query, (example,)).fetchone() or (None,))[0]
+    db.execute("INSERT INTO damaged VALUES ('examples', ?, ?, ?, ?)", (example, name, source, picture))
+    for table, column in _EXAMPLE_OF.items():
+        db.execute(f"DELETE FROM {table} WHERE {column} = ?", (example,))
+    if db.execute("SELECT 1 FROM examples WHERE subject_id = ?", (subject,)).fetchone():
+        db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, subject))
+    else:
+        db.execute("DELETE FROM subjects WHERE id = ?", (subject,))

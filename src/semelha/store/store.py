@@ -23,11 +23,12 @@ from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
 from semelha.store.damage import DamageControl
 from semelha.store.database import (
     TIMEOUT,
+    VERSION,
     FileIdentity,
+    Mode,
     check_file,
     check_model,
     connect,
-    damaged,
     hash_basis_of,
     migrate,
     model_of,
@@ -35,8 +36,8 @@ from semelha.store.database import (
     now,
     set_meta,
     translating_errors,
+    version_of,
 )
-from semelha.store.integrity import is_damaged
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import Readers, View
@@ -44,7 +45,11 @@ from semelha.store.view import Readers, View
 logger = logging.getLogger(__name__)
 
 LONG_LOG = 16 << 20  # bytes
-UNWRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL)
+UNWRITABLE = {
+    sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_SHMOPEN, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_TRUNCATE, sqlite3.SQLITE_IOERR_FSYNC,
+}  # fmt: skip
 PATIENCE = 200  # milliseconds that a checkpoint waits for views to end
 
 
@@ -90,10 +95,12 @@ class Store:
         self._log = path.with_name(f"{path.name}-wal")
         self._long_log = self._next_checkpoint = long_log
         self.read_only = ""
+        self._file = FileIdentity.of(path)
         with translating_errors(path, "opened"):
             self._db = self._opened(hash_basis)
-        self._file = FileIdentity.of(path)
+        self._file = self._file or FileIdentity.of(path)
         try:
+            check_file(path, self._file)
             with translating_errors(path, "opened"):
                 self.damage = DamageControl(self._db, self._lock, path, self.read_only, self._changing)
                 self.damage.check()
@@ -104,7 +111,9 @@ class Store:
         except BaseException:
             self._db.close()
             raise
-        self._readers = Readers(path, self.model, self._file, "immutable" if self.read_only else "rw")
+        self._log_file = FileIdentity.of(self._log)
+        mode: Mode = "immutable" if self.read_only else "rw"
+        self._readers = Readers(path, self.model, self._file, mode, lambda: self.damage.is_checked)
         self.called_unknown = CalledUnknown(path.with_name(FILE))
 
     def __reduce__(self) -> NoReturn:
@@ -119,33 +128,22 @@ class Store:
         with self._lock:
             self._db.close()
 
-    def copy_to(self, path: Path) -> None:
-        """Copy the database at one change to a new file. Raises `GalleryError` if anything in it is damaged."""
-        with translating_errors(self.path, "copied"):
-            source, copy = connect(self.path, "immutable" if self.read_only else "rw"), connect(path, "rwc")
-            try:
-                source.backup(copy)
-                if is_damaged(copy):
-                    raise damaged(self.path, "it is not copied")
-            finally:
-                source.close()
-                copy.close()
-
     def _opened(self, hash_basis: HashBasis | None) -> sqlite3.Connection:
         """A connection to the database, created or upgraded; only for reading where nothing can be written."""
         is_new = not self.path.exists()
         db = connect(self.path, "rwc" if is_new else "rw")
         try:
             try:
+                db.execute("PRAGMA secure_delete = ON")
                 migrate(db, is_new=is_new)
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA foreign_keys = ON")
-                db.execute("PRAGMA secure_delete = ON")
                 if hash_basis:
                     db.execute("UPDATE meta SET value = ? WHERE key = 'hash_basis'", (json.dumps(hash_basis),))
             except sqlite3.OperationalError as error:
-                if is_new or error.sqlite_errorcode & 0xFF not in UNWRITABLE:
+                code = getattr(error, "sqlite_errorcode", 0)
+                if is_new or not {code, code & 0xFF} & UNWRITABLE:
                     raise
                 if self._log.exists() and self._log.stat().st_size:
                     raise GalleryError(
@@ -155,6 +153,9 @@ class Store:
                 self.read_only = str(error)
                 db.close()
                 db = connect(self.path, "immutable")
+                if version_of(db) != VERSION:
+                    why = "must be upgraded first: open it once where it can be written"
+                    raise GalleryError(f"the gallery {self.path.parent} {why} ({error})") from error
                 migrate(db, is_new=False)
         except BaseException:
             db.close()
@@ -191,7 +192,7 @@ class Store:
 
     def move_example(self, example: int, subject: str) -> int:
         """Move an example to a subject, new or old: `examples.move`."""
-        with self._changing() as change:
+        with self._changing(erases=True) as change:
             into = examples.subject_or_new(self._db, subject, change, now())
             return examples.move(self._db, example, into, change)
 
@@ -199,6 +200,7 @@ class Store:
         """Rename a subject. Raises `SubjectNotFound` or `SubjectExists`."""
         with self._changing() as change:
             number = self._subject(old)
+            self._db.execute("UPDATE damaged SET subject = ? WHERE subject = ?", (new, old))
             try:
                 self._db.execute(
                     "UPDATE subjects SET name = ?, folded = ?, change = ? WHERE id = ?",
@@ -212,6 +214,7 @@ class Store:
     def merge(self, source: str, into: str) -> int:
         """Merge two subjects: `merges.merge`. Raises `SubjectNotFound` too."""
         with self._changing() as change:
+            self._db.execute("UPDATE damaged SET subject = ? WHERE subject = ?", (into, source))
             return merges.merge(self._db, self._subject(source), self._subject(into), change)
 
     def unmerge(self, merge: int) -> str:
@@ -268,7 +271,7 @@ class Store:
         numbers to drop from each table, by its name. The plan of the calibration stays and its scores are deleted; a
         plan with strangers is deleted unless `strangers` are passed, with vectors of the other model.
         """
-        with self._changing() as change:
+        with self._changing(erases=True) as change:
             with self.reading() as view:
                 dropped = complete(view)
             replace_vectors(self._db, staged, dropped, strangers, change)
@@ -311,7 +314,10 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            check_file(self.path, self._file, log=self._log)  # before the change is acknowledged
+            # Before the change is acknowledged. SQLite keeps the log as long as anyone has the database open.
+            check_file(self.path, self._file)
+            self._log_file = self._log_file or FileIdentity.of(self._log)
+            check_file(self._log, self._log_file)
             if erases:
                 self._next_checkpoint = 0
             self._checkpoint()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import GalleryError, SemelhaError, SubjectNotFound
+from semelha.errors import GalleryError, GalleryMoved, SemelhaError, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples
 from semelha.store.database import (
@@ -42,6 +42,9 @@ from semelha.store.records import (
 )
 from semelha.store.staged_vectors import Kept, Place
 
+Value = TypeVar("Value")
+# Errors that a damaged row may cause.
+CAUSED_BY_DAMAGE = (LookupError, TypeError, ValueError, OverflowError)
 ROWS = 4096  # read at a time
 IDLE = 16  # connections that are kept open
 
@@ -52,8 +55,9 @@ class View:
     change: int
     """Number of the last change that it sees."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, model: str) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, model: str, is_checked: Callable[[], bool]) -> None:
         self._db = connection
+        self._is_checked = is_checked
         self._path = path
         self._model = model
         self.refresh()
@@ -145,15 +149,24 @@ class View:
     def owners(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Subject and source of each of these examples."""
         query = (
-            "SELECT examples.id, name, source FROM json_each(?) AS wanted"
+            f"SELECT examples.id, name, source, {self._condition('examples', 'subjects')} FROM json_each(?) AS wanted"
             " JOIN examples ON examples.id = wanted.value JOIN subjects ON subjects.id = subject_id"
         )
-        return {example: (name, source) for example, name, source in self._among(query, ids)}
+        return {
+            example: (name, self._checked("examples", example, source, intact))
+            for example, name, source, intact in self._among(query, ids)
+        }
 
     def subjects_of(self, ids: Iterable[int]) -> dict[int, int]:
         """Number of the subject of each of these examples."""
-        query = "SELECT examples.id, subject_id FROM json_each(?) AS wanted JOIN examples ON examples.id = wanted.value"
-        return dict(self._among(query, ids))
+        query = (
+            f"SELECT examples.id, subject_id, {self._condition('examples')} FROM json_each(?) AS wanted"
+            " JOIN examples ON examples.id = wanted.value"
+        )
+        return {
+            example: self._checked("examples", example, subject, intact)
+            for example, subject, intact in self._among(query, ids)
+        }
 
     def examples_of(self, subject: int) -> list[tuple[int, str]]:
         """Number and content hash of the examples of a subject, by its number."""
@@ -252,10 +265,14 @@ class View:
         rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         return scores_of(rows[0][0], rows[0][1:]) if rows else None
 
-    def _checked(self, table: str, number: int, blob: bytes, intact: int) -> bytes:
+    def _condition(self, *tables: str) -> str:
+        """A condition of SQL: the rows are intact; true where the whole database was checked already."""
+        return "1" if self._is_checked() else " AND ".join(map(is_intact, tables))
+
+    def _checked(self, table: str, number: int, value: Value, intact: int) -> Value:
         if not intact:
             raise damaged(self._path, str(described(self._db, table, number)))
-        return blob
+        return value
 
     def _check_subject(self, name: str) -> None:
         if not self.has_subject(name):
@@ -304,11 +321,15 @@ def _vector(blob: bytes) -> NDArray[np.float32]:
 class Readers:
     """Read-only connections to a database in WAL mode, each used by one view at a time, which sees its own snapshot."""
 
-    def __init__(self, path: Path, model: str, file: FileIdentity | None, mode: Mode) -> None:
+    def __init__(
+        self, path: Path, model: str, file: FileIdentity | None, mode: Mode, is_checked: Callable[[], bool]
+    ) -> None:
         self._path = path
         self._model = model
         self._file = file
         self._mode: Mode = mode
+        self._is_checked = is_checked
+        self._unwritten = _written(path) if mode == "immutable" else None
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         self._lock = threading.Lock()
@@ -316,15 +337,18 @@ class Readers:
     @contextmanager
     def view(self) -> Iterator[View]:
         """Open a view of the present change, until the block ends. Raises `GalleryError`."""
-        check_file(self._path, self._file)
+        self._check_file()
         connection = self._acquired()
         try:
-            view = View(connection, self._path, self._model)
+            view = View(connection, self._path, self._model, self._is_checked)
             yield view
             view.end()
+            if self._mode == "immutable":
+                self._check_file()
         except BaseException as error:
             try:
-                if isinstance(error, Exception) and not isinstance(error, SemelhaError) and is_damaged(connection):
+                is_odd = isinstance(error, CAUSED_BY_DAMAGE) and not isinstance(error, SemelhaError)
+                if is_odd and is_damaged(connection):
                     raise damaged(self._path, f"{type(error).__name__}: {error}") from error
             finally:
                 connection.close()
@@ -338,6 +362,13 @@ class Readers:
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+
+    def _check_file(self) -> None:
+        check_file(self._path, self._file)
+        if self._mode == "immutable" and _written(self._path) != self._unwritten:
+            raise GalleryMoved(
+                f"{self._path} was written by another process, since it was opened to read: open it again"
+            )
 
     def _acquired(self) -> sqlite3.Connection:
         with self._lock:
@@ -356,3 +387,9 @@ class Readers:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def _written(path: Path) -> tuple[int, int, bool]:
+    """What changes when a database is written: time, length, and whether it has a log."""
+    status, log = path.stat(), path.with_name(f"{path.name}-wal")
+    return status.st_mtime_ns, status.st_size, log.exists() and log.stat().st_size > 0
