@@ -18,6 +18,8 @@ from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
 
 COMMANDS = [
+    "backup",
+    "restore",
     "demo",
     "train",
     "derive",

@@ -39,7 +39,7 @@ def backup(gallery: str | os.PathLike[str], out: str | os.PathLike[str]) -> Back
     is damaged.
     """
     folder, target = Path(gallery).absolute(), Path(out)
-    settings = read_settings(folder)
+    settings = read_settings(Path(gallery))
     with atomic_folder(target, private=True, error=GalleryError) as partial:
         for attempt in range(ATTEMPTS):
             time.sleep(0.1 * attempt)  # another process may be installing another model at this moment

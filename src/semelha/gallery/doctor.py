@@ -36,7 +36,7 @@ def diagnose(gallery: str | os.PathLike[str]) -> list[Problem]:
     Damaged rows of the database are set aside, as whenever a gallery is opened. Raises `GalleryError` if it is none.
     """
     folder = Path(gallery).absolute()
-    settings = read_settings(folder)
+    settings = read_settings(Path(gallery))
     try:
         store = Store(folder / DATABASE, settings.fingerprint)
     except GalleryError as error:

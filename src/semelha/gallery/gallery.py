@@ -61,7 +61,7 @@ class Gallery:
         self, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None
     ) -> None:
         self.path = Path(path).absolute()  # so that a later change of the working folder changes nothing
-        settings = read_settings(self.path)
+        settings = read_settings(Path(path))
         self.keep_pictures = settings.keep_pictures
         self.model, self._store = open_folder(self.path, settings, threads)
         try:
