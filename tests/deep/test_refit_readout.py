@@ -9,10 +9,10 @@ import pytest
 from tests.deep.test_readout import NETWORK, RECIPE, pictures
 
 import semelha
-from semelha.cli import main
+from semelha.cli.app import main
 from semelha.deep import train_network
 from semelha.embedders import write_model
-from semelha.errors import DatasetError, ModelError, UsageError
+from semelha.errors import DatasetError, ModelError, TrainingError, UsageError
 from semelha.features import HOG
 
 ON_ALL = replace(RECIPE, validation=0.0)
@@ -80,7 +80,7 @@ def test_what_has_no_layers_of_ours_is_refused(headed: semelha.Model, tmp_path: 
         semelha.train(pictures(), out=tmp_path / "m", method="readout", on=headed, features=HOG())
     with pytest.raises(DatasetError, match="no picture that can be read"):
         semelha.train(semelha.Dataset("nothing", ()), out=tmp_path / "m", method="readout", on=headed)
-    with pytest.raises(ModelError, match="exists already"):
+    with pytest.raises(TrainingError, match="exists already"):
         semelha.train(pictures(), out=headed.folder, method="readout", on=headed)
     assert not (tmp_path / "m").exists()
 

@@ -60,9 +60,9 @@ class Steps:
 
         return counted
 
-    def _open(self, path: Path, mode: str) -> Any:
+    def _open(self, path: Path, mode: str, **more: Any) -> Any:
         self.step("open")
-        return Watched(builtins.open(path, mode), self)
+        return Watched(builtins.open(path, mode, **more), self)
 
 
 class Watched:
