@@ -6,6 +6,7 @@ written before are remembered by their fingerprint, which is a digest of their f
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -74,11 +75,9 @@ def is_known(card: Card) -> bool:
 
 def remember(card: Card) -> None:
     """Record that the model of this card was tried or written. Where the cache cannot be written it is tried again."""
-    try:
+    with contextlib.suppress(OSError):
         _folder().mkdir(parents=True, exist_ok=True)
         (_folder() / card.fingerprint).touch()
-    except OSError:
-        pass
 
 
 def cache_folder() -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from semelha.arguments import check_types
 from semelha.embedders.folder import copy_folder
-from semelha.errors import FingerprintMismatch, GalleryError, ModelError
+from semelha.errors import FingerprintMismatch, GalleryError, ModelError, SemelhaError
 from semelha.files import atomic_folder
 from semelha.gallery.folder import ATTEMPTS, DATABASE, MODEL, SETTINGS, model_folder, read_settings
 from semelha.store import Store
@@ -31,45 +31,42 @@ class Backup:
 def backup(gallery: str | os.PathLike[str], out: str | os.PathLike[str]) -> Backup:
     """Copy a gallery into a new folder, which is a gallery too, and can be opened.
 
-    Other processes may read and write the gallery meanwhile: the copy has all changes up to one, and none after. It is
+    Other processes may read and write the gallery during it: the copy has all changes up to one, and none after. It is
     checked against the checksums of the database and of the model, and synced to the disk, before it appears under its
     name. The index is left out, because it is made of the vectors.
 
     Raises `GalleryError` if the gallery is damaged, or `out` exists or cannot be written, and `ModelError` if the model
     is damaged.
     """
-    folder, target = Path(gallery).absolute(), Path(out)
-    settings = read_settings(Path(gallery))
-    with atomic_folder(target, private=True, error=GalleryError) as partial:
-        for attempt in range(ATTEMPTS):
-            time.sleep(0.1 * attempt)  # another process may be installing another model at this moment
-            try:
-                done = _copied(folder, partial, settings.fingerprint)
-            except (FingerprintMismatch, ModelError):
-                if attempt == ATTEMPTS - 1:
-                    raise
-                for place in partial.iterdir():
-                    shutil.rmtree(place) if place.is_dir() else place.unlink()
-            else:
-                return replace(done, path=target)
-    raise AssertionError
+    settings, folder = read_settings(Path(gallery)), Path(gallery).absolute()
+    problem: SemelhaError
+    for attempt in range(ATTEMPTS):
+        time.sleep(0.1 * attempt)  # another process may be installing another model at this moment
+        try:
+            with atomic_folder(Path(out), private=True, error=GalleryError) as partial:
+                subjects, examples = _copy(folder, partial, settings.fingerprint)
+        except (FingerprintMismatch, ModelError) as error:
+            problem = error
+        else:
+            return Backup(Path(out), subjects, examples)
+    raise problem
 
 
-def _copied(folder: Path, out: Path, fingerprint: str) -> Backup:
+def _copy(folder: Path, out: Path, fingerprint: str) -> tuple[int, int]:
+    """Copy a gallery, and return the number of its subjects and examples."""
     shutil.copyfile(folder / SETTINGS, out / SETTINGS)
     copy_database(folder / DATABASE, out / DATABASE)
     if (folder / FILE).exists():
         shutil.copyfile(folder / FILE, out / FILE)
     copied = Store(out / DATABASE, fingerprint)
     try:
-        with copied.reading() as view:
-            done = Backup(out, view.subject_count(), len(view))
         card = copy_folder(model_folder(folder, copied.model), out / MODEL)
         if card.fingerprint != copied.model:
             raise FingerprintMismatch(f"{folder} holds vectors of the model {copied.model[:12]}, not of its own model")
+        with copied.reading() as view:
+            return view.subject_count(), len(view)
     finally:
         copied.close()
-    return done
 
 
 @check_types

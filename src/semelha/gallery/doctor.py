@@ -15,6 +15,7 @@ from semelha.gallery.gallery import Gallery
 from semelha.gallery.live_index import IndexFolder
 from semelha.images import Picture
 from semelha.store import Store
+from semelha.store.damage import LeftOut
 
 BACKUP = "restore the gallery from a backup: semelha restore BACKUP NEW_FOLDER"
 REPAIR = "semelha doctor {} --repair"
@@ -93,15 +94,20 @@ def repair(gallery: str | os.PathLike[str]) -> list[str]:
         for picture in store.damage.drop_damaged_pictures():
             done.append(f"dropped {picture}")
         for one in store.damage.left_out():
-            subject, source = one.damage.subject, one.damage.source
-            try:
-                if one.picture is None or not subject:
-                    raise PictureError("no intact copy of its picture was kept, with its subject")
-                opened.enroll(subject, Picture(one.picture, subject, source))
-                done.append(f"enrolled {one.damage} again, from the copy that was kept")
-            except PictureError as error:
-                done.append(f"dropped {one.damage}: {error}")
+            done.append(_enrolled_again(opened, one) if one.damage.table == "examples" else f"forgot {one.damage}")
             store.damage.forget_left_out([one.place])
-        opened.flush(rebuild=True)
-        done.append("built the index again")
+        opened.flush()
+        done.append("brought the index up to date")
     return done
+
+
+def _enrolled_again(gallery: Gallery, one: LeftOut) -> str:
+    """Enroll a damaged example from the copy of its picture, and say so, or why that cannot be."""
+    subject, source = one.damage.subject, one.damage.source
+    try:
+        if one.picture is None or not subject:
+            raise PictureError("no intact copy of its picture was kept, with its subject")
+        gallery.enroll(subject, Picture(one.picture, subject, source))
+    except PictureError as error:
+        return f"dropped {one.damage}: {error}"
+    return f"enrolled {one.damage} again, from the copy that was kept"

@@ -180,7 +180,7 @@ def _comparable(one: EmbeddedPicture, model: Model) -> EmbeddedPicture | Picture
 
 
 def _example(one: EmbeddedPicture) -> NewExample:
-    return NewExample(one.vector, one.content_hash, as_unicode(one.name), one.kept)
+    return NewExample(one.vector, one.content_hash, one.name, one.kept)
 
 
 def _enrollment(addition: Addition, errors: Sequence[str]) -> Enrollment:

@@ -12,22 +12,25 @@ from pathlib import Path
 
 from semelha.errors import GalleryError
 from semelha.store.database import (
-    VERSION,
     connect,
     damaged,
     meta_of,
     model_of,
     next_change,
+    set_meta,
     translating_errors,
-    version_of,
 )
 from semelha.store.integrity import (
     CHECKED,
+    EXAMPLE_OF,
+    OWNER,
     Damage,
     damaged_rows,
     forget_checksum,
     has_structural_faults,
-    set_aside,
+    is_damaged,
+    is_intact,
+    is_sound,
 )
 
 CHECKED_AT_ONCE = 20_000  # examples whose checksums are computed whenever a gallery is opened
@@ -122,9 +125,9 @@ class DamageControl:
             return damaged_rows(self._db, ["pictures"])
 
     def is_sound(self) -> bool:
-        """Whether SQLite finds no fault in any page. Reads the whole file."""
+        """Whether SQLite finds no fault in any page."""
         with self._lock, translating_errors(self.path, "read"):
-            return bool(self._db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+            return is_sound(self._db)
 
     def drop_damaged_pictures(self) -> list[Damage]:
         """Delete the kept pictures that are damaged; their examples stay. Returns what they were."""
@@ -149,13 +152,10 @@ class DamageControl:
                 if has_structural_faults(self._db):
                     raise damaged(self.path, "its tables cannot be read in full")
             damage = damaged_rows(self._db, tables)  # again: another process may have been first
-            settings = [one for one in damage if one.table == "meta"]
-            for one in settings:
-                self._db.execute("INSERT INTO damaged (kind, row) VALUES ('meta', ?)", (one.row,))
-                self._db.execute("DELETE FROM meta WHERE rowid = ?", (one.row,))
-                forget_checksum(self._db, one)
-            set_aside(self._db, [one for one in damage if one.table != "meta"], next_change(self._db))
-            if settings and not (model_of(self._db) and meta_of(self._db, "hash_basis")):
+            _set_rows_aside(self._db, damage)
+            if any(one.table == "meta" for one in damage) and not (
+                model_of(self._db) and meta_of(self._db, "hash_basis")
+            ):
                 raise damaged(self.path, "its settings cannot be read")
             self._db.execute("COMMIT")
         except BaseException:
@@ -164,6 +164,42 @@ class DamageControl:
             raise
         for one in damage:
             logger.warning("damaged in the gallery %s: %s", self.path.parent, one)
+
+
+def _set_rows_aside(db: sqlite3.Connection, damage: Sequence[Damage]) -> None:
+    """Take damaged rows out of their tables, in the caller's transaction, as one change.
+
+    All but scores is recorded in the table `damaged`. Examples, also those of a damaged subject, are removed as by
+    hand; their subject is recorded if the rows that name it are intact, and the copy of the picture if it is. The index
+    on disk and the scores are made anew.
+    """
+    examples = [one.row for one in damage if one.table in EXAMPLE_OF]
+    for one in damage:
+        forget_checksum(db, one)
+        if one.table == "subjects":
+            examples += [row for (row,) in db.execute("SELECT id FROM examples WHERE subject_id = ?", (one.row,))]
+            for table, column in {"rejections": "subject_id", "merges": "holder"}.items():  # they go with it
+                db.execute(
+                    f"INSERT INTO damaged (kind, row) SELECT '{table}', id FROM {table} WHERE {column} = ?", (one.row,)
+                )
+        elif one.table not in EXAMPLE_OF:
+            if one.table != "scores":
+                db.execute("INSERT INTO damaged (kind, row) VALUES (?, ?)", (one.table, one.row))
+            db.execute(f"DELETE FROM {one.table} WHERE rowid = ?", (one.row,))
+    change = next_change(db)
+    for example in dict.fromkeys(examples):
+        name, source, subject = db.execute(OWNER, (example,)).fetchone() or (None, None, None)
+        query = f"SELECT data FROM pictures WHERE example_id = ? AND {is_intact('pictures')}"
+        picture = (db.execute(query, (example,)).fetchone() or (None,))[0]
+        db.execute("INSERT INTO damaged VALUES ('examples', ?, ?, ?, ?)", (example, name, source, picture))
+        for table, column in EXAMPLE_OF.items():
+            db.execute(f"DELETE FROM {table} WHERE {column} = ?", (example,))
+        db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, subject))
+    db.execute("DELETE FROM subjects WHERE id NOT IN (SELECT subject_id FROM examples)")
+    db.execute("DELETE FROM scores")
+    db.execute("DELETE FROM removed")
+    set_meta(db, "trimmed", str(change))
+    db.execute("UPDATE meta SET value = json_set(value, '$.change', ?) WHERE key = 'calibration'", (change,))
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -181,8 +217,7 @@ def copy_database(source: Path, target: Path) -> None:
                 if log.exists() and log.stat().st_size:
                     raise
                 _copy(connect(source, "immutable"), copy)  # where nothing can be written
-            is_whole = copy.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",)
-            if not is_whole or (version_of(copy) == VERSION and damaged_rows(copy)):
+            if is_damaged(copy):
                 raise damaged(source, "it is not copied")
         finally:
             copy.close()

@@ -292,7 +292,8 @@ CREATE TABLE damaged (
     source TEXT,
     picture BLOB
 ) STRICT;
-""",
+"""
+    + ";\n".join(creation()),
 }
 
 
@@ -309,9 +310,6 @@ def migrate(connection: sqlite3.Connection, *, is_new: bool) -> None:
         for step in range(_version(connection, is_new), VERSION):  # read again: another process may have been first
             for statement in _STEPS[step].split(";\n"):
                 if statement.strip():
-                    connection.execute(statement)
-            if step == 8:
-                for statement in creation():
                     connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
         connection.execute(f"PRAGMA user_version = {VERSION}")

@@ -25,7 +25,8 @@ CHECKED = {
 """The columns of each table that its checksums cover; the number of a table is its position."""
 
 _NUMBERS = {table: number for number, table in enumerate(CHECKED)}
-_EXAMPLE_OF = {"examples": "id", "vectors": "example_id", "pictures": "example_id"}
+EXAMPLE_OF = {"examples": "id", "vectors": "example_id", "pictures": "example_id"}
+"""Tables of which a row belongs to an example, and the column of its number."""
 
 
 def creation() -> Iterator[str]:
@@ -67,7 +68,7 @@ class Damage:
     source: str = ""
 
     def __str__(self) -> str:
-        if self.table in _EXAMPLE_OF:
+        if self.table in EXAMPLE_OF:
             part = {"examples": "", "vectors": "the vector of ", "pictures": "the picture of "}[self.table]
             return f"{part}the example {self.row} ({self.source or '?'}) of {self.subject or '?'}"
         names = {
@@ -96,68 +97,35 @@ def has_structural_faults(db: sqlite3.Connection) -> bool:
     return any(db.execute(f"PRAGMA integrity_check({table})").fetchone() != ("ok",) for table in tables)
 
 
+def is_sound(db: sqlite3.Connection) -> bool:
+    """Whether SQLite finds no fault in any page. Reads the whole file."""
+    return bool(db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+
+
 def is_damaged(db: sqlite3.Connection) -> bool:
-    """Whether anything in the database is damaged. Reads all of it."""
+    """Whether a page or a row is damaged; rows of a database of an older version have no checksums yet."""
     try:
-        return db.execute("PRAGMA integrity_check(1)").fetchone() != ("ok",) or bool(damaged_rows(db))
+        has_checksums = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'checksums'").fetchone()
+        return not is_sound(db) or bool(has_checksums and damaged_rows(db))
     except sqlite3.DatabaseError:
         return True
 
 
 def described(db: sqlite3.Connection, table: str, row: int) -> Damage:
     """A damaged row, with the subject and the picture that it belongs to, where the rows that say so are intact."""
-    found = db.execute(_OWNER, (row,)).fetchone() if table in _EXAMPLE_OF else None
+    found = db.execute(OWNER, (row,)).fetchone() if table in EXAMPLE_OF else None
     name, source = found[:2] if found is not None else (None, None)
     return Damage(table, row, name or "", source or "")
 
 
-_OWNER = (
+OWNER = (
     f"SELECT CASE WHEN {is_intact('examples')} AND {is_intact('subjects')} THEN name END,"
     f" CASE WHEN {is_intact('examples')} THEN source END, subject_id"
     " FROM examples LEFT JOIN subjects ON subjects.id = subject_id WHERE examples.id = ?"
 )
+"""Name of the subject and source of an example, each if the rows that say so are intact, and number of the subject."""
 
 
 def forget_checksum(db: sqlite3.Connection, one: Damage) -> None:
     """Delete the checksum of a row that is gone, in the caller's transaction."""
     db.execute("DELETE FROM checksums WHERE kind = ? AND row = ?", (_NUMBERS[one.table], one.row))
-
-
-def set_aside(db: sqlite3.Connection, damage: Sequence[Damage], change: int) -> None:
-    """Take damaged rows out of their tables, in the caller's transaction, which is the `change`.
-
-    All but scores is recorded in the table `damaged`. Examples, also those of a damaged subject, are removed as by
-    hand; their subject is recorded if the rows that name it are intact, and the copy of the picture if it is. The index
-    on disk and the scores are made anew.
-    """
-    examples = [one.row for one in damage if one.table in _EXAMPLE_OF]
-    for one in damage:
-        if one.table == "subjects":
-            examples += [row for (row,) in db.execute("SELECT id FROM examples WHERE subject_id = ?", (one.row,))]
-    for example in dict.fromkeys(examples):
-        _set_example_aside(db, example, change)
-    for one in damage:
-        if one.table not in _EXAMPLE_OF:
-            if one.table not in ("scores", "subjects"):
-                db.execute("INSERT INTO damaged (kind, row) VALUES (?, ?)", (one.table, one.row))
-            db.execute(f"DELETE FROM {one.table} WHERE rowid = ?", (one.row,))
-        forget_checksum(db, one)
-    db.execute("DELETE FROM scores")
-    db.execute("DELETE FROM removed")
-    db.execute(
-        "INSERT INTO meta VALUES ('trimmed', ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", (str(change),)
-    )
-    db.execute("UPDATE meta SET value = json_set(value, '$.change', ?) WHERE key = 'calibration'", (change,))
-
-
-def _set_example_aside(db: sqlite3.Connection, example: int, change: int) -> None:
-    name, source, subject = db.execute(_OWNER, (example,)).fetchone() or (None, None, None)
-    query = f"SELECT data FROM pictures WHERE example_id = ? AND {is_intact('pictures')}"
-    picture = (db.execute(query, (example,)).fetchone() or (None,))[0]
-    db.execute("INSERT INTO damaged VALUES ('examples', ?, ?, ?, ?)", (example, name, source, picture))
-    for table, column in _EXAMPLE_OF.items():
-        db.execute(f"DELETE FROM {table} WHERE {column} = ?", (example,))
-    if db.execute("SELECT 1 FROM examples WHERE subject_id = ?", (subject,)).fetchone():
-        db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, subject))
-    else:
-        db.execute("DELETE FROM subjects WHERE id = ?", (subject,))

@@ -175,7 +175,7 @@ class View:
     def vectors(self, ids: Iterable[int]) -> dict[int, NDArray[np.float32]]:
         """Vector (d,) of each of these examples."""
         query = (
-            f"SELECT example_id, data, {is_intact('vectors')} FROM json_each(?) AS wanted"
+            f"SELECT example_id, data, {self._condition('vectors')} FROM json_each(?) AS wanted"
             " JOIN vectors ON example_id = wanted.value"
         )
         return {
@@ -186,7 +186,7 @@ class View:
     def vectors_of(self, subject: str) -> NDArray[np.float32]:
         """Vectors (examples, d) of a subject, by its name; empty if there is none."""
         return self._stacked(
-            f"SELECT example_id, data, {is_intact('vectors')} FROM subjects JOIN examples ON subject_id = subjects.id"
+            f"SELECT example_id, data, {self._condition('vectors')} FROM subjects JOIN examples ON subject_id = subjects.id"
             " JOIN vectors ON example_id = examples.id WHERE name = ? ORDER BY example_id",
             (subject,),
             "SELECT count(*) FROM examples JOIN subjects ON subjects.id = subject_id WHERE name = ?",
@@ -213,7 +213,7 @@ class View:
         """Examples that were added after a change, 0 for all: numbers (n,) and vectors (n, d)."""
         # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
-            f"SELECT id, data, {is_intact('vectors')} FROM examples JOIN vectors ON example_id = id WHERE change > ?"
+            f"SELECT id, data, {self._condition('vectors')} FROM examples JOIN vectors ON example_id = id WHERE change > ?"
             " ORDER BY change, id",
             (change,),
             "SELECT count(*) FROM examples WHERE change > ?",
@@ -255,7 +255,7 @@ class View:
 
     def strangers(self) -> Strangers:
         """The strangers that were passed to the calibration."""
-        query = f"SELECT id, vector, {is_intact('strangers')} FROM strangers ORDER BY id"
+        query = f"SELECT id, vector, {self._condition('strangers')} FROM strangers ORDER BY id"
         vectors = self._stacked(query, (), "SELECT count(*) FROM strangers")[1]
         rows = self._rows("SELECT subject FROM strangers ORDER BY id")
         return Strangers(np.array([subject for (subject,) in rows], np.int64), vectors)
@@ -367,7 +367,7 @@ class Readers:
         check_file(self._path, self._file)
         if self._mode == "immutable" and _written(self._path) != self._unwritten:
             raise GalleryMoved(
-                f"{self._path} was written by another process, since it was opened to read: open it again"
+                f"{self._path} was written by another process since it was opened to read: open it again"
             )
 
     def _acquired(self) -> sqlite3.Connection:
