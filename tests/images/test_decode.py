@@ -1,40 +1,17 @@
 """Decoding: the right pixels from every kind of file. Errors are in `test_decode_errors.py`."""
 
-import io
-import struct
-import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, features
-from tests.images.files import FORMATS, file_of, noise
+from PIL import Image
+from tests.images.files import FORMATS, STORED_AS, file_of, noise, quarters, smooth
 
-from semelha.errors import NotAPicture, PictureError, PictureTooLarge, UsageError
-from semelha.images import Limits, content_hash, decode, tones
+from semelha.errors import PictureError, PictureTooLarge
+from semelha.images import Limits, decode
 from semelha.images.decode import OpenPicture
-from semelha.images.formats import _factory
 
 EXACT = {"PNG": {}, "WEBP": {"lossless": True}, "TIFF": {}}
-# What the camera did to the upright picture, for each value of the EXIF orientation.
-STORED_AS = {
-    1: lambda p: p,
-    2: lambda p: p[:, ::-1],
-    3: lambda p: p[::-1, ::-1],
-    4: lambda p: p[::-1],
-    5: lambda p: p.transpose(1, 0, 2),
-    6: lambda p: np.rot90(p, 1),
-    7: lambda p: p[::-1, ::-1].transpose(1, 0, 2),
-    8: lambda p: np.rot90(p, -1),
-}
-
-
-def quarters() -> np.ndarray:
-    """(32, 48, 3): four colors, so that every way to turn it gives another picture."""
-    pixels = np.zeros((32, 48, 3), np.uint8)
-    pixels[:16, :24], pixels[:16, 24:], pixels[16:, :24] = (200, 40, 40), (40, 160, 40), (40, 40, 200)
-    return pixels
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -198,11 +175,6 @@ def test_of_an_animation_the_first_frame(format: str) -> None:
     assert (pixels == (255, 0, 0)).all()
 
 
-def smooth(height: int, width: int) -> np.ndarray:
-    coarse = np.random.default_rng(1).integers(0, 256, (6, 8, 3), np.uint8)
-    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
-
-
 @pytest.mark.parametrize(
     ("at_least", "scale"), [(None, 1), (301, 1), (300, 2), (151, 2), (150, 4), (76, 4), (75, 8), (1, 8)]
 )
@@ -243,166 +215,6 @@ def test_other_formats_are_decoded_in_full(format: str) -> None:
     assert decode(file_of(Image.fromarray(smooth(300, 400)), format), at_least=8).shape == (300, 400, 3)
 
 
-def stored_in_16_bits(values: np.ndarray, format: str, **options: object) -> bytes:
-    return file_of(Image.fromarray(values.astype(np.uint16)), format, **options)
-
-
-RAMP = np.array([[0, 1024, 2048, 4095]])
-SCALED_FROM_12_BITS = [0, 64, 128, 255]
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        stored_in_16_bits(RAMP, "PNG"),
-        stored_in_16_bits(RAMP, "TIFF"),
-        stored_in_16_bits(RAMP // 2, "TIFF", tiffinfo={340: 0, 341: 2047}),
-        stored_in_16_bits(1000 + RAMP, "TIFF", tiffinfo={340: 1000, 341: 5095}),
-        stored_in_16_bits(RAMP // 2, "TIFF", tiffinfo={281: 2047}),
-        file_of(Image.fromarray(RAMP.astype(np.int32)), "TIFF"),
-        file_of(Image.fromarray(RAMP.astype(np.float32)), "TIFF"),
-        b"P5 4 1 4095\n" + RAMP.astype(">u2").tobytes(),
-        b"P2 4 1 4095\n0 1024 2048 4095",
-        b"P5 4 1 65535\n" + RAMP.astype(">u2").tobytes(),
-    ],
-    ids=["PNG", "TIFF", "SMaxSampleValue", "SMinSampleValue", "MaxSampleValue", "I", "F", "PGM", "plain PGM", "PGM 16"],
-)
-def test_grey_that_uses_a_part_of_its_range_is_scaled(data: bytes) -> None:
-    """As the file says, or to the usual number of bits that has the values: 12 bits in 16 were nearly black."""
-    assert np.abs(decode(data)[0, :, 0].astype(int) - SCALED_FROM_12_BITS).max() <= 1
-
-
-def png_with_sbit(values: np.ndarray, bits: int) -> bytes:
-    data = stored_in_16_bits(values, "PNG")
-    content = b"sBIT" + bytes([bits])
-    return data[:33] + struct.pack(">I", 1) + content + struct.pack(">I", zlib.crc32(content)) + data[33:]
-
-
-def test_the_significant_bits_of_a_png() -> None:
-    """A dark picture of 12 bits stays dark. One that was scaled to 16 bits, as the format asks for, is left so."""
-    assert decode(png_with_sbit(RAMP // 8, 12))[0, :, 0].tolist() == [0, 8, 16, 32]
-    assert decode(png_with_sbit(RAMP * 16, 12))[0, :, 0].tolist() == [0, 64, 128, 255]
-
-
-@pytest.mark.parametrize(("bits", "expected"), [(16, [0, 4, 8, 16]), (14, [0, 16, 32, 64]), (10, [0, 255, 255, 255])])
-def test_the_bits_that_the_caller_passes(bits: int, expected: list[int]) -> None:
-    for format in ("PNG", "TIFF"):
-        assert decode(stored_in_16_bits(RAMP, format), limits=Limits(bits=bits))[0, :, 0].tolist() == expected
-    with pytest.raises(UsageError, match="bits is 7: it must be a whole number from 8 to 32"):
-        Limits(bits=7)
-
-
-def test_an_assumed_range_is_reported_once(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tones, "_reported", set())
-    for _ in range(3):
-        decode(stored_in_16_bits(RAMP, "PNG"))
-        decode(stored_in_16_bits(RAMP, "PNG"), limits=Limits(bits=12))
-        decode(stored_in_16_bits(RAMP * 16, "PNG"))
-    assert [record.getMessage() for record in caplog.records] == [
-        "the picture has values up to 4095, and its file does not say how many bits count: 0 to 4095 becomes black to "
-        "white, here and in every such picture (Limits(bits=16) or --bits 16 sets another range)"
-    ]
-
-
-def test_strips_give_the_same_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Large pictures are converted in strips."""
-    grey = np.random.default_rng(0).integers(0, 65536, (50, 40), np.uint16)
-    color = Image.fromarray(noise(50, 40, 4))
-    files = [stored_in_16_bits(grey, "PNG"), file_of(color, "PNG"), file_of(color.convert("P"), "PNG", transparency=3)]
-    files += [file_of(color.convert("CMYK"), "TIFF"), file_of(color.convert("L"), "PNG")]
-    whole = [decode(each) for each in files]
-    hashes = [content_hash(each) for each in whole]
-    monkeypatch.setattr(tones, "STRIP_PIXELS", 130)
-    for each, pixels, expected in zip(files, whole, hashes, strict=True):
-        assert np.array_equal(decode(each), pixels)
-        assert content_hash(Image.fromarray(pixels)) == content_hash(pixels) == expected
-
-
-@pytest.mark.parametrize("orientation", [1, 3, 6])
-def test_an_avif_is_turned_upright(orientation: int) -> None:
-    if not features.check("avif"):
-        pytest.skip("Pillow has no AVIF")
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](quarters())))
-    assert np.abs(decode(file_of(stored, "AVIF", exif=exif, quality=95)).astype(int) - quarters()).mean() < 3
-
-
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_a_heic_is_turned_upright(orientation: int) -> None:
-    heif = pytest.importorskip("pillow_heif")
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    file = io.BytesIO()
-    stored = Image.fromarray(np.ascontiguousarray(STORED_AS[orientation](quarters())))
-    heif.from_pillow(stored).save(file, exif=exif.tobytes(), quality=95)
-    pixels = decode(file.getvalue())
-    assert np.abs(pixels.astype(int) - quarters()).mean() < 4
-    assert np.array_equal(decode(file.getvalue(), box=(3, 5, 20, 11)), pixels[5:11, 3:20])
-    with pytest.raises(PictureError):
-        decode(file.getvalue()[:-300])
-
-
-def test_a_heic_without_the_extra_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    _factory.cache_clear()
-    try:
-        with pytest.raises(
-            NotAPicture, match=r"is a HEIC picture, which takes an extra: pip install 'semelha\[heic\]'"
-        ):
-            decode(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(100))
-    finally:
-        _factory.cache_clear()
-
-
-@pytest.mark.parametrize(
-    ("start", "what"),
-    [
-        (b"\xff\x0a", "JPEG XL"),
-        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-    ],
-)
-def test_known_formats_that_are_not_read_are_named(start: bytes, what: str) -> None:
-    with pytest.raises(NotAPicture, match=f"is a {what} picture, which is not read: convert it to PNG or JPEG"):
-        decode(start + bytes(100))
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "RGB"])
-@pytest.mark.parametrize("plain", [False, True])
-def test_netpbm(mode: str, plain: bool) -> None:
-    image = Image.fromarray(quarters()).convert(mode)
-    data = file_of(image, "PPM")
-    if plain:
-        values = np.asarray(image).astype(int).ravel()
-        values = 1 - values if mode == "1" else values
-        number = {"1": 1, "L": 2, "RGB": 3}[mode]
-        most = b"" if mode == "1" else b"255\n"
-        data = b"P%d\n48 32\n" % number + most + b" ".join(b"%d" % each for each in values.tolist())
-    assert np.array_equal(decode(data), np.asarray(image.convert("RGB")))
-    with pytest.raises(PictureError, match="cut off or damaged"):
-        decode(data[:-20])
-
-
-@pytest.mark.parametrize("at_least", [None, 30])
-def test_a_picture_of_several_by_a_camera_is_its_first(at_least: int | None, tmp_path: Path) -> None:
-    """MPO: a JPEG, followed by others."""
-    first, second = (Image.fromarray(smooth(240, 320)), Image.new("RGB", (320, 240), "red"))
-    data = file_of(first, "MPO", save_all=True, append_images=[second], quality=95)
-    (tmp_path / "IMG.MPO").write_bytes(data)
-    alone = file_of(first, "JPEG", quality=95)
-    assert np.array_equal(decode(tmp_path / "IMG.MPO", at_least=at_least), decode(alone, at_least=at_least))
-
-
-@pytest.mark.parametrize("name", ["picture", "a.jfif", "a.MPO", "a.avif", "a.txt"])
-@pytest.mark.parametrize("format", ["JPEG", "PNG", "PPM", "AVIF"])
-def test_the_content_tells_the_format_not_the_name(name: str, format: str, tmp_path: Path) -> None:
-    if format == "AVIF" and not features.check("avif"):
-        pytest.skip("Pillow has no AVIF")
-    (tmp_path / name).write_bytes(file_of(Image.fromarray(quarters()), format))
-    assert np.abs(decode(tmp_path / name).astype(int) - quarters()).mean() < 4
-
-
 @pytest.mark.parametrize("size", [(12_000, 9_000), (16_320, 12_240)])
 def test_photos_of_108_and_200_megapixels_are_read_at_a_part_of_their_size(size: tuple[int, int]) -> None:
     """Above the number of pixels from which Pillow calls a file an attack."""
@@ -412,50 +224,3 @@ def test_photos_of_108_and_200_megapixels_are_read_at_a_part_of_their_size(size:
         assert opened.decoding_bytes < 20e6
     with pytest.raises(PictureTooLarge, match="max_pixels is 100,000,000 in all"):
         decode(data, at_least=64, limits=Limits(max_pixels=100_000_000))
-
-
-def png_of_16_bits(values: np.ndarray) -> bytes:
-    """A PNG of color with 16 bits for each channel, which Pillow cannot write."""
-    height, width, _ = values.shape
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
-def tiff_of_16_bits(values: np.ndarray, order: str, compressed: bool) -> bytes:
-    height, width, _ = values.shape
-    body = values.astype(f"{order}u2").tobytes()
-    body = zlib.compress(body) if compressed else body
-    body += b"\0" * (len(body) % 2)
-    end = 8 + len(body)
-    tags = {256: (4, width), 257: (4, height), 259: (3, 8 if compressed else 1), 262: (3, 2), 273: (4, 8)}
-    tags |= {277: (3, 3), 278: (4, height), 279: (4, len(body)), 284: (3, 1)}
-    entries = []
-    for tag in sorted([*tags, 258]):
-        if tag == 258:
-            entries.append(struct.pack(order + "HHII", 258, 3, 3, end))
-            continue
-        kind, value = tags[tag]
-        entries.append(struct.pack(order + ("HHIHxx" if kind == 3 else "HHII"), tag, kind, 1, value))
-    mark = b"II" if order == "<" else b"MM"
-    head = mark + struct.pack(order + "HI", 42, end + 6)
-    depths, number = struct.pack(order + "3H", 16, 16, 16), struct.pack(order + "H", len(entries))
-    return head + body + depths + number + b"".join(entries) + bytes(4)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "<", ">", "< compressed", "> compressed"])
-def test_color_of_16_bits_that_uses_a_part_of_its_range_is_scaled(kind: str) -> None:
-    values = np.random.default_rng(0).integers(0, 4096, (5, 7, 3))
-
-    def stored(values: np.ndarray) -> bytes:
-        return png_of_16_bits(values) if kind == "PNG" else tiff_of_16_bits(values, kind[0], "compressed" in kind)
-
-    expected = np.rint(values * 255 / 4095)
-    assert np.array_equal(decode(stored(values)), expected)
-    assert np.array_equal(decode(stored(values), limits=Limits(bits=12)), expected)
-    assert np.array_equal(decode(stored(values), limits=Limits(bits=16)), np.rint(values * 255 / 65535))
-    assert np.array_equal(decode(stored(values * 16)), values * 16 // 256)  # all of its range: the high bytes

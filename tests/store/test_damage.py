@@ -81,12 +81,25 @@ def test_a_damaged_example_is_named_and_left_out(
     assert not caplog.text
 
 
-def test_the_last_example_goes_with_its_subject(path: Path) -> None:
+def test_a_damaged_subject_goes_with_what_is_its_own_and_all_of_it_is_listed(path: Path) -> None:
     tamper(path, "subjects", "UPDATE subjects SET name = 'anne' WHERE id = 1")
     store = Store(path)
     with store.reading() as view:
         assert [one.name for one in view.subjects()] == ["bert"]
-    assert [(one.damage.row, one.damage.subject) for one in store.damage.left_out()] == [(1, ""), (2, "")]
+    listed = [(one.damage.table, one.damage.row, one.damage.subject) for one in store.damage.left_out()]
+    assert listed == [("rejections", 1, ""), ("examples", 1, ""), ("examples", 2, "")]
+    store.close()
+
+
+def test_no_subject_is_left_without_an_example(path: Path) -> None:
+    """Also that of which the last example no longer says whose it is."""
+    store = Store(path)
+    (number,) = store.add("carl", [example(6)]).numbers
+    store.close()
+    tamper(path, "examples", f"UPDATE examples SET subject_id = 1 WHERE id = {number}")
+    store = Store(path)
+    with store.reading() as view:
+        assert [one.name for one in view.subjects()] == ["anna", "bert"]
     store.close()
 
 

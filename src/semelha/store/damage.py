@@ -179,9 +179,8 @@ def _set_rows_aside(db: sqlite3.Connection, damage: Sequence[Damage]) -> None:
         if one.table == "subjects":
             examples += [row for (row,) in db.execute("SELECT id FROM examples WHERE subject_id = ?", (one.row,))]
             for table, column in {"rejections": "subject_id", "merges": "holder"}.items():  # they go with it
-                db.execute(
-                    f"INSERT INTO damaged (kind, row) SELECT '{table}', id FROM {table} WHERE {column} = ?", (one.row,)
-                )
+                rows = f"SELECT '{table}', id FROM {table} WHERE {column} = ?"
+                db.execute(f"INSERT INTO damaged (kind, row) {rows}", (one.row,))
         elif one.table not in EXAMPLE_OF:
             if one.table != "scores":
                 db.execute("INSERT INTO damaged (kind, row) VALUES (?, ?)", (one.table, one.row))

@@ -186,8 +186,9 @@ class View:
     def vectors_of(self, subject: str) -> NDArray[np.float32]:
         """Vectors (examples, d) of a subject, by its name; empty if there is none."""
         return self._stacked(
-            f"SELECT example_id, data, {self._condition('vectors')} FROM subjects JOIN examples ON subject_id = subjects.id"
-            " JOIN vectors ON example_id = examples.id WHERE name = ? ORDER BY example_id",
+            f"SELECT example_id, data, {self._condition('vectors')} FROM subjects"
+            " JOIN examples ON subject_id = subjects.id JOIN vectors ON example_id = examples.id"
+            " WHERE name = ? ORDER BY example_id",
             (subject,),
             "SELECT count(*) FROM examples JOIN subjects ON subjects.id = subject_id WHERE name = ?",
         )[1]
@@ -213,8 +214,8 @@ class View:
         """Examples that were added after a change, 0 for all: numbers (n,) and vectors (n, d)."""
         # A later example has a higher number, so this is their order; ordered by id alone SQLite would scan them all.
         return self._stacked(
-            f"SELECT id, data, {self._condition('vectors')} FROM examples JOIN vectors ON example_id = id WHERE change > ?"
-            " ORDER BY change, id",
+            f"SELECT id, data, {self._condition('vectors')} FROM examples JOIN vectors ON example_id = id"
+            " WHERE change > ? ORDER BY change, id",
             (change,),
             "SELECT count(*) FROM examples WHERE change > ?",
         )
