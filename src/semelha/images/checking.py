@@ -236,7 +236,8 @@ def _tell_in_two_classes(pictures: list[Picture], report: Report) -> None:
 def found_by_decoding(before: Dataset, after: Dataset, hashes: Sequence[str]) -> Iterator[str]:
     """What decoding a data set showed: pictures that it lost, and content in two classes that reading did not report.
 
-    `hashes` are the content hashes of the pictures of `after`.
+    `hashes` are the content hashes of the pictures of `after`. Only files are compared: pictures that a program made,
+    such as `glyphs`, have nobody who could mend them.
     """
     lost = after.skipped[len(before.skipped) :]
     if lost:
@@ -245,6 +246,8 @@ def found_by_decoding(before: Dataset, after: Dataset, hashes: Sequence[str]) ->
     first: dict[tuple[str, Box | None], Picture] = {}
     shared: list[str] = []
     for picture, content in zip(after, hashes, strict=True):
+        if not isinstance(picture.source, Path):
+            continue
         same = first.setdefault((content, picture.box), picture)
         if picture.label and same.label and same.label != picture.label and _both(same, picture) not in known:
             shared.append(_both(same, picture))

@@ -55,8 +55,8 @@ def calibrate(
             drawn = sum(uniform_hash(name, plan.seed) >= plan.choosers for name in state.view.names().values())
             if drawn > len(scores):
                 logger.warning(
-                    "%d subjects do not serve as strangers: the model was trained on them, or they were enrolled after "
-                    "the gallery had called them unknown",
+                    "subjects that do not serve as strangers, because the model was trained on them, or they were "
+                    "enrolled after the gallery had called them unknown: %d",
                     drawn - len(scores),
                 )
         rule = rule_of(state.view, plan, scores, with_neighbors=True)
