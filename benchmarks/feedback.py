@@ -1,6 +1,7 @@
 """Whether the calibrated rate holds when a gallery grows by its own answers.
 
-    python benchmarks/feedback.py [--galleries 100] [--sizes 60-1200 200-4000] [--examples 1 3]
+    pip install numba
+    OMP_NUM_THREADS=1 python benchmarks/feedback.py [--galleries 100] [--sizes 60-1200 200-4000] [--examples 1 3]
 
 Vectors of four populations are simulated, and the calibration of `semelha.recognition` decides on them; the
 bookkeeping of a gallery (which subjects are compared) is repeated here in plain arrays, and is compared with
@@ -10,7 +11,7 @@ random      every newcomer is enrolled, without being identified first
 own         a newcomer is identified first, and enrolled unless it is known
 cluster     as own, 50 newcomers at a time
 nine in ten as own, but only nine of ten of those that are not known are enrolled
-mixed       half as random, half as own; every 200 newcomers a tenth of the subjects is removed
+mixed       half as random, half as own; every 200 newcomers 50 of the subjects are removed
 
 While a gallery is uncalibrated (its rate has too little support) its answers name nobody, and everybody is enrolled.
 """
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from _results import table, write_section
@@ -36,8 +38,10 @@ RATES = (0.01, 0.05, 0.1)
 GROWTHS = ("random", "own", "cluster", "nine in ten", "mixed")
 POPULATIONS = ("independent", "clustered", "hubs", "duplicates")
 SPREAD = 0.35  # of the pictures of one subject
-BATCH, REMOVAL = 50, 200
+BATCH, REMOVAL, REMOVED = 50, 200, 50
 STRANGERS = 2000
+ROOM = 8192  # more subjects than any gallery has
+Vectors = NDArray[np.float32]
 Draw = Callable[[int], NDArray[np.float64]]
 
 
@@ -60,37 +64,91 @@ def population(name: str, random: np.random.Generator) -> Draw:
     return draw
 
 
+@njit(fastmath=True, cache=True)
+def squares(probe: Vectors, stored: Vectors, n: int) -> Vectors:
+    """Squared distances of one vector (d,) to n others, which are columns: (d, room)."""
+    found = np.zeros(n, np.float32)
+    for axis in range(D):
+        for row in range(n):
+            difference = stored[axis, row] - probe[axis]
+            found[row] += difference * difference
+    return found
+
+
+@njit(cache=True)
+def to_subjects(probe: Vectors, stored: Vectors, n: int) -> Vectors:
+    """Distance of one vector (d,) to the nearest example of each of n subjects; `stored` is (examples, d, room)."""
+    found = squares(probe, stored[0], n)
+    for example in range(1, len(stored)):
+        found = np.minimum(found, squares(probe, stored[example], n))
+    return np.sqrt(found)
+
+
+@njit(cache=True)
+def to_all_subjects(probes: Vectors, stored: Vectors, n: int) -> tuple[Vectors, NDArray[np.int64]]:
+    """Distance to the nearest subject, and its row, of each probe (probes, d)."""
+    distances, rows = np.empty(len(probes), np.float32), np.empty(len(probes), np.int64)
+    for probe in range(len(probes)):
+        found = to_subjects(probes[probe], stored, n)
+        rows[probe] = found.argmin()
+        distances[probe] = found[rows[probe]]
+    return distances, rows
+
+
+@njit(cache=True)
+def weight(n: int, later: int) -> float:
+    """Of a subject of n, which is not compared with the screened ones that came later."""
+    return (n - 1) / max(n - 1 - later, 1)
+
+
+@njit(cache=True)
+def p_value_of(distances: Vectors, scores: Vectors, screened: NDArray[np.bool_], before: NDArray[np.int64]) -> float:
+    """Of one probe, from its distances (subjects,); in plain words what `Calibration.p_values` computes."""
+    n, all_screened = len(distances), screened.sum()
+    nearest = distances.argmin()
+    calibrating, largest, lower = 0, 0.0, 0.0
+    for row in range(n):
+        if not screened[row]:
+            own = weight(n, all_screened - before[row])
+            calibrating += 1
+            largest = max(largest, own)
+            if scores[row] <= distances[nearest] or row == nearest:
+                lower += own
+    return (largest + lower) / (calibrating + 1)
+
+
 class Simulated:
-    """A gallery of vectors: every subject has `examples` of them, of which the first serves as the stranger."""
+    """A gallery of vectors: every subject has `examples` of them, of which the first serves as the stranger.
 
-    def __init__(self, subjects: NDArray[np.float64], *, compares_screened: bool) -> None:
-        self.compares_screened = (
-            compares_screened  # the old rule: every subject serves, and is compared with all others
-        )
-        self._set(subjects.astype(np.float32), np.zeros(len(subjects), bool))
+    By the old rule every subject serves, and is compared with all others.
+    """
 
-    def _set(self, vectors: NDArray[np.float32], screened: NDArray[np.bool_]) -> None:
-        self.n, room = len(vectors), 8192
-        self.vectors = np.zeros((room, *vectors.shape[1:]), np.float32)
-        self.vectors[: self.n] = vectors
-        self.screened = np.zeros(room, bool)
-        self.screened[: self.n] = screened
-        self.before = np.zeros(room, np.int64)  # screened subjects that were enrolled earlier
-        self.before[: self.n] = np.cumsum(screened) - screened
-        self.scores = np.full(room, np.inf)
-        for row in range(self.n):
-            distances = self.distances(vectors[row, 0][None])[0]
+    def __init__(self, subjects: NDArray[np.float64], *, old: bool) -> None:
+        self.old = old
+        n = len(subjects)
+        self.vectors = np.zeros((*subjects.shape[1:], ROOM), np.float32)  # (examples, d, room)
+        self.screened = np.zeros(ROOM, np.bool_)
+        self.before = np.zeros(ROOM, np.int64)  # screened subjects that were enrolled earlier
+        self.scores = np.full(ROOM, np.inf, np.float32)
+        self._set(np.moveaxis(subjects, 0, -1).astype(np.float32), self.screened[:n], self.scores[:n])
+        self._score(np.arange(n))
+
+    def _set(self, vectors: Vectors, screened: NDArray[np.bool_], scores: Vectors) -> None:
+        self.n = n = len(screened)
+        self.vectors[:, :, :n], self.screened[:n], self.scores[:n] = vectors, screened, scores
+        self.before[:n] = np.cumsum(screened) - screened
+
+    def _score(self, rows: NDArray[np.int64]) -> None:
+        """Compute the scores of these rows: distances to the nearest other subject that is compared with them."""
+        for row in rows:
+            distances = self.distances(self.vectors[0, :, row])
             distances[row] = np.inf
             later = self.screened[: self.n] & (np.arange(self.n) > row)
             self.scores[row] = distances[~later].min()
 
-    def distances(self, probes: NDArray[np.floating]) -> NDArray[np.float64]:
-        """To the nearest example of each subject: (probes, subjects)."""
-        stored = self.vectors[: self.n].reshape(-1, D).astype(np.float64)
-        probes = probes.astype(np.float32).astype(np.float64)
-        squares = (probes**2).sum(axis=1)[:, None] + (stored**2).sum(axis=1) - 2 * probes @ stored.T
-        squares[squares < 1e-9] = 0  # exact duplicates
-        return np.sqrt(squares).reshape(len(probes), self.n, -1).min(axis=2)
+    def distances(self, probe: NDArray[np.floating]) -> Vectors:
+        """To the nearest example of each subject: (subjects,)."""
+        return to_subjects(probe.astype(np.float32), self.vectors, self.n)
 
     @property
     def calibrating(self) -> NDArray[np.bool_]:
@@ -105,37 +163,33 @@ class Simulated:
         return full_conformal(self.scores[: self.n][rows], rate, weights=self.weights()[rows])
 
     def supports(self, rate: float) -> bool:
-        some = self.calibrating
-        return bool(SMALLEST["subjects"] * self.weights()[some].max() <= rate * (some.sum() + 1) * (1 + 1e-9))
+        screened = self.before[self.n - 1] + self.screened[self.n - 1]
+        first = self.screened[: self.n].argmin()  # of those that calibrate, the one with the largest weight
+        largest = weight(self.n, screened - self.before[first])
+        return bool(SMALLEST["subjects"] * largest <= rate * (self.n - screened + 1) * (1 + 1e-9))
 
-    def p_value(self, distances: NDArray[np.float64]) -> float:
-        """Of one probe, from its distances (subjects,); in plain words what `Calibration.p_values` computes."""
-        weights, some = self.weights(), self.calibrating
-        nearest = int(distances.argmin())
-        low = some & (self.scores[: self.n] <= distances[nearest])
-        own = weights[nearest] if some[nearest] and not low[nearest] else 0.0
-        return float((weights[some].max() + weights[low].sum() + own) / (some.sum() + 1))
+    def p_value(self, distances: Vectors) -> float:
+        return float(p_value_of(distances, self.scores[: self.n], self.screened[: self.n], self.before[: self.n]))
 
-    def enroll(self, vectors: NDArray[np.float64], distances: NDArray[np.float64], screened: bool) -> None:
-        """Add a subject, given the distances of its examples to the subjects: (examples, subjects)."""
-        n, screened = self.n, screened and not self.compares_screened
+    def enroll(self, subject: NDArray[np.float64], distances: Vectors, screened: bool) -> None:
+        """Add a subject (examples, d), given the distances of its first example to the subjects."""
+        n, screened = self.n, screened and not self.old
+        vectors = subject.astype(np.float32)
         if not screened:
-            self.scores[:n] = np.minimum(self.scores[:n], self._to_drawn(vectors))
-        self.vectors[n], self.scores[n], self.screened[n] = vectors, distances[0].min(), screened
-        self.before[n] = self.screened[:n].sum()
+            for vector in vectors:  # the first examples of the others have a new neighbor
+                to_drawn = np.sqrt(squares(vector, self.vectors[0], n))
+                np.minimum(self.scores[:n], to_drawn, out=self.scores[:n])
+        self.vectors[:, :, n], self.scores[n], self.screened[n] = vectors, distances.min(), screened
+        self.before[n] = self.before[n - 1] + self.screened[n - 1]
         self.n += 1
 
-    def _to_drawn(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distance of the drawn example of each subject to the nearest of these vectors."""
-        drawn = self.vectors[: self.n, 0].astype(np.float64)
-        stored = vectors.astype(np.float32).astype(np.float64)
-        squares = (drawn**2).sum(axis=1)[:, None] + (stored**2).sum(axis=1) - 2 * drawn @ stored.T
-        squares[squares < 1e-9] = 0
-        return np.sqrt(squares).min(axis=1)
-
     def remove(self, rows: NDArray[np.int64]) -> None:
+        orphans = np.zeros(self.n, np.bool_)  # those whose nearest neighbor may be removed
+        for vector in np.moveaxis(self.vectors[:, :, rows], 1, -1).reshape(-1, D):
+            orphans |= np.sqrt(squares(vector, self.vectors[0], self.n)) <= self.scores[: self.n]
         kept = np.setdiff1d(np.arange(self.n), rows)
-        self._set(self.vectors[kept].copy(), self.screened[kept].copy())
+        self._set(self.vectors[:, :, kept], self.screened[kept], self.scores[kept])
+        self._score(np.flatnonzero(orphans[kept]))
 
 
 @dataclass(frozen=True)
@@ -157,7 +211,7 @@ def grown(
         noise = SPREAD * random.normal(size=(len(centers), count, D))
         return centers[:, None] + (noise if count > 1 else 0)
 
-    gallery = Simulated(pictures(draw(sizes[0]), examples), compares_screened=old)
+    gallery = Simulated(pictures(draw(sizes[0]), examples), old=old)
     arrived = 0
     while gallery.n < sizes[1]:
         subjects = pictures(draw(BATCH), examples)
@@ -167,12 +221,12 @@ def grown(
         for subject in subjects:
             arrived += 1
             if growth == "mixed" and arrived % REMOVAL == 0:
-                gallery.remove(random.choice(gallery.n, gallery.n // 10, replace=False))
+                gallery.remove(random.choice(gallery.n, REMOVED, replace=False))
             identified = growth in ("own", "cluster", "nine in ten") or (growth == "mixed" and random.random() < 0.5)
             if not together:
                 supported = gallery.supports(rate)
-            distances = gallery.distances(subject)
-            if identified and supported and gallery.p_value(distances[0]) <= rate:
+            distances = gallery.distances(subject[0])
+            if identified and supported and gallery.p_value(distances) <= rate:
                 continue
             if growth == "nine in ten" and random.random() < 0.1:
                 continue
@@ -181,7 +235,7 @@ def grown(
                 gallery.enroll(subject, distances, pending.pop()[1])
         for subject, screened in pending:
             if gallery.n < sizes[1]:
-                gallery.enroll(subject, gallery.distances(subject), screened)
+                gallery.enroll(subject, gallery.distances(subject[0]), screened)
     return measured(gallery, rate, pictures(draw(STRANGERS), 1)[:, 0], random)
 
 
@@ -194,18 +248,18 @@ def measured(gallery: Simulated, rate: float, strangers: NDArray[np.float64], ra
     assert gallery.supports(rate)
     place = np.where(gallery.calibrating, np.cumsum(gallery.calibrating) - 1, -1)
 
-    def p_values(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-        nearest = distances.argmin(axis=1)
-        return calibration.p_values(distances.min(axis=1), place[nearest])
+    def searched(probes: NDArray[np.float64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Whether each probe is known, and its nearest subject."""
+        distances, nearest = to_all_subjects(probes.astype(np.float32), gallery.vectors, gallery.n)
+        found = calibration.p_values(distances, place[nearest])
+        plain = [gallery.p_value(gallery.distances(probe)) for probe in probes[:20]]
+        assert np.allclose(found[:20], plain)
+        return found <= rate, nearest
 
-    distances = gallery.distances(strangers)
-    found = p_values(distances)
-    assert np.allclose(found[:20], [gallery.p_value(one) for one in distances[:20]])
     subjects = random.integers(gallery.n, size=STRANGERS)
-    probes = gallery.vectors[subjects, 0] + SPREAD * random.normal(size=(STRANGERS, D))
-    distances = gallery.distances(probes)
-    right = (p_values(distances) <= rate) & (distances.argmin(axis=1) == subjects)
-    return Outcome(True, float((found <= rate).mean()), float(1 - right.mean()))
+    probes = gallery.vectors[0, :, subjects] + SPREAD * random.normal(size=(STRANGERS, D))
+    named, nearest = searched(probes)
+    return Outcome(True, float(searched(strangers)[0].mean()), float(1 - (named & (nearest == subjects)).mean()))
 
 
 def row(name: str, growth: str, rate: float, sizes: tuple[int, int], examples: int, galleries: int) -> list[object]:
