@@ -27,7 +27,7 @@ check: $(READY)
 
 # The real picture sets are named by SEMELHA_DATA; benchmarks of what is built in need none.
 bench: $(READY)
-	$(BIN)/pip install --quiet kornia usearch voyager hnswlib wildlife-datasets
+	$(BIN)/pip install --quiet kornia numba usearch voyager hnswlib wildlife-datasets
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
 
 $(READY): pyproject.toml
