@@ -236,7 +236,7 @@ def grown(
         for subject, screened in pending:
             if gallery.n < sizes[1]:
                 gallery.enroll(subject, gallery.distances(subject[0]), screened)
-    return measured(gallery, rate, pictures(draw(STRANGERS), 1)[:, 0], random)
+    return measured(gallery, rate, pictures(draw(STRANGERS), examples)[:, 0], random)
 
 
 def measured(gallery: Simulated, rate: float, strangers: NDArray[np.float64], random: np.random.Generator) -> Outcome:
