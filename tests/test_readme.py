@@ -8,9 +8,7 @@ import pytest
 from PIL import Image
 
 import semelha
-from tests.exported import quick_exports
 
-__all__ = ["quick_exports"]
 README = Path(__file__).parents[1] / "README.md"
 
 

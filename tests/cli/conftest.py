@@ -1,14 +1,11 @@
-"""Photos; and networks are exported by tracing here, see `tests.exported`."""
+"""Photos."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.exported import quick_exports
 from tests.tiny_model import noise
-
-__all__ = ["quick_exports"]
 
 
 @pytest.fixture

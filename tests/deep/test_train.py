@@ -7,13 +7,11 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from tests.exported import quick_export
 from torch import nn
 
 import semelha
@@ -22,7 +20,6 @@ from semelha.deep import LoopSettings, Network, Recipe, build, train_network, un
 from semelha.deep.loop import embed
 from semelha.deep.losses import Contrastive, CrossBatchMemory, MarginLoss, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
-from semelha.deep.publish import export_onnx
 from semelha.deep.sampler import ClassBalanced, Hierarchical
 from semelha.errors import DatasetError, TrainingError, UsageError
 from semelha.metrics import KullbackLeibler, Mahalanobis
@@ -52,10 +49,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Written by the exporter of the package, not by the quick one of the other tests."""
     out = tmp_path_factory.mktemp("models") / "model"
-    with patch("semelha.deep.publish.export_onnx", export_onnx):
-        train_network(semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT)
+    train_network(semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT)
     return out
 
 
@@ -105,9 +100,7 @@ def test_it_learns(data: Path, tmp_path: Path) -> None:
 
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(
-    ["semelha.deep.train", "tests.exported"]
-)  # torch is imported once, not in each process
+PROCESSES.set_forkserver_preload(["semelha.deep.train"])  # torch is imported once, not in each process
 
 
 def train_with_log(data: Path, out: Path, steps: Path) -> None:
@@ -119,10 +112,9 @@ def train_with_log(data: Path, out: Path, steps: Path) -> None:
         time.sleep(0.1)
 
     often = LoopSettings(checkpoint_seconds=0.0)
-    with patch("semelha.deep.publish.export_onnx", quick_export(export_onnx)):
-        train_network(
-            semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT, resume=True, loop=often, callback=log
-        )
+    train_network(
+        semelha.read_folder(data), out=out, network=SMALL, recipe=SHORT, resume=True, loop=often, callback=log
+    )
 
 
 def start(data: Path, out: Path, steps: Path) -> multiprocessing.process.BaseProcess:

@@ -10,7 +10,6 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semelha.arguments import check_choice, check_int
@@ -165,7 +164,16 @@ class Grid(nn.Module):
     vectors = side * side
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.adaptive_avg_pool2d(x, self.side).flatten(1)
+        # As a product, because ONNX has no adaptive pooling.
+        rows, columns = (_means(int(length), self.side) for length in x.shape[2:])
+        regions = [[row * column for row in down for column in across] for down in rows for across in columns]
+        return (x.flatten(2) @ torch.tensor(regions, dtype=x.dtype, device=x.device).T).flatten(1)
+
+
+def _means(length: int, number: int) -> list[list[float]]:
+    """Weights of the means of `number` regions of a side: (number, length)."""
+    bounds = [(region * length // number, -(-(region + 1) * length // number)) for region in range(number)]
+    return [[(first <= place < end) / (end - first) for place in range(length)] for first, end in bounds]
 
 
 POOLINGS: dict[str, type[Average | GeM | Grid]] = {"average": Average, "gem": GeM, "grid": Grid}

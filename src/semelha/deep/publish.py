@@ -6,11 +6,13 @@ import io
 import logging
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx_ir
 import onnxruntime as ort
 import torch
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
@@ -37,8 +39,12 @@ def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> by
     was = module.training
     module.eval()
     try:
+        with _silence(), suppress(Exception):  # that of torch.export has the better messages
+            data = _traced(module, channels, size)
+            if _difference(module, data, channels, size) <= TOLERANCE:
+                return data
         with _silence():
-            data = _export(module, channels, size)
+            data = _exported(module, channels, size)
         apart = _difference(module, data, channels, size)
     except Exception as error:  # the exporter and the runtime raise many kinds
         raise BackboneError(f"{name} at {size} pixels cannot be exported to ONNX: {_root_cause(error)}") from error
@@ -49,7 +55,24 @@ def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> by
     return data
 
 
-def _export(module: nn.Module, channels: int, size: int) -> bytes:
+def _traced(module: nn.Module, channels: int, size: int) -> bytes:
+    """The graph of the TorchScript exporter, which takes a second where that of torch.export takes ten."""
+    file = io.BytesIO()
+    with torch.random.fork_rng(devices=[]):
+        torch.onnx.export(
+            module,
+            (torch.zeros(2, channels, size, size, dtype=torch.uint8),),
+            file,  # type: ignore[arg-type]  # it takes open files too
+            input_names=["pixels"],
+            output_names=["embedding"],
+            dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
+            dynamo=False,
+        )
+    return _serialized(onnx_ir.from_proto(onnx.load_model_from_string(file.getvalue())))
+
+
+def _exported(module: nn.Module, channels: int, size: int) -> bytes:
+    """The graph of the exporter of torch.export, which knows more operations."""
     program = torch.onnx.export(
         module,
         (torch.zeros(2, channels, size, size, dtype=torch.uint8),),
@@ -61,20 +84,26 @@ def _export(module: nn.Module, channels: int, size: int) -> bytes:
         verbose=False,
     )
     assert program is not None
-    ClearMetadataAndDocStringPass()(program.model)  # stack traces, with the paths of this machine
-    data: bytes = program.model_proto.SerializeToString(deterministic=True)
+    return _serialized(program.model)
+
+
+def _serialized(model: onnx_ir.Model) -> bytes:
+    """A graph without stack traces, which have the paths of this machine, and without the version of torch."""
+    ClearMetadataAndDocStringPass()(model)
+    model.producer_version = None
+    data: bytes = onnx_ir.to_proto(model).SerializeToString(deterministic=True)
     return data
 
 
 def _difference(module: nn.Module, data: bytes, channels: int, size: int) -> float:
-    """The largest absolute difference of the outputs; NaN if one is NaN."""
+    """The largest absolute difference of the outputs for dark, bright and other pictures; NaN if one is NaN."""
     options = ort.SessionOptions()
     options.log_severity_level = 3
     session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
     largest = []
-    for batch in (1, 2, 5):
-        pixels = random.integers(0, 256, (batch, channels, size, size), np.uint8)
+    for batch, low, high in ((1, 0, 64), (2, 0, 256), (5, 192, 256)):
+        pixels = random.integers(low, high, (batch, channels, size, size), np.uint8)
         (found,) = session.run(None, {"pixels": pixels})
         with torch.inference_mode():
             largest.append((torch.from_numpy(found) - module(torch.from_numpy(pixels))).abs().max())
