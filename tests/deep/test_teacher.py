@@ -77,11 +77,10 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return semelha.derive(parts, out=folder / "joined")
 
 
-def test_embeddings_are_of_every_turn(teacher: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.deep.teacher.BATCH", 5)
+def test_embeddings_are_of_every_turn(teacher: Model) -> None:
     data = things()
     told: list[int] = []
-    found = embed_turns(teacher, data, 4, progress=lambda done, total: told.append(done))
+    found = embed_turns(teacher, data, 4, batch_size=5, progress=lambda done, total: told.append(done))
     assert found.shape == (4, 36, 13)
     assert told[-1] == 36
     for turn in range(4):

@@ -18,11 +18,9 @@ from semelha.embedders import Extractor, Model, embed_pictures
 from semelha.errors import PictureError, TrainingError
 from semelha.images import Dataset, Progress
 
-BATCH = 256
-
 
 def embed_turns(
-    teacher: Model, dataset: Dataset, turns: int, *, progress: Progress | None = None
+    teacher: Model, dataset: Dataset, turns: int, *, batch_size: int = 256, progress: Progress | None = None
 ) -> NDArray[np.float32]:
     """Embeddings by the teacher of each picture in `turns` counter-clockwise quarter turns: (turns, pictures, d).
 
@@ -30,7 +28,7 @@ def embed_turns(
     """
     out = np.empty((turns, len(dataset), teacher.dim), np.float32)
     turned = _QuarterTurns(teacher.extractor, turns)
-    for number, each in enumerate(embed_pictures(turned, dataset, batch_size=BATCH, progress=progress)):
+    for number, each in enumerate(embed_pictures(turned, dataset, batch_size=batch_size, progress=progress)):
         if isinstance(each, PictureError):
             raise TrainingError(f"{dataset.pictures[number].name} can no longer be read: {each}")
         out[:, number] = each.vector.reshape(turns, teacher.dim)
