@@ -10,7 +10,7 @@ import pytest
 
 from semelha.errors import GalleryError, GalleryMoved
 from semelha.store import NewExample, Plan, Scores, Store, Strangers
-from semelha.store.damage import copy_database
+from semelha.store.damage import DamageControl, copy_database
 from semelha.store.database import connect
 
 HIDDEN = b"SECRETBYTES" * 100
@@ -202,7 +202,7 @@ def test_a_damaged_index_of_names_is_built_again(path: Path) -> None:
 def test_a_large_database_is_checked_in_the_background(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("semelha.store.damage.CHECKED_AT_ONCE", 3)
+    monkeypatch.setattr(DamageControl, "checked_at_once", 3)
     tamper(path, "vectors", "UPDATE vectors SET data = zeroblob(8) WHERE example_id = 2")
     store = Store(path)
     assert not store.damage.is_checked

@@ -5,19 +5,20 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import replace
+from typing import ClassVar
 
 from semelha.errors import GalleryError, GalleryMoved, IndexFileError
 from semelha.gallery.live_index import IndexFolder, LiveIndex
 from semelha.index.base import MergeStopped
 from semelha.store import Store
 
-POLL = 1.0  # seconds between checks whether another process still compacts
-
 logger = logging.getLogger(__name__)
 
 
 class Compactor:
     """Merges and saves the index in a background thread, in one process at a time."""
+
+    poll_seconds: ClassVar[float] = 1.0  # between checks whether another process still compacts
 
     def __init__(self, live: LiveIndex, store: Store, folder: IndexFolder) -> None:
         self._live = live
@@ -74,7 +75,7 @@ class Compactor:
                     if locked:
                         self._round()
                 if not locked:
-                    self._stop.wait(POLL)
+                    self._stop.wait(self.poll_seconds)
         except (MergeStopped, GalleryMoved):  # the next reader gets GalleryMoved too
             pass
         except (IndexFileError, GalleryError) as error:

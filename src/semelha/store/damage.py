@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from semelha.errors import GalleryError
 from semelha.store.database import (
@@ -33,7 +34,6 @@ from semelha.store.integrity import (
     is_sound,
 )
 
-CHECKED_AT_ONCE = 20_000  # examples whose checksums are computed whenever a gallery is opened
 LARGE = ("subjects", "examples", "vectors")
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ class DamageControl:
     whether `check` went through all tables.
     """
 
+    checked_at_once: ClassVar[int] = 20_000  # examples whose checksums are computed whenever a gallery is opened
+
     def __init__(
         self,
         db: sqlite3.Connection,
@@ -74,12 +76,12 @@ class DamageControl:
     def check(self, *, large: bool = False) -> None:
         """Set damaged rows aside, as one change, and log what they are. Pictures are checked when they are read.
 
-        Tables of more than `CHECKED_AT_ONCE` examples are checked only if `large`, on a connection of its own, until
+        Tables of more than `checked_at_once` examples are checked only if `large`, on a connection of its own, until
         `stop` is called. Raises `GalleryError` if nothing can be read without what is damaged.
         """
         with translating_errors(self.path, "read"):
             (count,) = self._db.execute("SELECT count(*) FROM examples").fetchone()
-            everything = large or count <= CHECKED_AT_ONCE
+            everything = large or count <= self.checked_at_once
             tables = [table for table in CHECKED if table != "pictures" and (everything or table not in LARGE)]
             db = self._db
             if large:
