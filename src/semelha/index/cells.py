@@ -22,10 +22,10 @@ from semelha.index.exact import Flat, FlatBuilder
 from semelha.index.graph import check_codes, checked_ranges
 from semelha.index.recall import Approximate, MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
 from semelha.index.rows import Rows
+from semelha.index.settings import settings
 from semelha.index.space import Space
 from semelha.index.transform import SearchTransform, fit_search_transform
 
-MIN_ROWS = 256  # rows; fewer are scanned
 SAMPLE = 64  # rows per cell that the centroids are learned from
 
 logger = logging.getLogger(__name__)
@@ -148,8 +148,8 @@ class CellBuilder:
             raise UsageError(f"the metric {space.metric.name} has no maps, which an IVF index needs: take LinearIndex")
 
     def build(self, rows: Rows, check_cancelled: Callable[[], None] = lambda: None) -> tuple[Rows, Cells | Flat]:
-        if len(rows) < MIN_ROWS:
-            return FlatBuilder(f"fewer than {MIN_ROWS} vectors").build(rows)
+        if len(rows) < settings.min_rows:
+            return FlatBuilder(f"fewer than {settings.min_rows} vectors").build(rows)
         rows, head = hold_out(rows, self.seed)
         transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = self._trained(compared[:head])

@@ -13,10 +13,10 @@ from semelha.index.ranking import K
 from semelha.index.recall import Approximate, found_distances, measure_recall, tune_depth
 from semelha.index.rows import Rows
 from semelha.index.segment import Builder, Segment, delta_segment
+from semelha.index.settings import settings
 from semelha.index.snapshot import SegmentView
 
 MAX_AUDIT_QUERIES = 300  # vectors with which a recall is measured again
-MIN_AUDIT_QUERIES = 30
 MAX_DELETED_FRACTION = 0.2  # a segment with more deleted rows is rebuilt
 MAX_SIZE_RATIO = 2.0  # a segment is merged too if it has at most this many times the rows selected before it
 
@@ -87,7 +87,7 @@ def audit(part: SegmentView, newer: Rows, recall: float) -> SegmentView:
     The queries are a random sample of `newer`: vectors that are not in the segment. `recall` is the index's target.
     """
     structure, live = part.segment.structure, part.live_rows()
-    if not isinstance(structure, Approximate) or len(newer) < MIN_AUDIT_QUERIES or len(live) < K:
+    if not isinstance(structure, Approximate) or len(newer) < settings.min_audit_queries or len(live) < K:
         return part
     drawn = np.random.default_rng(0).choice(len(newer), min(MAX_AUDIT_QUERIES, len(newer)), replace=False)
     queries, rows = newer.space.queries(newer.vectors[np.sort(drawn)]), part.segment.rows

@@ -22,6 +22,7 @@ from semelha.index.exact import Flat, FlatBuilder
 from semelha.index.ranking import K
 from semelha.index.recall import Approximate, MeasuredRecall, depth_ladder, hold_out, tune_on_held_out
 from semelha.index.rows import Rows
+from semelha.index.settings import settings
 from semelha.index.space import Space
 from semelha.index.transform import SearchTransform, fit_search_transform
 
@@ -31,9 +32,7 @@ MAX_M = 512
 MAX_DEPTH = 4096
 UNOWNED = faiss.MaybeOwnedVectorUInt8()  # has no owner; as the owner of a view it makes FAISS free nothing
 ROWS_PER_STEP = 200  # rows that are scanned in about the time of one step of depth
-CHUNK = 1 << 12  # rows that are added at a time: a build can be stopped between chunks
 SAMPLE = 1 << 17  # rows that the ranges of 8-bit numbers are taken from
-MIN_ROWS = 256  # rows; fewer are scanned
 
 logger = logging.getLogger(__name__)
 
@@ -235,8 +234,8 @@ class GraphBuilder:
             raise UsageError(f"the metric {space.metric.name} has no maps, which an HNSW index needs: take LinearIndex")
 
     def build(self, rows: Rows, check_cancelled: Callable[[], None] = lambda: None) -> tuple[Rows, Graph | Flat]:
-        if len(rows) < MIN_ROWS:
-            return FlatBuilder(f"fewer than {MIN_ROWS} vectors").build(rows)
+        if len(rows) < settings.min_rows:
+            return FlatBuilder(f"fewer than {settings.min_rows} vectors").build(rows)
         rows, head = hold_out(rows, self.seed)
         transform, compared = fit_search_transform(rows.space, rows.vectors, pad=self.quantize != "f32")
         index = empty_graph(compared.shape[1], self.M, self.quantize)
@@ -262,6 +261,7 @@ class GraphBuilder:
 
 
 def _add(index: faiss.IndexHNSW, rows: NDArray[np.float32], check_cancelled: Callable[[], None]) -> None:
-    for start in range(0, len(rows), CHUNK):
+    chunk = settings.chunk
+    for start in range(0, len(rows), chunk):
         check_cancelled()
-        index.add(rows[start : start + CHUNK])
+        index.add(rows[start : start + chunk])

@@ -18,13 +18,9 @@ from semelha.index.exact import FlatBuilder, TreeBuilder
 from semelha.index.graph import GraphBuilder, Quantize
 from semelha.index.rows import Rows
 from semelha.index.segment import Structure
+from semelha.index.settings import settings
 from semelha.index.space import Space
 from semelha.metrics import MappedMetric, Metric
-
-# Sizes at which one structure becomes faster than another, measured by `benchmarks/search.py --curve`.
-MIN_GRAPH_SIZE = 20_000
-MIN_QUANTIZED_SIZE = 500_000
-TREE_LOG_MARGIN = 9  # a tree is fastest up to log₂ n − 9 dimensions
 
 
 @final
@@ -169,11 +165,12 @@ def choose(
     metric = space.metric
     if space.maps is None:
         return FlatBuilder(f"{metric.name} has no maps: a linear scan")
-    if isinstance(metric, MappedMetric) and dimension <= log2(max(n, 1)) - TREE_LOG_MARGIN:
+    if isinstance(metric, MappedMetric) and dimension <= log2(max(n, 1)) - settings.tree_log_margin:
         return TreeBuilder(reason=f"{dimension} dimensions: a tree is exact and fastest")
     if recall == 1:
         return FlatBuilder("a recall of 1: a linear scan")
-    if n < MIN_GRAPH_SIZE:
-        return FlatBuilder(f"fewer than {MIN_GRAPH_SIZE:,} vectors: a scan is exact and fast enough")
-    quantize: Quantize = "8bit" if n >= MIN_QUANTIZED_SIZE else "f32"
-    return GraphBuilder(recall, quantize, seed=seed, reason=f"{MIN_GRAPH_SIZE:,} vectors or more: a graph is faster")
+    size = settings.min_graph_size
+    if n < size:
+        return FlatBuilder(f"fewer than {size:,} vectors: a scan is exact and fast enough")
+    quantize: Quantize = "8bit" if n >= settings.min_quantized_size else "f32"
+    return GraphBuilder(recall, quantize, seed=seed, reason=f"{size:,} vectors or more: a graph is faster")

@@ -19,13 +19,12 @@ from semelha.index.checks import check_ids, whole_number
 from semelha.index.exact import Flat, Tree
 from semelha.index.graph import Graph
 from semelha.index.rows import DeletedMask, Found, Rows
+from semelha.index.settings import settings
 from semelha.index.space import Queries, Space
 
 FORMAT = 1
 SUFFIX = ".segment"
 STRUCTURE_PREFIX = "structure."  # of the names of the structure's arrays
-MAX_DELTA_SIZE = 4096
-"""Number of vectors at which the delta is closed: later vectors start a new delta."""
 
 State = Literal["open", "waiting", "built"]
 STATES_IN_FILES: Mapping[str, State] = {"waiting": "waiting", "made": "built"}
@@ -138,8 +137,8 @@ class Segment:
 
 
 def delta_segment(rows: Rows, mapped: NDArray[np.float32] | None = None) -> Segment:
-    """A segment of rows that are scanned until they are merged; "open" if they are fewer than `MAX_DELTA_SIZE`."""
-    return Segment(rows, Flat(rows, mapped), "open" if len(rows) < MAX_DELTA_SIZE else "waiting")
+    """A segment of rows that are scanned until they are merged; "open" if they are fewer than `max_delta_size`."""
+    return Segment(rows, Flat(rows, mapped), "open" if len(rows) < settings.max_delta_size else "waiting")
 
 
 def write_segment(segment: Segment, folder: Path, provenance: Provenance, generation: int) -> SegmentFile:
