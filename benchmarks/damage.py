@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.gallery.damaging import KINDS, Outcome, make_gallery, try_damage, use, warnings_logged
 
-from semelha.index import segment
-from semelha.store import damage
+from semelha.index.settings import settings
+from semelha.store.damage import DamageControl
 
 RESULTS = ("same", "error", "warned", "raw error", "other answers in silence")
 
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    segment.MAX_DELTA_SIZE = 500  # so that a small gallery has an index on disk
+    settings.max_delta_size = 500  # so that a small gallery has an index on disk
     with tempfile.TemporaryDirectory() as temporary, warnings_logged():
         folder = Path(temporary)
         gallery, probes = make_gallery(folder)
@@ -43,7 +43,7 @@ def main() -> None:
         outcomes = []
         for trial in range(arguments.seed, arguments.seed + arguments.trials):
             if trial == arguments.seed + arguments.trials // 2:
-                damage.CHECKED_AT_ONCE = 0
+                DamageControl.checked_at_once = 0
             outcomes.append(try_damage(gallery, probes, expected, trial, folder))
             if outcomes[-1].result in RESULTS[3:]:
                 print(trial, outcomes[-1], flush=True)

@@ -40,10 +40,10 @@ import itertools, json, shutil, sys
 from pathlib import Path
 import semelha
 from semelha.gallery import backup
-from semelha.index import segment
+from semelha.index.settings import settings
 from tests.tiny_model import noise, tiny_model
 glyphs = semelha.glyphs(["Lao"], size=32)
-segment.MAX_DELTA_SIZE = 8  # so that a small gallery has an index on disk
+settings.max_delta_size = 8  # so that a small gallery has an index on disk
 disk, notes, outside = map(Path, sys.argv[1:])
 first, second = tiny_model(outside / "a"), tiny_model(outside / "b", seed=1, dim=12)
 log = open(notes, "w")
