@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import semelha.processors
 from semelha.processors import cpu_quota, processors, use_at_most
 
 
@@ -45,13 +46,13 @@ def test_the_lower_of_affinity_and_quota(
     monkeypatch: pytest.MonkeyPatch, allowed: int, quota: float, expected: int
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(allowed)), raising=False)
-    monkeypatch.setattr("semelha.processors.cpu_quota", lambda: quota)
+    monkeypatch.setattr(semelha.processors, "cpu_quota", lambda: quota)
     assert processors() == expected
 
 
 def test_a_program_may_use_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
-    monkeypatch.setattr("semelha.processors.cpu_quota", lambda: math.inf)
+    monkeypatch.setattr(semelha.processors, "cpu_quota", lambda: math.inf)
     try:
         use_at_most(5)
         assert processors() == 5

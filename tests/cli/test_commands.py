@@ -16,6 +16,7 @@ from semelha.cli.app import make_app
 from semelha.embedders import Model
 from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
+from semelha.index.settings import settings
 
 COMMANDS = [
     "backup",
@@ -105,7 +106,7 @@ def test_enroll_identify_calibrate_verify_explain(
 def test_the_index_of_a_gallery(
     tiny: Model, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 5)
+    monkeypatch.setattr(settings, "max_delta_size", 5)
     shop = tmp_path / "shop"
     assert run(capsys, "enroll", shop, "--model", tiny.folder, "--from", photos)[0] == 0
     assert (shop / "index" / "manifest").exists(), "enrolling many settles the index"

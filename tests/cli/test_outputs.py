@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from tests.cli.commands import answer, run
 
+from semelha.cli import evaluation, models, training
 from semelha.embedders import Model
 from semelha.errors import NotAPicture, SemelhaError
 from semelha.gallery import Gallery
@@ -40,17 +42,17 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
         def denied(**_: object) -> None:
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr("semelha.files.tempfile.TemporaryFile", denied)
+        monkeypatch.setattr(tempfile, "TemporaryFile", denied)
 
     def no_work(*_: object, **__: object) -> None:
         raise AssertionError("the work began")
 
-    for name in ("Gallery.check", "Gallery.cluster", "Gallery.explain"):
-        monkeypatch.setattr(f"semelha.gallery.{name}", no_work)
-    monkeypatch.setattr("semelha.cli.evaluation.run_evaluation", no_work)
-    monkeypatch.setattr("semelha.cli.training.load_dataset", no_work)
-    monkeypatch.setattr("semelha.cli.models.derive_model", no_work)
-    monkeypatch.setattr("semelha.embedders.Model.embed", no_work)
+    for name in ("check", "cluster", "explain"):
+        monkeypatch.setattr(Gallery, name, no_work)
+    monkeypatch.setattr(evaluation, "run_evaluation", no_work)
+    monkeypatch.setattr(training, "load_dataset", no_work)
+    monkeypatch.setattr(models, "derive_model", no_work)
+    monkeypatch.setattr(Model, "embed", no_work)
     linear = ["--method", "gmml", "--features", "first-order"]
     for words in (
         ["evaluate", tiny.folder, photos, "--report", place],
@@ -87,7 +89,7 @@ def test_figures_are_printed_before_a_late_failure(
     def fails(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("semelha.files.os.fsync", fails)
+    monkeypatch.setattr(os, "fsync", fails)
     picture = photos / "thing 0" / "0.png"
     for words, figure in (
         (["evaluate", tiny.folder, photos, "--resamples", "0", "--no-baselines", "--report", tmp_path / "r"], "R@1"),

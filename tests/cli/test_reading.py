@@ -1,5 +1,6 @@
 """`--threads`, `--max-pixels` and `--bits` of every command that reads pictures."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +36,7 @@ def test_every_command_that_takes_pictures_has_them() -> None:
 def test_threads(
     tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
     Image.new("RGB", (20, 20)).save(tmp_path / "a.png")
     assert len(answer(capsys, "embed", tiny.folder, tmp_path / "a.png", "--threads", 3)["vectors"]) == 1
     assert processors() == 3

@@ -11,6 +11,7 @@ from PIL import Image
 from tests.cli.commands import answer, run
 
 import semelha
+from semelha.cli import training
 from semelha.embedders import load_embedder
 from semelha.images import glyphs
 
@@ -21,7 +22,7 @@ def test_an_interrupted_training_says_how_to_resume(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semelha.cli.training.train_with_bars", interrupted)
+    monkeypatch.setattr(training, "train_with_bars", interrupted)
     status, out, err = run(capsys, "train", photos, "--out", tmp_path / "m")
     assert (status, out) == (130, "")
     assert "--resume" in err

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from tests.tiny_model import noise
 
+import semelha
 from semelha.cli.app import main
 from semelha.deep import LoopSettings, TrainingProgress, TrainingSettings, train_network
 from semelha.deep.ssl import METHODS, MoCo
@@ -92,5 +93,5 @@ def test_the_page_has_every_method_as_it_is_and_its_python_runs(monkeypatch: pyt
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     names: dict[str, object] = {}
     exec(compile(code, "docs/ssl.md", "exec"), names)
-    monkeypatch.setattr("semelha.train", lambda photos, out, method: (photos, out, method))
+    monkeypatch.setattr(semelha, "train", lambda photos, out, method: (photos, out, method))
     assert names["train"]("photos", "model") == ("photos", "model", MoCo(temperature=0.1))  # type: ignore[operator]

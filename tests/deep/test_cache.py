@@ -1,5 +1,6 @@
 """The pixel cache: what it keeps, when it is used again, when it is made anew."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(TrainingError, match="No space left"):
         open_cache(dataset, tmp_path, spec(16, 1))
 

@@ -10,7 +10,7 @@ from timm.optim.lars import Lars
 from torch import nn
 
 import semelha
-from semelha.deep import Network, Recipe, TrainingSettings
+from semelha.deep import Network, Recipe, TrainingSettings, train
 from semelha.deep.losses import CrossBatchMemory, NPair, ProxyNCA, SupCon, Triplet
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.plan import NetworkPlan, plan_feature_extractor, plan_network
@@ -164,7 +164,7 @@ def test_the_plan_is_what_train_uses(dataset: Dataset, tmp_path: object, monkeyp
         seen["recipe"] = recipe
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semelha.deep.train.fit", fit)
+    monkeypatch.setattr(train, "fit", fit)
     with pytest.raises(KeyboardInterrupt):
         semelha.train(dataset, out=f"{tmp_path}/m", settings=settings, minutes=5)
     assert seen["recipe"] == plan.recipe

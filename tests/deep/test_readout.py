@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from tests.tiny_model import noise
 
 import semelha
-from semelha.deep import Augmentation, Network, Recipe, build, train_network
+from semelha.deep import Augmentation, Network, Recipe, build, train, train_network
 from semelha.deep.losses import Contrastive
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.readout import HEAD, WHITENING, MultiLayerNet, Places, fit_layer_readout, sample_places
@@ -126,7 +126,7 @@ def test_the_figure_of_the_card_is_of_what_is_read(tmp_path: Path, monkeypatch: 
         read.axes, read.dim = read.axes[:, :2].contiguous(), 2
         return read
 
-    monkeypatch.setattr("semelha.deep.train.fit_layer_readout", along_two)
+    monkeypatch.setattr(train, "fit_layer_readout", along_two)
     dataset, recipe = pictures(24, 3), replace(RECIPE, validation=0.5)
     measured = {}
     for readout in ("layers", "head"):

@@ -1,6 +1,7 @@
 """From pictures to vectors: in order, bad pictures as values, decoding ahead, JPEGs at a part of their size."""
 
 import io
+import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 from tests.tiny_model import noise, tiny_model
 
+import semelha.processors
 from semelha import Gallery
 from semelha.embedders import EmbeddedPicture, InputSpec, Model, derive, embed_pictures, load_embedder
 from semelha.errors import PictureError, UsageError
@@ -187,8 +189,8 @@ def test_threads_are_what_the_process_may_use(
     decoding: int,
 ) -> None:
     """A machine of 64 processors, of which the container may use a few: ONNX Runtime took all."""
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
-    monkeypatch.setattr("semelha.processors.cpu_quota", lambda: quota)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    monkeypatch.setattr(semelha.processors, "cpu_quota", lambda: quota)
     monkeypatch.setattr(ort, "SessionOptions", _Options)
     _Options.seen.clear()
     pools: list[int] = []

@@ -1,5 +1,6 @@
 """Graphs from strangers: tried in a child process with limits, once; models of our own are not tried."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -156,6 +157,6 @@ def test_a_graph_that_cannot_run_is_named_by_its_folder(tmp_path: Path) -> None:
 def test_where_no_child_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes = embedding_plus("nothing")
     folder = stranger(tmp_path / "model", nodes, {"nothing": np.zeros(DIM, np.float32), **SLICE})
-    monkeypatch.setattr("sys.executable", str(tmp_path / "no python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
     with pytest.raises(ModelError, match=r"cannot be tried in a child process .* load_embedder\(…, trusted=True\)"):
         load_embedder(folder)

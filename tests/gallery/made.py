@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from semelha.gallery import Gallery
+from semelha.index.settings import settings
 
 DELTA = 40  # vectors that make a segment
 GRAPH = 600  # vectors that a graph is made of
@@ -13,9 +14,7 @@ GRAPH = 600  # vectors that a graph is made of
 
 def small_segments() -> None:
     """For a process of its own; tests patch the same two."""
-    from semelha.index import kinds, segment
-
-    segment.MAX_DELTA_SIZE, kinds.MIN_GRAPH_SIZE = DELTA, GRAPH
+    settings.max_delta_size, settings.min_graph_size = DELTA, GRAPH
 
 
 def vectors(first: int, count: int, dim: int = 16) -> np.ndarray:

@@ -18,10 +18,12 @@ from tests.tiny_model import tiny_model
 from semelha.embedders import Model
 from semelha.errors import GalleryError, IndexFileError
 from semelha.gallery import Gallery
+from semelha.gallery.compactor import Compactor
 from semelha.index import AutoIndex
 from semelha.index.base import Index
 from semelha.index.kinds import AutoBuilder
 from semelha.index.rows import Rows
+from semelha.index.settings import settings
 from semelha.store import View
 
 ROOT = Path(__file__).parents[2]
@@ -34,9 +36,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 
 @pytest.fixture
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gallery]:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
-    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", GRAPH)
-    monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.05)
+    monkeypatch.setattr(settings, "max_delta_size", DELTA)
+    monkeypatch.setattr(settings, "min_graph_size", GRAPH)
+    monkeypatch.setattr(Compactor, "poll_seconds", 0.05)
     made = Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1)
     yield made
     made.close()
@@ -176,7 +178,7 @@ def test_a_full_disk_does_not_stop_the_gallery(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", full)
+        patch.setattr(os, "fsync", full)
         assert nearest(gallery, 5) == ("a", "5")
         until(lambda: "the index is not saved" in caplog.text)
         assert "No space left on device" in caplog.text

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from tests.gallery.damaging import make_gallery, try_damage, use
 
+from semelha.index.settings import settings
+
 
 def test_some_damages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 500)  # so that a small gallery has an index on disk
+    monkeypatch.setattr(settings, "max_delta_size", 500)  # so that a small gallery has an index on disk
     gallery, probes = make_gallery(tmp_path)
     shutil.copytree(gallery, tmp_path / "reference")
     expected = use(tmp_path / "reference", probes)

@@ -11,6 +11,7 @@ from semelha.cli.app import make_app
 from semelha.embedders import Model
 from semelha.errors import GalleryError
 from semelha.gallery import Gallery, backup, diagnose, repair
+from semelha.index.settings import settings
 from semelha.store.database import connect
 
 
@@ -55,7 +56,7 @@ def test_what_cannot_be_enrolled_again_is_dropped(path: Path) -> None:
 
 
 def test_an_index_that_cannot_be_used_is_built_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 8)
+    monkeypatch.setattr(settings, "max_delta_size", 8)
     with Gallery(path) as gallery:
         gallery.flush(rebuild=True)
     assert diagnose(path) == []

@@ -14,6 +14,8 @@ from semelha.embedders import Model
 from semelha.errors import GalleryError, SubjectNotFound, UsageError
 from semelha.gallery import Gallery
 from semelha.gallery.calibration.rule import rule_of, scores_of
+from semelha.gallery.live_index import IndexFolder
+from semelha.index.settings import settings
 from semelha.recognition import Scoring
 from semelha.store import Plan
 
@@ -84,11 +86,11 @@ def test_the_scores_follow_as_if_computed_afresh(gallery: Gallery, scoring: str,
 
 
 def test_the_index_on_disk_follows_by_the_difference(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 10)
+    monkeypatch.setattr(settings, "max_delta_size", 10)
     for subject in range(12):
         enroll(gallery, f"s{subject}", 4 * subject, 4)
     gallery.flush()
-    monkeypatch.setattr("semelha.gallery.live_index.IndexFolder.read_vectors", None)  # it is never built again
+    monkeypatch.setattr(IndexFolder, "read_vectors", None)  # it is never built again
     for flush in (True, False):
         first = 8 if flush else 20
         gallery.move_example(number(gallery, f"s{first // 4}", first), "moved")

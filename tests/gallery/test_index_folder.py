@@ -12,6 +12,7 @@ from tests.tiny_model import tiny_model
 from semelha.embedders import Model
 from semelha.errors import GalleryError, UsageError
 from semelha.gallery import Gallery
+from semelha.index.settings import settings
 
 COPY = "gallery.sqlite"
 
@@ -24,8 +25,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
 @pytest.fixture
 def gallery(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two segments and a few vectors more, settled and closed."""
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
-    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", GRAPH)
+    monkeypatch.setattr(settings, "max_delta_size", DELTA)
+    monkeypatch.setattr(settings, "min_graph_size", GRAPH)
     with Gallery.create(tmp_path / "gallery", model, recall=0.9, threads=1) as made:
         for name, first, count in (("a", 0, 700), ("b", 1000, 60), ("c", 2000, 5)):
             enroll(made, name, first, count)
@@ -172,7 +173,7 @@ def test_an_index_that_the_log_does_not_reach_back_to_is_made_anew(
 def test_a_large_gallery_that_never_had_an_index_is_not_warned_of(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
+    monkeypatch.setattr(settings, "max_delta_size", DELTA)
     with Gallery.create(tmp_path / "gallery", model) as made:
         enroll(made, "a", 0, 100)
     with Gallery.open(tmp_path / "gallery") as opened:

@@ -15,6 +15,7 @@ from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.gallery import Gallery
+from semelha.index.settings import settings
 
 ENROLL = """
 import sys
@@ -78,8 +79,8 @@ def test_killed_while_segments_are_merged_and_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whenever it is: the index on the disk is whole, of the old moment or the new one, and nothing is lost."""
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
-    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", GRAPH)
+    monkeypatch.setattr(settings, "max_delta_size", DELTA)
+    monkeypatch.setattr(settings, "min_graph_size", GRAPH)
     Gallery.create(tmp_path / "gallery", tiny_model(tmp_path / "model", dim=16), recall=0.9).close()
     chance = random.Random(0)
     there: set[int] = set()

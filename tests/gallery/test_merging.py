@@ -11,6 +11,8 @@ from semelha.errors import SubjectExists
 from semelha.gallery import Gallery
 from semelha.gallery.calibration.rule import rule_of
 from semelha.gallery.calibration.scores import score_subjects
+from semelha.gallery.live_index import IndexFolder
+from semelha.index.settings import settings
 from semelha.store import Plan
 
 
@@ -77,7 +79,7 @@ def test_the_calibration_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
 
 def test_the_index_on_the_disk_follows(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made of small segments, merged, saved and opened again between every two steps, by the difference alone."""
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 10)
+    monkeypatch.setattr(settings, "max_delta_size", 10)
     for number in range(12):
         enroll(gallery, f"s{number}", 4 * number, 4)
     enroll(gallery, "twin", 0, 4)  # all of its pictures are those of s0
@@ -89,7 +91,7 @@ def test_the_index_on_the_disk_follows(gallery: Gallery, monkeypatch: pytest.Mon
         return Gallery.open(gallery.path)
 
     gallery.flush()
-    monkeypatch.setattr("semelha.gallery.live_index.IndexFolder.read_vectors", None)  # from now on nothing is made anew
+    monkeypatch.setattr(IndexFolder, "read_vectors", None)  # from now on nothing is made anew
     for settle in (True, False, True):
         number = gallery.merge("twin", "s0")
         gallery = reopened(gallery, settle)

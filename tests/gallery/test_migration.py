@@ -20,6 +20,7 @@ from semelha.gallery import Gallery, migrate
 from semelha.gallery.folder import DATABASE
 from semelha.gallery.migration import migration
 from semelha.images import Picture
+from semelha.index.settings import settings
 
 
 def test_the_vectors_are_those_of_enrolling_the_kept_pictures_afresh_and_all_else_stays(path: Path, new: Model) -> None:
@@ -208,7 +209,7 @@ def test_another_model_may_be_chosen_after_a_migration_that_was_cut_short(
 def test_the_index_is_made_anew_for_the_recall_that_it_had(
     tiny: Model, new: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", DELTA)
+    monkeypatch.setattr(settings, "max_delta_size", DELTA)
     path = tmp_path / "gallery"
     with Gallery.create(path, tiny, recall=0.9) as gallery:
         gallery.enroll("many", [noise(number) for number in range(3 * DELTA)])

@@ -12,7 +12,9 @@ import pytest
 from semelha.embedders import Model
 from semelha.errors import GalleryError
 from semelha.gallery import Gallery, live_index
+from semelha.gallery.compactor import Compactor
 from semelha.index import AutoIndex, Snapshot
+from semelha.index.settings import settings
 from semelha.store import Store, View
 
 
@@ -214,8 +216,8 @@ def test_answers_are_right_for_a_moment_between_call_and_return(
 
     With small segments both merge and save all the while, and load what the other saved.
     """
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", delta)
-    monkeypatch.setattr("semelha.gallery.compactor.POLL", 0.01)
+    monkeypatch.setattr(settings, "max_delta_size", delta)
+    monkeypatch.setattr(Compactor, "poll_seconds", 0.01)
     truth, stop = Truth(), threading.Event()
     other = Gallery.open(gallery.path)
     wrong: list[str] = []

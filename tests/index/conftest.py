@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from tests.index.folders import FINGERPRINT, old
 
+from semelha.index.settings import settings
+
 
 @pytest.fixture(params=["linear", "hnsw"])
 def kind(request: pytest.FixtureRequest) -> str:
@@ -14,7 +16,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """So few vectors wait to be merged that there are segments of every state."""
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 48)
+    monkeypatch.setattr(settings, "max_delta_size", 48)
 
 
 @pytest.fixture

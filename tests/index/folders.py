@@ -14,6 +14,7 @@ from tests.index.steps import Steps
 
 from semelha.errors import IndexFileError
 from semelha.index import HNSWIndex, Index, LinearIndex, Neighbors
+from semelha.index.settings import settings
 from semelha.metrics import Cosine
 
 D = 6
@@ -30,7 +31,7 @@ def empty(kind: str = "linear") -> Index:
 
 
 def old(kind: str = "linear") -> Index:
-    """A made segment, one that waits, a delta, and some of each removed. For a patched DELTA of 48."""
+    """A made segment, one that waits, a delta, and some of each removed. For a `max_delta_size` of 48."""
     index = empty(kind)
     index.build(np.arange(300), VECTORS[:300])
     index.add(np.arange(300, 350), VECTORS[300:350])
@@ -138,5 +139,5 @@ def save_too_large(folder: Path) -> None:
 
 if __name__ == "__main__":
     # What a killed process has written is there, synced or not.
-    with patch("semelha.index.segment.MAX_DELTA_SIZE", 48), patch("os.fsync", lambda descriptor: None):
+    with patch.object(settings, "max_delta_size", 48), patch.object(os, "fsync", lambda descriptor: None):
         {"killed": save_killed, "too large": save_too_large}[sys.argv[1]](Path(sys.argv[2]))

@@ -3,6 +3,7 @@
 Run as a process of its own, it prints a line for each: a crash shows as lines that are missing.
 """
 
+import os
 import resource
 import sys
 import tempfile
@@ -174,5 +175,5 @@ def main(what: str, kinds: list[str]) -> None:
 
 if __name__ == "__main__":
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    with patch("os.fsync", lambda descriptor: None):
+    with patch.object(os, "fsync", lambda descriptor: None):
         main(sys.argv[1], sys.argv[2:])

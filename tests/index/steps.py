@@ -4,10 +4,12 @@ import builtins
 import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
+
+from semelha import files
 
 Happens = Callable[[], None]
 
@@ -36,22 +38,12 @@ class Steps:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """In this context every step counts."""
-        calls = {
-            "os.fsync": os.fsync,
-            "os.open": os.open,
-            "os.replace": os.replace,
-            "pathlib.Path.mkdir": Path.mkdir,
-            "pathlib.Path.unlink": Path.unlink,
-        }
-        patches = [patch(name, self._counted(name.split(".")[-1], call)) for name, call in calls.items()]
-        patches.append(patch("semelha.files.open", self._open, create=True))
-        for each in patches:
-            each.start()
-        try:
+        calls = [(os, "fsync"), (os, "open"), (os, "replace"), (Path, "mkdir"), (Path, "unlink")]
+        with ExitStack() as patches:
+            for owner, name in calls:
+                patches.enter_context(patch.object(owner, name, self._counted(name, getattr(owner, name))))
+            patches.enter_context(patch.object(files, "open", self._open, create=True))
             yield
-        finally:
-            for each in patches:
-                each.stop()
 
     def _counted(self, what: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(*arguments: Any, **named: Any) -> Any:

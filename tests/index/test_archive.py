@@ -10,6 +10,7 @@ import pytest
 from tests.index.folders import rewritten
 from tests.index.steps import Steps, full
 
+from semelha import files
 from semelha.errors import IndexFileError
 from semelha.index import archive
 from semelha.index.archive import BLOCK, MAGIC, PREFIX, checksum, read_archive, write_archive
@@ -225,8 +226,8 @@ def test_no_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def refused(*arguments: object, **named: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("semelha.files.open", refused, raising=False)
-    monkeypatch.setattr("pathlib.Path.unlink", refused)
+    monkeypatch.setattr(files, "open", refused, raising=False)
+    monkeypatch.setattr(Path, "unlink", refused)
     with pytest.raises(IndexFileError, match="Permission denied"):
         write_archive(tmp_path / "a", {}, {})
 

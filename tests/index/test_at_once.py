@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -19,6 +20,8 @@ from tests.index.merger import Merger
 
 from semelha.index import HNSWIndex, Index, LinearIndex
 from semelha.index.base import MergeStopped
+from semelha.index.exact import FlatBuilder
+from semelha.index.settings import settings
 from semelha.metrics import Euclidean
 
 IDS, AGES, D, K = 150, 3, 4, 6
@@ -115,10 +118,10 @@ def until(done: threading.Event, work: Callable[[int], Answer], answers: list[An
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 24)
-    monkeypatch.setattr("semelha.index.graph.MIN_ROWS", 32)
-    monkeypatch.setattr("semelha.index.compaction.MIN_AUDIT_QUERIES", 8)
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    monkeypatch.setattr(settings, "max_delta_size", 24)
+    monkeypatch.setattr(settings, "min_rows", 32)
+    monkeypatch.setattr(settings, "min_audit_queries", 8)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 def crowd(index: Index, turns: int, readers: int) -> tuple[History, list[Answer]]:
@@ -217,7 +220,7 @@ def test_what_is_added_while_a_merge_goes_on_is_merged_later() -> None:
 
 
 def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 24)
+    monkeypatch.setattr(settings, "max_delta_size", 24)
 
     def fail(*arguments: object) -> None:
         raise MemoryError
@@ -225,7 +228,7 @@ def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     index = LinearIndex(Euclidean(), threads=1)
     index.add(np.arange(30), VECTORS[:30])
     with monkeypatch.context() as patched:
-        patched.setattr("semelha.index.exact.FlatBuilder.build", fail)
+        patched.setattr(FlatBuilder, "build", fail)
         with pytest.raises(MemoryError):
             index.merge()
     assert index.search(VECTORS[:1], 1).ids.tolist() == [[0]]
@@ -237,7 +240,7 @@ def test_a_merge_that_fails_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_close_stops_a_merge_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """A merge that would take minutes, after its first chunk."""
-    monkeypatch.setattr("semelha.index.graph.CHUNK", 64)
+    monkeypatch.setattr(settings, "chunk", 64)
     index = HNSWIndex(Euclidean(), ef_construction=4000, M=64, threads=1)
     many = np.random.default_rng(0).normal(size=(30_000, 32)).astype(np.float32)
     index.add(np.arange(30_000), many)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from semelha.index import AutoIndex
+from semelha.index.settings import settings
 from semelha.metrics import Cosine, Euclidean, Metric
 
 
@@ -28,8 +29,8 @@ def test_every_choice_says_why(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("semelha.index.kinds.MIN_GRAPH_SIZE", 600)
-    monkeypatch.setattr("semelha.index.kinds.TREE_LOG_MARGIN", 6)
+    monkeypatch.setattr(settings, "min_graph_size", 600)
+    monkeypatch.setattr(settings, "tree_log_margin", 6)
     rows = np.random.default_rng(0).dirichlet(np.ones(dimension), n).astype(np.float32)
     index, again = (AutoIndex(metric, recall=recall) for _ in range(2))
     index.build(np.arange(n), rows)

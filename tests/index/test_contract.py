@@ -9,6 +9,7 @@ from tests.metrics.made import EVERY, rows
 
 from semelha.errors import UsageError
 from semelha.index import Index
+from semelha.index.settings import settings
 from semelha.metrics import Metric
 
 random = np.random.default_rng(0)
@@ -39,7 +40,7 @@ def approximate(request: pytest.FixtureRequest) -> Made:
 
 def test_agrees_with_a_plain_sort_as_vectors_come_and_go(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a delta so small that there are always several segments, of too few vectors to miss one."""
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 48)
+    monkeypatch.setattr(settings, "max_delta_size", 48)
     index, metric = made
     held: dict[int, np.ndarray] = {}
     for turn in range(20):
@@ -101,7 +102,7 @@ def test_approximate_ones_keep_their_promise(approximate: Made) -> None:
 
 
 def test_saved_and_loaded_it_answers_the_same(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semelha.index.segment.MAX_DELTA_SIZE", 100)
+    monkeypatch.setattr(settings, "max_delta_size", 100)
     index, metric = made
     vectors = rows(metric, 900).astype(np.float32)
     index.build(np.arange(600), vectors[:600])

@@ -9,7 +9,7 @@ import pytest
 from tests.index.folders import FINGERPRINT, VECTORS, answers, empty, loaded, old, refused, rewritten, segments
 
 from semelha.errors import IndexFileError
-from semelha.index import HNSWIndex, IVFIndex, LinearIndex
+from semelha.index import HNSWIndex, IVFIndex, LinearIndex, segment
 from semelha.index.archive import read_archive, write_archive
 from semelha.index.folder import MANIFEST, generation_on_disk, recall_on_disk
 from semelha.metrics import Cosine, Euclidean, Mahalanobis
@@ -177,7 +177,7 @@ def test_what_cannot_be_cleared_away_is_no_failure(
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
-        patched.setattr("pathlib.Path.unlink", refuse)
+        patched.setattr(Path, "unlink", refuse)
         index.save(saved, fingerprint=FINGERPRINT)
     assert "Permission denied" in caplog.text
     assert answers(loaded(saved, kind)) == answers(index)
@@ -198,7 +198,7 @@ def test_saved_by_another_while_it_is_loaded(saved: Path, kind: str, monkeypatch
             writer.save(saved, fingerprint=FINGERPRINT)
         return read_archive(path, **settings)
 
-    monkeypatch.setattr("semelha.index.segment.read_archive", read)
+    monkeypatch.setattr(segment, "read_archive", read)
     assert answers(loaded(saved, kind)) == answers(writer)
 
 

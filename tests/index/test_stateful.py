@@ -1,5 +1,6 @@
 """An index, whatever is done to it in whatever order, holds and finds what a dictionary holds and a sort finds."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from tests.index.made import sorted_plainly
 from tests.index.merger import Merger
 
 from semelha.index import AutoIndex, HNSWIndex, Index, IVFIndex, LinearIndex, Snapshot, TreeIndex
+from semelha.index.settings import settings as index_settings
 from semelha.metrics import Cosine, Euclidean, JensenShannon, KullbackLeibler, Metric
 
 D = 3
@@ -47,13 +49,8 @@ APPROXIMATE: dict[str, tuple[Make, Metric]] = {
     "cells of 8 bits": (partial(IVFIndex, n_cells=4, quantize="8bit"), Euclidean()),
     "auto": (AutoIndex, Cosine()),
 }
-SMALL = {  # a few vectors do what many would
-    "semelha.index.segment.MAX_DELTA_SIZE": 8,
-    "semelha.index.graph.MIN_ROWS": 16,
-    "semelha.index.cells.MIN_ROWS": 16,
-    "semelha.index.compaction.MIN_AUDIT_QUERIES": 4,
-    "semelha.index.kinds.MIN_GRAPH_SIZE": 16,
-}
+# A few vectors do what many would.
+SMALL = {"max_delta_size": 8, "min_rows": 16, "min_audit_queries": 4, "min_graph_size": 16}
 
 numbers = st.integers(0, 2**16)
 few = st.none() | st.sampled_from([40, 9, 2, 0])
@@ -78,9 +75,8 @@ class Machine(RuleBasedStateMachine):
     @initialize(which=st.sampled_from(range(6)))
     def start(self, which: int) -> None:
         self.stack = ExitStack()
-        for name, value in SMALL.items():
-            self.stack.enter_context(patch(name, value))
-        self.stack.enter_context(patch("os.fsync", lambda descriptor: None))
+        self.stack.enter_context(patch.multiple(index_settings, **SMALL))
+        self.stack.enter_context(patch.object(os, "fsync", lambda descriptor: None))
         self.folder = Path(tempfile.mkdtemp())
         make, self.metric = list(self.kinds.values())[which]
         self.exact = self.kinds is EXACT

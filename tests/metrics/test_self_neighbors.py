@@ -8,7 +8,7 @@ from tests.metrics import made
 from tests.metrics.made import EVERY
 
 from semelha.errors import UsageError
-from semelha.measures import retrieval
+from semelha.measures import retrieval, search
 from semelha.metrics import Bhattacharyya, Cosine, Euclidean, KullbackLeibler, Mahalanobis, Matusita, SquaredEuclidean
 from semelha.metrics.mapped import MappedMetric
 from semelha.metrics.self_neighbors import (
@@ -91,12 +91,10 @@ def test_an_evaluation_is_the_same_either_way(monkeypatch: pytest.MonkeyPatch) -
     labels = random.integers(0, 1500, len(x))
     groups = random.integers(0, 3000, len(x))
     calls = []
-    monkeypatch.setattr(
-        "semelha.measures.search.self_neighbors", lambda *a, **b: calls.append(1) or self_neighbors(*a, **b)
-    )
+    monkeypatch.setattr(search, "self_neighbors", lambda *a, **b: calls.append(1) or self_neighbors(*a, **b))
     half = retrieval(x, labels, metric=Cosine(), query_groups=groups, ks=(1, 5))
     assert calls
-    monkeypatch.setattr("semelha.measures.search.is_worthwhile", lambda *given: False)
+    monkeypatch.setattr(search, "is_worthwhile", lambda *given: False)
     whole = retrieval(x, labels, metric=Cosine(), query_groups=groups, ks=(1, 5))
     np.testing.assert_array_equal(half.nearest, whole.nearest)
     np.testing.assert_array_equal(half.distances, whole.distances)

@@ -12,7 +12,7 @@ from tests.test_architecture import run_without_torch
 from tests.tiny_model import noise
 
 import semelha
-from semelha.deep import Augmentation, LoopSettings, Network, Recipe, TrainingProgress, train_network
+from semelha.deep import Augmentation, LoopSettings, Network, Recipe, TrainingProgress, publish, train, train_network
 from semelha.deep.defaults import PictureStats, choose_recipe_without_labels, with_lars, with_sgd
 from semelha.deep.plan import plan_network
 from semelha.deep.ssl import METHODS, MoCo, MoCoV3, SimCLR
@@ -76,8 +76,8 @@ def test_continued_it_is_what_it_would_have_been(
     method: object, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted in the middle, with all of queue, key network and projector: the same weights to the last bit."""
-    monkeypatch.setattr("semelha.deep.publish.export_onnx", lambda *_, **__: b"graph")
-    monkeypatch.setattr("semelha.deep.publish.write_model", lambda out, card, onnx, weights: weights)
+    monkeypatch.setattr(publish, "export_onnx", lambda *_, **__: b"graph")
+    monkeypatch.setattr(publish, "write_model", lambda out, card, onnx, weights: weights)
     settings = {"network": SMALL, "recipe": recipe, "method": method}
     whole = train_network(pictures(), out=tmp_path / "whole", **settings)  # type: ignore[arg-type]
 
@@ -101,8 +101,8 @@ def test_labels_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         cards.append(card)
         return weights
 
-    monkeypatch.setattr("semelha.deep.publish.export_onnx", lambda *_, **__: b"graph")
-    monkeypatch.setattr("semelha.deep.publish.write_model", kept)
+    monkeypatch.setattr(publish, "export_onnx", lambda *_, **__: b"graph")
+    monkeypatch.setattr(publish, "write_model", kept)
     plain = pictures()
     labelled = replace(plain, pictures=tuple(replace(p, label=f"thing {n // 4}") for n, p in enumerate(plain)))
     made = [
@@ -121,7 +121,7 @@ def test_what_is_chosen_where_nothing_is_said(tmp_path: Path, monkeypatch: pytes
         seen.update(validation=validation, recipe=recipe, classes=training.classes)  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("semelha.deep.train.fit", looked_at)
+    monkeypatch.setattr(train, "fit", looked_at)
     with pytest.raises(KeyboardInterrupt):
         train_network(pictures(), out=tmp_path / "m", method=MoCo())
     recipe = seen["recipe"]
