@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -166,6 +167,12 @@ def test_nothing_is_unpickled(module: str) -> None:
 @pytest.mark.parametrize("module", [name for name in MODULES if not name.startswith("semelha.cli")])
 def test_the_library_prints_nothing(module: str) -> None:
     assert not [name for name, _ in calls(module) if name in ("print", "sys.stdout.write", "sys.stderr.write")]
+
+
+def test_tests_replace_attributes_of_objects() -> None:
+    """Not of modules that a string names, which is not followed when a module is renamed."""
+    named = re.compile(r"""\bsetattr\(\s*\w?["']|\bpatch\(""")
+    assert not [path for path in Path(__file__).parent.rglob("*.py") if named.search(path.read_text(encoding="utf-8"))]
 
 
 def test_all_is_the_public_namespace() -> None:
