@@ -11,6 +11,9 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 # The models of tests are not recorded in the user's cache.
 os.environ.setdefault("SEMELHA_CACHE", tempfile.mkdtemp(prefix="semelha-tests-"))
+# The model that this user chose for new galleries is neither used nor replaced.
+os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="semelha-tests-")
+os.environ.pop("SEMELHA_MODEL", None)
 
 import onnxruntime
 import pytest

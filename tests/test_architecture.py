@@ -34,6 +34,7 @@ FLOORS = [
     {"linear"},
     {"deep"},
     {"training"},
+    {"published_models"},
     {"index"},
     {"store"},
     {"recognition"},

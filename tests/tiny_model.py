@@ -19,8 +19,9 @@ def tiny_model(
     classes: tuple[str, ...] = (),
     content_hashes: tuple[str, ...] = (),
     content_bases: tuple[str, ...] | None = None,
+    published: str | None = None,
 ) -> Model:
-    """Write the model to `folder` and load it."""
+    """Write the model to `folder` and load it. With `published` its card says that it is that published model."""
     weights = np.random.default_rng(seed).normal(size=(channels * size * size, dim)).astype(np.float32)
     card = Card.draft(
         name="tiny",
@@ -30,7 +31,7 @@ def tiny_model(
         dim=dim,
         metric={"name": "cosine"},
         network={"backbone": "projection"},
-        training={"data": "nothing"},
+        training={"data": "nothing"} | ({} if published is None else {"published": published}),
         classes=list(classes),
         content_hashes=list(content_hashes),
         results={},

@@ -21,10 +21,12 @@ __all__ = [
     "derive",
     "errors",
     "evaluate",
+    "fetch_published",
     "glyphs",
     "load_embedder",
     "migrate",
     "plan_training",
+    "pretrained",
     "read_dataset",
     "read_folder",
     "read_manifest",
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from semelha.evaluation.report import write_report
     from semelha.gallery import Gallery, migrate
     from semelha.images import Dataset, Picture, glyphs, read_dataset, read_folder, read_manifest
+    from semelha.published_models import fetch_published, pretrained
     from semelha.training import plan_training, train
 else:
     # A name imports its package when it is first used: importing semelha takes no time.
@@ -47,6 +50,7 @@ else:
         "evaluation.report": ("write_report",),
         "gallery": ("Gallery", "migrate"),
         "images": ("Dataset", "Picture", "glyphs", "read_dataset", "read_folder", "read_manifest"),
+        "published_models": ("fetch_published", "pretrained"),
         "training": ("plan_training", "train"),
     }
 

@@ -14,6 +14,7 @@ from typer.main import get_command
 
 from semelha.cli.app import make_app
 from semelha.embedders import Model
+from semelha.embedders.published import DEFAULT, published_folder
 from semelha.errors import IndexFileError
 from semelha.gallery import Gallery
 from semelha.index.settings import settings
@@ -37,6 +38,7 @@ COMMANDS = [
     "index",
     "evaluate",
     "doctor",
+    "pretrained",
 ]
 SUBCOMMANDS = [
     ["subjects", word]
@@ -53,13 +55,14 @@ SUBCOMMANDS = [
         "rejections",
         "withdraw",
     )
-]
+] + [["weights", word] for word in ("list", "fetch", "use", "export", "import")]
 
 
 def test_every_command_is_tested() -> None:
     commands: dict[str, Any] = get_command(make_app()).commands  # type: ignore[attr-defined]
-    assert sorted([*COMMANDS, "subjects"]) == sorted(commands)
-    assert sorted(words[1] for words in SUBCOMMANDS) == sorted(commands["subjects"].commands)
+    assert sorted([*COMMANDS, "subjects", "weights"]) == sorted(commands)
+    inner = [[group, word] for group in ("subjects", "weights") for word in commands[group].commands]
+    assert sorted(SUBCOMMANDS) == sorted(inner)
 
 
 @pytest.mark.parametrize("command", [[name] for name in COMMANDS] + SUBCOMMANDS, ids=" ".join)
@@ -279,3 +282,18 @@ def test_evaluate_re_ranks(tiny: Model, photos: Path, capsys: pytest.CaptureFixt
         found = answer(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--rerank", name)
         assert found["r_at_1"] == 1
         assert any("re-ranked" in note for note in found["notes"])
+
+
+def test_a_new_gallery_needs_no_model(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It gets the pretrained one, and says so; an existing gallery keeps its own."""
+    monkeypatch.setenv("SEMELHA_CACHE", str(tmp_path / "cache"))
+    tiny_model(published_folder(DEFAULT), published=DEFAULT)
+    status, _, err = run(capsys, "enroll", tmp_path / "shop", "--from", photos)
+    assert status == 0
+    assert f"shop is a new gallery, with the pretrained model {DEFAULT}: dinov2-small is more accurate" in " ".join(
+        err.split()
+    )
+    assert run(capsys, "identify", tmp_path / "shop", photos / "thing 0" / "0.png")[0] == 0
+    assert "new gallery" not in run(capsys, "enroll", tmp_path / "shop", "--from", photos)[2]

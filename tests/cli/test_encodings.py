@@ -17,6 +17,7 @@ from tests.tiny_model import noise, tiny_model
 from typer.main import get_command
 
 from semelha.cli.app import main, make_app
+from semelha.embedders.published import DEFAULT, published_folder
 from semelha.gallery import Gallery
 
 ENCODINGS = ("cp932", "cp437", "cp1252", "ascii")
@@ -103,12 +104,24 @@ class World:
             (1, ["identify", self.folder / "none\x1b[31m", a]),
             (1, ["evaluate", self.model.folder, photos, "--report", self.folder]),
             (0, ["doctor"]),
+            (0, ["weights", "list"]),
+            (0, ["weights", "export", out / "weights é"]),
+            (0, ["weights", "import", out / "weights é"]),
+            (0, ["weights", "fetch", DEFAULT]),
+            (1, ["weights", "use", "no\x1b[2Jmodel"]),
+            (0, ["weights", "use", self.other.folder]),
+            (0, ["pretrained", "--out", out / "pretrained é"]),
+            (0, ["weights", "use", DEFAULT]),
         ]
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("world"))
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("world")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEMELHA_CACHE", str(folder / "cache"))
+        tiny_model(published_folder(DEFAULT), published=DEFAULT)
+        yield World(folder)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, encoding: str, *arguments: object) -> tuple[int, bytes, bytes]:
@@ -166,8 +179,9 @@ def test_every_json_is_utf_8(world: World, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_every_command_is_run_here(world: World, tmp_path: Path) -> None:
-    run_here = {tuple(map(str, words[: 2 if words[0] == "subjects" else 1])) for _, words in world.commands(tmp_path)}
-    elsewhere = {("demo",), ("subjects",)}  # `demo` trains a network, in `test_demo.py`
+    groups = ("subjects", "weights")
+    run_here = {tuple(map(str, words[: 2 if words[0] in groups else 1])) for _, words in world.commands(tmp_path)}
+    elsewhere = {("demo",), *((group,) for group in groups)}  # `demo` trains a network, in `test_demo.py`
     assert {tuple(words) for words in command_names()} <= run_here | elsewhere
 
 

@@ -22,6 +22,7 @@ from semelha.text import shown_lines
 COMMANDS = {
     "demo": "demo",
     "train": "training",
+    "pretrained": "weights",
     "derive": "models",
     "embed": "models",
     "enroll": "galleries",
@@ -39,6 +40,7 @@ COMMANDS = {
     "restore": "backups",
     "evaluate": "evaluation",
     "doctor": "doctor",
+    "weights": "weights",
 }
 """Commands in the order of the help, and the module of `semelha.cli` that defines each under the same name."""
 

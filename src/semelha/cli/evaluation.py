@@ -26,11 +26,11 @@ from semelha.cli.output import (
     progress_bars,
     stdout,
 )
-from semelha.embedders import load_embedder
 from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.rerank import Rerank
 from semelha.evaluation.result import INSUFFICIENT_DATA
+from semelha.published_models import resolve_model
 
 RerankName = Literal["query-expansion", "k-reciprocal"]
 RERANKS: dict[RerankName, Rerank] = {"query-expansion": QueryExpansion(), "k-reciprocal": KReciprocal()}
@@ -70,7 +70,7 @@ def evaluate(
     Example: semelha evaluate model test-photos --report report.html
     """
     check_outputs(report)
-    embedder = load_embedder(model)
+    embedder = resolve_model(model)
     dataset = load_dataset(folder, use="evaluating", layout=layout, split=split)
     with progress_bars() as bar:
         evaluation = run_evaluation(

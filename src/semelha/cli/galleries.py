@@ -28,6 +28,7 @@ from semelha.cli.output import (
     stdout,
 )
 from semelha.cli.reading import picture_of
+from semelha.embedders.published import DEFAULT, PUBLISHED
 from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Gallery
 from semelha.images import Skipped
@@ -45,11 +46,13 @@ def enroll(
     folder: Annotated[Path | None, Option("--from", help="Enroll every class of a folder or a CSV manifest.")] = None,
     layout: Layout = None,
     split: Split = None,
-    model: Annotated[Path | None, Option(help="Model folder, to create the gallery if it does not exist.")] = None,
+    model: Annotated[
+        Path | None, Option(help="Model of a new gallery: a folder, or a published model.", show_default="pretrained")
+    ] = None,
     keep_pictures: Annotated[bool, Option(help="In a new gallery, keep small copies of the pictures.")] = True,
     json: Json = False,
 ) -> None:
-    """Enroll pictures of one subject or of many. With --model, create the gallery if it does not exist.
+    """Enroll pictures of one subject or of many. Create the gallery if it does not exist.
 
     Of several pictures of a subject, those that cannot be used are left out, and the exit status is 1.
 
@@ -62,10 +65,12 @@ def enroll(
     dataset = None if folder is None else load_dataset(folder, use="enrolling", layout=layout, split=split)
     chosen = expand_pictures(pictures or [], folders=False)
     skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
-    if model is not None and not gallery.exists():
-        opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
-    else:
+    if gallery.exists():
         opened = Gallery(gallery)
+    else:
+        opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
+        if model is None:
+            _tell_model(opened)
     with opened:
         if dataset is None:
             enrollments = [opened.enroll(subject or "", chosen, skipped=skipped)]
@@ -89,6 +94,13 @@ def enroll(
         added, place = sum(one.added for one in enrollments), escape(gallery)
         stdout.print(f"{added} examples added to {len(enrollments)} subjects; {total} subjects in [bold]{place}[/]")
     exit_after_skipped(skipped)
+
+
+def _tell_model(gallery: Gallery) -> None:
+    name = gallery.model.card.training.get("published") or gallery.model.card.name
+    better = list(PUBLISHED)[-1]
+    more = f": {better} is more accurate (semelha weights fetch {better})" if name == DEFAULT else ""
+    note(f"{gallery.path.name} is a new gallery, with the pretrained model {name}{more}")
 
 
 def identify(

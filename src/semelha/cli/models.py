@@ -20,15 +20,15 @@ from semelha.cli.output import (
     stdout,
 )
 from semelha.embedders import derive as derive_model
-from semelha.embedders import load_embedder
 from semelha.errors import UsageError
 from semelha.files import atomic_write
 from semelha.images import Skipped
+from semelha.published_models import resolve_model
 from semelha.text import as_unicode
 
 
 def embed(
-    model: Annotated[Path, Argument(help="Model folder.")],
+    model: Annotated[Path, Argument(help="Model folder, or a published model.")],
     pictures: Annotated[list[Path], Argument(help="Pictures.")],
     out: Annotated[Path | None, Option(help="File to write: .npz with `vectors`, `names` and `fingerprint`.")] = None,
     json: Json = False,
@@ -42,7 +42,7 @@ def embed(
     if out is None and not json:
         raise UsageError("embed needs --out FILE.npz or --json")
     check_outputs(out)
-    embedder = load_embedder(model)
+    embedder = resolve_model(model)
     chosen = expand_pictures(pictures, folders=True)
     skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
     with progress_bars() as bar:

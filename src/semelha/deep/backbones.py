@@ -13,6 +13,8 @@ from timm.models import PretrainedCfg
 from timm.models._manipulate import group_parameters
 from torch import Tensor, nn
 
+from semelha.deep.weight_files import check_reachable, hub_file, packaged_file
+from semelha.embedders.published import DEFAULT
 from semelha.errors import BackboneError, PretrainedUnavailable
 
 Arguments = dict[str, Any]
@@ -63,9 +65,9 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     name : str
         As timm names it, such as `resnet18`. A tag, as in `resnet18.a1_in1k`, chooses among published weights.
     pretrained : bool or str
-        False: random weights. True: timm's published weights, from its cache or the network. A path: the
-        state of this model as a `.safetensors` file, or one that `torch.load` reads with `weights_only=True`;
-        its classifier is ignored.
+        False: random weights. True: timm's published weights, from the hub's cache or the network.
+        "efficientnet-lite0": those that the extra `train` installs. A path: the state of this model as a
+        `.safetensors` file, or one that `torch.load` reads with `weights_only=True`; its classifier is ignored.
 
     Raises
     ------
@@ -82,7 +84,9 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
         model, arguments, found = _without_classifier(name, channels, size)
     except Exception as error:  # each family fails in its own way
         raise BackboneError(f"{name} does not take pictures of {size} × {size} pixels: {_reason(error)}") from error
-    if isinstance(pretrained, str):
+    if pretrained == DEFAULT:
+        model = _packaged(name, arguments)
+    elif isinstance(pretrained, str):
         model = _from_file(name, arguments, Path(pretrained))
     elif pretrained:
         model = _published(name, arguments)
@@ -135,13 +139,24 @@ def _published(name: str, arguments: Arguments) -> nn.Module:
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise PretrainedUnavailable(f"timm publishes no weights of {name}: give a weight file, or none")
+    if config.hf_hub_id:
+        return _from_file(name, arguments, hub_file(config.hf_hub_id))
+    check_reachable(str(config.url), f"the weights of {name} are not among those of the hub")
     try:
         return _create(name, {**arguments, "pretrained": True})
-    except Exception as error:  # the hub's errors are those of half a dozen libraries
+    except Exception as error:  # the errors are those of half a dozen libraries
         raise PretrainedUnavailable(
-            f"the published weights of {name} are not in the cache and cannot be fetched: go online once, or "
-            f"give a weight file ({_reason(error)})"
+            f"the published weights of {name} cannot be fetched: give a weight file ({_reason(error)})"
         ) from error
+
+
+def _packaged(name: str, arguments: Arguments) -> nn.Module:
+    """EfficientNet-Lite0 with the weights of the package, whose tensors have other names in the same order."""
+    if name.split(".")[0] != "tf_efficientnet_lite0":
+        raise BackboneError(f"the weights {DEFAULT} are those of tf_efficientnet_lite0, and do not fit {name}")
+    file = packaged_file()
+    names = timm.create_model(name).state_dict()
+    return _from_state(name, arguments, dict(zip(names, _read(file).values(), strict=True)), file)
 
 
 def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
@@ -151,6 +166,10 @@ def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
         state = _read(file)
     except Exception as error:  # damaged files fail in many ways
         raise BackboneError(f"{file} is no weight file that can be read: {_reason(error)}") from error
+    return _from_state(name, arguments, state, file)
+
+
+def _from_state(name: str, arguments: Arguments, state: dict[str, Tensor], file: Path) -> nn.Module:
     try:
         overlay = {"state_dict": dict(state)}  # timm fits channels and positions, and drops the classifier
         model = _create(name, {**arguments, "pretrained": True, "pretrained_cfg_overlay": overlay})

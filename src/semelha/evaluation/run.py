@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.arguments import check_types
-from semelha.embedders import Embedder, Model, load_embedder, raw_pixels
+from semelha.embedders import Embedder, Model, raw_pixels
 from semelha.errors import DatasetError, MissingExtra, SemelhaError, UsageError
 from semelha.evaluation.intervals import compute_intervals
 from semelha.evaluation.open_set import measure_open_set
@@ -25,6 +25,7 @@ from semelha.measures import Retrieval, cmc, fold_accuracy, retrieval, subject_r
 from semelha.measures.pairs import count_pairs, sample_pairs
 from semelha.measures.verification import draw_fold_pairs, roc
 from semelha.metrics import Metric
+from semelha.published_models import resolve_model
 
 MAX_RANK = 100  # of CMC
 MIN_RESAMPLES = 100
@@ -52,7 +53,7 @@ def evaluate(
     Parameters
     ----------
     model : Model, path or embedder
-        A path is read by `load_embedder`.
+        The folder of a model, or the name of a published one, is loaded.
     dataset : Dataset or path
         Two classes or more. A path is read by `read_dataset`. Pictures that cannot be decoded are left out and listed
         in `Evaluation.dataset.skipped`.
@@ -86,7 +87,7 @@ def evaluate(
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it must be between 0 and 1")
     start = time.monotonic()
-    embedder = load_embedder(model) if isinstance(model, str | os.PathLike) else model
+    embedder = resolve_model(model) if isinstance(model, str | os.PathLike) else model
     dataset = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
     dataset = readable(for_use(dataset, "evaluating") if protocol.enroll is None else dataset)
     if len(dataset.classes) < 2:

@@ -61,9 +61,7 @@ def read_settings(folder: Path) -> GallerySettings:
     try:
         content = read_json(folder / SETTINGS, max_bytes=MAX_SETTINGS_BYTES, error=GalleryError)
     except FileNotFoundError as error:
-        raise GalleryError(
-            f"{folder} is no gallery: make one with Gallery.create, or `semelha enroll --model`"
-        ) from error
+        raise GalleryError(f"{folder} is no gallery: make one with Gallery.create, or `semelha enroll`") from error
     content = {"recall": RECALL, **content}  # absent before indexes were saved to disk
     kinds: dict[str, type] = {"format": int, "keep_pictures": bool, "fingerprint": str, "recall": float}
     settings = GallerySettings(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.arguments import check_types
-from semelha.embedders import Model, Progress, Source, load_embedder
+from semelha.embedders import Model, Progress, Source
 from semelha.errors import UsageError
 from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
@@ -29,6 +29,7 @@ from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
 from semelha.gallery.probes import embed_probes
 from semelha.images import Dataset, Skipped, for_use, read_dataset
+from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
 from semelha.store import Merge, Rejection, StoredExample, Subject
 from semelha.untrusted import checked_name, normalized_name
@@ -78,19 +79,19 @@ class Gallery:
     def create(
         cls,
         path: str | os.PathLike[str],
-        model: Model | str | os.PathLike[str],
+        model: Model | str | os.PathLike[str] | None = None,
         *,
         keep_pictures: bool = True,
         recall: float | None = None,
         threads: int | None = None,
     ) -> Self:
-        """Create an empty gallery with a copy of the model, and open it.
+        """Create an empty gallery with a copy of the model, by default of `semelha.pretrained()`, and open it.
 
         `keep_pictures` keeps a small re-encoded copy of every enrolled picture. `recall` is the default for everybody
         who opens the gallery, 0.99 unless it is set; `threads` is as for `Gallery`. Raises `GalleryError` if `path`
         exists or cannot be written, `ModelError` if the model cannot be loaded, and `UsageError` as `Gallery` does.
         """
-        embedder = model if isinstance(model, Model) else load_embedder(model)
+        embedder = resolve_model(model)
         IndexFolder(Path(path), embedder, recall, threads).empty_index()
         create_folder(Path(path), embedder, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
         return cls(path, threads=threads)

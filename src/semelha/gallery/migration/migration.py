@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from semelha.arguments import check_types
-from semelha.embedders import Model, Progress, Source, as_pictures, load_embedder
+from semelha.embedders import Model, Progress, Source, as_pictures
 from semelha.embedders.folder import copy_folder
 from semelha.errors import GalleryError, IndexFileError, ModelAltered, UsageError
 from semelha.files import file_lock
@@ -26,6 +26,7 @@ from semelha.gallery.folder import DATABASE, install_model, pending_model_folder
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration.reembed import Reembedding, find_originals
 from semelha.images import Dataset, Picture
+from semelha.published_models import resolve_model
 from semelha.recognition.calibration import min_sample_size
 from semelha.store import PLACES, Plan, StagedVectors, Store, Strangers, View
 
@@ -113,7 +114,7 @@ def migrate(
         `strangers` or `confirmed` is passed, and the gallery is not calibrated with strangers.
     """
     folder = Path(gallery)
-    new = model if isinstance(model, Model) else load_embedder(model)
+    new = resolve_model(model)
     settings = read_settings(folder)
     steps = progress or (lambda title: lambda done, total: None)
     with file_lock(folder / "migration.lock", wait=False, error=GalleryError) as is_locked:
