@@ -91,6 +91,7 @@ class World:
             "example": 1,
             "extractor": self.model.extractor,
             "fingerprint": self.model.fingerprint,
+            "file": folder / "model" / "embedder.onnx",
             "folder": folder / "model",
             "fpir": 0.5,
             "gallery": folder / "shop",

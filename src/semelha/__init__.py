@@ -23,6 +23,7 @@ __all__ = [
     "evaluate",
     "fetch_published",
     "glyphs",
+    "import_model",
     "load_embedder",
     "migrate",
     "plan_training",
@@ -35,7 +36,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from semelha.embedders import Model, derive, load_embedder
+    from semelha.embedders import Model, derive, import_model, load_embedder
     from semelha.evaluation import Protocol, evaluate
     from semelha.evaluation.report import write_report
     from semelha.gallery import Gallery, migrate
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 else:
     # A name imports its package when it is first used: importing semelha takes no time.
     _NAMES = {
-        "embedders": ("Model", "derive", "load_embedder"),
+        "embedders": ("Model", "derive", "import_model", "load_embedder"),
         "evaluation": ("Protocol", "evaluate"),
         "evaluation.report": ("write_report",),
         "gallery": ("Gallery", "migrate"),

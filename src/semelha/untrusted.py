@@ -70,14 +70,14 @@ def read_bytes(path: Path, *, max_bytes: int = MAX_BYTES, error: type[SemelhaErr
         found = path.stat()  # before it is opened, which would block on a pipe
         if not stat.S_ISREG(found.st_mode):
             raise error(f"{path} is no file that can be read: it is a folder, a pipe or a device")
-        with path.open("rb") as file:
-            data = file.read(min(found.st_size, max_bytes) + 1)
+        with path.open("rb") as file:  # one that is too large is not read for it
+            data = file.read(found.st_size + 1) if found.st_size <= max_bytes else None
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else problem
         raise error(f"{path} cannot be read: {reason or problem}") from problem
-    if len(data) > max_bytes:
+    if data is None or len(data) > max_bytes:
         raise error(f"{path} has more than {max_bytes:,} bytes, and cannot be what it should be")
     return data
 

@@ -24,6 +24,7 @@ COMMANDS = [
     "restore",
     "demo",
     "train",
+    "import",
     "derive",
     "embed",
     "enroll",

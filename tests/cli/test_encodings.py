@@ -47,6 +47,8 @@ class World:
             self.write(path, 0, 8 + seed)
         self.bad = folder / os.fsdecode(b"\x1b]0;bad\xff.jpg")
         self.bad.write_bytes(b"no picture")
+        self.onnx = folder / os.fsdecode(b"\x1b[31m\xff.onnx")
+        self.onnx.write_bytes((self.model.folder / "embedder.onnx").read_bytes())
         with Gallery.create(folder / "shop", self.model, threads=1) as gallery:
             gallery.enroll_dataset(folder / "photos")
             gallery.reject(self.wild[1], DATE)
@@ -62,6 +64,10 @@ class World:
         shop, photos, (a, b, c, d) = out / "shop", self.folder / "photos", self.wild
         return [
             (0, ["train", photos, "--out", out / "gmml", "--method", "gmml", "--features", "first-order"]),
+            (0, ["import", self.onnx, "--out", out / "imported é"]),
+            (1, ["import", self.bad, "--out", out / "no model"]),
+            (2, ["import", self.onnx, "--output", "\x1b[31m", "--out", out / "no model"]),
+            (2, ["import", self.onnx, "--size", "\x1b[31m", "--out", out / "no model"]),
             (0, ["derive", self.model.folder, "--views", "2", "--out", out / "derived é"]),
             (1, ["embed", self.model.folder, a, b, self.bad, "--out", out / "vectors.npz"]),
             (0, ["subjects", "merges", shop]),

@@ -52,6 +52,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     monkeypatch.setattr(evaluation, "run_evaluation", no_work)
     monkeypatch.setattr(training, "load_dataset", no_work)
     monkeypatch.setattr(models, "derive_model", no_work)
+    monkeypatch.setattr(models, "import_model", no_work)
     monkeypatch.setattr(Model, "embed", no_work)
     linear = ["--method", "gmml", "--features", "first-order"]
     for words in (
@@ -62,6 +63,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
         ["explain", shop, picture, "--out", place],
         ["embed", tiny.folder, picture, "--out", place],
         ["derive", tiny.folder, "--out", place],
+        ["import", tiny.folder / "embedder.onnx", "--out", place],
         ["train", photos, "--out", place, *linear],
         ["train", photos, "--out", place],
         ["train", photos, "--out", place, "--method", "none", "--backbone", "resnet18"],
@@ -180,6 +182,7 @@ def test_permissions_are_those_of_the_umask_and_pictures_are_not_for_others(
             ["embed", tiny.folder, picture, "--out", tmp_path / "v.npz"],
             ["backup", tmp_path / "shop", tmp_path / "backup"],
             ["derive", tiny.folder, "--out", tmp_path / "derived"],
+            ["import", tiny.folder / "embedder.onnx", "--out", tmp_path / "imported"],
         ):
             assert run(capsys, *words)[0] == 0
     finally:
@@ -190,8 +193,8 @@ def test_permissions_are_those_of_the_umask_and_pictures_are_not_for_others(
 
     assert mode("shop") == mode("out") == mode("backup") == 0o770 & ~mask
     assert mode("check.html") == mode("sheet.png") == 0o660 & ~mask
-    assert mode("v.npz") == mode("derived/model.json") == 0o666 & ~mask
-    assert mode("derived") == 0o777 & ~mask
+    assert mode("v.npz") == mode("derived/model.json") == mode("imported/embedder.onnx") == 0o666 & ~mask
+    assert mode("derived") == mode("imported") == 0o777 & ~mask
 
 
 INTERRUPTED = """

@@ -108,8 +108,8 @@ def test_a_card_that_is_none(folder: Path, text: str) -> None:
 
 
 def test_a_newer_format_asks_for_an_update_whatever_else_it_holds(folder: Path) -> None:
-    (folder / "model.json").write_text('{"format": 4, "unheard": "of"}', encoding="utf-8")
-    with pytest.raises(ModelTooNew, match="model format 4, this semelha reads up to 3: update semelha"):
+    (folder / "model.json").write_text('{"format": 5, "unheard": "of"}', encoding="utf-8")
+    with pytest.raises(ModelTooNew, match="model format 5, this semelha reads up to 4: update semelha"):
         load_embedder(folder)
 
 

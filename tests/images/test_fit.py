@@ -13,7 +13,7 @@ def noise(height: int, width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-@pytest.mark.parametrize("mode", ["pad", "stretch", "ink"])
+@pytest.mark.parametrize("mode", ["pad", "stretch", "crop", "ink"])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (7, 9), (32, 48), (300, 200)])
 def test_the_shape_that_was_asked_for(shape: tuple[int, int], channels: int, mode: str) -> None:
@@ -34,6 +34,23 @@ def test_padding_keeps_the_proportions_and_centers() -> None:
     assert (fitted[:10] == 200).all()
     assert (fitted[30:] == 200).all()
     assert (fit(black, (40, 40), channels=3, mode="stretch") == 0).all()
+
+
+def test_cropping_takes_the_center_and_keeps_the_proportions() -> None:
+    """As CLIP and timm evaluate: the shorter side is resized, and the longer one is cut at both ends."""
+    steps = np.broadcast_to(np.arange(200, dtype=np.uint8)[None, :, None], (50, 200, 3))
+    wide = fit(steps, (10, 10), channels=3, mode="crop")[:, :, 0]
+    assert np.abs(wide - (77 + 5 * np.arange(10))).max() <= 1
+    assert np.array_equal(fit(steps.transpose(1, 0, 2), (10, 10), channels=3, mode="crop")[:, :, 0], wide.T)
+    resized = Image.fromarray(np.ascontiguousarray(steps)).resize((40, 10), Image.Resampling.LANCZOS)
+    assert np.abs(np.asarray(resized)[:, 15:25, 0].astype(int) - wide).max() <= 1
+
+
+def test_cropping_takes_pictures_of_any_proportions() -> None:
+    """The box of the crop is computed in floating point, and Pillow refuses one that exceeds the picture."""
+    rng = np.random.default_rng(0)
+    for height, width, *size in rng.integers(1, 90, (300, 4)).tolist():
+        assert fit(np.zeros((height, width, 3), np.uint8), size, channels=1, mode="crop").shape == (*size, 1)
 
 
 def test_one_channel_is_the_luma_of_itu_r_601() -> None:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
+from keyword import iskeyword
 from typing import Any, NoReturn
 
 from typer import Abort, BadParameter, Typer
@@ -23,6 +24,7 @@ COMMANDS = {
     "demo": "demo",
     "train": "training",
     "pretrained": "weights",
+    "import": "models",
     "derive": "models",
     "embed": "models",
     "enroll": "galleries",
@@ -42,7 +44,8 @@ COMMANDS = {
     "doctor": "doctor",
     "weights": "weights",
 }
-"""Commands in the order of the help, and the module of `semelha.cli` that defines each under the same name."""
+"""Commands in the order of the help, and the module of `semelha.cli` that defines each under the same name, or, as
+`import` cannot be one, that name and an underscore."""
 
 CommandLineError: Any = next(kind for kind in BadParameter.__mro__ if kind.__name__ == "ClickException")
 """The base of what is raised for a command line that cannot be parsed; Typer does not name it."""
@@ -65,7 +68,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
         callback=lambda: None,  # so that one command alone is still called by its name
     )
     for name in names:
-        command = getattr(import_module(f"semelha.cli.{COMMANDS[name]}"), name)
+        command = getattr(import_module(f"semelha.cli.{COMMANDS[name]}"), f"{name}_" if iskeyword(name) else name)
         if isinstance(command, Typer):
             app.add_typer(command, name=name)
         else:

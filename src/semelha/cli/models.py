@@ -1,9 +1,9 @@
-"""Commands that use a model: embed, derive."""
+"""Commands that make or use a model without training: import, derive, embed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import numpy as np
 from typer import Argument, Option
@@ -20,9 +20,11 @@ from semelha.cli.output import (
     stdout,
 )
 from semelha.embedders import derive as derive_model
+from semelha.embedders import import_model
+from semelha.embedders.import_settings import PRESETS
 from semelha.errors import UsageError
 from semelha.files import atomic_write
-from semelha.images import Skipped
+from semelha.images import Fit, Skipped
 from semelha.published_models import resolve_model
 from semelha.text import as_unicode
 
@@ -89,3 +91,84 @@ def derive(
         f"[bold]{escape(str(out))}[/] makes vectors of {model.dim} numbers, at {views * len(models)} times the cost.",
         f"[dim]Next: semelha evaluate {escape(str(out))} TEST-PHOTOS[/]",
     )
+
+
+def import_(
+    file: Annotated[Path, Argument(help="ONNX file that embeds pictures.")],
+    out: Annotated[Path, Option(help="Model folder to create.")],
+    preset: Annotated[
+        str | None, Option(help=f"Input of a well-known model: {', '.join(PRESETS)}.", show_default="none")
+    ] = None,
+    size: Annotated[
+        str | None, Option(metavar="N or HxW", help="Input in pixels.", show_default="of the file, or 224")
+    ] = None,
+    mean: Annotated[
+        str | None, Option(metavar="M or R,G,B", help="Mean, from 0 to 1.", show_default="of the file, or ImageNet")
+    ] = None,
+    std: Annotated[
+        str | None, Option(metavar="S or R,G,B", help="Standard deviation.", show_default="of the file, or ImageNet")
+    ] = None,
+    bgr: Annotated[bool | None, Option("--bgr/--rgb", help="Order of the channels.", show_default="rgb")] = None,
+    layout: Annotated[
+        str | None, Option(metavar="NAME", help="Order of the axes: nchw, nhwc.", show_default="recognized")
+    ] = None,
+    output: Annotated[
+        str | None, Option(metavar="NAME", help="Output that is the embedding.", show_default="recognized")
+    ] = None,
+    first_token: Annotated[
+        bool | None,
+        Option("--first-token/--no-tokens", help="Take the first token of each picture.", show_default="no"),
+    ] = None,
+    normalize: Annotated[bool, Option("--normalize", help="Scale vectors to norm 1.")] = False,
+    fit: Annotated[
+        str | None, Option(metavar="NAME", help=f"Resizing: {', '.join(get_args(Fit))}.", show_default="crop")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a model of an ONNX file that embeds pictures, such as of ArcFace, CLIP or DINOv2.
+
+    Example: semelha import clip.onnx --preset clip --out model
+
+    Example: semelha import faces.onnx --size 112 --mean 0.5 --std 0.5 --out faces
+    """
+    check_outputs(folder=out)
+    model = import_model(
+        file,
+        out=out,
+        preset=preset,
+        size=_size(size),
+        mean=_numbers("mean", mean),
+        std=_numbers("std", std),
+        bgr=bgr,
+        layout=layout,
+        output=output,
+        first_token=first_token,
+        normalize=normalize,
+        fit=fit,
+    )
+    assumed = model.card.training["imported"]["assumed"]
+    print_result(
+        json,
+        {"model": str(out), "dim": model.dim, "fingerprint": model.fingerprint, "assumed": assumed},
+        *(f"[dim]{escape(line)}[/]" for line in assumed),
+        f"[bold]{escape(str(out))}[/] makes vectors of {model.dim} numbers, compared by cosine.",
+        f"[dim]Next: semelha evaluate {escape(str(out))} TEST-PHOTOS[/]",
+    )
+
+
+def _size(text: str | None) -> int | tuple[int, int] | None:
+    """The size that "224" or "256x128" names. Raises `UsageError`."""
+    if text is None:
+        return None
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and len(side) < 10 for side in sides):
+        raise UsageError(f"size is {text!r:.60}: it must be a number of pixels, such as 224, or height x width")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
+
+
+def _numbers(name: str, text: str | None) -> list[float] | None:
+    """Numbers separated by commas. Raises `UsageError`."""
+    try:
+        return None if text is None else [float(one) for one in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{name} is {text!r:.60}: it must be a number, or three separated by commas") from error

@@ -38,7 +38,7 @@ class Network:
         Grey or RGB.
     size : int
         Side of the square input, in pixels.
-    fit : {"pad", "stretch", "ink"}
+    fit : {"pad", "stretch", "crop", "ink"}
         How a picture is fitted to that square (`semelha.images.fit`).
     dim : int, optional
         Dimension of the embedding. None: the pooled features, without a head.
@@ -116,6 +116,8 @@ class Network:
     @classmethod
     def of_card(cls, card: Card) -> Network:
         """The network of a model card, without pretrained weights. Raises `ModelError` if it describes none."""
+        if not card.network:
+            raise ModelError(f"{card.name} has no network that can be trained: its card describes none")
         try:
             return replace(cls(**card.network), pretrained=False)
         except (TypeError, UsageError) as error:

@@ -95,9 +95,9 @@ def refit_readout(dataset: Dataset, *, model: Model, out: Path, seed: int = 0) -
     """
     check_writable(out, is_folder=True, error=ModelError)
     card = model.card
-    network = Network.of_card(card)
-    dim = network.dim
-    if card.input is None or not network.own or dim is None or not model.metric.is_cosine:
+    network = Network.of_card(card) if card.network else None
+    dim = network.dim if network else None
+    if network is None or not network.own or dim is None or not model.metric.is_cosine:
         raise UsageError(
             f"{card.name} has no layers to read: method readout takes a model of our own network, small or medium, "
             "that is compared by cosine"
@@ -169,7 +169,7 @@ class TorchEmbedder:
 
 def untrained_embedder(card: Card, *, seed: int = 0) -> TorchEmbedder | None:
     """The network of `card` with random weights drawn from `seed`; None for a model without a network."""
-    if card.input is None:
+    if card.input is None or not card.network:
         return None
     network = replace(Network.of_card(card), readout="head")
     kind = METRICS[card.metric["name"]]

@@ -11,6 +11,8 @@ from semelha.embedders.embed import (
     raw_pixels,
 )
 from semelha.embedders.extractors import Extractor, FeatureExtractor
+from semelha.embedders.graph_spec import GraphSpec
+from semelha.embedders.importing import import_model
 from semelha.embedders.model import METRIC, Model, load_embedder, write_model
 from semelha.images import Progress, Source, as_pictures
 
@@ -24,6 +26,7 @@ __all__ = [
     "FeatureEmbedder",
     "FeatureExtractor",
     "FeatureSpec",
+    "GraphSpec",
     "InputSpec",
     "Model",
     "Progress",
@@ -32,6 +35,7 @@ __all__ = [
     "derive",
     "embed_all",
     "embed_pictures",
+    "import_model",
     "load_embedder",
     "raw_pixels",
     "write_model",

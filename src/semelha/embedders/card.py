@@ -12,20 +12,32 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from semelha._version import __version__
+from semelha.embedders.graph_spec import GraphSpec
 from semelha.images import Fit, HashBasis, Picture, View, content_hashes, fit
 from semelha.images.content import CURRENT
 
-FORMAT = 3
-"""Version of the card: 1 has no `derived` and no `content_bases`, 2 no `content_bases`. All are read, 3 is written."""
+FORMAT = 4
+"""Newest version of the card. 1 has no `derived` and no `content_bases`, 2 no `content_bases`, 3 neither `input.graph`
+nor the fit "crop". All are read; 4 is written for models that use what 3 has not, 3 for others."""
+MAX_INPUT_PIXELS = 1 << 25
+"""Of the pictures that an imported graph takes at a time."""
 
 
 class InputSpec(BaseModel):
     """The input of a network, and how pictures are resized to it.
 
-    The exported ONNX graph takes (n, channels, height, width) uint8; normalization is part of it.
+    The exported ONNX graph takes (n, channels, height, width) uint8; normalization is part of it. The graph of an
+    imported model takes what `graph` says.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,6 +47,30 @@ class InputSpec(BaseModel):
     channels: Literal[1, 3]
     fit: Fit = "pad"
     background: int = Field(default=255, ge=0, le=255)
+    graph: GraphSpec | None = None
+
+    @model_validator(mode="after")
+    def _check_graph(self) -> InputSpec:
+        if self.graph is None:
+            return self
+        if self.graph.mean and len(self.graph.mean) != self.channels:
+            raise ValueError(f"mean and std have one number for each of the {self.channels} channels")
+        if (self.graph.batch or 1) * self.height * self.width > MAX_INPUT_PIXELS:
+            raise ValueError(f"a graph takes at most {MAX_INPUT_PIXELS:,} pixels at a time")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `graph` for models that were not imported: their cards and fingerprints do not change."""
+        content: dict[str, Any] = serialize(self)
+        if self.graph is None:
+            content.pop("graph", None)
+        return content
+
+    @property
+    def format(self) -> int:
+        """Format that a card with this input needs."""
+        return 4 if self.graph is not None or self.fit == "crop" else 3
 
     @property
     def side(self) -> int | None:
@@ -81,16 +117,17 @@ class DerivedSpec(BaseModel):
 class Card(BaseModel):
     """Description of a model: everything but its weights.
 
-    There are three kinds of models. A network sets `input`, `mean`, `std` and `network`; a feature extractor sets
-    `features`; a derived model sets `derived`. `content_hashes` identifies the pictures that the model was trained on.
-    `content_bases` says how they were hashed: "encoded" by the compressed data of a JPEG, "pixels" by the pixels alone.
+    There are four kinds of models. A network sets `input`, `mean`, `std` and `network`; an imported model sets `input`
+    with its `graph`; a feature extractor sets `features`; a derived model sets `derived`.
+    `content_hashes` identifies the pictures that the model was trained on. `content_bases` says how they were hashed:
+    "encoded" by the compressed data of a JPEG, "pixels" by the pixels alone.
     `fingerprint` identifies the vector space: vectors of models with different fingerprints are never compared.
     `files` has the SHA-256 of each file of the folder, and `checksum` the SHA-256 of the card itself.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format: int = 1  # `draft` sets the current one
+    format: int = 1  # `draft` sets the one that the card needs
     name: str
     created: str
     semelha: str
@@ -145,7 +182,7 @@ class Card(BaseModel):
         hashes = {*content_hashes, *(content for card in based_on for content in card.content_hashes)}
         bases = {*([CURRENT] if content_hashes else []), *(basis for card in based_on for basis in card.content_bases)}
         return cls(
-            format=FORMAT,
+            format=3 if input is None else input.format,
             name=name,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             semelha=__version__,
@@ -190,7 +227,7 @@ class Card(BaseModel):
 
     def _missing_fields(self) -> set[str]:
         """Fields that cards of this format do not have. In format 2 only derived models are written."""
-        if self.format >= FORMAT:
+        if self.format >= 3:
             return set()
         return {"content_bases"} if self.derived else {"content_bases", "derived"}
 

@@ -20,6 +20,9 @@ from semelha.processors import processors
 EXTERNAL_DATA = re.compile(rb"(?:\x0a|\x8a\x80*\x00)(?:\x08|\x88\x80*\x00)location")
 
 
+TENSORS = {"uint8": "tensor(uint8)", "float16": "tensor(float16)", "float32": "tensor(float)"}
+"""What ONNX Runtime calls the types that a graph may take."""
+
 MAX_THREADS = 32
 """Threads of ONNX Runtime unless the caller sets their number."""
 
@@ -45,7 +48,8 @@ class Extractor(Protocol):
 class GraphExtractor:
     """Resizes pictures to the input of a network, and runs its graph with ONNX Runtime.
 
-    Raises `ModelAltered` if the graph cannot be run, refers to other files, or does not match its card.
+    The graph of an imported model gets what `InputSpec.graph` says; any other gets the resized pictures. Raises
+    `ModelAltered` if the graph cannot be run, refers to other files, or does not match its card.
     """
 
     def __init__(self, data: bytes, card: Card, *, name: str, threads: int | None = None) -> None:
@@ -78,14 +82,25 @@ class GraphExtractor:
             raise UsageError(
                 f"the model takes (n, {', '.join(map(str, shape))}) uint8, not {prepared.shape} {prepared.dtype}"
             )
-        vectors: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: prepared})[0]
-        return vectors
+        entry, graph = self._session.get_inputs()[0].name, self.spec.graph
+        if graph is None:
+            vectors: NDArray[np.float32] = self._session.run(None, {entry: prepared})[0]
+            return vectors
+        parts = [
+            graph.vectors(self._session.run([graph.output], {entry: array})[0], count)
+            for array, count in graph.batches(prepared)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _check(self, card: Card, name: str) -> None:
         """Run the graph once on blank pictures."""
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or len(self._session.get_outputs()) != 1 or inputs[0].type != "tensor(uint8)":
-            raise ModelAltered(f"{name} does not take one uint8 array and give one")
+        inputs, graph = self._session.get_inputs(), self.spec.graph
+        dtype = "uint8" if graph is None else graph.dtype
+        if len(inputs) != 1 or inputs[0].type != TENSORS[dtype]:
+            raise ModelAltered(f"{name} does not take one {dtype} array")
+        outputs = [each.name for each in self._session.get_outputs()]
+        if (len(outputs) != 1) if graph is None else (graph.output not in outputs):
+            raise ModelAltered(f"{name} does not give one array" if graph is None else f"{name} has no such output")
         try:
             vectors = self.vectors(np.zeros((2, self.spec.channels, self.spec.height, self.spec.width), np.uint8))
         except Exception as error:  # as above

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Fit = Literal["pad", "stretch", "ink"]
+Fit = Literal["pad", "stretch", "crop", "ink"]
 
 
 def as_image(picture: Image.Image | NDArray[np.uint8]) -> Image.Image:
@@ -36,9 +36,10 @@ def fit(
         Of the result.
     channels : {1, 3}
         1: luma of ITU-R 601.
-    mode : {"pad", "stretch", "ink"}
-        "pad" keeps the proportions and fills up with `background`; "stretch" does not keep them; "ink" stretches what
-        `normalize_ink` returns.
+    mode : {"pad", "stretch", "crop", "ink"}
+        "pad" keeps the proportions and fills up with `background`; "stretch" does not keep them; "crop" keeps them and
+        takes the center, the largest part that has the proportions of the result; "ink" stretches what `normalize_ink`
+        returns.
     """
     image = as_image(normalize_ink(np.asarray(picture)) if mode == "ink" else picture)
     if channels == 1:
@@ -50,11 +51,20 @@ def fit(
     else:
         inner = (width, height)
     if inner != image.size:
-        image = image.resize(inner, Image.Resampling.LANCZOS, reducing_gap=3.0)
+        box = _central_box(image.size, inner) if mode == "crop" else None
+        image = image.resize(inner, Image.Resampling.LANCZOS, box, reducing_gap=3.0)
     out = np.full((height, width, channels), background, np.uint8)
     top, left = (height - inner[1]) // 2, (width - inner[0]) // 2
     out[top : top + inner[1], left : left + inner[0]] = np.asarray(image).reshape(inner[1], inner[0], channels)
     return out
+
+
+def _central_box(size: tuple[int, int], target: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The largest box in the center of a picture that has the proportions of `target`; both are (width, height)."""
+    share = min(size[0] / target[0], size[1] / target[1])
+    width, height = (min(float(whole), share * part) for whole, part in zip(size, target, strict=True))
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return left, top, min(left + width, size[0]), min(top + height, size[1])  # rounding may exceed the picture
 
 
 TOLERANCE = 48
