@@ -1,6 +1,7 @@
 """Files that must not be imported: each is refused with one sentence, and nothing is left behind."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -235,7 +236,7 @@ def check_refused(folder: Path, arguments: dict[str, Any], match: str) -> None:
     with pytest.raises(SemelhaError, match=match) as caught:
         import_model(folder / "x.onnx", out=folder / "model", **arguments)
     message = str(caught.value)
-    assert type(caught.value) is ModelError or issubclass(type(caught.value), ModelError)
+    assert type(caught.value) is ModelError
     assert str(folder / "x.onnx") in message
     assert len(message) < 600 + len(str(folder))
     assert "\n" not in message
@@ -274,7 +275,7 @@ def test_a_graph_that_takes_long_for_a_picture_is_refused(tmp_path: Path, monkey
 
 def test_where_no_child_process_can_be_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network(tmp_path / "x.onnx")
-    monkeypatch.setattr("sys.executable", str(tmp_path / "no python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
     check_refused(tmp_path, {}, r"cannot be tried in a child process \(No such file or directory\)$")
 
 

@@ -105,7 +105,7 @@ def import_model(
         spec, said = choose_input(try_graph(graph, None, str(file)), settings, str(file))
         card = _card(graph, spec, said, settings, Path(file), Path(out))
         return write_model(out, card=card, weights={}, onnx=graph)
-    except ModelAltered as error:  # of a folder, it would be another file than was written
+    except (ModelAltered, BatchError) as error:  # the former is of files of a model folder
         raise ModelError(str(error)) from error
 
 

@@ -45,7 +45,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Tried:
-    """What a graph takes and gives, the metadata of its file, and the shapes that it gave for `pictures` pictures."""
+    """What a graph takes and gives; if it was run, the shapes that its outputs had, otherwise its file's metadata."""
 
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]

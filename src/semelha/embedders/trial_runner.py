@@ -1,6 +1,6 @@
 """The program of the child process of `trial`: load a graph from standard input, and embed two pictures.
 
-It imports nothing of semelha, so that it starts quickly. It prints what the graph takes and gives as JSON. If it fails,
+It imports nothing of semelha, so that it starts quickly. It writes what the graph takes and gives as JSON. If it fails,
 its last line on standard error is the stage and the reason.
 """
 
@@ -62,14 +62,14 @@ def main() -> None:
         session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         stage = "run"
         given = embed(session, **job["feed"]) if job["feed"] else []
-        metadata = list(session.get_modelmeta().custom_metadata_map.items())[:100]
+        metadata = [] if job["feed"] else list(session.get_modelmeta().custom_metadata_map.items())[:100]
         report = {
             "inputs": ports(session.get_inputs()),
             "outputs": ports(session.get_outputs()),
             "metadata": {key[:100]: value[:1000] for key, value in metadata},
             "given": given,
         }
-        print(json.dumps(report))
+        sys.stdout.buffer.write(json.dumps(report).encode())
     except BaseException as error:
         sys.exit(f"{stage} {type(error).__name__}: {error}".replace("\n", " "))
 
