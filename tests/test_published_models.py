@@ -7,9 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
+from safetensors.torch import save_file
 
 import semelha
-from semelha.embedders.published import DEFAULT, published_folder
+import semelha.deep.published
+from semelha.deep.published import make_published
+from semelha.embedders.published import DEFAULT, PUBLISHED, published_folder
 from semelha.errors import MissingExtra, ModelError, UsageError
 from tests.tiny_model import noise, tiny_model
 
@@ -55,6 +59,52 @@ def test_without_torch_the_first_use_says_what_to_do(tmp_path: Path, monkeypatch
     script = "import semelha\ntry: semelha.pretrained()\nexcept semelha.errors.MissingExtra as error: print(error)"
     assert "pip install 'semelha[train]', or take it from another machine" in without_torch(script)
     assert issubclass(MissingExtra, semelha.errors.SemelhaError)
+
+
+def test_no_network_is_seen_before_torch_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Importing torch takes longer than the five seconds in which the answer should come."""
+    monkeypatch.setenv("SEMELHA_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    script = (
+        "import semelha, sys\ntry: semelha.fetch_published('dinov2-small')\n"
+        "except semelha.errors.PretrainedUnavailable as error: print(error, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "127.0.0.1:9 cannot be reached" in done.stdout
+    assert done.stdout.endswith("False\n")
+
+
+def test_a_damaged_model_in_the_cache_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMELHA_CACHE", str(tmp_path))
+    monkeypatch.setattr(semelha.deep.published, "make_published", lambda name, _, out: tiny_model(out, published=name))
+    tiny_model(published_folder(DEFAULT), published=DEFAULT)
+    for damage in ("embedder.onnx", "model.json"):
+        (published_folder(DEFAULT) / damage).write_bytes(b"")
+        assert semelha.pretrained().dim == 8
+    (published_folder(DEFAULT) / "model.json").unlink()
+    assert semelha.pretrained().dim == 8
+
+
+def test_a_folder_that_is_called_like_a_published_model_is_not_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEMELHA_CACHE", str(tmp_path / "cache"))
+    made = tiny_model(published_folder(DEFAULT), published=DEFAULT)
+    tiny_model(tmp_path / DEFAULT, published=DEFAULT, seed=1)
+    monkeypatch.chdir(tmp_path)
+    assert semelha.pretrained().fingerprint == made.fingerprint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PUBLISHED if name != DEFAULT])
+def test_models_that_are_fetched_can_be_made(name: str, tmp_path: Path) -> None:
+    """With random weights: their network, its size and its export."""
+    network = timm.create_model(PUBLISHED[name].backbone)
+    save_file(network.state_dict(), tmp_path / "model.safetensors")
+    model = make_published(name, tmp_path / "model.safetensors", tmp_path / "model")
+    assert model.dim == PUBLISHED[name].dim
+    assert model.embed(noise(0)).shape == (1, model.dim)
 
 
 def test_a_copy_goes_where_it_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

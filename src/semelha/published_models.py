@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 from semelha.arguments import check_types
@@ -15,10 +17,12 @@ from semelha.embedders.published import (
     check_published,
     chosen_model,
     is_available,
+    making,
     published_folder,
 )
-from semelha.errors import MissingExtra, ModelError, UsageError
-from semelha.files import check_writable, file_lock, make_folder
+from semelha.embedders.weight_files import hub_file, packaged_file
+from semelha.errors import MissingExtra, ModelAltered, ModelError, ModelIncomplete, UsageError
+from semelha.files import check_writable
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +48,8 @@ def pretrained(name: str | None = None, *, out: str | os.PathLike[str] | None = 
         There is no model of that name, or it was not fetched.
     MissingExtra
         The default model must be made, and torch is not installed.
-    PretrainedUnavailable
-        The weights of the default model are missing or altered.
+    PretrainedUnavailable, BackboneError
+        The weights of the default model are missing or altered, or do not fit the installed timm.
     ModelError
         The model cannot be loaded, or `out` exists or cannot be written.
     """
@@ -70,15 +74,16 @@ def fetch_published(name: str) -> Model:
         No published model has that name.
     MissingExtra
         torch is not installed.
-    PretrainedUnavailable
-        The weights cannot be downloaded: no network, or a server that does not answer.
+    PretrainedUnavailable, BackboneError
+        The weights cannot be downloaded (no network, or a server that does not answer), or do not fit.
     ModelError
         The model cannot be written.
     """
-    folder = published_folder(name)
-    if not is_available(name):
-        _make(name, folder)
-    return load_embedder(folder)
+    check_published(name)
+    try:
+        return load_embedder(published_folder(name))
+    except (ModelIncomplete, ModelAltered):  # not there, or damaged
+        return _made(name)
 
 
 def resolve_model(model: Model | str | os.PathLike[str] | None) -> Model:
@@ -89,27 +94,28 @@ def resolve_model(model: Model | str | os.PathLike[str] | None) -> Model:
 
 
 def _load(name: str) -> Model:
-    if name not in PUBLISHED or Path(name).exists():
+    if name not in PUBLISHED:
         return load_embedder(name)
     if name != DEFAULT and not is_available(name):
         raise UsageError(f"{name} is not on this machine: run semelha weights fetch {name}")
     return fetch_published(name)
 
 
-def _make(name: str, folder: Path) -> None:
-    check_published(name)
-    try:
-        from semelha.deep.published import make_published
-    except MissingExtra as error:
+def _made(name: str) -> Model:
+    """Make the model in the cache, unless another process has just made it."""
+    if missing := [each for each in ("torch", "timm", "onnx") if find_spec(each) is None]:
         raise MissingExtra(
-            f"the model {name} is not on this machine, and making it needs torch: pip install 'semelha[train]', or "
-            "take it from another machine by semelha weights export and import"
-        ) from error
-    try:
-        make_folder(folder.parent)
-    except OSError as error:
-        raise ModelError(f"{folder.parent} cannot be made: {error.strerror}") from error
-    with file_lock(folder.parent / f"{name}.lock", wait=True, error=ModelError):
-        if not is_available(name):  # another process may have made it
-            logger.info("making the model %s, once", name)
-            make_published(name, folder)
+            f"the model {name} is not on this machine, and making it needs {missing[0]}: pip install 'semelha[train]', "
+            "or take it from another machine by semelha weights export and import"
+        )
+    logger.warning("making the model %s, once", name)
+    with making(name) as folder:
+        try:
+            return load_embedder(folder)
+        except (ModelIncomplete, ModelAltered):
+            shutil.rmtree(folder, ignore_errors=True)
+        # Before torch is imported, which takes longer than to see that there is no network.
+        weights = packaged_file() if name == DEFAULT else hub_file(f"timm/{PUBLISHED[name].backbone}")
+        from semelha.deep.published import make_published
+
+        return make_published(name, weights, folder)

@@ -14,6 +14,7 @@ from semelha.arguments import check_choice, check_types_late
 from semelha.errors import TrainingError, UsageError
 from semelha.files import check_writable
 from semelha.images import Dataset, for_use, read_dataset
+from semelha.published_models import resolve_model
 
 if TYPE_CHECKING:
     from semelha.deep import Network, Recipe, TrainingProgress, TrainingSettings
@@ -375,7 +376,5 @@ def _linear_base(on: Model | Path_ | None, features: Features | None) -> Feature
 
 
 def _load(model: Any) -> Any:
-    """The model, loaded if it is a path; None stays None."""
-    from semelha.embedders import load_embedder
-
-    return load_embedder(model) if isinstance(model, str | os.PathLike) else model
+    """The model, loaded if it is a folder or a published name; None stays None."""
+    return None if model is None else resolve_model(model)

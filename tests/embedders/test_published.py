@@ -1,6 +1,7 @@
 """Published models: where they are, which one is used, and how they get to a machine without internet."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -47,6 +48,12 @@ def test_variable_then_choice_then_default(tmp_path: Path, monkeypatch: pytest.M
     assert chosen_model() == DEFAULT
 
 
+def test_any_folder_name_can_be_chosen(tmp_path: Path) -> None:
+    own = tiny_model(Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 ")))
+    choose_model(str(own.folder))
+    assert chosen_model() == str(own.folder)
+
+
 def test_what_is_not_here_cannot_be_chosen(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=f"run semelha weights fetch {OTHER}"):
         choose_model(OTHER)
@@ -58,7 +65,7 @@ def test_what_is_not_here_cannot_be_chosen(tmp_path: Path) -> None:
 def test_a_choice_that_cannot_be_read_is_an_error_and_not_the_default(tmp_path: Path) -> None:
     file = tmp_path / "machine/config/semelha/model"
     file.parent.mkdir(parents=True)
-    file.write_bytes(b"\xff")
+    file.mkdir()
     with pytest.raises(ModelError, match="which names the model to use, cannot be read"):
         chosen_model()
 
@@ -68,6 +75,14 @@ def test_models_are_carried_to_another_machine(tmp_path: Path, monkeypatch: pyte
         export_published(tmp_path / "stick")
     model = tiny_model(published_folder(OTHER), published=OTHER)
     assert export_published(tmp_path / "stick") == [OTHER]
+    assert export_published(tmp_path / "stick") == []
+    tiny_model(published_folder(DEFAULT), published=DEFAULT)
+    assert export_published(tmp_path / "stick") == [DEFAULT]
+    shutil.rmtree(tmp_path / "stick" / DEFAULT)
+    tiny_model(tmp_path / "stick" / DEFAULT, published=DEFAULT, seed=1)
+    with pytest.raises(ModelError, match="is another model: choose another folder"):
+        export_published(tmp_path / "stick")
+    shutil.rmtree(tmp_path / "stick" / DEFAULT)
 
     use_machine(tmp_path / "another", monkeypatch)
     assert not is_available(OTHER)

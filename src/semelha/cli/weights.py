@@ -8,7 +8,7 @@ from typing import Annotated
 from typer import Argument, Option, Typer
 
 from semelha.cli.console import escape
-from semelha.cli.output import Json, check_outputs, print_records, print_result
+from semelha.cli.output import Json, check_outputs, print_records, print_result, stdout
 from semelha.embedders.published import (
     PUBLISHED,
     choose_model,
@@ -70,8 +70,10 @@ def list_weights(json: Json = False) -> None:
         )
         for each in found
     ]
-    columns = ("model", "on this machine", "numbers", "weights", "license", "about")
-    print_records(json, {"models": found, "used": used}, columns, rows)
+    columns = ("model", "on this machine", "dimension", "weights", "license", "about")
+    print_records(json, {"used": used, "models": found}, columns, rows)
+    if not json and used not in PUBLISHED:
+        stdout.print(f"New galleries get the model [bold]{escape(used)}[/].")
 
 
 @weights.command("fetch")
@@ -111,7 +113,8 @@ def export_weights(
     Example: semelha weights export /media/stick
     """
     names = export_published(folder)
-    print_result(json, {"exported": names}, f"{escape(', '.join(names))} copied to [bold]{escape(str(folder))}[/].")
+    what = f"{escape(', '.join(names))} copied to" if names else "All of them are in"
+    print_result(json, {"exported": names}, f"{what} [bold]{escape(str(folder))}[/].")
 
 
 @weights.command("import")

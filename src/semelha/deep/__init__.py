@@ -8,7 +8,7 @@ from semelha.errors import MissingExtra
 # Torch reads this when it is loaded. Threads that spin while waiting make a step four times slower on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 try:
-    for _needed in ("torch", "timm", "lightning"):
+    for _needed in ("torch", "timm", "lightning", "onnx", "onnxscript"):
         import_module(_needed)
 except ModuleNotFoundError as error:
     raise MissingExtra(f'training needs {error.name}: pip install "semelha[train]"') from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ from timm.models import PretrainedCfg
 from timm.models._manipulate import group_parameters
 from torch import Tensor, nn
 
-from semelha.deep.weight_files import check_reachable, hub_file, packaged_file
 from semelha.embedders.published import DEFAULT
+from semelha.embedders.weight_files import check_reachable, hub_file, packaged_file
 from semelha.errors import BackboneError, PretrainedUnavailable
+
+logger = logging.getLogger(__name__)
 
 Arguments = dict[str, Any]
 """Arguments of `timm.create_model` besides the name."""
@@ -141,7 +144,10 @@ def _published(name: str, arguments: Arguments) -> nn.Module:
         raise PretrainedUnavailable(f"timm publishes no weights of {name}: give a weight file, or none")
     if config.hf_hub_id:
         return _from_file(name, arguments, hub_file(config.hf_hub_id))
-    check_reachable(str(config.url), f"the weights of {name} are not among those of the hub")
+    url = str(config.url)
+    if not Path(torch.hub.get_dir(), "checkpoints", url.rsplit("/", 1)[-1]).is_file():
+        check_reachable(url, f"the weights of {name} are not on this machine")
+        logger.warning("downloading the weights of %s from %s", name, url)
     try:
         return _create(name, {**arguments, "pretrained": True})
     except Exception as error:  # the errors are those of half a dozen libraries
@@ -155,8 +161,10 @@ def _packaged(name: str, arguments: Arguments) -> nn.Module:
     if name.split(".")[0] != "tf_efficientnet_lite0":
         raise BackboneError(f"the weights {DEFAULT} are those of tf_efficientnet_lite0, and do not fit {name}")
     file = packaged_file()
-    names = timm.create_model(name).state_dict()
-    return _from_state(name, arguments, dict(zip(names, _read(file).values(), strict=True)), file)
+    names, tensors = timm.create_model(name).state_dict(), _read(file).values()
+    if len(names) != len(tensors):
+        raise BackboneError(f"{file} has {len(tensors)} tensors, and timm's {name} {len(names)}: install another timm")
+    return _from_state(name, arguments, dict(zip(names, tensors, strict=True)), file)
 
 
 def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:

@@ -54,7 +54,8 @@ class Network:
         What the embedding is computed from after the training: the output of the head, or that and the feature maps
         before it (`semelha.deep.readout`). Layers are for our own networks and the cosine distance.
     pretrained : bool or str
-        False: random weights. True: timm's published weights for that name. A path: a local weight file.
+        False: random weights. True: timm's published weights for that name. "efficientnet-lite0": those that the extra
+        `train` installs. A path: a local weight file.
     mean, std : float or tuple of float, optional
         Pixel statistics on the scale 0..1, of all channels or of each, for normalization inside the network. By
         default a training sets them to those of the pretrained weights or of its pictures.

@@ -28,6 +28,8 @@ from semelha.errors import BackboneError
 from semelha.metrics import Metric
 
 TOLERANCE = 1e-4
+OPSET = 18
+"""Version of the operations of ONNX: fixed, so that versions of torch export the same graph."""
 
 
 def export_onnx(module: nn.Module, *, channels: int, size: int, name: str) -> bytes:
@@ -66,6 +68,7 @@ def _traced(module: nn.Module, channels: int, size: int) -> bytes:
             input_names=["pixels"],
             output_names=["embedding"],
             dynamic_axes={"pixels": {0: "batch"}, "embedding": {0: "batch"}},
+            opset_version=OPSET,
             dynamo=False,
         )
     return _serialized(onnx_ir.from_proto(onnx.load_model_from_string(file.getvalue())))
@@ -79,6 +82,7 @@ def _exported(module: nn.Module, channels: int, size: int) -> bytes:
         input_names=["pixels"],
         output_names=["embedding"],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
+        opset_version=OPSET,
         dynamo=True,
         external_data=False,
         verbose=False,

