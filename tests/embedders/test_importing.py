@@ -175,7 +175,7 @@ def test_what_the_metadata_says_is_used(tmp_path: Path) -> None:
 def test_metadata_that_cannot_be_used_is_ignored(bad: str) -> None:
     metadata = {"mean": bad, "std": bad, "size": bad, "color_order": bad}
     port = trial.Port("x", "tensor(float)", ("n", 3, "h", "w"))
-    spec, _ = choose_input(trial.Tried((port,), (), metadata, ()), checked_settings(), "x.onnx")
+    spec, _ = choose_input(trial.TrialResult((port,), (), metadata, ()), checked_settings(), "x.onnx")
     assert spec.graph is not None
     assert (spec.height, spec.graph.bgr, spec.graph.std) == (224, False, [0.229, 0.224, 0.225])
 
@@ -199,7 +199,7 @@ def test_metadata_that_cannot_be_used_is_ignored(bad: str) -> None:
 def test_the_layout_is_found_by_the_axis_of_channels(shape: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
     """Three channels before one, channels first before channels last, and a free axis if none is of 1 or 3."""
     port = trial.Port("x", "tensor(float)", shape)
-    spec, _ = choose_input(trial.Tried((port,), (), {}, ()), checked_settings(), "x.onnx")
+    spec, _ = choose_input(trial.TrialResult((port,), (), {}, ()), checked_settings(), "x.onnx")
     assert spec.graph is not None
     assert (spec.graph.layout, spec.channels, spec.height, spec.width) == expected
 

@@ -1,5 +1,6 @@
 """Graphs from strangers: tried in a child process with limits, once; models of our own are not tried."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -160,3 +161,23 @@ def test_where_no_child_process_can_be_started(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(sys, "executable", str(tmp_path / "no python"))
     with pytest.raises(ModelError, match=r"cannot be tried in a child process .* load_embedder\(…, trusted=True\)"):
         load_embedder(folder)
+
+
+def test_limits_are_those_of_this_process_if_they_are_lower() -> None:
+    resource = pytest.importorskip("resource")
+    program = (
+        "import resource; from semelha.embedders.trial_runner import limit\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (50, 50)); limit(100.0, 1 << 30)\n"
+        "print(*resource.getrlimit(resource.RLIMIT_CPU), resource.getrlimit(resource.RLIMIT_AS)[0])"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert ended.stdout.split()[:2] == ["50", "50"]
+    assert int(ended.stdout.split()[2]) != resource.RLIM_INFINITY or not Path("/proc/self/statm").exists()
+
+
+def test_a_child_that_the_system_ends_took_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    killer = tmp_path / "runner.py"
+    killer.write_text("import os; os.kill(os.getpid(), 9)")
+    monkeypatch.setattr(trial, "RUNNER", killer)
+    with pytest.raises(ModelError, match=r"x takes more than 30 s or 1,030 MB of memory to load$"):
+        trial.try_graph(bytes(1 << 20), None, "x")

@@ -12,7 +12,7 @@ from semelha.embedders.card import InputSpec
 from semelha.embedders.extractors import TENSORS
 from semelha.embedders.graph_spec import GraphLayout
 from semelha.embedders.import_settings import IMAGENET, MAX_SIDE, ImportSettings
-from semelha.embedders.trial import Port, Tried
+from semelha.embedders.trial import Port, TrialResult
 from semelha.errors import ModelError, UsageError
 
 MAX_DIM = 65536
@@ -26,17 +26,17 @@ class BatchError(ModelError):
     """The graph cannot take several pictures at a time, or mixes them."""
 
 
-def choose_input(tried: Tried, settings: ImportSettings, name: str) -> tuple[InputSpec, list[str]]:
+def choose_input(result: TrialResult, settings: ImportSettings, name: str) -> tuple[InputSpec, list[str]]:
     """The input of a graph, and a line for each thing that the caller did not say. Its output is chosen later.
 
     Raises `ModelError` for a graph that takes no pictures, `UsageError` for settings that contradict it.
     """
-    axes, dtype = _check_input(tried, name)
+    axes, dtype = _check_input(result, name)
     said: list[str] = []
     layout, channels = _layout(axes, settings, name, said)
-    height, width = _size(axes, layout, tried.metadata, settings, name, said)
-    bgr = _bgr(channels, tried.metadata, settings, said)
-    mean, std = _statistics(dtype, channels, tried.metadata, settings, said)
+    height, width = _size(axes, layout, result.metadata, settings, name, said)
+    bgr = _bgr(channels, result.metadata, settings, said)
+    mean, std = _statistics(dtype, channels, result.metadata, settings, said)
     known = settings.known
     fit = settings.fit or (known.fit if known else "crop")
     if settings.fit is None:
@@ -48,15 +48,15 @@ def choose_input(tried: Tried, settings: ImportSettings, name: str) -> tuple[Inp
         return InputSpec.model_validate(spec), said
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise ModelError(f"{name} takes {tried.inputs[0]}, which is no input for pictures: {problem}") from error
+        raise ModelError(f"{name} takes {result.inputs[0]}, which is no input for pictures: {problem}") from error
 
 
-def _check_input(tried: Tried, name: str) -> tuple[list[Any], str]:
+def _check_input(result: TrialResult, name: str) -> tuple[list[Any], str]:
     """The four axes of the only input, None where they are free without a name, and its dtype."""
-    if len(tried.inputs) != 1:
-        names = ", ".join(map(str, tried.inputs[:4])) or "none"
-        raise ModelError(f"{name} has {len(tried.inputs)} inputs ({names}): it must take pictures alone, in one input")
-    port = tried.inputs[0]
+    if len(result.inputs) != 1:
+        names = ", ".join(map(str, result.inputs[:4])) or "none"
+        raise ModelError(f"{name} has {len(result.inputs)} inputs ({names}): it must take pictures alone, in one input")
+    port = result.inputs[0]
     dtype = next((name for name, kind in TENSORS.items() if kind == port.type), None)
     if dtype is None:
         text = ", as models of text do" if port.type in ("tensor(int64)", "tensor(int32)", "tensor(string)") else ""
@@ -206,26 +206,26 @@ def _stated(metadata: dict[str, str], *keys: str) -> list[float]:
 
 
 def choose_output(
-    tried: Tried, spec: InputSpec, settings: ImportSettings, name: str
+    result: TrialResult, spec: InputSpec, settings: ImportSettings, name: str
 ) -> tuple[InputSpec, int, list[str]]:
     """The input with the output of its graph, the dimension of the vectors, and lines as `choose_input`.
 
     Raises `ModelError` for a graph that gives no vectors, `UsageError` for settings that contradict it.
     """
     assert spec.graph is not None
-    given = dict(zip(tried.outputs, tried.given, strict=False))
+    given = dict(zip(result.outputs, result.output_shapes, strict=False))
     port = _output(given, settings, name)
     shape = given[port]
     is_tokens = _kind(shape) == "tokens"
     expected = spec.graph.batch or 2
     if shape[0] != expected:
-        raise BatchError(f"{name} gives {port.name} {shape} for {expected} pictures: it must give each a vector")
+        raise BatchError(f"{name} gives {port.label} {shape} for {expected} pictures: it must give each a vector")
     dim = shape[2] if is_tokens else shape[1]
     if not 2 <= dim <= MAX_DIM:
         raise ModelError(f"{name} gives vectors of {dim} numbers: it must be from 2 to {MAX_DIM:,}")
     said = []
-    if settings.output is None and len(tried.outputs) > 1:
-        said.append(f"output: {port.name}, of {', '.join(each.name[:40] for each in tried.outputs[:8])}")
+    if settings.output is None and len(result.outputs) > 1:
+        said.append(f"output: {port.label}, of {', '.join(each.label for each in result.outputs[:8])}")
     if is_tokens and not settings.first_token:
         said.append(f"vector: the first of {shape[1]} tokens, {_source(settings)}")
     graph = spec.graph.model_copy(update={"output": port.name, "first_token": is_tokens})
@@ -235,10 +235,10 @@ def choose_output(
 def _output(given: dict[Port, tuple[int, ...]], settings: ImportSettings, name: str) -> Port:
     """The output that is the embedding."""
     if settings.output is not None and settings.output not in [port.name for port in given]:
-        names = ", ".join(port.name[:40] for port in [*given][:8])
+        names = ", ".join(port.label for port in [*given][:8])
         raise UsageError(f"output is {settings.output[:40]!r}: it must be one of {names}")
     some = {port: _kind(shape) for port, shape in given.items() if settings.output in (None, port.name)}
-    listed = ", ".join(f"{port.name[:40]} {given[port]} {port.type}" for port in [*some][:4])
+    listed = ", ".join(f"{port.label} {given[port]} {port.type}" for port in [*some][:4])
     floats = {port: kind for port, kind in some.items() if port.type in FLOATS}
     if not floats:
         raise ModelError(f"{name} gives no floating-point numbers, but {listed}")

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from semelha.arguments import check_types
 from semelha.embedders.card import Card, InputSpec
-from semelha.embedders.extractors import GraphExtractor, check_alone
+from semelha.embedders.extractors import check_alone
 from semelha.embedders.graph_guess import BatchError, choose_input, choose_output
 from semelha.embedders.import_settings import ImportSettings, checked_settings
 from semelha.embedders.model import Model, write_model
-from semelha.embedders.trial import try_graph
+from semelha.embedders.trial import try_graph, try_vectors
 from semelha.errors import ModelAltered, ModelError
 from semelha.files import check_writable
 from semelha.text import as_unicode
@@ -151,25 +151,24 @@ def _checked_card(
         content_hashes=(),
         results={},
     )
-    with np.errstate(all="ignore"):  # what is not finite is refused
-        _check_vectors(GraphExtractor(graph, card, name=str(file)), chosen, str(file))
+    _check_vectors(graph, chosen, str(file))
     return card
 
 
-def _check_vectors(extractor: GraphExtractor, spec: InputSpec, name: str) -> None:
+def _check_vectors(graph: bytes, spec: InputSpec, name: str) -> None:
     """Raise `ModelError` unless pictures have finite vectors that differ, the same each time and in any batch."""
-    pictures = _pictures(spec)
-    try:
-        vectors = extractor.vectors(pictures)
-        alone = np.concatenate([extractor.vectors(pictures[at : at + 1]) for at in range(len(pictures))])
-        is_same = _agree(vectors, alone)
-        is_random = not is_same and not _agree(vectors, extractor.vectors(pictures))
-    except Exception as error:  # ONNX Runtime raises many kinds, none of them public
-        raise BatchError(f"{name} cannot embed {len(pictures)} pictures: {error!s:.300}") from error
-    if not np.isfinite(vectors).all():
-        raise ModelError(f"{name} gives vectors that are not finite")
-    if np.ptp(vectors, axis=0).max() <= 1e-6 * np.abs(vectors).max():
-        raise ModelError(f"{name} gives the same vector for different pictures")
+    with np.errstate(all="ignore"):  # what is not finite is refused
+        try:
+            vectors = try_vectors(graph, spec, name)
+        except ValueError as error:
+            raise BatchError(f"{name} cannot embed four pictures: {error!s:.300}") from error
+        together, alone = vectors[:4], vectors[4:8]
+        is_same = _agree(together, alone)
+        is_random = not is_same and not _agree(vectors[7], vectors[8])
+        if not np.isfinite(vectors).all():
+            raise ModelError(f"{name} gives vectors that are not finite")
+        if np.ptp(together, axis=0).max() <= 1e-6 * np.abs(together).max():
+            raise ModelError(f"{name} gives the same vector for different pictures")
     if is_random:
         raise ModelError(f"{name} gives different vectors for the same picture")
     if not is_same:
@@ -179,11 +178,3 @@ def _check_vectors(extractor: GraphExtractor, spec: InputSpec, name: str) -> Non
 def _agree(a: NDArray[np.float32], b: NDArray[np.float32]) -> bool:
     """Whether vectors are equal up to rounding; those that are not finite are not."""
     return bool(np.abs(a - b).max() <= TOLERANCE * np.abs(a).max())
-
-
-def _pictures(spec: InputSpec) -> NDArray[np.uint8]:
-    """A black picture, a white one, a gradient and noise: (4, channels, height, width) uint8."""
-    shape = (spec.channels, spec.height, spec.width)
-    gradient = np.broadcast_to(np.linspace(0, 255, spec.width).astype(np.uint8), shape)
-    noise = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    return np.stack([np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8), gradient, noise])

@@ -1,77 +1,111 @@
-"""The program of the child process of `trial`: load a graph from standard input, and embed two pictures.
+"""The program of the child process of `trial`: load a graph, run it on arrays, and return one of its outputs.
 
-It imports nothing of semelha, so that it starts quickly. It writes what the graph takes and gives as JSON. If it fails,
-its last line on standard error is the stage and the reason.
+It imports nothing of semelha, so that it starts quickly. Standard input has a line of JSON, the graph, and the arrays
+as .npy, each after a "+"; a "." ends them. Standard output gets a line of JSON, what the graph takes and gives, and the
+outputs as .npy. If it fails, its last line on standard error is the stage and the reason.
 """
 
+import contextlib
+import itertools
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
+MAX_BYTES = 1 << 28
+"""Of the outputs that are returned: the parent process has no limit on memory."""
+NO_MEMORY = re.compile(r"(std::bad_alloc|Failed to allocate memory for requested buffer of size \d+)\s*$")
+"""How a message of ONNX Runtime ends if it had no memory; before the end are names from the graph."""
 
-def limit(seconds: float, megabytes: int) -> None:
-    """Limit processor time, and memory beyond what the imports have taken, where the system can."""
+
+def limit(seconds: float, memory: int) -> None:
+    """Limit processor time, and bytes of memory beyond those in use, where the system can."""
     try:
         import resource
     except ImportError:
         return
+
+    def lower(kind: int, soft: int, hard: int) -> None:
+        most = resource.getrlimit(kind)[1]
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(kind, (soft, hard))
+
     whole = int(seconds) + 1
-    resource.setrlimit(resource.RLIMIT_CPU, (whole, whole + 5))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        with open("/proc/self/statm") as file:
-            taken = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return
-    most = taken + megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    lower(resource.RLIMIT_CPU, whole, whole + 5)
+    lower(resource.RLIMIT_CORE, 0, 0)
+    with contextlib.suppress(OSError), open("/proc/self/statm") as file:
+        most = int(file.read().split()[0]) * resource.getpagesize() + memory
+        lower(resource.RLIMIT_AS, most, most)
 
 
-def embed(session: Any, shape: list[int], dtype: str, low: float, high: float) -> list[list[int]]:
-    """Run the graph on a black picture and on noise; shapes of its outputs. Of another type, it is refused unrun."""
-    inputs = session.get_inputs()
-    if len(inputs) != 1 or inputs[0].type != f"tensor({'float' if dtype == 'float32' else dtype})":
-        return []
-    count = max(2, shape[0])
-    pictures = np.random.default_rng(0).uniform(low, high, (count, *shape[1:])).astype(dtype)
-    pictures[0] = np.array(low, dtype)
-    for start in range(0, count, shape[0]):
-        given = session.run(None, {inputs[0].name: pictures[start : start + shape[0]]})
-    return [list(getattr(each, "shape", ())) for each in given]
+def read_arrays() -> Iterator[Any]:
+    """The arrays on standard input, which is a pipe: numpy would seek in it."""
+    stream: Any = SimpleNamespace(read=sys.stdin.buffer.read)
+    while stream.read(1) == b"+":
+        yield np.lib.format.read_array(stream, allow_pickle=False)
 
 
-def ports(those: Sequence[Any]) -> list[list[Any]]:
+def load(graph: bytes) -> Any:
+    """A session of ONNX Runtime."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def run(session: Any, arrays: Iterable[Any], output: str | None, first_token: bool) -> tuple[list[Any], list[Any]]:
+    """Shapes of the outputs for the last array; and for each array the chosen output, or only its first tokens."""
+    found: list[Any] = []
+    chosen: list[Any] = []
+    names = [each.name for each in session.get_inputs()[:1]]
+    for array in arrays:
+        found = session.run(None if output is None else [output], dict.fromkeys(names, array))
+        if output is not None:
+            chosen.append(np.array(found[0][:, :1] if first_token else found[0]))
+        if sum(each.nbytes for each in chosen) > MAX_BYTES:
+            raise ValueError(f"its output {output} has more than {MAX_BYTES:,} bytes")
+    return [list(getattr(each, "shape", ())) for each in found], chosen
+
+
+def describe_ports(ports: Sequence[Any]) -> list[list[Any]]:
     """Name, type and shape of inputs or outputs."""
-    return [[each.name[:1000], each.type, each.shape and list(each.shape)] for each in those[:100]]
+    return [[each.name[:1000], each.type, each.shape and list(each.shape)] for each in ports[:100]]
 
 
 def main() -> None:
-    job = json.loads(sys.argv[1])
-    limit(job["seconds"], job["megabytes"])
+    job = json.loads(sys.stdin.buffer.readline())
+    graph = sys.stdin.buffer.read(job["graph"])
+    arrays = read_arrays()
+    first = [*itertools.islice(arrays, 1)]
+    # No array is larger than the first. It is in use; two more may be, while the next one is read.
+    limit(job["seconds"], job["megabytes"] * 2**20 + sum(2 * each.nbytes for each in first))
     stage = "load"
     try:
-        data = sys.stdin.buffer.read()
-        options = ort.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.load_model_format", "ONNX")
-        session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = load(graph)
         stage = "run"
-        given = embed(session, **job["feed"]) if job["feed"] else []
-        metadata = [] if job["feed"] else list(session.get_modelmeta().custom_metadata_map.items())[:100]
+        shapes, chosen = run(session, itertools.chain(first, arrays), job["output"], job["first_token"])
+        metadata = [] if first else list(session.get_modelmeta().custom_metadata_map.items())[:100]
         report = {
-            "inputs": ports(session.get_inputs()),
-            "outputs": ports(session.get_outputs()),
+            "inputs": describe_ports(session.get_inputs()),
+            "outputs": describe_ports(session.get_outputs()),
             "metadata": {key[:100]: value[:1000] for key, value in metadata},
-            "given": given,
+            "output_shapes": shapes,
         }
-        sys.stdout.buffer.write(json.dumps(report).encode())
+        sys.stdout.buffer.write(json.dumps(report).encode() + b"\n")
+        for each in chosen:
+            np.save(sys.stdout.buffer, each, allow_pickle=False)
     except BaseException as error:
-        sys.exit(f"{stage} {type(error).__name__}: {error}".replace("\n", " "))
+        if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+            stage = "memory"
+        sys.exit(" ".join(f"{stage} {type(error).__name__}: {error}".split()))
 
 
 if __name__ == "__main__":
