@@ -133,9 +133,9 @@ def figures(case: Case, embedder: Embedder) -> Figures:
         found = retrieval(
             embedder.embed(part.pictures), labels, metric=embedder.metric, query_groups=part.groups, ks=(1,)
         )
-        hits = (labels[found.nearest[:, 0]] == labels)[found.used]
-        searches += np.bincount(labels[found.used], minlength=len(names))
-        right += np.bincount(labels[found.used], weights=hits, minlength=len(names))
+        hits = (labels[found.nearest[:, 0]] == labels)[found.has_match]
+        searches += np.bincount(labels[found.has_match], minlength=len(names))
+        right += np.bincount(labels[found.has_match], weights=hits, minlength=len(names))
         precision += found.map_at_r * len(hits)
     some = searches > 0
     whole = searches.sum()
