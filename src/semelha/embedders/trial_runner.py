@@ -62,12 +62,17 @@ def load(graph: bytes) -> Any:
 
 
 def run(session: Any, arrays: Iterable[Any], output: str | None, first_token: bool) -> tuple[list[Any], list[Any]]:
-    """Shapes of the outputs for the last array; and for each array the chosen output, or only its first tokens."""
+    """Shapes of the outputs for the last array; and for each array the chosen output, or only its first tokens.
+
+    A graph that takes something else is not run: the parent process reports it.
+    """
     found: list[Any] = []
     chosen: list[Any] = []
-    names = [each.name for each in session.get_inputs()[:1]]
+    inputs = session.get_inputs()
     for array in arrays:
-        found = session.run(None if output is None else [output], dict.fromkeys(names, array))
+        if [each.type for each in inputs] != [f"tensor({array.dtype})".replace("float32", "float")]:
+            return [], []
+        found = session.run(None if output is None else [output], {inputs[0].name: array})
         if output is not None:
             chosen.append(np.array(found[0][:, :1] if first_token else found[0]))
         if sum(each.nbytes for each in chosen) > MAX_BYTES:
