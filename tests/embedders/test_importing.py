@@ -17,7 +17,7 @@ import semelha
 from semelha import Dataset, Gallery, Picture, import_model, load_embedder
 from semelha.embedders import Card, InputSpec, Model, trial
 from semelha.embedders.graph_guess import choose_input
-from semelha.embedders.import_settings import checked_settings
+from semelha.embedders.import_settings import ImportSettings
 from semelha.errors import ModelError, UsageError
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -48,8 +48,8 @@ def check_same(model: Model, pixels: np.ndarray, expected: np.ndarray) -> None:
         assert np.abs(one.embed(list(pixels), batch_size=2) - expected).max() < 1e-5 * scale
 
 
-@pytest.mark.parametrize("bgr", [False, True])
-def test_arcface(bgr: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("bgr", [None, False, True])
+def test_arcface(bgr: bool | None, tmp_path: Path) -> None:
     """NCHW floats, (x - 127.5) / 127.5, any number of faces at a time, RGB or BGR."""
     path = network(tmp_path / "faces.onnx", size=(112, 112), dim=512)
     model = import_model(path, out=tmp_path / "model", preset="arcface", bgr=bgr)
@@ -59,6 +59,7 @@ def test_arcface(bgr: bool, tmp_path: Path) -> None:
     assert model.dim == 512
     check_same(model, pixels, expected)
     assert "mean: 0.5, 0.5, 0.5, from the preset arcface" in assumed(model)
+    assert ("order of the channels: RGB, assumed" in assumed(model)) is (bgr is None)
 
 
 def test_clip(tmp_path: Path) -> None:
@@ -175,7 +176,7 @@ def test_what_the_metadata_says_is_used(tmp_path: Path) -> None:
 def test_metadata_that_cannot_be_used_is_ignored(bad: str) -> None:
     metadata = {"mean": bad, "std": bad, "size": bad, "color_order": bad}
     port = trial.Port("x", "tensor(float)", ("n", 3, "h", "w"))
-    spec, _ = choose_input(trial.TrialResult((port,), (), metadata, ()), checked_settings(), "x.onnx")
+    spec, _ = choose_input(trial.TrialResult((port,), (), metadata, ()), ImportSettings(), "x.onnx")
     assert spec.graph is not None
     assert (spec.height, spec.graph.bgr, spec.graph.std) == (224, False, [0.229, 0.224, 0.225])
 
@@ -199,7 +200,7 @@ def test_metadata_that_cannot_be_used_is_ignored(bad: str) -> None:
 def test_the_layout_is_found_by_the_axis_of_channels(shape: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
     """Three channels before one, channels first before channels last, and a free axis if none is of 1 or 3."""
     port = trial.Port("x", "tensor(float)", shape)
-    spec, _ = choose_input(trial.TrialResult((port,), (), {}, ()), checked_settings(), "x.onnx")
+    spec, _ = choose_input(trial.TrialResult((port,), (), {}, ()), ImportSettings(), "x.onnx")
     assert spec.graph is not None
     assert (spec.graph.layout, spec.channels, spec.height, spec.width) == expected
 
@@ -249,6 +250,7 @@ def test_settings_that_contradict_the_graph(tmp_path: Path) -> None:
         (floats, {"fit": "squeeze"}, "fit is 'squeeze': it must be one of pad, stretch, crop"),
         (floats, {"std": 0}, "std is 0: it must be one number from 1e-06"),
         (floats, {"std": (1, 1)}, "std is"),
+        (floats, {"mean": ()}, r"mean is \(\)"),
         (floats, {"mean": float("nan")}, "mean is nan"),
         (floats, {"size": 0}, "size is 0"),
         (floats, {"size": 10**9}, "size is 1000000000"),

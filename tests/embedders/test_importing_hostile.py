@@ -108,7 +108,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "a picture": (lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n" * 9), {}, "is no graph that ONNX Runtime can run"),
     "zeros": (lambda path: path.write_bytes(bytes(10_000)), {}, "is no graph that ONNX Runtime can run"),
     "a truncated file": (truncated, {}, "is no graph that ONNX Runtime can run"),
-    "external data": (external, {}, "refers to other files"),
+    "external data": (external, {}, "refers to other files, or names something `location`"),
     "a custom operator": (
         nodes(node("Magic", ["projected"], domain="com.example"), domains=("com.example",)),
         {},
@@ -218,7 +218,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], dict[str, Any], str]] = {
     "a size that the graph cannot take": (
         lambda path: network(path, size=("h", "w")),
         {"size": 1},
-        "cannot embed a blank picture",
+        r"cannot embed a blank picture: .*, at 1 × 1 pixels: choose another with size$",
     ),
     "shapes that do not fit": (
         nodes(node("Add", ["projected", "wide"]), constants={"wide": np.zeros((3, 5), np.float32)}),

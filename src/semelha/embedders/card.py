@@ -29,6 +29,10 @@ from semelha.images.content import CURRENT
 FORMAT = 4
 """Newest version of the card. 1 has no `derived` and no `content_bases`, 2 no `content_bases`, 3 neither `input.graph`
 nor the fit "crop". All are read; 4 is written for models that use what 3 has not, 3 for others."""
+MAX_SIDE = 4096
+"""Of an input, in pixels."""
+MAX_DIM = 65536
+"""Of vectors."""
 MAX_INPUT_PIXELS = 1 << 25
 """Of the pictures that an imported graph takes at a time."""
 
@@ -42,8 +46,8 @@ class InputSpec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(ge=1, le=4096)
-    width: int = Field(ge=1, le=4096)
+    height: int = Field(ge=1, le=MAX_SIDE)
+    width: int = Field(ge=1, le=MAX_SIDE)
     channels: Literal[1, 3]
     fit: Fit = "pad"
     background: int = Field(default=255, ge=0, le=255)
@@ -136,7 +140,7 @@ class Card(BaseModel):
     derived: DerivedSpec | None = None
     mean: list[float] = []
     std: list[float] = []
-    dim: int = Field(ge=1, le=65536)
+    dim: int = Field(ge=1, le=MAX_DIM)
     metric: dict[str, Any]
     network: dict[str, Any] = {}
     training: dict[str, Any]

@@ -110,9 +110,11 @@ class GraphExtractor:
 
 
 def check_alone(graph: bytes, name: str) -> None:
-    """Raise `ModelAltered` if a graph refers to other files."""
+    """Raise `ModelAltered` if a graph may refer to other files."""
     if EXTERNAL_DATA.search(graph):
-        raise ModelAltered(f"{name} refers to other files: the graph of a model contains all of its weights")
+        raise ModelAltered(
+            f"{name} refers to other files, or names something `location`: a graph must contain all of its weights"
+        )
 
 
 class FeatureExtractor:

@@ -4,48 +4,70 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
-from semelha.embedders.card import InputSpec
+from semelha.embedders.card import MAX_DIM, MAX_SIDE, InputSpec
 from semelha.embedders.extractors import TENSORS
-from semelha.embedders.graph_spec import GraphLayout
-from semelha.embedders.import_settings import IMAGENET, MAX_SIDE, ImportSettings
+from semelha.embedders.graph_spec import vector_kind
+from semelha.embedders.import_settings import IMAGENET, ImportSettings
 from semelha.embedders.trial import Port, TrialResult
 from semelha.errors import ModelError, UsageError
+from semelha.text import shown
 
-MAX_DIM = 65536
 FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)")
 EMBEDDINGS = ("embedding", "embeddings", "image_embeds", "image_embedding", "pooler_output", "pooled_output", "feature")
 """Names of the output that is the embedding, for graphs with several."""
-CHANNEL_AXES: dict[GraphLayout, int] = {"nchw": 1, "nhwc": 3}
+CHANNEL_AXES = {"nchw": 1, "nhwc": 3}
 
 
 class BatchError(ModelError):
     """The graph cannot take several pictures at a time, or mixes them."""
 
 
-def choose_input(result: TrialResult, settings: ImportSettings, name: str) -> tuple[InputSpec, list[str]]:
-    """The input of a graph, and a line for each thing that the caller did not say. Its output is chosen later.
+@dataclass
+class InputGuess:
+    """What the input of a graph is guessed from, and a line for each thing that was found or assumed."""
+
+    name: str
+    settings: ImportSettings
+    metadata: dict[str, str]
+    assumptions: list[str] = field(default_factory=list)
+    has_free_size: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where values come from that neither the caller nor the file states."""
+        preset = self.settings.preset
+        return "assumed" if preset is None else f"from the preset {preset}"
+
+    def assume(self, text: str) -> None:
+        """Add a line."""
+        self.assumptions.append(text)
+
+
+def choose_input(result: TrialResult, settings: ImportSettings, name: str) -> tuple[InputSpec, InputGuess]:
+    """The input of a graph, and what was assumed for it. Its output is chosen later.
 
     Raises `ModelError` for a graph that takes no pictures, `UsageError` for settings that contradict it.
     """
+    guess = InputGuess(name, settings, result.metadata)
     axes, dtype = _check_input(result, name)
-    said: list[str] = []
-    layout, channels = _layout(axes, settings, name, said)
-    height, width = _size(axes, layout, result.metadata, settings, name, said)
-    bgr = _bgr(channels, result.metadata, settings, said)
-    mean, std = _statistics(dtype, channels, result.metadata, settings, said)
-    known = settings.known
-    fit = settings.fit or (known.fit if known else "crop")
+    layout, channels = _layout(axes, guess)
+    height, width = _size(axes, layout, guess)
+    bgr = _bgr(channels, guess)
+    mean, std = _statistics(dtype, channels, guess)
+    preset = settings.preset_values
+    fit = settings.fit or (preset.fit if preset else "crop")
     if settings.fit is None:
-        said.append(f"fit: {fit}, {_source(settings)}")
+        guess.assume(f"fit: {fit}, {guess.source}")
     graph = {"layout": layout, "dtype": dtype, "mean": mean, "std": std, "bgr": bgr, "batch": axes[0], "output": "",
              "normalize": settings.normalize}  # fmt: skip
     spec = {"height": height, "width": width, "channels": channels, "fit": fit, "graph": graph}
     try:
-        return InputSpec.model_validate(spec), said
+        return InputSpec.model_validate(spec), guess
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise ModelError(f"{name} takes {result.inputs[0]}, which is no input for pictures: {problem}") from error
@@ -68,22 +90,22 @@ def _check_input(result: TrialResult, name: str) -> tuple[list[Any], str]:
     return [None if isinstance(axis, int) and axis < 1 else axis for axis in axes], dtype
 
 
-def _layout(axes: list[Any], settings: ImportSettings, name: str, said: list[str]) -> tuple[GraphLayout, int]:
+def _layout(axes: list[Any], guess: InputGuess) -> tuple[str, int]:
     """Order of the axes, and the number of channels."""
-    layout = settings.layout
+    layout = guess.settings.layout
     if layout is None:
-        layout, reason = _guessed_layout(axes, name)
-        said.append(f"layout: {layout}, {reason}")
+        layout, reason = _guessed_layout(axes, guess.name)
+        guess.assume(f"layout: {layout}, {reason}")
     channels = axes[CHANNEL_AXES[layout]]
     if not isinstance(channels, int):
-        said.append("channels: 3, assumed")
+        guess.assume("channels: 3, assumed")
         return layout, 3
     if channels not in (1, 3):
-        raise ModelError(f"{name} takes {channels} channels in the layout {layout}: it must take 1 or 3")
+        raise ModelError(f"{guess.name} takes {channels} channels in the layout {layout}: it must take 1 or 3")
     return layout, channels
 
 
-def _guessed_layout(axes: list[Any], name: str) -> tuple[GraphLayout, str]:
+def _guessed_layout(axes: list[Any], name: str) -> tuple[str, str]:
     for wanted, reason in ((3, "by its axis of 3 channels"), (1, "by its axis of 1 channel")):
         for layout, axis in CHANNEL_AXES.items():
             if axes[axis] == wanted:
@@ -94,29 +116,23 @@ def _guessed_layout(axes: list[Any], name: str) -> tuple[GraphLayout, str]:
     for layout, axis in CHANNEL_AXES.items():
         if not isinstance(axes[axis], int):
             return layout, "assumed"
-    raise ModelError(f"{name} takes {' × '.join(map(str, axes[1:]))}: none of its axes is one of 1 or 3 channels")
+    sides = " × ".join(shown(str(axis)[:20]) for axis in axes[1:])
+    raise ModelError(f"{name} takes {sides}: none of its axes is one of 1 or 3 channels")
 
 
-def _size(
-    axes: list[Any],
-    layout: GraphLayout,
-    metadata: dict[str, str],
-    settings: ImportSettings,
-    name: str,
-    said: list[str],
-) -> tuple[int, int]:
+def _size(axes: list[Any], layout: str, guess: InputGuess) -> tuple[int, int]:
     """Height and width."""
     sides = axes[2:4] if layout == "nchw" else axes[1:3]
     fixed = [side if isinstance(side, int) else None for side in sides]
+    guess.has_free_size = None in fixed
     if any(side is not None and side > MAX_SIDE for side in fixed):
-        raise ModelError(f"{name} takes pictures of {fixed[0]} × {fixed[1]} pixels: at most {MAX_SIDE} each")
-    if settings.size is not None:
-        if any(side is not None and side != own for side, own in zip(fixed, settings.size, strict=True)):
-            raise UsageError(
-                f"size is {settings.size}: the graph takes {' × '.join(str(side or 'any') for side in fixed)}"
-            )
-        return settings.size
-    stated = _stated(metadata, "size", "image_size", "input_size", "imgsz")
+        raise ModelError(f"{guess.name} takes pictures of {fixed[0]} × {fixed[1]} pixels: at most {MAX_SIDE} each")
+    chosen, preset = guess.settings.sides, guess.settings.preset_values
+    if chosen is not None:
+        if any(side is not None and side != own for side, own in zip(fixed, chosen, strict=True)):
+            raise UsageError(f"size is {chosen}: the graph takes {' × '.join(str(side or 'any') for side in fixed)}")
+        return chosen
+    stated = metadata_numbers(guess.metadata, "size", "image_size", "input_size", "imgsz")
     whole = [int(one) for one in stated[-2:] if 1 <= one <= MAX_SIDE]
     if None not in fixed:
         size, source = fixed, "from the shape of the input"
@@ -125,54 +141,49 @@ def _size(
     elif whole:
         size, source = [whole[0], whole[-1]], "from the metadata of the file"
     else:
-        known = settings.known
-        size, source = [known.size if known else 224] * 2, _source(settings)
-    said.append(f"size: {size[0]} × {size[1]}, {source}")
+        size, source = [preset.size if preset else 224] * 2, guess.source
+    guess.assume(f"size: {size[0]} × {size[1]}, {source}")
     return int(size[0] or 0), int(size[1] or 0)
 
 
-def _bgr(channels: int, metadata: dict[str, str], settings: ImportSettings, said: list[str]) -> bool:
+def _bgr(channels: int, guess: InputGuess) -> bool:
+    bgr = guess.settings.bgr
     if channels == 1:
-        if settings.bgr:
+        if bgr:
             raise UsageError("bgr is True: the graph takes one channel")
         return False
-    if settings.bgr is not None:
-        return settings.bgr
+    if bgr is not None:
+        return bgr
     orders = {"rgb": False, "bgr": True}
     for key in ("color_order", "channel_order", "color_space", "color_format"):
-        if (order := metadata.get(key, "").strip().lower()) in orders:
-            said.append(f"order of the channels: {order.upper()}, from the metadata of the file")
+        if (order := guess.metadata.get(key, "").strip().lower()) in orders:
+            guess.assume(f"order of the channels: {order.upper()}, from the metadata of the file")
             return orders[order]
-    said.append(f"order of the channels: RGB, {_source(settings)}")
+    guess.assume("order of the channels: RGB, assumed")
     return False
 
 
-def _statistics(
-    dtype: str, channels: int, metadata: dict[str, str], settings: ImportSettings, said: list[str]
-) -> tuple[list[float], list[float]]:
+def _statistics(dtype: str, channels: int, guess: InputGuess) -> tuple[list[float], list[float]]:
     """Mean and standard deviation of each channel; none for uint8."""
-    own = {"mean": settings.mean, "std": settings.std}
+    own = {"mean": guess.settings.numbers("mean"), "std": guess.settings.numbers("std")}
     if dtype == "uint8":
         for key, value in own.items():
             if value is not None:
                 raise UsageError(f"{key} is {value}: the graph takes uint8 pixels, unchanged; leave it out")
-        said.append("mean, std: none, because the graph takes uint8")
+        guess.assume("mean, std: none, because the graph takes uint8")
         return [], []
-    known = settings.known
-    usual, source = ((known.mean, known.std), _source(settings)) if known else (IMAGENET, "those of ImageNet, assumed")
+    preset = guess.settings.preset_values
+    usual, source = ((preset.mean, preset.std), guess.source) if preset else (IMAGENET, "those of ImageNet, assumed")
     found: dict[str, Sequence[float]] = dict(zip(own, usual, strict=True))
-    mean, std = (
-        _stated(metadata, "mean", "image_mean", "pixel_mean"),
-        _stated(metadata, "std", "image_std", "pixel_std"),
-    )
-    if known is None and len(mean) in (1, channels) and len(std) in (1, channels) and min(std) > 0:
+    mean, std = (metadata_numbers(guess.metadata, key, f"image_{key}", f"pixel_{key}") for key in own)
+    if preset is None and len(mean) in (1, channels) and len(std) in (1, channels) and min(std) > 0:
         scale = 255 if max(*mean, *std, 0) > 1 else 1
         found = {"mean": [one / scale for one in mean], "std": [max(1e-6, one / scale) for one in std]}
         source = "from the metadata of the file"
     for key, value in own.items():
         if value is None:
             found[key] = _spread(found[key], channels)
-            said.append(f"{key}: {', '.join(f'{one:.6g}' for one in found[key])}, {source}")
+            guess.assume(f"{key}: {', '.join(f'{one:.6g}' for one in found[key])}, {source}")
         elif len(value) not in (1, channels):
             raise UsageError(f"{key} is {value}: the graph takes {channels} channel, so it must be one number")
         else:
@@ -187,11 +198,7 @@ def _spread(numbers: Sequence[float], channels: int) -> list[float]:
     return [numbers[0]] * channels if len(numbers) == 1 else [sum(numbers) / len(numbers)]
 
 
-def _source(settings: ImportSettings) -> str:
-    return "assumed" if settings.preset is None else f"from the preset {settings.preset}"
-
-
-def _stated(metadata: dict[str, str], *keys: str) -> list[float]:
+def metadata_numbers(metadata: dict[str, str], *keys: str) -> list[float]:
     """The finite numbers of the first of these keys that the metadata has, written as JSON; [] if there are none."""
     for key in keys:
         if key in metadata:
@@ -205,45 +212,43 @@ def _stated(metadata: dict[str, str], *keys: str) -> list[float]:
     return []
 
 
-def choose_output(
-    result: TrialResult, spec: InputSpec, settings: ImportSettings, name: str
-) -> tuple[InputSpec, int, list[str]]:
-    """The input with the output of its graph, the dimension of the vectors, and lines as `choose_input`.
+def choose_output(result: TrialResult, spec: InputSpec, guess: InputGuess) -> tuple[InputSpec, int, list[str]]:
+    """The input with the output of its graph, the dimension of the vectors, and what was assumed for them.
 
     Raises `ModelError` for a graph that gives no vectors, `UsageError` for settings that contradict it.
     """
     assert spec.graph is not None
-    given = dict(zip(result.outputs, result.output_shapes, strict=False))
-    port = _output(given, settings, name)
-    shape = given[port]
-    is_tokens = _kind(shape) == "tokens"
+    shapes = dict(zip(result.outputs, result.output_shapes, strict=False))
+    port = _output(shapes, guess.settings, guess.name)
+    shape = shapes[port]
+    is_tokens = vector_kind(shape) == "tokens"
     expected = spec.graph.batch or 2
     if shape[0] != expected:
-        raise BatchError(f"{name} gives {port.label} {shape} for {expected} pictures: it must give each a vector")
+        raise BatchError(f"{guess.name} gives {port.label} {shape} for {expected} pictures: it must give each a vector")
     dim = shape[2] if is_tokens else shape[1]
     if not 2 <= dim <= MAX_DIM:
-        raise ModelError(f"{name} gives vectors of {dim} numbers: it must be from 2 to {MAX_DIM:,}")
-    said = []
-    if settings.output is None and len(result.outputs) > 1:
-        said.append(f"output: {port.label}, of {', '.join(each.label for each in result.outputs[:8])}")
-    if is_tokens and not settings.first_token:
-        said.append(f"vector: the first of {shape[1]} tokens, {_source(settings)}")
+        raise ModelError(f"{guess.name} gives vectors of {dim} numbers: it must be from 2 to {MAX_DIM:,}")
+    assumptions = []
+    if guess.settings.output is None and len(result.outputs) > 1:
+        assumptions.append(f"output: {port.label}, of {', '.join(each.label for each in result.outputs[:8])}")
+    if is_tokens and not guess.settings.first_token:
+        assumptions.append(f"vector: the first of {shape[1]} tokens, {guess.source}")
     graph = spec.graph.model_copy(update={"output": port.name, "first_token": is_tokens})
-    return spec.model_copy(update={"graph": graph}), dim, said
+    return spec.model_copy(update={"graph": graph}), dim, assumptions
 
 
-def _output(given: dict[Port, tuple[int, ...]], settings: ImportSettings, name: str) -> Port:
+def _output(shapes: dict[Port, tuple[int, ...]], settings: ImportSettings, name: str) -> Port:
     """The output that is the embedding."""
-    if settings.output is not None and settings.output not in [port.name for port in given]:
-        names = ", ".join(port.label for port in [*given][:8])
+    if settings.output is not None and settings.output not in [port.name for port in shapes]:
+        names = ", ".join(port.label for port in [*shapes][:8])
         raise UsageError(f"output is {settings.output[:40]!r}: it must be one of {names}")
-    some = {port: _kind(shape) for port, shape in given.items() if settings.output in (None, port.name)}
-    listed = ", ".join(f"{port.label} {given[port]} {port.type}" for port in [*some][:4])
+    some = {port: vector_kind(shape) for port, shape in shapes.items() if settings.output in (None, port.name)}
+    listed = ", ".join(f"{port.label} {shapes[port]} {port.type}" for port in [*some][:4])
     floats = {port: kind for port, kind in some.items() if port.type in FLOATS}
     if not floats:
         raise ModelError(f"{name} gives no floating-point numbers, but {listed}")
-    known = settings.known
-    wanted = ["vectors", "tokens"] if settings.first_token is None and known and known.first_token else ["vectors"]
+    preset = settings.preset_values
+    wanted = ["vectors", "tokens"] if settings.first_token is None and preset and preset.first_token else ["vectors"]
     if settings.first_token:
         wanted = ["tokens"]
     for kind in wanted:
@@ -258,10 +263,3 @@ def _output(given: dict[Port, tuple[int, ...]], settings: ImportSettings, name: 
         raise ModelError(f"{name} gives tokens, {listed}: set first_token to take the first one as the vector")
     shape = "(n, tokens, dim)" if settings.first_token else "(n, dim)"
     raise ModelError(f"{name} gives {listed} for two pictures: an output must be {shape}")
-
-
-def _kind(shape: tuple[int, ...]) -> str:
-    """Whether an array has a vector for each picture, tokens, or something else."""
-    if len(shape) >= 2 and all(side == 1 for side in shape[2:]):
-        return "vectors"
-    return "tokens" if len(shape) == 3 and shape[1] else "other"

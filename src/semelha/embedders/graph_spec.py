@@ -14,6 +14,13 @@ GraphLayout = Literal["nchw", "nhwc"]
 GraphDtype = Literal["uint8", "float16", "float32"]
 
 
+def vector_kind(shape: tuple[int, ...]) -> Literal["vectors", "tokens", "other"]:
+    """Whether an array has a vector for each picture, (n, dim) or (n, dim, 1, …), or tokens, (n, tokens, dim)."""
+    if len(shape) >= 2 and all(side == 1 for side in shape[2:]):
+        return "vectors"
+    return "tokens" if len(shape) == 3 and shape[1] else "other"
+
+
 class GraphSpec(BaseModel):
     """How prepared pictures are passed to a graph that was made elsewhere, and what is taken of its outputs.
 
@@ -63,8 +70,8 @@ class GraphSpec(BaseModel):
 
         If the graph takes a fixed number, the last input is filled up with black pictures.
         """
-        size = self.batch or max(1, len(prepared))
-        for start in range(0, max(1, len(prepared)), size):
+        size = self.batch or len(prepared)
+        for start in range(0, len(prepared), size):
             part = prepared[start : start + size]
             count = len(part)
             if self.batch is not None and count < size:
@@ -86,12 +93,10 @@ class GraphSpec(BaseModel):
 
     def vectors(self, output: NDArray[Any], count: int) -> NDArray[np.float32]:
         """The vectors of an output of the graph for `count` pictures: (count, dim). Raises `ValueError`."""
-        if self.first_token:
-            if output.ndim != 3 or not output.shape[1]:
-                raise ValueError(f"its output {self.output} is {output.shape}, not (n, tokens, dim)")
-            output = output[:, 0]
-        if output.ndim < 2 or any(side != 1 for side in output.shape[2:]) or len(output) != (self.batch or count):
+        kind = "tokens" if self.first_token else "vectors"
+        if vector_kind(output.shape) != kind or len(output) != (self.batch or count):
             raise ValueError(f"its output {self.output} is {output.shape} for {self.batch or count} pictures")
+        output = output[:, 0] if self.first_token else output
         vectors = output[:count].reshape(count, -1).astype(np.float32)
         if self.normalize:
             norms = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
+
+import numpy as np
 
 from semelha.arguments import check_choice, check_int, check_pair, refuse
+from semelha.embedders.card import MAX_SIDE
 from semelha.embedders.graph_spec import GraphLayout
 from semelha.images import Fit
-
-MAX_SIDE = 4096
 
 Color = tuple[float, float, float]
 
@@ -43,66 +44,49 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class ImportSettings:
-    """The arguments of `import_model` that describe the graph; None: found in the file, or assumed."""
+    """The arguments of `import_model` that describe the graph; None: found in the file, or assumed.
 
-    preset: str | None
-    size: tuple[int, int] | None
-    mean: tuple[float, ...] | None
-    std: tuple[float, ...] | None
-    bgr: bool | None
-    layout: GraphLayout | None
-    output: str | None
-    first_token: bool | None
-    normalize: bool
-    fit: Fit | None
+    Raises `UsageError` for wrong values; the types must be right.
+    """
+
+    preset: str | None = None
+    size: int | tuple[int, int] | None = None
+    mean: float | Sequence[float] | None = None
+    std: float | Sequence[float] | None = None
+    bgr: bool | None = None
+    layout: str | None = None
+    output: str | None = None
+    first_token: bool | None = None
+    normalize: bool = False
+    fit: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, choices in (("preset", tuple(PRESETS)), ("layout", get_args(GraphLayout)), ("fit", get_args(Fit))):
+            if getattr(self, name) is not None:
+                check_choice(name, getattr(self, name), choices)
+        _ = self.sides, self.numbers("mean"), self.numbers("std")
 
     @property
-    def known(self) -> Preset | None:
+    def preset_values(self) -> Preset | None:
         """The preset that was chosen."""
         return None if self.preset is None else PRESETS[self.preset]
 
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """Height and width."""
+        if self.size is None:
+            return None
+        if isinstance(self.size, list | tuple):
+            return check_pair("size", self.size, 1, MAX_SIDE)
+        return (check_int("size", self.size, 1, MAX_SIDE),) * 2
 
-def checked_settings(
-    *,
-    preset: str | None = None,
-    size: int | tuple[int, int] | None = None,
-    mean: float | Sequence[float] | None = None,
-    std: float | Sequence[float] | None = None,
-    bgr: bool | None = None,
-    layout: str | None = None,
-    output: str | None = None,
-    first_token: bool | None = None,
-    normalize: bool = False,
-    fit: str | None = None,
-) -> ImportSettings:
-    """Check the values of the arguments, whose types are right. Raises `UsageError`."""
-    if preset is not None:
-        check_choice("preset", preset, tuple(PRESETS))
-    if isinstance(size, int):
-        size = (check_int("size", size, 1, MAX_SIDE),) * 2
-    elif size is not None:
-        size = check_pair("size", size, 1, MAX_SIDE)
-    layouts: tuple[GraphLayout, ...] = get_args(GraphLayout)
-    fits: tuple[Fit, ...] = get_args(Fit)
-    return ImportSettings(
-        preset=preset,
-        size=size,
-        mean=_statistic("mean", mean, -1000.0),
-        std=_statistic("std", std, 1e-6),
-        bgr=bgr,
-        layout=None if layout is None else check_choice("layout", layout, layouts),
-        output=output,
-        first_token=first_token,
-        normalize=normalize,
-        fit=None if fit is None else check_choice("fit", fit, fits),
-    )
-
-
-def _statistic(name: str, value: float | Sequence[float] | None, least: float) -> tuple[float, ...] | None:
-    """A number for each channel, or one for all."""
-    if value is None:
-        return None
-    numbers = tuple(float(one) for one in ([value] if isinstance(value, int | float) else value))
-    if len(numbers) not in (1, 3) or not all(math.isfinite(one) and least <= one <= 1000 for one in numbers):
-        refuse(name, value, f"one number from {least:g} to 1000, or one for each of three channels, on the scale 0..1")
-    return numbers
+    def numbers(self, name: Literal["mean", "std"]) -> tuple[float, ...] | None:
+        """The mean or std: a number for each channel, or one for all."""
+        value, least = getattr(self, name), {"mean": -1000.0, "std": 1e-6}[name]
+        if value is None:
+            return None
+        numbers = tuple(map(float, np.atleast_1d(value)))
+        if len(numbers) not in (1, 3) or not all(math.isfinite(one) and least <= one <= 1000 for one in numbers):
+            must_be = f"one number from {least:g} to 1000, or one for each of three channels, on the scale 0..1"
+            refuse(name, value, must_be)
+        return numbers

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from semelha.arguments import check_types
 from semelha.embedders.card import Card, InputSpec
 from semelha.embedders.extractors import check_alone
-from semelha.embedders.graph_guess import BatchError, choose_input, choose_output
-from semelha.embedders.import_settings import ImportSettings, checked_settings
+from semelha.embedders.graph_guess import BatchError, InputGuess, choose_input, choose_output
+from semelha.embedders.import_settings import ImportSettings
 from semelha.embedders.model import Model, write_model
-from semelha.embedders.trial import try_graph, try_vectors
+from semelha.embedders.trial import TrialResult, try_graph, try_vectors
 from semelha.errors import ModelAltered, ModelError
 from semelha.files import check_writable
 from semelha.text import as_unicode
@@ -87,7 +87,7 @@ def import_model(
     UsageError
         An argument has a wrong value, or contradicts the file.
     """
-    settings = checked_settings(
+    settings = ImportSettings(
         preset=preset,
         size=size,
         mean=mean,
@@ -102,8 +102,8 @@ def import_model(
     check_writable(Path(out), is_folder=True, error=ModelError)
     try:
         graph = _read_graph(Path(file))
-        spec, said = choose_input(try_graph(graph, None, str(file)), settings, str(file))
-        card = _card(graph, spec, said, settings, Path(file), Path(out))
+        spec, guess = choose_input(try_graph(graph, None, str(file)), settings, str(file))
+        card = _card(graph, spec, guess, Path(file), Path(out))
         return write_model(out, card=card, weights={}, onnx=graph)
     except (ModelAltered, BatchError) as error:  # the former is of files of a model folder
         raise ModelError(str(error)) from error
@@ -121,38 +121,45 @@ def _read_graph(file: Path) -> bytes:
     return graph
 
 
-def _card(graph: bytes, spec: InputSpec, said: Sequence[str], settings: ImportSettings, file: Path, out: Path) -> Card:
+def _card(graph: bytes, spec: InputSpec, guess: InputGuess, file: Path, out: Path) -> Card:
     """The card of a graph that passes its checks.
 
     A graph that cannot take several pictures at a time, whatever its input says, gets one at a time.
     """
     assert spec.graph is not None
-    try:
-        return _checked_card(graph, spec, said, settings, file, out)
-    except (ModelAltered, BatchError):
-        if spec.graph.batch is not None:
-            raise
-    single = spec.model_copy(update={"graph": spec.graph.model_copy(update={"batch": 1})})
-    lines = [*said, "batch: 1, because several pictures at a time have other vectors, or none"]
-    return _checked_card(graph, single, lines, settings, file, out)
-
-
-def _checked_card(
-    graph: bytes, spec: InputSpec, said: Sequence[str], settings: ImportSettings, file: Path, out: Path
-) -> Card:
-    chosen, dim, more = choose_output(try_graph(graph, spec, str(file)), spec, settings, str(file))
-    card = Card.draft(
+    assumptions = guess.assumptions
+    for batch in (spec.graph.batch, 1):
+        one = spec.model_copy(update={"graph": spec.graph.model_copy(update={"batch": batch})})
+        try:
+            chosen, dim, more = choose_output(_embed_blank(graph, one, guess), one, guess)
+            _check_vectors(graph, chosen, guess.name)
+            break
+        except (ModelAltered, BatchError):
+            if batch is not None:
+                raise
+            assumptions = [*assumptions, "batch: 1, because several pictures at a time have other vectors, or none"]
+    imported = {"file": as_unicode(file.name), "preset": guess.settings.preset, "assumed": [*assumptions, *more]}
+    return Card.draft(
         name=as_unicode(out.name),
         input=chosen,
         dim=dim,
         metric={"name": "cosine"},
-        training={"imported": {"file": as_unicode(file.name), "preset": settings.preset, "assumed": [*said, *more]}},
+        training={"imported": imported},
         classes=(),
         content_hashes=(),
         results={},
     )
-    _check_vectors(graph, chosen, str(file))
-    return card
+
+
+def _embed_blank(graph: bytes, spec: InputSpec, guess: InputGuess) -> TrialResult:
+    """The trial of a graph with its input. Raises as `try_graph`."""
+    try:
+        return try_graph(graph, spec, guess.name)
+    except ModelAltered as error:
+        if not guess.has_free_size:
+            raise
+        size = f"{spec.height} × {spec.width}"
+        raise ModelAltered(f"{error}, at {size} pixels: choose another with size") from error
 
 
 def _check_vectors(graph: bytes, spec: InputSpec, name: str) -> None:
