@@ -1,11 +1,13 @@
 """Forward and backward of every loss, beside pytorch-metric-learning's of the same value: time and peak memory.
 
     python benchmarks/losses.py [--only NAME …] [--batch N …] [--device cpu] [--limit 60] [--memory 12]
+    python benchmarks/losses.py --base OLD_CHECKOUT [--only NAME …] [--batch N …] [--rounds 2]
 
 Embeddings of 512 numbers, four pictures a class, float32. Each loss on each batch runs in a fresh process with one
 thread, ours and theirs in turn; memory is the peak of the first step over what was there before. Running out of memory,
 or over the limit of CPU seconds, is a result. With `--only` or `--batch` the table is printed; the whole is written
 into RESULTS.md. What was measured is kept in `build/losses.jsonl`, and not measured again: remove it to begin anew.
+With `--base`, ours and those of another checkout in turn, the least of the rounds.
 """
 
 from __future__ import annotations
@@ -34,7 +36,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--limit", type=float, default=60, help="CPU seconds for one cell")
     parser.add_argument("--memory", type=float, default=12, help="GB for one cell")
+    parser.add_argument("--base", type=Path, help="another checkout to compare ours with")
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.base is not None:
+        beside(arguments)
+        return
     whole = arguments.only == list(LOSSES) and arguments.batch == list(BATCHES)
     cells = kept()
     rows = []
@@ -54,6 +61,22 @@ def main() -> None:
         write_section("Losses" if arguments.device == "cpu" else "Losses on a graphics card", body)
     else:
         print(body)
+
+
+def beside(arguments: argparse.Namespace) -> None:
+    """Our losses beside those of another checkout, which its own `_loss_run.py` measures."""
+    rows = []
+    for name in arguments.only:
+        for batch in arguments.batch:
+            now, then = [], []
+            for _ in range(arguments.rounds):
+                now.append(run("ours", name, batch, arguments)["seconds"])
+                then.append(run("ours", name, batch, arguments, checkout=arguments.base.resolve())["seconds"])
+            rows.append([name, batch, 1000 * min(now), 1000 * min(then), min(now) / min(then)])
+            print(*rows[-1], sep=" | ", flush=True)
+    body = f"Forward + backward, one thread, CPU milliseconds; least of {arguments.rounds} processes each, in turn."
+    columns = ["loss", "batch", "this checkout, ms", "the other, ms", "ratio"]
+    write_section("Losses beside an earlier checkout", f"{body}\n\n{table(columns, rows)}")
 
 
 def kept() -> dict[str, Cell]:
@@ -78,9 +101,11 @@ def measured(cells: dict[str, Cell], side: str, name: str, batch: int, arguments
     return cells[of]
 
 
-def run(side: str, name: str, batch: int, arguments: argparse.Namespace) -> Cell:
-    command = [sys.executable, "-W", "ignore", str(RUN), side, name, str(batch), arguments.device]
+def run(side: str, name: str, batch: int, arguments: argparse.Namespace, *, checkout: Path = RUN.parents[1]) -> Cell:
+    script = checkout / "benchmarks" / RUN.name
+    command = [sys.executable, "-W", "ignore", str(script), side, name, str(batch), arguments.device]
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    one["PYTHONPATH"] = str(checkout / "src")
     process = subprocess.run(
         [*command, str(arguments.limit), str(arguments.memory)], capture_output=True, text=True, env=os.environ | one
     )
