@@ -96,7 +96,10 @@ def test_weights_that_cannot_be_had_are_one_clear_error(tmp_path: Path, monkeypa
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     published = Network(backbone=NAME, channels=3, size=64, pretrained=True)
-    with pytest.raises(PretrainedUnavailable, match="go online once, or give a weight file"):
+    with pytest.raises(
+        PretrainedUnavailable,
+        match="HF_HUB_OFFLINE is set: go online once, or give a weight file",
+    ):
         semelha.train(things(), out=tmp_path / "m", method="none", network=published)
     with pytest.raises(UsageError, match="resnet10t would have random weights"):
         semelha.train(things(), out=tmp_path / "m", method="none", network=replace(published, pretrained=False))

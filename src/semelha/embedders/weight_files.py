@@ -66,7 +66,10 @@ def hub_file(repository: str) -> Path:
         if isinstance(found, str) and re.fullmatch(SHA256, digest := Path(found).resolve().name):
             return _checked(Path(found), digest, repository)
     if constants.HF_HUB_OFFLINE:
-        raise PretrainedUnavailable(f"the weights {repository} are not on this machine, and HF_HUB_OFFLINE is set")
+        raise PretrainedUnavailable(
+            f"the weights {repository} are not on this machine, and HF_HUB_OFFLINE is set: go online once, or give a "
+            "weight file"
+        )
     name, announced = _announced(repository)
     if not re.fullmatch(SHA256, announced.etag or ""):
         raise PretrainedUnavailable(f"the hub announces no SHA-256 of {repository}/{name}, which is not used unchecked")

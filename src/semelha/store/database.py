@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,23 @@ class FileIdentity:
         except OSError:
             return None
         return cls(status.st_dev, status.st_ino)
+
+
+def keep_log(db: sqlite3.Connection) -> None:
+    """Let a database have a write-ahead log from now on.
+
+    For this SQLite itself does not wait for other connections, which may be doing the same. Raises
+    `sqlite3.OperationalError` if it is locked for longer than `TIMEOUT`.
+    """
+    end = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        time.sleep(0.01)
 
 
 @contextmanager

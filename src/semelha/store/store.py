@@ -30,6 +30,7 @@ from semelha.store.database import (
     check_model,
     connect,
     hash_basis_of,
+    keep_log,
     migrate,
     model_of,
     next_change,
@@ -136,7 +137,7 @@ class Store:
             try:
                 db.execute("PRAGMA secure_delete = ON")
                 migrate(db, is_new=is_new)
-                db.execute("PRAGMA journal_mode = WAL")
+                keep_log(db)
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA foreign_keys = ON")
                 if hash_basis:
