@@ -14,7 +14,6 @@ from semelha.embedders.folder import copy_folder
 from semelha.embedders.published import (
     DEFAULT,
     PUBLISHED,
-    check_published,
     chosen_model,
     is_available,
     making,
@@ -79,7 +78,6 @@ def fetch_published(name: str) -> Model:
     ModelError
         The model cannot be written.
     """
-    check_published(name)
     try:
         return load_embedder(published_folder(name))
     except (ModelIncomplete, ModelAltered):  # not there, or damaged

@@ -293,7 +293,7 @@ def test_a_new_gallery_needs_no_model(
     tiny_model(published_folder(DEFAULT), published=DEFAULT)
     status, _, err = run(capsys, "enroll", tmp_path / "shop", "--from", photos)
     assert status == 0
-    assert f"shop is a new gallery, with the pretrained model {DEFAULT}: dinov2-small is more accurate" in " ".join(
+    assert f"shop is a new gallery, with the model {DEFAULT}: on ImageNet, dinov2-small is more accurate" in " ".join(
         err.split()
     )
     assert run(capsys, "identify", tmp_path / "shop", photos / "thing 0" / "0.png")[0] == 0

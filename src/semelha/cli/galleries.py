@@ -70,7 +70,7 @@ def enroll(
     else:
         opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
         if model is None:
-            _tell_model(opened)
+            _note_model(opened)
     with opened:
         if dataset is None:
             enrollments = [opened.enroll(subject or "", chosen, skipped=skipped)]
@@ -96,11 +96,11 @@ def enroll(
     exit_after_skipped(skipped)
 
 
-def _tell_model(gallery: Gallery) -> None:
+def _note_model(gallery: Gallery) -> None:
     name = gallery.model.card.training.get("published") or gallery.model.card.name
     better = list(PUBLISHED)[-1]
-    more = f": {better} is more accurate (semelha weights fetch {better})" if name == DEFAULT else ""
-    note(f"{gallery.path.name} is a new gallery, with the pretrained model {name}{more}")
+    more = f": on ImageNet, {better} is more accurate (semelha weights fetch {better})" if name == DEFAULT else ""
+    note(f"{gallery.path.name} is a new gallery, with the model {name}{more}")
 
 
 def identify(

@@ -53,13 +53,23 @@ PUBLISHED = {
         "tf_efficientnet_lite0.in1k", 224, 1280, 18, "Apache-2.0", "fast, needs no download; ImageNet-1k"
     ),
     "mobilenetv4-medium": PublishedModel(
-        "mobilenetv4_conv_medium.e500_r256_in1k", 256, 1280, 39, "Apache-2.0", "fast, more accurate; ImageNet-1k"
+        "mobilenetv4_conv_medium.e500_r256_in1k",
+        256,
+        1280,
+        39,
+        "Apache-2.0",
+        "fast; ImageNet-1k",
     ),
     "dinov2-small": PublishedModel(
-        "vit_small_patch14_dinov2.lvd142m", 224, 384, 88, "Apache-2.0", "the most accurate here, slower; LVD-142M"
+        "vit_small_patch14_dinov2.lvd142m",
+        224,
+        384,
+        88,
+        "Apache-2.0",
+        "slower; LVD-142M, without labels",
     ),
 }
-"""The published models by name, from the fastest to the most accurate."""
+"""The published models by name, from the fastest to the slowest."""
 
 
 def published_folder(name: str) -> Path:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,6 +102,9 @@ def check_reachable(url: str, why: str) -> None:
 
     `why` is the first part of the message.
     """
+
+    import urllib.error
+    import urllib.request
 
     def ask() -> None:
         try:

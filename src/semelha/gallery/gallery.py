@@ -87,13 +87,12 @@ class Gallery:
     ) -> Self:
         """Create an empty gallery with a copy of the model, by default of `semelha.pretrained()`, and open it.
 
-        `keep_pictures` keeps a small re-encoded copy of every enrolled picture. `recall` is the default for everybody
-        who opens the gallery, 0.99 unless it is set; `threads` is as for `Gallery`. Raises `GalleryError` if `path`
-        exists or cannot be written, `ModelError` if the model cannot be loaded, and `UsageError` as `Gallery` does.
+        `keep_pictures` keeps small copies of pictures. `recall` is the default of whoever opens it, 0.99 unless set;
+        `threads` as for `Gallery`. Raises `GalleryError` if `path` exists, and errors of `pretrained` and `Gallery`.
         """
-        embedder = resolve_model(model)
-        IndexFolder(Path(path), embedder, recall, threads).empty_index()
-        create_folder(Path(path), embedder, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
+        model = resolve_model(model)
+        IndexFolder(Path(path), model, recall, threads).empty_index()
+        create_folder(Path(path), model, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
         return cls(path, threads=threads)
 
     @classmethod
