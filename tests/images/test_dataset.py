@@ -32,6 +32,7 @@ def test_no_pictures() -> None:
     assert len(none) == len(none.labels) == 0
     assert none.classes == ()
     assert none.groups is None
+    assert none.domains is None
 
 
 def test_groups_are_none_unless_a_picture_has_one() -> None:
@@ -39,6 +40,13 @@ def test_groups_are_none_unless_a_picture_has_one() -> None:
     groups = Dataset("g", (picture("a", group="shelf"), picture("a", 1))).groups
     assert groups is not None
     assert groups.tolist() == ["shelf", None]
+
+
+def test_domains_are_none_unless_a_picture_has_one() -> None:
+    assert dataset(2).domains is None
+    domains = Dataset("d", (picture("a", domain="iconic"), picture("a", 1))).domains
+    assert domains is not None
+    assert domains.tolist() == ["iconic", None]
 
 
 def test_select_and_with_split_keep_the_order_and_what_was_skipped() -> None:

@@ -206,3 +206,9 @@ def test_columns_that_are_not_used_are_named(folder: Path) -> None:
 @pytest.mark.parametrize("word", ["Train", "training", " TRAIN "])
 def test_splits_have_one_name(folder: Path, word: str) -> None:
     assert [p.split for p in read(folder, f"path,label,Set\n1.png,a,{word}\n2.png,a,validation\n")] == ["train", "val"]
+
+
+@pytest.mark.parametrize("column", ["domain", "Modality", "source kind", "picture_kind"])
+def test_domains_have_one_name(folder: Path, column: str) -> None:
+    found = read(folder, f"path,label,{column}\n1.png,a, Catalogue\n2.png,a,Shelf\nsub/3.png,a,\n")
+    assert [p.domain for p in found] == ["iconic", "shelf", None]

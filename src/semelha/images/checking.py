@@ -51,7 +51,9 @@ def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dat
             _leave_beside(entry, left_out, found, is_picture=header is not None or _has_suffix(entry))
             continue
         box = None if header is None else header.box
-        picture = Picture(Path(entry.path), entry.label, entry.name, entry.group, entry.split, box, limits)
+        picture = Picture(
+            Path(entry.path), entry.label, entry.name, entry.group, entry.split, box, limits, entry.domain
+        )
         kept.append(picture)
         if header is not None:
             alike.add(picture, header)

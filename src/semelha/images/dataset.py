@@ -68,8 +68,12 @@ class Dataset:
     @property
     def groups(self) -> NDArray[Any] | None:
         """(pictures,) group of each picture or None; None if no picture has a group."""
-        groups = [picture.group for picture in self.pictures]
-        return np.array(groups, dtype=object) if any(group is not None for group in groups) else None
+        return _unless_none([picture.group for picture in self.pictures])
+
+    @property
+    def domains(self) -> NDArray[Any] | None:
+        """(pictures,) domain of each picture or None; None if no picture has a domain."""
+        return _unless_none([picture.domain for picture in self.pictures])
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -118,6 +122,10 @@ class Dataset:
     def with_skipped(self, skipped: Sequence[Skipped]) -> Dataset:
         """A copy with more skipped files."""
         return replace(self, skipped=(*self.skipped, *skipped))
+
+
+def _unless_none(values: list[str | None]) -> NDArray[Any] | None:
+    return np.array(values, dtype=object) if any(value is not None for value in values) else None
 
 
 def split_classes(dataset: Dataset, fraction: float, *, seed: int) -> tuple[Dataset, Dataset]:

@@ -36,6 +36,7 @@ class Entry:
     box: FloatBox | None = None  # left, top, right, bottom
     relative_box: bool = False  # in fractions of the width and height
     beside: bool = False  # it has no class
+    domain: str | None = None
 
 
 @dataclass
@@ -158,7 +159,7 @@ def class_folders(root: Path, *, labelled: bool) -> Found:
     files, folders = walk.entries(walk.root, inside_class=False)
     found.entries += [Entry(file, "", walk.shown(file), beside=True) for file in files]
     spellings: dict[str, list[str]] = {}
-    _read_classes(found, walk, folders, None, spellings)
+    read_classes(found, walk, folders, None, spellings)
     tell_merged(found.report, spellings)
     if len(folders) == 1 and labelled:
         within = Walk(root, Found("")).entries(folders[0])[1]
@@ -182,16 +183,22 @@ def split_folders(root: Path) -> Found:
         split = split_name(os.path.basename(folder))
         within, classes = walk.entries(folder, inside_class=False)
         found.entries += [Entry(file, "", walk.shown(file), split=split, beside=True) for file in within]
-        _read_classes(found, walk, classes, split, spellings)
+        read_classes(found, walk, classes, split, spellings)
     tell_merged(found.report, spellings)
     names = ", ".join(as_unicode(os.path.basename(folder)) for folder in folders)
     found.report.add("assumed", f"the folders {names} are splits, and the folders in them classes")
     return found
 
 
-def _read_classes(
-    found: Found, walk: Walk, folders: list[str], split: str | None, spellings: dict[str, list[str]]
+def read_classes(
+    found: Found,
+    walk: Walk,
+    folders: list[str],
+    split: str | None,
+    spellings: dict[str, list[str]],
+    domain: str | None = None,
 ) -> None:
+    """Add the pictures of class folders. `spellings` collects the names of folders by label."""
     for folder in folders:
         raw = os.path.basename(folder)
         label = normalized_name(raw)
@@ -201,7 +208,9 @@ def _read_classes(
         known = spellings.setdefault(label, [])
         if raw not in known:
             known.append(raw)
-        found.entries += [Entry(file, label, walk.shown(file), split=split) for file in walk.files(folder)]
+        found.entries += [
+            Entry(file, label, walk.shown(file), split=split, domain=domain) for file in walk.files(folder)
+        ]
     found.labels = list(spellings)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from semelha.errors import DatasetError
 from semelha.images.folder import Entry, FloatBox, Found, tell_merged
-from semelha.images.names import split_name
+from semelha.images.names import domain_name, split_name
 from semelha.images.report import Report
 from semelha.images.table import exists, read_table
 from semelha.text import as_unicode
@@ -27,6 +27,7 @@ COLUMNS = {
     ),
     "split": ("split", "subset", "set", "partition"),
     "group": ("group", "burst", "encounter"),
+    "domain": ("domain", "modality", "source_kind", "picture_kind"),
 }
 """What a column is for, and the names that it may have; the first that a manifest has is used."""
 
@@ -73,7 +74,7 @@ def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = No
     start = len(found.entries)
     empty = 0
     width = len(columns)
-    label_at, split_at, group_at = (place[use] for use in ("label", "split", "group"))
+    label_at, split_at, group_at, domain_at = (place[use] for use in ("label", "split", "group", "domain"))
     for line, row in table.rows:
         cells = [cell.strip() for cell in row]
         if not any(cells):
@@ -97,6 +98,8 @@ def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = No
             entry.group = cells[group_at] or None
         if split_at is not None:
             entry.split = split_name(cells[split_at]) or None
+        if domain_at is not None:
+            entry.domain = domain_name(cells[domain_at]) or None
         if box is not None:
             entry.box = _box([cells[index] for index in box], line, name, sizes=corners is None)
         found.entries.append(entry)

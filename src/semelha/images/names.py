@@ -1,4 +1,4 @@
-"""Words for splits, and the names of folders and files that desktops and NAS software leave."""
+"""Words for splits and domains, and the names of folders and files that desktops and NAS software leave."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ SPLITS = {
 }
 """The name of each split, and the words for it; case does not matter."""
 _SPLIT_OF = {word: split for split, words in SPLITS.items() for word in words}
+
+ICONIC = "iconic"
+"""The domain of clean pictures, one or a few of each product, as catalogues have."""
+_ICONIC_WORDS = frozenset({ICONIC, "catalogue", "catalog"})
 
 JUNK_FOLDERS = frozenset(
     {
@@ -40,6 +44,12 @@ def split_name(name: str) -> str:
 def is_split(name: str) -> bool:
     """Whether a name is a word for a split."""
     return name.strip().casefold() in _SPLIT_OF
+
+
+def domain_name(name: str) -> str:
+    """The name of a domain in lower case; "catalogue" and "catalog" become "iconic"."""
+    word = name.strip().casefold()
+    return ICONIC if word in _ICONIC_WORDS else word
 
 
 def is_junk_folder(name: str, *, inside_class: bool) -> bool:

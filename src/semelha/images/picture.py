@@ -38,6 +38,8 @@ class Picture:
         The crop to use.
     limits : Limits, optional
         Limits of decoding it, wherever it is read.
+    domain : str, optional
+        The kind of picture, where a data set has several: "iconic" for a clean picture from a catalogue.
     """
 
     source: Path | bytes | NDArray[np.uint8]
@@ -47,6 +49,7 @@ class Picture:
     split: str | None = None
     box: Box | None = None
     limits: Limits = Limits()
+    domain: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from semelha.arguments import check_types
 from semelha.errors import DatasetError, UsageError
+from semelha.images.catalogue import catalogue, looks_like_catalogue
 from semelha.images.checking import checked
 from semelha.images.dataset import Dataset
 from semelha.images.folder import Found, check_folder, class_folders, looks_split, split_folders
@@ -20,7 +21,7 @@ from semelha.text import as_unicode
 
 MANIFESTS = frozenset({".csv", ".tsv", ".tab", ".txt", *JSON_LINES, *WORKBOOKS, *OTHER_WORKBOOKS})
 """Suffixes of files that are read as a table."""
-LAYOUTS = ("class-folders", "split-folders", "manifest", *KNOWN)
+LAYOUTS = ("class-folders", "split-folders", "catalogue", "manifest", *KNOWN)
 """Names of the layouts; docs/datasets.md describes them."""
 
 
@@ -97,7 +98,7 @@ def read_manifest(
     limits: Limits = Limits(),
     check: bool = True,
 ) -> Dataset:
-    """Read a table with the columns `path` and `label` (or `class`), and if there `split`, `group`, `box`.
+    """Read a table with the columns `path` and `label` (or `class`), and if there `split`, `group`, `domain`, `box`.
 
     docs/datasets.md lists other names of columns, the forms of boxes, and the encodings and separators that are read.
 
@@ -158,6 +159,8 @@ def _read_root(path: Path, layout: str | None, labelled: bool) -> Found:
         found = read_known(known, root)
         found.report.add("assumed", f"the layout is {known}")
         return found
+    if known == "catalogue" or (known is None and looks_like_catalogue(root)):
+        return catalogue(root)
     if known == "split-folders" or (known is None and looks_split(root, labelled=labelled)):
         return split_folders(root)
     return class_folders(root, labelled=labelled)
