@@ -262,7 +262,7 @@ def plan_training(
         A network is trained, and torch is not installed.
     UsageError
         Arguments that do not go together.
-    DatasetError, ModelError
+    DatasetError, ModelError, BackboneError, PretrainedUnavailable
     """
     name = _method_name(method, recipe)
     kind = _trained_part(method, features, on)

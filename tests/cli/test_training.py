@@ -88,6 +88,19 @@ def test_pretrained_weights_become_a_model(photos: Path, tmp_path: Path, capsys:
     assert (status, "there is no weight file" in err) == (1, True)
 
 
+def test_backbone_is_named_by_the_folder_of_its_weights(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import timm
+
+    timm.models.save_for_hf(timm.create_model("resnet10t"), tmp_path / "mine", safe_serialization=True)
+    words = ["train", photos, "--out", tmp_path / "model", "--method", "none", "--backbone"]
+    assert answer(capsys, *words, f"local-dir:{tmp_path / 'mine'}")["method"] == "none"
+    assert load_embedder(tmp_path / "model").card.network["backbone"] == "resnet10t"
+    status, _, err = run(capsys, *words[:3], tmp_path / "new", *words[4:], f"local-dir:{tmp_path / 'none'}")
+    assert (status, "there is no folder" in err) == (1, True)
+
+
 def test_a_plan_is_printed_and_nothing_is_trained(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

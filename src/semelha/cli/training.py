@@ -74,7 +74,13 @@ def train(
         _model(help=f"What a linear method learns on: {', '.join(FEATURES)}.", metavar="NAME", show_default="hog"),
     ] = None,
     on: Annotated[Path | None, _model(help="Model on whose vectors a linear method learns instead.")] = None,
-    backbone: Annotated[str | None, _model(help="'small', 'medium' or a model of timm.", show_default="small")] = None,
+    backbone: Annotated[
+        str | None,
+        _model(
+            help="'small', 'medium', a model of timm, or weights: hf-hub:owner/name, timm/name, local-dir:folder.",
+            show_default="small",
+        ),
+    ] = None,
     pretrained: Annotated[str | None, _model(help="'yes' for timm's published weights, or a weight file.")] = None,
     from_model: Annotated[
         Path | None,

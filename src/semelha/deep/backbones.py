@@ -10,10 +10,10 @@ from typing import Any
 import timm
 import torch
 from safetensors.torch import load_file
-from timm.models import PretrainedCfg
 from timm.models._manipulate import group_parameters
 from torch import Tensor, nn
 
+from semelha.deep.weight_names import is_place, read_config, weight_file
 from semelha.embedders.published import DEFAULT
 from semelha.embedders.weight_files import check_reachable, hub_file, packaged_file
 from semelha.errors import BackboneError, PretrainedUnavailable
@@ -53,11 +53,6 @@ class TimmBackbone(nn.Module):
         return {f"model.{name}": int(depth) for name, depth in found.items()}
 
 
-def published(name: str) -> PretrainedCfg | None:
-    """The configuration of the weights that timm publishes under that name; None if it knows none."""
-    return timm.get_pretrained_cfg(name) if timm.is_model(name) else None
-
-
 def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str = False) -> TimmBackbone:
     """Build a timm model for pictures of `channels` × `size` × `size`.
 
@@ -69,8 +64,9 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
         As timm names it, such as `resnet18`. A tag, as in `resnet18.a1_in1k`, chooses among published weights.
     pretrained : bool or str
         False: random weights. True: timm's published weights, from the hub's cache or the network.
-        "efficientnet-lite0": those that the extra `train` installs. A path: the state of this model as a
-        `.safetensors` file, or one that `torch.load` reads with `weights_only=True`; its classifier is ignored.
+        "efficientnet-lite0": those that the extra `train` installs. `hf-hub:owner/name` or `local-dir:folder`: those of
+        that repository or folder. A path: the state of this model as a `.safetensors` file, or one that `torch.load`
+        reads with `weights_only=True`; its classifier is ignored.
 
     Raises
     ------
@@ -82,6 +78,8 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     if not timm.is_model(name):
         near = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
         hint = f"is it {' or '.join(near)}?" if near else "timm.list_models() lists all"
+        if "/" in name:
+            hint = f"is it hf-hub:{name}, or local-dir:{name}?"
         raise BackboneError(f"timm has no model {name!r}: {hint}")
     try:
         model, arguments, found = _without_classifier(name, channels, size)
@@ -89,6 +87,8 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
         raise BackboneError(f"{name} does not take pictures of {size} × {size} pixels: {_reason(error)}") from error
     if pretrained == DEFAULT:
         model = _packaged(name, arguments)
+    elif isinstance(pretrained, str) and is_place(pretrained):
+        model = _from_place(name, arguments, pretrained)
     elif isinstance(pretrained, str):
         model = _from_file(name, arguments, Path(pretrained))
     elif pretrained:
@@ -167,19 +167,36 @@ def _packaged(name: str, arguments: Arguments) -> nn.Module:
     return _from_state(name, arguments, dict(zip(names, tensors, strict=True)), file)
 
 
-def _from_file(name: str, arguments: Arguments, file: Path) -> nn.Module:
+def _from_place(name: str, arguments: Arguments, place: str) -> nn.Module:
+    config = read_config(place)
+    if config.architecture != name.split(".")[0]:
+        raise BackboneError(f"the weights {place} are those of {config.architecture}, and do not fit {name}")
+    return _from_file(name, arguments, weight_file(place), config.input_size)
+
+
+def _from_file(name: str, arguments: Arguments, file: Path, input_size: tuple[int, ...] | None = None) -> nn.Module:
+    """The model with the weights of a file, which are for this input (channels, height, width)."""
     if not file.is_file():
         raise PretrainedUnavailable(f"there is no weight file {file}")
     try:
         state = _read(file)
     except Exception as error:  # damaged files fail in many ways
         raise BackboneError(f"{file} is no weight file that can be read: {_reason(error)}") from error
-    return _from_state(name, arguments, state, file)
+    return _from_state(name, arguments, state, file, input_size)
 
 
-def _from_state(name: str, arguments: Arguments, state: dict[str, Tensor], file: Path) -> nn.Module:
+def _from_state(
+    name: str,
+    arguments: Arguments,
+    state: dict[str, Tensor],
+    file: Path,
+    input_size: tuple[int, ...] | None = None,
+) -> nn.Module:
     try:
-        overlay = {"state_dict": dict(state)}  # timm fits channels and positions, and drops the classifier
+        # timm fits channels and positions, and drops a classifier of another number of classes: -1 is always another.
+        overlay: dict[str, Any] = {"state_dict": dict(state), "num_classes": -1}
+        if input_size:
+            overlay["input_size"] = input_size
         model = _create(name, {**arguments, "pretrained": True, "pretrained_cfg_overlay": overlay})
     except Exception as error:
         raise BackboneError(f"{file} does not fit {name}: {_reason(error)}") from error

@@ -10,11 +10,11 @@ import torch
 from timm.optim.lars import Lars
 
 from semelha.deep.augment import Augmentation
-from semelha.deep.backbones import published
 from semelha.deep.network import SMALL, Network
 from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.small import WIDTHS
 from semelha.deep.ssl import SelfSupervised
+from semelha.deep.weight_names import resolve_backbone, weight_config
 from semelha.errors import PictureError
 from semelha.images import Dataset
 
@@ -88,21 +88,22 @@ def inspect_pictures(dataset: Dataset, *, seed: int, sample: int = 200) -> Pictu
 
 
 def choose_network(
-    stats: PictureStats, *, backbone: str = SMALL, pretrained: bool | str = False, classes: int | None = 1
+    stats: PictureStats, *, backbone: str = SMALL, pretrained: bool | str | None = None, classes: int | None = 1
 ) -> Network:
     """The default network.
 
-    The input is grey if the pictures are, 48 pixels for grey drawings and 64 otherwise. Pretrained weights get color
-    pictures of the size they were trained on. Drawings are framed by their ink; with labels, our own networks pool
+    The input is grey if the pictures are, 48 pixels for grey drawings and 64 otherwise. Pretrained weights get pictures
+    of the size and color they were trained on. Drawings are framed by their ink; with labels, our own networks pool
     them on a grid. Our own networks below `HEAD_ONLY_CLASSES` classes, or without labels (`classes=None`), read their
     layers.
     """
-    weights = published(backbone) if pretrained else None
+    backbone, pretrained = resolve_backbone(backbone, pretrained)
+    weights = weight_config(backbone, pretrained)
     own = backbone in WIDTHS
     return Network(
         backbone=backbone,
         pretrained=pretrained,
-        channels=1 if stats.grey and not pretrained else 3,
+        channels=weights.input_size[0] if weights else 1 if stats.grey and not pretrained else 3,
         size=weights.input_size[-1] if weights else 48 if stats.drawn and stats.grey else 64,
         fit="ink" if stats.drawn else "pad",
         pooling="grid" if stats.drawn and classes is not None and own else "average",

