@@ -170,7 +170,7 @@ def test_card_that_names_weights_is_refused_before_they_are_fetched(
 ) -> None:
     model = features(f"local-dir:{folder}", tmp_path / "model")
     monkeypatch.setattr(module, "weight_file", None)
-    for backbone in ("hf-hub:owner/name", "timm/name", ["resnet10t"]):
+    for backbone in ("hf-hub:owner/name", "timm/name", "a/b", ["resnet10t"]):
         card = model.card.model_copy(update={"network": {**model.card.network, "backbone": backbone}})
         with pytest.raises(ModelError, match="describes no network that can be built"):
             Network.of_card(card)
@@ -301,8 +301,10 @@ def test_no_network_is_said_within_five_seconds(silent: bool, tmp_path: Path, mo
 
 
 def test_name_without_a_prefix_is_answered_with_both() -> None:
-    with pytest.raises(BackboneError, match=r"'owner/mine': is it hf-hub:owner/mine, or local-dir:owner/mine\?"):
-        build(Network(backbone="owner/mine"), seed=0)
+    with pytest.raises(
+        UsageError, match=r"timm has no model 'owner/mine': is it hf-hub:OWNER/NAME, or local-dir:FOLDER"
+    ):
+        semelha.plan_training(things(), method="none", settings=TrainingSettings(backbone="owner/mine"))
 
 
 def cut(folder: Path) -> None:

@@ -78,8 +78,6 @@ def timm_backbone(name: str, *, channels: int, size: int, pretrained: bool | str
     if not timm.is_model(name):
         near = difflib.get_close_matches(name.split(".")[0], timm.list_models(), n=3)
         hint = f"is it {' or '.join(near)}?" if near else "timm.list_models() lists all"
-        if "/" in name:
-            hint = f"is it hf-hub:{name}, or local-dir:{name}?"
         raise BackboneError(f"timm has no model {name!r}: {hint}")
     try:
         model, arguments, found = _without_classifier(name, channels, size)

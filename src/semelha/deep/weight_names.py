@@ -40,13 +40,15 @@ def resolve_backbone(name: str, pretrained: bool | str | None) -> tuple[str, boo
     """
     place = re.sub("^(hf_hub:|(?=timm/))", HUB, name)
     if not is_place(place):
+        if "/" in name:
+            raise UsageError(f"timm has no model {name!r:.120}: is it hf-hub:OWNER/NAME, or local-dir:FOLDER?")
         return name, pretrained or False
     if pretrained not in (None, True, place):
         raise UsageError(f"{name} names weights, and pretrained is {pretrained!r}: leave one of them out")
     known = place.removeprefix(f"{HUB}timm/")
-    if timm.is_model_pretrained(known) and timm.get_pretrained_cfg(known).hf_hub_id == f"timm/{known}":
+    if timm.is_model_pretrained(known) and timm.get_pretrained_cfg_value(known, "hf_hub_id") == f"timm/{known}":
         return known, True
-    return read_config(place).architecture, place
+    return str(read_config(place).architecture), place
 
 
 def weight_config(backbone: str, pretrained: bool | str | None) -> PretrainedCfg | None:

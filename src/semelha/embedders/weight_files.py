@@ -59,14 +59,12 @@ def hub_file(repository: str, names: tuple[str, ...] = HUB_FILES) -> Path:
     """
     from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
 
     try:
-        validate_repo_id(repository)
+        cached = [try_to_load_from_cache(repository, name) for name in names]
     except HFValidationError:
         raise UsageError(f"{repository!r:.120} is no repository of the hub: name one as owner/name") from None
-    for name in names:
-        found = try_to_load_from_cache(repository, name)
+    for found in cached:
         # The cache names a file by the digest that was announced, where it can have links.
         if isinstance(found, str) and re.fullmatch(DIGEST, digest := Path(found).resolve().name):
             return _checked(Path(found), digest, repository)
@@ -158,7 +156,7 @@ def _in_time(ask: Callable[[], T]) -> T:
 def _unreachable(why: str, url: str, error: Exception) -> PretrainedUnavailable:
     return PretrainedUnavailable(
         f"{why}, and {url.split('/')[2]} cannot be reached ({_reason(error)}): go online once, or take them from "
-        "another machine by semelha weights export and import"
+        "another machine, as a folder (local-dir:FOLDER) or by semelha weights export and import"
     )
 
 
