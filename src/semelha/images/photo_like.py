@@ -215,7 +215,7 @@ def _captured(image: Image.Image, random: np.random.Generator) -> Image.Image:
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     kind = random.random()
     if kind < 0.5:
-        image = image.filter(ImageFilter.GaussianBlur(random.uniform(0, 1.0) * max(image.size) / REFERENCE_SIDE))
+        image = image.filter(ImageFilter.BoxBlur(random.uniform(0, 1.5) * max(image.size) / REFERENCE_SIDE))
     elif kind < 0.75:
         image = image.filter(_motion(random.uniform(0, math.pi)))
     angle, strength = random.uniform(0, 2 * math.pi), random.uniform(0, 0.35)
