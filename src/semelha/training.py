@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from semelha.arguments import check_choice, check_types_late
 from semelha.errors import TrainingError, UsageError
 from semelha.files import check_writable
-from semelha.images import Dataset, for_use, read_dataset
+from semelha.images import Dataset, burst_remark, for_use, read_dataset, with_groups
 from semelha.published_models import resolve_model
 
 if TYPE_CHECKING:
@@ -271,7 +271,10 @@ def plan_training(
         network_only["from_model"] = from_model
         _check_no_network_arguments(kind, name, settings, network_only)
     pictures = _pictures(dataset, method, recipe)
-    plan = TrainingPlan(pictures.name, len(pictures), len([*filter(None, pictures.classes)]), name)
+    remark = burst_remark(pictures)
+    bursts: tuple[str, ...] = () if remark is None else (f"{remark} in the validation.",)
+    classes = len([*filter(None, pictures.classes)])
+    plan = TrainingPlan(pictures.name, len(pictures), classes, name, reasons=bursts)
     if kind == "linear":
         base = _linear_base(on, features)
         name = base.card.name if hasattr(base, "card") else type(base).__name__
@@ -296,7 +299,7 @@ def plan_training(
         minutes=minutes,
         seed=seed,
     )
-    return replace(plan, network=found.network, recipe=found.recipe, reasons=found.reasons)
+    return replace(plan, network=found.network, recipe=found.recipe, reasons=(*found.reasons, *bursts))
 
 
 def needs_labels(method: Learner | SelfSupervised | str | None, recipe: Recipe | None = None) -> bool:
@@ -362,10 +365,13 @@ def _self_supervised(method: Any) -> SelfSupervised | None:
 
 
 def _pictures(dataset: Dataset | Path_, method: Any, recipe: Recipe | None) -> Dataset:
-    """The pictures to train on, read with labels only if they are needed: the splits train and val, if there are."""
+    """The pictures to train on, read with labels only if they are needed: the splits train and val, if there are.
+
+    With labels they are grouped by bursts, so that near-duplicates do not match in a validation.
+    """
     labelled = needs_labels(method, recipe)
     whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset, labelled=labelled)
-    return for_use(whole, "training" if labelled else "training without labels")
+    return with_groups(for_use(whole, "training")) if labelled else for_use(whole, "training without labels")
 
 
 def _linear_base(on: Model | Path_ | None, features: Features | None) -> Features | Model:

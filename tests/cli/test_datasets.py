@@ -137,3 +137,29 @@ def test_pictures_to_cluster_and_to_migrate_may_be_of_any_layout(
     found = answer(capsys, "cluster", tmp_path / "shop", split, "--layout", "split-folders", "--split", "test")
     assert found["reading"]["splits"] == {"test": 8}
     assert json.dumps(found["reading"])
+
+
+def test_bursts_are_told_and_groups_may_be_none_or_a_column(
+    tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [f"{label}/{word}_{number}.png" for label in "abcd" for word in "xy" for number in (1, 2)]
+    save(tmp_path, *names)
+    rows = (f"{name},{name[0]},{name[2]},{name[4]}" for name in names)
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,shelf,photographer", *rows]))
+    arguments = ("evaluate", tiny.folder, tmp_path / "list.csv", "--no-baselines", "--resamples", "0")
+    said = "16 pictures are 8 bursts by file names: no two of one burst are compared"
+    status, out, _ = run(capsys, *arguments, "--report", tmp_path / "report.html")
+    assert status == 0
+    assert f"used: {said}" in out
+    assert said in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"used: {said}" in answer(capsys, *arguments)["notes"]
+    assert not any("burst" in note for note in answer(capsys, *arguments, "--groups", "none")["notes"])
+    found = answer(capsys, *arguments, "--groups", "Photographer")
+    assert "used: 16 pictures are 2 groups of the data set: no two of one group are compared" in found["notes"]
+    assert "group is the column photographer" in str(found["reading"]["remarks"])
+    status, _, err = run(capsys, *arguments, "--groups", "visit")
+    assert status == 1
+    assert "list.csv has no column visit for groups: it has path, label, shelf, photographer" in " ".join(err.split())
+    status, _, err = run(capsys, *arguments[:2], tmp_path, "--groups", "visit")
+    assert status == 1
+    assert "is no manifest: groups (visit) names a column of one" in " ".join(err.split())

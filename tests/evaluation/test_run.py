@@ -26,7 +26,7 @@ NAMES = {"r_at_1", "map_at_r", "fnir_at_fpir", "fpir_target", "fpir_achieved", "
 
 def test_by_default_each_picture_is_searched_among_all_others() -> None:
     data = dataset()
-    found = evaluate(Known(), data)
+    found = evaluate(Known(), data, groups="none")
     expected = retrieval(Known().embed(data.pictures), data.labels, metric=Known().metric)
     assert found.result.retrieval.r_at == expected.r_at
     assert found.result.to_json()["map_at_r"] == expected.map_at_r
@@ -69,7 +69,8 @@ def test_the_calibrated_rate_holds_on_average() -> None:
 
 
 def test_mated_and_non_mated_probes_are_separate() -> None:
-    found = evaluate(Known(), dataset(classes=100), protocol=Protocol(enrolled_fraction=0.3), fpir=0.1).result.open_set
+    some = Protocol(enrolled_fraction=0.3)
+    found = evaluate(Known(), dataset(classes=100), protocol=some, fpir=0.1, groups="none").result.open_set
     assert found.enrolled == 30
     assert (found.hindsight.mated, found.hindsight.non_mated) == (30 * 2, 70 * 3)
 
@@ -88,6 +89,55 @@ def test_groups_never_match_within() -> None:
     assert not found.retrieval.has_match.any()
     assert found.to_json()["r_at_1"] is None
     assert found.to_json()["intervals"]["r_at_1"] is None
+
+
+def in_series(classes: int = 12, *, series: str = "xy", each: int = 3) -> Dataset:
+    """Pictures whose names tell series of a class; those of one series are copies."""
+    random = np.random.default_rng(0)
+    pictures = []
+    for label in range(classes):
+        for word in series:
+            pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+            pictures += [Picture(pixels, f"{label}", f"{label}/{word}_{number}.png") for number in range(each)]
+    return Dataset("series", tuple(pictures))
+
+
+def test_bursts_that_names_show_never_match() -> None:
+    """Copies find one another until they are bursts."""
+    data = in_series()
+    alone, apart = (evaluate(Known(), data, groups=groups, resamples=0) for groups in ("none", "auto"))
+    assert alone.result.retrieval.r_at[1] == 1
+    assert apart.result.retrieval.r_at[1] < 0.5
+    said = "used: 72 pictures are 24 bursts by file names and near-duplicates: no two of one burst are compared"
+    assert said in apart.notes
+    assert not any("burst" in note for note in alone.notes)
+    assert apart.dataset.groups is not None
+    assert alone.dataset.groups is None
+
+
+def test_near_duplicates_never_match_and_baselines_have_the_same_groups() -> None:
+    data = in_series()
+    renamed = Dataset("copies", tuple(replace(p, name=f"{number}.png") for number, p in enumerate(data)))
+    found = evaluate(Known(), renamed, baselines={"pixels": raw_pixels()}, resamples=0)
+    assert any("24 bursts by near-duplicates" in note for note in found.notes)
+    for result in (found.result, found.baselines["pixels"]):
+        assert result.retrieval.r_at[1] < 0.5
+
+
+def test_bursts_that_leave_nothing_to_compare_are_an_error_that_says_what_to_do() -> None:
+    data = in_series(series="x")
+    renamed = Dataset("copies", tuple(replace(p, name=f"{number}.png") for number, p in enumerate(data)))
+    said = r"copies has no two pictures of one class to compare: 36 .* 12 bursts by near-duplicates.*--groups none"
+    with pytest.raises(DatasetError, match=said):
+        evaluate(Known(), renamed)
+    assert evaluate(Known(), renamed, groups="none", resamples=0).result.retrieval.r_at[1] == 1
+    single = Dataset("single", tuple(p for p in renamed if p.name.endswith("0.png")))
+    assert evaluate(Known(), single, resamples=0).to_json()["r_at_1"] is None
+
+
+def test_groups_is_one_of_two_words() -> None:
+    with pytest.raises(UsageError, match="groups is 'visit': it must be one of auto, none"):
+        evaluate(Known(), dataset(classes=5), groups="visit")
 
 
 def test_figures_are_json() -> None:

@@ -99,7 +99,25 @@ def test_an_excel_workbook_is_read_with_openpyxl(folder: Path, monkeypatch: pyte
     assert read(folder, "PK", name="list.xlsx").labels.tolist() == ["7", "b"]
 
 
+def test_a_column_of_groups_by_its_name(folder: Path) -> None:
+    (folder / "list.csv").write_text("path,label,group,My Visit\n1.png,a,x,1\n2.png,a,y,\n")
+    assert [p.group for p in read_dataset(folder / "list.csv")] == ["x", "y"]
+    found = read_dataset(folder / "list.csv", groups="my visit")
+    assert [p.group for p in found] == ["1", None]
+    assert remarks(found, "ignored") == ["ignored: columns: 1 (group)"]
+
+
 # --- what is refused ---
+
+
+def test_a_column_of_groups_that_is_not_there(folder: Path) -> None:
+    (folder / "list.csv").write_text(PLAIN)
+    with pytest.raises(DatasetError, match="has no column visit for groups: it has path, label"):
+        read_dataset(folder / "list.csv", groups="visit")
+    (folder / "list.json").write_text("{}")
+    for path in (folder, folder / "list.json"):
+        with pytest.raises(DatasetError, match=r"is no manifest: groups \(visit\) names a column of one"):
+            read_dataset(path, groups="visit")
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,23 @@ def test_more_dimensions_than_axes_and_examples(tmp_path: Path) -> None:
     assert model.card.results["r_at_1_on_held_out_classes"] > 0.9
 
 
+def test_the_score_compares_no_two_pictures_of_a_burst(tmp_path: Path) -> None:
+    """Pictures of a class are alike within each of its two series only: R@1 is high until names show the series."""
+    scores = []
+    for pattern in ("{}", "x_{}"):
+        pictures = []
+        for number, picture in enumerate(things(classes=48)):
+            series = pattern.format(number % 4).replace("x", "xy"[number % 8 // 4])
+            pictures.append(Picture(picture.source, f"{number // 8}", f"{number // 8}/{series}.png"))
+        dataset = Dataset("series", tuple(pictures))
+        model = semelha.train(dataset, out=tmp_path / pattern, method="gmml", features=SMALL)
+        scores.append(model.card.results["r_at_1_on_held_out_classes"])
+    assert scores[0] > 0.9
+    assert scores[1] < 0.7
+    said = "192 pictures are 48 bursts by file names: no two of one burst are compared in the validation."
+    assert semelha.plan_training(dataset, method="gmml").reasons == (said,)
+
+
 def test_on_a_network_it_keeps_the_graph_and_changes_the_metric(tiny: Model, tmp_path: Path) -> None:
     model = semelha.train(things(), out=tmp_path / "model", method="lda", on=tiny.folder)
     graph = (tmp_path / "model" / "embedder.onnx").read_bytes()

@@ -30,6 +30,7 @@ from semelha.evaluation import Evaluation, KReciprocal, QueryExpansion
 from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.rerank import Rerank
 from semelha.evaluation.result import INSUFFICIENT_DATA
+from semelha.images import GROUPINGS
 from semelha.published_models import resolve_model
 
 RerankName = Literal["query-expansion", "k-reciprocal"]
@@ -62,6 +63,14 @@ def evaluate(
     ] = None,
     baselines: Annotated[bool, Option(help="Measure raw pixels and the untrained network too.")] = True,
     resamples: Annotated[int, Option(help="Bootstrap resamples for the 95% intervals; 0: no intervals.", min=0)] = 1000,
+    groups: Annotated[
+        str,
+        Option(
+            help="Pictures of one burst never match. auto: bursts are found by names, times and near-duplicates; none: "
+            "all are compared; or the column of the manifest that says them.",
+            metavar="auto|none|COLUMN",
+        ),
+    ] = "auto",
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -71,7 +80,8 @@ def evaluate(
     """
     check_outputs(report)
     embedder = resolve_model(model)
-    dataset = load_dataset(folder, use="evaluating", layout=layout, split=split)
+    column = None if groups in GROUPINGS else groups
+    dataset = load_dataset(folder, use="evaluating", layout=layout, split=split, groups=column)
     with progress_bars() as bar:
         evaluation = run_evaluation(
             embedder,
@@ -81,6 +91,7 @@ def evaluate(
             seed=seed,
             resamples=resamples,
             rerank=None if rerank is None else RERANKS[rerank],
+            groups=groups if column is None else "auto",
             progress=progress_per_embedder(bar),
         )
     if json:

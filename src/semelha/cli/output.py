@@ -124,10 +124,16 @@ def make_table(*columns: str, right: Collection[str] = ()) -> Table:
 
 
 def load_dataset(
-    path: Path, *, use: Use | None = None, labelled: bool = True, layout: str | None = None, split: str | None = None
+    path: Path,
+    *,
+    use: Use | None = None,
+    labelled: bool = True,
+    layout: str | None = None,
+    split: str | None = None,
+    groups: str | None = None,
 ) -> Dataset:
     """Read a data set, select the split for its use, and print its remarks as notes."""
-    dataset = read_dataset(path, labelled=labelled, layout=layout, split=split, limits=limits())
+    dataset = read_dataset(path, labelled=labelled, layout=layout, split=split, groups=groups, limits=limits())
     if use is not None:
         dataset = for_use(dataset, use)
     for remark in dataset.remarks:

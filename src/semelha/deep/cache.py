@@ -21,7 +21,7 @@ from semelha.deep.sampler import Batch, Pool
 from semelha.embedders import InputSpec
 from semelha.errors import DatasetError, PictureError, TrainingError
 from semelha.files import atomic_write, remove_partial_files, write_file
-from semelha.images import Dataset, Progress, Skipped, read_pictures, split_classes
+from semelha.images import Dataset, Progress, Skipped, paired_classes, read_pictures, split_classes
 from semelha.images.content import CURRENT
 from semelha.text import as_unicode
 from semelha.untrusted import read_json
@@ -186,21 +186,13 @@ def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubse
     groups = cache.dataset.groups
     validated = cache.dataset.is_validation
     if not validated.any():
-        if recipe.validation <= 0 or len(_paired(labels, groups)) < 10:
+        if recipe.validation <= 0 or len(paired_classes(labels, groups)) < 10:
             return labelled(cache.pixels, everything, labels), None
         validated = np.isin(labels, split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(validated))[:MAX_VALIDATED])
     remaining = np.flatnonzero(~validated)
     training = labelled(cache.pixels, remaining, labels[remaining])
     own = None if groups is None else groups[chosen]
-    if not _paired(labels[chosen], own):
+    if not paired_classes(labels[chosen], own):
         return training, None
     return training, labelled(cache.pixels, chosen, labels[chosen], own)
-
-
-def _paired(labels: NDArray[np.str_], groups: NDArray[Any] | None) -> list[str]:
-    """The classes with two pictures that may match: not both of one group."""
-    known: dict[str, list[object]] = {}
-    for label, group in zip(labels, [None] * len(labels) if groups is None else groups, strict=True):
-        known.setdefault(str(label), []).append(group)
-    return [label for label, of in known.items() if len(of) > 1 and (None in of or len(set(of)) > 1)]

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.arguments import check_types
+from semelha.arguments import check_choice, check_types
 from semelha.embedders import Embedder, Model, raw_pixels
 from semelha.errors import DatasetError, MissingExtra, SemelhaError, UsageError
 from semelha.evaluation.intervals import compute_intervals
@@ -20,9 +20,10 @@ from semelha.evaluation.open_set import measure_open_set
 from semelha.evaluation.protocol import Protocol, assign_roles, take
 from semelha.evaluation.rerank import Rerank, reranked_retrieval
 from semelha.evaluation.result import Evaluation, Result
-from semelha.images import Dataset, for_use, read_dataset, readable
+from semelha.images import GROUPINGS, Burst, Dataset, burst_remark, for_use, read_dataset, readable, with_groups
 from semelha.measures import Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
 from semelha.measures.pairs import count_pairs, sample_pairs
+from semelha.measures.search import SearchTask
 from semelha.measures.verification import draw_fold_pairs, roc
 from semelha.metrics import Metric
 from semelha.published_models import resolve_model
@@ -46,6 +47,7 @@ def evaluate(
     seed: int = 0,
     resamples: int = 1000,
     rerank: Rerank | None = None,
+    groups: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Measure a model on pictures of classes that it was not trained on.
@@ -70,22 +72,29 @@ def evaluate(
     rerank : Rerank, optional
         `QueryExpansion` or `KReciprocal`: re-rank the search that R@k, MAP@R and R-precision of the model come from.
         Baselines, CMC, verification and the open set do not change.
+    groups : {"auto", "none"}
+        Pictures of one group never match. "auto": the groups of the data set; if it has none, bursts are found by
+        names, times of capture and near-duplicates in the vectors of the model (`semelha.images.with_groups`). "none":
+        all pictures are compared.
     progress : callable, optional
         Called with (name of the embedder, pictures done, number of pictures).
 
     Raises
     ------
     DatasetError
-        The data set cannot be read, has fewer than two classes, or has nothing to enroll or to probe with.
+        The data set cannot be read, has fewer than two classes, or has nothing to enroll or to probe with; or no
+        picture may match another one, because each class is one burst.
     ModelError
         The model folder cannot be used.
     UsageError
-        `resamples` is between 1 and 99, `fpir` is not between 0 and 1, or `rerank` does not take the model's metric.
+        `resamples` is between 1 and 99, `fpir` is not between 0 and 1, `groups` is another word, or `rerank` does not
+        take the model's metric.
     """
     if resamples < 0 or 0 < resamples < MIN_RESAMPLES:
         raise UsageError(f"resamples is {resamples}: it must be {MIN_RESAMPLES} or more, or 0 for no intervals")
     if not 0 < fpir < 1:
         raise UsageError(f"fpir is {fpir}: it must be between 0 and 1")
+    check_choice("groups", groups, GROUPINGS)
     start = time.monotonic()
     embedder = resolve_model(model) if isinstance(model, str | os.PathLike) else model
     dataset = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
@@ -93,18 +102,21 @@ def evaluate(
     if len(dataset.classes) < 2:
         raise DatasetError(f"{dataset.name} has {len(dataset.classes)} class: an evaluation needs two or more")
     gallery, probes = assign_roles(dataset, protocol)
-    notes = _protocol_notes(dataset, gallery, protocol, resamples, rerank)
+    missing: tuple[str, ...] = ()
     if baselines is True:
-        baselines, more = _standard_baselines(embedder)
-        notes += more
-    results = {}
+        baselines, missing = _standard_baselines(embedder)
+    results: dict[str, Result] = {}
     for name, each in {"": embedder, **(baselines or {})}.items():
         report = None if progress is None else partial(progress, name or "model")
         vectors = each.embed(dataset.pictures, progress=report)
+        if not results:  # the model is the first
+            dataset = with_groups(dataset, how=groups, vectors=vectors)
+            _check_matches(dataset, gallery, probes)
         search = rerank if name == "" else None
         results[name] = _measure(
             vectors, each.metric, dataset, gallery, probes, protocol, fpir, seed, resamples, search
         )
+    notes = _protocol_notes(dataset, gallery, protocol, resamples, rerank)
     rows = np.arange(len(dataset))
     return Evaluation(
         dataset=dataset,
@@ -112,9 +124,27 @@ def evaluate(
         references=rows if gallery is None else gallery,
         result=results.pop(""),
         baselines=results,
-        notes=(*notes, *_training_overlap(embedder, dataset)),
+        notes=(*notes, *missing, *_training_overlap(embedder, dataset)),
         seconds=time.monotonic() - start,
     )
+
+
+def _check_matches(dataset: Dataset, gallery: Rows | None, probes: Rows) -> None:
+    """Raise `DatasetError` if no probe may match a picture of its class, because of bursts that were found."""
+    if not any(isinstance(picture.group, Burst) for picture in dataset):
+        return
+
+    def matches(groups: NDArray[Any] | None) -> bool:
+        labels, rows = dataset.labels, np.empty((len(dataset), 0))
+        of_both = take(groups, probes), take(groups, gallery)
+        task = SearchTask.build(rows[probes], labels[probes], take(rows, gallery), take(labels, gallery), *of_both)
+        return bool(task.relevant_counts().any())
+
+    if matches(None) and not matches(dataset.groups):
+        raise DatasetError(
+            f"{dataset.name} has no two pictures of one class to compare: {burst_remark(dataset)}; --groups none "
+            "(groups='none') compares them anyway"
+        )
 
 
 def _standard_baselines(embedder: Embedder) -> tuple[dict[str, Embedder], tuple[str, ...]]:

@@ -7,6 +7,7 @@ from semelha.images.decode import Box, decode
 from semelha.images.fit import Fit, encode, fit, without_background
 from semelha.images.formats import Limits
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
+from semelha.images.groups import GROUPINGS, Burst, burst_remark, paired_classes, with_groups
 from semelha.images.picture import Picture, Source, as_picture, as_pictures, as_rgb
 from semelha.images.reader import LAYOUTS, expand_pattern, read_dataset, read_folder, read_manifest
 from semelha.images.reading import Progress, ReadPicture, read_pictures, readable
@@ -15,10 +16,12 @@ from semelha.images.splits import Use, for_use
 from semelha.images.views import View, standard_views
 
 __all__ = [
+    "GROUPINGS",
     "LAYOUTS",
     "TEST_SCRIPTS",
     "TRAIN_SCRIPTS",
     "Box",
+    "Burst",
     "Dataset",
     "Fit",
     "HashBasis",
@@ -34,6 +37,7 @@ __all__ = [
     "as_picture",
     "as_pictures",
     "as_rgb",
+    "burst_remark",
     "check_for_training",
     "check_without_labels",
     "content_hash",
@@ -45,6 +49,7 @@ __all__ = [
     "for_use",
     "found_by_decoding",
     "glyphs",
+    "paired_classes",
     "read_dataset",
     "read_folder",
     "read_manifest",
@@ -52,5 +57,6 @@ __all__ = [
     "readable",
     "split_classes",
     "standard_views",
+    "with_groups",
     "without_background",
 ]

@@ -12,6 +12,7 @@ import math
 import os
 import stat
 import sys
+from datetime import datetime
 from typing import Any, BinaryIO, cast
 
 import numpy as np
@@ -22,7 +23,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from semelha.errors import PictureError, PictureTooLarge, TruncatedPicture
 from semelha.images import header, netpbm, tones
-from semelha.images.formats import DAMAGE, TURNED, Limits, open_image, orientation_of, quiet
+from semelha.images.formats import DAMAGE, TURNED, Limits, exif_of, open_image, orientation_of, quiet
 
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom, in pixels of the upright picture; right and bottom are outside."""
@@ -124,6 +125,16 @@ class OpenPicture:
         width, height = self._full
         swapped = self._tag(ExifTags.Base.ImageWidth) not in (None, width)  # by Pillow
         return (height, width) if self.orientation >= 5 and not swapped else (width, height)
+
+    def capture_time(self) -> datetime | None:
+        """When the picture was taken, by the clock of the camera (DateTimeOriginal); None if the file does not say."""
+        try:
+            exif = io.BytesIO(exif_of(self._image))
+            file, length = (self._file, self._length) if self._kind == "TIFF" else (exif, len(exif.getvalue()))
+            written = header.capture_time_in(file, length)
+            return None if written is None else datetime.strptime(written, "%Y:%m:%d %H:%M:%S")
+        except DAMAGE:
+            return None
 
     def signature(self) -> tuple[int, bytes]:
         """Length and last bytes of the file: files of the same content have the same."""

@@ -177,9 +177,7 @@ def orientation_of(image: Image.Image) -> int:
         if isinstance(image, TiffImageFile):
             found = image.tag_v2.get(ExifTags.Base.Orientation, 1)
             return found if found in TURNED else 1
-        exif = image.info.get("exif")
-        if exif is None and "Raw profile type exif" in image.info:  # of ImageMagick, in PNG
-            exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+        exif = exif_of(image)
         if exif and (found := header.orientation_in(exif)):
             return found
         xmp = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp") or b""
@@ -187,3 +185,11 @@ def orientation_of(image: Image.Image) -> int:
         return int(match[1]) if match and int(match[1]) in TURNED else 1
     except DAMAGE:
         return 1
+
+
+def exif_of(image: Image.Image) -> bytes:
+    """EXIF data of a picture that is no TIFF, without its prefix; empty if there is none. May raise `DAMAGE`."""
+    exif = image.info.get("exif")
+    if exif is None and "Raw profile type exif" in image.info:  # of ImageMagick, in PNG
+        exif = bytes.fromhex("".join(image.info["Raw profile type exif"].split("\n")[3:]))
+    return bytes(exif or b"").removeprefix(b"Exif\0\0")

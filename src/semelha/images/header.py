@@ -41,6 +41,7 @@ _NETPBM = re.compile(rb"P[1-6f][\s#]")
 _TIFF_HEADER = re.compile(rb"II\*\0|MM\0\*")
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _STRIP_OFFSETS, _TILE_OFFSETS, _ORIENTATION = 273, 324, 274
+_EXIF_DIRECTORY, _DATE_TIME_ORIGINAL = 34665, 36867
 _START_OF_SCAN, _END_OF_IMAGE, _EXIF = 0xDA, 0xD9, b"Exif\0\0"
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)  # neither a stuffed byte nor a restart
 
@@ -133,6 +134,21 @@ def orientation_in(exif: bytes) -> int | None:
     return None
 
 
+def capture_time_in(file: BinaryIO, length: int) -> str | None:
+    """DateTimeOriginal in EXIF data without its prefix, or in a TIFF file, as it is written; None if it is absent."""
+    file.seek(0)
+    order: Literal["little", "big"] = "little" if file.read(2) == b"II" else "big"
+    for tag, _, size, value in _tags(file, length):
+        if tag == _EXIF_DIRECTORY:
+            place = int.from_bytes(value[:size], order)
+            for inner, _, _, offset in _tags(file, length, place):
+                if inner == _DATE_TIME_ORIGINAL:
+                    file.seek(min(int.from_bytes(offset, order), length))
+                    return file.read(19).decode("ascii", "replace")
+            return None
+    return None
+
+
 def significant_bits(file: BinaryIO) -> int | None:
     """Bits of grey that count, as the sBIT chunk of a PNG says; None if it does not."""
     file.seek(8)
@@ -191,8 +207,11 @@ def _segments(file: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
         yield head[1], bounded.read(max(0, size - 2))
 
 
-def _tags(file: BinaryIO, length: int) -> Iterator[tuple[int, int, int, bytes]]:
-    """Tag, count, bytes and value or offset of each entry in the first directory of a TIFF file or of EXIF data."""
+def _tags(file: BinaryIO, length: int, place: int | None = None) -> Iterator[tuple[int, int, int, bytes]]:
+    """Tag, count, bytes and value or offset of each entry in a directory of a TIFF file or of EXIF data.
+
+    It is the directory at `place`, by default the first one.
+    """
     file.seek(0)
     head = file.read(16)
     order = {b"II": "<", b"MM": ">"}.get(head[:2])
@@ -200,8 +219,8 @@ def _tags(file: BinaryIO, length: int) -> Iterator[tuple[int, int, int, bytes]]:
         return
     big = 43 in head[2:4] and len(head) == 16
     number_format, entry_format = ("Q", "HHQ8s") if big else ("H", "HHI4s")
-    offset = struct.unpack_from(order + ("8xQ" if big else "4xI"), head)[0]
-    file.seek(min(offset, length))
+    first = struct.unpack_from(order + ("8xQ" if big else "4xI"), head)[0]
+    file.seek(min(first if place is None else place, length))
     number = file.read(8 if big else 2)
     if len(number) < struct.calcsize(number_format):
         return

@@ -52,17 +52,24 @@ SIZES = (
 """Columns of boxes as left, top, width and height, as COCO has them."""
 
 
-def manifest(file: Path, base: Path, *, labelled: bool, found: Found | None = None) -> Found:
-    """The pictures that a manifest lists, with paths relative to `base`. Raises `DatasetError`, `MissingExtra`."""
+def manifest(file: Path, base: Path, *, labelled: bool, groups: str | None = None, found: Found | None = None) -> Found:
+    """The pictures that a manifest lists, with paths relative to `base`; `groups` names the column of their groups.
+
+    Raises `DatasetError`, `MissingExtra`.
+    """
     found = Found(as_unicode(file.stem)) if found is None else found
     name = as_unicode(str(file))
     table = read_table(file, found.report, lambda header: _count_known(header, labelled))
     columns = [_normal(column) for column in table.columns]
     place = {use: _first(columns, names) for use, names in COLUMNS.items()}
+    there = ", ".join(as_unicode(column) for column in table.columns if column.strip()) or "(none)"
     if (path_at := place["path"]) is None or (labelled and place["label"] is None):
         wanted = "'path' and 'label', with commas between" if labelled else "'path'"
-        there = ", ".join(as_unicode(column) for column in table.columns if column.strip()) or "(none)"
         raise DatasetError(f"the manifest {name} has the columns {there}: its first line must name {wanted}")
+    if groups is not None:
+        place["group"] = _first(columns, (_normal(groups),))
+    if groups is not None and place["group"] is None:
+        raise DatasetError(f"the manifest {name} has no column {as_unicode(groups)} for groups: it has {there}")
     corners, sizes = _first_set(columns, CORNERS), _first_set(columns, SIZES)
     box = corners or sizes
     used = [index for index in (*place.values(), *(box or ())) if index is not None]

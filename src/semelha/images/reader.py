@@ -32,6 +32,7 @@ def read_dataset(
     labelled: bool = True,
     layout: str | None = None,
     split: str | None = None,
+    groups: str | None = None,
     limits: Limits = Limits(),
     check: bool = True,
 ) -> Dataset:
@@ -51,13 +52,15 @@ def read_dataset(
     split : str, optional
         Read the pictures of one split, such as "test". "all": read all pictures, and forget their splits. By default
         every picture has its split, and whatever uses the data set chooses.
+    groups : str, optional
+        The column of a manifest that has the groups, such as "visit"; by default one of those in docs/datasets.md.
     check : bool
         Read the header of every file now. Damage after the header is found when a picture is decoded.
 
     Raises
     ------
     DatasetError
-        The path cannot be read, or has no pictures, or its layout is not clear.
+        The path cannot be read, or has no pictures, or its layout is not clear; or it has no such column.
     UsageError
         No layout is called so.
     MissingExtra
@@ -66,7 +69,10 @@ def read_dataset(
     if layout is not None and layout not in LAYOUTS:
         raise UsageError(f"layout is {layout!r}: it must be one of {', '.join(LAYOUTS)}")
     file = Path(path)
-    found = _read_file(file, layout, labelled) if _is_file(file, layout) else _read_root(file, layout, labelled)
+    is_file = _is_file(file, layout)
+    if groups is not None and (not is_file or _is_coco(file, layout)):
+        raise DatasetError(f"{as_unicode(str(file))} is no manifest: groups ({groups}) names a column of one")
+    found = _read_file(file, layout, labelled, groups) if is_file else _read_root(file, layout, labelled)
     dataset = checked(found, limits, labelled=labelled, check=check)
     if not dataset.pictures:
         raise DatasetError(_without_pictures(file, dataset, labelled))
@@ -142,12 +148,16 @@ def _is_file(path: Path, layout: str | None) -> bool:
     return layout in ("manifest", "coco") or path.suffix.lower() in {*MANIFESTS, ".json"}
 
 
-def _read_file(file: Path, layout: str | None, labelled: bool) -> Found:
-    if layout == "coco" or (layout is None and file.suffix.lower() == ".json"):
+def _is_coco(file: Path, layout: str | None) -> bool:
+    return layout == "coco" or (layout is None and file.suffix.lower() == ".json")
+
+
+def _read_file(file: Path, layout: str | None, labelled: bool, groups: str | None) -> Found:
+    if _is_coco(file, layout):
         return read_known("coco", file)
     if layout not in (None, "manifest"):
         raise DatasetError(f"{as_unicode(str(file))} is a file: the layout {layout} is one of folders")
-    return manifest(file, file.parent, labelled=labelled)
+    return manifest(file, file.parent, labelled=labelled, groups=groups)
 
 
 def _read_root(path: Path, layout: str | None, labelled: bool) -> Found:

@@ -20,7 +20,7 @@ from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, 
 from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
 from semelha.files import check_writable
-from semelha.images import Dataset, Skipped, check_for_training, found_by_decoding, split_classes
+from semelha.images import Dataset, Skipped, check_for_training, found_by_decoding, paired_classes, split_classes
 from semelha.linear.base import LinearLearner
 from semelha.linear.boosting import BoostedSimilarity, BoostMetric
 from semelha.linear.closed_form import GMML, KISSME, LDA, LFDA, RCA, XQDA, PCAWhitening
@@ -184,21 +184,23 @@ def _read(dataset: Dataset, extractor: Extractor, progress: Callable[[int, int],
 def _score(read: _Read, method: LinearLearner | BoostedSimilarity, *, own_scales: bool, seed: int) -> float | None:
     """R@1 on the split val, or else on a fifth of the classes, of a metric learned from the others.
 
-    None without pairs to measure; or, without a split val, below ten classes of two pictures.
+    Pictures of one group never match. None without pairs to measure; or, without a split val, below ten classes of two
+    pictures that may match.
     """
-    unseen = read.dataset.is_validation
+    labels, groups, unseen = read.dataset.labels, read.dataset.groups, read.dataset.is_validation
     if not unseen.any():
-        if sum(count > 1 for count in read.dataset.counts().values()) < 10:
+        if len(paired_classes(labels, groups)) < 10:
             return None
-        unseen = np.isin(read.dataset.labels, split_classes(read.dataset, HELD_OUT_FRACTION, seed=seed)[1].classes)
-    labels = read.dataset.labels
-    if len(np.unique(labels[unseen])) == unseen.sum() or len(np.unique(labels[~unseen])) == (~unseen).sum():
+        unseen = np.isin(labels, split_classes(read.dataset, HELD_OUT_FRACTION, seed=seed)[1].classes)
+    own = None if groups is None else groups[unseen]
+    if not paired_classes(labels[unseen], own) or len(np.unique(labels[~unseen])) == (~unseen).sum():
         return None
     with warnings.catch_warnings():  # the fit on all classes warns
         warnings.simplefilter("ignore")
         metric = learned_metric(read.vectors[~unseen], labels[~unseen], method, own_scales=own_scales)
     classes = np.unique(labels[unseen], return_inverse=True)[1]
-    return float(retrieval(read.vectors[unseen], classes, metric=metric, ks=(1,)).r_at[1])
+    found = retrieval(read.vectors[unseen], classes, metric=metric, query_groups=own, ks=(1,))
+    return float(found.r_at[1])
 
 
 def _card(
