@@ -66,7 +66,14 @@ def measure(
 ) -> Iterator[str | None]:
     found = [
         evaluate(
-            embedder, dataset, protocol=Protocol(enroll=enrolled), fpir=FPIR, baselines=False, seed=seed, resamples=0
+            embedder,
+            dataset,
+            protocol=Protocol(enroll=enrolled),
+            fpir=FPIR,
+            baselines=False,
+            seed=seed,
+            resamples=0,
+            groups="none",  # what is enrolled is from another visit or style
         ).to_json()
         for seed in SEEDS
     ]

@@ -68,6 +68,7 @@ def demo(
             protocol=Protocol(enroll=is_enrolled, map_leave_one_out=True),
             fpir=FPIR,
             seed=seed,
+            groups="none",  # each picture is another font
             progress=progress_per_embedder(bar),
         )
     from semelha.evaluation.report import write_report  # importing Matplotlib is slow
