@@ -33,7 +33,7 @@ FLOORS = [
     {"embedders"},
     {"linear"},
     {"deep"},
-    {"published_models"},
+    {"published_models", "training_plan"},
     {"training"},
     {"index"},
     {"store"},

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from semelha.errors import TrainingError, UsageError
 from semelha.files import check_writable
 from semelha.images import Dataset, burst_remark, for_use, read_dataset, with_groups
 from semelha.published_models import resolve_model
+from semelha.training_plan import TrainingPlan
 
 if TYPE_CHECKING:
     from semelha.deep import Network, Recipe, TrainingProgress, TrainingSettings
@@ -31,67 +31,8 @@ READOUT = "readout"
 """Name of the method that fits a new readout (`semelha.deep.readout`) to a trained network."""
 
 Path_ = str | os.PathLike[str]
-Kind = Literal["network", "linear", "none", "readout"]
-"""What a method trains: a network, a linear method, nothing, or the readout of a trained network."""
-
-
-@dataclass(frozen=True)
-class TrainingPlan:
-    """What a training would do. `print` shows a summary.
-
-    Attributes
-    ----------
-    data : str
-        Name of the data set.
-    pictures, classes : int
-        Size of the data set.
-    method : str
-        "supervised", or the name of the method.
-    network, recipe : Network, Recipe, optional
-        If a network is trained; the network also if it is used without training.
-    features : str, optional
-        What a linear method learns on.
-    reasons : tuple of str
-        Why each default was chosen, with the evidence.
-    """
-
-    data: str
-    pictures: int
-    classes: int
-    method: str
-    network: Network | None = None
-    recipe: Recipe | None = None
-    features: str | None = None
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def duration(self) -> str:
-        """Upper limit of the time and steps of the training."""
-        if self.recipe is None:
-            return "no training of a network: seconds to minutes, by the number of pictures"
-        minutes = self.recipe.minutes
-        limit = f" or {minutes:g} minutes, whichever ends first" if math.isfinite(minutes) else ""
-        return f"at most {self.recipe.steps:,} steps of {self.recipe.batch} pictures{limit}"
-
-    def __str__(self) -> str:
-        lines = [f"data      {self.data}: {self.pictures:,} pictures of {self.classes:,} classes"]
-        lines.append(f"method    {self.method}" + (f" on {self.features}" if self.features else ""))
-        if (network := self.network) is not None:
-            color = "grey" if network.channels == 1 else "color"
-            dim = "the pooled features" if network.dim is None else f"an embedding of {network.dim} numbers"
-            lines.append(f"network   {network.backbone}, {network.size} × {network.size} pixels in {color}, {dim}")
-        lines += [f"duration  {self.duration}", *(f"- {reason}" for reason in self.reasons)]
-        return "\n".join(lines)
-
-    def to_json(self) -> dict[str, object]:
-        """The plan as plain values: network and recipe as a model card keeps them."""
-        return {
-            **vars(self),
-            "network": None if self.network is None else self.network.as_card(),
-            "recipe": None if self.recipe is None else self.recipe.as_card(),
-            "reasons": list(self.reasons),
-            "duration": self.duration,
-        }
+Kind = Literal["candidates", "network", "linear", "none", "readout"]
+"""What is trained: the best of several candidates, a network, a linear method, nothing, or a new readout."""
 
 
 def _annotated_types() -> dict[str, Any]:
@@ -133,7 +74,10 @@ def train(
 ) -> Model:
     """Learn to tell pictures of different classes apart, and write the result as a model folder.
 
-    By default a network learns an embedding; that needs the extra `train`. With a method of `semelha.deep.ssl` it
+    By default several candidates are measured on classes that are held out, and the best is written: a ready model
+    (`semelha.pretrained`) as it is, the features of its stages, a small network trained from nothing, and two of them
+    joined (docs/training.md). A network that is described by any argument is trained alone. Both need the extra
+    `train`. With a method of `semelha.deep.ssl` it
     learns without labels. A method of `semelha.linear` learns a distance between features, or between the vectors of a
     model. The method "none" trains nothing: the features of a network, such as a pretrained one, become a model. The
     method "readout" keeps the network of a model, and fits how its layers become the embedding to these pictures.
@@ -193,7 +137,9 @@ def train(
     check_choice("accelerator", accelerator, ("auto", "cpu", "cuda", "mps"))
     check_writable(Path(out), is_folder=True, error=TrainingError)
     kind = _trained_part(method, features, on)
-    if kind != "network":
+    if kind == "network" and not _named((network, recipe, teacher, from_model), method, settings):
+        kind = "candidates"
+    if kind not in ("network", "candidates"):
         network_only: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
         network_only |= {"from_model": from_model, "resume": resume or None, "callback": callback}
         network_only["accelerator"] = None if accelerator == "auto" else accelerator
@@ -211,6 +157,20 @@ def train(
         from semelha.deep.without_training import refit_readout
 
         return refit_readout(pictures, model=_load(on), out=Path(out), seed=seed)
+    if kind == "candidates":
+        from semelha.deep.candidates import train_candidates
+
+        return train_candidates(
+            pictures,
+            base=resolve_model(None),
+            out=Path(out),
+            minutes=minutes,
+            seed=seed,
+            resume=resume,
+            accelerator=accelerator,
+            callback=callback,
+            reading_progress=reading_progress,
+        )
     from semelha.deep import TrainingSettings
     from semelha.deep.train import train_network
     from semelha.deep.without_training import publish_feature_extractor
@@ -299,7 +259,12 @@ def plan_training(
         minutes=minutes,
         seed=seed,
     )
-    return replace(plan, network=found.network, recipe=found.recipe, reasons=(*found.reasons, *bursts))
+    plan = replace(plan, network=found.network, recipe=found.recipe, reasons=(*found.reasons, *bursts))
+    if _named((network, recipe, teacher, from_model), method, settings):
+        return plan
+    from semelha.deep.candidates import describe_candidates
+
+    return replace(plan, method="the best candidate", candidates=describe_candidates(resolve_model(None)))
 
 
 def needs_labels(method: Learner | SelfSupervised | str | None, recipe: Recipe | None = None) -> bool:
@@ -334,6 +299,11 @@ def _trained_part(method: object, features: object, on: object) -> Kind:
     if features is not None and on is not None:
         raise UsageError("a linear method learns on features or on a model: give one of the two")
     return kind
+
+
+def _named(parts: tuple[object, ...], method: object, settings: TrainingSettings | None) -> bool:
+    """Whether arguments say which network to train."""
+    return method is not None or any(part is not None for part in parts) or bool(settings and settings.explicit())
 
 
 def _check_no_network_arguments(

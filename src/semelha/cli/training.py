@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from rich.table import Table
 from typer import Argument, Option
 
 import semelha
@@ -19,6 +20,7 @@ from semelha.cli.output import (
     Split,
     check_outputs,
     load_dataset,
+    make_table,
     print_json,
     print_result,
     stderr,
@@ -98,9 +100,9 @@ def train(
         _model(help="How a feature map becomes a vector.", show_default="by the pictures"),
     ] = None,
     readout: Annotated[
-        Literal["head", "layers"] | None,
+        Literal["head", "layers", "stages"] | None,
         _model(
-            help="What the embedding is read from: the head alone, or the layers before it too.",
+            help="What the embedding is read from: the head alone, the layers before it too, or all stages of timm's.",
             show_default="layers, for our own networks below 1,000 classes",
         ),
     ] = None,
@@ -247,6 +249,8 @@ def train(
         figures = {"seconds": time.monotonic() - start, **card.training, **card.results}
         print_json({"model": str(out), **figures, "reading": dataset.report()})
         return
+    if "candidates" in model.card.results:
+        stdout.print(candidates_table(model))
     stdout.print(f"[bold]{escape(str(out))}[/] {summary(model, len(dataset.classes))}")
     stdout.print(f"Next: semelha enroll GALLERY --model {escape(str(out))} NAME PICTURES…", style="dim")
 
@@ -285,7 +289,13 @@ def _parsed_loss(
 
 def summary(model: Model, classes: int) -> str:
     """One sentence on a model that was trained."""
-    training = model.card.training
+    training, results = model.card.training, model.card.results
+    if "chosen" in training:
+        text = f"is {training['chosen']}, after {training['seconds'] / 60:.1f} minutes"
+        if "interval" in results:
+            low, high = results["interval"]
+            text += f"; R@1 {results['r_at_1_on_held_out_classes']:.3f} ({low:.3f}–{high:.3f}) on held-out classes"
+        return f"{text}."
     if training.get("method") == NONE:
         return f"makes {model.dim} features of a picture; nothing was learned."
     if "read" in training:
@@ -298,6 +308,22 @@ def summary(model: Model, classes: int) -> str:
     return f"learned from {training['pictures']:,} pictures {what} in {training['seconds'] / 60:.1f} minutes" + (
         "." if score is None else f"; R@1 {score:.3f} on held-out classes."
     )
+
+
+def candidates_table(model: Model) -> Table:
+    """What was measured on held-out classes, with 95% intervals; the chosen candidate in bold."""
+    table = make_table("candidate", "R@1, classes held out", "lead over the first", "learned in", "one picture")
+    for one in model.card.results["candidates"]:
+        rate, more = one["r_at_1"], one["lead"]
+        table.add_row(
+            escape(one["name"]),
+            f"{rate['value']:.3f} [not bold dim]{rate['low']:.3f}–{rate['high']:.3f}[/]",
+            f"{more['value']:+.3f} [not bold dim]{more['low']:+.3f} to {more['high']:+.3f}[/]",
+            f"{one['seconds']:.0f} s",
+            f"{one['milliseconds']:.0f} ms",
+            style="bold" if one["name"] == model.card.training.get("chosen") else None,
+        )
+    return table
 
 
 def train_with_bars(dataset: Dataset, **arguments: Any) -> Model:

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 Arguments = dict[str, Any]
 """Arguments of `timm.create_model` besides the name."""
+BLOCKS = 4
+"""Blocks of a model of tokens whose maps are read, the last ones."""
 
 
 class TimmBackbone(nn.Module):
@@ -40,6 +42,17 @@ class TimmBackbone(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         features: Tensor = self.model(x)
         return features
+
+    def stages(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The features, as `forward`, and the feature map of each stage, or of the last four blocks of tokens.
+
+        Raises `BackboneError` if timm gives no maps of this model.
+        """
+        if not hasattr(self.model, "forward_intermediates"):
+            raise BackboneError(f"timm gives no feature maps of {type(self.model).__name__}: choose another backbone")
+        model: Any = self.model
+        last, maps = model.forward_intermediates(x, indices=None if self.mapped else BLOCKS)
+        return model.forward_head(last), list(maps)
 
     def depths(self) -> dict[str, int]:
         """Depth of the layer of each weight, 0 for the stem. Raises `BackboneError` if timm does not know them."""

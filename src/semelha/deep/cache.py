@@ -114,8 +114,13 @@ def _write(
 
 
 def _key(dataset: Dataset, spec: InputSpec) -> str:
-    """A hash of all that the cache depends on; a changed file has another time or size."""
-    digest = hashlib.sha256(f"{CURRENT} {spec.model_dump_json()}".encode())
+    """A hash of all that the cache depends on."""
+    return hashlib.sha256(f"{CURRENT} {spec.model_dump_json()} {picture_key(dataset)}".encode()).hexdigest()
+
+
+def picture_key(dataset: Dataset) -> str:
+    """A hash of the pictures of a data set; a changed file has another time or size."""
+    digest = hashlib.sha256()
     for picture in dataset:
         digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode(errors="backslashreplace"))
         if isinstance(picture.source, Path):

@@ -53,9 +53,10 @@ class Network:
         things lie anywhere.
     head : {"sphere", "simplex"}
         What the embeddings are: vectors of norm 1, or histograms of `dim` bins for metrics of histograms.
-    readout : {"head", "layers"}
-        What the embedding is computed from after the training: the output of the head, or that and the feature maps
-        before it (`semelha.deep.readout`). Layers are for our own networks and the cosine distance.
+    readout : {"head", "layers", "stages"}
+        What the embedding is computed from after the training: the output of the head; that and the feature maps
+        before it ("layers", for our own networks: `semelha.deep.readout`); or the maps of all stages ("stages", for
+        those of timm: `semelha.deep.stages`). Both of the latter are for the cosine distance.
     pretrained : bool or str, optional
         None: the weights that `backbone` names, or random ones. False: random weights. True: timm's published weights
         for that name. "efficientnet-lite0": those that the extra `train` installs. `hf-hub:owner/name` or
@@ -73,7 +74,7 @@ class Network:
     stem: Literal["own", "small"] = "own"
     pooling: Literal["average", "gem", "grid"] = "average"
     head: Literal["sphere", "simplex"] = "sphere"
-    readout: Literal["head", "layers"] = "head"
+    readout: Literal["head", "layers", "stages"] = "head"
     pretrained: bool | str | None = None
     mean: Statistic = None
     std: Statistic = None
@@ -87,13 +88,17 @@ class Network:
         check_choice("stem", self.stem, ("own", "small"))
         check_choice("pooling", self.pooling, tuple(POOLINGS))
         check_choice("head", self.head, ("sphere", "simplex"))
-        check_choice("readout", self.readout, ("head", "layers"))
+        check_choice("readout", self.readout, ("head", "layers", "stages"))
         if self.stem == "small" and (self.own or self.pretrained):
             raise UsageError("a small stem is for a ResNet of timm with random weights, such as resnet18")
         if self.readout == "layers" and not (self.own and self.dim and self.head == "sphere"):
             raise UsageError(
                 "the readout 'layers' is for our own networks, small and medium, with a dim and the head 'sphere': "
                 "for others it is 'head'"
+            )
+        if self.readout == "stages" and (self.own or self.head != "sphere"):
+            raise UsageError(
+                "the readout 'stages' is for backbones of timm with the head 'sphere': for our own it is 'layers'"
             )
         for name in ("mean", "std"):
             value: Any = getattr(self, name)

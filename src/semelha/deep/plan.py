@@ -234,7 +234,7 @@ def _loss(recipe: Recipe, dim: int, dataset: Dataset) -> nn.Module:
 def _check_metric(network: Network, metric: Metric) -> None:
     if metric.domain == "histograms" and network.head != "simplex":
         raise UsageError(f"the metric {metric.name} compares histograms: give the network the head 'simplex'")
-    if network.readout == "layers" and not metric.is_cosine:
+    if network.readout != "head" and not metric.is_cosine:
         raise UsageError(f"the metric {metric.name} compares outputs of the head: give the network the readout 'head'")
 
 

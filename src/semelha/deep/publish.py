@@ -23,6 +23,7 @@ from semelha.deep.loop import Trained
 from semelha.deep.network import EmbeddingNet, Network
 from semelha.deep.readout import MultiLayerNet
 from semelha.deep.recipe import Recipe
+from semelha.deep.stages import StageNet
 from semelha.embedders import METRIC, Card, Model, write_model
 from semelha.errors import BackboneError
 from semelha.metrics import Metric
@@ -136,7 +137,7 @@ def _root_cause(error: BaseException) -> str:
 
 
 def publish(
-    built: EmbeddingNet | MultiLayerNet,
+    built: EmbeddingNet | MultiLayerNet | StageNet,
     network: Network,
     out: Path,
     *,
@@ -179,7 +180,7 @@ def _provenance(model: Model) -> dict[str, str]:
 
 
 def write_network(
-    built: EmbeddingNet | MultiLayerNet,
+    built: EmbeddingNet | MultiLayerNet | StageNet,
     network: Network,
     out: Path,
     *,

@@ -215,7 +215,7 @@ class TrainingSettings:
     dim: int | None = None
     stem: Literal["own", "small"] | None = None
     pooling: Literal["average", "gem", "grid"] | None = None
-    readout: Literal["head", "layers"] | None = None
+    readout: Literal["head", "layers", "stages"] | None = None
     loss: LossFactory | None = None
     sampler: SamplerFactory | None = None
     batch: int | None = None

@@ -27,6 +27,7 @@ from semelha.deep.publish import export_onnx, publish
 from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
 from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.ssl import SelfSupervised
+from semelha.deep.stages import StageNet, fit_stage_readout
 from semelha.deep.teacher import embed_turns
 from semelha.deep.without_training import network_of
 from semelha.embedders import Model, load_embedder
@@ -94,7 +95,7 @@ def train_network(
         network, recipe = planned.network, planned.recipe
         built = build(network, seed=seed)
         folder = out.with_name(out.name + ".training")
-        group.on_rank_zero(partial(_make_folder, folder, resume=resume))
+        group.on_rank_zero(partial(make_training_folder, folder, resume=resume))
 
         if recipe.checkpoint:
             enable_gradient_checkpointing(copy.deepcopy(built))  # fails now, not after the training
@@ -155,13 +156,18 @@ def _with_readout(
     trained: Trained,
     recipe: Recipe,
     seed: int,
-) -> tuple[EmbeddingNet | MultiLayerNet, Trained]:
+) -> tuple[EmbeddingNet | MultiLayerNet | StageNet, Trained]:
     """The network that gives the embedding, and the result with its R@1 on the held-out classes."""
     if network.readout == "head":
         return built, trained
-    assert network.dim is not None
-    pixels = training.read(sample_places(len(training.rows), seed=seed))
-    read = fit_layer_readout(built, pixels, network.dim, augmentation=recipe.augmentation, seed=seed)
+    places = sample_places(len(training.rows), seed=seed)
+    read: MultiLayerNet | StageNet
+    if network.readout == "stages":
+        read = fit_stage_readout(built, training, places)
+    else:
+        assert network.dim is not None
+        pixels = training.read(places)
+        read = fit_layer_readout(built, pixels, network.dim, augmentation=recipe.augmentation, seed=seed)
     score = None if validation is None else validate(read, validation, trained.metric, torch.device("cpu"))
     return read, replace(trained, score=score)
 
@@ -176,7 +182,8 @@ def _teacher_vectors(
     return np.ascontiguousarray(parts.numpy().swapaxes(0, 1))
 
 
-def _make_folder(folder: Path, *, resume: bool) -> None:
+def make_training_folder(folder: Path, *, resume: bool) -> None:
+    """Make the folder of a training. Raises `TrainingError` if it has an interrupted one, or cannot be written."""
     if (folder / "checkpoint.pt").exists() and not resume:
         raise TrainingError(
             f"{folder} holds an interrupted training: continue it with resume (--resume), or remove the folder"

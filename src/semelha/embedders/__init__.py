@@ -13,7 +13,7 @@ from semelha.embedders.embed import (
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.embedders.graph_spec import GraphSpec
 from semelha.embedders.importing import import_model
-from semelha.embedders.model import METRIC, Model, load_embedder, write_model
+from semelha.embedders.model import METRIC, Model, copy_model, load_embedder, write_model
 from semelha.images import Progress, Source, as_pictures
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Progress",
     "Source",
     "as_pictures",
+    "copy_model",
     "derive",
     "embed_all",
     "embed_pictures",

@@ -76,6 +76,9 @@ class RCA(_Regularized, PairLearner):
         Number of directions to keep, in which the means of the chunklets differ most (Fisher's criterion).
     ridge : float
         Fraction of the mean variance that is added to the diagonal of a singular covariance.
+    shrinkage : float
+        Fraction of the mean variance that is added to the diagonal of any covariance, for few examples of many
+        dimensions.
 
     References
     ----------
@@ -85,11 +88,15 @@ class RCA(_Regularized, PairLearner):
 
     min_classes = 1
 
+    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3, shrinkage: float = 0.0) -> None:
+        super().__init__(n_components, ridge=ridge)
+        self.shrinkage = shrinkage
+
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         inside, _ = class_scatter(x, labels)
-        within = invertible(
-            inside / len(with_partner(labels)), "covariance within classes", ridge=self.ridge, notes=notes
-        )
+        inside /= len(with_partner(labels))
+        inside += self.shrinkage * np.trace(inside) / len(inside) * np.eye(len(inside))
+        within = invertible(inside, "covariance within classes", ridge=self.ridge, notes=notes)
         inverse = np.asarray(np.linalg.inv(within), np.float64)
         if self.n_components is None:
             return root(inverse)

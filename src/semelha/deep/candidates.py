@@ -1,0 +1,232 @@
+"""The default training: measure several embeddings, from simple to costly, on held-out classes, and publish the best.
+
+A network that was trained on millions of other pictures is often better than one that is trained on a few thousand, and
+further training can make it worse. What is published is therefore measured: the vectors of a ready model as they are;
+the features of its stages, whitened, or projected by what varies within classes; its last layers trained further; a
+small network trained from nothing; and this joined with the best of the others. A more costly one is taken only if it
+is better beyond doubt.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.deep.comparison import Candidate, HeldOut, best, lead, mean_rate, measure_hits
+from semelha.deep.defaults import inspect_pictures
+from semelha.deep.distributed import launched_processes
+from semelha.deep.loop import Callback
+from semelha.deep.ready import ReadyModel, has_stages, milliseconds_each
+from semelha.deep.recipe import Recipe, TrainingSettings
+from semelha.deep.train import make_training_folder, train_network
+from semelha.embedders import Model, copy_model, derive, load_embedder
+from semelha.errors import TrainingError, UsageError
+from semelha.files import check_writable
+from semelha.images import Dataset, Progress, check_for_training, found_by_decoding, with_groups
+
+logger = logging.getLogger(__name__)
+
+FEATURE_SHARE = 1 / 3
+"""Of the minutes, for the features of the ready model; of more pictures than that allows, some are drawn."""
+FIRST_SHARE = 0.6
+"""Of the minutes that are left, for the network that is trained first; the other gets what is left then."""
+MIN_MINUTES = 0.2
+"""Below this, no network is trained."""
+FURTHER = TrainingSettings(readout="stages", freeze=0.6, learning_rate=3e-4, layer_decay=0.75, batch=64)
+"""For the last layers of the ready model."""
+SMALL = "a small network from nothing"
+FURTHER_NAME = "{}, its last layers trained further"
+
+
+def train_candidates(
+    dataset: Dataset,
+    *,
+    base: Model,
+    out: Path,
+    minutes: float | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    accelerator: str = "auto",
+    callback: Callback | None = None,
+    reading_progress: Progress | None = None,
+) -> Model:
+    """Measure candidates on classes that they did not learn from, and write the best as the model folder `out`.
+
+    The interval of its lead over each simpler one is above 0. Half of the classes at a time is held out to measure what
+    is learned in seconds, and a few to measure a network. What is learned in seconds is published after learning from
+    all of them.
+
+    Parameters
+    ----------
+    base : Model
+        The ready model.
+    minutes : float, optional
+        For all together (default: 18).
+    dataset, out, seed, resume, accelerator, callback, reading_progress
+        As for `semelha.train`.
+
+    Raises
+    ------
+    DatasetError, TrainingError, ModelError, BackboneError
+    """
+    start = time.monotonic()
+    limit = Recipe.minutes if minutes is None else minutes
+    if launched_processes() > 1:
+        raise UsageError("several processes train one network: say which, such as with backbone small, or use one")
+    check_writable(out, is_folder=True, error=TrainingError)
+    check_for_training(dataset)
+    folder = out.with_name(out.name + ".training")
+    make_training_folder(folder, resume=resume)
+    for name in ("chosen", "other") if resume else ("chosen", "other", "small", "further"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    ready = ReadyModel(base)
+    cache = ready.features(dataset, folder, 60 * limit * FEATURE_SHARE, seed, reading_progress)
+    for text in found_by_decoding(dataset, cache.dataset, cache.hashes):
+        logger.warning(text)
+    check_for_training(cache.dataset)
+    pictures = with_groups(cache.dataset, vectors=ready.vectors(cache))
+    held_out = HeldOut.of(pictures, seed)
+    candidates = ready.candidates(cache, pictures, held_out)
+    measured = bool(np.isfinite(candidates[0].few).any())
+    if measured and 0 in np.asarray(candidates[0].all):  # otherwise nothing is left to gain
+        networks = _Networks(pictures, held_out, folder, seed, resume, accelerator, callback)
+        # The ready model has seen photos, but no drawings: the more promising network is trained first.
+        drawn = inspect_pictures(dataset, seed=seed).drawn
+        order = ["small", "further"] if drawn else ["further", "small"]
+        for place, share in zip(order, (FIRST_SHARE, 1.0), strict=True):
+            left = share * (limit - (time.monotonic() - start) / 60)
+            if left < MIN_MINUTES:
+                break
+            if place == "small":
+                candidates += networks.small(candidates, minutes=left)
+            elif has_stages(base):
+                candidates.append(networks.further(base, minutes=left))
+    chosen = best(candidates, pictures.labels, seed=seed) if measured else 0
+    model = candidates[chosen].make(folder / "chosen")
+    training = {
+        **model.card.training,
+        "seed": seed,
+        "data": dataset.name,
+        "pictures": len(pictures),
+        "skipped": len(pictures.skipped),
+        "seconds": round(time.monotonic() - start, 1),
+        "chosen": candidates[chosen].name,
+    }
+    published = copy_model(
+        model,
+        out,
+        training=training,
+        results=_results(candidates, chosen, pictures, seed) if measured else {},
+        classes=pictures.classes if chosen else (),
+        content_hashes=cache.hashes if chosen else (),
+    )
+    shutil.rmtree(folder, ignore_errors=True)
+    return published
+
+
+def describe_candidates(base: Model) -> tuple[str, ...]:
+    """What `train_candidates` measures, one line each."""
+    name = base.card.name
+    stages = (f"{name}, its stages whitened", f"{name}, its stages by classes") if has_stages(base) else ()
+    further = (FURTHER_NAME.format(name),) if has_stages(base) else ()
+    return (f"{name} as it is", *stages, *further, SMALL, "the best of the others, joined with it")
+
+
+@dataclass(frozen=True, eq=False)
+class _Networks:
+    """Candidates that are trained, on all classes but a few."""
+
+    pictures: Dataset
+    held_out: HeldOut
+    folder: Path
+    seed: int
+    resume: bool
+    accelerator: str
+    callback: Callback | None
+
+    def small(self, others: list[Candidate], *, minutes: float) -> list[Candidate]:
+        """Our own network, trained from nothing; and joined with the best of the others."""
+        small = self._trained(SMALL, "small", minutes=minutes)
+        other = others[best(others, self.pictures.labels, seed=self.seed)]
+        both = np.concatenate([_normalized(other.vectors), _normalized(small.vectors)], axis=1)
+
+        def joined(out: Path) -> Model:
+            return derive([other.make(self.folder / "other"), load_embedder(self.folder / "small")], out=out)
+
+        few = measure_hits(both, self.pictures, self.held_out.few)
+        milliseconds = other.milliseconds + small.milliseconds
+        name = f"{other.name}, joined with the small network"
+        return [small, Candidate(name, both, few, None, small.seconds, milliseconds, joined)]
+
+    def further(self, base: Model, *, minutes: float) -> Candidate:
+        """The last layers of a model, trained further."""
+        name = FURTHER_NAME.format(base.card.name)
+        return self._trained(name, "further", minutes=minutes, from_model=base, settings=FURTHER)
+
+    def _trained(self, name: str, place: str, **arguments: Any) -> Candidate:
+        out, start = self.folder / place, time.monotonic()
+        splits = np.full(len(self.pictures), "train", object)
+        splits[self.held_out.few] = "val"
+        marked = tuple(replace(one, split=split) for one, split in zip(self.pictures, splits, strict=True))
+        if not (self.resume and out.exists()):
+            train_network(
+                replace(self.pictures, pictures=marked),
+                out=out,
+                seed=self.seed,
+                resume=self.resume,
+                accelerator=self.accelerator,
+                callback=self.callback,
+                **arguments,
+            )
+        model = load_embedder(out)
+        vectors = model.embed([self.pictures.pictures[row] for row in self.held_out.few])
+        return Candidate(
+            name,
+            vectors,
+            measure_hits(vectors, self.pictures, self.held_out.few),
+            None,
+            time.monotonic() - start,
+            milliseconds_each(model),
+            lambda out: copy_model(model, out, training=model.card.training, results={}),
+        )
+
+
+def _results(candidates: list[Candidate], chosen: int, pictures: Dataset, seed: int) -> dict[str, Any]:
+    """The R@1 that is announced, with its interval, and the table of all candidates.
+
+    A network, which is measured on a few classes, gets the R@1 of the best other candidate and its lead over it.
+    """
+    labels = pictures.labels
+    measured = [one for one in candidates if one.all is not None]
+    reference = measured[best(measured, labels, seed=seed)]
+    rates = []
+    for one in candidates:
+        found = mean_rate(np.asarray((reference if one.all is None else one).all), labels, seed=seed)
+        rates.append(found if one.all is not None else found.plus(lead(one, reference, labels, seed=seed)))
+    table = [
+        {
+            "name": one.name,
+            "r_at_1": rate.to_json(),
+            "lead": lead(one, candidates[0], labels, seed=seed).to_json(),
+            "seconds": round(one.seconds, 1),
+            "milliseconds": round(one.milliseconds, 1),
+        }
+        for one, rate in zip(candidates, rates, strict=True)
+    ]
+    announced = rates[chosen]
+    return {
+        "r_at_1_on_held_out_classes": round(announced.value, 4),
+        "interval": [round(announced.low, 4), round(announced.high, 4)],
+        "candidates": table,
+    }
+
+
+def _normalized(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12), np.float32)

@@ -1,0 +1,157 @@
+"""A model that needs no training, such as a pretrained one, and what is learned from its features in seconds."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import timm
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from semelha.deep.comparison import Candidate, HeldOut, Rows, hits_by_fold, measure_hits
+from semelha.deep.features import FeatureCache, compute_features, seconds_each, subset
+from semelha.deep.network import Network
+from semelha.deep.publish import export_onnx, write_network
+from semelha.deep.stages import Axes, BothFeatures, StageNet, projected, relevant_axes, whitened_axes
+from semelha.deep.without_training import network_of
+from semelha.embedders import Card, Extractor, Model, copy_model
+from semelha.embedders.extractors import GraphExtractor
+from semelha.images import Dataset, Progress
+from semelha.metrics import Cosine
+
+logger = logging.getLogger(__name__)
+
+Unseen = Callable[[Rows, Rows], NDArray[np.float32]]
+"""Learns from the pictures at some rows, and embeds those at others."""
+
+
+def milliseconds_each(of: Model | Extractor) -> float:
+    """Of embedding one picture that is in memory; the median of some."""
+    extractor = of.extractor if isinstance(of, Model) else of
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))
+    times = []
+    for _ in range(7):
+        start = time.perf_counter()
+        extractor.vectors(extractor.prepare(picture)[None])
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times))
+
+
+def has_stages(base: Model) -> bool:
+    """Whether the network of a model is one of timm, whose stages can be read."""
+    if base.card.input is None or not base.card.network or not base.metric.is_cosine:
+        return False
+    network = Network.of_card(base.card)
+    return timm.is_model(network.backbone) and network.readout == "head"
+
+
+class ReadyModel:
+    """A model that needs no training, and the features of its stages if its network is one of timm."""
+
+    def __init__(self, base: Model) -> None:
+        self.base = base
+        self.network: Network | None = None
+        self.extractor: Extractor = base.extractor
+        self.width = base.dim
+        if not has_stages(base):
+            return
+        self.network, self.built = Network.of_card(base.card), network_of(base).eval()
+        both = BothFeatures(self.built).eval()
+        channels, size = self.network.channels, self.network.size
+        with torch.inference_mode():
+            self.width = both(torch.zeros(2, channels, size, size)).shape[1]
+        graph = export_onnx(both, channels=channels, size=size, name=base.card.name)
+        card = Card.draft(
+            name=base.card.name,
+            input=base.card.input,
+            dim=self.width,
+            metric={"name": "cosine"},
+            training={},
+            classes=(),
+            content_hashes=(),
+            results={},
+        )
+        self.extractor = GraphExtractor(graph, card, name=base.card.name)
+
+    def features(
+        self, dataset: Dataset, folder: Path, seconds: float, seed: int, progress: Progress | None
+    ) -> FeatureCache:
+        """The features of the pictures, or of some of them if all take too long."""
+        each = seconds_each(dataset, self.extractor, seed=seed)
+        if each * len(dataset) > seconds:
+            some = subset(dataset, max(64, int(seconds / each)), seed=seed)
+            logger.warning(
+                "%s of the %s pictures are used, because all would take %.0f minutes: allow more minutes",
+                f"{len(some):,}",
+                f"{len(dataset):,}",
+                each * len(dataset) / 60,
+            )
+            dataset = some
+        return compute_features(
+            dataset, self.extractor, self.width, folder, key=self.base.fingerprint, progress=progress
+        )
+
+    def vectors(self, cache: FeatureCache) -> NDArray[np.float32]:
+        """The vectors of the model, (pictures, dim), among the features."""
+        return np.asarray(cache.features[:, : self.base.dim], np.float32)
+
+    def candidates(self, cache: FeatureCache, dataset: Dataset, held_out: HeldOut) -> list[Candidate]:
+        """The vectors as they are; and if it has stages, these whitened, and projected by the classes.
+
+        `dataset` has the pictures of the cache, with their groups.
+        """
+        name, plain = self.base.card.name, self.vectors(cache)
+        stages = np.asarray(cache.features[:, self.base.dim :], np.float32)
+        rows = np.arange(len(dataset))
+
+        def measured(title: str, unseen: Unseen, make: Callable[[Path], Model], milliseconds: float) -> Candidate:
+            start = time.monotonic()
+            vectors = unseen(np.setdiff1d(rows, held_out.few), held_out.few)
+            few, everywhere = measure_hits(vectors, dataset, held_out.few), hits_by_fold(held_out, dataset, unseen)
+            return Candidate(f"{name}{title}", vectors, few, everywhere, time.monotonic() - start, milliseconds, make)
+
+        found = [measured(" as it is", lambda _, asked: plain[asked], self._as_it_is, milliseconds_each(self.base))]
+        fits: dict[str, Callable[[Rows], Axes]] = {
+            ", its stages whitened": lambda learned: whitened_axes(stages[learned]),
+            ", its stages by classes": lambda learned: relevant_axes(stages[learned], dataset.labels[learned]),
+        }
+        milliseconds = milliseconds_each(self.extractor)
+        for title, fit in fits.items() if self.network else ():
+
+            def unseen(learned: Rows, asked: Rows, fit: Callable[[Rows], Axes] = fit) -> NDArray[np.float32]:
+                return projected(stages[asked], fit(learned))
+
+            def make(out: Path, fit: Callable[[Rows], Axes] = fit) -> Model:
+                return self._write(fit(rows), out)
+
+            found.append(measured(title, unseen, make, milliseconds))
+        return found
+
+    def _as_it_is(self, out: Path) -> Model:
+        return copy_model(self.base, out, training=self.base.card.training, results={})
+
+    def _write(self, axes: Axes, out: Path) -> Model:
+        assert self.network is not None
+        training = {
+            **{name: value for name, value in self.base.card.training.items() if name != "torch"},
+            "method": "stages",
+            "on": {"name": self.base.card.name, "fingerprint": self.base.fingerprint},
+        }
+        return write_network(
+            StageNet(copy.deepcopy(self.built), axes),
+            replace(self.network, readout="stages"),
+            out,
+            metric=Cosine(),
+            training=training,
+            classes=(),
+            content_hashes=(),
+            results={},
+            based_on=[self.base.card],
+        )

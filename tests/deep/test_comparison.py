@@ -1,0 +1,110 @@
+"""Which candidate is taken: a more costly one only if it is better beyond doubt, on classes that were held out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import semelha
+from semelha.deep.comparison import Candidate, HeldOut, best, hits_by_fold, lead, mean_rate, measure_hits
+from semelha.images import Dataset, Picture
+
+PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+def dataset(classes: int, each: int, **fields: object) -> Dataset:
+    return Dataset(
+        "made",
+        tuple(Picture(PIXELS, f"c{c:03}", f"{c}-{n}", **fields) for c in range(classes) for n in range(each)),  # type: ignore[arg-type]
+    )
+
+
+def candidate(every: np.ndarray | None, few: np.ndarray) -> Candidate:
+    def make(out: Path) -> semelha.Model:
+        raise AssertionError("nothing is written here")
+
+    return Candidate("some", np.empty((0, 2), np.float32), few, every, 0.0, 0.0, make)
+
+
+def hits(rate: float, seed: int, number: int = 600) -> np.ndarray:
+    return (np.random.default_rng(seed).random(number) < rate).astype(float)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_costly_candidate_must_be_better_beyond_doubt(seed: int) -> None:
+    labels = np.repeat([f"c{n}" for n in range(60)], 10)
+    simple, equal, worse, better = (hits(rate, seed + 10 * n) for n, rate in enumerate((0.6, 0.6, 0.5, 0.75)))
+    assert best([candidate(simple, simple), candidate(worse, worse)], labels, seed=0) == 0
+    assert best([candidate(simple, simple), candidate(better, better)], labels, seed=0) == 1
+    assert best([candidate(simple, simple), candidate(simple.copy(), equal)], labels, seed=0) == 0
+    both = [candidate(simple, simple), candidate(better, better), candidate(equal, equal)]
+    assert best(both, labels, seed=0) == 1
+
+
+def test_a_network_is_compared_on_the_few_pictures_that_both_were_measured_on() -> None:
+    labels = np.repeat([f"c{n}" for n in range(60)], 10)
+    some = np.arange(600) < 100
+    simple, network = np.where(some, hits(0.6, 0), np.nan), np.where(some, 1.0, np.nan)
+    found = lead(candidate(None, network), candidate(np.ones(600), simple), labels, seed=0)
+    assert found.value == pytest.approx(1 - simple[:100].mean())
+    assert best([candidate(np.ones(600), simple), candidate(None, network)], labels, seed=0) == 1
+
+
+def test_the_interval_is_that_of_resampled_classes() -> None:
+    """Classes that are wholly right or wrong: the interval is that of so many classes, not of so many pictures."""
+    labels = np.repeat([f"c{n}" for n in range(40)], 50)
+    found = mean_rate(np.repeat(np.arange(40) % 2, 50).astype(float), labels, seed=0)
+    assert found.value == 0.5
+    assert 0.1 < found.high - found.value < 0.2
+    assert found.plus(found).high == 1.0
+
+
+def test_classes_that_are_measured_were_not_learned_from() -> None:
+    pictures = dataset(60, 4)
+    held_out = HeldOut.of(pictures, seed=3)
+    assert held_out == held_out
+    measured = np.concatenate([asked for _, asked in held_out.folds])
+    assert sorted(measured) == list(range(240))
+    for learned, asked in held_out.folds:
+        assert not set(pictures.labels[learned]) & set(pictures.labels[asked])
+    assert len(set(pictures.labels[held_out.few])) == 12
+    assert len(set(HeldOut.of(dataset(1000, 2), seed=0).few.tolist())) == 200
+    assert len(set(dataset(8, 2).labels[HeldOut.of(dataset(8, 2), seed=0).few])) == 2
+    assert HeldOut.of(dataset(3, 2), seed=0).folds == ()
+    assert HeldOut.of(dataset(300, 1), seed=0).folds == ()
+
+
+def test_a_split_for_validation_is_what_is_measured() -> None:
+    pictures = dataset(20, 2)
+    marked = tuple(
+        Picture(PIXELS, one.label, one.name, split="val" if one.label < "c005" else "train") for one in pictures
+    )
+    held_out = HeldOut.of(Dataset("made", marked), seed=0)
+    ((learned, asked),) = held_out.folds
+    assert list(asked) == list(held_out.few) == list(range(10))
+    assert list(learned) == list(range(10, 40))
+
+
+def test_hits_are_those_of_a_search_without_pictures_of_the_same_burst() -> None:
+    vectors = np.array([[1, 0], [0.99, 0.1], [0, 1], [0.1, 0.99], [1, 0.01]], np.float32)
+    labels, groups = ("a", "a", "b", "b", "c"), ("x", "x", "y", "z", None)
+    pictures = tuple(
+        Picture(PIXELS, label, str(n), group) for n, (label, group) in enumerate(zip(labels, groups, strict=True))
+    )
+    found = measure_hits(vectors, Dataset("made", pictures), np.arange(5))
+    np.testing.assert_array_equal(found, [np.nan, np.nan, 1, 1, np.nan])
+    alone = measure_hits(vectors[2:], Dataset("made", pictures), np.arange(2, 5))
+    np.testing.assert_array_equal(alone, [np.nan, np.nan, 1, 1, np.nan])
+
+
+def test_every_picture_is_searched_by_what_did_not_learn_its_class() -> None:
+    pictures = dataset(10, 3)
+    held_out = HeldOut.of(pictures, seed=0)
+    seen = []
+
+    def vectors(learned: np.ndarray, asked: np.ndarray) -> np.ndarray:
+        seen.append((set(learned), set(asked)))
+        return np.eye(10, dtype=np.float32)[np.unique(pictures.labels, return_inverse=True)[1][asked]]
+
+    np.testing.assert_array_equal(hits_by_fold(held_out, pictures, vectors), np.ones(30))
+    assert all(not learned & asked for learned, asked in seen)
