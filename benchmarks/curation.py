@@ -54,7 +54,7 @@ def main() -> None:
     if {"labels", "clusters"} & set(arguments.only):
         case = omniglot(Path(arguments.data))
         (measured,) = case.measured
-        model = trained(case, arguments.model, ["--seed", "0"])
+        model = trained(case, arguments.model, ["--backbone", "small", "--seed", "0"])
         vectors = model.embed(measured.pictures)
     if "labels" in arguments.only:
         write_section("Wrong labels", labels(model, vectors, measured.labels, arguments.seeds))

@@ -97,7 +97,7 @@ def main() -> None:
 
 def omniglot_model(photos: Path) -> Path:
     """That of `benchmarks/omniglot.py`, trained on all but its ten alphabets."""
-    return trained(omniglot(photos.parents[1]), Path("build/omniglot/default-0"), []).folder
+    return trained(omniglot(photos.parents[1]), Path("build/omniglot/default-0"), ["--backbone", "small"]).folder
 
 
 def options(

@@ -39,7 +39,15 @@ EPISODES = 2000
 HOUR = ["--minutes", "60", "--backbone", "medium", "--size", "64"]
 MEAN = ["--pooling", "average"]
 SHORT = ["--steps", "300"]
-WORDS = {"default": [], "average": MEAN, "hour": HOUR, "small": [], "short": SHORT, "short-average": [*SHORT, *MEAN]}
+SMALL = ["--backbone", "small"]
+WORDS = {
+    "default": SMALL,
+    "average": MEAN,
+    "hour": HOUR,
+    "small": SMALL,
+    "short": SHORT,
+    "short-average": [*SHORT, *MEAN],
+}
 PUBLISHED = [
     ("convolutional net (Lake et al. 2015)", 13.5),
     ("prototypical net (Lake et al. 2019)", 13.7),

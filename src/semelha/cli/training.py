@@ -186,7 +186,7 @@ def train(
 
     Example: semelha train photos --out model-here --method readout --on model
 
-    Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --out model
+    Example: torchrun --nproc-per-node 2 -m semelha.cli train photos --backbone small --out model
     """
     if features is not None and features not in FEATURES:
         raise UsageError(f"no features are called {features!r}: there are {', '.join(FEATURES)}")

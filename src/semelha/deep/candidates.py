@@ -33,10 +33,9 @@ from semelha.images import Dataset, Progress, check_for_training, found_by_decod
 
 logger = logging.getLogger(__name__)
 
-FEATURE_SHARE = 1 / 3
-"""Of the minutes, for the features of the ready model; of more pictures than that allows, some are drawn."""
-FIRST_SHARE = 0.6
-"""Of the minutes that are left, for the network that is trained first; the other gets what is left then."""
+SHARES = {"drawings": (0.1, 0.9), "photos": (1 / 3, 0.6)}
+"""Of the minutes, for the features of the ready model; of those that are left, for the network that is trained first.
+The ready model has seen photos, but no drawings."""
 MIN_MINUTES = 0.2
 """Below this, no network is trained."""
 FURTHER = TrainingSettings(readout="stages", freeze=0.6, learning_rate=3e-4, layer_decay=0.75, batch=64)
@@ -87,7 +86,9 @@ def train_candidates(
     for name in ("chosen", "other") if resume else ("chosen", "other", "small", "further"):
         shutil.rmtree(folder / name, ignore_errors=True)
     ready = ReadyModel(base)
-    cache = ready.features(dataset, folder, 60 * limit * FEATURE_SHARE, seed, reading_progress)
+    drawn = inspect_pictures(dataset, seed=seed).drawn
+    for_features, for_first = SHARES["drawings" if drawn else "photos"]
+    cache = ready.features(dataset, folder, 60 * limit * for_features, seed, reading_progress)
     for text in found_by_decoding(dataset, cache.dataset, cache.hashes):
         logger.warning(text)
     check_for_training(cache.dataset)
@@ -96,11 +97,9 @@ def train_candidates(
     candidates = ready.candidates(cache, pictures, held_out)
     measured = bool(np.isfinite(candidates[0].few).any())
     if measured and 0 in np.asarray(candidates[0].all):  # otherwise nothing is left to gain
-        networks = _Networks(pictures, held_out, folder, seed, resume, accelerator, callback)
-        # The ready model has seen photos, but no drawings: the more promising network is trained first.
-        drawn = inspect_pictures(dataset, seed=seed).drawn
+        networks = _Networks(dataset, pictures, held_out, folder, seed, resume, accelerator, callback)
         order = ["small", "further"] if drawn else ["further", "small"]
-        for place, share in zip(order, (FIRST_SHARE, 1.0), strict=True):
+        for place, share in zip(order, (for_first, 1.0), strict=True):
             left = share * (limit - (time.monotonic() - start) / 60)
             if left < MIN_MINUTES:
                 break
@@ -141,9 +140,10 @@ def describe_candidates(base: Model) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class _Networks:
-    """Candidates that are trained, on all classes but a few."""
+    """Candidates that are trained, on all pictures but those of a few classes."""
 
-    pictures: Dataset
+    dataset: Dataset
+    pictures: Dataset  # those that are measured
     held_out: HeldOut
     folder: Path
     seed: int
@@ -172,12 +172,9 @@ class _Networks:
 
     def _trained(self, name: str, place: str, **arguments: Any) -> Candidate:
         out, start = self.folder / place, time.monotonic()
-        splits = np.full(len(self.pictures), "train", object)
-        splits[self.held_out.few] = "val"
-        marked = tuple(replace(one, split=split) for one, split in zip(self.pictures, splits, strict=True))
         if not (self.resume and out.exists()):
             train_network(
-                replace(self.pictures, pictures=marked),
+                self._marked(),
                 out=out,
                 seed=self.seed,
                 resume=self.resume,
@@ -195,6 +192,16 @@ class _Networks:
             time.monotonic() - start,
             milliseconds_each(model),
             lambda out: copy_model(model, out, training=model.card.training, results={}),
+        )
+
+    def _marked(self) -> Dataset:
+        """The data set with the splits train and val, unless it has them."""
+        if self.dataset.is_validation.any():
+            return self.dataset
+        few = {self.pictures.pictures[row].label for row in self.held_out.few}
+        return replace(
+            self.dataset,
+            pictures=tuple(replace(one, split="val" if one.label in few else "train") for one in self.dataset),
         )
 
 

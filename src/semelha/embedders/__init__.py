@@ -1,7 +1,7 @@
 """Models: load and write model folders, and embed pictures. Needs no torch."""
 
 from semelha.embedders.card import Card, DerivedSpec, FeatureSpec, InputSpec
-from semelha.embedders.derive import derive
+from semelha.embedders.derive import copy_model, derive
 from semelha.embedders.embed import (
     EmbeddedPicture,
     Embedder,
@@ -13,7 +13,7 @@ from semelha.embedders.embed import (
 from semelha.embedders.extractors import Extractor, FeatureExtractor
 from semelha.embedders.graph_spec import GraphSpec
 from semelha.embedders.importing import import_model
-from semelha.embedders.model import METRIC, Model, copy_model, load_embedder, write_model
+from semelha.embedders.model import METRIC, Model, load_embedder, write_model
 from semelha.images import Progress, Source, as_pictures
 
 __all__ = [

@@ -1,9 +1,9 @@
-"""`derive`: combine models, or average one over views of each picture, without training."""
+"""`derive`: combine models, or average one over views of each picture, without training; `copy_model`."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from semelha.arguments import check_types
 from semelha.embedders.card import Card, DerivedSpec
+from semelha.embedders.folder import WEIGHTS, read_file, read_tensors
 from semelha.embedders.model import METRIC, Model, check_parts, load_embedder, write_model
 from semelha.errors import ModelError, UsageError
 from semelha.files import check_writable
@@ -82,6 +83,34 @@ def derive(
     )
     arrays = {METRIC + name: np.asarray(array) for name, array in metric.arrays().items()}
     return write_model(out, card=card, weights=arrays, parts=parts)
+
+
+def copy_model(
+    model: Model,
+    out: str | os.PathLike[str],
+    *,
+    training: dict[str, Any],
+    results: dict[str, Any],
+    classes: Iterable[str] = (),
+    content_hashes: Sequence[str] = (),
+) -> Model:
+    """Write the same vector space to `out`, with more classes and hashes in its card, and other training and results.
+
+    Raises `ModelError` if `out` exists or cannot be written.
+    """
+    card = model.card
+    fields = ("input", "features", "derived", "mean", "std", "dim", "metric", "network")
+    draft = Card.draft(
+        name=Path(out).name,
+        training=training,
+        results=results,
+        classes=classes,
+        content_hashes=content_hashes,
+        based_on=[card],
+        **{name: getattr(card, name) for name in fields},
+    )
+    tensors = read_tensors(read_file(model.folder, WEIGHTS, card), model.folder / WEIGHTS)
+    return write_model(out, card=draft, weights=tensors, onnx=model.contents()[0], parts=model.parts)
 
 
 def _trained_with_mirror(card: Card) -> bool:

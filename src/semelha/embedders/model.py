@@ -227,34 +227,6 @@ def write_model(
     return model
 
 
-def copy_model(
-    model: Model,
-    out: str | os.PathLike[str],
-    *,
-    training: dict[str, Any],
-    results: dict[str, Any],
-    classes: Iterable[str] = (),
-    content_hashes: Sequence[str] = (),
-) -> Model:
-    """Write the same vector space to `out`, with more classes and hashes in its card, and other training and results.
-
-    Raises `ModelError` if `out` exists or cannot be written.
-    """
-    card = model.card
-    fields = ("input", "features", "derived", "mean", "std", "dim", "metric", "network")
-    draft = Card.draft(
-        name=Path(out).name,
-        training=training,
-        results=results,
-        classes=classes,
-        content_hashes=content_hashes,
-        based_on=[card],
-        **{name: getattr(card, name) for name in fields},
-    )
-    tensors = read_tensors(read_file(model.folder, WEIGHTS, card), model.folder / WEIGHTS)
-    return write_model(out, card=draft, weights=tensors, onnx=model.contents()[0], parts=model.parts)
-
-
 def _model(
     folder: Path,
     card: Card,
