@@ -114,10 +114,11 @@ def run(app: Typer, arguments: Sequence[str]) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     except CommandLineError as error:
-        from typer.rich_utils import rich_format_error  # imports a parser of Markdown
+        if rank == 0:  # all processes have the same command line
+            from typer.rich_utils import rich_format_error  # imports a parser of Markdown
 
-        error.message = shown_lines(error.message)
-        rich_format_error(error)
+            error.message = shown_lines(error.message)
+            rich_format_error(error)
         status = error.exit_code
     except Abort as error:  # of a question: by Ctrl-C, or by the end of the input
         stderr.print("Aborted.")
