@@ -62,7 +62,7 @@ def main() -> None:
     ready = ReadyModel(semelha.pretrained())
     rows, announced = [], []
     for task in tasks(arguments.data):
-        labels = np.unique(task.pictures.labels, return_inverse=True)[1]
+        labels, shown = np.unique(task.pictures.labels, return_inverse=True)[1], len(rows)
         pixels = embedded(task, raw_pixels())
         raw = [measured(task, pixels, raw_pixels().metric, seed) for seed in range(arguments.seeds)]
         rows.append([task.name, "raw pixels", *rate(raw), "–"])
@@ -80,7 +80,7 @@ def main() -> None:
             rows.append([task.name, name, *rate([one for one, _ in each]), "–" if np.isnan(took) else f"{took:.0f}"])
         if arguments.minutes and task.pictures.name in arguments.only.split(","):
             rows.append(with_networks(task, is_open(labels, 0), arguments.minutes))
-        for row in rows[-6:]:
+        for row in rows[shown:]:
             print(*row, sep=" | ", flush=True)
     columns = ["pictures", "embedder", "R@1", "95%, over classes", "seconds to learn, features given"]
     body = (
