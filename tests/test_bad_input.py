@@ -104,6 +104,7 @@ class World:
             "models": [self.model],
             "name": "plum",
             "new": "quince",
+            "number": 1,
             "old": "apple",
             "other": noise(6),
             "out": folder / "new",
@@ -111,6 +112,7 @@ class World:
             "picture": noise(7),
             "pictures": [picture],
             "pixels": noise(8),
+            "probe": self.gallery.embed_probes([noise(7)])[0],
             "prepared": np.zeros((1, 1, 16, 16), np.uint8),
             "probes": dataset,
             "rejection": 1,
@@ -125,6 +127,8 @@ class World:
             ("Dataset", "pictures"): (picture,),
             ("Gallery.open", "path"): folder / "shop",
             ("Gallery", "path"): folder / "shop",
+            ("Gallery.identify_probes", "probes"): self.gallery.embed_probes([noise(7)]),
+            ("Gallery.verify_probe", "other"): "apple",
         }
 
     def arguments(self, title: str, found: inspect.Signature) -> dict[str, Any]:

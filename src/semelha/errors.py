@@ -17,6 +17,10 @@
     │   │   └── GalleryMoved         another model took the place of the gallery's while it was open
     │   ├── SubjectNotFound          no subject has that name
     │   ├── SubjectExists            a subject has that name already
+    │   ├── InvalidName              a name that no subject can have
+    │   ├── NumberNotFound           no example, merge or rejection has that number
+    │   ├── ChangeRefused            the present state of the gallery does not allow a change
+    │   ├── GalleryNotWritable       the disk is full, or the gallery can only be read
     │   └── GalleryTooNew            written by a newer semelha
     ├── IndexFileError               a file of an index that cannot be written, or is missing, damaged, stale or foreign
     ├── CalibrationError             the data cannot support the rate that was asked for
@@ -103,6 +107,22 @@ class SubjectNotFound(GalleryError, KeyError):
 
 class SubjectExists(GalleryError):
     """A subject has that name already."""
+
+
+class InvalidName(GalleryError, ValueError):
+    """A name that no subject can have. A `ValueError` too."""
+
+
+class NumberNotFound(GalleryError, KeyError):
+    """No example, merge or rejection has that number. A `KeyError` too."""
+
+
+class ChangeRefused(GalleryError):
+    """The present state of the gallery does not allow a change: the message says what must be done first."""
+
+
+class GalleryNotWritable(GalleryError):
+    """The disk is full, or the gallery can only be read. It still answers."""
 
 
 class GalleryTooNew(GalleryError):

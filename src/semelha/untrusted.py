@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from semelha.errors import GalleryError, SemelhaError
+from semelha.errors import InvalidName, SemelhaError
 from semelha.text import SURROGATES, as_unicode
 
 MAX_NAME_LENGTH = 200
@@ -30,7 +30,7 @@ def normalized_name(name: str) -> str:
     return unicodedata.normalize("NFC", as_unicode(name)).strip()
 
 
-def checked_name(name: str, *, error: type[SemelhaError] = GalleryError) -> str:
+def checked_name(name: str, *, error: type[SemelhaError] = InvalidName) -> str:
     """The name of a subject as it is stored: as `normalized_name`.
 
     Raises `error` if it is empty, longer than `MAX_NAME_LENGTH`, "unknown" in any case, or has control characters.

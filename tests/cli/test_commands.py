@@ -40,6 +40,7 @@ COMMANDS = [
     "evaluate",
     "doctor",
     "pretrained",
+    "serve",
 ]
 SUBCOMMANDS = [
     ["subjects", word]
@@ -57,12 +58,13 @@ SUBCOMMANDS = [
         "withdraw",
     )
 ] + [["weights", word] for word in ("list", "fetch", "use", "export", "import")]
+SUBCOMMANDS += [["keys", word] for word in ("create", "list", "revoke")]
 
 
 def test_every_command_is_tested() -> None:
     commands: dict[str, Any] = get_command(make_app()).commands  # type: ignore[attr-defined]
-    assert sorted([*COMMANDS, "subjects", "weights"]) == sorted(commands)
-    inner = [[group, word] for group in ("subjects", "weights") for word in commands[group].commands]
+    assert sorted([*COMMANDS, "keys", "subjects", "weights"]) == sorted(commands)
+    inner = [[group, word] for group in ("subjects", "weights", "keys") for word in commands[group].commands]
     assert sorted(SUBCOMMANDS) == sorted(inner)
 
 

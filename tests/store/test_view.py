@@ -10,7 +10,8 @@ import pytest
 
 from semelha.errors import GalleryError
 from semelha.store import NewExample, Store
-from semelha.store.view import IDLE, ROWS
+from semelha.store.readers import IDLE
+from semelha.store.view import ROWS
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ COMMANDS = {
     "index": "maintenance",
     "backup": "backups",
     "restore": "backups",
+    "serve": "service",
+    "keys": "service",
     "evaluate": "evaluation",
     "doctor": "doctor",
     "weights": "weights",

@@ -8,6 +8,7 @@ from semelha.gallery.doctor import Problem, diagnose, repair
 from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration import MigrationResult, migrate
+from semelha.gallery.probes import Probe
 
 __all__ = [
     "Backup",
@@ -18,6 +19,7 @@ __all__ = [
     "Finding",
     "Gallery",
     "MigrationResult",
+    "Probe",
     "Problem",
     "backup",
     "diagnose",

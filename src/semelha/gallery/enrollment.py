@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import EmbeddedPicture, Model, Progress, Source, embed_pictures
-from semelha.errors import FingerprintMismatch, GalleryError, PictureError, UsageError
+from semelha.errors import FingerprintMismatch, GalleryError, InvalidName, PictureError, UsageError
 from semelha.images import Dataset, HashBasis, Skipped, content_hash, encode
 from semelha.images.picture import iterate_sources, name_of
 from semelha.store import Addition, NewExample, Store
@@ -35,12 +35,15 @@ class Enrollment:
         Pictures that are examples of the subject already.
     warnings : tuple of str
         Pictures that could not be decoded; pictures that another subject has too; subjects with a similar name.
+    numbers : tuple of int
+        Numbers of the new examples.
     """
 
     subject: str
     added: int
     duplicates: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
 
 
 def embed_examples(
@@ -150,7 +153,7 @@ def _checked_names(labels: Iterable[str]) -> dict[str, str]:
     if problems:
         more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
         listed = "; ".join(problems[:MAX_PROBLEMS])
-        raise GalleryError(f"{len(problems)} classes cannot be enrolled, and nothing was: {listed}{more}")
+        raise InvalidName(f"{len(problems)} classes cannot be enrolled, and nothing was: {listed}{more}")
     return names
 
 
@@ -188,4 +191,5 @@ def _enrollment(addition: Addition, errors: Sequence[str]) -> Enrollment:
         f"{addition.subject} is a new subject, although {other} has a similar name" for other in addition.similar_names
     ]
     shared = [f"{source} is an example of {', '.join(owners)} too" for source, owners in addition.elsewhere]
-    return Enrollment(addition.subject, len(addition.numbers), addition.duplicates, (*similar, *shared, *errors))
+    warnings = (*similar, *shared, *errors)
+    return Enrollment(addition.subject, len(addition.numbers), addition.duplicates, warnings, addition.numbers)

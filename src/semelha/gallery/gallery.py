@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from semelha.arguments import check_types
 from semelha.embedders import Model, Progress, Source
-from semelha.errors import UsageError
+from semelha.errors import PictureError, UsageError
 from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
+from semelha.gallery.contents import GalleryContents
 from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, cluster_pictures
 from semelha.gallery.enrollment import (
@@ -27,15 +28,14 @@ from semelha.gallery.enrollment import (
 from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
-from semelha.gallery.probes import embed_probes
+from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_vectors
 from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
-from semelha.store import Merge, Rejection, StoredExample, Subject
 from semelha.untrusted import checked_name, normalized_name
 
 
-class Gallery:
+class Gallery(GalleryContents):
     """A folder of enrolled subjects with the model that embeds their pictures.
 
     `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`. Several
@@ -116,22 +116,6 @@ class Gallery:
     def __repr__(self) -> str:
         return f"Gallery({str(self.path)!r}, model={self.model.fingerprint[:12]!r}, dim={self.model.dim})"
 
-    def __len__(self) -> int:
-        with self._store.reading() as view:
-            return view.subject_count()
-
-    def __contains__(self, subject: object) -> bool:
-        with self._store.reading() as view:
-            return isinstance(subject, str) and view.has_subject(normalized_name(subject))
-
-    def __iter__(self) -> Iterator[str]:
-        return (subject.name for subject in self.subjects())
-
-    def subjects(self) -> list[Subject]:
-        """List every subject, by name."""
-        with self._store.reading() as view:
-            return view.subjects()
-
     @check_types
     def enroll(
         self, subject: str, pictures: Source | Iterable[Source], *, skipped: list[Skipped] | None = None
@@ -186,16 +170,10 @@ class Gallery:
         self._store.rename(normalized_name(old), checked_name(new))
 
     @check_types
-    def examples(self, subject: str) -> list[StoredExample]:
-        """List the examples of a subject in the order of enrollment. Raises `SubjectNotFound`."""
-        with self._store.reading() as view:
-            return view.examples(normalized_name(subject))
-
-    @check_types
     def remove_example(self, example: int) -> str:
         """Remove one example, by its number, and return the name of its subject.
 
-        A subject without examples is removed too. Raises `GalleryError` if there is no such example.
+        A subject without examples is removed too. Raises `NumberNotFound` if there is no such example.
         """
         return self._store.remove_example(example)
 
@@ -208,12 +186,6 @@ class Gallery:
         example is of that subject already.
         """
         return self._store.move_example(example, checked_name(subject))
-
-    @check_types
-    def picture(self, example: int) -> bytes | None:
-        """Return the small copy that was kept of an example, as a WebP file; None if none was kept."""
-        with self._store.reading() as view:
-            return view.picture(example)
 
     @check_types
     def merge(self, source: str, into: str) -> int:
@@ -231,11 +203,6 @@ class Gallery:
         """
         return self._store.unmerge(merge)
 
-    def merges(self) -> list[Merge]:
-        """List every merge that can be undone, oldest first."""
-        with self._store.reading() as view:
-            return view.merges()
-
     @check_types
     def reject(self, picture: Source, subject: str) -> int:
         """Record that a picture does not show a subject, and return the number that `withdraw_rejection` takes.
@@ -245,12 +212,6 @@ class Gallery:
         """
         (new,) = embed_examples([picture], self.model, self._store.hash_basis, self.keep_pictures)
         return self._store.reject(normalized_name(subject), new)
-
-    @check_types
-    def rejections(self, subject: str) -> list[Rejection]:
-        """List the pictures that were rejected for a subject. Raises `SubjectNotFound`."""
-        with self._store.reading() as view:
-            return view.rejections(normalized_name(subject))
 
     @check_types
     def withdraw_rejection(self, rejection: int) -> None:
@@ -292,6 +253,26 @@ class Gallery:
         """Identify vectors (n, dim) of the gallery's model. Raises `UsageError` if `k` is below 1."""
         with self._live.read() as state:
             return state.identify(vectors, k)
+
+    def embed_probes(self, pictures: Iterable[Source]) -> list[Probe | PictureError]:
+        """Embed pictures once, for `identify_probes` and `verify_probe`: a `Probe` for each, or its `PictureError`."""
+        return embedded_probes(self.model, pictures, self._store.hash_basis)
+
+    @check_types
+    def identify_probes(self, probes: Sequence[Probe], *, k: int = 5) -> list[Identification]:
+        """Identify pictures that are embedded, as `identify_many` does. Raises `UsageError` if `k` is below 1."""
+        joined = with_vectors(probes, self.model)
+        with self._live.read() as state:
+            return state.identify(joined.vectors, k, joined.hashes)
+
+    @check_types
+    def verify_probe(self, probe: Probe, other: Probe | str) -> Verification:
+        """As `verify` for two probes, or as `verify_subject` if `other` is a name. Raises `SubjectNotFound`."""
+        joined = with_vectors([probe, *([] if isinstance(other, str) else [other])], self.model)
+        with self._live.read() as state:
+            if isinstance(other, str):
+                return state.verify_subject(joined, normalized_name(other))
+            return state.verify(joined.vectors[0], joined.vectors[1:], None)
 
     @check_types
     def explain(self, picture: Source, *, k: int = 3) -> Evidence:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.embedders import Model, Progress, Source, embed_pictures
-from semelha.errors import PictureError
+from semelha.errors import PictureError, UsageError
 from semelha.images import HashBasis, Skipped
 from semelha.images.picture import iterate_sources, name_of
 from semelha.index import Snapshot
@@ -41,6 +41,44 @@ class EmbeddedProbes:
     positions: NDArray[np.int64]  # (n,), their positions among all pictures
     names: tuple[str, ...]  # of all pictures
     skipped: tuple[Skipped, ...] = ()  # those that cannot be decoded, and why
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A picture that was embedded.
+
+    Attributes
+    ----------
+    name : str
+    vector : (dim,) float32
+    content_hash : str
+        By which rejections of the same picture count.
+    """
+
+    name: str
+    vector: Vectors
+    content_hash: str
+
+
+def embedded_probes(model: Model, pictures: Iterable[Source], hash_basis: HashBasis) -> list[Probe | PictureError]:
+    """Embed pictures: a probe for each, in order, or the error of one that cannot be used."""
+    return [
+        one if isinstance(one, PictureError) else Probe(one.name, one.vector, one.content_hash)
+        for one in embed_pictures(model, iterate_sources(pictures), hashed=hash_basis)
+    ]
+
+
+def with_vectors(probes: Sequence[Probe], model: Model) -> EmbeddedProbes:
+    """The vectors and hashes of probes in one array. Raises `UsageError` if one is no probe."""
+    probes = list(probes)
+    if not all(isinstance(one, Probe) for one in probes):
+        raise UsageError("probes has an element that is no probe: Gallery.embed_probes makes them")
+    return EmbeddedProbes(
+        np.stack([one.vector for one in probes]) if probes else np.empty((0, model.dim), np.float32),
+        [one.content_hash for one in probes],
+        np.arange(len(probes)),
+        tuple(one.name for one in probes),
+    )
 
 
 def embed_probes(

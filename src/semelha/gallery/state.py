@@ -103,7 +103,9 @@ class GalleryState:
         distances = np.array([[distance, *(one.distance for one in others)]])
         places = np.array([[place.get(name or "", -1), *(place.get(one.subject, -1) for one in others)]])
         p_value = float(calibration.p_values(distances, places)[0])
-        return Verification(p_value <= calibration.fpir, distance, p_value, name, calibration.assumption)
+        return Verification(
+            p_value <= calibration.fpir, distance, p_value, name, calibration.assumption, calibration.fpir
+        )
 
     def verify_subject(self, probe: EmbeddedProbes, subject: str) -> Verification:
         """Compare one probe, embedded with its content hash, with a subject. Raises `SubjectNotFound`."""

@@ -11,6 +11,7 @@ from semelha.errors import DatasetError, UsageError
 from semelha.images.catalogue import catalogue, looks_like_catalogue
 from semelha.images.checking import checked
 from semelha.images.dataset import Dataset
+from semelha.images.enclosed import check_enclosed
 from semelha.images.folder import Found, check_folder, class_folders, looks_split, split_folders
 from semelha.images.formats import Limits
 from semelha.images.layouts import KNOWN, read_known, recognized
@@ -35,6 +36,7 @@ def read_dataset(
     groups: str | None = None,
     limits: Limits = Limits(),
     check: bool = True,
+    within: str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Read a folder, or a manifest: a table with a row for each picture. See docs/datasets.md.
 
@@ -56,11 +58,14 @@ def read_dataset(
         The column of a manifest that has the groups, such as "visit"; by default one of those in docs/datasets.md.
     check : bool
         Read the header of every file now. Damage after the header is found when a picture is decoded.
+    within : path, optional
+        The folder in which every picture must lie, for data sets from outside.
 
     Raises
     ------
     DatasetError
-        The path cannot be read, or has no pictures, or its layout is not clear; or it has no such column.
+        The path cannot be read, or has no pictures, or its layout is not clear; or it has no such column; or a picture
+        does not lie in the folder `within`.
     UsageError
         No layout is called so.
     MissingExtra
@@ -73,6 +78,8 @@ def read_dataset(
     if groups is not None and (not is_file or _is_coco(file, layout)):
         raise DatasetError(f"{as_unicode(str(file))} is no manifest: groups ({groups}) names a column of one")
     found = _read_file(file, layout, labelled, groups) if is_file else _read_root(file, layout, labelled)
+    if within is not None:
+        check_enclosed(found, within)
     dataset = checked(found, limits, labelled=labelled, check=check)
     if not dataset.pictures:
         raise DatasetError(_without_pictures(file, dataset, labelled))

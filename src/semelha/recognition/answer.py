@@ -50,6 +50,8 @@ class Identification:
         The assumption of the decision.
     excluded : tuple of str
         Subjects removed from the candidates, because `Gallery.reject` said that such a picture does not show them.
+    target_fpir : float or None
+        The calibrated rate; None if the decision rests on none.
     """
 
     decision: Decision
@@ -60,6 +62,7 @@ class Identification:
     note: str
     probability: float | None = None
     excluded: tuple[str, ...] = ()
+    target_fpir: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as numbers, strings, lists and dicts."""
@@ -76,6 +79,8 @@ class Verification:
         None if the gallery is not calibrated.
     subject : str or None
         The subject with which the picture was compared, if it was one.
+    target_fpir : float or None
+        The calibrated rate; None if the gallery is not calibrated.
     """
 
     same: bool | None
@@ -83,6 +88,7 @@ class Verification:
     p_value: float | None
     subject: str | None
     note: str
+    target_fpir: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as numbers, strings and None."""

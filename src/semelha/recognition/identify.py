@@ -73,6 +73,7 @@ def decide(
         candidates,
         f"FPIR {calibration.fpir:g}: {calibration.assumption}" + STALE * calibration.stale,
         None if curve is None else float(curve(calibration.scoring(distances))[0]),
+        target_fpir=calibration.fpir,
     )
 
 
@@ -131,7 +132,9 @@ def decide_excluding(
         return replace(first, candidates=allowed, excluded=names)
     note = f"{first.note}; {EXCLUDED.format(' or '.join(names))}"
     if not allowed:
-        return Identification("unknown", None, None, first.p_value, (), note, excluded=names)
+        return Identification(
+            "unknown", None, None, first.p_value, (), note, excluded=names, target_fpir=first.target_fpir
+        )
     second = decide(allowed, calibration, place, without_rule)
     if first.p_value is None or second.p_value is None or second.p_value >= first.p_value:
         return replace(second, excluded=names, note=note)

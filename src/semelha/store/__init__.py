@@ -10,6 +10,7 @@ from semelha.store.records import (
     StoredExample,
     Strangers,
     Subject,
+    SubjectPage,
 )
 from semelha.store.staged_vectors import PLACES, Kept, Place, StagedVectors
 from semelha.store.store import Store
@@ -30,5 +31,6 @@ __all__ = [
     "StoredExample",
     "Strangers",
     "Subject",
+    "SubjectPage",
     "View",
 ]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import xxhash
 
-from semelha.errors import GalleryError, GalleryMoved, GalleryTooNew
+from semelha.errors import GalleryError, GalleryMoved, GalleryNotWritable, GalleryTooNew, NumberNotFound
 from semelha.images import HashBasis
 from semelha.store.integrity import creation
 from semelha.untrusted import parse_json
@@ -92,13 +92,13 @@ def translating_errors(path: Path, what: str) -> Iterator[None]:
         if type(error) is sqlite3.DatabaseError or "decode" in str(error):
             raise damaged(path, str(error)) from error
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
-            raise GalleryError(
+            raise GalleryNotWritable(
                 f"the gallery {path.parent} cannot be {what}: the disk is full, free some space"
             ) from error
         raise GalleryError(f"the gallery {path} cannot be {what}: {error}") from error
 
     except OverflowError as error:
-        raise GalleryError(f"the gallery {path.parent} has no such number: {error}") from error
+        raise NumberNotFound(f"the gallery {path.parent} has no such number: {error}") from error
 
 
 def damaged(path: Path, why: str) -> GalleryError:

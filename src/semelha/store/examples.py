@@ -9,13 +9,18 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from semelha.errors import GalleryError, UsageError
+from semelha.errors import ChangeRefused, NumberNotFound, UsageError
 from semelha.store.database import now
 from semelha.store.records import Addition, NewExample
 
 LISTED = (
     "SELECT id, source, created, EXISTS (SELECT 1 FROM pictures WHERE example_id = id) FROM examples"
     " WHERE subject_id = (SELECT id FROM subjects WHERE name = ?) ORDER BY id"
+)
+LISTED_ONE = (
+    "SELECT examples.id, name, source, examples.created,"
+    " EXISTS (SELECT 1 FROM pictures WHERE example_id = examples.id)"
+    " FROM examples JOIN subjects ON subjects.id = subject_id WHERE examples.id = ?"
 )
 _SIMILAR_NAMES = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
 _OTHER_OWNERS = (
@@ -128,7 +133,7 @@ def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> 
     """
     key = (subject, new.content_hash)
     if db.execute("SELECT 1 FROM examples WHERE subject_id = ? AND content_hash = ?", key).fetchone():
-        raise GalleryError(f"{new.source} is an example of {name} itself: it cannot be rejected too")
+        raise ChangeRefused(f"{new.source} is an example of {name} itself: it cannot be rejected too")
     known = db.execute("SELECT id FROM rejections WHERE subject_id = ? AND content_hash = ?", key).fetchone()
     if known is not None:
         return int(known[0])
@@ -146,7 +151,7 @@ def withdraw(db: sqlite3.Connection, number: int) -> None:
     """Delete a rejection, and those of the same picture that came with a merge. Raises `GalleryError`."""
     key = db.execute("SELECT subject_id, content_hash FROM rejections WHERE id = ?", (number,)).fetchone()
     if key is None:
-        raise GalleryError(f"there is no rejection {number}: it was withdrawn, or its subject was removed")
+        raise NumberNotFound(f"there is no rejection {number}: it was withdrawn, or its subject was removed")
     db.execute("DELETE FROM rejections WHERE subject_id = ? AND content_hash = ?", key)
 
 
@@ -165,7 +170,7 @@ def _example(db: sqlite3.Connection, example: int) -> tuple[int, str, str]:
         (example,),
     ).fetchone()
     if row is None:
-        raise GalleryError(f"there is no example {example}: it was removed, or its subject was")
+        raise NumberNotFound(f"there is no example {example}: it was removed, or its subject was")
     return int(row[0]), str(row[1]), str(row[2])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from semelha.errors import GalleryError, SubjectExists, UsageError
+from semelha.errors import ChangeRefused, NumberNotFound, SubjectExists, UsageError
 from semelha.store.database import now
 from semelha.store.examples import has_examples, touch_or_remove
 
@@ -71,10 +71,10 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
         (number,),
     ).fetchone()
     if found is None:
-        raise GalleryError(f"there is no merge {number} to undo: it was undone, or what it made was removed")
+        raise NumberNotFound(f"there is no merge {number} to undo: it was undone, or what it made was removed")
     name, own, created, screened, holder, inside = found
     if inside is not None:
-        raise GalleryError(f"what the merge {number} made was merged again: undo the merge {inside} first")
+        raise ChangeRefused(f"what the merge {number} made was merged again: undo the merge {inside} first")
     if db.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone():
         raise SubjectExists(f"a subject is called {name!r} already: rename it before the merge is undone")
     if db.execute("SELECT 1 FROM subjects WHERE id = ?", (own,)).fetchone():
@@ -102,7 +102,7 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
     for (example,) in db.execute("SELECT example FROM set_aside WHERE merge = ?", (number,)).fetchall():
         _put_back(db, number, example, source, change)
     if not has_examples(db, source):
-        raise GalleryError(f"the merge {number} cannot be undone: every example of {name} was removed or moved since")
+        raise ChangeRefused(f"the merge {number} cannot be undone: every example of {name} was removed or moved since")
     _fill_in(db, holder, number, change)
     db.execute("UPDATE merges SET holder = ?, inside = NULL WHERE inside = ?", (source, number))
     db.execute("DELETE FROM merges WHERE id = ?", (number,))

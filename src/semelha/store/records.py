@@ -21,6 +21,14 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class SubjectPage:
+    """Some of the subjects that were searched for, and the number of all of them."""
+
+    subjects: tuple[Subject, ...]
+    total: int
+
+
+@dataclass(frozen=True)
 class StoredExample:
     """An example of a subject.
 

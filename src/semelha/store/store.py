@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NoReturn
 
-from semelha.errors import GalleryError, SubjectExists, SubjectNotFound
+from semelha.errors import GalleryError, GalleryNotWritable, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples, merges
 from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
@@ -39,9 +39,10 @@ from semelha.store.database import (
     translating_errors,
     version_of,
 )
+from semelha.store.readers import Readers
 from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
-from semelha.store.view import Readers, View
+from semelha.store.view import View
 
 logger = logging.getLogger(__name__)
 
@@ -303,7 +304,7 @@ class Store:
     def _writing(self, *, erases: bool = False) -> Iterator[None]:
         """A transaction, rolled back on any error; `erases` what it deletes from the log too, when no view needs it."""
         if self.read_only:
-            raise GalleryError(f"the gallery {self.path.parent} can only be read here: {self.read_only}")
+            raise GalleryNotWritable(f"the gallery {self.path.parent} can only be read here: {self.read_only}")
         with self._lock, translating_errors(self.path, "written"):
             check_file(self.path, self._file)
             self._db.execute("BEGIN IMMEDIATE")

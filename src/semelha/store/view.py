@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import GalleryError, GalleryMoved, SemelhaError, SubjectNotFound
+from semelha.errors import NumberNotFound, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import examples
 from semelha.store.database import (
-    FileIdentity,
-    Mode,
-    check_file,
     check_model,
-    connect,
     damaged,
     hash_basis_of,
     meta_of,
     translating_errors,
 )
-from semelha.store.integrity import described, is_damaged, is_intact
+from semelha.store.integrity import described, is_intact
+from semelha.store.listing import SUBJECTS, find_subjects
 from semelha.store.merges import LISTED
 from semelha.store.records import (
     Merge,
@@ -37,16 +32,14 @@ from semelha.store.records import (
     StoredExample,
     Strangers,
     Subject,
+    SubjectPage,
     plan_of,
     scores_of,
 )
 from semelha.store.staged_vectors import Kept, Place
 
 Value = TypeVar("Value")
-# Errors that a damaged row may cause.
-CAUSED_BY_DAMAGE = (LookupError, TypeError, ValueError, OverflowError)
 ROWS = 4096  # read at a time
-IDLE = 16  # connections that are kept open
 
 
 class View:
@@ -80,15 +73,22 @@ class View:
 
     def subjects(self) -> list[Subject]:
         """List every subject, by name."""
-        rows = self._rows(
-            "SELECT name, (SELECT count(*) FROM examples WHERE subject_id = subjects.id), created"
-            " FROM subjects ORDER BY name"
-        )
-        return [Subject(*row) for row in rows]
+        return [Subject(*row) for row in self._rows(f"{SUBJECTS} ORDER BY name")]
+
+    def find_subjects(self, search: str, sort: str, after: Subject | None, limit: int) -> SubjectPage:
+        """A page of the subjects whose names contain `search`: see `semelha.store.listing`."""
+        return find_subjects(self._rows, search, sort, after, limit)
 
     def subject_count(self) -> int:
         """The number of subjects."""
         return int(self._rows("SELECT count(*) FROM subjects")[0][0])
+
+    def subject(self, name: str) -> Subject:
+        """The record of a subject, by its name. Raises `SubjectNotFound`."""
+        rows = self._rows(f"{SUBJECTS} WHERE name = ?", (name,))
+        if not rows:
+            raise SubjectNotFound(f"no subject is called {name!r}")
+        return Subject(*rows[0])
 
     def has_subject(self, name: str) -> bool:
         """Whether a subject has that name."""
@@ -145,6 +145,14 @@ class View:
         self._check_subject(subject)
         rows = self._rows(examples.LISTED, (subject,))
         return [StoredExample(number, subject, source, created, bool(kept)) for number, source, created, kept in rows]
+
+    def example(self, number: int) -> StoredExample:
+        """An example, by its number. Raises `NumberNotFound`."""
+        rows = self._rows(examples.LISTED_ONE, (number,))
+        if not rows:
+            raise NumberNotFound(f"there is no example {number}: it was removed, or its subject was")
+        number, subject, source, created, kept = rows[0]
+        return StoredExample(number, subject, source, created, bool(kept))
 
     def owners(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Subject and source of each of these examples."""
@@ -317,80 +325,3 @@ class View:
 
 def _vector(blob: bytes) -> NDArray[np.float32]:
     return np.frombuffer(blob, "<f4")
-
-
-class Readers:
-    """Read-only connections to a database in WAL mode, each used by one view at a time, which sees its own snapshot."""
-
-    def __init__(
-        self, path: Path, model: str, file: FileIdentity | None, mode: Mode, is_checked: Callable[[], bool]
-    ) -> None:
-        self._path = path
-        self._model = model
-        self._file = file
-        self._mode: Mode = mode
-        self._is_checked = is_checked
-        self._unwritten = _written(path) if mode == "immutable" else None
-        self._idle: list[sqlite3.Connection] = []
-        self._closed = False
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def view(self) -> Iterator[View]:
-        """Open a view of the present change, until the block ends. Raises `GalleryError`."""
-        self._check_file()
-        connection = self._acquired()
-        try:
-            view = View(connection, self._path, self._model, self._is_checked)
-            yield view
-            view.end()
-            if self._mode == "immutable":
-                self._check_file()
-        except BaseException as error:
-            try:
-                is_odd = isinstance(error, CAUSED_BY_DAMAGE) and not isinstance(error, SemelhaError)
-                if is_odd and is_damaged(connection):
-                    raise damaged(self._path, f"{type(error).__name__}: {error}") from error
-            finally:
-                connection.close()
-            raise
-        self._release(connection)
-
-    def close(self) -> None:
-        """Close the connections; a view that is open keeps its own until it ends."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
-
-    def _check_file(self) -> None:
-        check_file(self._path, self._file)
-        if self._mode == "immutable" and _written(self._path) != self._unwritten:
-            raise GalleryMoved(
-                f"{self._path} was written by another process since it was opened to read: open it again"
-            )
-
-    def _acquired(self) -> sqlite3.Connection:
-        with self._lock:
-            if self._closed:
-                raise GalleryError(f"the gallery {self._path.parent} is closed")
-            if self._idle:
-                return self._idle.pop()
-        with translating_errors(self._path, "read"):
-            connection = connect(self._path, self._mode)
-            connection.execute("PRAGMA query_only = ON")
-            return connection
-
-    def _release(self, connection: sqlite3.Connection) -> None:
-        with self._lock:
-            if not self._closed and len(self._idle) < IDLE:
-                self._idle.append(connection)
-                return
-        connection.close()
-
-
-def _written(path: Path) -> tuple[int, int, bool]:
-    """What changes when a database is written: time, length, and whether it has a log."""
-    status, log = path.stat(), path.with_name(f"{path.name}-wal")
-    return status.st_mtime_ns, status.st_size, log.exists() and log.stat().st_size > 0

@@ -1,0 +1,112 @@
+"""`semelha serve`: a gallery over HTTP. And `semelha keys`: who may call it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from typer import Argument, Option, Typer
+
+from semelha.cli.console import escape
+from semelha.cli.output import Json, print_records, print_result, stderr, stdout
+from semelha.errors import MissingExtra
+
+if TYPE_CHECKING:
+    from semelha.service.keys import KeyFile
+
+EXTRA = 'the server needs more packages: pip install "semelha[serve]"'
+keys = Typer(no_args_is_help=True, help="Create, list or revoke the API keys of a server.")
+KeysPath = Annotated[
+    Path | None, Option("--keys", help="File of the keys.", show_default="$SEMELHA_KEYS, or that of the user")
+]
+
+
+def serve(
+    galleries: Annotated[list[Path] | None, Argument(metavar="GALLERY…", help="Gallery folders.")] = None,
+    host: Annotated[str | None, Option(help="Address to listen at.", show_default="127.0.0.1")] = None,
+    port: Annotated[int | None, Option(help="Port; 0: a free one.", show_default="8000")] = None,
+    keys: KeysPath = None,
+    config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
+    verbose: Annotated[bool, Option("--verbose", help="Print a line for each request.")] = False,
+) -> None:
+    """Serve galleries over HTTP, until Ctrl-C or SIGTERM. Only this machine can call it, unless --host says otherwise.
+
+    Every setting can be given as SEMELHA_NAME in the environment or in the TOML file too: see docs/service.md.
+
+    Example: semelha serve shop
+
+    Example: semelha serve shop parts --host 0.0.0.0 --port 80
+    """
+    try:
+        from semelha.service.app import create_app
+        from semelha.service.serving import serve as run
+        from semelha.service.settings import load_settings
+    except ModuleNotFoundError as error:
+        raise MissingExtra(EXTRA) from error
+    folders = tuple(galleries) if galleries else None
+    settings = load_settings(config, galleries=folders, host=host, port=port, keys=keys)
+    if verbose:
+        logging.getLogger("semelha.service").setLevel(logging.INFO)
+    app = create_app(settings)
+
+    def on_ready(address: str) -> None:
+        names = ", ".join(one.name for one in app.state.galleries.all())
+        stdout.print(f"semelha serves [bold]{escape(names)}[/] at {address}; its endpoints: {address}/docs")
+        stdout.file.flush()
+        if settings.needs_keys:
+            stderr.print(f"[dim]Requests need a key of {escape(settings.keys)}: semelha keys create NAME[/]")
+
+    run(app, settings, on_ready=on_ready)
+
+
+@keys.command("create")
+def create_key(
+    name: Annotated[str, Argument(help="What the key is for, such as the name of an app.")],
+    role: Annotated[str, Option(help="read: identify; enroll: also change subjects; admin: also calibrate.")] = "read",
+    keys: KeysPath = None,
+    json: Json = False,
+) -> None:
+    """Create a key and print it. It is printed this once: the file has its hash.
+
+    Example: semelha keys create till-3 --role read
+    """
+    one, key = _key_file(keys).create(name, role)  # type: ignore[arg-type]
+    value = {"id": one.id, "name": one.name, "role": one.role, "key": key}
+    print_result(json, value, key, f"[dim]The key {one.id} of {escape(one.name)}, with the role {one.role}[/]")
+
+
+@keys.command("list")
+def list_keys(keys: KeysPath = None, json: Json = False) -> None:
+    """List the keys, without the keys themselves.
+
+    Example: semelha keys list
+    """
+    found = _key_file(keys).keys()
+    records = [{"id": one.id, "name": one.name, "role": one.role, "created": one.created} for one in found]
+    rows = [tuple(one.values()) for one in records]
+    print_records(json, {"keys": records}, ("id", "name", "role", "since"), rows)
+
+
+@keys.command("revoke")
+def revoke_key(
+    number: Annotated[str, Argument(metavar="ID", help="Id of the key, as `keys list` shows it.")],
+    keys: KeysPath = None,
+    json: Json = False,
+) -> None:
+    """Revoke a key: servers refuse it from the next request on.
+
+    Example: semelha keys revoke 1f0c9a2b7d3e
+    """
+    one = _key_file(keys).revoke(number)
+    line = f"The key {one.id} of [bold]{escape(one.name)}[/] is revoked"
+    print_result(json, {"revoked": one.id, "name": one.name}, line)
+
+
+def _key_file(path: Path | None) -> KeyFile:
+    try:
+        from semelha.service.keys import KeyFile
+        from semelha.service.settings import load_settings
+    except ModuleNotFoundError as error:
+        raise MissingExtra(EXTRA) from error
+    return KeyFile(load_settings(keys=path).keys)

@@ -1,0 +1,116 @@
+"""Who may call: API keys in a header, roles, a rate for each key, and no calls from other web pages."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from semelha.service.keys import ROLES, KeyFile, Role
+from semelha.service.metrics import Metrics
+from semelha.service.problems import Busy, Problem, problem_response
+from semelha.service.settings import Settings, is_loopback
+
+OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
+"""Paths that need no key."""
+ANONYMOUS = "anonymous"
+"""The caller where no key is needed."""
+MAX_CALLERS = 10_000  # whose rate is remembered
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="semelha"'}
+
+
+class Access:
+    """Finds the caller of a request and what it may do, or answers 401, 403 or 429."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+        self.app = app
+        self._keys = KeyFile(settings.keys) if settings.needs_keys else None
+        self._rate = RateLimit(settings.rate) if settings.rate else None
+        self._checks_host = is_loopback(settings.host)
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            await self._admit(scope)
+        except Problem as problem:
+            self._metrics.refused.labels(problem.kind).inc()
+            await problem_response(problem, scope)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+    async def _admit(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        state["caller"], state["role"] = ANONYMOUS, "admin"
+        if scope["path"] in OPEN:
+            return
+        if self._keys is None:
+            self._check_site(headers)
+        else:
+            key = key_of(headers)
+            found = None if key is None else await run_in_threadpool(self._keys.find, key)
+            if found is None:
+                what = "no key" if key is None else "a key that is not valid"
+                where = "send it in the header Authorization: Bearer, or x-api-key"
+                raise Problem(401, "unauthorized", f"the request has {what}: {where}", headers=CHALLENGE)
+            state["caller"], state["role"] = found.id, found.role
+        if self._rate is not None:
+            self._rate.take(state["caller"])
+
+    def _check_site(self, headers: Headers) -> None:
+        """Without keys, refuse what a page of another site sends through the browser of this machine."""
+        host = headers.get("host", "")
+        if self._checks_host and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+            raise Problem(403, "foreign-host", "the server listens on this machine alone: call it as localhost")
+        origin = headers.get("origin")
+        is_foreign = origin is not None and urlsplit(origin).netloc != host
+        if is_foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            raise Problem(403, "foreign-origin", "requests of other web sites are refused")
+
+
+class RateLimit:
+    """A token bucket for each caller: `rate` requests per second, and twice as many at once."""
+
+    def __init__(self, rate: float) -> None:
+        self._rate, self._most = rate, max(1.0, 2 * rate)
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, caller: str, now: float | None = None) -> None:
+        """Count a request, at a time of a clock that never goes back. Raises `Busy` if there are too many."""
+        now = time.monotonic() if now is None else now
+        tokens, before = self._buckets.pop(caller, (self._most, now))
+        tokens = min(self._most, tokens + (now - before) * self._rate)
+        self._buckets[caller] = (max(0.0, tokens - 1) if tokens >= 1 else tokens, now)
+        while len(self._buckets) > MAX_CALLERS:
+            self._buckets.popitem(last=False)
+        if tokens < 1:
+            after = max(1, round((1 - tokens) / self._rate))
+            raise Busy(f"this key may send {self._rate:g} requests per second", after=after)
+
+
+def key_of(headers: Mapping[str, str]) -> str | None:
+    """The key of a request, from its headers alone."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        return value.strip()
+    return headers.get("x-api-key")
+
+
+def needs(role: Role) -> Any:
+    """A dependency: the key must have this role, or a higher one."""
+
+    async def check(request: Request) -> None:
+        if ROLES.index(request.state.role) < ROLES.index(role):
+            raise Problem(403, "forbidden", f"the key has the role {request.state.role}, and this needs {role}")
+
+    return Depends(check)

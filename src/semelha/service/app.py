@@ -1,0 +1,86 @@
+"""`create_app`: the server as an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
+from fastapi import Depends, FastAPI, Request
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from semelha._version import __version__
+from semelha.errors import GalleryMoved
+from semelha.service.access import Access
+from semelha.service.context import Context
+from semelha.service.dependencies import named_gallery
+from semelha.service.galleries import Galleries
+from semelha.service.idempotency import Idempotency
+from semelha.service.jobs import Jobs
+from semelha.service.limits import Limits
+from semelha.service.metrics import Metrics
+from semelha.service.models import ProblemAnswer
+from semelha.service.paths import GALLERY
+from semelha.service.problems import add_handlers, problem_response
+from semelha.service.routes import ROUTERS, docs, system
+from semelha.service.settings import Settings
+
+PREFIXES = ("/api/v1", GALLERY)
+"""Where the endpoints of a gallery are: of the first one, and of the one that is named."""
+DESCRIPTION = "Names the subject that a picture shows, or says that it is unknown. See docs/service.md."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Open the galleries, and make the application that serves them; its shutdown closes them.
+
+    Raises `UsageError` if no gallery is named or two have one name, and the errors of `Gallery`.
+    """
+    metrics = Metrics()
+    galleries = Galleries(settings, metrics)
+    app = FastAPI(
+        title="semelha",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+        generate_unique_id_function=_operation_id,
+        responses={"default": {"model": ProblemAnswer, "description": "An error (RFC 9457)."}},
+    )
+    app.state.settings, app.state.metrics, app.state.galleries = settings, metrics, galleries
+    app.state.jobs = Jobs(settings.max_jobs, metrics)
+    add_handlers(app)
+    app.add_exception_handler(GalleryMoved, _reopen)
+    app.add_middleware(Idempotency)
+    app.add_middleware(Limits, settings=settings, metrics=metrics)
+    app.add_middleware(Access, settings=settings, metrics=metrics)
+    app.add_middleware(Context, metrics=metrics)  # the last one is the outermost
+    for router in (system.router, docs.router):
+        app.include_router(router)
+    for prefix in PREFIXES:
+        dependencies = [Depends(named_gallery)] if "{" in prefix else []
+        for each in ROUTERS:
+            app.include_router(each, prefix=prefix, dependencies=dependencies)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = app.state.settings.threads
+    yield
+    await run_in_threadpool(app.state.jobs.close)
+    await run_in_threadpool(app.state.galleries.close)
+
+
+async def _reopen(request: Request, error: Exception) -> Response:
+    """Open the gallery again that was replaced: the client sends the request again after a second."""
+    await run_in_threadpool(request.app.state.galleries.reopen)
+    return problem_response(error, request.scope)
+
+
+def _operation_id(route: APIRoute) -> str:
+    of_named = "_in_gallery" if "{gallery" in route.path and route.name != "get_gallery" else ""
+    return f"{route.name}{of_named}"

@@ -1,0 +1,150 @@
+"""Gathers the pictures of many requests into batches for the embedder, in threads of its own.
+
+Two threads take turns: while one embeds a batch, the other gathers and decodes the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from semelha.errors import PictureError
+from semelha.gallery import Gallery, Probe
+from semelha.images import Picture
+from semelha.recognition import Identification
+from semelha.service.metrics import Metrics
+from semelha.service.problems import Busy, PrematureStop
+from semelha.service.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+THREADS = 2
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """Pictures to embed, and the number of candidates if they are to be identified."""
+
+    pictures: Sequence[Picture]
+    k: int | None
+    future: Future[list[Any]] = field(default_factory=Future)
+
+
+class Batcher:
+    """Embeds and identifies the pictures of requests together.
+
+    Its methods raise `Busy` if too many pictures wait, and `PrematureStop` after `close`.
+    """
+
+    def __init__(self, gallery: Callable[[], Gallery], settings: Settings, metrics: Metrics) -> None:
+        self._gallery = gallery
+        self._settings = settings
+        self._metrics = metrics
+        self._waiting: deque[_Request] = deque()
+        self._pictures = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        self._threads = [threading.Thread(target=self._run, name=f"batch-{n}", daemon=True) for n in range(THREADS)]
+        for thread in self._threads:
+            thread.start()
+
+    async def identify(self, pictures: Sequence[Picture], k: int) -> list[Identification | PictureError]:
+        """Identify pictures: an answer for each, or the error of one that cannot be used."""
+        return await self._submit(_Request(pictures, k))
+
+    async def embed(self, pictures: Sequence[Picture]) -> list[Probe | PictureError]:
+        """Embed pictures: a probe for each, or the error of one that cannot be used."""
+        return await self._submit(_Request(pictures, None))
+
+    def close(self) -> None:
+        """Finish what was accepted, and end the threads."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    async def _submit(self, request: _Request) -> list[Any]:
+        count = len(request.pictures)
+        with self._changed:
+            if self._closed:
+                raise PrematureStop
+            if self._pictures and self._pictures + count > self._settings.max_queue:
+                self._metrics.refused.labels("queue").inc()
+                raise Busy(f"{self._pictures} pictures wait already: try again")
+            self._waiting.append(request)
+            self._count(count)
+            self._changed.notify()
+        return await asyncio.wrap_future(request.future)
+
+    def _count(self, change: int) -> None:
+        self._pictures += change
+        self._metrics.queue.inc(change)
+
+    def _run(self) -> None:
+        while (batch := self._gathered()) is not None:
+            self._answer([one for one in batch if one.future.set_running_or_notify_cancel()])
+
+    def _gathered(self) -> list[_Request] | None:
+        """The next requests, with at least one and about `batch_size` pictures; None at the end."""
+        with self._changed:
+            while True:
+                while not self._waiting:
+                    if self._closed:
+                        return None
+                    self._changed.wait()
+                end = time.monotonic() + self._settings.batch_wait
+                while self._waiting and self._pictures < self._settings.batch_size and not self._closed:
+                    if not self._changed.wait(max(0.0, end - time.monotonic())):
+                        break
+                if self._waiting:  # the other thread may have taken them
+                    break
+            batch: list[_Request] = []
+            size = 0
+            while self._waiting and (not batch or size + len(self._waiting[0].pictures) <= self._settings.batch_size):
+                batch.append(self._waiting.popleft())
+                size += len(batch[-1].pictures)
+            self._count(-size)
+            return batch
+
+    def _answer(self, batch: list[_Request]) -> None:
+        if not batch:
+            return
+        try:
+            with self._metrics.batch_seconds.time():
+                answers = _answers(self._gallery(), batch)
+            self._metrics.batch.observe(sum(len(one.pictures) for one in batch))
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0].future.set_exception(error)
+                return
+            logger.warning("a batch failed, and its requests are answered one by one: %s", error)
+            for one in batch:
+                self._answer([one])
+            return
+        for one, answer in zip(batch, answers, strict=True):
+            one.future.set_result(answer)
+
+
+def _answers(gallery: Gallery, batch: Sequence[_Request]) -> list[list[Any]]:
+    """The answers of each request: pictures are embedded together, and identified with those that ask for as many."""
+    found = iter(gallery.embed_probes([picture for one in batch for picture in one.pictures]))
+    answers: list[list[Any]] = [[next(found) for _ in one.pictures] for one in batch]
+    for k in {one.k for one in batch} - {None}:
+        places = [
+            (row, column)
+            for row, one in enumerate(batch)
+            for column, probe in enumerate(answers[row])
+            if one.k == k and isinstance(probe, Probe)
+        ]
+        probes = [answers[row][column] for row, column in places]
+        for (row, column), answer in zip(places, gallery.identify_probes(probes, k=k or 1), strict=True):
+            answers[row][column] = answer
+    return answers

@@ -1,0 +1,103 @@
+"""The galleries that a server answers for, by name, each with its batches."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from semelha.errors import GalleryMoved, SemelhaError, UsageError
+from semelha.gallery import Gallery
+from semelha.service.batching import Batcher
+from semelha.service.metrics import Metrics
+from semelha.service.problems import Problem
+from semelha.service.settings import Settings
+from semelha.untrusted import checked_name
+
+logger = logging.getLogger(__name__)
+
+
+class Served:
+    """A gallery that is served.
+
+    It is opened again when its folder was replaced or moved to another model while it was open.
+    """
+
+    def __init__(self, name: str, path: Path, settings: Settings, metrics: Metrics) -> None:
+        self.name = name
+        self.gallery = Gallery(path)
+        self.batcher = Batcher(lambda: self.gallery, settings, metrics)
+        self._lock = threading.Lock()
+        self._former: list[Gallery] = []  # calls may still use them
+
+    @property
+    def tag(self) -> str:
+        """A text that is another one after every change of the gallery."""
+        return f"{self.gallery.model.fingerprint[:12]}-{self.gallery.revision}"
+
+    def reopen(self) -> None:
+        """Open the folder again, if it cannot be used as it was opened. Raises `SemelhaError` if that fails."""
+        with self._lock:
+            try:
+                _ = self.gallery.revision
+            except GalleryMoved:
+                opened = Gallery(self.gallery.path)
+                self._former.append(self.gallery)
+                self.gallery = opened
+                logger.warning("the gallery %s was replaced, and is opened again", self.name)
+
+    def close(self) -> None:
+        """Finish what was accepted, and close the gallery."""
+        self.batcher.close()
+        for gallery in [*self._former, self.gallery]:
+            try:
+                gallery.close()
+            except SemelhaError as error:
+                logger.warning("the gallery %s is closed with an error: %s", self.name, error)
+
+
+class Galleries:
+    """The galleries of a server; the first one answers where no name is given.
+
+    Raises `UsageError` if there is none or two have one name, and the errors of `Gallery`.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        names = [checked_name(path.absolute().name, error=UsageError) for path in settings.galleries]
+        if not names:
+            raise UsageError("no gallery is named: semelha serve GALLERY")
+        if len(set(names)) < len(names):
+            raise UsageError(f"two galleries have one name ({', '.join(names)}): rename a folder")
+        self._served: dict[str, Served] = {}
+        try:
+            for name, path in zip(names, settings.galleries, strict=True):
+                self._served[name] = Served(name, path, settings, metrics)
+        except BaseException:
+            self.close()
+            raise
+
+    def get(self, name: str | None) -> Served:
+        """A gallery by its name, or the first one. Raises `Problem` (404)."""
+        if name is None:
+            return next(iter(self._served.values()))
+        if name not in self._served:
+            raise Problem(404, "gallery-not-found", "the server has no gallery of that name")
+        return self._served[name]
+
+    def all(self) -> Sequence[Served]:
+        """All galleries, in the order in which they were named."""
+        return list(self._served.values())
+
+    def reopen(self) -> None:
+        """Open those again that were replaced."""
+        for served in self.all():
+            try:
+                served.reopen()
+            except SemelhaError as error:
+                logger.error("the gallery %s cannot be opened again: %s", served.name, error)
+
+    def close(self) -> None:
+        """Close all, after what was accepted is finished."""
+        for served in self._served.values():
+            served.close()

@@ -1,0 +1,45 @@
+"""Numbers for Prometheus: requests, batches, jobs."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The numbers of one server."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        names = ("method", "route", "status")
+        self._requests = Counter("semelha_requests", "Requests that were answered.", names, registry=self.registry)
+        self._seconds = Histogram(
+            "semelha_request_seconds", "Time to answer.", ("route",), buckets=SECONDS, registry=self.registry
+        )
+        self.in_flight = Gauge("semelha_requests_in_flight", "Requests that are worked on.", registry=self.registry)
+        self.refused = Counter(
+            "semelha_requests_refused",
+            "Requests that were refused, by the reason.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self.batch = Histogram(
+            "semelha_batch_pictures", "Pictures embedded together.", buckets=SIZES, registry=self.registry
+        )
+        self.batch_seconds = Histogram(
+            "semelha_batch_seconds", "Time to answer a batch.", buckets=SECONDS, registry=self.registry
+        )
+        self.queue = Gauge("semelha_queue_pictures", "Pictures that wait for the embedder.", registry=self.registry)
+        self.jobs = Counter("semelha_jobs", "Jobs that ended, by their state.", ("state",), registry=self.registry)
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request."""
+        known = method if method in ("GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT") else "other"
+        self._requests.labels(known, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def text(self) -> bytes:
+        """The numbers in the format of Prometheus."""
+        return generate_latest(self.registry)

@@ -1,0 +1,296 @@
+"""What the server answers, as models of pydantic: the schema of OpenAPI comes from these."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from semelha.recognition import Identification, Verification
+from semelha.recognition.answer import Decision
+from semelha.service.jobs import Job, State
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity."""
+    return value if value is None or math.isfinite(value) else None
+
+
+Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+class Answer(BaseModel):
+    """The base of all answers; fields of records that are not listed are left out."""
+
+    model_config = ConfigDict(from_attributes=True, extra="ignore")
+
+
+class SubjectAnswer(Answer):
+    """A subject: its name, the number of its examples, and when (ISO, UTC) it was first enrolled."""
+
+    name: str = Field(examples=["granny-smith"])
+    examples: int
+    created: str = Field(examples=["2026-03-01T12:00:00+00:00"])
+
+
+class SubjectsAnswer(Answer):
+    """A page of subjects; `next` is the cursor of the next page, and `total` counts all that were searched for."""
+
+    subjects: list[SubjectAnswer]
+    total: int
+    next: str | None
+
+
+class ExampleAnswer(Answer):
+    """An example: its id, its subject, where the picture came from, and whether a small copy was kept."""
+
+    id: int = Field(validation_alias="number")
+    subject: str
+    source: str
+    created: str
+    has_picture: bool
+
+
+class ExamplesAnswer(Answer):
+    """A page of examples, in the order of enrollment."""
+
+    examples: list[ExampleAnswer]
+    next: str | None
+
+
+class LeftOutAnswer(Answer):
+    """A picture that cannot be used: its name, and why."""
+
+    name: str
+    reason: str
+
+
+class SkippedAnswer(LeftOutAnswer):
+    """A picture that cannot be used, and its position in the request."""
+
+    position: int
+
+
+class EnrolledAnswer(Answer):
+    """What was enrolled: ids of the new examples, what the subject had already, and what cannot be used."""
+
+    subject: str
+    added: int
+    examples: list[int]
+    duplicates: list[str]
+    warnings: list[str]
+    skipped: list[LeftOutAnswer]
+
+
+class SubjectRemoved(Answer):
+    """The subject that was removed, and how many examples it had."""
+
+    removed: str
+    examples: int
+
+
+class ExampleRemoved(Answer):
+    """The example that was removed, its subject, and whether that was removed with it."""
+
+    removed: int
+    subject: str
+    subject_removed: bool
+
+
+class MatchAnswer(Answer):
+    """An enrolled example that is near."""
+
+    id: int = Field(validation_alias="example")
+    source: str
+    distance: Number
+
+
+class CandidateAnswer(Answer):
+    """A subject that is near, with its nearest examples."""
+
+    subject: str
+    distance: Number
+    examples: list[MatchAnswer]
+
+
+class IdentifiedAnswer(Answer):
+    """What one picture shows.
+
+    `decision` is "known", "uncertain", "unknown" or "uncalibrated" (the nearest subject, without a decision).
+    `p_value`: how often a stranger is as near; "known" if it is at most `target_fpir`. `probability`: that the nearest
+    subject is right, if half of the pictures show strangers.
+    """
+
+    position: int
+    picture: str
+    decision: Decision
+    subject: str | None
+    distance: Number
+    p_value: Number
+    probability: Number
+    candidates: list[CandidateAnswer]
+    excluded: list[str]
+    target_fpir: float | None
+    note: str
+
+    @classmethod
+    def of(cls, position: int, picture: str, found: Identification) -> IdentifiedAnswer:
+        """The answer for the picture at a position of the request."""
+        return cls.model_validate({"position": position, "picture": picture, **found.to_json()})
+
+
+class IdentifyAnswer(Answer):
+    """The answers for the pictures that can be used, in order, and the fingerprint of the model."""
+
+    answers: list[IdentifiedAnswer]
+    skipped: list[SkippedAnswer]
+    model: str
+
+
+class VerifyAnswer(Answer):
+    """Whether two pictures, or a picture and a subject, show the same; null if the gallery is not calibrated."""
+
+    same: bool | None
+    distance: Number
+    p_value: Number
+    subject: str | None
+    note: str
+    target_fpir: float | None
+    model: str
+
+    @classmethod
+    def of(cls, found: Verification, model: str) -> VerifyAnswer:
+        """The answer, with the fingerprint of the model."""
+        return cls(**found.to_json(), model=model)
+
+
+class EmbedAnswer(Answer):
+    """Vectors of pictures, and the model that computed them; vectors of two models cannot be compared."""
+
+    vectors: list[list[float] | None]
+    skipped: list[SkippedAnswer]
+    dim: int
+    model: str
+
+
+class MergeAnswer(Answer):
+    """A merge of two subjects. `inside` is a later merge that must be undone first."""
+
+    id: int = Field(validation_alias="number")
+    source: str
+    into: str
+    created: str
+    moved: int
+    shared: int
+    inside: int | None
+
+
+class RejectionAnswer(Answer):
+    """A picture that does not show a subject."""
+
+    id: int = Field(validation_alias="number")
+    subject: str
+    source: str
+    created: str
+
+
+class RejectedAnswer(Answer):
+    """The id of a rejection, by which it is withdrawn."""
+
+    id: int
+    subject: str
+
+
+class RejectionWithdrawn(Answer):
+    """The id of the rejection that was withdrawn."""
+
+    withdrawn: int
+
+
+class CalibrationAnswer(Answer):
+    """The rule in force: its rate, on how many it rests, and the interval (95%) of the true rate."""
+
+    is_calibrated: bool
+    kind: str | None = None
+    fpir: float | None = None
+    uncertain: float | None = None
+    n: int | None = None
+    interval: tuple[float, float] | None = None
+    scoring: str | None = None
+    assumption: str | None = None
+    is_stale: bool | None = None
+
+
+class JobAnswer(Answer):
+    """Long work: its state, how much of it is done, and its result or problem at the end."""
+
+    id: str
+    kind: str
+    gallery: str
+    created: str
+    state: State
+    done: int
+    total: int
+    result: Any = None
+    problem: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, job: Job) -> JobAnswer:
+        """The present state of a job."""
+        problem = None
+        if job.problem is not None:
+            problem = {"status": job.problem.status_code, "detail": job.problem.detail, "kind": job.problem.kind}
+        fields = {name: getattr(job, name) for name in ("id", "kind", "gallery", "created", "state", "done", "total")}
+        return cls(**fields, result=job.result, problem=problem)
+
+
+class JobsAnswer(Answer):
+    """Jobs, latest first."""
+
+    jobs: list[JobAnswer]
+
+
+class ModelAnswer(Answer):
+    """The model of a gallery."""
+
+    name: str
+    fingerprint: str
+    dim: int
+    metric: str
+    height: int | None
+    width: int | None
+
+
+class GalleryAnswer(Answer):
+    """A gallery: how much it has, and the revision of its last change."""
+
+    name: str
+    subjects: int
+    examples: int
+    revision: str
+    model: str
+    keeps_pictures: bool
+
+
+class GalleriesAnswer(Answer):
+    """The galleries of the server."""
+
+    galleries: list[GalleryAnswer]
+
+
+class StateAnswer(Answer):
+    """Whether the server is alive or ready, and why not."""
+
+    status: str
+    reasons: list[str] = []
+
+
+class ProblemAnswer(BaseModel):
+    """An error: what is wrong, and what would be right, in one sentence (`detail`)."""
+
+    type: str = Field(examples=["urn:semelha:problem:subject-not-found"])
+    title: str
+    status: int
+    detail: str
+    request_id: str

@@ -1,0 +1,53 @@
+"""What a gallery says of its own examples, and of pictures without names: check, cluster."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from semelha.service.access import needs
+from semelha.service.dependencies import Current, TheJobs, TheSettings
+from semelha.service.jobs import Job
+from semelha.service.models import JobAnswer
+from semelha.service.routes.jobs import STATES, Wait, started
+from semelha.service.uploads import PicturesContent, body_of, described
+
+router = APIRouter(tags=["curation"])
+Seed = Annotated[int, Query(ge=0, lt=1 << 32, description="Seed of random draws.")]
+
+
+@router.post("/check", dependencies=[needs("read")], responses=STATES)
+async def check(
+    response: Response,
+    served: Current,
+    jobs: TheJobs,
+    min_score: Annotated[float, Query(ge=0, le=1, description="Lowest score of a finding.")] = 0.5,
+    seed: Seed = 0,
+    wait: Wait = 10.0,
+) -> JobAnswer:
+    """Find wrong labels, near-duplicates, outliers, and subjects to merge or split."""
+
+    def work(job: Job) -> dict[str, Any]:
+        return served.gallery.check(min_score=min_score, seed=seed).to_json()
+
+    return await started(jobs, served, response, "check", work, wait=wait)
+
+
+@router.post("/cluster", dependencies=[needs("read")], openapi_extra=described(PicturesContent), responses=STATES)
+async def cluster(
+    response: Response,
+    served: Current,
+    jobs: TheJobs,
+    settings: TheSettings,
+    content: Annotated[PicturesContent, Depends(body_of(PicturesContent))],
+    seed: Seed = 0,
+    wait: Wait = 10.0,
+) -> JobAnswer:
+    """Group pictures by subject: subjects that the gallery knows, and new ones."""
+    sources = content.sources(settings)
+
+    def work(job: Job) -> dict[str, Any]:
+        return served.gallery.cluster(sources, seed=seed, progress=job.progress).to_json()
+
+    return await started(jobs, served, response, "cluster", work, wait=wait)

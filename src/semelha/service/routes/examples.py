@@ -1,0 +1,156 @@
+"""Examples: list, add, show, move, remove. And pictures that do not show a subject."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Body, Depends, Query, Response
+from PIL import Image
+from pydantic import Field
+
+from semelha.images import decode
+from semelha.service.access import needs
+from semelha.service.dependencies import (
+    Current,
+    Cursor,
+    Id,
+    Limit,
+    Name,
+    Tag,
+    TheSettings,
+    decode_cursor,
+    encode_cursor,
+)
+from semelha.service.models import (
+    EnrolledAnswer,
+    ExampleAnswer,
+    ExampleRemoved,
+    ExamplesAnswer,
+    RejectedAnswer,
+    RejectionAnswer,
+    RejectionWithdrawn,
+)
+from semelha.service.paths import SUBJECT
+from semelha.service.problems import Problem
+from semelha.service.routes.subjects import MAX_NAME, enrolled
+from semelha.service.uploads import Content, PicturesContent, body_of, described
+
+router = APIRouter(tags=["examples"])
+WEBP: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}, "description": "The picture."}}
+ADDED = {"pictures": [{"data": "iVBORw0KGgo…", "name": "b.png"}]}
+
+
+class OtherSubject(Content):
+    """The subject that gets the example; it is created if it is new."""
+
+    subject: str = Field(max_length=MAX_NAME)
+
+
+class RejectedPicture(PicturesContent):
+    """A picture, and the subject that it does not show."""
+
+    subject: str = Field(max_length=MAX_NAME)
+
+
+@router.get(f"{SUBJECT}/examples", dependencies=[needs("read")])
+def list_examples(served: Current, tag: Tag, name: Name, limit: Limit = 100, cursor: Cursor = None) -> ExamplesAnswer:
+    """List the examples of a subject, a page at a time, in the order of enrollment."""
+    (after,) = (0,) if cursor is None else decode_cursor(cursor, int)
+    rest = [one for one in served.gallery.examples(name) if one.number > after]
+    page = [ExampleAnswer.model_validate(one) for one in rest[:limit]]
+    return ExamplesAnswer(examples=page, next=encode_cursor([page[-1].id]) if len(rest) > limit else None)
+
+
+@router.post(
+    f"{SUBJECT}/examples",
+    status_code=201,
+    dependencies=[needs("enroll")],
+    openapi_extra=described(PicturesContent, ADDED),
+)
+def add_examples(
+    served: Current,
+    settings: TheSettings,
+    name: Name,
+    content: Annotated[PicturesContent, Depends(body_of(PicturesContent))],
+) -> EnrolledAnswer:
+    """Enroll pictures of a subject, as `POST /subjects` does."""
+    return enrolled(served, name, content, settings)
+
+
+@router.get("/examples/{example}", dependencies=[needs("read")])
+def get_example(served: Current, tag: Tag, example: Id) -> ExampleAnswer:
+    """Get an example."""
+    return ExampleAnswer.model_validate(served.gallery.example(example))
+
+
+@router.delete("/examples/{example}", dependencies=[needs("enroll")])
+def remove_example(served: Current, example: Id) -> ExampleRemoved:
+    """Remove an example, for good. A subject that loses its last example is removed too."""
+    name = served.gallery.remove_example(example)
+    return ExampleRemoved(removed=example, subject=name, subject_removed=name not in served.gallery)
+
+
+@router.post("/examples/{example}/move", dependencies=[needs("enroll")])
+def move_example(served: Current, example: Id, content: Annotated[OtherSubject, Body()]) -> ExampleAnswer:
+    """Move an example to another subject. The answer has its id from then on."""
+    return ExampleAnswer.model_validate(served.gallery.example(served.gallery.move_example(example, content.subject)))
+
+
+@router.get("/examples/{example}/image", dependencies=[needs("read")], response_class=Response, responses=WEBP)
+def get_image(served: Current, tag: Tag, example: Id) -> Response:
+    """Get the small copy of the picture that was kept, without EXIF data."""
+    return _picture(_kept(served, example), tag)
+
+
+@router.get("/examples/{example}/thumbnail", dependencies=[needs("read")], response_class=Response, responses=WEBP)
+def get_thumbnail(
+    served: Current,
+    tag: Tag,
+    example: Id,
+    side: Annotated[int, Query(ge=16, le=512, description="Pixels of the longer side.")] = 128,
+) -> Response:
+    """Get the picture, at most so large."""
+    image = Image.fromarray(np.asarray(decode(_kept(served, example))))
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=80)
+    return _picture(file.getvalue(), tag)
+
+
+@router.post("/reject", status_code=201, dependencies=[needs("enroll")], openapi_extra=described(RejectedPicture))
+def reject(
+    served: Current, settings: TheSettings, content: Annotated[RejectedPicture, Depends(body_of(RejectedPicture))]
+) -> RejectedAnswer:
+    """Record that a picture does not show a subject, which is left out of the answers for such pictures from now on."""
+    sources = content.sources(settings)
+    if len(sources) != 1:
+        raise Problem(422, "invalid-request", "one picture is rejected at a time")
+    return RejectedAnswer(id=served.gallery.reject(sources[0], content.subject), subject=content.subject)
+
+
+@router.get(f"{SUBJECT}/rejections", dependencies=[needs("read")])
+def list_rejections(served: Current, tag: Tag, name: Name) -> list[RejectionAnswer]:
+    """List the pictures that were rejected for a subject."""
+    return [RejectionAnswer.model_validate(one) for one in served.gallery.rejections(name)]
+
+
+@router.delete("/rejections/{rejection}", dependencies=[needs("enroll")])
+def withdraw_rejection(served: Current, rejection: Id) -> RejectionWithdrawn:
+    """Withdraw a rejection."""
+    served.gallery.withdraw_rejection(rejection)
+    return RejectionWithdrawn(withdrawn=rejection)
+
+
+def _kept(served: Current, example: int) -> bytes:
+    """The copy that was kept of an example. Raises `NumberNotFound` or `Problem`."""
+    found = served.gallery.example(example)
+    picture = served.gallery.picture(found.number)
+    if picture is None:
+        raise Problem(404, "no-picture", f"no picture of the example {example} was kept")
+    return picture
+
+
+def _picture(content: bytes, tag: str) -> Response:
+    return Response(content, media_type="image/webp", headers={"ETag": tag, "Cache-Control": "private, no-cache"})

@@ -1,0 +1,90 @@
+"""Jobs: long work, its progress as events, and its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import StreamingResponse
+
+from semelha.service.access import needs
+from semelha.service.dependencies import Current, TheJobs
+from semelha.service.jobs import Job, Jobs
+from semelha.service.models import JobAnswer, JobsAnswer
+
+router = APIRouter(tags=["jobs"])
+POLL, HEARTBEAT = 0.1, 15.0  # seconds
+Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the end; 202 if it did not come.")]
+STATES: dict[int | str, dict[str, Any]] = {200: {"description": "It has ended."}, 202: {"description": "It goes on."}}
+
+
+@router.get("/jobs", dependencies=[needs("read")])
+async def list_jobs(served: Current, jobs: TheJobs) -> JobsAnswer:
+    """List the jobs of the gallery, latest first."""
+    return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs.of(served.name)])
+
+
+@router.get(
+    "/jobs/{job}",
+    dependencies=[needs("read")],
+    response_model=JobAnswer,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def get_job(request: Request, served: Current, jobs: TheJobs, job: str) -> Any:
+    """Get a job; with `Accept: text/event-stream` an event for each step, until it ends."""
+    found = jobs.get(job, served.name)
+    if "text/event-stream" in request.headers.get("accept", ""):
+        return StreamingResponse(_events(found, jobs), media_type="text/event-stream")
+    return JobAnswer.of(found)
+
+
+@router.delete("/jobs/{job}", dependencies=[needs("enroll")])
+async def cancel_job(served: Current, jobs: TheJobs, job: str) -> JobAnswer:
+    """Cancel a job at its next step. What it has written stays."""
+    found = jobs.get(job, served.name)
+    jobs.cancel(found)
+    await _ended(found, 1.0)
+    return JobAnswer.of(found)
+
+
+async def started(
+    jobs: Jobs,
+    served: Current,
+    response: Response,
+    kind: str,
+    work: Callable[[Job], Any],
+    *,
+    wait: float,
+    cleanup: Callable[[], None] = lambda: None,
+) -> JobAnswer:
+    """Start a job, and answer when it has ended, or after `wait` seconds."""
+    job = jobs.start(kind, served.name, work, cleanup=cleanup)
+    await _ended(job, wait)
+    response.status_code = 200 if job.ended.is_set() else 202
+    return JobAnswer.of(job)
+
+
+async def _ended(job: Job, seconds: float) -> None:
+    end = asyncio.get_running_loop().time() + seconds
+    while not job.ended.is_set() and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(min(POLL, max(0.001, seconds / 10)))
+
+
+async def _events(job: Job, jobs: Jobs) -> AsyncIterator[str]:
+    """An event for each change, and a comment now and then, so that the connection stays."""
+    seen: object = None
+    quiet = 0.0
+    while True:
+        has_ended = job.ended.is_set()
+        if job.version != seen or has_ended:
+            seen, quiet = job.version, 0.0
+            yield f"event: {'end' if has_ended else 'progress'}\ndata: {JobAnswer.of(job).model_dump_json()}\n\n"
+        if has_ended or jobs.stopping.is_set():
+            return
+        await asyncio.sleep(POLL)
+        quiet += POLL
+        if quiet >= HEARTBEAT:
+            quiet = 0.0
+            yield ": \n\n"

@@ -1,0 +1,140 @@
+"""Subjects: list, enroll, rename, remove, merge."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Query
+from pydantic import Field
+
+from semelha.images import Skipped
+from semelha.service.access import needs
+from semelha.service.dependencies import (
+    Current,
+    Cursor,
+    Id,
+    Limit,
+    Name,
+    Tag,
+    TheSettings,
+    decode_cursor,
+    encode_cursor,
+)
+from semelha.service.models import (
+    EnrolledAnswer,
+    LeftOutAnswer,
+    MergeAnswer,
+    SubjectAnswer,
+    SubjectRemoved,
+    SubjectsAnswer,
+)
+from semelha.service.paths import SUBJECT
+from semelha.service.uploads import Content, PicturesContent, body_of, described
+from semelha.store import Subject
+
+router = APIRouter(tags=["subjects"])
+MAX_NAME = 10_000  # characters of a name that is checked; the gallery takes fewer
+
+
+class NewSubject(PicturesContent):
+    """A subject and pictures of it. If it is enrolled already, they are added to it."""
+
+    name: str = Field(max_length=MAX_NAME)
+
+
+class NewName(Content):
+    """The new name of a subject."""
+
+    name: str = Field(max_length=MAX_NAME)
+
+
+class MergeInto(Content):
+    """The subject that gets the examples."""
+
+    into: str = Field(max_length=MAX_NAME)
+
+
+EXAMPLE = {"name": "granny-smith", "pictures": [{"data": "iVBORw0KGgo…", "name": "a.png", "box": [10, 10, 200, 200]}]}
+
+
+@router.get("/subjects", dependencies=[needs("read")])
+def list_subjects(
+    served: Current,
+    tag: Tag,
+    search: Annotated[str, Query(max_length=200, description="A part of the name.")] = "",
+    sort: Annotated[str, Query(pattern="^-?(name|created|examples)$", description="- before it descends.")] = "name",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> SubjectsAnswer:
+    """List subjects, a page at a time."""
+    after = None if cursor is None else Subject(*decode_cursor(cursor, str, int, str))
+    page = served.gallery.find_subjects(search, sort=sort, after=after, limit=limit)
+    last = page.subjects[-1] if len(page.subjects) == limit else None
+    following = None if last is None else encode_cursor([last.name, last.examples, last.created])
+    subjects = [SubjectAnswer.model_validate(one) for one in page.subjects]
+    return SubjectsAnswer(subjects=subjects, total=page.total, next=following)
+
+
+@router.post("/subjects", status_code=201, dependencies=[needs("enroll")], openapi_extra=described(NewSubject, EXAMPLE))
+def enroll(
+    served: Current, settings: TheSettings, content: Annotated[NewSubject, Depends(body_of(NewSubject))]
+) -> EnrolledAnswer:
+    """Enroll pictures of a subject, new or existing. It is durable when the answer comes.
+
+    Of several pictures those that cannot be used are listed in `skipped`; a single one is an error.
+    """
+    return enrolled(served, content.name, content, settings)
+
+
+@router.get(SUBJECT, dependencies=[needs("read")])
+def get_subject(served: Current, tag: Tag, name: Name) -> SubjectAnswer:
+    """Get a subject."""
+    return SubjectAnswer.model_validate(served.gallery.subject(name))
+
+
+@router.patch(SUBJECT, dependencies=[needs("enroll")])
+def rename_subject(served: Current, name: Name, content: Annotated[NewName, Body()]) -> SubjectAnswer:
+    """Rename a subject."""
+    served.gallery.rename(name, content.name)
+    return SubjectAnswer.model_validate(served.gallery.subject(content.name))
+
+
+@router.delete(SUBJECT, dependencies=[needs("enroll")])
+def remove_subject(served: Current, name: Name) -> SubjectRemoved:
+    """Remove a subject with its examples and pictures, for good."""
+    return SubjectRemoved(removed=name, examples=served.gallery.remove(name))
+
+
+@router.post(f"{SUBJECT}/merge", dependencies=[needs("enroll")])
+def merge_subject(served: Current, name: Name, content: Annotated[MergeInto, Body()]) -> MergeAnswer:
+    """Merge a subject into another one."""
+    number = served.gallery.merge(name, content.into)
+    (found,) = [one for one in served.gallery.merges() if one.number == number]
+    return MergeAnswer.model_validate(found)
+
+
+@router.get("/merges", dependencies=[needs("read")])
+def list_merges(served: Current, tag: Tag) -> list[MergeAnswer]:
+    """List the merges that can be undone, oldest first."""
+    return [MergeAnswer.model_validate(one) for one in served.gallery.merges()]
+
+
+@router.post("/merges/{merge}/undo", dependencies=[needs("enroll")])
+def undo_merge(served: Current, merge: Id) -> SubjectAnswer:
+    """Undo a merge: the subject that was merged exists again."""
+    return SubjectAnswer.model_validate(served.gallery.subject(served.gallery.unmerge(merge)))
+
+
+def enrolled(served: Current, name: str, content: PicturesContent, settings: TheSettings) -> EnrolledAnswer:
+    """Enroll pictures; of several, those that cannot be used are left out and listed."""
+    sources = content.sources(settings)
+    skipped: list[Skipped] | None = [] if len(sources) > 1 else None
+    done = served.gallery.enroll(name, sources, skipped=skipped)
+    return EnrolledAnswer(
+        subject=done.subject,
+        added=done.added,
+        examples=list(done.numbers),
+        duplicates=list(done.duplicates),
+        warnings=list(done.warnings),
+        skipped=[LeftOutAnswer.model_validate(one) for one in skipped or ()],
+    )

@@ -1,0 +1,73 @@
+"""The server itself: whether it lives and is ready, its numbers, its galleries."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from semelha.errors import SemelhaError
+from semelha.service.access import needs
+from semelha.service.galleries import Galleries, Served
+from semelha.service.models import GalleriesAnswer, GalleryAnswer, StateAnswer
+from semelha.service.paths import GALLERY
+
+router = APIRouter(tags=["system"])
+PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
+
+
+@router.get("/healthz")
+async def healthz() -> StateAnswer:
+    """Whether the server lives."""
+    return StateAnswer(status="ok")
+
+
+@router.get("/readyz", responses={503: {"model": StateAnswer, "description": "A gallery cannot be read."}})
+def readyz(request: Request, response: Response) -> StateAnswer:
+    """Whether every gallery can be read."""
+    galleries: Galleries = request.app.state.galleries
+    reasons = []
+    for served in galleries.all():
+        try:
+            served.reopen()
+            _ = served.gallery.revision
+        except SemelhaError as error:
+            reasons.append(f"{served.name}: {type(error).__name__}")
+    if reasons:
+        response.status_code = 503
+    return StateAnswer(status="unready" if reasons else "ready", reasons=reasons)
+
+
+@router.get(
+    "/metrics",
+    dependencies=[needs("read")],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}, "description": "Numbers in the format of Prometheus."}},
+)
+def metrics(request: Request) -> Response:
+    """Numbers for Prometheus."""
+    return Response(request.app.state.metrics.text(), media_type=PROMETHEUS)
+
+
+@router.get("/api/v1/galleries", dependencies=[needs("read")])
+def list_galleries(request: Request) -> GalleriesAnswer:
+    """List the galleries of the server; the first one answers below `/api/v1` too."""
+    return GalleriesAnswer(galleries=[_gallery(one) for one in request.app.state.galleries.all()])
+
+
+@router.get(GALLERY, dependencies=[needs("read")])
+def get_gallery(request: Request, gallery: Annotated[str, Path(description="Name of the gallery.")]) -> GalleryAnswer:
+    """Get a gallery."""
+    return _gallery(request.app.state.galleries.get(gallery))
+
+
+def _gallery(served: Served) -> GalleryAnswer:
+    gallery = served.gallery
+    return GalleryAnswer(
+        name=served.name,
+        subjects=len(gallery),
+        examples=gallery.example_count(),
+        revision=served.tag,
+        model=gallery.model.fingerprint,
+        keeps_pictures=gallery.keep_pictures,
+    )

@@ -1,0 +1,140 @@
+"""The settings of a server, from arguments, the environment (`SEMELHA_…`) and a TOML file, in this order."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from semelha.errors import UsageError
+
+Count = Annotated[int, Field(ge=1)]
+Bytes = Annotated[int, Field(ge=1024)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def default_keys() -> Path:
+    """The file of API keys unless another is named."""
+    place = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or os.path.expanduser("~/.config")
+    return Path(place) / "semelha" / "keys.json"
+
+
+class Settings(BaseSettings):
+    """How a server runs. docs/service.md lists the settings. Raises `UsageError` from `load_settings` alone."""
+
+    model_config = SettingsConfigDict(env_prefix="SEMELHA_", extra="forbid", frozen=True)
+
+    galleries: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders of the galleries; in the environment separated as in PATH."""
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    """0 chooses a free one."""
+    keys: Path = Field(default_factory=default_keys)
+    """The file of API keys."""
+    require_keys: bool | None = None
+    """Whether a request needs a key; by default unless `host` is a loopback address."""
+    rate: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Requests per second of one key, twice that in a burst; 0 does not limit them."""
+
+    max_body: Bytes = 64 << 20
+    """Bytes of a request."""
+    max_import: Bytes = 4 << 30
+    """Bytes of an archive to import."""
+    max_import_files: Count = 200_000
+    max_import_unpacked: Bytes = 16 << 30
+    """Bytes of all files of an archive."""
+    max_import_ratio: float = Field(200.0, ge=1, allow_inf_nan=False)
+    """Bytes of a file divided by its bytes in the archive."""
+    max_pictures: Count = 64
+    """Pictures in a request."""
+    max_pixels: Count = 100_000_000
+    """Width times height of a picture."""
+    max_decoding: Bytes = 1 << 29
+    """Bytes of memory to decode one picture."""
+    max_in_flight: Count = 128
+    """Requests that are worked on or read at one time."""
+    max_bytes_in_flight: Bytes = 1 << 29
+    """Bytes of their bodies, without imports."""
+    deadline: Seconds = 60.0
+    """Seconds until an answer begins."""
+    body_deadline: Seconds = 30.0
+    """Seconds until a body has arrived; an archive has the time of 1 MB per second besides."""
+
+    batch_size: Count = 32
+    """Pictures that are embedded together."""
+    batch_wait: float = Field(0.002, ge=0, le=1, allow_inf_nan=False)
+    """Seconds that a batch waits for more pictures."""
+    max_queue: Count = 512
+    """Pictures that wait for the embedder."""
+    threads: Count = 16
+    """Threads for other work, such as reading the database."""
+    max_jobs: Count = 32
+    """Jobs that wait or are remembered."""
+    shutdown: Seconds = 30.0
+    """Seconds for requests to finish after SIGTERM."""
+    temporary: Path | None = None
+    """Folder for archives while they are imported; by default that of the system."""
+
+    @field_validator("galleries", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether a request needs a key."""
+        return not is_loopback(self.host) if self.require_keys is None else self.require_keys
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_settings(config: Path | None = None, **given: Any) -> Settings:
+    """Settings from arguments that are not None, the environment, and a TOML file.
+
+    Raises `UsageError` for a value that cannot be used, a name that is no setting, or a file that cannot be read.
+    """
+    kind = Settings if config is None else _with_file(config)
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(map(str, first["loc"]))
+        raise UsageError(f"the setting {name} cannot be used: {first['msg']}") from error
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"the settings cannot be read from {config}: {error}") from error
+
+
+def _with_file(config: Path) -> type[Settings]:
+    if not config.is_file():
+        raise UsageError(f"the file of settings {config} does not exist")
+
+    class WithFile(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, config)
+
+    return WithFile
