@@ -137,7 +137,7 @@ def _answers(gallery: Gallery, batch: Sequence[_Request]) -> list[list[Any]]:
     """The answers of each request: pictures are embedded together, and identified with those that ask for as many."""
     found = iter(gallery.embed_probes([picture for one in batch for picture in one.pictures]))
     answers: list[list[Any]] = [[next(found) for _ in one.pictures] for one in batch]
-    for k in {one.k for one in batch} - {None}:
+    for k in {one.k for one in batch if one.k is not None}:
         places = [
             (row, column)
             for row, one in enumerate(batch)
@@ -145,6 +145,6 @@ def _answers(gallery: Gallery, batch: Sequence[_Request]) -> list[list[Any]]:
             if one.k == k and isinstance(probe, Probe)
         ]
         probes = [answers[row][column] for row, column in places]
-        for (row, column), answer in zip(places, gallery.identify_probes(probes, k=k or 1), strict=True):
+        for (row, column), answer in zip(places, gallery.identify_probes(probes, k=k), strict=True):
             answers[row][column] = answer
     return answers

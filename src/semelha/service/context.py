@@ -65,7 +65,7 @@ class Context:
                 await problem_response(error, scope)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("route"), "path_format", "none")
             self.metrics.answered(scope["method"], route, status, seconds)
             caller = scope["state"].get("caller", "-")
             logger.info("%s %s %s %d %.4f %s", request_id, scope["method"], route, status, seconds, caller)

@@ -17,7 +17,7 @@ MAX_KEY = 200
 MAX_ANSWERS = 1024
 MAX_BODY = 1 << 16  # bytes of an answer that is remembered
 LIFE = 24 * 3600.0  # seconds
-RETRIED = (408, 429, 503)
+RETRIED = (408, 429, 500, 503, 507)
 """Answers that are not remembered, because the request may be sent again."""
 
 

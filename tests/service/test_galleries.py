@@ -1,0 +1,85 @@
+"""Several galleries in one server, and one that is replaced while it is served."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.service.made import files, near, png
+from tests.tiny_model import noise
+
+from semelha.embedders import Model
+from semelha.errors import GalleryError, UsageError
+from semelha.gallery import Gallery, backup
+from semelha.service.galleries import Galleries
+from semelha.service.metrics import Metrics
+from semelha.service.settings import Settings
+
+Serving = Callable[..., TestClient]
+
+
+def test_each_gallery_answers_under_its_name_and_the_first_without(shop: Path, new: Path, serving: Serving) -> None:
+    client = serving(shop, new)
+    client.post("/api/v1/galleries/new/subjects", data={"name": "only"}, files=files(png(noise(900))))
+    for place, subject in (("", "s3"), ("/galleries/shop", "s3"), ("/galleries/new", "only")):
+        found = client.post(f"/api/v1{place}/identify", files=files(near(3))).json()["answers"]
+        assert found[0]["candidates"][0]["subject"] == subject
+    listed = client.get("/api/v1/galleries").json()["galleries"]
+    assert [(one["name"], one["subjects"]) for one in listed] == [("shop", 40), ("new", 1)]
+    assert client.get("/api/v1/galleries/new").json() == listed[1]
+    assert client.get("/api/v1/galleries/other").status_code == 404
+    job = client.post("/api/v1/galleries/new/check").json()["id"]
+    assert client.get(f"/api/v1/galleries/new/jobs/{job}").status_code == 200
+    assert client.get(f"/api/v1/galleries/shop/jobs/{job}").status_code == 404
+
+
+def test_galleries_that_cannot_be_served(shop: Path, tmp_path: Path) -> None:
+    def opened(*paths: Path) -> Galleries:
+        return Galleries(Settings(galleries=paths), Metrics())
+
+    with pytest.raises(UsageError, match="no gallery is named"):
+        opened()
+    with pytest.raises(UsageError, match="two galleries have one name"):
+        opened(shop, tmp_path / "elsewhere" / "shop")
+    with pytest.raises(GalleryError, match="no gallery"):
+        opened(shop, tmp_path)
+
+
+def test_a_gallery_that_is_replaced_is_opened_again(tiny: Model, new: Path, tmp_path: Path, serving: Serving) -> None:
+    with Gallery.create(tmp_path / "other", tiny) as other:
+        other.enroll("restored", png(noise(1)))
+    backup(tmp_path / "other", tmp_path / "copy")
+    client = serving(new)
+    assert client.get("/api/v1/subjects").json()["total"] == 0
+    for name in ("gallery.sqlite", "gallery.sqlite-wal", "gallery.sqlite-shm"):
+        (new / name).unlink(missing_ok=True)
+    shutil.copy(tmp_path / "copy" / "gallery.sqlite", new / "gallery.sqlite")
+    first = client.get("/api/v1/subjects")
+    assert first.status_code == 503
+    assert first.headers["retry-after"] == "1"
+    assert client.get("/api/v1/subjects").json()["subjects"][0]["name"] == "restored"
+    assert client.post("/api/v1/identify", files=files(near(1))).json()["answers"][0]["subject"] == "restored"
+
+
+def test_a_gallery_that_is_gone_is_not_ready(new: Path, serving: Serving) -> None:
+    client = serving(new)
+    assert client.get("/readyz").json() == {"status": "ready", "reasons": []}
+    shutil.rmtree(new)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["status"] == "unready"
+    assert str(new) not in answer.text
+    assert client.get("/healthz").status_code == 200
+    assert client.get("/api/v1/subjects").status_code == 503
+
+
+def test_a_write_of_another_process_is_seen_at_once(new: Path, serving: Serving) -> None:
+    client = serving(new)
+    tag = client.get("/api/v1/subjects").headers["etag"]
+    with Gallery(new) as other:
+        other.enroll("late", png(noise(1)))
+    answer = client.get("/api/v1/subjects", headers={"If-None-Match": tag})
+    assert answer.status_code == 200
+    assert answer.json()["total"] == 1
+    assert client.get("/api/v1/subjects", headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
