@@ -22,7 +22,7 @@ MAX_DEPTH = 32
 ENTRY = 1024  # bytes of the table of contents for a file, at most
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, struct.error, RuntimeError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, LookupError, RuntimeError, struct.error)
 
 
 def unpack(archive: Path, into: Path, settings: Settings, progress: Callable[[int, int], None]) -> None:
@@ -46,7 +46,7 @@ def unpack(archive: Path, into: Path, settings: Settings, progress: Callable[[in
 
 
 def _unpack_all(opened: zipfile.ZipFile, into: Path, settings: Settings, progress: Callable[[int, int], None]) -> None:
-    members = [one for one in opened.infolist() if not one.is_dir()]
+    members = [one for one in opened.infolist() if not one.filename.endswith("/")]
     if len(members) > settings.max_import_files:
         raise DatasetError(f"the archive has {len(members):,} files: at most {settings.max_import_files:,} are taken")
     unpacked = 0

@@ -13,6 +13,7 @@ from semelha.service.access import needs
 from semelha.service.dependencies import Current, Tag, TheJobs
 from semelha.service.jobs import Job
 from semelha.service.models import CalibrationAnswer, JobAnswer, ModelAnswer
+from semelha.service.problems import Problem
 from semelha.service.routes.jobs import STATES, Wait, started
 from semelha.service.uploads import Content
 
@@ -43,7 +44,10 @@ async def calibrate(
     wait: Wait = 10.0,
 ) -> JobAnswer:
     """Let at most a share `fpir` of strangers be named, on the enrolled subjects. Too few of them are an error."""
-    scoring = None if content.scoring == "choose" else Scoring.from_name(content.scoring)
+    names: dict[str, Scoring | None] = {"choose": None, **{one.name: one for one in SCORINGS}}
+    if content.scoring not in names:
+        raise Problem(422, "invalid-request", f"scoring: it must be one of {', '.join(names)}")
+    scoring = names[content.scoring]
 
     def work(job: Job) -> dict[str, Any]:
         gallery = served.gallery

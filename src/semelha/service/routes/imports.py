@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 
-from semelha.errors import UsageError
+from semelha.errors import SemelhaError, UsageError
 from semelha.gallery import Enrollment, Gallery
 from semelha.images import Dataset, Limits, read_dataset
 from semelha.service.access import needs
@@ -78,10 +79,14 @@ def import_folder(gallery: Gallery, folder: Path, manifest: str, settings: Setti
     """Unpack the archive in a folder, and enroll its pictures. Returns the counts, and the first warnings."""
     files = folder / FILES
     files.mkdir(exist_ok=True)
-    unpack(folder / ARCHIVE, files, settings, lambda done, total: job.progress(0, total))
-    dataset = _read(files, manifest, Limits(max_pixels=settings.max_pixels, max_memory=settings.max_decoding))
-    enrollments = gallery.enroll_dataset(dataset, progress=job.progress)
-    return _result(enrollments, dataset)
+    limits = Limits(max_pixels=settings.max_pixels, max_memory=settings.max_decoding)
+    try:
+        unpack(folder / ARCHIVE, files, settings, lambda done, total: job.progress(0, total))
+        dataset = _read(files, manifest, limits)
+        enrollments = gallery.enroll_dataset(dataset, progress=job.progress)
+    except SemelhaError as error:
+        raise type(error)(_shown(str(error), files)) from error
+    return _result(enrollments, dataset, files)
 
 
 def _read(files: Path, manifest: str, limits: Limits) -> Dataset:
@@ -101,15 +106,20 @@ def _root(files: Path) -> Path:
     return files
 
 
-def _result(enrollments: list[Enrollment], dataset: Dataset) -> dict[str, Any]:
+def _shown(text: str, files: Path) -> str:
+    """A message with paths as they are in the archive."""
+    return text.replace(f"{files}{os.sep}", "").replace(str(files), "the archive")
+
+
+def _result(enrollments: list[Enrollment], dataset: Dataset, files: Path) -> dict[str, Any]:
     warnings = [text for one in enrollments for text in one.warnings]
     return {
         "subjects": len(enrollments),
         "added": sum(one.added for one in enrollments),
         "duplicates": sum(len(one.duplicates) for one in enrollments),
-        "warnings": warnings[:MAX_LISTED],
+        "warnings": [_shown(text, files) for text in warnings[:MAX_LISTED]],
         "warning_count": len(warnings),
-        "skipped": [{"name": one.name} for one in dataset.skipped[:MAX_LISTED]],
+        "skipped": [{"name": one.name, "reason": _shown(one.reason, files)} for one in dataset.skipped[:MAX_LISTED]],
         "skipped_count": len(dataset.skipped),
     }
 
