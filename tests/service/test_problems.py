@@ -23,6 +23,11 @@ def test_every_kind_of_error_has_a_status(kind: type[SemelhaError]) -> None:
     assert (status >= 500) == (kind.__name__ in SERVER)
 
 
+def test_kinds_are_told_by_their_names() -> None:
+    names = {kind: problem_of(kind("x")).kind for kind in (errors.NotAPicture, errors.SubjectNotFound)}
+    assert list(names.values()) == ["not-a-picture", "subject-not-found"]
+
+
 def test_the_table_has_errors_of_semelha_alone() -> None:
     assert set(STATUS) <= set(KINDS)
 

@@ -3,19 +3,25 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.service.made import near, png, text
 from tests.tiny_model import noise
 
 from semelha.embedders import Model
 from semelha.gallery import Gallery
+from semelha.service.keys import KeyFile
 
 
 @contextmanager
@@ -30,6 +36,22 @@ def server(*arguments: object, tmp_path: Path) -> Iterator[tuple[subprocess.Pope
             yield process, "http" + line.split("http")[1].split(";")[0].strip()
         finally:
             process.kill()
+
+
+def exchange(address: str, *parts: bytes, wait: float = 0.0) -> bytes:
+    """What a server answers to bytes, until it closes the connection."""
+    host, _, port = address.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        answer = b""
+        try:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(wait)
+            while got := connection.recv(1 << 16):
+                answer += got
+        except (BrokenPipeError, ConnectionResetError):  # it is closed while more is sent
+            pass
+    return answer
 
 
 def call(address: str, path: str, content: Any = None, **headers: str) -> Any:
@@ -54,3 +76,76 @@ def test_enroll_identify_and_stop(tiny: Model, tmp_path: Path) -> None:
         assert "Traceback" not in err
     with Gallery(tmp_path / "shop") as gallery:
         assert list(gallery) == ["s0", "s1", "s2"]
+
+
+def test_clients_that_are_slow_or_send_too_much(tiny: Model, tmp_path: Path) -> None:
+    """A slow loris, endless headers, a body in chunks that is too large or too slow, and too many connections."""
+    Gallery.create(tmp_path / "shop", tiny).close()
+    (tmp_path / "server.toml").write_text(
+        "header_deadline = 1.0\nbody_deadline = 0.5\nmax_body = 100000\nmax_connections = 8\n"
+    )
+    with server(tmp_path / "shop", "--config", tmp_path / "server.toml", tmp_path=tmp_path) as (_, address):
+        post = b"POST /api/v1/identify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        chunked = post + b"Transfer-Encoding: chunked\r\n\r\n"
+        chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
+        assert b" 408 " in exchange(address)
+        assert b" 408 " in exchange(address, *[b"GET / HTTP/1.1\r\nA: b"] * 4, wait=0.4)
+        endless = [b"A: " + b"b" * 9000 + b"\r\n"] * 9
+        assert b" 431 " in exchange(address, b"GET / HTTP/1.1\r\nHost: localhost\r\n", *endless)
+        assert b" 431 " in exchange(address, b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 413 " in exchange(address, post + b"Content-Length: 1000000000\r\n\r\n")
+        assert b" 413 " in exchange(address, chunked, *[chunk] * 10, wait=0.01)
+        assert b" 408 " in exchange(address, chunked, *[b"1\r\n \r\n"] * 8, wait=0.1)
+        assert b" 400 " in exchange(address, b"\x00\xff\r\n\r\n")
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        idle = [socket.create_connection((host, int(port)), timeout=20) for _ in range(20)]
+        answers = [connection.recv(100) for connection in idle]
+        for connection in idle:
+            connection.close()
+        assert sum(b" 503 " in answer for answer in answers) >= 10
+        assert call(address, "/healthz") == {"status": "ok", "reasons": []}
+
+
+def test_another_address_needs_a_key(tiny: Model, tmp_path: Path) -> None:
+    Gallery.create(tmp_path / "shop", tiny).close()
+    with server(tmp_path / "shop", "--host", "0.0.0.0", tmp_path=tmp_path) as (_, address):
+        local = address.replace("0.0.0.0", "127.0.0.1")
+        for headers in ({}, {"x-api-key": "semelha_0"}):
+            with pytest.raises(urllib.error.HTTPError, match="401"):
+                call(local, "/api/v1/model", **headers)
+        _, key = KeyFile(tmp_path / "keys.json").create("app", "read")
+        assert call(local, "/api/v1/model", Authorization=f"Bearer {key}")["dim"] == 8
+
+
+def test_a_signal_lets_every_accepted_request_finish(tiny: Model, tmp_path: Path) -> None:
+    """Clients that go on sending see whole answers, a 503, or no connection; a stream of events ends."""
+    with Gallery.create(tmp_path / "shop", tiny) as gallery:
+        for number in range(4):
+            gallery.enroll(f"s{number}", png(noise(number)))
+    with server(tmp_path / "shop", tmp_path=tmp_path) as (process, address):
+        answers: list[Any] = []
+        content = {"pictures": [{"data": text(near(1))}] * 8}
+
+        def send() -> None:
+            while True:
+                try:
+                    answers.append(call(address, "/api/v1/identify", content)["answers"][7]["subject"])
+                except urllib.error.HTTPError as error:
+                    answers.append(error.code)
+                    return
+                except (urllib.error.URLError, ConnectionError) as error:
+                    answers.append(type(error).__name__)
+                    return
+
+        threads = [threading.Thread(target=send) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while len(answers) < 20:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(timeout=30)
+        _, err = process.communicate(timeout=30)
+    assert answers.count("s1") >= 20
+    assert set(answers) <= {"s1", 503, "URLError", "ConnectionResetError", "RemoteDisconnected"}
+    assert "Traceback" not in err

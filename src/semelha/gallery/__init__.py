@@ -1,5 +1,6 @@
 """Galleries: enrolled subjects, identification, calibration, curation and migration behind one class."""
 
+from semelha.gallery.accuracy import Accuracy
 from semelha.gallery.backup import Backup, backup, restore
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
@@ -11,6 +12,7 @@ from semelha.gallery.migration import MigrationResult, migrate
 from semelha.gallery.probes import Probe
 
 __all__ = [
+    "Accuracy",
     "Backup",
     "Check",
     "Cluster",

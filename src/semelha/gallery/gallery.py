@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from semelha.arguments import check_types
 from semelha.embedders import Model, Progress, Source
 from semelha.errors import PictureError, UsageError
+from semelha.gallery.accuracy import Accuracy, leave_one_out
 from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
 from semelha.gallery.contents import GalleryContents
@@ -344,6 +345,16 @@ class Gallery(GalleryContents):
         """The rule in force; None if `calibrate` was never called, or too few subjects are left for its rate."""
         with self._live.read() as state:
             return state.calibration_with_neighbors() if state.rule else None
+
+    @check_types
+    def evaluate(self, *, max_probes: int = 2000, seed: int = 0) -> Accuracy:
+        """Measure how often enrolled examples, each left out in turn, are nearest to their own subject.
+
+        At most `max_probes` examples are drawn. Pictures of one burst make the figure too good: `semelha.evaluate`
+        measures a model on pictures that are not enrolled. Raises `UsageError` if an argument is out of range.
+        """
+        with self._live.read(with_rule=False) as state:
+            return leave_one_out(state, max_probes=max_probes, seed=seed)
 
     @check_types
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:

@@ -30,6 +30,8 @@ Kind = Literal["strangers", "subjects"]
 SIGNIFICANCE = 0.01  # of a mismatch
 SMALLEST = {"strangers": 1, "subjects": 2}  # the smallest p-value, times n + 1
 
+MOST = 1e18  # scores that a rate may need
+
 FROM_SUBJECTS = (
     "strangers are assumed to resemble each other and the enrolled as much as the enrolled resemble each other"
 )
@@ -231,7 +233,7 @@ def min_sample_size(fpir: float, kind: Kind, weight: float = 1.0) -> int:
 
     `weight` is the largest of the weights; the smallest p-value is that many times as large.
     """
-    return math.ceil(weight * SMALLEST[kind] / fpir - 1e-9) - 1
+    return math.ceil(min(weight * SMALLEST[kind] / fpir, MOST) - 1e-9) - 1
 
 
 def _rows(distances: Distances) -> Ranked:

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, Request
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -21,7 +20,7 @@ from semelha.service.idempotency import Idempotency
 from semelha.service.jobs import Jobs
 from semelha.service.limits import Limits
 from semelha.service.metrics import Metrics
-from semelha.service.models import ProblemAnswer
+from semelha.service.openapi import describe, operation_id
 from semelha.service.paths import GALLERY
 from semelha.service.problems import add_handlers, problem_response
 from semelha.service.routes import ROUTERS, docs, system
@@ -46,12 +45,11 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
         docs_url=None,
         redoc_url=None,
-        separate_input_output_schemas=False,
-        generate_unique_id_function=_operation_id,
-        responses={"default": {"model": ProblemAnswer, "description": "An error (RFC 9457)."}},
+        generate_unique_id_function=operation_id,
     )
     app.state.settings, app.state.metrics, app.state.galleries = settings, metrics, galleries
     app.state.jobs = Jobs(settings.max_jobs, metrics)
+    describe(app)
     add_handlers(app)
     app.add_exception_handler(GalleryMoved, _reopen)
     app.add_middleware(Idempotency)
@@ -79,8 +77,3 @@ async def _reopen(request: Request, error: Exception) -> Response:
     """Open the gallery again that was replaced: the client sends the request again after a second."""
     await run_in_threadpool(request.app.state.galleries.reopen)
     return problem_response(error, request.scope)
-
-
-def _operation_id(route: APIRoute) -> str:
-    of_named = "_in_gallery" if "{gallery" in route.path and route.name != "get_gallery" else ""
-    return f"{route.name}{of_named}"

@@ -91,6 +91,12 @@ class Jobs:
         """End a job at its next step; what it has written stays."""
         job.cancelling.set()
 
+    def forget(self, job: Job) -> None:
+        """Remember a job that has ended no more."""
+        if job.ended.is_set():
+            with self._lock:
+                self._jobs.pop(job.id, None)
+
     def stop(self) -> None:
         """Cancel every job, and accept no more."""
         self.stopping.set()
@@ -128,6 +134,10 @@ class Jobs:
         else:
             job.problem = problem_of(error if isinstance(error, Exception) else RuntimeError(str(error)))
             job.state = "failed"
-            logger.error("the job %s (%s) failed: %s", job.id, job.kind, error, exc_info=error)
+            is_ours = job.problem.status_code >= 500
+            level = logging.ERROR if is_ours else logging.INFO
+            logger.log(
+                level, "the job %s (%s) failed: %s", job.id, job.kind, error, exc_info=error if is_ours else None
+            )
         self._metrics.jobs.labels(job.state).inc()
         job.ended.set()

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from semelha import errors
 from semelha.errors import SemelhaError
+from semelha.service.openapi import allowed_methods
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,10 @@ def add_handlers(app: FastAPI) -> None:
     """Answer every error of an endpoint with its problem."""
 
     async def handle(request: Request, error: Exception) -> Response:
-        return problem_response(error, request.scope)
+        answer = problem_response(error, request.scope)
+        if answer.status_code == 405:
+            answer.headers["Allow"] = ", ".join(allowed_methods(app, request.scope["path"]))
+        return answer
 
     for kind in (SemelhaError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, handle)
@@ -133,4 +137,4 @@ def _validation(found: Any) -> tuple[str]:
 
 
 def _kebab(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|[ _]+", "-", name).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[ _]+", "-", name).lower()

@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from semelha.errors import UsageError
+from semelha.service.protocol import limited
 from semelha.service.settings import Settings
 
 KEEP_ALIVE = 5  # seconds that a connection waits for another request
@@ -38,6 +39,8 @@ def serve(app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None]) 
         app,
         host=settings.host,
         port=settings.port,
+        http=limited(settings.max_connections, settings.header_deadline),
+        ws="none",
         backlog=BACKLOG,
         log_config=None,
         access_log=False,

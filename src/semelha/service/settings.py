@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     """Seconds until an answer begins."""
     body_deadline: Seconds = 30.0
     """Seconds until a body has arrived; an archive has the time of 1 MB per second besides."""
+    header_deadline: Seconds = 10.0
+    """Seconds until the headers of a request have arrived, on a new connection too."""
+    max_connections: Count = 2048
 
     batch_size: Count = 32
     """Pictures that are embedded together."""

@@ -19,12 +19,13 @@ from semelha.images import Limits, Picture
 from semelha.service.problems import Problem
 from semelha.service.settings import Settings
 from semelha.text import CONTROLS
-from semelha.untrusted import parse_json
+from semelha.untrusted import MAX_NAME_LENGTH, parse_json
 
 MAX_DEPTH = 20
 MAX_FIELDS = 200
 MAX_FIELD = 1 << 16  # bytes of a field of a form that is no file
-MAX_NAME = 200
+EXAMPLE_DATA = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACAQAAAABazTCJAAAADElEQVR42mNgYGAAAAAEAAHI6uv5AAAAAElFTkSuQmCC"
+"""A picture of 2 × 2 pixels."""
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,")
 _BOX = re.compile(r"[\s,;]+")
 
@@ -46,6 +47,7 @@ def _numbers(value: object) -> object:
 Data = Annotated[
     bytes, BeforeValidator(_bytes), WithJsonSchema({"type": "string", "contentEncoding": "base64", "minLength": 1})
 ]
+SubjectName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 Coordinate = Annotated[int, Field(ge=-(1 << 31), lt=1 << 31)]
 Box = Annotated[tuple[Coordinate, Coordinate, Coordinate, Coordinate], BeforeValidator(_numbers)]
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -57,11 +59,17 @@ class Content(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class JsonContent(Content):
+    """What a request sends as JSON alone: a number is no text, and true is no number."""
+
+    model_config = ConfigDict(strict=True)
+
+
 class PictureContent(Content):
     """A picture: its file, a name for answers and messages, and the crop to use (left, top, right, bottom)."""
 
     data: Data
-    name: str = Field("", max_length=MAX_NAME)
+    name: str = Field("", max_length=MAX_NAME_LENGTH)
     box: Box | None = None
 
 
@@ -130,7 +138,7 @@ async def _form_values(form: FormData) -> dict[str, Any]:
         if isinstance(value, UploadFile):
             if name != "picture":
                 raise Problem(422, "invalid-request", f"a file is called {name[:40]!r}: call each one picture")
-            pictures.append({"data": await value.read(), "name": (value.filename or "")[-MAX_NAME:]})
+            pictures.append({"data": await value.read(), "name": (value.filename or "")[-MAX_NAME_LENGTH:]})
         elif name == "box":
             boxes.append(value)
         elif name in values:

@@ -33,11 +33,14 @@ def test_a_rate_that_the_gallery_cannot_support(client: TestClient) -> None:
     job = client.post("/api/v1/calibration", json={"fpir": 0.01}).json()
     assert (job["state"], job["problem"]["status"]) == ("failed", 409)
     assert "199 subjects" in job["problem"]["detail"]
+    job = client.post("/api/v1/calibration", json={"fpir": 5e-324}).json()
+    assert (job["state"], job["problem"]["status"]) == ("failed", 409)
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"fpir": 0}, {"fpir": 1}, {"fpir": "x"}, {"fpir": 0.1, "scoring": "worst"}, {"fpir": 0.1, "seed": -1},
-             {"fpir": 0.1, "uncertain": 2}, {"fpir": 0.1, "more": 1}, [0.1], "x"],
+             {"fpir": 0.1, "uncertain": 2}, {"fpir": 0.1, "uncertain": 0.05},
+     {"fpir": 0.1, "seed": True}, {"fpir": "0.1"}, {"fpir": 0.1, "more": 1}, [0.1], "x"],
 )  # fmt: skip
 def test_bad_calibrations(client: TestClient, body: Any) -> None:
     assert client.post("/api/v1/calibration", json=body).status_code == 422
@@ -53,6 +56,16 @@ def test_check_and_cluster(reader: TestClient, shop: Path) -> None:
         assert len(checked["result"]["findings"]) == len(expected["findings"])
         assert len(clustered["result"]["clusters"]) == len(gallery.cluster(pictures))
     assert (clustered["done"], clustered["total"]) == (3, 3)
+
+
+def test_the_evaluation(reader: TestClient, shop: Path) -> None:
+    with Gallery(shop) as gallery:
+        expected = gallery.evaluate(max_probes=1000).to_json()
+    found = reader.get("/api/v1/evaluation").json()
+    low, high = expected["r_at_1_interval"]
+    assert found == expected | {"r_at_1_interval": {"low": low, "high": high}}
+    assert (found["probes"], found["single_example_subjects"]) == (2, 39)
+    assert reader.get("/api/v1/evaluation?max_probes=0").status_code == 422
 
 
 def test_the_model(reader: TestClient, shop: Path) -> None:

@@ -24,6 +24,22 @@ def test_the_document_describes_every_endpoint_once(reader: TestClient) -> None:
     assert "$defs" not in reader.get("/openapi.json").text
 
 
+def test_every_error_is_described_as_it_is_sent(reader: TestClient) -> None:
+    document = reader.get("/openapi.json").json()
+    for path in document["paths"].values():
+        for operation in path.values():
+            assert "422" not in operation["responses"]
+            assert list(operation["responses"]["default"]["content"]) == ["application/problem+json"]
+    fields = document["components"]["schemas"]["Problem"]["properties"]
+    assert set(fields) == set(reader.get("/api/v1/subjects/nobody").json())
+
+
+def test_a_method_that_a_path_does_not_take(reader: TestClient) -> None:
+    answer = reader.put("/api/v1/subjects/a%2Fb")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET, PATCH")
+    assert reader.options("/api/v1/galleries/shop/jobs/1").headers["allow"] == "DELETE, GET"
+
+
 def test_the_page_has_every_endpoint_and_loads_nothing_from_elsewhere(reader: TestClient) -> None:
     page = reader.get("/docs").text
     document = reader.get("/openapi.json").json()

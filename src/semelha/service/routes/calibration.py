@@ -9,24 +9,26 @@ from pydantic import Field
 
 from semelha.gallery import Gallery
 from semelha.recognition import NEAREST, SCORINGS, Scoring
+from semelha.recognition.calibration import check_rates
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, Tag, TheJobs
 from semelha.service.jobs import Job
-from semelha.service.models import CalibrationAnswer, JobAnswer, ModelAnswer
+from semelha.service.models import CalibrationAnswer, IntervalAnswer, JobAnswer, ModelAnswer
 from semelha.service.problems import Problem
 from semelha.service.routes.jobs import STATES, Wait, started
-from semelha.service.uploads import Content
+from semelha.service.uploads import JsonContent
 
 router = APIRouter(tags=["calibration"])
+BY_NAME: dict[str, Scoring | None] = {"choose": None, **{one.name: one for one in SCORINGS}}
 
 
-class NewCalibration(Content):
+class NewCalibration(JsonContent):
     """The rate of strangers that may be named, and how distances become a score ("choose" takes the best)."""
 
     fpir: float = Field(gt=0, lt=1, examples=[0.01])
     uncertain: float | None = Field(None, gt=0, lt=1)
-    scoring: str = Field(NEAREST.name, description=f"{', '.join(one.name for one in SCORINGS)}, or choose")
-    seed: int = Field(0, ge=0, lt=1 << 32)
+    scoring: str = Field(NEAREST.name, json_schema_extra={"enum": list(BY_NAME)})
+    seed: int = Field(0, ge=0, lt=1 << 31)
 
 
 @router.get("/calibration", dependencies=[needs("read")])
@@ -44,10 +46,10 @@ async def calibrate(
     wait: Wait = 10.0,
 ) -> JobAnswer:
     """Let at most a share `fpir` of strangers be named, on the enrolled subjects. Too few of them are an error."""
-    names: dict[str, Scoring | None] = {"choose": None, **{one.name: one for one in SCORINGS}}
-    if content.scoring not in names:
-        raise Problem(422, "invalid-request", f"scoring: it must be one of {', '.join(names)}")
-    scoring = names[content.scoring]
+    check_rates(content.fpir, content.uncertain)
+    if content.scoring not in BY_NAME:
+        raise Problem(422, "invalid-request", f"scoring: it must be one of {', '.join(BY_NAME)}")
+    scoring = BY_NAME[content.scoring]
 
     def work(job: Job) -> dict[str, Any]:
         gallery = served.gallery
@@ -77,13 +79,14 @@ def calibration_of(gallery: Gallery) -> CalibrationAnswer:
     rule = gallery.calibration
     if rule is None:
         return CalibrationAnswer(is_calibrated=False)
+    low, high = rule.interval()
     return CalibrationAnswer(
         is_calibrated=True,
         kind=rule.kind,
         fpir=rule.fpir,
         uncertain=rule.uncertain,
         n=rule.n,
-        interval=rule.interval(),
+        interval=IntervalAnswer(low=low, high=high),
         scoring=rule.scoring.name,
         assumption=rule.assumption,
         is_stale=rule.stale,

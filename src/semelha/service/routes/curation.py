@@ -1,4 +1,4 @@
-"""What a gallery says of its own examples, and of pictures without names: check, cluster."""
+"""What a gallery says of its own examples, and of pictures without names: check, evaluation, cluster."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 
 from semelha.service.access import needs
-from semelha.service.dependencies import Current, TheJobs, TheSettings
+from semelha.service.dependencies import Current, Tag, TheJobs, TheSettings
 from semelha.service.jobs import Job
-from semelha.service.models import JobAnswer
+from semelha.service.models import EvaluationAnswer, JobAnswer
 from semelha.service.routes.jobs import STATES, Wait, started
 from semelha.service.uploads import PicturesContent, body_of, described
 
 router = APIRouter(tags=["curation"])
-Seed = Annotated[int, Query(ge=0, lt=1 << 32, description="Seed of random draws.")]
+Seed = Annotated[int, Query(ge=0, lt=1 << 31, description="Seed of random draws.")]
 
 
 @router.post("/check", dependencies=[needs("read")], responses=STATES)
@@ -32,6 +32,17 @@ async def check(
         return served.gallery.check(min_score=min_score, seed=seed).to_json()
 
     return await started(jobs, served, response, "check", work, wait=wait)
+
+
+@router.get("/evaluation", dependencies=[needs("read")])
+def evaluate(
+    served: Current,
+    tag: Tag,
+    max_probes: Annotated[int, Query(ge=1, le=10_000, description="Examples to search.")] = 1000,
+    seed: Seed = 0,
+) -> EvaluationAnswer:
+    """Measure how often enrolled examples, each left out in turn, are nearest to their own subject."""
+    return EvaluationAnswer.model_validate(served.gallery.evaluate(max_probes=max_probes, seed=seed))
 
 
 @router.post("/cluster", dependencies=[needs("read")], openapi_extra=described(PicturesContent), responses=STATES)

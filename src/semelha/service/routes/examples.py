@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Body, Depends, Query, Response
 from PIL import Image
-from pydantic import Field
 
 from semelha.images import decode
 from semelha.service.access import needs
@@ -34,24 +33,24 @@ from semelha.service.models import (
 )
 from semelha.service.paths import SUBJECT
 from semelha.service.problems import Problem
-from semelha.service.routes.subjects import MAX_NAME, enrolled
-from semelha.service.uploads import Content, PicturesContent, body_of, described
+from semelha.service.routes.subjects import enrolled
+from semelha.service.uploads import EXAMPLE_DATA, JsonContent, PicturesContent, SubjectName, body_of, described
 
 router = APIRouter(tags=["examples"])
 WEBP: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}, "description": "The picture."}}
-ADDED = {"pictures": [{"data": "iVBORw0KGgo…", "name": "b.png"}]}
+ADDED = {"pictures": [{"data": EXAMPLE_DATA, "name": "b.png"}]}
 
 
-class OtherSubject(Content):
+class OtherSubject(JsonContent):
     """The subject that gets the example; it is created if it is new."""
 
-    subject: str = Field(max_length=MAX_NAME)
+    subject: SubjectName
 
 
 class RejectedPicture(PicturesContent):
     """A picture, and the subject that it does not show."""
 
-    subject: str = Field(max_length=MAX_NAME)
+    subject: SubjectName
 
 
 @router.get(f"{SUBJECT}/examples", dependencies=[needs("read")])

@@ -17,12 +17,12 @@ from semelha.service.dependencies import Current, K, Name, TheSettings
 from semelha.service.models import EmbedAnswer, IdentifiedAnswer, IdentifyAnswer, SkippedAnswer, VerifyAnswer
 from semelha.service.paths import SUBJECT
 from semelha.service.problems import Problem
-from semelha.service.uploads import PicturesContent, body_of, described
+from semelha.service.uploads import EXAMPLE_DATA, PicturesContent, body_of, described
 
 router = APIRouter(tags=["recognition"])
 Pictures = Annotated[PicturesContent, Depends(body_of(PicturesContent))]
-ONE = described(PicturesContent, {"pictures": [{"data": "iVBORw0KGgo…", "box": [10, 10, 200, 200]}]})
-TWO = described(PicturesContent, {"pictures": [{"data": "iVBORw0KGgo…"}, {"data": "/9j/4AAQSkZJRg…"}]})
+ONE = described(PicturesContent, {"pictures": [{"data": EXAMPLE_DATA, "box": [0, 0, 2, 2]}]})
+TWO = described(PicturesContent, {"pictures": [{"data": EXAMPLE_DATA}, {"data": EXAMPLE_DATA}]})
 
 
 @router.post("/identify", dependencies=[needs("read")], openapi_extra=ONE)

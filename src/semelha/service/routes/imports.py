@@ -132,7 +132,7 @@ async def _received(request: Request, folder: Path) -> str:
         return ""
     if content_type != "multipart/form-data":
         raise Problem(415, "unsupported-media-type", "send application/zip, or multipart/form-data with archive")
-    async with request.form(max_files=2, max_fields=2) as form:
+    async with request.form(max_files=2, max_fields=20) as form:
         archive, manifest = form.get("archive"), form.get("manifest")
         if not isinstance(archive, UploadFile):
             raise Problem(422, "invalid-request", "archive: send a ZIP file in this field")

@@ -15,7 +15,7 @@ from semelha.service.jobs import Job, Jobs
 from semelha.service.models import JobAnswer, JobsAnswer
 
 router = APIRouter(tags=["jobs"])
-POLL, HEARTBEAT = 0.1, 15.0  # seconds
+POLL, HEARTBEAT, CANCELLING = 0.1, 15.0, 10.0  # seconds
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the end; 202 if it did not come.")]
 STATES: dict[int | str, dict[str, Any]] = {200: {"description": "It has ended."}, 202: {"description": "It goes on."}}
 
@@ -42,10 +42,14 @@ async def get_job(request: Request, served: Current, jobs: TheJobs, job: str) ->
 
 @router.delete("/jobs/{job}", dependencies=[needs("enroll")])
 async def cancel_job(served: Current, jobs: TheJobs, job: str) -> JobAnswer:
-    """Cancel a job at its next step. What it has written stays."""
+    """Cancel a job at its next step, and forget it. What it has written stays. The answer is its last state.
+
+    If it does not end within ten seconds, it is remembered: get it later, or delete it again.
+    """
     found = jobs.get(job, served.name)
     jobs.cancel(found)
-    await _ended(found, 1.0)
+    await _ended(found, CANCELLING)
+    jobs.forget(found)
     return JobAnswer.of(found)
 
 
@@ -69,7 +73,7 @@ async def started(
 async def _ended(job: Job, seconds: float) -> None:
     end = asyncio.get_running_loop().time() + seconds
     while not job.ended.is_set() and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(min(POLL, max(0.001, seconds / 10)))
+        await asyncio.sleep(min(POLL, max(0.001, seconds / 100)))
 
 
 async def _events(job: Job, jobs: Jobs) -> AsyncIterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query
-from pydantic import Field
 
 from semelha.images import Skipped
 from semelha.service.access import needs
@@ -29,32 +28,31 @@ from semelha.service.models import (
     SubjectsAnswer,
 )
 from semelha.service.paths import SUBJECT
-from semelha.service.uploads import Content, PicturesContent, body_of, described
+from semelha.service.uploads import EXAMPLE_DATA, JsonContent, PicturesContent, SubjectName, body_of, described
 from semelha.store import Subject
 
 router = APIRouter(tags=["subjects"])
-MAX_NAME = 10_000  # characters of a name that is checked; the gallery takes fewer
 
 
 class NewSubject(PicturesContent):
     """A subject and pictures of it. If it is enrolled already, they are added to it."""
 
-    name: str = Field(max_length=MAX_NAME)
+    name: SubjectName
 
 
-class NewName(Content):
+class NewName(JsonContent):
     """The new name of a subject."""
 
-    name: str = Field(max_length=MAX_NAME)
+    name: SubjectName
 
 
-class MergeInto(Content):
+class MergeInto(JsonContent):
     """The subject that gets the examples."""
 
-    into: str = Field(max_length=MAX_NAME)
+    into: SubjectName
 
 
-EXAMPLE = {"name": "granny-smith", "pictures": [{"data": "iVBORw0KGgo…", "name": "a.png", "box": [10, 10, 200, 200]}]}
+EXAMPLE = {"name": "granny-smith", "pictures": [{"data": EXAMPLE_DATA, "name": "a.png", "box": [0, 0, 2, 2]}]}
 
 
 @router.get("/subjects", dependencies=[needs("read")])
