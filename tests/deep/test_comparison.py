@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 
 import semelha
-from semelha.deep.comparison import Candidate, HeldOut, best, hits_by_fold, lead, mean_rate, measure_hits
+from semelha.deep.comparison import (
+    Candidate,
+    Found,
+    HeldOut,
+    Rate,
+    best,
+    expected_rates,
+    extrapolated,
+    lead,
+    mean_rate,
+    measure_folds,
+    measure_hits,
+)
 from semelha.images import Dataset, Picture
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
@@ -23,7 +35,8 @@ def candidate(every: np.ndarray | None, few: np.ndarray) -> Candidate:
     def make(out: Path) -> semelha.Model:
         raise AssertionError("nothing is written here")
 
-    return Candidate("some", np.empty((0, 2), np.float32), few, every, 0.0, 0.0, make)
+    found = None if every is None else Found(every, every, np.full(len(every), np.nan))
+    return Candidate("some", np.empty((0, 2), np.float32), few, found, 0.0, 0.0, make)
 
 
 def hits(rate: float, seed: int, number: int = 600) -> np.ndarray:
@@ -91,9 +104,10 @@ def test_hits_are_those_of_a_search_without_pictures_of_the_same_burst() -> None
     pictures = tuple(
         Picture(PIXELS, label, str(n), group) for n, (label, group) in enumerate(zip(labels, groups, strict=True))
     )
-    found = measure_hits(vectors, Dataset("made", pictures), np.arange(5))
+    made = Dataset("made", pictures)
+    found = measure_hits(vectors, made, np.arange(5), made.groups)
     np.testing.assert_array_equal(found, [np.nan, np.nan, 1, 1, np.nan])
-    alone = measure_hits(vectors[2:], Dataset("made", pictures), np.arange(2, 5))
+    alone = measure_hits(vectors[2:], made, np.arange(2, 5), made.groups)
     np.testing.assert_array_equal(alone, [np.nan, np.nan, 1, 1, np.nan])
 
 
@@ -106,5 +120,52 @@ def test_every_picture_is_searched_by_what_did_not_learn_its_class() -> None:
         seen.append((set(learned), set(asked)))
         return np.eye(10, dtype=np.float32)[np.unique(pictures.labels, return_inverse=True)[1][asked]]
 
-    np.testing.assert_array_equal(hits_by_fold(held_out, pictures, vectors), np.ones(30))
+    found = measure_folds(held_out, pictures, vectors, seed=0)
+    np.testing.assert_array_equal(found.hits, np.ones(30))
+    np.testing.assert_allclose(found.expected, np.ones(30))
+    assert np.isnan(found.across).all()
     assert all(not learned & asked for learned, asked in seen)
+
+
+def test_pictures_of_two_domains_are_searched_across_them_too() -> None:
+    """A catalogue's picture lies far from the photos of its class, which lie near each other."""
+    labels = np.repeat([f"c{n}" for n in range(8)], 3)
+    axes, classes = np.eye(9, dtype=np.float32), np.arange(8)
+    vectors = axes[classes.repeat(3)]
+    vectors[::3] = axes[(classes + 1) % 8] + axes[8]
+    pictures = Dataset(
+        "made",
+        tuple(Picture(PIXELS, y, str(n), domain=None if n % 3 else "iconic") for n, y in enumerate(labels)),
+    )
+    found = measure_folds(HeldOut.of(pictures, seed=0), pictures, lambda _, asked: vectors[asked], seed=0)
+    assert found.hits.reshape(8, 3)[:, 1:].all()
+    assert found.across.mean() < 0.5
+
+
+def test_r_at_1_is_extrapolated_to_all_classes() -> None:
+    """Measured among half of the classes; with noise, it is lower among all."""
+    pictures, random = dataset(400, 4), np.random.default_rng(0)
+    vectors = random.normal(size=(400, 12)).repeat(4, 0) + 0.6 * random.normal(size=(1600, 12))
+    vectors = vectors.astype(np.float32)
+    among_all = np.nanmean(measure_hits(vectors, pictures, np.arange(1600), None))
+    rows = np.flatnonzero(pictures.labels < "c200")
+    among_half = np.nanmean(measure_hits(vectors[rows], pictures, rows, None))
+    expected = np.nanmean(extrapolated(vectors[rows], pictures, rows, None, seed=0))
+    assert among_half - among_all > 0.05
+    assert expected == pytest.approx(among_all, abs=0.04)
+    unchanged = extrapolated(vectors, pictures, np.arange(1600), None, seed=0)
+    np.testing.assert_array_equal(unchanged, measure_hits(vectors, pictures, np.arange(1600), None))
+
+
+def test_the_interval_to_expect_is_that_of_other_classes() -> None:
+    """Of 200 draws of classes with a rate of their own, about 95% of the rates of others lie in the interval."""
+    random, inside, labels = np.random.default_rng(0), 0, np.repeat([f"c{n}" for n in range(40)], 5)
+
+    def drawn() -> np.ndarray:
+        return (random.random(200) < random.beta(2, 2, 40).repeat(5)).astype(float)
+
+    for seed in range(200):
+        (found,) = expected_rates([candidate(values := drawn(), values)], labels, seed=seed)
+        inside += found.low <= drawn().mean() <= found.high
+    assert 180 <= inside <= 198
+    assert Rate(0.9, 0.8, 1.0).of_others().high == 1.0

@@ -294,7 +294,11 @@ def summary(model: Model, classes: int) -> str:
         text = f"is {training['chosen']}, after {training['seconds'] / 60:.1f} minutes"
         if "interval" in results:
             low, high = results["interval"]
-            text += f"; R@1 {results['r_at_1_on_held_out_classes']:.3f} ({low:.3f}–{high:.3f}) on held-out classes"
+            text += f"; expect R@1 {results['r_at_1_on_held_out_classes']:.3f} ({low:.3f}–{high:.3f}) among "
+            text += f"{results['among_classes']:,} other classes"
+        if across := results.get("r_at_1_across_domains"):
+            text += f", and {across['value']:.3f} ({across['low']:.3f}–{across['high']:.3f}) among pictures of the "
+            text += "other domain only"
         return f"{text}."
     if training.get("method") == NONE:
         return f"makes {model.dim} features of a picture; nothing was learned."
@@ -312,7 +316,7 @@ def summary(model: Model, classes: int) -> str:
 
 def candidates_table(model: Model) -> Table:
     """What was measured on held-out classes, with 95% intervals; the chosen candidate in bold."""
-    table = make_table("candidate", "R@1, classes held out", "lead over the first", "learned in", "one picture")
+    table = make_table("candidate", "R@1 to expect", "lead over the first", "learned in", "one picture")
     for one in model.card.results["candidates"]:
         rate, more = one["r_at_1"], one["lead"]
         table.add_row(

@@ -14,6 +14,7 @@ from semelha.deep.augment import quarter_turns
 from semelha.deep.cache import PictureSubset
 from semelha.deep.checkpoint import TrainingState
 from semelha.deep.distributed import ProcessGroup
+from semelha.deep.frozen import FeatureSubset
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Sampler
 from semelha.errors import UsageError
@@ -50,8 +51,10 @@ def augmented_views(
 ) -> Tensor:
     """`views` augmented copies of the batch, on the device: (views · batch, channels, side, side).
 
-    With `coarse`, at two thirds of the side.
+    With `coarse`, at two thirds of the side. Of a `FeatureSubset`, the features of views: (views · batch, features).
     """
+    if isinstance(training, FeatureSubset):
+        return training.drawn(batch, views, seed).to(device)
     raw = torch.from_numpy(training.read(batch.pictures)).to(device)
     turned = quarter_turns(raw, torch.from_numpy(batch.turns).to(device)).repeat(views, 1, 1, 1)
     pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_as_integer(seed)))

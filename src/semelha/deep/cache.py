@@ -139,7 +139,7 @@ MAX_VALIDATED = 2000
 class PictureSubset:
     """Some pictures of a pixel cache, with their classes."""
 
-    pixels: NDArray[np.uint8]  # all fitted pictures: (all, channels, size, size)
+    pixels: NDArray[Any]  # all fitted pictures, uint8: (all, channels, size, size)
     rows: NDArray[np.int64]  # of the pictures in the subset: (n,)
     classes: NDArray[np.int64]  # of each picture in the subset, 0 to C − 1: (n,)
     labels: tuple[str, ...]  # name of each class
@@ -150,7 +150,7 @@ class PictureSubset:
         """The pictures that a sampler draws batches from."""
         return Pool(self.classes, self.labels, recipe.quarter_turns)
 
-    def read(self, places: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def read(self, places: NDArray[np.int64]) -> NDArray[Any]:
         """The pictures at `places` of the subset: (len(places), channels, size, size)."""
         return np.asarray(self.pixels[self.rows[places]])
 

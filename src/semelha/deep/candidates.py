@@ -2,9 +2,9 @@
 
 A network that was trained on millions of other pictures is often better than one that is trained on a few thousand, and
 further training can make it worse. What is published is therefore measured: the vectors of a ready model as they are;
-the features of its stages, whitened, or projected by what varies within classes; its last layers trained further; a
-small network trained from nothing; and this joined with the best of the others. A more costly one is taken only if it
-is better beyond doubt.
+the features of its stages, projected by what varies within classes, or by a head that is trained on them; its last
+layers trained further; a small network trained from nothing; and this joined with the best of the others. A more costly
+one is taken only if it is better beyond doubt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.deep.comparison import Candidate, HeldOut, best, lead, mean_rate, measure_hits
+from semelha.deep.comparison import Candidate, HeldOut, best, expected_rates, lead, measure_hits
 from semelha.deep.defaults import inspect_pictures
 from semelha.deep.distributed import launched_processes
 from semelha.deep.loop import Callback
@@ -94,9 +94,9 @@ def train_candidates(
     check_for_training(cache.dataset)
     pictures = with_groups(cache.dataset, vectors=ready.vectors(cache))
     held_out = HeldOut.of(pictures, seed)
-    candidates = ready.candidates(cache, pictures, held_out)
+    candidates = ready.candidates(cache, pictures, held_out, seed=seed)
     measured = bool(np.isfinite(candidates[0].few).any())
-    if measured and 0 in np.asarray(candidates[0].all):  # otherwise nothing is left to gain
+    if measured and 0 in candidates[0].few:  # otherwise nothing is left to gain
         networks = _Networks(dataset, pictures, held_out, folder, seed, resume, accelerator, callback)
         order = ["small", "further"] if drawn else ["further", "small"]
         for place, share in zip(order, (for_first, 1.0), strict=True):
@@ -133,7 +133,7 @@ def train_candidates(
 def describe_candidates(base: Model) -> tuple[str, ...]:
     """What `train_candidates` measures, one line each."""
     name = base.card.name
-    stages = (f"{name}, its stages whitened", f"{name}, its stages by classes") if has_stages(base) else ()
+    stages = (f"{name}, its stages by classes", f"{name}, a head trained on its stages") if has_stages(base) else ()
     further = (FURTHER_NAME.format(name),) if has_stages(base) else ()
     return (f"{name} as it is", *stages, *further, SMALL, "the best of the others, joined with it")
 
@@ -160,7 +160,7 @@ class _Networks:
         def joined(out: Path) -> Model:
             return derive([other.make(self.folder / "other"), load_embedder(self.folder / "small")], out=out)
 
-        few = measure_hits(both, self.pictures, self.held_out.few)
+        few = measure_hits(both, self.pictures, self.held_out.few, self.pictures.groups)
         milliseconds = other.milliseconds + small.milliseconds
         name = f"{other.name}, joined with the small network"
         return [small, Candidate(name, both, few, None, small.seconds, milliseconds, joined)]
@@ -187,7 +187,7 @@ class _Networks:
         return Candidate(
             name,
             vectors,
-            measure_hits(vectors, self.pictures, self.held_out.few),
+            measure_hits(vectors, self.pictures, self.held_out.few, self.pictures.groups),
             None,
             time.monotonic() - start,
             milliseconds_each(model),
@@ -206,33 +206,27 @@ class _Networks:
 
 
 def _results(candidates: list[Candidate], chosen: int, pictures: Dataset, seed: int) -> dict[str, Any]:
-    """The R@1 that is announced, with its interval, and the table of all candidates.
-
-    A network, which is measured on a few classes, gets the R@1 of the best other candidate and its lead over it.
-    """
-    labels = pictures.labels
-    measured = [one for one in candidates if one.all is not None]
-    reference = measured[best(measured, labels, seed=seed)]
-    rates = []
-    for one in candidates:
-        found = mean_rate(np.asarray((reference if one.all is None else one).all), labels, seed=seed)
-        rates.append(found if one.all is not None else found.plus(lead(one, reference, labels, seed=seed)))
+    """The R@1 that is announced, with its interval, and the table of all candidates."""
+    rates = expected_rates(candidates, pictures.labels, seed=seed)
     table = [
         {
             "name": one.name,
             "r_at_1": rate.to_json(),
-            "lead": lead(one, candidates[0], labels, seed=seed).to_json(),
+            "lead": lead(one, candidates[0], pictures.labels, seed=seed).to_json(),
             "seconds": round(one.seconds, 1),
             "milliseconds": round(one.milliseconds, 1),
         }
         for one, rate in zip(candidates, rates, strict=True)
     ]
     announced = rates[chosen]
-    return {
+    results = {
         "r_at_1_on_held_out_classes": round(announced.value, 4),
         "interval": [round(announced.low, 4), round(announced.high, 4)],
+        "among_classes": len(pictures.classes),
         "candidates": table,
     }
+    across = expected_rates(candidates, pictures.labels, seed=seed, across=True)
+    return {**results, "r_at_1_across_domains": across[chosen].to_json()} if across else results
 
 
 def _normalized(x: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from semelha.measures import retrieval
 from semelha.metrics import Cosine
 
 RESAMPLES = 2000
+HALVES = 5
+"""Draws of half of the classes, by which R@1 among more of them is extrapolated."""
 CONFIDENCE = 0.95
 """Of the interval of a rate."""
 SURE = 0.9
@@ -28,6 +31,29 @@ Hits = NDArray[np.float64]
 """(pictures,): 1 if the nearest other picture is of the same class, 0 if not, NaN if the picture was not searched."""
 
 
+Embed = Callable[[Rows, Rows], NDArray[np.float32]]
+"""Learns from the pictures at some rows, and embeds those at others."""
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found by vectors that were learned without the classes that are searched.
+
+    Attributes
+    ----------
+    hits : (pictures,)
+        Among the classes of a fold.
+    expected : (pictures,)
+        Among as many classes as the data set has (`extrapolated`).
+    across : (pictures,)
+        The same, among pictures of other domains only, such as photos among those of a catalogue; all NaN without two.
+    """
+
+    hits: Hits
+    expected: Hits
+    across: Hits
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """An embedding that was measured.
@@ -38,8 +64,8 @@ class Candidate:
         By what was learned from the other classes.
     few : (pictures,)
         Hits among those pictures.
-    all : (pictures,), optional
-        Hits of every picture, among half of the classes at a time; None for a network, which is trained once.
+    all : Found, optional
+        Of every picture, among half of the classes at a time; None for a network, which is trained once.
     seconds, milliseconds : float
         Of learning, and of embedding one picture.
     make : callable
@@ -49,7 +75,7 @@ class Candidate:
     name: str
     vectors: NDArray[np.float32]
     few: Hits
-    all: Hits | None
+    all: Found | None
     seconds: float
     milliseconds: float
     make: Callable[[Path], Model]
@@ -79,15 +105,15 @@ class HeldOut:
         return cls(((one, other), (other, one)), np.flatnonzero(np.isin(dataset.labels, order[:number])))
 
 
-def measure_hits(vectors: NDArray[np.float32], dataset: Dataset, rows: NDArray[np.int64]) -> Hits:
+def measure_hits(vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, groups: NDArray[Any] | None) -> Hits:
     """Search each picture at `rows` among the others; `vectors` (rows, d) are theirs, compared by cosine.
 
-    Pictures of one group never match. Those without another picture of their class are not searched.
+    Pictures of one group, (pictures,), never match. Those without another picture of their class are not searched.
     """
     hits = np.full(len(dataset), np.nan)
     classes = np.unique(dataset.labels[rows], return_inverse=True)[1]
-    groups = None if dataset.groups is None else dataset.groups[rows]
-    found = retrieval(vectors, classes, metric=Cosine(), query_groups=groups, ks=(1,))
+    own = None if groups is None else groups[rows]
+    found = retrieval(vectors, classes, metric=Cosine(), query_groups=own, ks=(1,))
     right = classes[found.nearest[:, 0]] == classes
     hits[rows[found.has_match]] = right[found.has_match]
     return hits
@@ -102,8 +128,17 @@ class Rate:
     high: float
 
     def plus(self, difference: Rate) -> Rate:
-        """The rate with a difference that was measured elsewhere, between 0 and 1."""
-        return Rate(*(min(1.0, max(0.0, a + b)) for a, b in zip(astuple(self), astuple(difference), strict=True)))
+        """With a difference that was measured elsewhere; between 0 and 1."""
+        return Rate(*(a + b for a, b in zip(astuple(self), astuple(difference), strict=True))).bounded()
+
+    def of_others(self) -> Rate:
+        """With the interval of the rate of as many other classes, which vary too: √2 times as wide."""
+        low, high = (self.value + 2**0.5 * (bound - self.value) for bound in (self.low, self.high))
+        return Rate(self.value, low, high).bounded()
+
+    def bounded(self) -> Rate:
+        """Between 0 and 1."""
+        return Rate(*(min(1.0, max(0.0, value)) for value in astuple(self)))
 
     def to_json(self) -> dict[str, float]:
         """Rounded to four digits."""
@@ -113,17 +148,43 @@ class Rate:
 def lead(one: Candidate, other: Candidate, labels: NDArray[np.str_], *, seed: int) -> Rate:
     """The R@1 of one candidate less that of another, over the pictures that were searched for both."""
     if one.all is not None and other.all is not None:
-        return mean_rate(one.all - other.all, labels, seed=seed, confidence=SURE)
+        return mean_rate(one.all.hits - other.all.hits, labels, seed=seed, confidence=SURE)
     return mean_rate(one.few - other.few, labels, seed=seed, confidence=SURE)
 
 
-def hits_by_fold(held_out: HeldOut, dataset: Dataset, vectors: Callable[[Rows, Rows], NDArray[np.float32]]) -> Hits:
-    """Hits of the pictures of each fold, by vectors that were learned without their classes."""
-    hits = np.full(len(dataset), np.nan)
-    for learned, measured in held_out.folds:
-        found = measure_hits(vectors(learned, measured), dataset, measured)
-        hits = np.where(np.isnan(found), hits, found)
-    return hits
+def measure_folds(held_out: HeldOut, dataset: Dataset, embed: Embed, *, seed: int) -> Found:
+    """Search the pictures of each fold, by vectors that were learned without their classes."""
+    found = Found(*(np.full(len(dataset), np.nan) for _ in range(3)))
+    for learned, rows in held_out.folds:
+        vectors = embed(learned, rows)
+        found.hits[rows] = measure_hits(vectors, dataset, rows, dataset.groups)[rows]
+        found.expected[rows] = extrapolated(vectors, dataset, rows, dataset.groups, seed=seed)[rows]
+        if dataset.domains is not None:
+            domains = dataset.domains.astype(str)
+            found.across[rows] = extrapolated(vectors, dataset, rows, domains, seed=seed)[rows]
+    return found
+
+
+def extrapolated(
+    vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, groups: NDArray[Any] | None, *, seed: int
+) -> NDArray[np.float64]:
+    """Hits, (pictures,), whose mean is the R@1 among as many classes as the data set has; not only 0 and 1.
+
+    R@1 is taken as linear in the logarithm of the number of classes (as Kemelmacher-Shlizerman et al., CVPR 2016, show
+    it), by what it is among the classes of `rows` and among half of them, drawn `HALVES` times.
+    """
+    names = np.unique(dataset.labels[rows])
+    hits = measure_hits(vectors, dataset, rows, groups)
+    sums, times = np.zeros(len(dataset)), np.zeros(len(dataset))
+    for number in range(HALVES):
+        order = np.random.default_rng([seed, 11, number]).permutation(len(names))
+        first = np.isin(dataset.labels[rows], names[order[: len(names) // 2]])
+        for part in (first, ~first):
+            found = measure_hits(vectors[part], dataset, rows[part], groups)
+            sums, times = sums + np.nan_to_num(found), times + ~np.isnan(found)
+    with np.errstate(invalid="ignore"):
+        among_half = sums / times
+    return np.asarray(hits + np.log2(len(dataset.classes) / len(names)) * (hits - among_half), np.float64)
 
 
 def best(candidates: Sequence[Candidate], labels: NDArray[np.str_], *, seed: int) -> int:
@@ -136,6 +197,28 @@ def best(candidates: Sequence[Candidate], labels: NDArray[np.str_], *, seed: int
         if lead(candidates[number], candidates[chosen], labels, seed=seed).low > 0:
             chosen = number
     return chosen
+
+
+def expected_rates(
+    candidates: Sequence[Candidate], labels: NDArray[np.str_], *, seed: int, across: bool = False
+) -> list[Rate]:
+    """The R@1 of each candidate to expect among as many other classes, with 95% intervals.
+
+    A network, which is measured on a few classes, gets that of the best other candidate and its lead over it. `across`:
+    among pictures of other domains only; no rate if none was searched so.
+    """
+    measured = [one for one in candidates if one.all is not None]
+    reference = measured[best(measured, labels, seed=seed)]
+    rates = []
+    for one in candidates:
+        found = one.all or reference.all
+        assert found is not None
+        values = found.across if across else found.expected
+        if np.isnan(values).all():
+            return []
+        rate = mean_rate(values, labels, seed=seed).of_others()
+        rates.append(rate if one.all is not None else rate.plus(lead(one, reference, labels, seed=seed)))
+    return rates
 
 
 def mean_rate(values: Hits, labels: NDArray[np.str_], *, seed: int, confidence: float = CONFIDENCE) -> Rate:

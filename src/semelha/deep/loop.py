@@ -228,15 +228,19 @@ def moving_average(network: nn.Module, decay: float) -> ModelEmaV3:
 
 
 def embed(
-    network: nn.Module, pixels: NDArray[np.uint8], device: torch.device, *, batch: int = 256
+    network: nn.Module, pixels: NDArray[np.uint8 | np.float16], device: torch.device, *, batch: int = 256
 ) -> NDArray[np.float32]:
-    """(n, dim) embeddings of fitted pictures (n, channels, size, size), the network in evaluation mode."""
+    """(n, dim) embeddings of fitted pictures (n, channels, size, size), or of features (n, features).
+
+    The network is in evaluation mode.
+    """
     was, out = network.training, []
     network.eval()
     with torch.inference_mode():
         for start in range(0, len(pixels), batch):
             block = torch.from_numpy(np.array(pixels[start : start + batch])).to(device).float()
-            out.append(network(block.contiguous(memory_format=torch.channels_last)).cpu().numpy())
+            block = block.contiguous(memory_format=torch.channels_last) if block.ndim == 4 else block
+            out.append(network(block).cpu().numpy())
     network.train(was)
     return np.concatenate(out)
 

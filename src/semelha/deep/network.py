@@ -255,12 +255,15 @@ class EmbeddingNet(nn.Module):
 
     def vectors(self, pixels: Tensor) -> Tensor:
         """The output of the head, before it is normalized: (batch, dim) float32."""
-        x = self.backbone(self.normalize(pixels))  # (batch, features, h, w), or (batch, features)
-        if x.ndim == 4:
-            x = self.pooling(x)  # (batch, features)
+        x = self.features(pixels)
         with torch.autocast(x.device.type, enabled=False):
             vectors: Tensor = self.head(x.float())  # (batch, dim)
         return vectors
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """The output of the backbone, pooled, which is the input of the head: (batch, features)."""
+        x: Tensor = self.backbone(self.normalize(pixels))  # (batch, features, h, w), or (batch, features)
+        return self.pooling(x) if x.ndim == 4 else x
 
     def train(self, mode: bool = True) -> EmbeddingNet:
         """Set the mode of all modules but the frozen ones."""

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from semelha.deep.comparison import Candidate, HeldOut, Rows, hits_by_fold, measure_hits
+from semelha.deep.comparison import Candidate, Embed, HeldOut, Rows, measure_folds, measure_hits
 from semelha.deep.features import FeatureCache, compute_features, seconds_each, subset
 from semelha.deep.network import Network
 from semelha.deep.publish import export_onnx, write_network
-from semelha.deep.stages import Axes, BothFeatures, StageNet, projected, relevant_axes, whitened_axes
+from semelha.deep.stages import Axes, BothFeatures, StageNet, projected, relevant_axes
+from semelha.deep.trained_axes import trained_axes
 from semelha.deep.without_training import network_of
 from semelha.embedders import Card, Extractor, Model, copy_model
 from semelha.embedders.extractors import GraphExtractor
@@ -27,9 +28,6 @@ from semelha.images import Dataset, Progress
 from semelha.metrics import Cosine
 
 logger = logging.getLogger(__name__)
-
-Unseen = Callable[[Rows, Rows], NDArray[np.float32]]
-"""Learns from the pictures at some rows, and embeds those at others."""
 
 
 def milliseconds_each(of: Model | Extractor) -> float:
@@ -102,8 +100,8 @@ class ReadyModel:
         """The vectors of the model, (pictures, dim), among the features."""
         return np.asarray(cache.features[:, : self.base.dim], np.float32)
 
-    def candidates(self, cache: FeatureCache, dataset: Dataset, held_out: HeldOut) -> list[Candidate]:
-        """The vectors as they are; and if it has stages, these whitened, and projected by the classes.
+    def candidates(self, cache: FeatureCache, dataset: Dataset, held_out: HeldOut, *, seed: int) -> list[Candidate]:
+        """The vectors as they are; and if it has stages, these projected by the classes, and by a trained head.
 
         `dataset` has the pictures of the cache, with their groups.
         """
@@ -111,27 +109,36 @@ class ReadyModel:
         stages = np.asarray(cache.features[:, self.base.dim :], np.float32)
         rows = np.arange(len(dataset))
 
-        def measured(title: str, unseen: Unseen, make: Callable[[Path], Model], milliseconds: float) -> Candidate:
+        def measured(title: str, embed: Embed, make: Callable[[Path], Model], milliseconds: float) -> Candidate:
             start = time.monotonic()
-            vectors = unseen(np.setdiff1d(rows, held_out.few), held_out.few)
-            few, everywhere = measure_hits(vectors, dataset, held_out.few), hits_by_fold(held_out, dataset, unseen)
-            return Candidate(f"{name}{title}", vectors, few, everywhere, time.monotonic() - start, milliseconds, make)
+            vectors = embed(np.setdiff1d(rows, held_out.few), held_out.few)
+            few = measure_hits(vectors, dataset, held_out.few, dataset.groups)
+            found = measure_folds(held_out, dataset, embed, seed=seed)
+            return Candidate(f"{name}{title}", vectors, few, found, time.monotonic() - start, milliseconds, make)
 
         found = [measured(" as it is", lambda _, asked: plain[asked], self._as_it_is, milliseconds_each(self.base))]
-        fits: dict[str, Callable[[Rows], Axes]] = {
-            ", its stages whitened": lambda learned: whitened_axes(stages[learned]),
-            ", its stages by classes": lambda learned: relevant_axes(stages[learned], dataset.labels[learned]),
-        }
+        known: dict[bytes, Axes] = {}
+
+        def relevant(learned: Rows) -> Axes:
+            key = learned.tobytes()
+            if key not in known:
+                known[key] = relevant_axes(stages[learned], dataset.labels[learned])
+            return known[key]
+
+        def trained(learned: Rows) -> Axes:
+            return trained_axes(stages[learned], dataset.labels[learned], relevant(learned), seed=seed)
+
+        fits = {", its stages by classes": relevant, ", a head trained on its stages": trained}
         milliseconds = milliseconds_each(self.extractor)
         for title, fit in fits.items() if self.network else ():
 
-            def unseen(learned: Rows, asked: Rows, fit: Callable[[Rows], Axes] = fit) -> NDArray[np.float32]:
+            def embed(learned: Rows, asked: Rows, fit: Callable[[Rows], Axes] = fit) -> NDArray[np.float32]:
                 return projected(stages[asked], fit(learned))
 
             def make(out: Path, fit: Callable[[Rows], Axes] = fit) -> Model:
                 return self._write(fit(rows), out)
 
-            found.append(measured(title, unseen, make, milliseconds))
+            found.append(measured(title, embed, make, milliseconds))
         return found
 
     def _as_it_is(self, out: Path) -> Model:

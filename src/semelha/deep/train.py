@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from semelha.deep.cache import PictureSubset, open_cache, split
 from semelha.deep.checkpoint import describe
 from semelha.deep.distributed import ProcessGroup, launched_processes, local_device_index, process_group
+from semelha.deep.frozen import TrainedParts, feature_views, is_fixed_before_head, on_features
 from semelha.deep.gradcache import enable_gradient_checkpointing
 from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
@@ -121,21 +122,24 @@ def train_network(
             vectors = _teacher_vectors(teacher, cache.dataset, turns, reading_progress, group)
             training = replace(training, teacher_vectors=vectors)
         first = () if from_model is None else (from_model.fingerprint,)
+        plan = describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes)
+        parts: TrainedParts = built, training, validation, recipe
+        if is_fixed_before_head(built, recipe):
+            compute = partial(feature_views, built, cache.pixels, recipe, folder=folder, key=plan, device=fabric.device)
+            views = group.on_rank_zero(partial(compute, seed=seed)) or compute(seed=seed)
+            parts = on_features(*parts, views)
         trained = fit(
-            built,
-            training,
-            validation,
-            recipe,
+            *parts,
             fabric=fabric,
             folder=folder,
-            plan=describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes),
+            plan=plan,
             seed=seed,
             resume=resume,
             callback=callback or (lambda progress: None),
             processes=group,
             loop=loop,
         )
-        built.load_state_dict(trained.weights)
+        built.load_state_dict({**built.state_dict(), **trained.weights})
 
         def publish_result() -> Model:
             read, result = _with_readout(built, network, training, validation, trained, recipe, seed)
@@ -143,8 +147,9 @@ def train_network(
             return publish(read, network, out, cache=cache, trained=result, recipe=recipe, seed=seed, **models)
 
         published = group.on_rank_zero(publish_result)
-        for name in ("checkpoint.pt", "pixels.u8", "pixels.json") if group.is_rank_zero else ():
-            (folder / name).unlink(missing_ok=True)
+        for name in ("checkpoint.pt", "pixels.*", "view*") if group.is_rank_zero else ():
+            for file in folder.glob(name):
+                file.unlink()
         return published or load_embedder(out)
 
 

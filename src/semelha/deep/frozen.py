@@ -1,0 +1,119 @@
+"""Training what stands behind a frozen backbone: the features of several views of each picture are computed once.
+
+A step then takes milliseconds, where one through the backbone takes a second.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from semelha.deep.cache import PictureSubset
+from semelha.deep.network import EmbeddingNet
+from semelha.deep.recipe import Recipe
+from semelha.deep.sampler import Batch
+from semelha.errors import TrainingError
+from semelha.files import atomic_write, write_file
+
+MAX_VIEWS = 4
+SHARE = 1 / 3
+"""Of the minutes, for the features; the picture itself and one view more are computed in any case."""
+BATCH = 64
+
+Views = tuple[NDArray[np.float16], ...]
+"""Features of all pictures, (pictures, features) for each view, memory-mapped; the first is of them as they are."""
+TrainedParts = tuple[EmbeddingNet, PictureSubset, PictureSubset | None, Recipe]
+"""Network, pictures to learn from, those for validation, and recipe."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSubset(PictureSubset):
+    """Some pictures with the features of several views of each. In place of `pixels` are those of the first view."""
+
+    views: Views = ()
+
+    def drawn(self, batch: Batch, number: int, seed: list[int]) -> Tensor:
+        """Features of `number` views of each picture of a batch, drawn at random: (number · batch, features)."""
+        chosen = np.random.default_rng(seed).integers(len(self.views), size=number * len(batch))
+        rows = np.tile(self.rows[batch.pictures], number)
+        return torch.from_numpy(
+            np.stack([self.views[view][row] for view, row in zip(chosen, rows, strict=True)])
+        ).float()
+
+
+def is_fixed_before_head(network: EmbeddingNet, recipe: Recipe) -> bool:
+    """Whether a training changes nothing before the head, and needs no quarter turns of the pictures."""
+    before = (*network.backbone.parameters(), *network.pooling.parameters())
+    return recipe.method is None and not recipe.quarter_turns and not any(weight.requires_grad for weight in before)
+
+
+def on_features(
+    network: EmbeddingNet, training: PictureSubset, validation: PictureSubset | None, recipe: Recipe, views: Views
+) -> TrainedParts:
+    """The head of a network, which shares its weights, and all else that is needed to train it on features."""
+    head = copy.copy(network)
+    head._modules = {**network._modules, **{name: nn.Identity() for name in ("normalize", "backbone", "pooling")}}
+    head.frozen = ()
+    validated = None if validation is None else replace(validation, pixels=views[0])
+    minutes = (1 - SHARE) * recipe.minutes
+    changed = replace(recipe, minutes=minutes, layer_decay=1.0, coarse=0.0, checkpoint=False, compile=False)
+    return head, FeatureSubset(**{**vars(training), "pixels": views[0]}, views=views), validated, changed
+
+
+def feature_views(
+    network: EmbeddingNet,
+    pixels: NDArray[np.uint8],
+    recipe: Recipe,
+    *,
+    folder: Path,
+    key: str,
+    device: torch.device,
+    seed: int,
+) -> Views:
+    """The features of as many views of the pictures as the minutes allow: computed, or opened if they are in `folder`.
+
+    `pixels` are all pictures, fitted; `key` is all that their features depend on. Raises `TrainingError` if they cannot
+    be written.
+    """
+    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+    index = folder / f"views-{digest}.json"
+    if not index.exists():
+        fixed = copy.deepcopy(network).to(device).eval()
+        start = time.monotonic()
+        for number in range(MAX_VIEWS):
+            file = folder / f"view-{digest}-{number}.f16"
+            if not file.exists():
+                _write(file, fixed, pixels, recipe if number else None, device, [seed, 13, number])
+            spent = time.monotonic() - start
+            if number and spent + spent / (number + 1) > 60 * SHARE * recipe.minutes:
+                break
+        write_file(index, [str(number + 1)], error=TrainingError)
+    number = int(index.read_text())
+    files = [folder / f"view-{digest}-{view}.f16" for view in range(number)]
+    return tuple(np.memmap(file, np.float16, "r").reshape(len(pixels), -1) for file in files)
+
+
+def _write(
+    file: Path,
+    network: EmbeddingNet,
+    pixels: NDArray[np.uint8],
+    changed: Recipe | None,
+    device: torch.device,
+    seed: list[int],
+) -> None:
+    """Features of one view of all pictures: as they are, or augmented by a recipe."""
+    generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+    with atomic_write(file, private=True, error=TrainingError) as out, torch.inference_mode():
+        for first in range(0, len(pixels), BATCH):
+            block = torch.from_numpy(np.array(pixels[first : first + BATCH])).to(device)
+            block = block.float() if changed is None else changed.augmentation(block, generator)
+            features = network.features(block.contiguous(memory_format=torch.channels_last))
+            out.write(features.to(torch.float16).cpu().numpy().tobytes())

@@ -1,0 +1,45 @@
+"""Axes of an embedding that are learned from features with a loss: a linear head on a frozen network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from semelha.deep.losses import SupCon
+from semelha.deep.sampler import MPerClass, Pool
+from semelha.deep.stages import Axes
+
+STEPS = 300
+BATCH, PER_CLASS = 128, 4
+LEARNING_RATE = 1e-3
+TEMPERATURE = 0.1
+PULL = 1.0
+"""Weight of the mean squared change of an axis: few pictures do not determine a thousand axes."""
+
+
+def trained_axes(features: NDArray[np.float32], labels: NDArray[Any], start: Axes, *, seed: int) -> Axes:
+    """Axes, such as `relevant_axes`, learned further by `SupCon` from features (n, width) and labels (n,)."""
+    mean, axes = start
+    names, classes = np.unique(labels, return_inverse=True)
+    x = torch.from_numpy((features - mean) @ axes)
+    x = x / x.norm(dim=1).mean()
+    unchanged = torch.eye(axes.shape[1])
+    change = nn.Parameter(torch.zeros_like(unchanged))
+    pool = Pool(classes.astype(np.int64), tuple(map(str, names)))
+    sampler = MPerClass(pool, batch=BATCH, per_class=PER_CLASS, seed=seed)
+    loss = SupCon(temperature=TEMPERATURE)
+    optimizer = torch.optim.AdamW([change], lr=LEARNING_RATE, weight_decay=0.0, fused=True)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    for number in range(STEPS):
+        batch = sampler.batch(number)
+        embeddings = x[torch.from_numpy(batch.pictures)] @ (unchanged + change)
+        value = loss(embeddings, torch.from_numpy(batch.targets)) + PULL * change.square().sum() / len(change)
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        schedule.step()
+    return mean, np.ascontiguousarray(axes @ (unchanged + change.detach()).numpy())
