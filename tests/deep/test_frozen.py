@@ -129,5 +129,7 @@ def test_with_every_readout(readout: str, tmp_path: Path) -> None:
         tuple(Picture(x.transpose(1, 2, 0), y, str(n)) for n, (x, y) in enumerate(zip(PIXELS, LABELS, strict=True))),
     )
     network = replace(NETWORK, readout=readout)  # type: ignore[arg-type]
-    model = train_network(pictures, out=tmp_path / "m", network=network, recipe=recipe(steps=3, augmentation=Recipe().augmentation))
+    model = train_network(
+        pictures, out=tmp_path / "m", network=network, recipe=recipe(steps=3, augmentation=Recipe().augmentation)
+    )
     assert np.isfinite(model.embed(pictures.pictures)).all()

@@ -9,6 +9,7 @@ one is taken only if it is better beyond doubt.
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import time
@@ -25,20 +26,23 @@ from semelha.deep.distributed import launched_processes
 from semelha.deep.loop import Callback
 from semelha.deep.ready import ReadyModel, has_stages, milliseconds_each
 from semelha.deep.recipe import Recipe, TrainingSettings
-from semelha.deep.train import make_training_folder, train_network
+from semelha.deep.throughput import PASSES, describe_rate, least_frozen
+from semelha.deep.train import default_fabric, make_training_folder, train_network
+from semelha.deep.without_training import network_of
 from semelha.embedders import Model, copy_model, derive, load_embedder
 from semelha.errors import TrainingError, UsageError
-from semelha.files import check_writable
+from semelha.files import check_writable, write_file
 from semelha.images import Dataset, Progress, check_for_training, found_by_decoding, with_groups
+from semelha.untrusted import read_json
 
 logger = logging.getLogger(__name__)
 
 SHARES = {"drawings": (0.1, 0.9), "photos": (1 / 3, 0.6)}
 """Of the minutes, for the features of the ready model; of those that are left, for the network that is trained first.
 The ready model has seen photos, but no drawings."""
-MIN_MINUTES = 0.2
+MIN_MINUTES = 0.1
 """Below this, no network is trained."""
-FURTHER = TrainingSettings(readout="stages", freeze=0.6, learning_rate=3e-4, layer_decay=0.75, batch=64)
+FURTHER = TrainingSettings(readout="stages", learning_rate=3e-4, layer_decay=0.75, batch=64)
 """For the last layers of the ready model."""
 SMALL = "a small network from nothing"
 FURTHER_NAME = "{}, its last layers trained further"
@@ -85,6 +89,8 @@ def train_candidates(
     make_training_folder(folder, resume=resume)
     for name in ("chosen", "other") if resume else ("chosen", "other", "small", "further"):
         shutil.rmtree(folder / name, ignore_errors=True)
+    if not resume:
+        (folder / "frozen.json").unlink(missing_ok=True)
     ready = ReadyModel(base)
     drawn = inspect_pictures(dataset, seed=seed).drawn
     for_features, for_first = SHARES["drawings" if drawn else "photos"]
@@ -100,13 +106,14 @@ def train_candidates(
         networks = _Networks(dataset, pictures, held_out, folder, seed, resume, accelerator, callback)
         order = ["small", "further"] if drawn else ["further", "small"]
         for place, share in zip(order, (for_first, 1.0), strict=True):
-            left = share * (limit - (time.monotonic() - start) / 60)
-            if left < MIN_MINUTES:
+            now = time.monotonic()
+            deadline = now + share * (start + 60 * limit - now)
+            if deadline - now < 60 * MIN_MINUTES:
                 break
             if place == "small":
-                candidates += networks.small(candidates, minutes=left)
+                candidates += networks.small(candidates, minutes=limit, deadline=deadline)
             elif has_stages(base):
-                candidates.append(networks.further(base, minutes=left))
+                candidates += networks.further(base, minutes=limit, deadline=deadline)
     chosen = best(candidates, pictures.labels, seed=seed) if measured else 0
     model = candidates[chosen].make(folder / "chosen")
     training = {
@@ -151,9 +158,9 @@ class _Networks:
     accelerator: str
     callback: Callback | None
 
-    def small(self, others: list[Candidate], *, minutes: float) -> list[Candidate]:
+    def small(self, others: list[Candidate], **until: float) -> list[Candidate]:
         """Our own network, trained from nothing; and joined with the best of the others."""
-        small = self._trained(SMALL, "small", minutes=minutes)
+        small = self._trained(SMALL, "small", **until)
         other = others[best(others, self.pictures.labels, seed=self.seed)]
         both = np.concatenate([_normalized(other.vectors), _normalized(small.vectors)], axis=1)
 
@@ -165,10 +172,33 @@ class _Networks:
         name = f"{other.name}, joined with the small network"
         return [small, Candidate(name, both, few, None, small.seconds, milliseconds, joined)]
 
-    def further(self, base: Model, *, minutes: float) -> Candidate:
-        """The last layers of a model, trained further."""
+    def further(self, base: Model, **until: float) -> list[Candidate]:
+        """The last layers of a model, trained further: as many as can be in `PASSES` over the pictures, or none."""
+        part = self._frozen_part(base, until["deadline"] - time.monotonic())
+        if part is None:
+            return []
+        settings = replace(FURTHER, freeze=part)
         name = FURTHER_NAME.format(base.card.name)
-        return self._trained(name, "further", minutes=minutes, from_model=base, settings=FURTHER)
+        return [self._trained(name, "further", from_model=base, settings=settings, **until)]
+
+    def _frozen_part(self, base: Model, seconds: float) -> float | None:
+        """The part of the layers to freeze (`least_frozen`); the same when a training goes on."""
+        file = self.folder / "frozen.json"
+        if not file.exists():
+            assert base.card.input is not None
+            spec, number = base.card.input, len(self.dataset) - len(self.held_out.few)
+            shape, fabric = (spec.channels, spec.height, spec.width), default_fabric(self.accelerator)
+            part, rate = least_frozen(network_of(base), shape, pictures=number, seconds=seconds, fabric=fabric)
+            if part is None:
+                logger.warning(
+                    "the last layers of %s are not trained further: %s, where %d are needed: allow more minutes",
+                    base.card.name,
+                    describe_rate(rate, number, seconds),
+                    PASSES,
+                )
+            write_file(file, [json.dumps({"freeze": part})], error=TrainingError)
+        found: float | None = read_json(file, error=TrainingError)["freeze"]
+        return found
 
     def _trained(self, name: str, place: str, **arguments: Any) -> Candidate:
         out, start = self.folder / place, time.monotonic()

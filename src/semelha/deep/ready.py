@@ -86,10 +86,11 @@ class ReadyModel:
         if each * len(dataset) > seconds:
             some = subset(dataset, max(64, int(seconds / each)), seed=seed)
             logger.warning(
-                "%s of the %s pictures are used, because all would take %.0f minutes: allow more minutes",
+                "features are computed of %s of the %s pictures, in %.0f s; all would take %.0f s: allow more minutes",
                 f"{len(some):,}",
                 f"{len(dataset):,}",
-                each * len(dataset) / 60,
+                each * len(some),
+                each * len(dataset),
             )
             dataset = some
         return compute_features(

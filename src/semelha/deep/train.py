@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import shutil
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.ssl import SelfSupervised
 from semelha.deep.stages import StageNet, fit_stage_readout
 from semelha.deep.teacher import embed_turns
+from semelha.deep.throughput import PASSES, describe_rate, measure_throughput
 from semelha.deep.without_training import network_of
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
@@ -37,6 +39,9 @@ from semelha.files import check_writable
 from semelha.images import Dataset, Progress, check_for_training, check_without_labels, found_by_decoding
 
 logger = logging.getLogger(__name__)
+
+MIN_SECONDS = 5.0
+"""Of steps, however late it is."""
 
 
 def train_network(
@@ -50,6 +55,7 @@ def train_network(
     teacher: Model | None = None,
     from_model: Model | None = None,
     minutes: float | None = None,
+    deadline: float | None = None,
     seed: int = 0,
     resume: bool = False,
     accelerator: str = "auto",
@@ -69,6 +75,8 @@ def train_network(
         labels are ignored and may be "".
     method : SelfSupervised, optional
         Learn without labels: `SimCLR()`, `MoCo()` or `MoCoV3()` of `semelha.deep.ssl`.
+    deadline : float, optional
+        When all should be done, of `time.monotonic()`: the steps are over as much sooner as the readout takes.
     loop : LoopSettings, optional
         How often it saves, validates and logs.
     out, network, recipe, settings, teacher, from_model, minutes, seed, resume, accelerator, callback, reading_progress
@@ -123,7 +131,7 @@ def train_network(
             training = replace(training, teacher_vectors=vectors)
         first = () if from_model is None else (from_model.fingerprint,)
         plan = describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes)
-        parts: TrainedParts = built, training, validation, recipe
+        parts: TrainedParts = built, training, validation, _until(deadline, recipe, built, network, training, fabric)
         if is_fixed_before_head(built, recipe):
             compute = partial(feature_views, built, cache.pixels, recipe, folder=folder, key=plan, device=fabric.device)
             views = group.on_rank_zero(partial(compute, seed=seed)) or compute(seed=seed)
@@ -151,6 +159,33 @@ def train_network(
             for file in folder.glob(name):
                 file.unlink()
         return published or load_embedder(out)
+
+
+def _until(
+    deadline: float | None,
+    recipe: Recipe,
+    built: EmbeddingNet,
+    network: Network,
+    training: PictureSubset,
+    fabric: Fabric,
+) -> Recipe:
+    """The recipe with the minutes that are left, also for the readout; it is told if they are few for the pictures."""
+    if network.own and deadline is None:
+        return recipe
+    learning, embedding = measure_throughput(built, training.pixels.shape[1:], fabric)
+    seconds = 60 * recipe.minutes
+    if deadline is not None:
+        after = 0 if network.readout == "head" else len(sample_places(len(training.rows), seed=0)) / embedding
+        seconds = min(seconds, max(MIN_SECONDS, deadline - time.monotonic() - after))
+        recipe = replace(recipe, minutes=seconds / 60)
+    few = learning * seconds < PASSES * len(training.rows)
+    if few and not network.own and not is_fixed_before_head(built, recipe):
+        logger.warning(
+            "%s, where %d are usual: allow more minutes, or freeze the backbone (--freeze 1), which takes seconds",
+            describe_rate(learning, len(training.rows), seconds),
+            PASSES,
+        )
+    return recipe
 
 
 def _with_readout(

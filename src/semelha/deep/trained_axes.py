@@ -17,7 +17,7 @@ STEPS = 300
 BATCH, PER_CLASS = 128, 4
 LEARNING_RATE = 1e-3
 TEMPERATURE = 0.1
-PULL = 1.0
+PULL = 5.0
 """Weight of the mean squared change of an axis: few pictures do not determine a thousand axes."""
 
 
