@@ -14,6 +14,7 @@ from semelha.deep.augment import quarter_turns
 from semelha.deep.cache import PictureSubset
 from semelha.deep.checkpoint import TrainingState
 from semelha.deep.distributed import ProcessGroup
+from semelha.deep.domains import with_photo_like
 from semelha.deep.frozen import FeatureSubset
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch, Sampler
@@ -55,7 +56,10 @@ def augmented_views(
     """
     if isinstance(training, FeatureSubset):
         return training.drawn(batch, views, seed).to(device)
-    raw = torch.from_numpy(training.read(batch.pictures)).to(device)
+    fitted = training.read(batch.pictures)
+    if training.clean is not None:
+        fitted = with_photo_like(fitted, training.clean[batch.pictures], seed)
+    raw = torch.from_numpy(fitted).to(device)
     turned = quarter_turns(raw, torch.from_numpy(batch.turns).to(device)).repeat(views, 1, 1, 1)
     pixels = recipe.augmentation(turned, torch.Generator(device).manual_seed(_as_integer(seed)))
     if coarse:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,7 @@ class PictureSubset:
     labels: tuple[str, ...]  # name of each class
     groups: NDArray[Any] | None = None  # (n,); pictures of one group never match in a validation
     teacher_vectors: NDArray[np.float32] | None = None  # embeddings of all pictures by a teacher: (turns, all, d)
+    clean: NDArray[np.bool_] | None = None  # (n,) whether a picture is a clean one of a catalogue; None: there are none
 
     def pool(self, recipe: Recipe) -> Pool:
         """The pictures that a sampler draws batches from."""
@@ -192,12 +193,17 @@ def split(cache: PixelCache, recipe: Recipe, *, seed: int) -> tuple[PictureSubse
     validated = cache.dataset.is_validation
     if not validated.any():
         if recipe.validation <= 0 or len(paired_classes(labels, groups)) < 10:
-            return labelled(cache.pixels, everything, labels), None
+            return _with_clean(labelled(cache.pixels, everything, labels), cache.dataset), None
         validated = np.isin(labels, split_classes(cache.dataset, recipe.validation, seed=seed)[1].classes)
     chosen = np.sort(np.random.default_rng(seed).permutation(np.flatnonzero(validated))[:MAX_VALIDATED])
     remaining = np.flatnonzero(~validated)
-    training = labelled(cache.pixels, remaining, labels[remaining])
+    training = _with_clean(labelled(cache.pixels, remaining, labels[remaining]), cache.dataset)
     own = None if groups is None else groups[chosen]
     if not paired_classes(labels[chosen], own):
         return training, None
     return training, labelled(cache.pixels, chosen, labels[chosen], own)
+
+
+def _with_clean(subset: PictureSubset, dataset: Dataset) -> PictureSubset:
+    clean = dataset.is_clean[subset.rows]
+    return replace(subset, clean=clean) if clean.any() and not clean.all() else subset

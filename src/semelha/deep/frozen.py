@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from semelha.deep.cache import PictureSubset
+from semelha.deep.domains import with_photo_like
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Batch
@@ -77,11 +78,12 @@ def feature_views(
     key: str,
     device: torch.device,
     seed: int,
+    clean: NDArray[np.bool_],
 ) -> Views:
     """The features of as many views of the pictures as the minutes allow: computed, or opened if they are in `folder`.
 
-    `pixels` are all pictures, fitted; `key` is all that their features depend on. Raises `TrainingError` if they cannot
-    be written.
+    `pixels` are all pictures, fitted; those that are `clean` may look like photos in a view (`with_photo_like`). `key` is
+    all that their features depend on. Raises `TrainingError` if they cannot be written.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     index = folder / f"views-{digest}.json"
@@ -91,7 +93,7 @@ def feature_views(
         for number in range(MAX_VIEWS):
             file = folder / f"view-{digest}-{number}.f16"
             if not file.exists():
-                _write(file, fixed, pixels, recipe if number else None, device, [seed, 13, number])
+                _write(file, fixed, pixels, recipe if number else None, device, clean, [seed, 13, number])
             spent = time.monotonic() - start
             if number and spent + spent / (number + 1) > 60 * SHARE * recipe.minutes:
                 break
@@ -107,13 +109,18 @@ def _write(
     pixels: NDArray[np.uint8],
     changed: Recipe | None,
     device: torch.device,
+    clean: NDArray[np.bool_],
     seed: list[int],
 ) -> None:
     """Features of one view of all pictures: as they are, or augmented by a recipe."""
     generator = torch.Generator(device).manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
     with atomic_write(file, private=True, error=TrainingError) as out, torch.inference_mode():
         for first in range(0, len(pixels), BATCH):
-            block = torch.from_numpy(np.array(pixels[first : first + BATCH])).to(device)
-            block = block.float() if changed is None else changed.augmentation(block, generator)
-            features = network.features(block.contiguous(memory_format=torch.channels_last))
+            block = np.array(pixels[first : first + BATCH])
+            if changed is None:
+                view = torch.from_numpy(block).to(device).float()
+            else:
+                block = with_photo_like(block, clean[first : first + BATCH], [*seed, first])
+                view = changed.augmentation(torch.from_numpy(block).to(device), generator)
+            features = network.features(view.contiguous(memory_format=torch.channels_last))
             out.write(features.to(torch.float16).cpu().numpy().tobytes())

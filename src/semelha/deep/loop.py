@@ -22,6 +22,7 @@ from semelha.deep.batches import augmented_views, next_batch, process_share, see
 from semelha.deep.cache import PictureSubset
 from semelha.deep.checkpoint import Tensors, TrainingState
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
+from semelha.deep.domains import with_clean_pictures
 from semelha.deep.gradcache import enable_gradient_checkpointing, preserve_running_stats
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
@@ -151,6 +152,8 @@ def fit(
             loss, seen, coarse = torch.zeros((), device=fabric.device), [], done < recipe.coarse
             for number in range(state.step * recipe.accumulate, (state.step + 1) * recipe.accumulate):
                 batch = next_batch(sampler, number, state, done, recipe, seed)
+                if training.clean is not None:
+                    batch = with_clean_pictures(batch, training.classes, training.clean, [seed, 8, number])
                 own, own_seed = process_share(batch, processes), [seed, number, *processes.seed_suffix]
                 pixels = augmented_views(own, training, objective.views, recipe, fabric.device, own_seed, coarse=coarse)
                 targets = torch.from_numpy(own.targets).to(fabric.device)

@@ -127,7 +127,8 @@ class ReadyModel:
             return known[key]
 
         def trained(learned: Rows) -> Axes:
-            return trained_axes(stages[learned], dataset.labels[learned], relevant(learned), seed=seed)
+            labels, clean = dataset.labels[learned], dataset.is_clean[learned]
+            return trained_axes(stages[learned], labels, relevant(learned), seed=seed, clean=clean)
 
         fits = {", its stages by classes": relevant, ", a head trained on its stages": trained}
         milliseconds = milliseconds_each(self.extractor)

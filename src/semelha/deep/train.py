@@ -133,8 +133,9 @@ def train_network(
         plan = describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes)
         parts: TrainedParts = built, training, validation, _until(deadline, recipe, built, network, training, fabric)
         if is_fixed_before_head(built, recipe):
-            compute = partial(feature_views, built, cache.pixels, recipe, folder=folder, key=plan, device=fabric.device)
-            views = group.on_rank_zero(partial(compute, seed=seed)) or compute(seed=seed)
+            of_device = partial(feature_views, device=fabric.device, seed=seed, clean=cache.dataset.is_clean)
+            compute = partial(of_device, built, cache.pixels, recipe, folder=folder, key=plan)
+            views = group.on_rank_zero(compute) or compute()
             parts = on_features(*parts, views)
         trained = fit(
             *parts,

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from semelha.deep.domains import with_clean_pictures
 from semelha.deep.losses import SupCon
 from semelha.deep.sampler import MPerClass, Pool
 from semelha.deep.stages import Axes
@@ -21,8 +22,18 @@ PULL = 5.0
 """Weight of the mean squared change of an axis: few pictures do not determine a thousand axes."""
 
 
-def trained_axes(features: NDArray[np.float32], labels: NDArray[Any], start: Axes, *, seed: int) -> Axes:
-    """Axes, such as `relevant_axes`, learned further by `SupCon` from features (n, width) and labels (n,)."""
+def trained_axes(
+    features: NDArray[np.float32],
+    labels: NDArray[Any],
+    start: Axes,
+    *,
+    seed: int,
+    clean: NDArray[np.bool_] | None = None,
+) -> Axes:
+    """Axes, such as `relevant_axes`, learned further by `SupCon` from features (n, width) and labels (n,).
+
+    `clean` (n,) are pictures of a catalogue (`with_clean_pictures`).
+    """
     mean, axes = start
     names, classes = np.unique(labels, return_inverse=True)
     x = torch.from_numpy((features - mean) @ axes)
@@ -36,6 +47,8 @@ def trained_axes(features: NDArray[np.float32], labels: NDArray[Any], start: Axe
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     for number in range(STEPS):
         batch = sampler.batch(number)
+        if clean is not None:
+            batch = with_clean_pictures(batch, pool.classes, clean, [seed, number])
         embeddings = x[torch.from_numpy(batch.pictures)] @ (unchanged + change)
         value = loss(embeddings, torch.from_numpy(batch.targets)) + PULL * change.square().sum() / len(change)
         optimizer.zero_grad()

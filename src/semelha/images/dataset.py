@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.arguments import check_fields, check_int, check_types
 from semelha.errors import DatasetError
-from semelha.images.names import split_name
+from semelha.images.names import ICONIC, split_name
 from semelha.images.picture import Picture
 from semelha.images.report import Remark
 
@@ -74,6 +74,11 @@ class Dataset:
     def domains(self) -> NDArray[Any] | None:
         """(pictures,) domain of each picture or None; None if no picture has a domain."""
         return _unless_none([picture.domain for picture in self.pictures])
+
+    @property
+    def is_clean(self) -> NDArray[np.bool_]:
+        """(pictures,) whether each picture is a clean one, as catalogues have: of the domain "iconic"."""
+        return np.array([picture.domain == ICONIC for picture in self.pictures], np.bool_)
 
     @property
     def warnings(self) -> tuple[str, ...]:
