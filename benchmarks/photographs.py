@@ -110,11 +110,11 @@ def chosen_in_seconds(
     features = stage_features(task, ready)
     plain, stages = (np.asarray(each, np.float32) for each in np.split(features, [ready.base.dim], axis=1))
     learned, labels = stages[open_], task.pictures.labels[open_]
-    axes = relevant_axes(learned, labels)
+    axes, clean = relevant_axes(learned, labels), task.pictures.is_clean[open_]
     vectors = {
         "as it is": plain,
         "its stages by classes": projected(stages, axes),
-        "a head trained on its stages": projected(stages, trained_axes(learned, labels, axes, seed=seed)),
+        "a head trained on its stages": projected(stages, trained_axes(learned, labels, axes, seed=seed, clean=clean)),
     }
     half = task.pictures.select(np.flatnonzero(open_).tolist())
     pictures = with_groups(half, vectors=plain[open_])

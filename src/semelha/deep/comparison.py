@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from semelha.embedders import Model
 from semelha.images import Dataset
-from semelha.measures import retrieval
-from semelha.metrics import Cosine
 
 RESAMPLES = 2000
+BLOCK = 1024
+"""Pictures that are searched at a time."""
 HALVES = 5
 """Draws of half of the classes, by which R@1 among more of them is extrapolated."""
 CONFIDENCE = 0.95
@@ -110,12 +110,18 @@ def measure_hits(vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, gro
 
     Pictures of one group, (pictures,), never match. Those without another picture of their class are not searched.
     """
-    hits = np.full(len(dataset), np.nan)
+    x = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     classes = np.unique(dataset.labels[rows], return_inverse=True)[1]
-    own = None if groups is None else groups[rows]
-    found = retrieval(vectors, classes, metric=Cosine(), query_groups=own, ks=(1,))
-    right = classes[found.nearest[:, 0]] == classes
-    hits[rows[found.has_match]] = right[found.has_match]
+    own = [None] * len(rows) if groups is None else groups[rows]
+    numbers: dict[object, int] = {}
+    apart = np.array([numbers.setdefault(object() if one is None else one, len(numbers)) for one in own])
+    hits = np.full(len(dataset), np.nan)
+    for first in range(0, len(rows), BLOCK):
+        block = slice(first, first + BLOCK)
+        similar = np.where(apart[block, None] != apart, x[block] @ x.T, -np.inf)
+        match = (similar > -np.inf) & (classes[block, None] == classes)
+        right = classes[similar.argmax(axis=1)] == classes[block]
+        hits[rows[block]] = np.where(match.any(axis=1), right, np.nan)
     return hits
 
 

@@ -82,8 +82,8 @@ def feature_views(
 ) -> Views:
     """The features of as many views of the pictures as the minutes allow: computed, or opened if they are in `folder`.
 
-    `pixels` are all pictures, fitted; those that are `clean` may look like photos in a view (`with_photo_like`). `key` is
-    all that their features depend on. Raises `TrainingError` if they cannot be written.
+    `pixels` are all pictures, fitted; those that are `clean` may look like photos in a view (`with_photo_like`). `key`
+    is all that their features depend on. Raises `TrainingError` if they cannot be written.
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:16]
     index = folder / f"views-{digest}.json"

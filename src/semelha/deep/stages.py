@@ -114,7 +114,8 @@ def relevant_axes(features: NDArray[np.float32], labels: NDArray[Any]) -> Axes:
 
     Raises `VectorsError` if no class has two pictures.
     """
-    return _axes(features, labels, RCA(MAX_DIM, shrinkage=SHRINKAGE))
+    most = None if features.shape[1] <= MAX_DIM else MAX_DIM
+    return _axes(features, labels, RCA(most, shrinkage=SHRINKAGE))
 
 
 def projected(features: NDArray[np.float32], axes: Axes) -> NDArray[np.float32]:

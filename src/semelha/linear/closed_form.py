@@ -92,15 +92,20 @@ class RCA(_Regularized, PairLearner):
         super().__init__(n_components, ridge=ridge)
         self.shrinkage = shrinkage
 
+    @property
+    def rank_only(self) -> bool:  # type: ignore[override]
+        """What is shrunk can be inverted in the whole space."""
+        return self.shrinkage == 0
+
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
-        inside, _ = class_scatter(x, labels)
-        inside /= len(with_partner(labels))
-        inside += self.shrinkage * np.trace(inside) / len(inside) * np.eye(len(inside))
-        within = invertible(inside, "covariance within classes", ridge=self.ridge, notes=notes)
-        inverse = np.asarray(np.linalg.inv(within), np.float64)
+        within, _ = class_scatter(x, labels)
+        within /= len(with_partner(labels))
+        within += self.shrinkage * np.trace(within) / len(within) * np.eye(len(within))
+        if self.shrinkage == 0 or not within.any():
+            within = invertible(within, "covariance within classes", ridge=self.ridge, notes=notes)
+        whiten = np.asarray(solve_triangular(cholesky(within, lower=True), np.eye(len(within)), lower=True), np.float64)
         if self.n_components is None:
-            return root(inverse)
-        whiten = root(inverse)
+            return whiten
         _, vectors = np.linalg.eigh(whiten @ (x.T @ x) @ whiten.T)
         kept = slice(None, -width(self.n_components, len(within)) - 1, -1)
         return np.asarray(vectors[:, kept].T @ whiten)
