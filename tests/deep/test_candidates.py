@@ -16,7 +16,8 @@ from semelha.errors import UsageError
 from semelha.images import Dataset, Picture
 from semelha.metrics import Cosine
 
-MINUTES = 0.25
+LIMITS = {"minutes": 60.0, "steps": 6}
+"""However slow the machine is, all candidates are trained, and a little."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +56,7 @@ def hues(classes: int = 24, each: int = 6, pattern: float = 60) -> Dataset:
 
 
 def test_the_best_is_published_with_what_was_measured(base: semelha.Model, tmp_path: Path) -> None:
-    model = train_candidates(hues(), base=base, out=tmp_path / "m", minutes=MINUTES)
+    model = train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS)
     table = model.card.results["candidates"]
     names = [one["name"] for one in table]
     assert names[:4] == list(describe_candidates(base)[:4])
@@ -73,7 +74,7 @@ def test_the_best_is_published_with_what_was_measured(base: semelha.Model, tmp_p
 
 def test_a_ready_model_that_is_right_already_stays_as_it_is(base: semelha.Model, tmp_path: Path) -> None:
     """Nothing is trained, and the card claims no class as learned."""
-    model = train_candidates(hues(8, pattern=8), base=base, out=tmp_path / "m")
+    model = train_candidates(hues(8, pattern=8), base=base, out=tmp_path / "m", **LIMITS)
     assert model.fingerprint == base.fingerprint
     assert (model.card.classes, model.card.content_hashes) == ([], [])
     assert model.card.training["chosen"] == "ready as it is"
@@ -84,7 +85,7 @@ def test_last_layers_are_left_alone_where_the_minutes_do_not_suffice(
     base: semelha.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(throughput, "PASSES", 1e6)
-    model = train_candidates(hues(), base=base, out=tmp_path / "m", minutes=MINUTES)
+    model = train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS)
     assert FURTHER_NAME.format("ready") not in [one["name"] for one in model.card.results["candidates"]]
     assert "the last layers of ready are not trained further: this machine learns from" in caplog.text
 
@@ -92,14 +93,14 @@ def test_last_layers_are_left_alone_where_the_minutes_do_not_suffice(
 def test_noise_does_not_replace_the_ready_model(base: semelha.Model, tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     noise = (Picture(random.integers(0, 256, (32, 32, 3), np.uint8), f"c{n % 12}", str(n)) for n in range(60))
-    model = train_candidates(Dataset("noise", tuple(noise)), base=base, out=tmp_path / "m", minutes=0.3)
+    model = train_candidates(Dataset("noise", tuple(noise)), base=base, out=tmp_path / "m", **LIMITS)
     assert model.card.training["chosen"] == "ready as it is"
     low, high = model.card.results["interval"]
     assert low < 1 / 6 < high + 0.1
 
 
 def test_too_few_classes_to_measure_leave_the_ready_model(base: semelha.Model, tmp_path: Path) -> None:
-    model = train_candidates(hues(3), base=base, out=tmp_path / "m", minutes=MINUTES)
+    model = train_candidates(hues(3), base=base, out=tmp_path / "m", **LIMITS)
     assert model.fingerprint == base.fingerprint
     assert model.card.results == {}
 
@@ -111,7 +112,7 @@ def test_a_ready_model_without_stages_is_joined_all_the_same(tmp_path: Path) -> 
         "a small network from nothing",
         "the best of the others, joined with it",
     )
-    model = train_candidates(hues(), base=base, out=tmp_path / "m", minutes=MINUTES)
+    model = train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS)
     assert [one["name"] for one in model.card.results["candidates"]][-1] == (
         "tiny as it is, joined with the small network"
     )
@@ -122,9 +123,9 @@ def test_an_interrupted_training_goes_on(base: semelha.Model, tmp_path: Path) ->
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_candidates(hues(), base=base, out=tmp_path / "m", minutes=MINUTES, callback=stop)
+        train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS, callback=stop)
     assert (tmp_path / "m.training" / "features.f16").stat().st_size
-    train_candidates(hues(), base=base, out=tmp_path / "m", minutes=MINUTES, resume=True)
+    train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS, resume=True)
     assert (tmp_path / "m" / "model.json").exists()
     assert not (tmp_path / "m.training").exists()
 

@@ -54,6 +54,7 @@ def train_candidates(
     base: Model,
     out: Path,
     minutes: float | None = None,
+    steps: int | None = None,
     seed: int = 0,
     resume: bool = False,
     accelerator: str = "auto",
@@ -72,6 +73,8 @@ def train_candidates(
         The ready model.
     minutes : float, optional
         For all together (default: 18).
+    steps : int, optional
+        Of each network, at most (default: as many as the minutes allow).
     dataset, out, seed, resume, accelerator, callback, reading_progress
         As for `semelha.train`.
 
@@ -103,7 +106,7 @@ def train_candidates(
     candidates = ready.candidates(cache, pictures, held_out, seed=seed)
     measured = bool(np.isfinite(candidates[0].few).any())
     if measured and 0 in candidates[0].few:  # otherwise nothing is left to gain
-        networks = _Networks(dataset, pictures, held_out, folder, seed, resume, accelerator, callback)
+        networks = _Networks(dataset, pictures, held_out, folder, steps, seed, resume, accelerator, callback)
         order = ["small", "further"] if drawn else ["further", "small"]
         for place, share in zip(order, (for_first, 1.0), strict=True):
             now = time.monotonic()
@@ -153,6 +156,7 @@ class _Networks:
     pictures: Dataset  # those that are measured
     held_out: HeldOut
     folder: Path
+    steps: int | None
     seed: int
     resume: bool
     accelerator: str
@@ -200,12 +204,15 @@ class _Networks:
         found: float | None = read_json(file, error=TrainingError)["freeze"]
         return found
 
-    def _trained(self, name: str, place: str, **arguments: Any) -> Candidate:
+    def _trained(
+        self, name: str, place: str, *, settings: TrainingSettings = TrainingSettings(), **arguments: Any
+    ) -> Candidate:
         out, start = self.folder / place, time.monotonic()
         if not (self.resume and out.exists()):
             train_network(
                 self._marked(),
                 out=out,
+                settings=replace(settings, steps=self.steps),
                 seed=self.seed,
                 resume=self.resume,
                 accelerator=self.accelerator,
