@@ -72,6 +72,26 @@ def test_the_interval_is_that_of_resampled_classes() -> None:
     assert found.plus(found).high == 1.0
 
 
+@pytest.mark.parametrize("classes", [3, 5, 12])
+def test_few_classes_seldom_say_that_a_candidate_leads(classes: int) -> None:
+    """Of two that are alike, the costly one is taken in about 5% of the cases, also if few classes are measured."""
+    random, taken, labels = np.random.default_rng(0), 0, np.repeat([f"c{n}" for n in range(classes)], 20)
+
+    def drawn() -> np.ndarray:
+        return (random.random(len(labels)) < random.beta(2, 2, classes).repeat(20)).astype(float)
+
+    for seed in range(200):
+        one, other = drawn(), drawn()
+        taken += best([candidate(one, one), candidate(other, other)], labels, seed=seed)
+    assert taken <= 20
+
+
+def test_one_class_says_nothing() -> None:
+    labels, ones = np.repeat("c", 20), np.ones(20)
+    assert best([candidate(0 * ones, 0 * ones), candidate(ones, ones)], labels, seed=0) == 0
+    assert mean_rate(ones, labels, seed=0).bounded() == Rate(1.0, 0.0, 1.0)
+
+
 def test_classes_that_are_measured_were_not_learned_from() -> None:
     pictures = dataset(60, 4)
     held_out = HeldOut.of(pictures, seed=3)
@@ -168,4 +188,6 @@ def test_the_interval_to_expect_is_that_of_other_classes() -> None:
         (found,) = expected_rates([candidate(values := drawn(), values)], labels, seed=seed)
         inside += found.low <= drawn().mean() <= found.high
     assert 180 <= inside <= 198
-    assert Rate(0.9, 0.8, 1.0).of_others().high == 1.0
+    assert Rate(0.9, 0.8, 1.0).of_others(40).high == 1.0
+    assert Rate(1.0, 1.0, 1.0).of_others(11) == Rate(1.0, pytest.approx(0.05 ** (1 / 11)), 1.0)
+    assert Rate(0.0, 0.0, 0.0).of_others(11) == Rate(0.0, 0.0, pytest.approx(1 - 0.05 ** (1 / 11)))

@@ -164,7 +164,7 @@ class _Networks:
 
     def small(self, others: list[Candidate], **until: float) -> list[Candidate]:
         """Our own network, trained from nothing; and joined with the best of the others."""
-        small = self._trained(SMALL, "small", **until)
+        small = self._trained(SMALL, "small", TrainingSettings(), **until)
         other = others[best(others, self.pictures.labels, seed=self.seed)]
         both = np.concatenate([_normalized(other.vectors), _normalized(small.vectors)], axis=1)
 
@@ -183,7 +183,7 @@ class _Networks:
             return []
         settings = replace(FURTHER, freeze=part)
         name = FURTHER_NAME.format(base.card.name)
-        return [self._trained(name, "further", from_model=base, settings=settings, **until)]
+        return [self._trained(name, "further", settings, from_model=base, **until)]
 
     def _frozen_part(self, base: Model, seconds: float) -> float | None:
         """The part of the layers to freeze (`least_frozen`); the same when a training goes on."""
@@ -204,9 +204,7 @@ class _Networks:
         found: float | None = read_json(file, error=TrainingError)["freeze"]
         return found
 
-    def _trained(
-        self, name: str, place: str, *, settings: TrainingSettings = TrainingSettings(), **arguments: Any
-    ) -> Candidate:
+    def _trained(self, name: str, place: str, settings: TrainingSettings, **arguments: Any) -> Candidate:
         out, start = self.folder / place, time.monotonic()
         if not (self.resume and out.exists()):
             train_network(

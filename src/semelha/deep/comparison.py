@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from semelha.embedders import Model
 from semelha.images import Dataset
@@ -137,9 +138,15 @@ class Rate:
         """With a difference that was measured elsewhere; between 0 and 1."""
         return Rate(*(a + b for a, b in zip(astuple(self), astuple(difference), strict=True))).bounded()
 
-    def of_others(self) -> Rate:
-        """With the interval of the rate of as many other classes, which vary too: √2 times as wide."""
+    def of_others(self, classes: int) -> Rate:
+        """With the interval of the rate of as many other classes, which vary too: √2 times as wide.
+
+        If so many classes are all right, or all wrong, others need not be so (Clopper and Pearson, 1934).
+        """
         low, high = (self.value + 2**0.5 * (bound - self.value) for bound in (self.low, self.high))
+        if low == high:
+            least = (1 - CONFIDENCE) ** (1 / classes)
+            low, high = min(low, least), max(high, 1 - least)
         return Rate(self.value, low, high).bounded()
 
     def bounded(self) -> Rate:
@@ -222,17 +229,27 @@ def expected_rates(
         values = found.across if across else found.expected
         if np.isnan(values).all():
             return []
-        rate = mean_rate(values, labels, seed=seed).of_others()
+        classes = len(np.unique(labels[~np.isnan(values)]))
+        rate = mean_rate(values, labels, seed=seed).of_others(classes)
         rates.append(rate if one.all is not None else rate.plus(lead(one, reference, labels, seed=seed)))
     return rates
 
 
 def mean_rate(values: Hits, labels: NDArray[np.str_], *, seed: int, confidence: float = CONFIDENCE) -> Rate:
-    """The mean of the values that are no NaN, one at least, and its interval."""
+    """The mean of the values that are no NaN, one at least, and its interval.
+
+    By resampling the classes, and as much wider as few of them vary less than all (Hesterberg, The American
+    Statistician 2015). A single class says nothing.
+    """
     known = ~np.isnan(values)
     classes = np.unique(labels[known], return_inverse=True)[1]
     sizes, sums = np.bincount(classes), np.bincount(classes, weights=values[known])
-    drawn = np.random.default_rng(seed).integers(0, len(sizes), (RESAMPLES, len(sizes)))
+    number, value = len(sizes), float(sums.sum() / sizes.sum())
+    if number == 1:
+        return Rate(value, value - 1, value + 1)
+    drawn = np.random.default_rng(seed).integers(0, number, (RESAMPLES, number))
     means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Rate(float(sums.sum() / sizes.sum()), float(low), float(high))
+    tail = (1 - confidence) / 2
+    wider = stats.t.isf(tail, number - 1) / stats.norm.isf(tail) * (number / (number - 1)) ** 0.5
+    low, high = (value + wider * (bound - value) for bound in np.quantile(means, [tail, 1 - tail]))
+    return Rate(value, float(low), float(high))
