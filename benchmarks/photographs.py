@@ -133,7 +133,7 @@ def chosen_in_seconds(
 
 def with_networks(task: Task, open_: np.ndarray, minutes: float) -> list[str]:
     """The row of what `semelha train` chooses within some minutes, learned from the open half of the first seed."""
-    out = KEPT / f"trained-{task.pictures}-{minutes:g}"
+    out = KEPT / f"trained-{task.pictures.name}-{minutes:g}"
     if not out.exists():
         half = task.pictures.select(np.flatnonzero(open_).tolist())
         semelha.train(half, out=out, minutes=minutes, resume=True)
