@@ -176,6 +176,17 @@ def test_each_encounter_of_an_animal_is_a_burst() -> None:
     assert partition(with_groups(with_groups(dataset, how="none"))) == expected
 
 
+def test_pictures_of_one_domain_are_a_group_if_wanted() -> None:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    shop = Dataset(
+        "shop",
+        tuple(Picture(pixels, "gala", str(n), domain=of) for n, of in enumerate(["iconic", None, None, "sketch"])),
+    )
+    assert [one.group for one in with_groups(shop, how="domain")] == ["iconic", "other", "other", "sketch"]
+    with pytest.raises(UsageError, match="no picture of photos has a domain"):
+        with_groups(Dataset("photos", (Picture(pixels, "gala", "1"),)), how="domain")
+
+
 @pytest.mark.parametrize("name", ["orl_faces", "emoji", "omniglot"])
 def test_data_sets_without_bursts(name: str) -> None:
     assert with_groups(real(name, "open")).groups is None

@@ -67,8 +67,9 @@ def evaluate(
         str,
         Option(
             help="Pictures of one burst never match. auto: bursts are found by names, times and near-duplicates; none: "
-            "all are compared; or the column of the manifest that says them.",
-            metavar="auto|none|COLUMN",
+            "all are compared; domain: photos with pictures of a catalogue only; or the column of the manifest that "
+            "says them.",
+            metavar="auto|none|domain|COLUMN",
         ),
     ] = "auto",
     seed: Seed = 0,

@@ -72,7 +72,7 @@ def evaluate(
     rerank : Rerank, optional
         `QueryExpansion` or `KReciprocal`: re-rank the search that R@k, MAP@R and R-precision of the model come from.
         Baselines, CMC, verification and the open set do not change.
-    groups : {"auto", "none"}
+    groups : {"auto", "none", "domain"}
         Pictures of one group never match. "auto": the groups of the data set; if it has none, bursts are found by
         names, times of capture and near-duplicates in the vectors of the model (`semelha.images.with_groups`). "none":
         all pictures are compared.

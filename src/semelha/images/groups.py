@@ -16,7 +16,7 @@ from semelha.images.near_duplicates import connected, near_duplicates
 from semelha.images.report import Remark
 from semelha.images.series import series_by_name, series_by_time
 
-GROUPINGS = ("auto", "none")
+GROUPINGS = ("auto", "none", "domain")
 """How `with_groups` groups the pictures of a data set."""
 ENDING = "no two of one {} are compared"
 
@@ -37,15 +37,16 @@ def with_groups(dataset: Dataset, *, how: str = "auto", vectors: NDArray[np.floa
 
     Parameters
     ----------
-    how : {"auto", "none"}
-        "none": no picture has a group.
+    how : {"auto", "none", "domain"}
+        "none": no picture has a group. "domain": pictures of one domain are a group, so that photos are compared with
+        pictures of a catalogue only.
     vectors : (n, d) float, optional
         An embedding of each picture, compared by cosine.
 
     Raises
     ------
     UsageError
-        `how` is neither, or there is not one vector for each picture.
+        `how` is another word, no picture has a domain, or there is not one vector for each picture.
     """
     check_choice("how", how, GROUPINGS)
     if vectors is not None and (vectors.ndim != 2 or len(vectors) != len(dataset)):
@@ -55,6 +56,10 @@ def with_groups(dataset: Dataset, *, how: str = "auto", vectors: NDArray[np.floa
     given = {picture.group for picture in dataset} - {None}
     if how == "none":
         return _grouped(dataset, [None] * len(dataset)) if given else dataset
+    if how == "domain":
+        if dataset.domains is None:
+            raise UsageError(f"no picture of {dataset.name} has a domain: see docs/datasets.md, Catalogues")
+        return _with_remark(_grouped(dataset, [one.domain or "other" for one in dataset]), "group", "by their domain")
     if not all(isinstance(group, Burst) for group in given):
         return _with_remark(dataset, "group", "of the data set")
     found = {
