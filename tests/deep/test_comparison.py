@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import semelha
+from semelha.deep import comparison
 from semelha.deep.comparison import (
     Candidate,
     Found,
@@ -129,6 +130,20 @@ def test_hits_are_those_of_a_search_without_pictures_of_the_same_burst() -> None
     np.testing.assert_array_equal(found, [np.nan, np.nan, 1, 1, np.nan])
     alone = measure_hits(vectors[2:], made, np.arange(2, 5), made.groups)
     np.testing.assert_array_equal(alone, [np.nan, np.nan, 1, 1, np.nan])
+
+
+def test_of_many_pictures_the_same_ones_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = dataset(50, 10)
+    vectors = np.random.default_rng(0).normal(size=(500, 4)).astype(np.float32)
+    whole = measure_hits(vectors, pictures, np.arange(500), None)
+    monkeypatch.setattr(comparison, "PROBES", 100)
+    some = measure_hits(vectors, pictures, np.arange(500), None)
+    searched = ~np.isnan(some)
+    assert 70 < searched.sum() < 130
+    np.testing.assert_array_equal(some[searched], whole[searched])
+    half = np.arange(250)
+    assert not (searched[:250] & np.isnan(measure_hits(vectors[:250], pictures, half, None)[:250])).any()
+    assert np.isfinite(extrapolated(vectors, pictures, np.arange(500), None, seed=0)[searched]).all()
 
 
 def test_every_picture_is_searched_by_what_did_not_learn_its_class() -> None:

@@ -15,8 +15,10 @@ from semelha.embedders import Model
 from semelha.images import Dataset
 
 RESAMPLES = 2000
+PROBES = 4000
+"""Pictures that are searched, at most, among any number."""
 BLOCK = 1024
-"""Pictures that are searched at a time."""
+"""Of them, searched at a time."""
 HALVES = 5
 """Draws of half of the classes, by which R@1 among more of them is extrapolated."""
 CONFIDENCE = 0.95
@@ -109,7 +111,8 @@ class HeldOut:
 def measure_hits(vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, groups: NDArray[Any] | None) -> Hits:
     """Search each picture at `rows` among the others; `vectors` (rows, d) are theirs, compared by cosine.
 
-    Pictures of one group, (pictures,), never match. Those without another picture of their class are not searched.
+    Pictures of one group, (pictures,), never match. Those without another picture of their class are not searched; of
+    many, about `PROBES` are, always the same ones.
     """
     x = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     classes = np.unique(dataset.labels[rows], return_inverse=True)[1]
@@ -117,8 +120,10 @@ def measure_hits(vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, gro
     numbers: dict[object, int] = {}
     apart = np.array([numbers.setdefault(object() if one is None else one, len(numbers)) for one in own])
     hits = np.full(len(dataset), np.nan)
-    for first in range(0, len(rows), BLOCK):
-        block = slice(first, first + BLOCK)
+    drawn = np.random.default_rng(0).random(len(dataset))[rows]
+    probes = np.flatnonzero(drawn < PROBES / len(rows))
+    for first in range(0, len(probes), BLOCK):
+        block = probes[first : first + BLOCK]
         similar = np.where(apart[block, None] != apart, x[block] @ x.T, -np.inf)
         match = (similar > -np.inf) & (classes[block, None] == classes)
         right = classes[similar.argmax(axis=1)] == classes[block]
