@@ -64,6 +64,21 @@ def test_a_network_is_compared_on_the_few_pictures_that_both_were_measured_on() 
     assert best([candidate(np.ones(600), simple), candidate(None, network)], labels, seed=0) == 1
 
 
+def test_a_network_that_a_simpler_candidate_leads_is_not_taken() -> None:
+    """On all pictures the second is better than the first; on the few of the network it is worse than both."""
+    labels = np.repeat([f"c{n}" for n in range(60)], 10)
+    some = np.arange(600) < 200
+
+    def few(rate: float, seed: int) -> np.ndarray:
+        return np.where(some, hits(rate, seed), np.nan)
+
+    first, second = candidate(hits(0.4, 0), few(0.7, 1)), candidate(hits(0.6, 2), few(0.2, 3))
+    assert best([first, second], labels, seed=0) == 1
+    assert lead(candidate(None, few(0.5, 4)), second, labels, seed=0).low > 0
+    assert best([first, second, candidate(None, few(0.5, 4))], labels, seed=0) == 1
+    assert best([first, second, candidate(None, few(0.9, 4))], labels, seed=0) == 2
+
+
 def test_the_interval_is_that_of_resampled_classes() -> None:
     """Classes that are wholly right or wrong: the interval is that of so many classes, not of so many pictures."""
     labels = np.repeat([f"c{n}" for n in range(40)], 50)

@@ -208,11 +208,13 @@ def extrapolated(
 def best(candidates: Sequence[Candidate], labels: NDArray[np.str_], *, seed: int) -> int:
     """The place of the candidate to use, from the simplest to the most costly.
 
-    A candidate replaces a simpler one if its R@1 is higher, and the interval of the difference is above 0.
+    A candidate replaces a simpler one if the interval of its lead is above 0, and no other simpler one leads it. The
+    latter matters for networks, which are compared on other pictures than the simpler ones among each other.
     """
     chosen = 0
-    for number in range(1, len(candidates)):
-        if lead(candidates[number], candidates[chosen], labels, seed=seed).low > 0:
+    for number, one in enumerate(candidates[1:], 1):
+        leads = [lead(one, other, labels, seed=seed) for other in candidates[:number]]
+        if leads[chosen].low > 0 and all(each.value > 0 for each in leads):
             chosen = number
     return chosen
 
