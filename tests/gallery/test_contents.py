@@ -68,6 +68,30 @@ def test_single_records(gallery: Gallery) -> None:
         gallery.example(999)
 
 
+def test_pages_of_examples_have_every_one_once_in_the_order_of_enrollment(gallery: Gallery) -> None:
+    every = sorted((one for name in gallery for one in gallery.examples(name)), key=lambda one: one.number)
+    pages = [gallery.find_examples(offset=offset, limit=3) for offset in (0, 3, 6, 9)]
+    assert [one for page in pages for one in page.examples] == every
+    assert {page.total for page in pages} == {7}
+    assert list(gallery.find_examples(" birne").examples) == gallery.examples("birne")
+    assert gallery.find_examples("birne", offset=1, limit=1).examples == (gallery.examples("birne")[1],)
+    assert gallery.find_examples("nobody").total == 0
+    for wrong in ({"offset": -1}, {"limit": 0}):
+        with pytest.raises(UsageError, match="offset is"):
+            gallery.find_examples(**wrong)
+
+
+def test_all_subjects_are_removed_as_one_change(gallery: Gallery) -> None:
+    before = gallery.examples("birne")
+    gallery.merge("Apfel", "birne")
+    assert gallery.remove_all() == 4
+    assert (len(gallery), gallery.example_count(), gallery.merges()) == (0, 0, [])
+    assert gallery.identify(noise(0)).candidates == ()
+    assert gallery.remove_all() == 0
+    gallery.enroll("new", noise(1))
+    assert gallery.examples("new")[0].number > before[-1].number
+
+
 def test_every_change_has_another_revision_also_from_another_process(gallery: Gallery) -> None:
     seen = {gallery.revision}
     assert gallery.revision in seen
@@ -87,6 +111,8 @@ def test_an_enrollment_has_the_numbers_of_its_examples(gallery: Gallery) -> None
     done = gallery.enroll("Apfel", [noise(0), noise(92)])
     assert done.added == len(done.numbers) == 1
     assert gallery.example(done.numbers[0]).subject == "Apfel"
+    assert done.duplicate_numbers == (gallery.examples("Apfel")[0].number,)
+    assert gallery.enroll("kiwi", [noise(93), noise(93)]).duplicate_numbers == (gallery.examples("kiwi")[0].number,)
 
 
 def test_errors_say_which_kind_they_are(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:

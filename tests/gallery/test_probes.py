@@ -7,7 +7,7 @@ import pytest
 from tests.tiny_model import noise
 
 from semelha.embedders import Model
-from semelha.errors import PictureError, SubjectNotFound, UsageError
+from semelha.errors import NumberNotFound, PictureError, SubjectNotFound, UsageError
 from semelha.gallery import Gallery, Probe
 
 
@@ -36,6 +36,23 @@ def test_probes_are_identified_and_verified_as_pictures_are(gallery: Gallery) ->
     assert gallery.verify_probe(embedded[1], rejected).same is False
     with pytest.raises(SubjectNotFound):
         gallery.verify_probe(embedded[0], "nobody")
+
+
+def test_a_probe_and_one_example_are_compared(gallery: Gallery) -> None:
+    """The other examples of the subject do not count, but its rejections do."""
+    gallery.enroll("s3", noise(700))
+    first, second = gallery.examples("s3")
+    (probe,) = probes(gallery, noise(700))
+    assert gallery.verify_probe(probe, second) == gallery.verify_probe(probe, "s3")
+    found = gallery.verify_probe(probe, first)
+    assert (found.same, found.subject) == (False, "s3")
+    assert found.distance == pytest.approx(gallery.verify(noise(700), noise(3)).distance)
+    gallery.remove_example(first.number)
+    with pytest.raises(NumberNotFound):
+        gallery.verify_probe(probe, first)
+    rejected = gallery.identify(noise(500)).excluded[0]
+    (probe,) = probes(gallery, noise(500))
+    assert gallery.verify_probe(probe, gallery.examples(rejected)[0]).same is False
 
 
 def test_a_picture_that_cannot_be_used_is_an_error_in_its_place(gallery: Gallery) -> None:

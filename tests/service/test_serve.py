@@ -1,41 +1,23 @@
 """`semelha serve` as a process: it starts, answers over HTTP, and stops when it is told to."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.service.made import near, png, text
+from tests.service.process import server
 from tests.tiny_model import noise
 
 from semelha.embedders import Model
 from semelha.gallery import Gallery
 from semelha.service.keys import KeyFile
-
-
-@contextmanager
-def server(*arguments: object, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A running server, and its address."""
-    words = [sys.executable, "-W", "error", "-m", "semelha.cli", "serve", *map(str, arguments), "--port", "0"]
-    environment = {**os.environ, "SEMELHA_KEYS": str(tmp_path / "keys.json")}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        try:
-            line = process.stdout.readline() if process.stdout else ""
-            assert "http://" in line, process.stderr.read() if process.stderr else ""
-            yield process, "http" + line.split("http")[1].split(";")[0].strip()
-        finally:
-            process.kill()
 
 
 def exchange(address: str, *parts: bytes, wait: float = 0.0) -> bytes:

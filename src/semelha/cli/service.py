@@ -28,6 +28,7 @@ def serve(
     port: Annotated[int | None, Option(help="Port; 0: a free one.", show_default="8000")] = None,
     keys: KeysPath = None,
     config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
+    compreface: Annotated[bool, Option("--compreface", help="Also answer as CompreFace does.")] = False,
     verbose: Annotated[bool, Option("--verbose", help="Print a line for each request.")] = False,
 ) -> None:
     """Serve galleries over HTTP, until Ctrl-C or SIGTERM. Only this machine can call it, unless --host says otherwise.
@@ -45,7 +46,9 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
     folders = tuple(galleries) if galleries else None
-    settings = load_settings(config, galleries=folders, host=host, port=port, keys=keys)
+    settings = load_settings(
+        config, galleries=folders, host=host, port=port, keys=keys, compreface=compreface or None
+    )
     if verbose:
         logging.getLogger("semelha.service").setLevel(logging.INFO)
     app = create_app(settings)

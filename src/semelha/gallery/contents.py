@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from semelha.arguments import check_types
-from semelha.store import Merge, Rejection, Store, StoredExample, Subject, SubjectPage
+from semelha.errors import UsageError
+from semelha.store import ExamplePage, Merge, Rejection, Store, StoredExample, Subject, SubjectPage
 from semelha.untrusted import normalized_name
 
 
@@ -53,6 +54,18 @@ class GalleryContents:
         """List the examples of a subject in the order of enrollment. Raises `SubjectNotFound`."""
         with self._store.reading() as view:
             return view.examples(normalized_name(subject))
+
+    @check_types
+    def find_examples(self, subject: str | None = None, *, offset: int = 0, limit: int = 50) -> ExamplePage:
+        """List at most `limit` examples of a subject, or of all, after the first `offset` ones, and count all of these.
+
+        They are in the order of enrollment; a subject that does not exist has none. Raises `UsageError` for an `offset`
+        below 0, or a `limit` below 1.
+        """
+        if offset < 0 or limit < 1:
+            raise UsageError(f"offset is {offset} and limit {limit}: they must be at least 0 and 1")
+        with self._store.reading() as view:
+            return view.find_examples(None if subject is None else normalized_name(subject), offset, limit)
 
     @check_types
     def example(self, number: int) -> StoredExample:

@@ -37,6 +37,8 @@ class Enrollment:
         Pictures that could not be decoded; pictures that another subject has too; subjects with a similar name.
     numbers : tuple of int
         Numbers of the new examples.
+    duplicate_numbers : tuple of int
+        Numbers of the examples that the `duplicates` are.
     """
 
     subject: str
@@ -44,6 +46,7 @@ class Enrollment:
     duplicates: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
+    duplicate_numbers: tuple[int, ...] = ()
 
 
 def embed_examples(
@@ -192,4 +195,6 @@ def _enrollment(addition: Addition, errors: Sequence[str]) -> Enrollment:
     ]
     shared = [f"{source} is an example of {', '.join(owners)} too" for source, owners in addition.elsewhere]
     warnings = (*similar, *shared, *errors)
-    return Enrollment(addition.subject, len(addition.numbers), addition.duplicates, warnings, addition.numbers)
+    added = len(addition.numbers)
+    numbers, same = addition.numbers, addition.duplicate_numbers
+    return Enrollment(addition.subject, added, addition.duplicates, warnings, numbers, same)

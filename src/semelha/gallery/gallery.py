@@ -33,6 +33,7 @@ from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_ve
 from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
+from semelha.store import StoredExample
 from semelha.untrusted import checked_name, normalized_name
 
 
@@ -165,6 +166,10 @@ class Gallery(GalleryContents):
         """Remove a subject with its pictures, and return how many examples it had. Raises `SubjectNotFound`."""
         return self._store.remove(normalized_name(subject))
 
+    def remove_all(self) -> int:
+        """Remove every subject with its pictures, and return how many there were."""
+        return self._store.remove_all()
+
     @check_types
     def rename(self, old: str, new: str) -> None:
         """Rename a subject. Raises `SubjectNotFound`, `SubjectExists`, or `GalleryError` for an invalid name."""
@@ -267,10 +272,12 @@ class Gallery(GalleryContents):
             return state.identify(joined.vectors, k, joined.hashes)
 
     @check_types
-    def verify_probe(self, probe: Probe, other: Probe | str) -> Verification:
-        """As `verify` for two probes, or as `verify_subject` if `other` is a name. Raises `SubjectNotFound`."""
-        joined = with_vectors([probe, *([] if isinstance(other, str) else [other])], self.model)
+    def verify_probe(self, probe: Probe, other: Probe | str | StoredExample) -> Verification:
+        """As `verify`, or `verify_subject` for a name or one example. Raises `SubjectNotFound` or `NumberNotFound`."""
+        joined = with_vectors([probe, *([other] if isinstance(other, Probe) else [])], self.model)
         with self._live.read() as state:
+            if isinstance(other, StoredExample):
+                return state.verify_example(joined, other.number)
             if isinstance(other, str):
                 return state.verify_subject(joined, normalized_name(other))
             return state.verify(joined.vectors[0], joined.vectors[1:], None)

@@ -112,6 +112,14 @@ class GalleryState:
         stored = self.view.vectors_of(subject)
         if not len(stored):
             raise SubjectNotFound(f"no subject is called {subject!r}")
+        return self._verified(probe, stored, subject)
+
+    def verify_example(self, probe: EmbeddedProbes, example: int) -> Verification:
+        """Compare one probe, embedded with its content hash, with one example. Raises `NumberNotFound`."""
+        subject = self.view.example(example).subject
+        return self._verified(probe, self.view.vectors([example])[example][None], subject)
+
+    def _verified(self, probe: EmbeddedProbes, stored: NDArray[np.float32], subject: str) -> Verification:
         vector, content = probe.vectors[0], probe.hashes[0] if probe.hashes else None
         found = self.verify(vector, stored, subject)
         return apply_rejections(found, self.view, self.metric, vector, content, stored)

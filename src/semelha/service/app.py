@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from semelha._version import __version__
 from semelha.errors import GalleryMoved
+from semelha.service import compreface
 from semelha.service.access import Access
 from semelha.service.context import Context
 from semelha.service.dependencies import named_gallery
@@ -58,6 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Context, metrics=metrics)  # the last one is the outermost
     for router in (system.router, docs.router):
         app.include_router(router)
+    if settings.compreface:
+        compreface.add_to(app)
     for prefix in PREFIXES:
         dependencies = [Depends(named_gallery)] if "{" in prefix else []
         for each in ROUTERS:

@@ -37,7 +37,7 @@ def describe(app: FastAPI) -> None:
             for path in found["paths"].values():
                 for operation in path.values():
                     operation["responses"].pop("422", None)
-                    operation["responses"]["default"] = PROBLEM
+                    operation["responses"].setdefault("default", PROBLEM)
             schemas = found.setdefault("components", {}).setdefault("schemas", {})
             schemas["Problem"] = Problem.model_json_schema()
             for name in UNUSED:

@@ -47,6 +47,8 @@ UNAVAILABLE = "the gallery cannot answer at present: the log of the server has t
 FULL = "the gallery cannot be written at present: the disk is full, or it can only be read"
 HIDDEN = {500: INTERNAL, 503: UNAVAILABLE, 507: FULL}
 """What is said instead of a message that may name files of the server."""
+ERROR_FORM = "error_form"
+"""In the state of a scope: a function of the problem and the scope that answers in another form."""
 MAX_ERRORS = 20  # fields that are listed
 MAX_DETAIL = 500  # characters
 
@@ -102,9 +104,13 @@ def problem_response(error: Exception, scope: MutableMapping[str, Any]) -> Respo
     problem = problem_of(error)
     if problem.status_code == 304:
         return Response(status_code=304, headers=problem.headers)
-    request_id = scope.get("state", {}).get("request_id", "")
+    state = scope.get("state", {})
+    request_id = state.get("request_id", "")
     if problem.status_code >= 500:
         logger.error("request %s failed: %s: %s", request_id, type(error).__name__, error)
+    if other_form := state.get(ERROR_FORM):
+        answer: Response = other_form(problem, scope)
+        return answer
     document = {
         "type": f"urn:semelha:problem:{problem.kind}",
         "title": http.HTTPStatus(problem.status_code).phrase,

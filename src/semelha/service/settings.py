@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     """The file of API keys."""
     require_keys: bool | None = None
     """Whether a request needs a key; by default unless `host` is a loopback address."""
+    compreface: bool = False
+    """Whether the first gallery also answers as CompreFace does."""
     rate: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Requests per second of one key, twice that in a burst; 0 does not limit them."""
 

@@ -94,15 +94,21 @@ def shown_name(name: str) -> str:
     return CONTROLS.sub("\N{REPLACEMENT CHARACTER}", name).strip()
 
 
-def body_of(kind: type[Kind]) -> Callable[[Request], Awaitable[Kind]]:
-    """A dependency: the body of the request as a model. Raises `RequestValidationError` or `Problem`."""
+def body_of(
+    kind: type[Kind], form_values: Callable[[FormData], Awaitable[dict[str, Any]]] | None = None
+) -> Callable[[Request], Awaitable[Kind]]:
+    """A dependency: the body of the request as a model, by default with a file `picture` for each picture of a form.
+
+    It raises `RequestValidationError` or `Problem`.
+    """
+    read = form_values or _form_values
 
     async def parse(request: Request) -> Kind:
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type == "multipart/form-data":
             most = request.app.state.settings.max_pictures + 1
             async with request.form(max_files=most, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD) as form:
-                values = await _form_values(form)
+                values = await read(form)
         elif content_type == "application/json":
             values = await run_in_threadpool(_json_values, await request.body())
         else:

@@ -2,6 +2,7 @@
 
 from semelha.store.records import (
     Addition,
+    ExamplePage,
     Merge,
     NewExample,
     Plan,
@@ -19,6 +20,7 @@ from semelha.store.view import View
 __all__ = [
     "PLACES",
     "Addition",
+    "ExamplePage",
     "Kept",
     "Merge",
     "NewExample",

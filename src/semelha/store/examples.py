@@ -17,11 +17,13 @@ LISTED = (
     "SELECT id, source, created, EXISTS (SELECT 1 FROM pictures WHERE example_id = id) FROM examples"
     " WHERE subject_id = (SELECT id FROM subjects WHERE name = ?) ORDER BY id"
 )
-LISTED_ONE = (
+LISTED_ALL = (
     "SELECT examples.id, name, source, examples.created,"
     " EXISTS (SELECT 1 FROM pictures WHERE example_id = examples.id)"
-    " FROM examples JOIN subjects ON subjects.id = subject_id WHERE examples.id = ?"
+    " FROM examples JOIN subjects ON subjects.id = subject_id"
 )
+LISTED_ONE = f"{LISTED_ALL} WHERE examples.id = ?"
+_SAME = "SELECT id FROM examples WHERE subject_id = ? AND content_hash = ?"
 _SIMILAR_NAMES = "SELECT name FROM subjects WHERE folded = ? AND name <> ? ORDER BY name"
 _OTHER_OWNERS = (
     "SELECT name FROM examples JOIN subjects ON subjects.id = subject_id"
@@ -52,7 +54,7 @@ def add(
     if known is None:
         similar = db.execute(_SIMILAR_NAMES, (name.casefold(), name)).fetchall()
     subject = subject_or_new(db, name, change, created)
-    numbers, duplicates, elsewhere = [], [], []
+    numbers, duplicates, same, elsewhere = [], [], [], []
     for example in new:
         owners = [owner for (owner,) in db.execute(_OTHER_OWNERS, (example.content_hash, subject))]
         if owners:
@@ -60,13 +62,15 @@ def add(
         number = _insert(db, subject, example, change, created)
         if number is None:
             duplicates.append(example.source)
+            same.append(int(db.execute(_SAME, (subject, example.content_hash)).fetchone()[0]))
         else:
             numbers.append(number)
     if known is None:
         db.execute("UPDATE subjects SET screened = ? WHERE id = ?", (is_screened, subject))
     else:
         forget_enrolled(db, subject, (example.content_hash for example in new))
-    return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), tuple(other for (other,) in similar))
+    names = tuple(other for (other,) in similar)
+    return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), names, tuple(same))
 
 
 def subject_or_new(db: sqlite3.Connection, name: str, change: int, created: str) -> int:
@@ -98,7 +102,7 @@ def move(db: sqlite3.Connection, example: int, into: int, change: int) -> int:
     if subject == into:
         raise UsageError(f"the example {example} is of {name} already: name another subject")
     _forget(db, example, subject, content)
-    same = db.execute("SELECT id FROM examples WHERE subject_id = ? AND content_hash = ?", (into, content)).fetchone()
+    same = db.execute(_SAME, (into, content)).fetchone()
     if same is None:
         db.execute("UPDATE examples SET subject_id = ? WHERE id = ?", (into, example))
         forget_enrolled(db, into, [content])

@@ -51,6 +51,14 @@ class StoredExample:
     has_picture: bool
 
 
+@dataclass(frozen=True)
+class ExamplePage:
+    """Some of the examples that were asked for, and the number of all of them."""
+
+    examples: tuple[StoredExample, ...]
+    total: int
+
+
 @dataclass(frozen=True, eq=False)
 class NewExample:
     """A picture to enroll: vector (d,) float32, content hash, where it came from, and the file to keep or None."""
@@ -75,6 +83,8 @@ class Addition:
         Source of each picture that other subjects have too, and their names.
     similar_names : tuple of str
         If the subject is new, the names that differ from its name by upper and lower case alone.
+    duplicate_numbers : tuple of int
+        Of the examples that the `duplicates` are.
     """
 
     subject: str
@@ -82,6 +92,7 @@ class Addition:
     duplicates: tuple[str, ...]
     elsewhere: tuple[tuple[str, tuple[str, ...]], ...]
     similar_names: tuple[str, ...]
+    duplicate_numbers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

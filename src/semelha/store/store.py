@@ -187,6 +187,14 @@ class Store:
         with self._changing(erases=True) as change:
             return examples.remove_subject(self._db, self._subject(subject), change)
 
+    def remove_all(self) -> int:
+        """Remove every subject, as one change, and return their number."""
+        with self._changing(erases=True) as change:
+            numbers = [number for (number,) in self._db.execute("SELECT id FROM subjects").fetchall()]
+            for number in numbers:
+                examples.remove_subject(self._db, number, change)
+        return len(numbers)
+
     def remove_example(self, example: int) -> str:
         """Remove an example and return the name of its subject: `examples.remove`."""
         with self._changing(erases=True) as change:

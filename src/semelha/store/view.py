@@ -25,6 +25,7 @@ from semelha.store.integrity import described, is_intact
 from semelha.store.listing import SUBJECTS, find_subjects
 from semelha.store.merges import LISTED
 from semelha.store.records import (
+    ExamplePage,
     Merge,
     Plan,
     Rejection,
@@ -153,6 +154,21 @@ class View:
             raise NumberNotFound(f"there is no example {number}: it was removed, or its subject was")
         number, subject, source, created, kept = rows[0]
         return StoredExample(number, subject, source, created, bool(kept))
+
+    def find_examples(self, subject: str | None, offset: int, limit: int) -> ExamplePage:
+        """A page of the examples of a subject, by its name, or of all, in the order of enrollment.
+
+        A subject that does not exist has none.
+        """
+        number = None if subject is None else self.number_of(subject)
+        if subject is not None and number is None:
+            return ExamplePage((), 0)
+        where = "" if number is None else " WHERE subject_id = ?"
+        values = () if number is None else (number,)
+        query = f"{examples.LISTED_ALL}{where} ORDER BY examples.id LIMIT ? OFFSET ?"
+        found = self._rows(query, (*values, limit, offset))
+        (total,) = self._rows(f"SELECT count(*) FROM examples{where}", values)[0]
+        return ExamplePage(tuple(StoredExample(*row[:4], bool(row[4])) for row in found), int(total))
 
     def owners(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Subject and source of each of these examples."""

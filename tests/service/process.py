@@ -1,0 +1,22 @@
+"""`semelha serve` as a process."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def server(*arguments: object, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A running server, and its address."""
+    words = [sys.executable, "-W", "error", "-m", "semelha.cli", "serve", *map(str, arguments), "--port", "0"]
+    environment = {**os.environ, "SEMELHA_KEYS": str(tmp_path / "keys.json")}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            line = process.stdout.readline() if process.stdout else ""
+            assert "http://" in line, process.stderr.read() if process.stderr else ""
+            yield process, "http" + line.split("http")[1].split(";")[0].strip()
+        finally:
+            process.kill()
