@@ -46,9 +46,7 @@ def serve(
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
     folders = tuple(galleries) if galleries else None
-    settings = load_settings(
-        config, galleries=folders, host=host, port=port, keys=keys, compreface=compreface or None
-    )
+    settings = load_settings(config, galleries=folders, host=host, port=port, keys=keys, compreface=compreface or None)
     if verbose:
         logging.getLogger("semelha.service").setLevel(logging.INFO)
     app = create_app(settings)

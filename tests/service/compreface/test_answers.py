@@ -1,5 +1,7 @@
 """A similarity falls as the distance rises, lies in [0, 1], and is 0.5 or more for what is recognized alone."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from semelha.service.compreface.answers import similarity
 @pytest.mark.parametrize("is_same", [None, True, False])
 def test_a_similarity_falls_as_the_distance_rises(metric: Metric, is_same: bool | None) -> None:
     found = [similarity(float(one), metric, is_same) for one in np.linspace(0, 2, 50)]
-    assert all(a > b for a, b in zip(found[1:], found[2:], strict=False))
+    assert all(a > b for a, b in pairwise(found[1:]))
     assert all(0 <= one <= 1 for one in found)
 
 

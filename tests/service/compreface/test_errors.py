@@ -46,7 +46,9 @@ def test_an_unexpected_error_says_nothing_of_its_cause(client: TestClient, monke
 
 def test_the_document_describes_the_calls(client: TestClient, serving: Callable[..., TestClient], new: Path) -> None:
     document = client.get("/openapi.json").json()
-    ours = [path for path in document["paths"] if not path.startswith(("/api/v1/recognition/", "/api/v1/verification/"))]
+    ours = [
+        path for path in document["paths"] if not path.startswith(("/api/v1/recognition/", "/api/v1/verification/"))
+    ]
     plain = serving(new).get("/openapi.json").json()
     assert ours == list(plain["paths"])
     operations = [one for path in document["paths"].values() for one in path.values()]

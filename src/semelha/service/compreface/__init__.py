@@ -9,8 +9,8 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from semelha.service.compreface import faces, recognition, subjects
-from semelha.service.compreface.errors import CompreFaceErrors
 from semelha.service.compreface.empty_subjects import EmptySubjects
+from semelha.service.compreface.errors import CompreFaceErrors
 
 
 def add_to(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""What CompreFace's clients send: pictures as files of a form or in base64, image ids, and options without an effect."""
+"""What CompreFace's clients send: pictures as files of a form or in base64, ids, and options without an effect."""
 
 from __future__ import annotations
 

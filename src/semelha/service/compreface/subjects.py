@@ -13,11 +13,12 @@ from semelha.service.compreface.answers import Deleted, NamedSubject, NamedSubje
 from semelha.service.compreface.empty_subjects import TheEmptySubjects
 from semelha.service.compreface.errors import RECOGNITION, RESPONSES
 from semelha.service.dependencies import Current, Name
+from semelha.service.paths import SUBJECT
 from semelha.service.uploads import SubjectName
 from semelha.untrusted import normalized_name
 
 SUBJECTS = f"{RECOGNITION}/subjects"
-ONE = f"{SUBJECTS}/{{name:segment}}"
+ONE = f"{RECOGNITION}{SUBJECT}"
 router = APIRouter(tags=["CompreFace"], responses=RESPONSES)
 
 
