@@ -166,9 +166,12 @@ class View:
         where = "" if number is None else " WHERE subject_id = ?"
         values = () if number is None else (number,)
         query = f"{examples.LISTED_ALL}{where} ORDER BY examples.id LIMIT ? OFFSET ?"
-        found = self._rows(query, (*values, limit, offset))
+        rows = self._rows(query, (*values, limit, offset))
+        found = [
+            StoredExample(example, name, source, created, bool(kept)) for example, name, source, created, kept in rows
+        ]
         (total,) = self._rows(f"SELECT count(*) FROM examples{where}", values)[0]
-        return ExamplePage(tuple(StoredExample(*row[:4], bool(row[4])) for row in found), int(total))
+        return ExamplePage(tuple(found), int(total))
 
     def owners(self, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
         """Subject and source of each of these examples."""
