@@ -40,6 +40,7 @@ FLOORS = [
     {"recognition"},
     {"gallery"},
     {"evaluation"},
+    {"client"},
     {""},  # the public names
     {"service"},
     {"cli"},
@@ -249,7 +250,7 @@ def test_every_module_but_the_deep_wing_imports_without_torch() -> None:
 
 
 def test_importing_semelha_brings_nothing_heavy() -> None:
-    heavy = "{'torch', 'numpy', 'onnxruntime', 'faiss', 'PIL', 'matplotlib', 'typer'}"
+    heavy = "{'torch', 'numpy', 'onnxruntime', 'faiss', 'PIL', 'matplotlib', 'typer', 'httpx2'}"
     assert run_without_torch(f"import semelha\nprint({heavy} & set(sys.modules))") == "set()\n"
 
 

@@ -1,5 +1,6 @@
 """Every argument of every public function refuses what it does not take: one `SemelhaError` that names the argument."""
 
+import asyncio
 import inspect
 import io
 import re
@@ -19,8 +20,12 @@ from tests.tiny_model import noise, tiny_model
 
 BAD = {"None": None, "a number": 12.5, "an object": object(), "an empty list": [], "a list of objects": [object()]}
 
+NO_SERVER = "http://127.0.0.1:1"
+
 # Arguments of which a bad value is accepted, or refused by an error that does not begin with their name; and why.
 EXCEPTIONS = {
+    ("AsyncClient.calibrate", "scoring", "None"): "None chooses a scoring, and no server answers",
+    ("Client.calibrate", "scoring", "None"): "None chooses a scoring, and no server answers",
     ("Gallery.calibrate", "scoring", "None"): "None chooses a scoring, which takes more subjects",
     (
         "Gallery.enroll_vectors",
@@ -69,6 +74,16 @@ def cases() -> Iterator[Any]:
                 yield pytest.param(title, owner, name, parameter.name, bad, id=f"{title}-{parameter.name}-{bad}")
 
 
+class Waiting:
+    """An object whose coroutines run when they are called."""
+
+    def __init__(self, whole: object) -> None:
+        self._whole = whole
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return lambda *args, **kwargs: asyncio.run(getattr(self._whole, name)(*args, **kwargs))
+
+
 class World:
     """A gallery with two subjects, and a valid value for every argument that has no default."""
 
@@ -83,7 +98,14 @@ class World:
         evaluation = semelha.evaluate(
             self.model, Dataset("two", (picture, Picture(noise(6), "fig", "fig.jpg"))), baselines=False, resamples=0
         )
-        self.owners = {"Gallery": self.gallery, "Dataset": dataset, "Model": self.model, "Picture": picture}
+        self.owners = {
+            "AsyncClient": Waiting(semelha.AsyncClient(NO_SERVER, retries=0)),
+            "Client": semelha.Client(NO_SERVER, retries=0),
+            "Dataset": dataset,
+            "Gallery": self.gallery,
+            "Model": self.model,
+            "Picture": picture,
+        }
         self.values: dict[str, Any] = {
             "card": self.model.card,
             "dataset": dataset,
@@ -120,6 +142,7 @@ class World:
             "source": "apple",
             "sources": ["elsewhere"],
             "subject": "apple",
+            "url": NO_SERVER,
             "vectors": np.eye(1, self.model.dim, dtype=np.float32),
         }
         self.of_function: dict[tuple[str, str], Any] = {

@@ -12,6 +12,8 @@ from semelha import errors
 from semelha._version import __version__
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "Dataset",
     "Gallery",
     "Model",
@@ -36,6 +38,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from semelha.client import AsyncClient, Client
     from semelha.embedders import Model, derive, import_model, load_embedder
     from semelha.evaluation import Protocol, evaluate
     from semelha.evaluation.report import write_report
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
 else:
     # A name imports its package when it is first used: importing semelha takes no time.
     _NAMES = {
+        "client": ("AsyncClient", "Client"),
         "embedders": ("Model", "derive", "import_model", "load_embedder"),
         "evaluation": ("Protocol", "evaluate"),
         "evaluation.report": ("write_report",),

@@ -28,6 +28,9 @@
     │   ├── BackboneError            a backbone that cannot be built or exported
     │   ├── PretrainedUnavailable    pretrained weights that cannot be had
     │   └── ProcessLost              another process of a training in several has ended
+    ├── ServiceError                 a server did not do what `Client` asked
+    │   ├── AccessRefused            the key is missing or not valid, or its role does not suffice
+    │   └── ServiceUnavailable       the server cannot be reached, or does not answer at present
     └── MissingExtra                 a part of semelha that is not installed
 
 Where the cause lies in a file or folder, the message names it.
@@ -151,6 +154,18 @@ class PretrainedUnavailable(TrainingError):
 
 class ProcessLost(TrainingError):
     """Another process of a training in several has ended."""
+
+
+class ServiceError(SemelhaError):
+    """A server did not do what `Client` asked, and no other error says why."""
+
+
+class AccessRefused(ServiceError):
+    """The key is missing or not valid, or its role does not suffice."""
+
+
+class ServiceUnavailable(ServiceError):
+    """The server cannot be reached, or does not answer at present: try again later."""
 
 
 class MissingExtra(SemelhaError):

@@ -11,8 +11,8 @@ KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and is
 SERVER = {
     "SemelhaError", "ModelError", "ModelIncomplete", "ModelAltered", "ModelTooNew", "GalleryError",
     "FingerprintMismatch", "GalleryMoved", "GalleryTooNew", "GalleryNotWritable", "IndexFileError", "TrainingError",
-    "BackboneError",
-    "PretrainedUnavailable", "ProcessLost", "MissingExtra",
+    "BackboneError", "PretrainedUnavailable", "ProcessLost", "MissingExtra",
+    "ServiceError", "AccessRefused", "ServiceUnavailable",
 }  # fmt: skip
 
 

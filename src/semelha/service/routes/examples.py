@@ -33,7 +33,7 @@ from semelha.service.models import (
 )
 from semelha.service.paths import SUBJECT
 from semelha.service.problems import Problem
-from semelha.service.routes.subjects import enrolled
+from semelha.service.routes.subjects import Strict, enrolled
 from semelha.service.uploads import EXAMPLE_DATA, JsonContent, PicturesContent, SubjectName, body_of, described
 
 router = APIRouter(tags=["examples"])
@@ -73,9 +73,10 @@ def add_examples(
     settings: TheSettings,
     name: Name,
     content: Annotated[PicturesContent, Depends(body_of(PicturesContent))],
+    strict: Strict = False,
 ) -> EnrolledAnswer:
     """Enroll pictures of a subject, as `POST /subjects` does."""
-    return enrolled(served, name, content, settings)
+    return enrolled(served, name, content, settings, strict=strict)
 
 
 @router.get("/examples/{example}", dependencies=[needs("read")])

@@ -32,6 +32,7 @@ from semelha.service.uploads import EXAMPLE_DATA, JsonContent, PicturesContent, 
 from semelha.store import Subject
 
 router = APIRouter(tags=["subjects"])
+Strict = Annotated[bool, Query(description="Enroll nothing if one of the pictures cannot be used.")]
 
 
 class NewSubject(PicturesContent):
@@ -75,13 +76,16 @@ def list_subjects(
 
 @router.post("/subjects", status_code=201, dependencies=[needs("enroll")], openapi_extra=described(NewSubject, EXAMPLE))
 def enroll(
-    served: Current, settings: TheSettings, content: Annotated[NewSubject, Depends(body_of(NewSubject))]
+    served: Current,
+    settings: TheSettings,
+    content: Annotated[NewSubject, Depends(body_of(NewSubject))],
+    strict: Strict = False,
 ) -> EnrolledAnswer:
     """Enroll pictures of a subject, new or existing. It is durable when the answer comes.
 
     Of several pictures those that cannot be used are listed in `skipped`; a single one is an error.
     """
-    return enrolled(served, content.name, content, settings)
+    return enrolled(served, content.name, content, settings, strict=strict)
 
 
 @router.get(SUBJECT, dependencies=[needs("read")])
@@ -123,10 +127,12 @@ def undo_merge(served: Current, merge: Id) -> SubjectAnswer:
     return SubjectAnswer.model_validate(served.gallery.subject(served.gallery.unmerge(merge)))
 
 
-def enrolled(served: Current, name: str, content: PicturesContent, settings: TheSettings) -> EnrolledAnswer:
-    """Enroll pictures; of several, those that cannot be used are left out and listed."""
+def enrolled(
+    served: Current, name: str, content: PicturesContent, settings: TheSettings, *, strict: bool
+) -> EnrolledAnswer:
+    """Enroll pictures; of several, those that cannot be used are left out and listed unless it is `strict`."""
     sources = content.sources(settings)
-    skipped: list[Skipped] | None = [] if len(sources) > 1 else None
+    skipped: list[Skipped] | None = [] if len(sources) > 1 and not strict else None
     done = served.gallery.enroll(name, sources, skipped=skipped)
     return EnrolledAnswer(
         subject=done.subject,
