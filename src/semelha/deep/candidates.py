@@ -24,6 +24,7 @@ from semelha.deep.comparison import Candidate, HeldOut, best, expected_rates, le
 from semelha.deep.defaults import inspect_pictures
 from semelha.deep.distributed import launched_processes
 from semelha.deep.loop import Callback
+from semelha.deep.memory import freed_memory_kept
 from semelha.deep.ready import ReadyModel, has_stages, milliseconds_each
 from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.throughput import PASSES, describe_rate, least_frozen
@@ -48,6 +49,7 @@ SMALL = "a small network from nothing"
 FURTHER_NAME = "{}, its last layers trained further"
 
 
+@freed_memory_kept()
 def train_candidates(
     dataset: Dataset,
     *,

@@ -121,7 +121,7 @@ def measure_hits(vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, gro
     apart = np.array([numbers.setdefault(object() if one is None else one, len(numbers)) for one in own])
     hits = np.full(len(dataset), np.nan)
     drawn = np.random.default_rng(0).random(len(dataset))[rows]
-    probes = np.flatnonzero(drawn < PROBES / len(rows))
+    probes = np.flatnonzero(drawn * len(rows) < PROBES)
     for first in range(0, len(probes), BLOCK):
         block = probes[first : first + BLOCK]
         similar = np.where(apart[block, None] != apart, x[block] @ x.T, -np.inf)

@@ -27,7 +27,7 @@ from semelha.files import atomic_write, write_file
 MAX_VIEWS = 4
 SHARE = 1 / 3
 """Of the minutes, for the features; the picture itself and one view more are computed in any case."""
-BATCH = 64
+BATCH = 16
 
 Views = tuple[NDArray[np.float16], ...]
 """Features of all pictures, (pictures, features) for each view, memory-mapped; the first is of them as they are."""

@@ -22,6 +22,7 @@ from semelha.deep.distributed import ProcessGroup, launched_processes, local_dev
 from semelha.deep.frozen import TrainedParts, feature_views, is_fixed_before_head, on_features
 from semelha.deep.gradcache import enable_gradient_checkpointing
 from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
+from semelha.deep.memory import freed_memory_kept
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
 from semelha.deep.optimizer import freeze
 from semelha.deep.plan import plan_network, resolve_method
@@ -44,6 +45,7 @@ MIN_SECONDS = 5.0
 """Of steps, however late it is."""
 
 
+@freed_memory_kept()
 def train_network(
     dataset: Dataset,
     *,
