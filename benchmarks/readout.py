@@ -92,17 +92,10 @@ def of_glyphs(case: Case, out: Path) -> semelha.Model:
     if out.exists():
         return semelha.load_embedder(out)
     dataset = semelha.Dataset(case.name, case.learned)
-    plan = semelha.plan_training(dataset)
-    assert plan.network is not None
-    assert plan.recipe is not None
+    network, recipe = for_fonts(semelha.plan_training(dataset))
     out.parent.mkdir(parents=True, exist_ok=True)
     return semelha.train(
-        dataset,
-        out=out,
-        network=replace(plan.network, readout="layers"),
-        recipe=for_fonts(plan.recipe),
-        minutes=10,
-        resume=True,
+        dataset, out=out, network=replace(network, readout="layers"), recipe=recipe, minutes=10, resume=True
     )
 
 

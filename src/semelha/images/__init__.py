@@ -8,6 +8,7 @@ from semelha.images.fit import Fit, encode, fit, without_background
 from semelha.images.formats import Limits
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.groups import GROUPINGS, Burst, burst_remark, paired_classes, with_groups
+from semelha.images.lookalikes import lookalikes
 from semelha.images.picture import Picture, Source, as_picture, as_pictures, as_rgb
 from semelha.images.reader import LAYOUTS, expand_pattern, read_dataset, read_folder, read_manifest
 from semelha.images.reading import Progress, ReadPicture, read_pictures, readable
@@ -49,6 +50,7 @@ __all__ = [
     "for_use",
     "found_by_decoding",
     "glyphs",
+    "lookalikes",
     "paired_classes",
     "read_dataset",
     "read_folder",
