@@ -118,6 +118,10 @@ class World:
             (0, ["weights", "use", self.other.folder]),
             (0, ["pretrained", "--out", out / "pretrained é"]),
             (0, ["weights", "use", DEFAULT]),
+            (0, ["keys", "create", "till é", "--keys", out / "keys é.json"]),
+            (0, ["keys", "list", "--keys", out / "keys é.json"]),
+            (2, ["keys", "revoke", "none\x1b[31m", "--keys", out / "keys é.json"]),
+            (2, ["serve", "--\x1b[31m"]),
         ]
 
 
@@ -185,7 +189,7 @@ def test_every_json_is_utf_8(world: World, tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_every_command_is_run_here(world: World, tmp_path: Path) -> None:
-    groups = ("subjects", "weights")
+    groups = ("subjects", "weights", "keys")
     run_here = {tuple(map(str, words[: 2 if words[0] in groups else 1])) for _, words in world.commands(tmp_path)}
     elsewhere = {("demo",), *((group,) for group in groups)}  # `demo` trains a network, in `test_demo.py`
     assert {tuple(words) for words in command_names()} <= run_here | elsewhere
