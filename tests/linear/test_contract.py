@@ -15,6 +15,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.linear.made import EVERY, clusters, every_pair
 
 from semelha.errors import UsageError, VectorsError
+from semelha.linear import RCA
 from semelha.linear.base import Learner, LinearLearner, PairLearner, Transformer, TripletLearner
 from semelha.linear.subspace import RankDeficiencyWarning
 
@@ -365,3 +366,14 @@ def test_every_learner_says_what_it_learns_from() -> None:
     }
     assert {k.__name__ for k in EVERY if issubclass(k, TripletLearner)} == {"BoostMetric", "RankSVM", "SignedRankSVM"}
     assert all(issubclass(k, PairLearner | Transformer | TripletLearner) for k in EVERY)
+
+
+@pytest.mark.parametrize("shrinkage", [0.0, 1e-18, 1e-6, 0.2])
+def test_rca_of_vectors_that_do_not_span_the_space(shrinkage: float) -> None:
+    """However little it is shrunk: rounding makes no covariance indefinite."""
+    random = np.random.default_rng(0)
+    x = (random.normal(size=(60, 3)) @ random.normal(size=(3, 40)) * 10 ** random.uniform(-6, 6, 40)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        learned = RCA(shrinkage=shrinkage).fit(x, np.arange(60) // 6)
+    assert np.isfinite(learned.transform(x)).all()
