@@ -8,8 +8,7 @@ those of the first, or among the catalogue's pictures; an emoji among the other 
 same flank from other encounters; a face among the others. Rows are raw pixels, the candidates of `semelha train` that
 take seconds, and what it chooses among these; with `--minutes`, also what it chooses with networks, for the first seed.
 A second table has what the training announced from its half, where the styles of emoji are groups that never match,
-beside what was measured on the other. Features and models
-are kept in `build/photographs`, and computed once.
+beside what was measured on the other. Features and models are kept in `build/photographs`, and computed once.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from lightning.fabric import Fabric
 
 from _results import table, write_section
 from semelha.deep import Network, build
+from semelha.deep.memory import freed_memory_kept
 from semelha.deep.optimizer import freeze
 from semelha.deep.throughput import measure_throughput
 from semelha.deep.train import default_fabric
@@ -32,6 +33,7 @@ BACKBONES = (
 FROZEN = (0.0, 0.6, 0.8)
 
 
+@freed_memory_kept()
 def main() -> None:
     kinds = ["cpu"] + ["cuda"] * torch.cuda.is_available()
     rows = [row for kind in kinds for name, size in BACKBONES for row in [measured(name, size, default_fabric(kind))]]
@@ -50,15 +52,14 @@ def main() -> None:
 
 
 def measured(name: str, size: int, fabric: Fabric) -> list[str]:
-    network = Network(backbone=name, channels=3, size=size, dim=128, readout="head")
-    built = build(network, seed=0)
-    weights = sum(weight.numel() for weight in built.backbone.parameters()) / 1e6
+    network = Network(backbone=name, channels=3, size=size, dim=128)
     learning = []
     for part in FROZEN:
         built = build(network, seed=0)
         freeze(built, part)
         rate, embedding = measure_throughput(built, (3, size, size), fabric)
         learning.append(f"{rate:.0f}")
+    weights = sum(weight.numel() for weight in built.backbone.parameters()) / 1e6
     row = [fabric.device.type, name, str(size), f"{weights:.1f}", f"{embedding:.0f}", *learning]
     print(*row, sep=" | ", flush=True)
     return row

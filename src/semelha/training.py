@@ -108,8 +108,8 @@ def train(
         A model with a network, whose training goes on with these pictures: with more classes or others. Network and
         input are its own, and the training begins with its weights; everything else is chosen as usual.
     minutes : float, optional
-        Maximum time for the training of a network, without reading the pictures (default: the recipe's, 18). The
-        training ends sooner if all its steps are done.
+        Maximum time (default: 18): of the default training, for all candidates; of one network, without reading the
+        pictures. A training ends sooner if all its steps are done.
     seed : int
     resume : bool
         Continue an interrupted training of the same pictures and settings.

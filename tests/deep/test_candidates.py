@@ -9,10 +9,10 @@ from tests.tiny_model import tiny_model
 
 import semelha
 from semelha.cli.app import main
-from semelha.deep import Network, build, throughput
+from semelha.deep import Network, build, candidates, throughput
 from semelha.deep.candidates import FURTHER_NAME, describe_candidates, train_candidates
 from semelha.deep.publish import write_network
-from semelha.errors import UsageError
+from semelha.errors import BackboneError, UsageError
 from semelha.images import Dataset, Picture
 from semelha.metrics import Cosine
 
@@ -88,6 +88,18 @@ def test_last_layers_are_left_alone_where_the_minutes_do_not_suffice(
     model = train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS)
     assert FURTHER_NAME.format("ready") not in [one["name"] for one in model.card.results["candidates"]]
     assert "the last layers of ready are not trained further: this machine learns from" in caplog.text
+
+
+def test_last_layers_that_timm_does_not_know_are_left_alone(
+    base: semelha.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown(*arguments: object, **named: object) -> None:
+        raise BackboneError("timm does not know the layers")
+
+    monkeypatch.setattr(candidates, "least_frozen", unknown)
+    model = train_candidates(hues(), base=base, out=tmp_path / "m", **LIMITS)
+    assert FURTHER_NAME.format("ready") not in [one["name"] for one in model.card.results["candidates"]]
+    assert "of ready are not trained further: timm does not know the layers" in caplog.text
 
 
 def test_of_noise_no_more_than_chance_is_announced(base: semelha.Model, tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_of_many_pictures_the_same_ones_are_searched(monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(some[searched], whole[searched])
     half = np.arange(250)
     assert not (searched[:250] & np.isnan(measure_hits(vectors[:250], pictures, half, None)[:250])).any()
-    assert np.isfinite(extrapolated(vectors, pictures, np.arange(500), None, seed=0)[searched]).all()
+    assert np.isfinite(extrapolated(some, vectors, pictures, np.arange(500), None, seed=0)[searched]).all()
 
 
 def test_every_picture_is_searched_by_what_did_not_learn_its_class() -> None:
@@ -199,12 +199,12 @@ def test_r_at_1_is_extrapolated_to_all_classes() -> None:
     vectors = vectors.astype(np.float32)
     among_all = np.nanmean(measure_hits(vectors, pictures, np.arange(1600), None))
     rows = np.flatnonzero(pictures.labels < "c200")
-    among_half = np.nanmean(measure_hits(vectors[rows], pictures, rows, None))
-    expected = np.nanmean(extrapolated(vectors[rows], pictures, rows, None, seed=0))
-    assert among_half - among_all > 0.05
+    hits = measure_hits(vectors[rows], pictures, rows, None)
+    expected = np.nanmean(extrapolated(hits, vectors[rows], pictures, rows, None, seed=0))
+    assert np.nanmean(hits) - among_all > 0.05
     assert expected == pytest.approx(among_all, abs=0.04)
-    unchanged = extrapolated(vectors, pictures, np.arange(1600), None, seed=0)
-    np.testing.assert_array_equal(unchanged, measure_hits(vectors, pictures, np.arange(1600), None))
+    whole = measure_hits(vectors, pictures, np.arange(1600), None)
+    np.testing.assert_array_equal(extrapolated(whole, vectors, pictures, np.arange(1600), None, seed=0), whole)
 
 
 def test_the_interval_to_expect_is_that_of_other_classes() -> None:

@@ -85,9 +85,10 @@ def test_views_are_computed_once_and_differ_by_the_augmentation(tmp_path: Path) 
 def test_what_was_interrupted_goes_on_with_the_views_that_are_there(tmp_path: Path) -> None:
     built, augmented = frozen(), recipe(augmentation=Recipe().augmentation)
     first = [np.array(view) for view in views(built, tmp_path, augmented)]
-    (index,) = tmp_path.glob("*.json")
-    index.unlink()
-    (tmp_path / index.name.replace("views", "view").replace(".json", "-2.f16")).unlink()
+    (finished,) = tmp_path.glob("views-*")
+    finished.unlink()
+    (last,) = tmp_path.glob("view-*-2.f16")
+    last.unlink()
     for one, other in zip(views(built, tmp_path, augmented), first, strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -31,7 +31,7 @@ from semelha.deep.throughput import PASSES, describe_rate, least_frozen
 from semelha.deep.train import default_fabric, make_training_folder, train_network
 from semelha.deep.without_training import network_of
 from semelha.embedders import Model, copy_model, derive, load_embedder
-from semelha.errors import TrainingError, UsageError
+from semelha.errors import BackboneError, TrainingError, UsageError
 from semelha.files import check_writable, write_file
 from semelha.images import Dataset, Progress, check_for_training, found_by_decoding, with_groups
 from semelha.untrusted import read_json
@@ -194,14 +194,14 @@ class _Networks:
             assert base.card.input is not None
             spec, number = base.card.input, len(self.dataset) - len(self.held_out.few)
             shape, fabric = (spec.channels, spec.height, spec.width), default_fabric(self.accelerator)
-            part, rate = least_frozen(network_of(base), shape, pictures=number, seconds=seconds, fabric=fabric)
+            part = None
+            try:
+                part, rate = least_frozen(network_of(base), shape, pictures=number, seconds=seconds, fabric=fabric)
+                reason = f"{describe_rate(rate, number, seconds)}, where {PASSES} are needed: allow more minutes"
+            except BackboneError as error:  # timm does not know its layers
+                reason = str(error)
             if part is None:
-                logger.warning(
-                    "the last layers of %s are not trained further: %s, where %d are needed: allow more minutes",
-                    base.card.name,
-                    describe_rate(rate, number, seconds),
-                    PASSES,
-                )
+                logger.warning("the last layers of %s are not trained further: %s", base.card.name, reason)
             write_file(file, [json.dumps({"freeze": part})], error=TrainingError)
         found: float | None = read_json(file, error=TrainingError)["freeze"]
         return found

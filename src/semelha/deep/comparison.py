@@ -175,24 +175,31 @@ def measure_folds(held_out: HeldOut, dataset: Dataset, embed: Embed, *, seed: in
     found = Found(*(np.full(len(dataset), np.nan) for _ in range(3)))
     for learned, rows in held_out.folds:
         vectors = embed(learned, rows)
-        found.hits[rows] = measure_hits(vectors, dataset, rows, dataset.groups)[rows]
-        found.expected[rows] = extrapolated(vectors, dataset, rows, dataset.groups, seed=seed)[rows]
+        hits = measure_hits(vectors, dataset, rows, dataset.groups)
+        found.hits[rows] = hits[rows]
+        found.expected[rows] = extrapolated(hits, vectors, dataset, rows, dataset.groups, seed=seed)[rows]
         if dataset.domains is not None:
             domains = dataset.domains.astype(str)
-            found.across[rows] = extrapolated(vectors, dataset, rows, domains, seed=seed)[rows]
+            hits = measure_hits(vectors, dataset, rows, domains)
+            found.across[rows] = extrapolated(hits, vectors, dataset, rows, domains, seed=seed)[rows]
     return found
 
 
 def extrapolated(
-    vectors: NDArray[np.float32], dataset: Dataset, rows: Rows, groups: NDArray[Any] | None, *, seed: int
+    hits: Hits,
+    vectors: NDArray[np.float32],
+    dataset: Dataset,
+    rows: Rows,
+    groups: NDArray[Any] | None,
+    *,
+    seed: int,
 ) -> NDArray[np.float64]:
-    """Hits, (pictures,), whose mean is the R@1 among as many classes as the data set has; not only 0 and 1.
+    """What `measure_hits` would find among as many classes as the data set has; (pictures,), not only 0 and 1.
 
     R@1 is taken as linear in the logarithm of the number of classes (as Kemelmacher-Shlizerman et al., CVPR 2016, show
     it), by what it is among the classes of `rows` and among half of them, drawn `HALVES` times.
     """
     names = np.unique(dataset.labels[rows])
-    hits = measure_hits(vectors, dataset, rows, groups)
     sums, times = np.zeros(len(dataset)), np.zeros(len(dataset))
     for number in range(HALVES):
         order = np.random.default_rng([seed, 11, number]).permutation(len(names))

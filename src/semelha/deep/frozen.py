@@ -85,9 +85,9 @@ def feature_views(
     `pixels` are all pictures, fitted; those that are `clean` may look like photos in a view (`with_photo_like`). `key`
     is all that their features depend on. Raises `TrainingError` if they cannot be written.
     """
-    digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-    index = folder / f"views-{digest}.json"
-    if not index.exists():
+    digest = hashlib.sha256(key.encode() + clean.tobytes()).hexdigest()[:16]
+    finished = folder / f"views-{digest}"
+    if not finished.exists():
         fixed = copy.deepcopy(network).to(device).eval()
         start = time.monotonic()
         for number in range(MAX_VIEWS):
@@ -97,9 +97,8 @@ def feature_views(
             spent = time.monotonic() - start
             if number and spent + spent / (number + 1) > 60 * SHARE * recipe.minutes:
                 break
-        write_file(index, [str(number + 1)], error=TrainingError)
-    number = int(index.read_text())
-    files = [folder / f"view-{digest}-{view}.f16" for view in range(number)]
+        write_file(finished, [], error=TrainingError)
+    files = sorted(folder.glob(f"view-{digest}-*.f16"))
     return tuple(np.memmap(file, np.float16, "r").reshape(len(pixels), -1) for file in files)
 
 

@@ -118,13 +118,9 @@ class ReadyModel:
             return Candidate(f"{name}{title}", vectors, few, found, time.monotonic() - start, milliseconds, make)
 
         found = [measured(" as it is", lambda _, asked: plain[asked], self._as_it_is, milliseconds_each(self.base))]
-        known: dict[bytes, Axes] = {}
 
         def relevant(learned: Rows) -> Axes:
-            key = learned.tobytes()
-            if key not in known:
-                known[key] = relevant_axes(stages[learned], dataset.labels[learned])
-            return known[key]
+            return relevant_axes(stages[learned], dataset.labels[learned])
 
         def trained(learned: Rows) -> Axes:
             labels, clean = dataset.labels[learned], dataset.is_clean[learned]

@@ -172,8 +172,9 @@ def _until(
     training: PictureSubset,
     fabric: Fabric,
 ) -> Recipe:
-    """The recipe with the minutes that are left, also for the readout; it is told if they are few for the pictures."""
-    if network.own and deadline is None:
+    """The recipe with the minutes that are left before the readout. Warns if they are few for the pictures."""
+    is_fast = network.own or is_fixed_before_head(built, recipe)
+    if is_fast and deadline is None:
         return recipe
     learning, embedding = measure_throughput(built, training.pixels.shape[1:], fabric)
     seconds = 60 * recipe.minutes
@@ -182,9 +183,9 @@ def _until(
         seconds = min(seconds, max(MIN_SECONDS, deadline - time.monotonic() - after))
         recipe = replace(recipe, minutes=seconds / 60)
     few = learning * seconds < PASSES * len(training.rows)
-    if few and not network.own and not is_fixed_before_head(built, recipe):
+    if few and not is_fast:
         logger.warning(
-            "%s, where %d are usual: allow more minutes, or freeze the backbone (--freeze 1), which takes seconds",
+            "%s, where %d are usual: allow more minutes, or freeze the backbone (--freeze 1)",
             describe_rate(learning, len(training.rows), seconds),
             PASSES,
         )
