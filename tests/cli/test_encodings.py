@@ -99,6 +99,8 @@ class World:
             (0, ["subjects", "remove", shop, FISH, "--yes"]),
             (0, ["index", shop]),
             (0, ["doctor", shop]),
+            (0, ["audit", shop]),
+            (0, ["audit", shop, "--subject", DATE, "--limit", "3"]),
             (0, ["backup", shop, out / "backup é"]),
             (0, ["restore", out / "backup é", out / "again"]),
             (0, ["migrate", shop, "--model", self.other.folder, "--uncalibrated"]),

@@ -72,6 +72,18 @@ def test_changes_as_json(shop: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert answer(capsys, "subjects", "remove", shop, "Apple", "--yes") == {"removed": "Apple", "examples": 3}
 
 
+def test_the_audit_log(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = [one["name"] for one in answer(capsys, "subjects", "list", shop)["subjects"]]
+    assert run(capsys, "subjects", "remove", shop, names[0], "--yes")[0] == 0
+    entries = answer(capsys, "audit", shop, "--limit", "2")["entries"]
+    assert (entries[0]["action"], entries[0]["subject"]) == ("remove", None)
+    status, out, _ = run(capsys, "audit", shop)
+    assert status == 0
+    assert "deleted (" in out
+    assert names[0] not in out
+    assert {one["subject"] for one in answer(capsys, "audit", shop, "--subject", names[1])["entries"]} == {names[1]}
+
+
 def test_reject_and_withdraw(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = shop.parent / "2.png"  # an example of Apple
     status, _, err = run(capsys, "reject", shop, picture, "Apple")

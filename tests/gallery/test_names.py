@@ -40,6 +40,7 @@ OLD: dict[str, Callable[[Gallery, str], object]] = {
     ),
     "enroll_dataset": lambda gallery, name: gallery.enroll_dataset(Dataset("d", (Picture(noise(6), name, "p"),))),
     "examples": lambda gallery, name: gallery.examples(name),
+    "audit": lambda gallery, name: len(gallery.audit(name)) > 0,
     "find_examples": lambda gallery, name: gallery.find_examples(name).total > 0,
     "move_example": lambda gallery, name: gallery.move_example(3, name),
     "rename old": lambda gallery, name: gallery.rename(name, "quince"),

@@ -216,6 +216,23 @@ def test_change_subjects(empty: Any) -> None:
     assert list(empty) == ["c"]
 
 
+def test_the_audit_log(empty: Any) -> None:
+    for number in range(3):
+        empty.enroll(f"s{number}", noise(number))
+    empty.remove("s0")
+    newest = empty.audit(limit=2)
+    assert [(one.action, one.subject, one.subject_number, one.examples) for one in newest] == [
+        ("remove", None, 1, 1),
+        ("enroll", "s2", 3, 1),
+    ]
+    assert [one.subject for one in empty.audit(before=newest[-1].number)] == ["s1", None]
+    assert [one.subject for one in empty.audit("s2")] == ["s2"]
+    assert newest[0].who
+    assert newest[0].time < "9"
+    with pytest.raises(errors.SubjectNotFound):
+        empty.audit("s0")
+
+
 def test_odd_names(empty: Any) -> None:
     for number, name in enumerate(ODD_NAMES):
         empty.enroll(name, noise(number))

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from semelha.errors import GalleryError, SubjectExists, SubjectNotFound, UsageError
 from semelha.store import NewExample, Store
+from semelha.store.database import connect
 
 
 @pytest.fixture
@@ -69,11 +71,28 @@ def test_examples_come_together_and_an_undo_gives_back_what_was(store: Store) ->
         assert view.names() == {1: "a", 2: "b", 3: "c"}
 
 
-def test_a_subject_whose_number_was_given_away_gets_another(store: Store) -> None:
+def test_the_number_of_a_merged_subject_is_kept_for_it(store: Store) -> None:
     store.add("b", examples(1))
     store.add("a", examples(2))
     number = store.merge("a", "b")
     store.add("new", examples(3))
+    store.unmerge(number)
+    with store.reading() as view:
+        assert view.names() == {1: "b", 2: "a", 3: "new"}
+
+
+def test_a_subject_whose_number_was_given_away_gets_another(store: Store) -> None:
+    """As older versions did."""
+    store.add("b", examples(1))
+    store.add("a", examples(2))
+    number = store.merge("a", "b")
+    store.add("new", examples(3))
+    with closing(connect(store.path)) as database:
+        row = database.execute("SELECT * FROM subjects WHERE id = 3").fetchone()
+        database.execute("DELETE FROM subjects WHERE id = 3")
+        database.execute("INSERT INTO subjects VALUES (2, ?, ?, ?, ?, ?)", row[1:])
+        database.execute("DELETE FROM audit")
+        database.execute("UPDATE examples SET subject_id = 2 WHERE subject_id = 3")
     store.unmerge(number)
     assert held_by(store) == {"a": ["2.png"], "b": ["1.png"], "new": ["3.png"]}
     with store.reading() as view:

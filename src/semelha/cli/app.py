@@ -38,6 +38,7 @@ COMMANDS = {
     "cluster": "maintenance",
     "migrate": "maintenance",
     "index": "maintenance",
+    "audit": "audit",
     "backup": "backups",
     "restore": "backups",
     "serve": "service",

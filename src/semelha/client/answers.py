@@ -17,7 +17,7 @@ from semelha.images import Skipped
 from semelha.measures import Interval
 from semelha.recognition import Candidate, Identification, Match, Scoring, Verification
 from semelha.recognition.calibration import Kind
-from semelha.store import Merge, Rejection, StoredExample, Subject
+from semelha.store import AuditEntry, Merge, Rejection, StoredExample, Subject
 
 T = TypeVar("T")
 
@@ -145,6 +145,13 @@ def skipped(one: Any) -> Skipped:
 def merge(one: Any) -> Merge:
     """A merge."""
     return Merge(one["id"], one["source"], one["into"], one["created"], one["moved"], one["shared"], one["inside"])
+
+
+def audit_entry(one: Any) -> AuditEntry:
+    """An entry of the audit log."""
+    numbers = {"subject_number": one["subject_number"], "other_number": one["other_number"], "item": one["item"]}
+    texts = {name: one[name] for name in ("time", "who", "action", "subject", "other", "detail")}
+    return AuditEntry(number=one["id"], examples=one["examples"], **numbers, **texts)
 
 
 def rejection(one: Any) -> Rejection:

@@ -10,14 +10,14 @@ from semelha.client import answers
 from semelha.client.answers import CalibrationSummary, EvidenceSheet, parsed
 from semelha.client.exchange import Steps
 from semelha.client.pictures import Content, batches, content_of, contents_of, usable
-from semelha.client.requests import Requests, cursor_after, segment
+from semelha.client.requests import Requests, cursor_after, cursor_of, segment
 from semelha.embedders import Progress, Source
 from semelha.errors import NumberNotFound, PictureError, ServiceError, SubjectNotFound, UsageError
 from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment
 from semelha.images import Dataset, Skipped, for_use
 from semelha.images.picture import iterate_sources, name_of
 from semelha.recognition import Identification, Scoring, Verification
-from semelha.store import Merge, Rejection, StoredExample, Subject, SubjectPage
+from semelha.store import AuditEntry, Merge, Rejection, StoredExample, Subject, SubjectPage
 from semelha.text import as_unicode
 from semelha.untrusted import MAX_NAME_LENGTH, checked_name, normalized_name
 
@@ -66,6 +66,15 @@ class Calls:
     def merges(self) -> Steps[list[Merge]]:
         found = yield from self._server.json("GET", "/merges")
         return parsed(lambda many: [answers.merge(one) for one in many], found)
+
+    def audit(self, subject: str | None, before: int | None, limit: int) -> Steps[list[AuditEntry]]:
+        query = {"limit": str(limit)}
+        if subject is not None:
+            query["subject"] = _existing(subject)
+        if before is not None:
+            query["cursor"] = cursor_of([before])
+        found = yield from self._server.json("GET", "/audit", query)
+        return parsed(lambda one: [answers.audit_entry(each) for each in one["entries"]], found)
 
     def rejections(self, subject: str) -> Steps[list[Rejection]]:
         found = yield from self._server.json("GET", f"{_subject(subject)}/rejections")

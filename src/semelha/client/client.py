@@ -15,7 +15,7 @@ from semelha.embedders import Progress, Source
 from semelha.gallery import Accuracy, Check, Clustering, Enrollment
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Identification, Scoring, Verification
-from semelha.store import Merge, Rejection, StoredExample, Subject, SubjectPage
+from semelha.store import AuditEntry, Merge, Rejection, StoredExample, Subject, SubjectPage
 
 if TYPE_CHECKING:
     import httpx2
@@ -135,6 +135,11 @@ class Client:
     def merges(self) -> list[Merge]:
         """List every merge that can be undone, oldest first."""
         return self._run(self._calls.merges())
+
+    @check_types
+    def audit(self, subject: str | None = None, *, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
+        """As `Gallery.audit`; `limit` is at most 1000. Needs a key with the role admin."""
+        return self._run(self._calls.audit(subject, before, limit))
 
     @check_types
     def rejections(self, subject: str) -> list[Rejection]:

@@ -10,9 +10,11 @@ from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.migration import MigrationResult, migrate
 from semelha.gallery.probes import Probe
+from semelha.store import AuditEntry, acting_as
 
 __all__ = [
     "Accuracy",
+    "AuditEntry",
     "Backup",
     "Check",
     "Cluster",
@@ -23,6 +25,7 @@ __all__ = [
     "MigrationResult",
     "Probe",
     "Problem",
+    "acting_as",
     "backup",
     "diagnose",
     "export_clusters",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from semelha.arguments import check_types
 from semelha.errors import UsageError
-from semelha.store import ExamplePage, Merge, Rejection, Store, StoredExample, Subject, SubjectPage
+from semelha.store import AuditEntry, ExamplePage, Merge, Rejection, Store, StoredExample, Subject, SubjectPage
 from semelha.untrusted import normalized_name
 
 
@@ -89,6 +89,20 @@ class GalleryContents:
         """List the pictures that were rejected for a subject. Raises `SubjectNotFound`."""
         with self._store.reading() as view:
             return view.rejections(normalized_name(subject))
+
+    @check_types
+    def audit(self, subject: str | None = None, *, before: int | None = None, limit: int = 50) -> list[AuditEntry]:
+        """List at most `limit` entries of the audit log, newest first: of a subject, or of all.
+
+        `before` is the number of the last entry of the page before. The log has no names of its own: the entries have
+        the present ones, and None for a subject that was removed. It keeps the latest million entries. Raises
+        `SubjectNotFound`, or `UsageError` for a `limit` below 1.
+        """
+        if limit < 1:
+            raise UsageError(f"limit is {limit}: it must be at least 1")
+        with self._store.reading() as view:
+            number = None if subject is None else view.number_of(view.subject(normalized_name(subject)).name)
+            return view.audit(number, before, limit)
 
     @property
     def revision(self) -> int:

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from semelha.gallery import acting_as
 from semelha.service.keys import ROLES, KeyFile, Role
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, Problem, problem_response
@@ -46,12 +47,13 @@ class Access:
             self._metrics.refused.labels(problem.kind).inc()
             await problem_response(problem, scope)(scope, receive, send)
             return
-        await self.app(scope, receive, send)
+        with acting_as(scope["state"]["actor"]):
+            await self.app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
-        state["caller"], state["role"] = ANONYMOUS, "admin"
+        state["caller"], state["actor"], state["role"] = ANONYMOUS, ANONYMOUS, "admin"
         if scope["path"] in OPEN:
             return
         if self._keys is None:
@@ -63,7 +65,7 @@ class Access:
                 what = "no key" if key is None else "a key that is not valid"
                 where = "send it in the header Authorization: Bearer, or x-api-key"
                 raise Problem(401, "unauthorized", f"the request has {what}: {where}", headers=CHALLENGE)
-            state["caller"], state["role"] = found.id, found.role
+            state["caller"], state["actor"], state["role"] = found.id, found.name, found.role
         if self._rate is not None:
             self._rate.take(state["caller"])
 

@@ -7,6 +7,7 @@ import secrets
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -68,7 +69,7 @@ class Jobs:
         job = Job(kind, gallery)
         try:
             self._add(job)
-            future = self._pool.submit(self._run, job, work)
+            future = self._pool.submit(copy_context().run, self._run, job, work)  # on behalf of the same caller
         except BaseException:
             cleanup()
             raise

@@ -280,6 +280,29 @@ class ModelAnswer(Answer):
     width: int | None
 
 
+class AuditEntryAnswer(Answer):
+    """An entry of the audit log. A subject has its present name; null if it was removed since, or there was none."""
+
+    id: int = Field(validation_alias="number")
+    time: str = Field(examples=["2026-03-01T12:00:00+00:00"])
+    who: str = Field(examples=["till-3"])
+    action: str = Field(examples=["enroll"])
+    subject: str | None
+    subject_number: int | None
+    other: str | None
+    other_number: int | None
+    item: int | None
+    examples: int | None
+    detail: str
+
+
+class AuditAnswer(Answer):
+    """A page of the audit log, newest first; `next` is the cursor of the next page."""
+
+    entries: list[AuditEntryAnswer]
+    next: str | None
+
+
 class GalleryAnswer(Answer):
     """A gallery: how much it has, and the revision of its last change."""
 

@@ -1,7 +1,9 @@
 """Subjects, examples, vectors, pictures: SQLite."""
 
+from semelha.store.audit import acting_as
 from semelha.store.records import (
     Addition,
+    AuditEntry,
     ExamplePage,
     Merge,
     NewExample,
@@ -20,6 +22,7 @@ from semelha.store.view import View
 __all__ = [
     "PLACES",
     "Addition",
+    "AuditEntry",
     "ExamplePage",
     "Kept",
     "Merge",
@@ -35,4 +38,5 @@ __all__ = [
     "Subject",
     "SubjectPage",
     "View",
+    "acting_as",
 ]

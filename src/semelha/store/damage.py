@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from semelha.errors import GalleryError
+from semelha.store.audit import record
 from semelha.store.database import (
     connect,
     damaged,
@@ -120,6 +121,7 @@ class DamageControl:
         """Delete what was set aside, by the `place` of each."""
         with self._changing(erases=True):
             self._db.executemany("DELETE FROM damaged WHERE rowid = ?", [(place,) for place in places])
+            record(self._db, "repair", detail="what was set aside is forgotten")
 
     def damaged_pictures(self) -> list[Damage]:
         """List the kept pictures that are damaged."""
@@ -138,6 +140,7 @@ class DamageControl:
             for one in found:
                 self._db.execute("DELETE FROM pictures WHERE example_id = ?", (one.row,))
                 forget_checksum(self._db, one)
+            record(self._db, "repair", detail=f"{len(found)} damaged pictures dropped")
         return found
 
     def stop(self) -> None:
@@ -196,6 +199,7 @@ def _set_rows_aside(db: sqlite3.Connection, damage: Sequence[Damage]) -> None:
         for table, column in EXAMPLE_OF.items():
             db.execute(f"DELETE FROM {table} WHERE {column} = ?", (example,))
         db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, subject))
+    record(db, "set aside", examples=len(set(examples)), detail=f"{len(damage)} damaged rows")
     db.execute("DELETE FROM subjects WHERE id NOT IN (SELECT subject_id FROM examples)")
     db.execute("DELETE FROM scores")
     db.execute("DELETE FROM removed")

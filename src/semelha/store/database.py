@@ -168,7 +168,7 @@ def check_file(path: Path, opened: FileIdentity | None) -> None:
         )
 
 
-VERSION = 9
+VERSION = 10
 APPLICATION = 0x73656D65  # "seme", by which a database of a gallery is recognized
 
 # Version 1 did not record where an example came from. Version 2 did not number its changes, so all of its examples are
@@ -312,6 +312,23 @@ CREATE TABLE damaged (
 ) STRICT;
 """
     + ";\n".join(creation()),
+    # See `semelha.store.audit`. No name is in it.
+    9: """
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    time TEXT NOT NULL,
+    who TEXT NOT NULL,
+    action TEXT NOT NULL,
+    subject INTEGER,
+    other INTEGER,
+    item INTEGER,
+    examples INTEGER,
+    detail TEXT NOT NULL
+) STRICT;
+CREATE INDEX audit_by_subject ON audit (subject);
+CREATE INDEX audit_by_other ON audit (other);
+CREATE INDEX merges_by_source ON merges (source_number);
+""",
 }
 
 

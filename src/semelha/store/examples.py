@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from semelha.errors import ChangeRefused, NumberNotFound, UsageError
+from semelha.store.audit import NEW_SUBJECT, record
 from semelha.store.database import now
 from semelha.store.records import Addition, NewExample
 
@@ -46,7 +47,14 @@ REJECTED_VECTORS = f"SELECT name, content_hash, vector FROM {_REJECTIONS} AND na
 
 
 def add(
-    db: sqlite3.Connection, name: str, new: Sequence[NewExample], change: int, created: str, *, is_screened: bool
+    db: sqlite3.Connection,
+    name: str,
+    new: Sequence[NewExample],
+    change: int,
+    created: str,
+    *,
+    is_screened: bool,
+    action: str,
 ) -> Addition:
     """Add examples to a subject, new or old, in the caller's transaction; `is_screened` is of a new one."""
     known = db.execute("SELECT id FROM subjects WHERE name = ?", (name,)).fetchone()
@@ -69,6 +77,7 @@ def add(
         db.execute("UPDATE subjects SET screened = ? WHERE id = ?", (is_screened, subject))
     else:
         forget_enrolled(db, subject, (example.content_hash for example in new))
+    record(db, action, subject=subject, examples=len(numbers))
     names = tuple(other for (other,) in similar)
     return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), names, tuple(same))
 
@@ -76,7 +85,7 @@ def add(
 def subject_or_new(db: sqlite3.Connection, name: str, change: int, created: str) -> int:
     """Number of the subject of that name, marked as changed; it is created if it is new."""
     row = db.execute(
-        "INSERT INTO subjects (name, folded, created, change) VALUES (?, ?, ?, ?)"
+        f"INSERT INTO subjects (id, name, folded, created, change) VALUES ({NEW_SUBJECT}, ?, ?, ?, ?)"
         " ON CONFLICT (name) DO UPDATE SET change = excluded.change RETURNING id",
         (name, name.casefold(), created, change),
     ).fetchone()
@@ -89,6 +98,7 @@ def remove(db: sqlite3.Connection, example: int, change: int) -> str:
     _forget(db, example, subject, content)
     _delete(db, example, change)
     touch_or_remove(db, subject, change)
+    record(db, "remove_example", subject=subject, item=example, examples=1)
     return name
 
 
@@ -109,6 +119,7 @@ def move(db: sqlite3.Connection, example: int, into: int, change: int) -> int:
     else:
         _delete(db, example, change)
     touch_or_remove(db, subject, change)
+    record(db, "move_example", subject=subject, other=into, item=example, examples=1)
     return example if same is None else int(same[0])
 
 
@@ -141,7 +152,7 @@ def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> 
     known = db.execute("SELECT id FROM rejections WHERE subject_id = ? AND content_hash = ?", key).fetchone()
     if known is not None:
         return int(known[0])
-    return int(
+    number = int(
         db.execute(
             "INSERT INTO rejections (subject_id, content_hash, source, created, vector, picture)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -149,6 +160,8 @@ def reject(db: sqlite3.Connection, subject: int, name: str, new: NewExample) -> 
         ).lastrowid
         or 0
     )
+    record(db, "reject", subject=subject, item=number)
+    return number
 
 
 def withdraw(db: sqlite3.Connection, number: int) -> None:
@@ -157,6 +170,7 @@ def withdraw(db: sqlite3.Connection, number: int) -> None:
     if key is None:
         raise NumberNotFound(f"there is no rejection {number}: it was withdrawn, or its subject was removed")
     db.execute("DELETE FROM rejections WHERE subject_id = ? AND content_hash = ?", key)
+    record(db, "withdraw_rejection", subject=key[0], item=number)
 
 
 def forget_enrolled(db: sqlite3.Connection, subject: int, hashes: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 
 from semelha.errors import ChangeRefused, NumberNotFound, SubjectExists, UsageError
+from semelha.store.audit import NEW_SUBJECT, record
 from semelha.store.database import now
 from semelha.store.examples import has_examples, touch_or_remove
 
@@ -57,6 +58,8 @@ def merge(db: sqlite3.Connection, source: int, into: int, change: int) -> int:
     db.execute("UPDATE merges SET holder = NULL, inside = ? WHERE holder = ?", (number, source))
     db.execute("UPDATE subjects SET change = ? WHERE id = ?", (change, into))
     db.execute("DELETE FROM subjects WHERE id = ?", (source,))
+    (moved,) = db.execute("SELECT count(*) FROM moved WHERE merge = ?", (number,)).fetchone()
+    record(db, "merge", subject=source, other=into, item=number, examples=moved)
     return number
 
 
@@ -78,10 +81,11 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
     if db.execute("SELECT 1 FROM subjects WHERE name = ?", (name,)).fetchone():
         raise SubjectExists(f"a subject is called {name!r} already: rename it before the merge is undone")
     if db.execute("SELECT 1 FROM subjects WHERE id = ?", (own,)).fetchone():
-        own = None  # a newer subject has its number
+        own = None  # a newer subject has its number, in a gallery of an older version
     source = int(
         db.execute(
-            "INSERT INTO subjects (id, name, folded, created, screened, change) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO subjects (id, name, folded, created, screened, change)"
+            f" VALUES (coalesce(?, {NEW_SUBJECT}), ?, ?, ?, ?, ?)",
             (own, name, name.casefold(), created, screened, change),
         ).lastrowid
         or 0
@@ -107,6 +111,8 @@ def unmerge(db: sqlite3.Connection, number: int, change: int) -> str:
     db.execute("UPDATE merges SET holder = ?, inside = NULL WHERE inside = ?", (source, number))
     db.execute("DELETE FROM merges WHERE id = ?", (number,))
     touch_or_remove(db, holder, change)
+    (back,) = db.execute("SELECT count(*) FROM examples WHERE subject_id = ?", (source,)).fetchone()
+    record(db, "unmerge", subject=holder, other=source, item=number, examples=back)
     return str(name)
 
 

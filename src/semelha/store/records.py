@@ -126,6 +126,47 @@ class Merge:
     inside: int | None
 
 
+@dataclass(frozen=True)
+class AuditEntry:
+    """A row of the audit log: one change of a gallery, of one subject.
+
+    Attributes
+    ----------
+    number : int
+        Later entries have higher ones. `Gallery.audit(before=)` takes it.
+    time : str
+        When (ISO, UTC).
+    who : str
+        Name of the API key, or of the user of the operating system.
+    action : str
+        The call of `Gallery`, such as "enroll"; "migrate", "repair" or "set aside" (of damaged rows).
+    subject : str or None
+        Its present name; None if there was none, or it was removed since.
+    subject_number : int or None
+        By which entries of a subject without a name are recognized.
+    other, other_number
+        The subject that got the examples.
+    item : int or None
+        Number of the example, merge or rejection.
+    examples : int or None
+        How many examples were added, moved or removed.
+    detail : str
+        Such as the rate of a calibration.
+    """
+
+    number: int
+    time: str
+    who: str
+    action: str
+    subject: str | None
+    subject_number: int | None
+    other: str | None
+    other_number: int | None
+    item: int | None
+    examples: int | None
+    detail: str
+
+
 @dataclass(frozen=True, eq=False)
 class Rejection:
     """A picture that does not show a subject.

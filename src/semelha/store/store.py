@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from semelha.errors import GalleryError, GalleryNotWritable, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
-from semelha.store import examples, merges
+from semelha.store import audit, examples, merges
 from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
 from semelha.store.damage import DamageControl
 from semelha.store.database import (
@@ -170,29 +170,34 @@ class Store:
 
     def add(self, subject: str, new: Sequence[NewExample]) -> Addition:
         """Add examples to a subject, new or old."""
-        return self.add_all([(subject, new)])[0]
+        return self.add_all([(subject, new)], action="enroll")[0]
 
-    def add_all(self, batch: Sequence[tuple[str, Sequence[NewExample]]]) -> list[Addition]:
+    def add_all(
+        self, batch: Sequence[tuple[str, Sequence[NewExample]]], *, action: str = "enroll_dataset"
+    ) -> list[Addition]:
         """Add examples to several subjects, new or old, as one change."""
         created, recorded = now(), self.called_unknown.read()
         screened = [is_any_among([one.content_hash for one in new], recorded) for _, new in batch]
         with self._changing() as change:
             return [
-                examples.add(self._db, subject, new, change, created, is_screened=is_screened)
+                examples.add(self._db, subject, new, change, created, is_screened=is_screened, action=action)
                 for (subject, new), is_screened in zip(batch, screened, strict=True)
             ]
 
     def remove(self, subject: str) -> int:
         """Remove a subject with its examples, and return their number. Raises `SubjectNotFound`."""
         with self._changing(erases=True) as change:
-            return examples.remove_subject(self._db, self._subject(subject), change)
+            number = self._subject(subject)
+            removed = examples.remove_subject(self._db, number, change)
+            audit.record(self._db, "remove", subject=number, examples=removed)
+            return removed
 
     def remove_all(self) -> int:
         """Remove every subject, as one change, and return their number."""
         with self._changing(erases=True) as change:
             numbers = [number for (number,) in self._db.execute("SELECT id FROM subjects").fetchall()]
-            for number in numbers:
-                examples.remove_subject(self._db, number, change)
+            removed = sum(examples.remove_subject(self._db, number, change) for number in numbers)
+            audit.record(self._db, "remove_all", examples=removed)
         return len(numbers)
 
     def remove_example(self, example: int) -> str:
@@ -220,6 +225,7 @@ class Store:
                 raise SubjectExists(
                     f"a subject is called {new!r} already: remove it first, or choose another"
                 ) from error
+            audit.record(self._db, "rename", subject=number)
 
     def merge(self, source: str, into: str) -> int:
         """Merge two subjects: `merges.merge`. Raises `SubjectNotFound` too."""
@@ -249,6 +255,7 @@ class Store:
             set_meta(self._db, "calibration", value)
             replace_strangers(self._db, strangers)
             self._replace_scores(scores)
+            audit.record(self._db, "calibrate", detail=_rates(plan))
 
     def save_scores(self, plan: Plan, scores: Scores) -> None:
         """Save scores, unless the plan changed or later scores exist. This is no change: scores are derived."""
@@ -285,6 +292,8 @@ class Store:
             with self.reading() as view:
                 dropped = complete(view)
             replace_vectors(self._db, staged, dropped, strangers, change)
+            detail = f"from the model {self.model[:12]} to {staged.model[:12]}"
+            audit.record(self._db, "migrate", examples=len(dropped.get("examples", ())), detail=detail)
 
     def _replace_scores(self, scores: Scores) -> None:
         numbers = (scores.subjects, scores.examples, scores.nearest)
@@ -351,3 +360,8 @@ class Store:
             self._next_checkpoint = 0 if is_erasing else self._log.stat().st_size + self._long_log
         except (sqlite3.Error, OSError) as error:  # what was written is safe in the log
             logger.warning("the log of %s cannot be folded into it, which is tried again: %s", self.path, error)
+
+
+def _rates(plan: Plan) -> str:
+    second = "" if plan.uncertain is None else f", uncertain {plan.uncertain:g}"
+    return f"fpir {plan.fpir:g}{second}, scoring {plan.scoring}, on {plan.kind}"

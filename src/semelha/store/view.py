@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import NumberNotFound, SubjectNotFound
 from semelha.images import HashBasis
-from semelha.store import examples
+from semelha.store import audit, examples
 from semelha.store.database import (
     check_model,
     damaged,
@@ -25,6 +25,7 @@ from semelha.store.integrity import described, is_intact
 from semelha.store.listing import SUBJECTS, find_subjects
 from semelha.store.merges import LISTED
 from semelha.store.records import (
+    AuditEntry,
     ExamplePage,
     Merge,
     Plan,
@@ -41,6 +42,7 @@ from semelha.store.staged_vectors import Kept, Place
 
 Value = TypeVar("Value")
 ROWS = 4096  # read at a time
+MAX_NUMBER = (1 << 63) - 1
 
 
 class View:
@@ -121,6 +123,20 @@ class View:
     def merges(self) -> list[Merge]:
         """List every merge that can be undone, oldest first."""
         return [Merge(*row) for row in self._rows(LISTED)]
+
+    def audit(self, subject: int | None, before: int | None, limit: int) -> list[AuditEntry]:
+        """Entries of the audit log, newest first: of a subject, by its number, and before an entry, unless None."""
+        conditions, values = ["id < ?"], [MAX_NUMBER if before is None else before]
+        if subject is not None:
+            conditions.append("(subject = ? OR other = ?)")
+            values += [subject, subject]
+        query = f"{audit.LISTED} WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
+        return [
+            AuditEntry(number, time, who, action, name, of, other_name, other, item, examples, detail)
+            for number, time, who, action, of, name, other, other_name, item, examples, detail in self._rows(
+                query, (*values, limit)
+            )
+        ]
 
     def has_rejections(self) -> bool:
         """Whether there is any rejection."""
