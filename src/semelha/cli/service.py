@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,6 +28,9 @@ def serve(
     keys: KeysPath = None,
     config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
     compreface: Annotated[bool, Option("--compreface", help="Also answer as CompreFace does.")] = False,
+    log_format: Annotated[
+        str | None, Option(help="text, or json: a line for each request and problem.", show_default="text")
+    ] = None,
     verbose: Annotated[bool, Option("--verbose", help="Print a line for each request.")] = False,
 ) -> None:
     """Serve galleries over HTTP, until Ctrl-C or SIGTERM. Only this machine can call it, unless --host says otherwise.
@@ -41,21 +43,31 @@ def serve(
     """
     try:
         from semelha.service.app import create_app
+        from semelha.service.logs import configure
         from semelha.service.serving import serve as run
         from semelha.service.settings import load_settings
+        from semelha.service.traces import configure_traces
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
     folders = tuple(galleries) if galleries else None
-    settings = load_settings(config, galleries=folders, host=host, port=port, keys=keys, compreface=compreface or None)
-    if verbose:
-        logging.getLogger("semelha.service").setLevel(logging.INFO)
+    settings = load_settings(
+        config,
+        galleries=folders,
+        host=host,
+        port=port,
+        keys=keys,
+        compreface=compreface or None,
+        log_format=log_format,
+    )
+    configure(settings.log_format, verbose=verbose)
+    configure_traces()
     app = create_app(settings)
 
     def on_ready(address: str) -> None:
         names = ", ".join(one.name for one in app.state.galleries.all())
         stdout.print(f"semelha serves [bold]{escape(names)}[/] at {address}; its endpoints: {address}/docs")
         stdout.file.flush()
-        if settings.needs_keys:
+        if settings.needs_keys and settings.log_format == "text":
             stderr.print(f"[dim]Requests need a key of {escape(settings.keys)}: semelha keys create NAME[/]")
 
     run(app, settings, on_ready=on_ready)

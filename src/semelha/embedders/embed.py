@@ -20,6 +20,7 @@ from semelha.images.fit import KEPT_SIDE
 from semelha.images.picture import iterate_sources, name_of
 from semelha.metrics import Euclidean, Metric
 from semelha.text import as_unicode
+from semelha.tracing import span
 
 
 @runtime_checkable
@@ -125,7 +126,8 @@ def embed_pictures(
 
     def embedded() -> Iterator[EmbeddedPicture | PictureError]:
         good = [each for each in batch if isinstance(each, ReadPicture)]
-        vectors = iter(extractor.vectors(np.stack([each.result[0] for each in good])) if good else ())
+        with span("embed", attributes={"semelha.pictures": len(good)}):
+            vectors = iter(extractor.vectors(np.stack([each.result[0] for each in good])) if good else ())
         for each in batch:
             if isinstance(each, PictureError):
                 yield each

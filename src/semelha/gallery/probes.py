@@ -25,6 +25,7 @@ from semelha.recognition import (
 )
 from semelha.recognition.identify import EXCLUDED
 from semelha.store import View
+from semelha.tracing import span
 
 SHORTLIST = 32  # subjects with the nearest examples, which another pooling ranks again
 
@@ -215,8 +216,9 @@ class SubjectRanker:
     ) -> list[RankedSubjects]:
         """Rank the k nearest subjects of each probe (probes, d); `without` names one to leave out of each."""
         wide = max(k, SHORTLIST) if self._reranks else k
-        found = nearby(self._view, self._index, vectors, wide, without)
-        return [ranking[:k] for ranking in self.rerank(vectors, found)]
+        with span("search", attributes={"semelha.probes": len(vectors)}):
+            found = nearby(self._view, self._index, vectors, wide, without)
+            return [ranking[:k] for ranking in self.rerank(vectors, found)]
 
     def rerank(self, vectors: NDArray[np.float32], rankings: Sequence[RankedSubjects]) -> list[RankedSubjects]:
         """Rank again by the pooling what was ranked by the nearest example, for probes (probes, d)."""

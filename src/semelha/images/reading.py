@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -20,6 +21,7 @@ from semelha.images.content import HashBasis, content_hash, hash_of
 from semelha.images.dataset import Dataset, Skipped
 from semelha.images.picture import Picture, Source, as_picture, iterate_sources
 from semelha.processors import processors
+from semelha.tracing import span
 
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
@@ -92,24 +94,25 @@ def read_pictures(
 
     def read(picture: Picture, position: int) -> ReadPicture[Result] | PictureError:
         try:
-            if isinstance(picture.source, np.ndarray):
-                pixels = picture.pixels()
-                digest = content_hash(pixels) if basis else ""
-                return ReadPicture(position, picture.name, work(Image.fromarray(pixels)), digest)
-            with (
-                picture.open(at_least=None if basis == "pixels" else at_least) as opened,
-                budget.reserved(opened.decoding_bytes),
-            ):
-                known = hash_of(opened, basis) if basis else ""
-                image = opened.image()
-                digest = content_hash(image) if known is None else known
-                return ReadPicture(position, picture.name, work(image), digest)
+            with span("decode"):
+                if isinstance(picture.source, np.ndarray):
+                    pixels = picture.pixels()
+                    digest = content_hash(pixels) if basis else ""
+                    return ReadPicture(position, picture.name, work(Image.fromarray(pixels)), digest)
+                with (
+                    picture.open(at_least=None if basis == "pixels" else at_least) as opened,
+                    budget.reserved(opened.decoding_bytes),
+                ):
+                    known = hash_of(opened, basis) if basis else ""
+                    image = opened.image()
+                    digest = content_hash(image) if known is None else known
+                    return ReadPicture(position, picture.name, work(image), digest)
         except PictureError as error:
             return error
 
     def submit(source: Source, position: int) -> Future[ReadPicture[Result] | PictureError] | PictureError:
         try:
-            return pool.submit(read, as_picture(source, position=position), position)
+            return pool.submit(copy_context().run, read, as_picture(source, position=position), position)
         except PictureError as error:
             return error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio.to_thread
 from fastapi import Depends, FastAPI, Request
@@ -26,9 +27,12 @@ from semelha.service.paths import GALLERY
 from semelha.service.problems import add_handlers, problem_response
 from semelha.service.routes import ROUTERS, docs, system
 from semelha.service.settings import Settings
+from semelha.service.traces import Traces
 
 PREFIXES = ("/api/v1", GALLERY)
 """Where the endpoints of a gallery are: of the first one, and of the one that is named."""
+NO_TELEMETRY: Any = dict.fromkeys(("tracing", "metrics", "logs", "operation_spans", "auto_configure"), False)
+"""That of FastAPI has the paths of requests, with names of subjects; `Traces` has its own spans."""
 DESCRIPTION = "Names the subject that a picture shows, or says that it is unknown. See docs/service.md."
 
 
@@ -47,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=operation_id,
+        telemetry=NO_TELEMETRY,
     )
     app.state.settings, app.state.metrics, app.state.galleries = settings, metrics, galleries
     app.state.jobs = Jobs(settings.max_jobs, metrics)
@@ -56,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Idempotency)
     app.add_middleware(Limits, settings=settings, metrics=metrics)
     app.add_middleware(Access, settings=settings, metrics=metrics)
+    app.add_middleware(Traces)
     app.add_middleware(Context, metrics=metrics)  # the last one is the outermost
     for router in (system.router, docs.router):
         app.include_router(router)

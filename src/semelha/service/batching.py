@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ from semelha.recognition import Identification
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, PrematureStop
 from semelha.service.settings import Settings
+from semelha.service.traces import batch_span
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class _Request:
     pictures: Sequence[Picture]
     k: int | None
     future: Future[list[Any]] = field(default_factory=Future)
+    context: Context = field(default_factory=copy_context)
 
 
 class Batcher:
@@ -118,9 +121,10 @@ class Batcher:
         if not batch:
             return
         try:
-            with self._metrics.batch_seconds.time():
+            size = sum(len(one.pictures) for one in batch)
+            with self._metrics.batch_seconds.time(), batch_span([one.context for one in batch], size):
                 answers = _answers(self._gallery(), batch)
-            self._metrics.batch.observe(sum(len(one.pictures) for one in batch))
+            self._metrics.batch.observe(size)
         except Exception as error:
             if len(batch) == 1:
                 batch[0].future.set_exception(error)

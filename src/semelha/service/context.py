@@ -9,10 +9,12 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from semelha.service.metrics import Metrics
+from semelha.service.logs import SERVICE
+from semelha.service.logs import request_id as current_id
+from semelha.service.metrics import Metrics, known_method
 from semelha.service.problems import problem_response
 
-logger = logging.getLogger("semelha.service")
+logger = logging.getLogger(SERVICE)
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -46,6 +48,7 @@ class Context:
         given = headers.get(b"x-request-id", b"")
         request_id = given.decode() if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
+        token = current_id.set(request_id)
         if raw := scope.get("raw_path"):
             scope["path"] = raw.split(b"?")[0].decode("ascii", "replace")
         status, start = 0, time.perf_counter()
@@ -67,8 +70,16 @@ class Context:
             seconds = time.perf_counter() - start
             route = getattr(scope.get("route"), "path_format", "none")
             self.metrics.answered(scope["method"], route, status, seconds)
-            caller = scope["state"].get("caller", "-")
-            logger.info("%s %s %s %d %.4f %s", request_id, scope["method"], route, status, seconds, caller)
+            values = {
+                "method": known_method(scope["method"]),
+                "route": route,
+                "status": status,
+                "seconds": round(seconds, 4),
+                "caller": scope["state"].get("caller", "-"),
+            }
+            extra = {**values, "event": "request", "gallery": scope["state"].get("gallery")}
+            logger.info("%s %s %s %d %.4f %s", request_id, *values.values(), extra=extra)
+            current_id.reset(token)
 
 
 def _add_headers(message: Message, request_id: str, path: str) -> None:

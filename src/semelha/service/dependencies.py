@@ -29,7 +29,9 @@ async def named_gallery(gallery: Annotated[str, Path(description="Name of the ga
 
 async def _served(request: Request) -> Served:
     galleries: Galleries = request.app.state.galleries
-    return galleries.get(request.path_params.get("gallery"))
+    served = galleries.get(request.path_params.get("gallery"))
+    request.state.gallery = served.name
+    return served
 
 
 async def _settings(request: Request) -> Settings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+METHODS = ("GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT")
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
@@ -36,10 +37,14 @@ class Metrics:
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
-        known = method if method in ("GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT") else "other"
-        self._requests.labels(known, route, str(status)).inc()
+        self._requests.labels(known_method(method), route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
     def text(self) -> bytes:
         """The numbers in the format of Prometheus."""
         return generate_latest(self.registry)
+
+
+def known_method(method: str) -> str:
+    """The method of a request; "other" for one that HTTP does not define, of which there may be any number."""
+    return method if method in METHODS else "other"

@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from semelha.errors import UsageError
+from semelha.service.logs import LogFormat
 
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1024)]
@@ -86,6 +87,8 @@ class Settings(BaseSettings):
     """Threads for other work, such as reading the database."""
     max_jobs: Count = 32
     """Jobs that wait or are remembered."""
+    log_format: LogFormat = "text"
+    """"json": one object a line, without names, and a line for each request."""
     shutdown: Seconds = 30.0
     """Seconds for requests to finish after SIGTERM."""
     temporary: Path | None = None
