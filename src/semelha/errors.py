@@ -18,7 +18,7 @@
     │   ├── SubjectNotFound          no subject has that name
     │   ├── SubjectExists            a subject has that name already
     │   ├── InvalidName              a name that no subject can have
-    │   ├── NumberNotFound           no example, merge or rejection has that number
+    │   ├── NumberNotFound           no example, merge, rejection or review has that number
     │   ├── ChangeRefused            the present state of the gallery does not allow a change
     │   ├── GalleryNotWritable       the disk is full, or the gallery can only be read
     │   └── GalleryTooNew            written by a newer semelha
@@ -117,7 +117,7 @@ class InvalidName(GalleryError, ValueError):
 
 
 class NumberNotFound(GalleryError, KeyError):
-    """No example, merge or rejection has that number. A `KeyError` too."""
+    """No example, merge, rejection or review has that number. A `KeyError` too."""
 
 
 class ChangeRefused(GalleryError):

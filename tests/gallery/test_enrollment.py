@@ -123,7 +123,7 @@ def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(galle
         for table in CHECKED:
             for event in ("inserted", "updated", "deleted"):
                 database.execute(f"DROP TRIGGER {table}_{event}")
-        for table in ("checksums", "changes", "damaged"):
+        for table in ("checksums", "changes", "damaged", "reviews"):
             database.execute(f"DROP TABLE {table}")
         for table, seed in (("examples", 0), ("rejections", 1)):
             database.execute(

@@ -15,6 +15,7 @@ from semelha.embedders import Model
 from semelha.errors import GalleryError, SubjectNotFound
 from semelha.gallery import Gallery
 from semelha.images import Dataset, Picture
+from semelha.recognition import Identification
 
 STORED = "Café Å"
 WRITTEN = [f" {unicodedata.normalize('NFD', STORED)}\t", f"{STORED}\u3000", "Cafe\u0301 \u212b"]
@@ -30,6 +31,12 @@ def gallery(tiny: Model, tmp_path: Path) -> Iterator[Gallery]:
         made.enroll(STORED, [noise(1), noise(2)])
         made.enroll("pear", noise(3))
         yield made
+
+
+def reviewed(gallery: Gallery) -> list[int]:
+    """A picture in review."""
+    unknown = Identification("unknown", None, None, None, (), "")
+    return gallery.keep_for_review(gallery.embed_probes([noise(9)]), [unknown])
 
 
 OLD: dict[str, Callable[[Gallery, str], object]] = {
@@ -48,6 +55,7 @@ OLD: dict[str, Callable[[Gallery, str], object]] = {
     "merge into": lambda gallery, name: gallery.merge("pear", name),
     "reject": lambda gallery, name: gallery.reject(noise(7), name),
     "rejections": lambda gallery, name: gallery.rejections(name),
+    "resolve_reviews": lambda gallery, name: gallery.resolve_reviews(reviewed(gallery), name),
     "verify_subject": lambda gallery, name: gallery.verify_subject(noise(8), name),
     "remove": lambda gallery, name: gallery.remove(name),
 }
@@ -57,6 +65,7 @@ NEW: dict[str, Callable[[Gallery, str], object]] = {
     "enroll_vectors": OLD["enroll_vectors"],
     "enroll_dataset": OLD["enroll_dataset"],
     "move_example": OLD["move_example"],
+    "resolve_reviews": OLD["resolve_reviews"],
     "rename new": lambda gallery, name: gallery.rename("pear", name),
     "merge into": OLD["merge into"],
 }

@@ -5,6 +5,7 @@ from semelha.gallery.backup import Backup, backup, restore
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.curation.report import export_clusters
+from semelha.gallery.curation.reviews import Review, ReviewPage
 from semelha.gallery.doctor import Problem, diagnose, repair
 from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
@@ -25,6 +26,8 @@ __all__ = [
     "MigrationResult",
     "Probe",
     "Problem",
+    "Review",
+    "ReviewPage",
     "acting_as",
     "backup",
     "diagnose",

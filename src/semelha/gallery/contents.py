@@ -1,4 +1,4 @@
-"""`GalleryContents`: lists what a gallery holds. The base of `Gallery`."""
+"""`GalleryContents`: lists what a gallery holds. A base of `Gallery`."""
 
 from __future__ import annotations
 

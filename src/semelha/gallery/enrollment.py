@@ -112,7 +112,7 @@ def check_vectors(model: Model, vectors: NDArray[np.float32], what: str) -> None
 
 def add_examples(store: Store, subject: str, examples: Sequence[NewExample]) -> Enrollment:
     """Add examples to a subject, all or none."""
-    return _enrollment(store.add(subject, examples), [])
+    return enrollment_of(store.add(subject, examples))
 
 
 def add_dataset(
@@ -164,7 +164,7 @@ def _write_classes(store: Store, classes: Sequence[tuple[str, list[NewExample], 
     """Add classes in one transaction: their names, examples and errors."""
     additions = iter(store.add_all([(name, examples) for name, examples, _ in classes if examples]))
     return [
-        _enrollment(next(additions), errors) if examples else Enrollment(name, 0, (), tuple(errors))
+        enrollment_of(next(additions), errors) if examples else Enrollment(name, 0, (), tuple(errors))
         for name, examples, errors in classes
     ]
 
@@ -189,7 +189,8 @@ def _example(one: EmbeddedPicture) -> NewExample:
     return NewExample(one.vector, one.content_hash, one.name, one.kept)
 
 
-def _enrollment(addition: Addition, errors: Sequence[str]) -> Enrollment:
+def enrollment_of(addition: Addition, errors: Sequence[str] = ()) -> Enrollment:
+    """The result of adding examples, with the errors of pictures that could not be added."""
     similar = [
         f"{addition.subject} is a new subject, although {other} has a similar name" for other in addition.similar_names
     ]

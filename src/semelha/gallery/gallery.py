@@ -16,9 +16,8 @@ from semelha.errors import PictureError, UsageError
 from semelha.gallery.accuracy import Accuracy, leave_one_out
 from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
 from semelha.gallery.compactor import Compactor
-from semelha.gallery.contents import GalleryContents
-from semelha.gallery.curation.check import Check, check
-from semelha.gallery.curation.cluster import Clustering, cluster_pictures
+from semelha.gallery.curating import GalleryCuration
+from semelha.gallery.curation.reviews import ReviewGroups
 from semelha.gallery.enrollment import (
     Enrollment,
     add_dataset,
@@ -37,7 +36,7 @@ from semelha.store import StoredExample
 from semelha.untrusted import checked_name, normalized_name
 
 
-class Gallery(GalleryContents):
+class Gallery(GalleryCuration):
     """A folder of enrolled subjects with the model that embeds their pictures.
 
     `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`. Several
@@ -75,6 +74,7 @@ class Gallery(GalleryContents):
             raise
         self._compactor = Compactor(self._live, self._store, folder)
         self._live.on_work = self._compactor.start
+        self._groups = ReviewGroups(self.model)
 
     @classmethod
     @check_types
@@ -362,26 +362,6 @@ class Gallery(GalleryContents):
         """
         with self._live.read(with_rule=False) as state:
             return leave_one_out(state, max_probes=max_probes, seed=seed)
-
-    @check_types
-    def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
-        """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
-
-        Returns those with a score of at least `min_score` (docs/curation.md). Raises `UsageError` outside of [0, 1].
-        """
-        with self._live.read(with_rule=False) as state:
-            return check(state, min_score=min_score, seed=seed)
-
-    @check_types
-    def cluster(self, pictures: Iterable[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
-        """Identify pictures, and group the unknown ones into proposed subjects.
-
-        Raises `UsageError` if no subject has two examples, from which the distance that joins groups is learned.
-        """
-        basis = self._store.hash_basis
-        probes = embed_probes(self.model, pictures, hash_basis=basis, strict=False, progress=progress)
-        with self._live.read() as state:
-            return cluster_pictures(state, self.model, probes, seed)
 
     @check_types
     def flush(self, *, rebuild: bool = False) -> None:

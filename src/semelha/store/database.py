@@ -17,7 +17,7 @@ import xxhash
 
 from semelha.errors import GalleryError, GalleryMoved, GalleryNotWritable, GalleryTooNew, NumberNotFound
 from semelha.images import HashBasis
-from semelha.store.integrity import creation
+from semelha.store.integrity import CHECKED, CREATION, triggers
 from semelha.untrusted import parse_json
 
 Mode = Literal["rw", "rwc", "immutable"]
@@ -168,7 +168,7 @@ def check_file(path: Path, opened: FileIdentity | None) -> None:
         )
 
 
-VERSION = 10
+VERSION = 11
 APPLICATION = 0x73656D65  # "seme", by which a database of a gallery is recognized
 
 # Version 1 did not record where an example came from. Version 2 did not number its changes, so all of its examples are
@@ -311,7 +311,7 @@ CREATE TABLE damaged (
     picture BLOB
 ) STRICT;
 """
-    + ";\n".join(creation()),
+    + ";\n".join([CREATION, *triggers(table for table in CHECKED if table != "reviews")]),
     # See `semelha.store.audit`. No name is in it.
     9: """
 CREATE TABLE audit (
@@ -329,6 +329,20 @@ CREATE INDEX audit_by_subject ON audit (subject);
 CREATE INDEX audit_by_other ON audit (other);
 CREATE INDEX merges_by_source ON merges (source_number);
 """,
+    # `answer` is JSON: see `semelha.store.reviews`.
+    10: """
+CREATE TABLE reviews (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content_hash TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    source TEXT NOT NULL,
+    created TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    vector BLOB NOT NULL,
+    picture BLOB
+) STRICT;
+"""
+    + ";\n".join(triggers(["reviews"])),
 }
 
 

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from semelha.errors import ChangeRefused, NumberNotFound, UsageError
+from semelha.store import reviews
 from semelha.store.audit import NEW_SUBJECT, record
 from semelha.store.database import now
 from semelha.store.records import Addition, NewExample
@@ -77,6 +78,7 @@ def add(
         db.execute("UPDATE subjects SET screened = ? WHERE id = ?", (is_screened, subject))
     else:
         forget_enrolled(db, subject, (example.content_hash for example in new))
+    reviews.forget_enrolled(db, [example.content_hash for example in new])
     record(db, action, subject=subject, examples=len(numbers))
     names = tuple(other for (other,) in similar)
     return Addition(name, tuple(numbers), tuple(duplicates), tuple(elsewhere), names, tuple(same))

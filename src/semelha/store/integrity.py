@@ -7,7 +7,7 @@ reports itself; a number that changed inside a row it cannot see.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 CHECKED = {
@@ -21,21 +21,27 @@ CHECKED = {
     "merges": ("id", "source", "source_number", "source_created", "source_screened", "holder", "inside", "created"),
     "set_aside": ("merge", "example", "content_hash", "source", "created", "vector", "picture"),
     "rejections": ("id", "subject_id", "content_hash", "source", "created", "vector", "picture"),
+    "reviews": ("id", "content_hash", "kind", "source", "created", "answer", "vector"),
 }
-"""The columns of each table that its checksums cover; the number of a table is its position."""
+"""The columns of each table that its checksums cover; the number of a table is its position.
+
+Pictures of reviews are many and soon deleted: to read all of them would slow every opening.
+"""
 
 _NUMBERS = {table: number for number, table in enumerate(CHECKED)}
 EXAMPLE_OF = {"examples": "id", "vectors": "example_id", "pictures": "example_id"}
 """Tables of which a row belongs to an example, and the column of its number."""
 
 
-def creation() -> Iterator[str]:
-    """Statements that create the checksums of a database and the triggers that keep them."""
-    yield (
-        "CREATE TABLE checksums (kind INTEGER NOT NULL, row INTEGER NOT NULL, value INTEGER NOT NULL,"
-        " PRIMARY KEY (kind, row)) STRICT, WITHOUT ROWID"
-    )
-    for table in CHECKED:
+CREATION = (
+    "CREATE TABLE checksums (kind INTEGER NOT NULL, row INTEGER NOT NULL, value INTEGER NOT NULL,"
+    " PRIMARY KEY (kind, row)) STRICT, WITHOUT ROWID"
+)
+
+
+def triggers(tables: Iterable[str]) -> Iterator[str]:
+    """Statements that create the triggers that keep the checksums of tables, and the checksums of their rows."""
+    for table in tables:
         number = _NUMBERS[table]
         # No statement may replace rows (INSERT OR REPLACE): that fires no trigger for the row that goes.
         again = f"UPDATE checksums SET value = {_checksum(table, 'NEW')} WHERE kind = {number} AND row = NEW.rowid;"

@@ -191,6 +191,49 @@ class Rejection:
     picture: bytes | None
 
 
+ReviewKind = Literal["unknown", "uncertain"]
+
+
+@dataclass(frozen=True)
+class ReviewedAnswer:
+    """What was answered for a picture that a person should name.
+
+    Attributes
+    ----------
+    distance, p_value, probability, target_fpir : float or None
+        As of `Identification`.
+    nearest : tuple of (int, float)
+        The nearest example of each candidate, by number, and the distance of the candidate.
+    """
+
+    distance: float | None
+    p_value: float | None
+    probability: float | None
+    target_fpir: float | None
+    nearest: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class NewReview:
+    """A picture that a person should name: what was answered, and what is kept to enroll it."""
+
+    kind: ReviewKind
+    answer: ReviewedAnswer
+    picture: NewExample
+
+
+@dataclass(frozen=True)
+class StoredReview:
+    """A picture that a person should name: its number, where it came from, when (ISO, UTC), and what was answered."""
+
+    number: int
+    kind: ReviewKind
+    source: str
+    created: str
+    answer: ReviewedAnswer
+    has_picture: bool
+
+
 @dataclass(frozen=True)
 class Plan:
     """The settings of a calibration.

@@ -1,6 +1,7 @@
 """Vectors of another model, staged in a separate file until a migration replaces those of the gallery by them.
 
 A new table with vectors of the gallery's model must be added to `PLACES`, so that a migration replaces its vectors too.
+Reviews are not: they are answers of the model that goes, and are deleted.
 """
 
 from __future__ import annotations
@@ -207,6 +208,7 @@ def replace_vectors(
             raise GalleryError(f"the vectors in {staged.path} are incomplete: run the migration again")
     # Every vector changed: scores and logs of earlier changes are void.
     db.execute("DELETE FROM scores")
+    db.execute("DELETE FROM reviews")
     db.execute("DELETE FROM removed")
     db.execute("UPDATE meta SET value = ? WHERE key = 'trimmed'", (str(change),))
     set_meta(db, "model", json.dumps(staged.model))

@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from semelha.errors import GalleryError, GalleryNotWritable, SubjectExists, SubjectNotFound
 from semelha.images import HashBasis
-from semelha.store import audit, examples, merges
+from semelha.store import audit, examples, merges, reviews
 from semelha.store.called_unknown import FILE, CalledUnknown, is_any_among
 from semelha.store.damage import DamageControl
 from semelha.store.database import (
@@ -40,7 +40,7 @@ from semelha.store.database import (
     version_of,
 )
 from semelha.store.readers import Readers
-from semelha.store.records import Addition, NewExample, Plan, Scores, Strangers
+from semelha.store.records import Addition, NewExample, NewReview, Plan, Scores, Strangers
 from semelha.store.staged_vectors import StagedVectors, replace_strangers, replace_vectors
 from semelha.store.view import View
 
@@ -247,6 +247,26 @@ class Store:
         """Delete a rejection: `examples.withdraw`."""
         with self._changing(erases=True):
             examples.withdraw(self._db, rejection)
+
+    def keep_reviews(self, new: Sequence[NewReview], most: int) -> list[int]:
+        """Keep pictures that a person should name: `reviews.keep`. This is no change: nothing is enrolled."""
+        with self._writing():
+            return reviews.keep(self._db, new, most)
+
+    def resolve_reviews(self, numbers: Sequence[int], subject: str) -> Addition:
+        """Enroll the pictures of reviews as examples of a subject, new or old. Raises `NumberNotFound`."""
+        created, recorded = now(), self.called_unknown.read()
+        with self._changing(erases=True) as change:
+            new = reviews.take(self._db, numbers)
+            is_screened = is_any_among([one.content_hash for one in new], recorded)
+            action = "resolve_reviews"
+            return examples.add(self._db, subject, new, change, created, is_screened=is_screened, action=action)
+
+    def dismiss_reviews(self, numbers: Sequence[int]) -> None:
+        """Delete reviews with their pictures. Raises `NumberNotFound`."""
+        with self._writing(erases=True):
+            dismissed = reviews.take(self._db, numbers)
+            audit.record(self._db, "dismiss_reviews", detail=f"{len(dismissed)} reviews")
 
     def set_plan(self, plan: Plan, scores: Scores, strangers: Strangers | None = None) -> None:
         """Replace the calibration: its plan, its scores and the strangers of the scores."""

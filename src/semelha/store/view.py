@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from semelha.errors import NumberNotFound, SubjectNotFound
 from semelha.images import HashBasis
-from semelha.store import audit, examples
+from semelha.store import audit, examples, reviews
 from semelha.store.database import (
     check_model,
     damaged,
@@ -30,8 +30,10 @@ from semelha.store.records import (
     Merge,
     Plan,
     Rejection,
+    ReviewKind,
     Scores,
     StoredExample,
+    StoredReview,
     Strangers,
     Subject,
     SubjectPage,
@@ -240,6 +242,34 @@ class View:
         """The small copy that was kept of an example; None if none was kept."""
         rows = self._rows(f"SELECT data, {is_intact('pictures')} FROM pictures WHERE example_id = ?", (example,))
         return self._checked("pictures", example, *rows[0]) if rows else None
+
+    # Reviews.
+
+    def review_state(self) -> tuple[int, int]:
+        """Another pair after every change of the reviews: the number of the last one ever, and how many there are."""
+        last, count = self._rows(reviews.STATE)[0]
+        return int(last), int(count)
+
+    def review_kinds(self) -> dict[int, ReviewKind]:
+        """The kind of every review, by its number."""
+        return dict(self._rows(reviews.KINDS))
+
+    def reviews(self, numbers: Iterable[int]) -> dict[int, StoredReview]:
+        """These reviews, by number."""
+        return {row[0]: reviews.review_of(row) for row in self._among(reviews.LISTED, numbers)}
+
+    def review_vectors(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """All reviews: numbers (n,), ascending, and vectors (n, d)."""
+        query = f"SELECT id, vector, {self._condition('reviews')} FROM reviews ORDER BY id"
+        return self._stacked(query, (), "SELECT count(*) FROM reviews")
+
+    def review_picture(self, number: int) -> bytes | None:
+        """The small copy that was kept of the picture of a review, if any. Raises `NumberNotFound`."""
+        rows = self._rows(reviews.PICTURE, (number,))
+        if not rows:
+            raise NumberNotFound(f"there is no review {number}: it was resolved, dismissed or dropped for newer ones")
+        picture: bytes | None = rows[0][0]
+        return picture
 
     # Re-embedding with another model.
 

@@ -104,7 +104,7 @@ def cluster_pictures(state: GalleryState, model: Model, unknown: EmbeddedProbes,
     threshold, note = threshold_of(state.view, model, len(unknown.vectors), seed)
     known = _enrolled_subjects(state, unknown, model, threshold)
     new = np.flatnonzero([subject is None for subject in known])
-    labels = _cluster_labels(unknown.vectors[new], model, threshold)
+    labels = cluster_labels(unknown.vectors[new], model, threshold)
     rows_of = np.split(new[np.argsort(labels, kind="stable")], np.cumsum(np.bincount(labels))[:-1])
     rows_of = sorted((rows for rows in rows_of if len(rows)), key=lambda rows: -len(rows))
     found = [(name, False, rows) for name, rows in zip(_new_names(state.view, len(rows_of)), rows_of, strict=True)]
@@ -161,7 +161,7 @@ def _examples(view: View, model: Model) -> tuple[list[list[int]], bool]:
     return (several if len(several) >= 2 else chosen), enough or len(unseen) == len(every)
 
 
-def _cluster_labels(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
+def cluster_labels(vectors: NDArray[np.float32], model: Model, threshold: float) -> NDArray[np.int64]:
     """Cluster number of each vector: (n,)."""
     rows = np.arange(len(vectors))
     snapshot = exact_snapshot(rows, vectors, model.metric)

@@ -1,0 +1,128 @@
+"""`GalleryCuration`: what a gallery finds in its examples and in pictures without names. A base of `Gallery`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from semelha.arguments import MAX_INT, check_int, check_types
+from semelha.embedders import Model, Progress, Source
+from semelha.errors import UsageError
+from semelha.gallery.contents import GalleryContents
+from semelha.gallery.curation.check import Check, check
+from semelha.gallery.curation.cluster import Clustering, cluster_pictures
+from semelha.gallery.curation.reviews import MAX_REVIEWS, Review, ReviewGroups, ReviewPage, new_reviews
+from semelha.gallery.enrollment import Enrollment, enrollment_of
+from semelha.gallery.live_index import LiveIndex
+from semelha.gallery.probes import Probe, embed_probes
+from semelha.recognition import Identification
+from semelha.untrusted import checked_name
+
+
+class GalleryCuration(GalleryContents):
+    """Checks, clusters and reviews of a gallery."""
+
+    model: Model
+    keep_pictures: bool
+    _live: LiveIndex
+    _groups: ReviewGroups
+
+    @check_types
+    def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
+        """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
+
+        Returns those with a score of at least `min_score` (docs/curation.md). Raises `UsageError` outside of [0, 1].
+        """
+        with self._live.read(with_rule=False) as state:
+            return check(state, min_score=min_score, seed=seed)
+
+    @check_types
+    def cluster(self, pictures: Iterable[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:
+        """Identify pictures, and group the unknown ones into proposed subjects.
+
+        Raises `UsageError` if no subject has two examples, from which the distance that joins groups is learned.
+        """
+        basis = self._store.hash_basis
+        probes = embed_probes(self.model, pictures, hash_basis=basis, strict=False, progress=progress)
+        with self._live.read() as state:
+            return cluster_pictures(state, self.model, probes, seed)
+
+    @check_types
+    def keep_for_review(
+        self,
+        probes: Sequence[Probe],
+        answers: Sequence[Identification],
+        pictures: Sequence[Source] | None = None,
+        *,
+        max_reviews: int = MAX_REVIEWS,
+    ) -> list[int]:
+        """Keep pictures for a person to name, and return the numbers of the new reviews.
+
+        Kept are those whose answer is unknown or uncertain, or known with a probability below 0.75; none of a gallery
+        that is not calibrated, unless it is empty. A picture that is in review or enrolled already is left out. The
+        oldest of more than `max_reviews` are deleted, and all when the gallery is migrated to another model.
+
+        Parameters
+        ----------
+        probes : sequence of Probe
+            Of `embed_probes`.
+        answers : sequence of Identification
+            Of `identify_probes`, for the same pictures.
+        pictures : sequence of pictures, optional
+            The same ones, of which small copies are kept, unless the gallery keeps none.
+
+        Raises `UsageError` if the lengths differ or `max_reviews` is below 1, and `GalleryError` if the database cannot
+        be written.
+        """
+        check_int("max_reviews", max_reviews, 1, MAX_INT)
+        new = new_reviews(self.model, probes, answers, pictures if self.keep_pictures else None)
+        return self._store.keep_reviews(new, max_reviews) if new else []
+
+    @check_types
+    def reviews(self, kind: str | None = None, *, after: Review | None = None, limit: int = 50) -> ReviewPage:
+        """List at most `limit` pictures to name, and count them.
+
+        Pictures that probably show the same are a group, as in `cluster`. Groups stay together, the latest group first.
+        `kind` is "unknown", "uncertain", or None for both; `after` is the last review of the page before. Raises
+        `UsageError` for another kind, or a `limit` below 1.
+        """
+        with self._store.reading() as view:
+            return self._groups.page(view, kind, after, limit)
+
+    @check_types
+    def review_picture(self, review: int) -> bytes | None:
+        """Return the small copy that was kept of the picture of a review, as a WebP file; None if none was kept.
+
+        Raises `NumberNotFound`.
+        """
+        with self._store.reading() as view:
+            return view.review_picture(review)
+
+    @check_types
+    def resolve_reviews(self, reviews: Sequence[int], subject: str) -> Enrollment:
+        """Enroll the pictures of reviews, by number, as examples of a subject, new or existing: all or none.
+
+        They are no reviews any more. Raises `NumberNotFound` if one does not exist, `GalleryError` for a name that
+        cannot be used, and `UsageError` if there is none.
+        """
+        name = checked_name(subject)
+        _check_any(reviews)
+        return enrollment_of(self._store.resolve_reviews(reviews, name))
+
+    @check_types
+    def dismiss_reviews(self, reviews: Sequence[int]) -> None:
+        """Delete reviews, by number, with their pictures: all or none.
+
+        Raises `NumberNotFound` if one does not exist, and `UsageError` if there is none.
+        """
+        _check_any(reviews)
+        self._store.dismiss_reviews(reviews)
+
+    def review_state(self) -> tuple[int, int]:
+        """Return a pair that is another one after every change of the reviews."""
+        with self._store.reading() as view:
+            return view.review_state()
+
+
+def _check_any(reviews: Sequence[int]) -> None:
+    if not reviews:
+        raise UsageError("reviews is empty: pass the number of one review or more")
