@@ -257,6 +257,45 @@ def test_reject_and_withdraw(empty: Any) -> None:
     assert empty.identify(near(1)).subject == "s1"
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_reviews(kind: str, new: Path) -> None:
+    pictures = [png(noise(number)) for number in range(4)]
+    with Gallery(new) as gallery:
+        probes = gallery.embed_probes(pictures)
+        kept = gallery.keep_for_review(probes, gallery.identify_probes(probes), pictures)
+        expected = gallery.reviews()
+    with opened(kind, new) as one:
+        assert one.reviews() == expected
+        page = one.reviews("unknown", limit=3)
+        assert [each.number for each in page.reviews] == kept[:0:-1]
+        last = page.reviews[-1]
+        (rest,) = one.reviews(after=(last.group, last.number)).reviews
+        assert rest.number == kept[0]
+        assert one.review_picture(rest.number)[:4] == b"RIFF"
+        done = one.resolve_reviews(kept[:2], "a")
+        assert (done.subject, done.added) == ("a", 2)
+        assert one.dismiss_reviews((kept[2],)) is None
+        assert one.reviews("uncertain").total == 0
+        assert [each.number for each in one.reviews().reviews] == [kept[3]]
+        for call in (
+            lambda: one.review_picture(kept[0]),
+            lambda: one.dismiss_reviews(kept[2:]),
+            lambda: one.resolve_reviews([-1], "a"),
+        ):
+            with pytest.raises(errors.NumberNotFound):
+                call()
+        for call in (
+            lambda: one.dismiss_reviews([]),
+            lambda: one.reviews("lost"),
+            lambda: one.reviews(limit=0),
+        ):
+            with pytest.raises(errors.UsageError):
+                call()
+        with pytest.raises(errors.InvalidName):
+            one.resolve_reviews([kept[3]], "unknown")
+        assert one.reviews().total == 1
+
+
 def test_calibrate(empty: Any) -> None:
     assert empty.calibration is None
     for number in range(12):
@@ -327,6 +366,8 @@ NOT_OVER_HTTP = {
     "identify_vectors": "a server embeds pictures itself",
     "embed_probes": "a part of the server",
     "identify_probes": "a part of the server",
+    "keep_for_review": "the server does it with its setting keep_reviews",
+    "review_state": "a part of the server",
     "verify_probe": "a part of the server",
     "mismatch": "there is no endpoint",
     "find_examples": "examples gets all pages",

@@ -28,6 +28,9 @@ def serve(
     keys: KeysPath = None,
     config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
     compreface: Annotated[bool, Option("--compreface", help="Also answer as CompreFace does.")] = False,
+    keep_reviews: Annotated[
+        bool, Option("--keep-reviews", help="Keep pictures that are not identified for sure, for a person to name.")
+    ] = False,
     log_format: Annotated[
         str | None, Option(help="text, or json: a line for each request and problem.", show_default="text")
     ] = None,
@@ -57,6 +60,7 @@ def serve(
         port=port,
         keys=keys,
         compreface=compreface or None,
+        keep_reviews=keep_reviews or None,
         log_format=log_format,
     )
     configure(settings.log_format, verbose=verbose)

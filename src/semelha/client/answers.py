@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from semelha.errors import ServiceError
 from semelha.files import write_file
-from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Finding
+from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Finding, Review, ReviewPage
 from semelha.gallery.curation.check import Example
 from semelha.images import Skipped
 from semelha.measures import Interval
@@ -81,22 +81,20 @@ def parsed(parse: Callable[[Any], T], answer: Any) -> T:
         raise ServiceError(f"the answer is not as this version of semelha expects it ({reason})") from error
 
 
+def candidate(one: Any) -> Candidate:
+    """A subject that is near."""
+    examples = tuple(Match(near["id"], near["source"], _distance(near["distance"])) for near in one["examples"])
+    return Candidate(one["subject"], _distance(one["distance"]), examples)
+
+
 def identification(one: Any) -> Identification:
     """The answer for one picture."""
-    candidates = tuple(
-        Candidate(
-            each["subject"],
-            _distance(each["distance"]),
-            tuple(Match(near["id"], near["source"], _distance(near["distance"])) for near in each["examples"]),
-        )
-        for each in one["candidates"]
-    )
     return Identification(
         decision=one["decision"],
         subject=one["subject"],
         distance=one["distance"],
         p_value=one["p_value"],
-        candidates=candidates,
+        candidates=tuple(map(candidate, one["candidates"])),
         note=one["note"],
         probability=one["probability"],
         excluded=tuple(one["excluded"]),
@@ -157,6 +155,27 @@ def audit_entry(one: Any) -> AuditEntry:
 def rejection(one: Any) -> Rejection:
     """A rejection; a server sends neither the hash of the picture nor its copy."""
     return Rejection(one["id"], one["subject"], "", one["source"], one["created"], None)
+
+
+def review_page(one: Any) -> ReviewPage:
+    """A page of reviews."""
+    reviews = tuple(
+        Review(
+            number=each["id"],
+            kind=each["kind"],
+            source=each["source"],
+            created=each["created"],
+            distance=each["distance"],
+            p_value=each["p_value"],
+            probability=each["probability"],
+            target_fpir=each["target_fpir"],
+            candidates=tuple(map(candidate, each["candidates"])),
+            has_picture=each["has_picture"],
+            group=each["group"],
+        )
+        for each in one["reviews"]
+    )
+    return ReviewPage(reviews, one["total"], one["unknown"], one["uncertain"], one["note"])
 
 
 def calibration(one: Any) -> CalibrationSummary | None:

@@ -13,7 +13,7 @@ from semelha.client.pictures import Content, batches, content_of, contents_of, u
 from semelha.client.requests import Requests, cursor_after, cursor_of, segment
 from semelha.embedders import Progress, Source
 from semelha.errors import NumberNotFound, PictureError, ServiceError, SubjectNotFound, UsageError
-from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment
+from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, ReviewPage
 from semelha.images import Dataset, Skipped, for_use
 from semelha.images.picture import iterate_sources, name_of
 from semelha.recognition import Identification, Scoring, Verification
@@ -148,6 +148,25 @@ class Calls:
 
     def withdraw_rejection(self, rejection: int) -> Steps[None]:
         yield from self._server.write("DELETE", f"/rejections/{_number(rejection)}")
+
+    def reviews(self, kind: str | None, after: tuple[int, int] | None, limit: int) -> Steps[ReviewPage]:
+        query = {"limit": str(limit)}
+        if kind is not None:
+            query["kind"] = as_unicode(kind)
+        if after is not None:
+            query["cursor"] = cursor_of(list(after))
+        return parsed(answers.review_page, (yield from self._server.json("GET", "/reviews", query)))
+
+    def review_picture(self, review: int) -> Steps[bytes | None]:
+        answer = yield from self._server.send("GET", f"/reviews/{_number(review)}/image", accepted=NO_PICTURE)
+        return answer.content if answer.status == 200 else None
+
+    def resolve_reviews(self, reviews: Sequence[int], subject: str) -> Steps[Enrollment]:
+        content = {"ids": _numbers(reviews), "subject": checked_name(subject)}
+        return parsed(answers.enrollment, (yield from self._server.write("POST", "/reviews/resolve", content)))
+
+    def dismiss_reviews(self, reviews: Sequence[int]) -> Steps[None]:
+        yield from self._server.write("POST", "/reviews/dismiss", {"ids": _numbers(reviews)})
 
     def identify(self, picture: Source, k: int) -> Steps[Identification]:
         return (yield from self.identify_many([picture], k, None, None))[0]
@@ -291,6 +310,11 @@ def _number(number: int) -> int:
     if number < 0:
         raise NumberNotFound(f"there is nothing with the number {number}")
     return number
+
+
+def _numbers(numbers: Sequence[int]) -> list[int]:
+    """Numbers of reviews. Raises `NumberNotFound`."""
+    return [_number(int(one)) for one in numbers]
 
 
 def _subject(name: str) -> str:

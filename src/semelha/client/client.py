@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from semelha.arguments import check_types, check_types_late
@@ -12,7 +12,7 @@ from semelha.client.answers import CalibrationSummary, EvidenceSheet
 from semelha.client.connection import TIMEOUT, annotated_types, answer_of, calls_of, http_library, no_answer, options
 from semelha.client.exchange import Answer, Done, NoAnswer, Steps, advance
 from semelha.embedders import Progress, Source
-from semelha.gallery import Accuracy, Check, Clustering, Enrollment
+from semelha.gallery import Accuracy, Check, Clustering, Enrollment, ReviewPage
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Identification, Scoring, Verification
 from semelha.store import AuditEntry, Merge, Rejection, StoredExample, Subject, SubjectPage
@@ -211,6 +211,26 @@ class Client:
     def withdraw_rejection(self, rejection: int) -> None:
         """Withdraw a rejection, by its number. Raises `NumberNotFound`."""
         self._run(self._calls.withdraw_rejection(rejection))
+
+    @check_types
+    def reviews(self, kind: str | None = None, *, after: tuple[int, int] | None = None, limit: int = 50) -> ReviewPage:
+        """As `Gallery.reviews`; `limit` is at most 1000."""
+        return self._run(self._calls.reviews(kind, after, limit))
+
+    @check_types
+    def review_picture(self, review: int) -> bytes | None:
+        """Return the small copy that was kept of the picture of a review, as a WebP file; None if none was kept."""
+        return self._run(self._calls.review_picture(review))
+
+    @check_types
+    def resolve_reviews(self, reviews: Sequence[int], subject: str) -> Enrollment:
+        """As `Gallery.resolve_reviews`, of at most 1000 reviews."""
+        return self._run(self._calls.resolve_reviews(reviews, subject))
+
+    @check_types
+    def dismiss_reviews(self, reviews: Sequence[int]) -> None:
+        """Delete reviews, by number, with their pictures: all or none. At most 1000 at a time."""
+        self._run(self._calls.dismiss_reviews(reviews))
 
     @check_types
     def identify(self, picture: Source, *, k: int = 5) -> Identification:

@@ -10,7 +10,7 @@ from semelha.errors import UsageError
 from semelha.gallery.contents import GalleryContents
 from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, cluster_pictures
-from semelha.gallery.curation.reviews import MAX_REVIEWS, Review, ReviewGroups, ReviewPage, new_reviews
+from semelha.gallery.curation.reviews import MAX_REVIEWS, ReviewGroups, ReviewPage, new_reviews
 from semelha.gallery.enrollment import Enrollment, enrollment_of
 from semelha.gallery.live_index import LiveIndex
 from semelha.gallery.probes import Probe, embed_probes
@@ -78,12 +78,12 @@ class GalleryCuration(GalleryContents):
         return self._store.keep_reviews(new, max_reviews) if new else []
 
     @check_types
-    def reviews(self, kind: str | None = None, *, after: Review | None = None, limit: int = 50) -> ReviewPage:
+    def reviews(self, kind: str | None = None, *, after: tuple[int, int] | None = None, limit: int = 50) -> ReviewPage:
         """List at most `limit` pictures to name, and count them.
 
         Pictures that probably show the same are a group, as in `cluster`. Groups stay together, the latest group first.
-        `kind` is "unknown", "uncertain", or None for both; `after` is the last review of the page before. Raises
-        `UsageError` for another kind, or a `limit` below 1.
+        `kind` is "unknown", "uncertain", or None for both; `after` has the group and the number of the last
+        review of the page before. Raises `UsageError` for another kind, or a `limit` below 1.
         """
         with self._store.reading() as view:
             return self._groups.page(view, kind, after, limit)

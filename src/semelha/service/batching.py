@@ -22,6 +22,7 @@ from semelha.images import Picture
 from semelha.recognition import Identification
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, PrematureStop
+from semelha.service.reviewing import ReviewKeeper
 from semelha.service.settings import Settings
 from semelha.service.traces import batch_span
 
@@ -43,11 +44,19 @@ class _Request:
 class Batcher:
     """Embeds and identifies the pictures of requests together.
 
-    Its methods raise `Busy` if too many pictures wait, and `PrematureStop` after `close`.
+    What is not identified for sure goes to the `keeper`. Its methods raise `Busy` if too many pictures wait, and
+    `PrematureStop` after `close`.
     """
 
-    def __init__(self, gallery: Callable[[], Gallery], settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        gallery: Callable[[], Gallery],
+        settings: Settings,
+        metrics: Metrics,
+        keeper: ReviewKeeper | None = None,
+    ) -> None:
         self._gallery = gallery
+        self._keeper = keeper
         self._settings = settings
         self._metrics = metrics
         self._waiting: deque[_Request] = deque()
@@ -123,7 +132,7 @@ class Batcher:
         try:
             size = sum(len(one.pictures) for one in batch)
             with self._metrics.batch_seconds.time(), batch_span([one.context for one in batch], size):
-                answers = _answers(self._gallery(), batch)
+                answers = _answers(self._gallery(), batch, self._keeper)
             self._metrics.batch.observe(size)
         except Exception as error:
             if len(batch) == 1:
@@ -137,7 +146,7 @@ class Batcher:
             one.future.set_result(answer)
 
 
-def _answers(gallery: Gallery, batch: Sequence[_Request]) -> list[list[Any]]:
+def _answers(gallery: Gallery, batch: Sequence[_Request], keeper: ReviewKeeper | None) -> list[list[Any]]:
     """The answers of each request: pictures are embedded together, and identified with those that ask for as many."""
     found = iter(gallery.embed_probes([picture for one in batch for picture in one.pictures]))
     answers: list[list[Any]] = [[next(found) for _ in one.pictures] for one in batch]
@@ -149,6 +158,9 @@ def _answers(gallery: Gallery, batch: Sequence[_Request]) -> list[list[Any]]:
             if one.k == k and isinstance(probe, Probe)
         ]
         probes = [answers[row][column] for row, column in places]
-        for (row, column), answer in zip(places, gallery.identify_probes(probes, k=k), strict=True):
+        identified = gallery.identify_probes(probes, k=k)
+        for (row, column), answer in zip(places, identified, strict=True):
             answers[row][column] = answer
+        if keeper is not None:
+            keeper.add(probes, identified, [batch[row].pictures[column] for row, column in places])
     return answers

@@ -50,14 +50,19 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 TheJobs = Annotated[Jobs, Depends(_jobs)]
 
 
-def _tag(request: Request, response: Response, served: Current) -> str:
-    tag = f'"{served.tag}"'
+def checked_tag(request: Request, response: Response, tag: str) -> str:
+    """Set the ETag of an answer, and return it with quotes. Ends the request with 304 if the client has it already."""
+    tag = f'"{tag}"'
     known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     if tag in known or "*" in known:
         raise HTTPException(304, headers=headers)
     response.headers.update(headers)
     return tag
+
+
+def _tag(request: Request, response: Response, served: Current) -> str:
+    return checked_tag(request, response, served.tag)
 
 
 Tag = Annotated[str, Depends(_tag)]

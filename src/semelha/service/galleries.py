@@ -12,6 +12,7 @@ from semelha.gallery import Gallery
 from semelha.service.batching import Batcher
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Problem
+from semelha.service.reviewing import ReviewKeeper
 from semelha.service.settings import Settings
 from semelha.untrusted import checked_name
 
@@ -27,7 +28,10 @@ class Served:
     def __init__(self, name: str, path: Path, settings: Settings, metrics: Metrics) -> None:
         self.name = name
         self.gallery = Gallery(path)
-        self.batcher = Batcher(lambda: self.gallery, settings, metrics)
+        self._keeper = None
+        if settings.keep_reviews:
+            self._keeper = ReviewKeeper(lambda: self.gallery, settings.max_reviews, metrics)
+        self.batcher = Batcher(lambda: self.gallery, settings, metrics, self._keeper)
         self._lock = threading.Lock()
         self._former: list[Gallery] = []  # calls may still use them
 
@@ -35,6 +39,12 @@ class Served:
     def tag(self) -> str:
         """A text that is another one after every change of the gallery."""
         return f"{self.gallery.model.fingerprint[:12]}-{self.gallery.revision}"
+
+    @property
+    def reviews_tag(self) -> str:
+        """A text that is another one after every change of the gallery or of its reviews."""
+        last, count = self.gallery.review_state()
+        return f"{self.tag}-{last}-{count}"
 
     def reopen(self) -> None:
         """Open the folder again, if it cannot be used as it was opened. Raises `SemelhaError` if that fails."""
@@ -50,6 +60,8 @@ class Served:
     def close(self) -> None:
         """Finish what was accepted, and close the gallery."""
         self.batcher.close()
+        if self._keeper is not None:
+            self._keeper.close()
         for gallery in [*self._former, self.gallery]:
             try:
                 gallery.close()

@@ -34,6 +34,9 @@ class Metrics:
         )
         self.queue = Gauge("semelha_queue_pictures", "Pictures that wait for the embedder.", registry=self.registry)
         self.jobs = Counter("semelha_jobs", "Jobs that ended, by their state.", ("state",), registry=self.registry)
+        self.reviews_left_out = Counter(
+            "semelha_reviews_left_out", "Pictures that could not be kept for review.", registry=self.registry
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""

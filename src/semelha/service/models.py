@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from semelha.recognition import Identification, Verification
 from semelha.recognition.answer import Decision
 from semelha.service.jobs import Job, State
+from semelha.store import ReviewKind
 
 
 def _finite(value: float | None) -> float | None:
@@ -206,6 +207,44 @@ class RejectionWithdrawn(Answer):
     """The id of the rejection that was withdrawn."""
 
     withdrawn: int
+
+
+class ReviewAnswer(Answer):
+    """A picture that a person should name, and what was answered for it.
+
+    `kind` is "unknown", or "uncertain": also known, with a probability below 0.75. Reviews with the same `group`
+    probably show the same. `candidates` have the present names of the subjects.
+    """
+
+    id: int = Field(validation_alias="number")
+    kind: ReviewKind
+    group: int
+    source: str
+    created: str
+    distance: Number
+    p_value: Number
+    probability: Number
+    target_fpir: float | None
+    candidates: list[CandidateAnswer]
+    has_picture: bool
+
+
+class ReviewsAnswer(Answer):
+    """A page of reviews, groups together. `unknown` and `uncertain` count all; `is_keeping`: whether more are kept."""
+
+    reviews: list[ReviewAnswer]
+    total: int
+    unknown: int
+    uncertain: int
+    note: str
+    is_keeping: bool
+    next: str | None
+
+
+class ReviewsDismissed(Answer):
+    """The ids of the reviews that were deleted."""
+
+    dismissed: list[int]
 
 
 class IntervalAnswer(Answer):

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     """Whether a request needs a key; by default unless `host` is a loopback address."""
     compreface: bool = False
     """Whether the first gallery also answers as CompreFace does."""
+    keep_reviews: bool = False
+    """Whether pictures that are not identified for sure are kept for review."""
+    max_reviews: Count = 1000
+    """Pictures in review, of which the oldest are deleted."""
     rate: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Requests per second of one key, twice that in a burst; 0 does not limit them."""
 

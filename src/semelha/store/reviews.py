@@ -51,7 +51,7 @@ def keep(db: sqlite3.Connection, new: Sequence[NewReview], most: int) -> list[in
             ),
         )
         numbers.append(int(cursor.lastrowid or 0))
-    db.execute("DELETE FROM reviews WHERE id NOT IN (SELECT id FROM reviews ORDER BY id DESC LIMIT ?)", (most,))
+    db.execute("DELETE FROM reviews WHERE id <= (SELECT id FROM reviews ORDER BY id DESC LIMIT 1 OFFSET ?)", (most,))
     return numbers[-most:]
 
 

@@ -144,7 +144,7 @@ class ReviewGroups:
         self._threshold: tuple[int, float | None, str] = (-1, None, "")  # at a change of the gallery
         self._groups: tuple[object, dict[int, int]] = (None, {})
 
-    def page(self, view: View, kind: str | None, after: Review | None, limit: int) -> ReviewPage:
+    def page(self, view: View, kind: str | None, after: tuple[int, int] | None, limit: int) -> ReviewPage:
         """A page of the reviews of a kind, or of all: see `Gallery.reviews`."""
         if kind is not None and kind not in KINDS:
             raise UsageError(f"kind is {kind!r:.40}: it must be one of {', '.join(KINDS)}, or None for all")
@@ -153,7 +153,7 @@ class ReviewGroups:
         groups, note = self._grouped(view)
         kinds = view.review_kinds()
         ordered = sorted((-groups[number], -number) for number, one in kinds.items() if kind in (None, one))
-        start = 0 if after is None else bisect_right(ordered, (-after.group, -after.number))
+        start = 0 if after is None else bisect_right(ordered, (-after[0], -after[1]))
         numbers = [-number for _, number in ordered[start : start + limit]]
         stored = view.reviews(numbers)
         of = view.owners({example for one in stored.values() for example, _ in one.answer.nearest})
@@ -164,12 +164,13 @@ class ReviewGroups:
     def _grouped(self, view: View) -> tuple[dict[int, int], str]:
         """Group of each review, by number, and how they were made."""
         with self._lock:
-            numbers, vectors = view.review_vectors()
+            state = view.review_state()
             if self._threshold[0] != view.change:
-                self._threshold = (view.change, *self._learned(view, len(numbers)))
+                self._threshold = (view.change, *self._learned(view, state[1]))
             _, threshold, note = self._threshold
-            key = view.review_state(), threshold
+            key = state, threshold
             if self._groups[0] != key:
+                numbers, vectors = view.review_vectors()
                 if threshold is None:
                     groups = {number: number for number in numbers.tolist()}
                 else:

@@ -1,6 +1,18 @@
 """The endpoints. A new one goes into the file of its subject matter; a new file is added to `ROUTERS`."""
 
-from semelha.service.routes import audit, calibration, curation, examples, identify, imports, jobs, subjects
+from semelha.service.routes import (
+    audit,
+    calibration,
+    curation,
+    examples,
+    identify,
+    imports,
+    jobs,
+    reviews,
+    subjects,
+)
 
-ROUTERS = tuple(module.router for module in (subjects, examples, identify, imports, jobs, calibration, curation, audit))
+ROUTERS = tuple(
+    module.router for module in (subjects, examples, identify, imports, jobs, calibration, curation, reviews, audit)
+)
 """Routers of a gallery, below `/api/v1` and `/api/v1/galleries/{gallery}`."""

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
-from fastapi import APIRouter, Body, Depends, Query, Response
-from PIL import Image
+from fastapi import APIRouter, Body, Depends, Response
 
-from semelha.images import decode
 from semelha.service.access import needs
 from semelha.service.dependencies import (
     Current,
@@ -32,12 +28,12 @@ from semelha.service.models import (
     RejectionWithdrawn,
 )
 from semelha.service.paths import SUBJECT
+from semelha.service.pictures import WEBP, Side, thumbnail, webp
 from semelha.service.problems import Problem
 from semelha.service.routes.subjects import Strict, enrolled
 from semelha.service.uploads import EXAMPLE_DATA, JsonContent, PicturesContent, SubjectName, body_of, described
 
 router = APIRouter(tags=["examples"])
-WEBP: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {}}, "description": "The picture."}}
 ADDED = {"pictures": [{"data": EXAMPLE_DATA, "name": "b.png"}]}
 
 
@@ -101,7 +97,7 @@ def move_example(served: Current, example: Id, content: Annotated[OtherSubject, 
 @router.get("/examples/{example}/image", dependencies=[needs("read")], response_class=Response, responses=WEBP)
 def get_image(served: Current, tag: Tag, example: Id) -> Response:
     """Get the small copy of the picture that was kept, without EXIF data."""
-    return _picture(_kept(served, example), tag)
+    return webp(_kept(served, example), tag)
 
 
 @router.get("/examples/{example}/thumbnail", dependencies=[needs("read")], response_class=Response, responses=WEBP)
@@ -109,14 +105,10 @@ def get_thumbnail(
     served: Current,
     tag: Tag,
     example: Id,
-    side: Annotated[int, Query(ge=16, le=512, description="Pixels of the longer side.")] = 128,
+    side: Side = 128,
 ) -> Response:
     """Get the picture, at most so large."""
-    image = Image.fromarray(np.asarray(decode(_kept(served, example))))
-    image.thumbnail((side, side), Image.Resampling.LANCZOS)
-    file = io.BytesIO()
-    image.save(file, "WEBP", quality=80)
-    return _picture(file.getvalue(), tag)
+    return webp(thumbnail(_kept(served, example), side), tag)
 
 
 @router.post("/reject", status_code=201, dependencies=[needs("enroll")], openapi_extra=described(RejectedPicture))
@@ -150,7 +142,3 @@ def _kept(served: Current, example: int) -> bytes:
     if picture is None:
         raise Problem(404, "no-picture", f"no picture of the example {example} was kept")
     return picture
-
-
-def _picture(content: bytes, tag: str) -> Response:
-    return Response(content, media_type="image/webp", headers={"ETag": tag, "Cache-Control": "private, no-cache"})
