@@ -123,7 +123,7 @@ def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(galle
         for table in CHECKED:
             for event in ("inserted", "updated", "deleted"):
                 database.execute(f"DROP TRIGGER {table}_{event}")
-        for table in ("checksums", "changes", "damaged", "reviews"):
+        for table in ("checksums", "changes", "damaged", "audit", "reviews"):
             database.execute(f"DROP TABLE {table}")
         for table, seed in (("examples", 0), ("rejections", 1)):
             database.execute(
@@ -132,6 +132,7 @@ def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(galle
             )
         database.execute("DELETE FROM meta WHERE key = 'hash_basis'")
         database.execute("DROP INDEX screened_subjects")
+        database.execute("DROP INDEX merges_by_source")
         database.execute("ALTER TABLE subjects DROP COLUMN screened")
         database.execute("ALTER TABLE merges DROP COLUMN source_screened")
         database.execute("PRAGMA user_version = 6")

@@ -35,7 +35,10 @@ def staged(tmp_path: Path, numbers: tuple[int, ...] = (), model: str = "new", di
 
 
 def test_every_table_of_vectors_has_its_place(store: Store) -> None:
-    """Who adds one adds its place, or a gallery that moves is of two models. Strangers go with the calibration, reviews go."""
+    """Who adds one adds its place, or a gallery that moves is of two models.
+
+    Strangers go with the calibration, and reviews go.
+    """
     columns = store._db.execute(
         "SELECT t.name, c.name FROM sqlite_master AS t JOIN pragma_table_info(t.name) AS c WHERE t.type = 'table'"
     )
