@@ -13,6 +13,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 os.environ.setdefault("SEMELHA_CACHE", tempfile.mkdtemp(prefix="semelha-tests-"))
 # The model that this user chose for new galleries is neither used nor replaced.
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="semelha-tests-")
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="semelha-tests-")
 os.environ.pop("SEMELHA_MODEL", None)
 
 import onnxruntime

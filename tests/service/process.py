@@ -12,7 +12,7 @@ from pathlib import Path
 def server(*arguments: object, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running server, and its address."""
     words = [sys.executable, "-W", "error", "-m", "semelha.cli", "serve", *map(str, arguments), "--port", "0"]
-    environment = {**os.environ, "SEMELHA_KEYS": str(tmp_path / "keys.json")}
+    environment = {**os.environ, "SEMELHA_KEYS": str(tmp_path / "keys.json"), "SEMELHA_STATE": str(tmp_path / "state")}
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
             line = process.stdout.readline() if process.stdout else ""

@@ -11,6 +11,7 @@ from tests.tiny_model import noise
 from semelha.service.access import RateLimit, key_of
 from semelha.service.keys import KeyFile, Role
 from semelha.service.problems import Busy
+from semelha.service.state import State
 
 Serving = Callable[..., TestClient]
 
@@ -107,7 +108,7 @@ def test_each_key_has_a_rate(new: Path, serving: Serving, key: Callable[[Role], 
 
 
 def test_a_rate_refills_with_time() -> None:
-    limit = RateLimit(10.0)
+    limit = RateLimit(10.0, State())
     for _ in range(20):
         limit.take("a", now=0.0)
     with pytest.raises(Busy):
@@ -116,6 +117,20 @@ def test_a_rate_refills_with_time() -> None:
     limit.take("a", now=0.15)
     with pytest.raises(Busy):
         limit.take("a", now=0.16)
+    limit.take("a", now=-1000.0)  # the machine was started anew
+
+
+def test_a_rate_is_that_of_all_processes(tmp_path: Path) -> None:
+    states = [State(tmp_path / "state.sqlite") for _ in range(2)]
+    first, second = (RateLimit(1.0, state) for state in states)
+    first.take("a", now=0.0)
+    second.take("a", now=0.0)
+    for limit in (first, second):
+        with pytest.raises(Busy):
+            limit.take("a", now=0.0)
+    for state in states:
+        state.close()
+    first.take("a", now=0.0)  # that cannot be counted any more, and goes on
 
 
 def test_the_key_is_read_from_two_headers_alone() -> None:

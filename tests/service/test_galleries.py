@@ -15,6 +15,7 @@ from semelha.gallery import Gallery, backup
 from semelha.service.galleries import Galleries
 from semelha.service.metrics import Metrics
 from semelha.service.settings import Settings
+from semelha.service.state import State
 
 Serving = Callable[..., TestClient]
 
@@ -36,7 +37,7 @@ def test_each_gallery_answers_under_its_name_and_the_first_without(shop: Path, n
 
 def test_galleries_that_cannot_be_served(shop: Path, tmp_path: Path) -> None:
     def opened(*paths: Path) -> Galleries:
-        return Galleries(Settings(galleries=paths), Metrics())
+        return Galleries(Settings(galleries=paths), Metrics(), State())
 
     with pytest.raises(UsageError, match="no gallery is named"):
         opened()

@@ -10,7 +10,11 @@ from fastapi.testclient import TestClient
 from tests.service.made import files, png, text
 from tests.tiny_model import noise
 
+from semelha.errors import GalleryNotWritable
+from semelha.service.idempotency import Answers
 from semelha.service.keys import KeyFile
+from semelha.service.problems import Problem
+from semelha.service.state import State
 
 
 def body(name: str, seed: int) -> dict[str, Any]:
@@ -92,3 +96,74 @@ def test_a_request_that_may_be_sent_again_is_not_remembered(
     assert client.post("/api/v1/subjects", json=body("a", 1), headers=key).status_code == 201
     assert client.get("/api/v1/subjects", headers=key).status_code == 200
     assert client.post("/api/v1/identify", files=files(png(noise(1))), headers=key).status_code == 200
+
+
+def test_an_answer_is_that_of_another_process_and_of_before_a_restart(
+    tmp_path: Path, new: Path, serving: Callable[..., TestClient]
+) -> None:
+    key, settings = {"Idempotency-Key": "k"}, {"state": tmp_path / "state.sqlite"}
+    first, second = serving(new, **settings), serving(new, **settings)
+    sent = first.post("/api/v1/subjects", json=body("a", 1), headers=key)
+    again = second.post("/api/v1/subjects", json=body("a", 1), headers=key)
+    assert (again.status_code, again.json(), again.headers["idempotent-replayed"]) == (201, sent.json(), "true")
+    assert again.headers["content-type"] == sent.headers["content-type"]
+    for client in (first, second):
+        client.__exit__(None, None, None)
+    after = serving(new, **settings).post("/api/v1/subjects", json=body("a", 1), headers=key)
+    assert (after.status_code, after.json()) == (201, sent.json())
+
+
+def test_a_request_of_a_killed_process_is_carried_out_again(tmp_path: Path) -> None:
+    first, second = (State(tmp_path / "state.sqlite") for _ in range(2))
+    assert Answers(first).claim(b"secret") is None
+    with pytest.raises(Problem, match="409"):
+        Answers(second).claim(b"secret")
+    first.close()  # as if it was killed
+    assert Answers(second).claim(b"secret") is None
+    with pytest.raises(Problem, match="409"):
+        Answers(second).claim(b"secret")
+    second.close()
+
+
+def test_names_are_not_in_the_state_of_the_server(
+    tmp_path: Path, new: Path, serving: Callable[..., TestClient]
+) -> None:
+    """Neither in an answer nor in a path; the answer of the deletion itself is remembered too."""
+    (tmp_path / "state").mkdir()
+    client = serving(new, state=tmp_path / "state" / "state.sqlite")
+    name = "grannysmith"
+    for number, path in enumerate(("/api/v1/subjects", f"/api/v1/subjects/{name}/examples")):
+        content = body(name, number) if not number else {"pictures": body(name, number)["pictures"]}
+        assert client.post(path, json=content, headers={"Idempotency-Key": "k"}).json()["added"] == 1
+    client.post("/api/v1/subjects", json=body("gala", 7))
+    found = client.post("/api/v1/identify", files=files(png(noise(1))), headers={"Idempotency-Key": "k"})
+    assert name in found.text
+    clustered = client.post("/api/v1/cluster", files=files(png(noise(1)), png(noise(1))))
+    assert name in clustered.text
+    gone = [client.delete(f"/api/v1/subjects/{name}", headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [one.json()["removed"] for one in gone] == [name] * 2
+    content = b"".join(each.read_bytes() for each in (tmp_path / "state").iterdir())
+    assert len(content) > 4096
+    assert name.encode() not in content
+    assert client.get("/api/v1/jobs").json()["jobs"][0]["problem"]["kind"] == "result-forgotten"
+
+
+def test_an_answer_is_sent_though_it_cannot_be_remembered(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise GalleryNotWritable("full")
+
+    key = {"Idempotency-Key": "k"}
+    with monkeypatch.context() as patch:
+        patch.setattr(Answers, "keep", fail)
+        assert client.post("/api/v1/subjects", json=body("a", 1), headers=key).status_code == 201
+        patch.setattr(Answers, "claim", fail)
+        refused = client.post("/api/v1/subjects", json=body("b", 2), headers=key)
+        assert (refused.status_code, client.get("/api/v1/subjects").json()["total"]) == (507, 1)
+    assert client.post("/api/v1/subjects", json=body("a", 1), headers=key).json()["added"] == 0
+
+
+def test_an_answer_that_came_before_the_body_was_read(client: TestClient) -> None:
+    key = {"Idempotency-Key": "k"}
+    place = "/api/v1/galleries/other/subjects"
+    answers = [client.post(place, json=body("a", 1), headers=key) for _ in range(2)]
+    assert [one.status_code for one in answers] == [404, 404]

@@ -20,6 +20,17 @@ def test_arguments_then_environment_then_file(tmp_path: Path, monkeypatch: pytes
     assert load_settings(file).galleries == (Path("c"), Path("d"))
 
 
+def test_each_gallery_has_its_state_unless_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    places = [
+        load_settings(galleries=(path,)).state for path in (Path("a/shop"), Path("a/shop").absolute(), Path("b/shop"))
+    ]
+    assert places[0] == places[1] != places[2]
+    assert all(place and place.parent == tmp_path / "semelha" for place in places)
+    assert load_settings(galleries=(Path("shop"),), state=tmp_path / "x").state == tmp_path / "x"
+    assert load_settings().state is None
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,27 +13,30 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from semelha.errors import SemelhaError
 from semelha.gallery import acting_as
 from semelha.service.keys import ROLES, KeyFile, Role
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, Problem, problem_response
 from semelha.service.settings import Settings, is_loopback
+from semelha.service.state import State
+
+logger = logging.getLogger(__name__)
 
 OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
 """Paths that need no key."""
 ANONYMOUS = "anonymous"
 """The caller where no key is needed."""
-MAX_CALLERS = 10_000  # whose rate is remembered
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="semelha"'}
 
 
 class Access:
     """Finds the caller of a request and what it may do, or answers 401, 403 or 429."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics, state: State) -> None:
         self.app = app
         self._keys = KeyFile(settings.keys) if settings.needs_keys else None
-        self._rate = RateLimit(settings.rate) if settings.rate else None
+        self._rate = RateLimit(settings.rate, state) if settings.rate else None
         self._checks_host = is_loopback(settings.host)
         self._metrics = metrics
 
@@ -67,7 +70,7 @@ class Access:
                 raise Problem(401, "unauthorized", f"the request has {what}: {where}", headers=CHALLENGE)
             state["caller"], state["actor"], state["role"] = found.id, found.name, found.role
         if self._rate is not None:
-            self._rate.take(state["caller"])
+            await run_in_threadpool(self._rate.take, state["caller"])
 
     def _check_site(self, headers: Headers) -> None:
         """Without keys, refuse what a page of another site sends through the browser of this machine."""
@@ -81,23 +84,34 @@ class Access:
 
 
 class RateLimit:
-    """A token bucket for each caller: `rate` requests per second, and twice as many at once."""
+    """A token bucket for each caller: `rate` requests per second, and twice as many at once, to all processes."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, state: State) -> None:
         self._rate, self._most = rate, max(1.0, 2 * rate)
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._state = state
 
     def take(self, caller: str, now: float | None = None) -> None:
         """Count a request, at a time of a clock that never goes back. Raises `Busy` if there are too many."""
         now = time.monotonic() if now is None else now
-        tokens, before = self._buckets.pop(caller, (self._most, now))
-        tokens = min(self._most, tokens + (now - before) * self._rate)
-        self._buckets[caller] = (max(0.0, tokens - 1) if tokens >= 1 else tokens, now)
-        while len(self._buckets) > MAX_CALLERS:
-            self._buckets.popitem(last=False)
+        try:
+            tokens = self._taken(caller, now)
+        except SemelhaError as error:  # such as a full disk: reads go on
+            logger.error("a request is not counted: %s", error)
+            return
         if tokens < 1:
             after = max(1, round((1 - tokens) / self._rate))
             raise Busy(f"this key may send {self._rate:g} requests per second", after=after)
+
+    def _taken(self, caller: str, now: float) -> float:
+        """The tokens of a caller before one is taken; below 1 none is."""
+        with self._state.transaction() as db:
+            row = db.execute("SELECT tokens, at FROM rates WHERE caller = ?", (caller,)).fetchone()
+            # The clock starts with the machine: a later time is one from before its last start.
+            tokens, before = row if row and row[1] <= now else (self._most, now)
+            tokens = min(self._most, tokens + (now - before) * self._rate)
+            values = caller, tokens - 1 if tokens >= 1 else tokens, now
+            db.execute("INSERT OR REPLACE INTO rates VALUES (?, ?, ?)", values)
+        return tokens
 
 
 def key_of(headers: Mapping[str, str]) -> str | None:

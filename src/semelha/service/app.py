@@ -27,6 +27,7 @@ from semelha.service.paths import GALLERY
 from semelha.service.problems import add_handlers, problem_response
 from semelha.service.routes import ROUTERS, docs, system
 from semelha.service.settings import Settings
+from semelha.service.state import State
 from semelha.service.traces import Traces
 
 PREFIXES = ("/api/v1", GALLERY)
@@ -39,10 +40,17 @@ DESCRIPTION = "Names the subject that a picture shows, or says that it is unknow
 def create_app(settings: Settings) -> FastAPI:
     """Open the galleries, and make the application that serves them; its shutdown closes them.
 
-    Raises `UsageError` if no gallery is named or two have one name, and the errors of `Gallery`.
+    Without `settings.state` it forgets answers and jobs when it ends. Raises `UsageError` if no gallery is named or two
+    have one name, `SemelhaError` if the state cannot be kept, and the errors of `Gallery`.
     """
     metrics = Metrics()
-    galleries = Galleries(settings, metrics)
+    state = State(settings.state)
+    jobs = Jobs(state, settings.max_jobs, metrics)
+    try:
+        galleries = Galleries(settings, metrics, state)
+    except BaseException:
+        state.close()
+        raise
     app = FastAPI(
         title="semelha",
         version=__version__,
@@ -54,13 +62,13 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=NO_TELEMETRY,
     )
     app.state.settings, app.state.metrics, app.state.galleries = settings, metrics, galleries
-    app.state.jobs = Jobs(settings.max_jobs, metrics)
+    app.state.jobs, app.state.shared = jobs, state
     describe(app)
     add_handlers(app)
     app.add_exception_handler(GalleryMoved, _reopen)
-    app.add_middleware(Idempotency)
+    app.add_middleware(Idempotency, state=state)
     app.add_middleware(Limits, settings=settings, metrics=metrics)
-    app.add_middleware(Access, settings=settings, metrics=metrics)
+    app.add_middleware(Access, settings=settings, metrics=metrics, state=state)
     app.add_middleware(Traces)
     app.add_middleware(Context, metrics=metrics)  # the last one is the outermost
     for router in (system.router, docs.router):
@@ -80,6 +88,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     await run_in_threadpool(app.state.jobs.close)
     await run_in_threadpool(app.state.galleries.close)
+    await run_in_threadpool(app.state.shared.close)
 
 
 async def _reopen(request: Request, error: Exception) -> Response:

@@ -10,11 +10,13 @@ from pathlib import Path
 from semelha.errors import GalleryMoved, SemelhaError, UsageError
 from semelha.gallery import Gallery
 from semelha.service.batching import Batcher
+from semelha.service.jobs import forget_results
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Problem
 from semelha.service.reviewing import ReviewKeeper
 from semelha.service.settings import Settings
-from semelha.untrusted import checked_name
+from semelha.service.state import State
+from semelha.untrusted import checked_name, normalized_name
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +27,9 @@ class Served:
     It is opened again when its folder was replaced or moved to another model while it was open.
     """
 
-    def __init__(self, name: str, path: Path, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, name: str, path: Path, settings: Settings, metrics: Metrics, state: State) -> None:
         self.name = name
+        self._state = state
         self.gallery = Gallery(path)
         self._keeper = None
         if settings.keep_reviews:
@@ -45,6 +48,17 @@ class Served:
         """A text that is another one after every change of the gallery or of its reviews."""
         last, count = self.gallery.review_state()
         return f"{self.tag}-{last}-{count}"
+
+    def forget_subject(self, name: str | None) -> None:
+        """Delete the name of a subject that was removed or renamed from the state of the server; None: of all subjects.
+
+        Results of jobs that have it are deleted.
+        """
+        gone = name if name is None else normalized_name(name)
+        with self._state.transaction(durable=True) as db:
+            db.execute("DELETE FROM empty_subjects WHERE gallery = ? AND name = ifnull(?, name)", (self.name, gone))
+            forget_results(db, self.name, gone)
+        self._state.erase()
 
     def reopen(self) -> None:
         """Open the folder again, if it cannot be used as it was opened. Raises `SemelhaError` if that fails."""
@@ -75,7 +89,7 @@ class Galleries:
     Raises `UsageError` if there is none or two have one name, and the errors of `Gallery`.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, metrics: Metrics, state: State) -> None:
         names = [checked_name(path.absolute().name, error=UsageError) for path in settings.galleries]
         if not names:
             raise UsageError("no gallery is named: semelha serve GALLERY")
@@ -84,7 +98,7 @@ class Galleries:
         self._served: dict[str, Served] = {}
         try:
             for name, path in zip(names, settings.galleries, strict=True):
-                self._served[name] = Served(name, path, settings, metrics)
+                self._served[name] = Served(name, path, settings, metrics, state)
         except BaseException:
             self.close()
             raise

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from semelha.recognition import Identification, Verification
 from semelha.recognition.answer import Decision
-from semelha.service.jobs import Job, State
+from semelha.service.jobs import JobRecord, State
 from semelha.store import ReviewKind
 
 
@@ -293,13 +293,9 @@ class JobAnswer(Answer):
     problem: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, job: Job) -> JobAnswer:
+    def of(cls, job: JobRecord) -> JobAnswer:
         """The present state of a job."""
-        problem = None
-        if job.problem is not None:
-            problem = {"status": job.problem.status_code, "detail": job.problem.detail, "kind": job.problem.kind}
-        fields = {name: getattr(job, name) for name in ("id", "kind", "gallery", "created", "state", "done", "total")}
-        return cls(**fields, result=job.result, problem=problem)
+        return cls.model_validate(job)
 
 
 class JobsAnswer(Answer):

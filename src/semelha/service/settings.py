@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import os
 import tomllib
@@ -29,6 +30,13 @@ def default_keys() -> Path:
     """The file of API keys unless another is named."""
     place = os.environ.get("XDG_CONFIG_HOME") or os.environ.get("APPDATA") or os.path.expanduser("~/.config")
     return Path(place) / "semelha" / "keys.json"
+
+
+def default_state(gallery: Path) -> Path:
+    """The file of the state of a server, by its first gallery."""
+    place = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/.local/state")
+    number = hashlib.sha256(os.fsencode(gallery.absolute())).hexdigest()[:12]
+    return Path(place) / "semelha" / f"{gallery.absolute().name}-{number}.sqlite"
 
 
 class Settings(BaseSettings):
@@ -95,6 +103,8 @@ class Settings(BaseSettings):
     """"json": one object a line, without names, and a line for each request."""
     shutdown: Seconds = 30.0
     """Seconds for requests to finish after SIGTERM."""
+    state: Path | None = None
+    """File of what is remembered of requests and jobs; `load_settings` names one in the user's folder for state."""
     temporary: Path | None = None
     """Folder for archives while they are imported; by default that of the system."""
 
@@ -124,13 +134,16 @@ def load_settings(config: Path | None = None, **given: Any) -> Settings:
     """
     kind = Settings if config is None else _with_file(config)
     try:
-        return kind(**{name: value for name, value in given.items() if value is not None})
+        found = kind(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(map(str, first["loc"]))
         raise UsageError(f"the setting {name} cannot be used: {first['msg']}") from error
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"the settings cannot be read from {config}: {error}") from error
+    if found.state is not None or not found.galleries:
+        return found
+    return found.model_copy(update={"state": default_state(found.galleries[0])})
 
 
 def _with_file(config: Path) -> type[Settings]:

@@ -15,7 +15,7 @@ from semelha.service.compreface.errors import CompreFaceErrors
 
 def add_to(app: FastAPI) -> None:
     """Add the API to an application, before it starts."""
-    app.state.empty_subjects = EmptySubjects()
+    app.state.empty_subjects = EmptySubjects(app.state.shared)
     for module in (subjects, faces, recognition):
         app.include_router(module.router)
     app.add_middleware(CompreFaceErrors)

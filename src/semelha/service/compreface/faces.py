@@ -55,7 +55,7 @@ def compreface_add_face(
     if subject is None:
         raise Problem(422, MISSING_PARAMETER, "Required parameter subject is missing")
     done = served.gallery.enroll(subject, content.picture(settings))
-    empty.remove(done.subject)
+    empty.remove(done.subject, served.gallery)
     (number,) = done.numbers or done.duplicate_numbers
     return Face(image_id=image_id_of(number), subject=done.subject)
 
@@ -66,19 +66,25 @@ def compreface_delete_faces(served: Current, empty: TheEmptySubjects, subject: O
     if subject is None:
         count = served.gallery.example_count()
         served.gallery.remove_all()
+        served.forget_subject(None)
         empty.clear(served.gallery)
         return Deleted(deleted=count)
-    empty.remove(subject)
+    empty.remove(subject, served.gallery)
     try:
-        return Deleted(deleted=served.gallery.remove(subject))
+        count = served.gallery.remove(subject)
     except SubjectNotFound:
         return Deleted(deleted=0)
+    served.forget_subject(subject)
+    return Deleted(deleted=count)
 
 
 @router.delete(f"{FACES}/{{image_id}}", dependencies=[needs("enroll")])
 def compreface_delete_face(served: Current, image_id: UUID) -> Face:
     """Delete an example. A subject that loses its last example is removed too."""
-    return Face(image_id=str(image_id), subject=served.gallery.remove_example(number_of(image_id)))
+    name = served.gallery.remove_example(number_of(image_id))
+    if name not in served.gallery:
+        served.forget_subject(name)
+    return Face(image_id=str(image_id), subject=name)
 
 
 @router.post(f"{FACES}/delete", dependencies=[needs("enroll")])

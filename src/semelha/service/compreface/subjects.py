@@ -39,7 +39,7 @@ def compreface_list_subjects(served: Current, empty: TheEmptySubjects) -> NamedS
 def compreface_add_subject(
     served: Current, empty: TheEmptySubjects, content: Annotated[SubjectContent, Body()]
 ) -> NamedSubject:
-    """Add a subject without examples. Until it has one, it is in memory, and ends with the server."""
+    """Add a subject without examples. Until it has one, the server alone knows it."""
     return NamedSubject(subject=empty.add(content.subject, served.gallery))
 
 
@@ -57,16 +57,18 @@ def compreface_rename_subject(
         gallery.rename(name, new)
     except SubjectExists:
         gallery.merge(name, new)
-    empty.remove(new)
+    served.forget_subject(name)
+    empty.remove(new, gallery)
     return Updated(updated=True)
 
 
 @router.delete(ONE, dependencies=[needs("enroll")])
 def compreface_delete_subject(served: Current, empty: TheEmptySubjects, name: Name) -> NamedSubject:
     """Delete a subject with its examples and pictures, for good."""
-    was_empty = empty.remove(name)
+    was_empty = empty.remove(name, served.gallery)
     try:
         served.gallery.remove(name)
+        served.forget_subject(name)
     except SubjectNotFound:
         if not was_empty:
             raise
@@ -76,4 +78,6 @@ def compreface_delete_subject(served: Current, empty: TheEmptySubjects, name: Na
 @router.delete(SUBJECTS, dependencies=[needs("enroll")])
 def compreface_delete_all_subjects(served: Current, empty: TheEmptySubjects) -> Deleted:
     """Delete all subjects with their examples and pictures, for good."""
-    return Deleted(deleted=empty.clear(served.gallery) + served.gallery.remove_all())
+    count = empty.clear(served.gallery) + served.gallery.remove_all()
+    served.forget_subject(None)
+    return Deleted(deleted=count)

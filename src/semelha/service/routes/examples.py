@@ -85,13 +85,20 @@ def get_example(served: Current, tag: Tag, example: Id) -> ExampleAnswer:
 def remove_example(served: Current, example: Id) -> ExampleRemoved:
     """Remove an example, for good. A subject that loses its last example is removed too."""
     name = served.gallery.remove_example(example)
-    return ExampleRemoved(removed=example, subject=name, subject_removed=name not in served.gallery)
+    is_gone = name not in served.gallery
+    if is_gone:
+        served.forget_subject(name)
+    return ExampleRemoved(removed=example, subject=name, subject_removed=is_gone)
 
 
 @router.post("/examples/{example}/move", dependencies=[needs("enroll")])
 def move_example(served: Current, example: Id, content: Annotated[OtherSubject, Body()]) -> ExampleAnswer:
     """Move an example to another subject. The answer has its id from then on."""
-    return ExampleAnswer.model_validate(served.gallery.example(served.gallery.move_example(example, content.subject)))
+    former = served.gallery.example(example).subject
+    moved = served.gallery.move_example(example, content.subject)
+    if former not in served.gallery:
+        served.forget_subject(former)
+    return ExampleAnswer.model_validate(served.gallery.example(moved))
 
 
 @router.get("/examples/{example}/image", dependencies=[needs("read")], response_class=Response, responses=WEBP)

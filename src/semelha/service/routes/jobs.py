@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, TheJobs
-from semelha.service.jobs import Job, Jobs
+from semelha.service.jobs import Job, JobRecord, Jobs
 from semelha.service.models import JobAnswer, JobsAnswer
+from semelha.service.problems import Problem
 
 router = APIRouter(tags=["jobs"])
 POLL, HEARTBEAT, CANCELLING = 0.1, 15.0, 10.0  # seconds
@@ -21,7 +23,7 @@ STATES: dict[int | str, dict[str, Any]] = {200: {"description": "It has ended."}
 
 
 @router.get("/jobs", dependencies=[needs("read")])
-async def list_jobs(served: Current, jobs: TheJobs) -> JobsAnswer:
+def list_jobs(served: Current, jobs: TheJobs) -> JobsAnswer:
     """List the jobs of the gallery, latest first."""
     return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs.of(served.name)])
 
@@ -32,7 +34,7 @@ async def list_jobs(served: Current, jobs: TheJobs) -> JobsAnswer:
     response_model=JobAnswer,
     responses={200: {"content": {"text/event-stream": {}}}},
 )
-async def get_job(request: Request, served: Current, jobs: TheJobs, job: str) -> Any:
+def get_job(request: Request, served: Current, jobs: TheJobs, job: str) -> Any:
     """Get a job; with `Accept: text/event-stream` an event for each step, until it ends."""
     found = jobs.get(job, served.name)
     if "text/event-stream" in request.headers.get("accept", ""):
@@ -46,10 +48,13 @@ async def cancel_job(served: Current, jobs: TheJobs, job: str) -> JobAnswer:
 
     If it does not end within ten seconds, it is remembered: get it later, or delete it again.
     """
-    found = jobs.get(job, served.name)
-    jobs.cancel(found)
-    await _ended(found, CANCELLING)
-    jobs.forget(found)
+    found = await run_in_threadpool(jobs.get, job, served.name)
+    await run_in_threadpool(jobs.cancel, found.id)
+    end = asyncio.get_running_loop().time() + CANCELLING
+    while not found.has_ended and asyncio.get_running_loop().time() < end:
+        await asyncio.sleep(POLL)
+        found = await run_in_threadpool(jobs.get, job, served.name)
+    await run_in_threadpool(jobs.forget, found.id)
     return JobAnswer.of(found)
 
 
@@ -64,30 +69,31 @@ async def started(
     cleanup: Callable[[], None] = lambda: None,
 ) -> JobAnswer:
     """Start a job, and answer when it has ended, or after `wait` seconds."""
-    job = jobs.start(kind, served.name, work, cleanup=cleanup)
-    await _ended(job, wait)
-    response.status_code = 200 if job.ended.is_set() else 202
-    return JobAnswer.of(job)
-
-
-async def _ended(job: Job, seconds: float) -> None:
-    end = asyncio.get_running_loop().time() + seconds
+    job = await run_in_threadpool(jobs.start, kind, served.name, work, cleanup=cleanup)
+    end = asyncio.get_running_loop().time() + wait
     while not job.ended.is_set() and asyncio.get_running_loop().time() < end:
-        await asyncio.sleep(min(POLL, max(0.001, seconds / 100)))
+        await asyncio.sleep(min(POLL, max(0.001, wait / 100)))
+    record = job.record
+    response.status_code = 200 if record.has_ended else 202
+    return JobAnswer.of(record)
 
 
-async def _events(job: Job, jobs: Jobs) -> AsyncIterator[str]:
+async def _events(job: JobRecord, jobs: Jobs) -> AsyncIterator[str]:
     """An event for each change, and a comment now and then, so that the connection stays."""
     seen: object = None
     quiet = 0.0
     while True:
-        has_ended = job.ended.is_set()
-        if job.version != seen or has_ended:
-            seen, quiet = job.version, 0.0
-            yield f"event: {'end' if has_ended else 'progress'}\ndata: {JobAnswer.of(job).model_dump_json()}\n\n"
-        if has_ended or jobs.stopping.is_set():
+        if job != seen:
+            seen, quiet = job, 0.0
+            kind = "end" if job.has_ended else "progress"
+            yield f"event: {kind}\ndata: {JobAnswer.of(job).model_dump_json()}\n\n"
+        if job.has_ended or jobs.stopping.is_set():
             return
         await asyncio.sleep(POLL)
+        try:
+            job = await run_in_threadpool(jobs.get, job.id, job.gallery)
+        except Problem:  # it was cancelled and forgotten
+            return
         quiet += POLL
         if quiet >= HEARTBEAT:
             quiet = 0.0

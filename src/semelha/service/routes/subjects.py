@@ -98,19 +98,23 @@ def get_subject(served: Current, tag: Tag, name: Name) -> SubjectAnswer:
 def rename_subject(served: Current, name: Name, content: Annotated[NewName, Body()]) -> SubjectAnswer:
     """Rename a subject."""
     served.gallery.rename(name, content.name)
+    served.forget_subject(name)
     return SubjectAnswer.model_validate(served.gallery.subject(content.name))
 
 
 @router.delete(SUBJECT, dependencies=[needs("enroll")])
 def remove_subject(served: Current, name: Name) -> SubjectRemoved:
     """Remove a subject with its examples and pictures, for good."""
-    return SubjectRemoved(removed=name, examples=served.gallery.remove(name))
+    count = served.gallery.remove(name)
+    served.forget_subject(name)
+    return SubjectRemoved(removed=name, examples=count)
 
 
 @router.post(f"{SUBJECT}/merge", dependencies=[needs("enroll")])
 def merge_subject(served: Current, name: Name, content: Annotated[MergeInto, Body()]) -> MergeAnswer:
     """Merge a subject into another one."""
     number = served.gallery.merge(name, content.into)
+    served.forget_subject(name)
     (found,) = [one for one in served.gallery.merges() if one.number == number]
     return MergeAnswer.model_validate(found)
 
