@@ -315,6 +315,26 @@ class ModelAnswer(Answer):
     width: int | None
 
 
+class BackupAnswer(Answer):
+    """A backup: its name, when (ISO, UTC) it was begun, and its bytes on the disk."""
+
+    name: str = Field(examples=["20260302T091504Z-3f9a1c"])
+    created: str = Field(examples=["2026-03-02T09:15:04+00:00"])
+    bytes: int
+
+
+class BackupsAnswer(Answer):
+    """The backups of a gallery, latest first."""
+
+    backups: list[BackupAnswer]
+
+
+class BackupDeleted(Answer):
+    """The name of a backup that was deleted."""
+
+    deleted: str
+
+
 class AuditEntryAnswer(Answer):
     """An entry of the audit log. A subject has its present name; null if it was removed since, or there was none."""
 

@@ -105,6 +105,8 @@ class Settings(BaseSettings):
     """Seconds for requests to finish after SIGTERM."""
     state: Path | None = None
     """File of what is remembered of requests and jobs; `load_settings` names one in the user's folder for state."""
+    backups: Path | None = None
+    """Folder for the backups that are made over HTTP; None: there are none."""
     temporary: Path | None = None
     """Folder for archives while they are imported; by default that of the system."""
 

@@ -2,6 +2,7 @@
 
 from semelha.service.routes import (
     audit,
+    backups,
     calibration,
     curation,
     examples,
@@ -13,6 +14,7 @@ from semelha.service.routes import (
 )
 
 ROUTERS = tuple(
-    module.router for module in (subjects, examples, identify, imports, jobs, calibration, curation, reviews, audit)
+    module.router
+    for module in (subjects, examples, identify, imports, jobs, calibration, curation, reviews, audit, backups)
 )
 """Routers of a gallery, below `/api/v1` and `/api/v1/galleries/{gallery}`."""
