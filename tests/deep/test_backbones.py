@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from semelha.deep.backbones import timm_backbone
+from semelha.deep.export import export_onnx
 from semelha.deep.network import Network, build
-from semelha.deep.publish import export_onnx
 from semelha.errors import BackboneError, PretrainedUnavailable, UsageError
 
 SIZE = 64

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from semelha.deep import Augmentation
+from semelha.deep.export import TOLERANCE, export_onnx
 from semelha.deep.network import Network, build
-from semelha.deep.publish import TOLERANCE, export_onnx
 from semelha.deep.readout import fit_layer_readout
 from semelha.errors import BackboneError
 

@@ -44,7 +44,7 @@ def frozen(pooling: str = "average") -> EmbeddingNet:
 
 def views(built: EmbeddingNet, folder: Path, of: Recipe, seed: int = 0) -> tuple[np.ndarray, ...]:
     of_device = partial(feature_views, device=torch.device("cpu"), seed=seed, clean=np.zeros(24, bool))
-    return of_device(built, PIXELS, of, folder=folder, key="some")
+    return of_device(built, NETWORK.input_spec(), PIXELS, of, folder=folder, key="some")
 
 
 def test_a_head_learns_the_same_as_through_the_backbone(tmp_path: Path) -> None:

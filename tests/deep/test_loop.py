@@ -16,9 +16,9 @@ from torch.optim.swa_utils import AveragedModel
 
 import semelha
 from semelha.deep import Network, build, train_network
+from semelha.deep.export import export_onnx
 from semelha.deep.loop import LoopSettings, Trained, TrainingProgress, fit, moving_average
 from semelha.deep.losses import SupCon
-from semelha.deep.publish import export_onnx
 from semelha.deep.sampler import MPerClass, Pool
 from semelha.errors import TrainingError, UsageError
 

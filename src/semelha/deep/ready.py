@@ -11,19 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import timm
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from semelha.deep.comparison import Candidate, Embed, HeldOut, Rows, measure_folds, measure_hits
+from semelha.deep.export import in_onnx_runtime
 from semelha.deep.features import FeatureCache, compute_features, seconds_each, subset
 from semelha.deep.network import Network
-from semelha.deep.publish import export_onnx, write_network
+from semelha.deep.publish import write_network
 from semelha.deep.stages import Axes, BothFeatures, StageNet, projected, relevant_axes
 from semelha.deep.trained_axes import trained_axes
 from semelha.deep.without_training import network_of
-from semelha.embedders import Card, Extractor, Model, copy_model
-from semelha.embedders.extractors import GraphExtractor
+from semelha.embedders import Extractor, Model, copy_model
 from semelha.images import Dataset, Progress
 from semelha.metrics import Cosine
 
@@ -58,25 +57,12 @@ class ReadyModel:
         self.network: Network | None = None
         self.extractor: Extractor = base.extractor
         self.width = base.dim
-        if not has_stages(base):
+        if base.card.input is None or not has_stages(base):
             return
         self.network, self.built = Network.of_card(base.card), network_of(base).eval()
         both = BothFeatures(self.built).eval()
-        channels, size = self.network.channels, self.network.size
-        with torch.inference_mode():
-            self.width = both(torch.zeros(2, channels, size, size)).shape[1]
-        graph = export_onnx(both, channels=channels, size=size, name=base.card.name)
-        card = Card.draft(
-            name=base.card.name,
-            input=base.card.input,
-            dim=self.width,
-            metric={"name": "cosine"},
-            training={},
-            classes=(),
-            content_hashes=(),
-            results={},
-        )
-        self.extractor = GraphExtractor(graph, card, name=base.card.name)
+        extractor = in_onnx_runtime(both, base.card.input, name=base.card.name)
+        self.extractor, self.width = extractor, extractor.dim
 
     def features(
         self, dataset: Dataset, folder: Path, seconds: float, seed: int, progress: Progress | None

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from semelha.deep.cache import PictureSubset, open_cache, split
 from semelha.deep.checkpoint import describe
 from semelha.deep.distributed import ProcessGroup, launched_processes, local_device_index, process_group
+from semelha.deep.export import export_onnx
 from semelha.deep.frozen import TrainedParts, feature_views, is_fixed_before_head, on_features
 from semelha.deep.gradcache import enable_gradient_checkpointing
 from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
@@ -26,7 +27,7 @@ from semelha.deep.memory import freed_memory_kept
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
 from semelha.deep.optimizer import freeze
 from semelha.deep.plan import plan_network, resolve_method
-from semelha.deep.publish import export_onnx, publish
+from semelha.deep.publish import publish
 from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
 from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.ssl import SelfSupervised
@@ -135,10 +136,11 @@ def train_network(
         plan = describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes)
         parts: TrainedParts = built, training, validation, _until(deadline, recipe, built, network, training, fabric)
         if is_fixed_before_head(built, recipe):
+            start = time.monotonic()
             of_device = partial(feature_views, device=fabric.device, seed=seed, clean=cache.dataset.is_clean)
-            compute = partial(of_device, built, cache.pixels, recipe, folder=folder, key=plan)
+            compute = partial(of_device, built, network.input_spec(), cache.pixels, recipe, folder=folder, key=plan)
             views = group.on_rank_zero(compute) or compute()
-            parts = on_features(*parts, views)
+            parts = on_features(*parts, views, spent=time.monotonic() - start)
         trained = fit(
             *parts,
             fabric=fabric,

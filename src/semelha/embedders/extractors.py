@@ -58,6 +58,7 @@ class GraphExtractor:
         check_alone(data, name)
         self.spec = card.input
         self.side = self.spec.side
+        self.dim = card.dim
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # Otherwise its threads wait busily after each batch, and take the processors from those that decode.
