@@ -41,6 +41,7 @@ COMMANDS = [
     "doctor",
     "pretrained",
     "serve",
+    "open",
 ]
 SUBCOMMANDS = [
     ["subjects", word]

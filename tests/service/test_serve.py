@@ -60,6 +60,19 @@ def test_enroll_identify_and_stop(tiny: Model, tmp_path: Path) -> None:
         assert list(gallery) == ["s0", "s1", "s2"]
 
 
+def test_the_page_of_a_gallery_is_opened(tiny: Model, tmp_path: Path) -> None:
+    """Of a gallery that is there, and of a new one, which has the model that the user chose."""
+    Gallery.create(tmp_path / "shop", tiny).close()
+    for name in ("shop", "new"):
+        opened = server(tmp_path / name, "--no-browser", tmp_path=tmp_path, command="open", model=tiny.folder)
+        with opened as (process, address):
+            with urllib.request.urlopen(f"{address}/", timeout=30) as answer:
+                assert b"<script" in answer.read()
+            assert call(address, "/api/v1/galleries")["galleries"][0]["subjects"] == 0
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+
+
 def test_clients_that_are_slow_or_send_too_much(tiny: Model, tmp_path: Path) -> None:
     """A slow loris, endless headers, a body in chunks that is too large or too slow, and too many connections."""
     Gallery.create(tmp_path / "shop", tiny).close()

@@ -41,6 +41,7 @@ COMMANDS = {
     "audit": "audit",
     "backup": "backups",
     "restore": "backups",
+    "open": "service",
     "serve": "service",
     "keys": "service",
     "evaluate": "evaluation",

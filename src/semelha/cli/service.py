@@ -1,7 +1,9 @@
-"""`semelha serve`: a gallery over HTTP. And `semelha keys`: who may call it."""
+"""`semelha open`: the page of a gallery. `semelha serve`: galleries over HTTP. `semelha keys`: who may call them."""
 
 from __future__ import annotations
 
+import threading
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,40 @@ keys = Typer(no_args_is_help=True, help="Create, list or revoke the API keys of 
 KeysPath = Annotated[
     Path | None, Option("--keys", help="File of the keys.", show_default="$SEMELHA_KEYS, or that of the user")
 ]
+
+
+def open(
+    gallery: Annotated[Path, Argument(help="Gallery folder; a new one is created, with the pretrained model.")],
+    port: Annotated[int, Option(help="Port; 0: a free one.")] = 0,
+    config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
+    browser: Annotated[bool, Option(help="Open the browser; otherwise the address is printed alone.")] = True,
+) -> None:
+    """Open the page of a gallery in the browser: identify, enroll and correct with the mouse. Ctrl-C ends it.
+
+    Only this machine can call it. `semelha serve` has the same page, for other machines too.
+
+    Example: semelha open shop
+    """
+    try:
+        from semelha.service.app import create_app
+        from semelha.service.serving import serve as run
+        from semelha.service.settings import load_settings
+    except ModuleNotFoundError as error:
+        raise MissingExtra(EXTRA) from error
+    settings = load_settings(config, galleries=(gallery,), host="127.0.0.1", port=port)
+    if not gallery.exists():
+        from semelha.gallery import Gallery
+
+        Gallery.create(gallery).close()
+        stderr.print(f"[dim]The gallery {escape(gallery)} is new, and empty[/]")
+
+    def on_ready(address: str) -> None:
+        stdout.print(f"[bold]{escape(gallery.absolute().name)}[/] is at {address}; Ctrl-C ends it")
+        stdout.file.flush()
+        if browser:
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+
+    run(create_app(settings), settings, on_ready=on_ready)
 
 
 def serve(

@@ -23,8 +23,9 @@ from semelha.service.state import State
 
 logger = logging.getLogger(__name__)
 
-OPEN = ("/healthz", "/readyz", "/docs", "/openapi.json")
-"""Paths that need no key."""
+OPEN = ("/", "/icon.svg", "/healthz", "/readyz", "/docs", "/docs/page.css", "/openapi.json")
+OPEN_FOLDER = "/assets/"
+"""Paths that need no key: of the page its files, which say nothing of a gallery."""
 ANONYMOUS = "anonymous"
 """The caller where no key is needed."""
 CHALLENGE = {"WWW-Authenticate": 'Bearer realm="semelha"'}
@@ -57,7 +58,7 @@ class Access:
         headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
         state["caller"], state["actor"], state["role"] = ANONYMOUS, ANONYMOUS, "admin"
-        if scope["path"] in OPEN:
+        if is_open(scope["path"]):
             return
         if self._keys is None:
             self._check_site(headers)
@@ -112,6 +113,11 @@ class RateLimit:
             values = caller, tokens - 1 if tokens >= 1 else tokens, now
             db.execute("INSERT OR REPLACE INTO rates VALUES (?, ?, ?)", values)
         return tokens
+
+
+def is_open(path: str) -> bool:
+    """Whether a path needs no key."""
+    return path in OPEN or path.startswith(OPEN_FOLDER)
 
 
 def key_of(headers: Mapping[str, str]) -> str | None:

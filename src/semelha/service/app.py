@@ -25,7 +25,7 @@ from semelha.service.metrics import Metrics
 from semelha.service.openapi import describe, operation_id
 from semelha.service.paths import GALLERY
 from semelha.service.problems import add_handlers, problem_response
-from semelha.service.routes import ROUTERS, docs, system
+from semelha.service.routes import ROUTERS, docs, page, system
 from semelha.service.settings import Settings
 from semelha.service.state import State
 from semelha.service.traces import Traces
@@ -71,7 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Access, settings=settings, metrics=metrics, state=state)
     app.add_middleware(Traces)
     app.add_middleware(Context, metrics=metrics)  # the last one is the outermost
-    for router in (system.router, docs.router):
+    for router in (system.router, docs.router, page.router):
         app.include_router(router)
     if settings.compreface:
         compreface.add_to(app)

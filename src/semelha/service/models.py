@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from semelha.recognition import Identification, Verification
 from semelha.recognition.answer import Decision
 from semelha.service.jobs import JobRecord, State
+from semelha.service.keys import Role
 from semelha.store import ReviewKind
 
 
@@ -370,9 +371,10 @@ class GalleryAnswer(Answer):
 
 
 class GalleriesAnswer(Answer):
-    """The galleries of the server."""
+    """The galleries of the server, and the role of the key that asks, which is "admin" where none is needed."""
 
     galleries: list[GalleryAnswer]
+    role: Role
 
 
 class StateAnswer(Answer):

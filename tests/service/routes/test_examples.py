@@ -95,3 +95,14 @@ def test_what_cannot_be_rejected(client: TestClient, subject: str, seeds: list[i
     enroll(client, "a", 1)
     pictures = files(*(png(noise(seed)) for seed in seeds))
     assert client.post("/api/v1/reject", data={"subject": subject}, files=pictures).status_code == status
+
+
+def test_a_picture_of_a_subject(client: TestClient) -> None:
+    """That of its first example; a subject without pictures has none."""
+    client.post("/api/v1/subjects", data={"name": "a/b"}, files=files(near(1), near(2)))
+    answer = client.get("/api/v1/subjects/a%2Fb/thumbnail?side=16")
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.headers["etag"]
+    (first, _) = client.get("/api/v1/subjects/a%2Fb/examples").json()["examples"]
+    assert answer.content == client.get(f"/api/v1/examples/{first['id']}/thumbnail?side=16").content
+    assert client.get("/api/v1/subjects/nobody/thumbnail").status_code == 404

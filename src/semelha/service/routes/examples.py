@@ -118,6 +118,15 @@ def get_thumbnail(
     return webp(thumbnail(_kept(served, example), side), tag)
 
 
+@router.get(f"{SUBJECT}/thumbnail", dependencies=[needs("read")], response_class=Response, responses=WEBP)
+def get_subject_thumbnail(served: Current, tag: Tag, name: Name, side: Side = 128) -> Response:
+    """Get a picture of a subject: that of its first example that has one."""
+    for one in served.gallery.examples(name):
+        if one.has_picture:
+            return webp(thumbnail(_kept(served, one.number), side), tag)
+    raise Problem(404, "no-picture", "no picture of the subject was kept")
+
+
 @router.post("/reject", status_code=201, dependencies=[needs("enroll")], openapi_extra=described(RejectedPicture))
 def reject(
     served: Current, settings: TheSettings, content: Annotated[RejectedPicture, Depends(body_of(RejectedPicture))]

@@ -52,7 +52,8 @@ def metrics(request: Request) -> Response:
 @router.get("/api/v1/galleries", dependencies=[needs("read")])
 def list_galleries(request: Request) -> GalleriesAnswer:
     """List the galleries of the server; the first one answers below `/api/v1` too."""
-    return GalleriesAnswer(galleries=[_gallery(one) for one in request.app.state.galleries.all()])
+    found = [_gallery(one) for one in request.app.state.galleries.all()]
+    return GalleriesAnswer(galleries=found, role=request.state.role)
 
 
 @router.get(GALLERY, dependencies=[needs("read")])

@@ -1,0 +1,49 @@
+"""The page: files that were built from `web/`, at `/`."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+from fastapi import APIRouter, Response
+
+from semelha.service.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
+)
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+REVALIDATED, IMMUTABLE = "no-cache", "public, max-age=31536000, immutable"
+ASSET = re.compile(r"[\w-]+\.(js|css|svg)", re.ASCII)
+BUILT = files("semelha.service").joinpath("page")
+
+
+@router.get("/")
+def page() -> Response:
+    """The page itself."""
+    return _built("index.html", REVALIDATED)
+
+
+@router.get("/icon.svg")
+def icon() -> Response:
+    """Its icon."""
+    return _built("icon.svg", REVALIDATED)
+
+
+@router.get("/assets/{name}")
+def asset(name: str) -> Response:
+    """A script or style sheet; its name has a hash of its content."""
+    return _built(f"assets/{name}" if ASSET.fullmatch(name) else "", IMMUTABLE)
+
+
+def _built(name: str, caching: str) -> Response:
+    """A file of the page. Raises `Problem` (404)."""
+    file = BUILT.joinpath(name)
+    if not file.is_file():
+        raise Problem(404, "not-found", "the page has no such file: reload it")
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": caching}
+    kind = TYPES["." + name.rpartition(".")[2]]
+    return Response(file.read_bytes(), media_type=f"{kind}; charset=utf-8", headers=headers)

@@ -1,0 +1,51 @@
+"""The built page: served without a key, with types, caching and a policy that lets nothing else in."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+
+def test_the_page_and_its_files(reader: TestClient) -> None:
+    page = reader.get("/")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["cache-control"] == "no-cache"
+    named = re.findall(r'(?:src|href)="\./([^"]+)"', page.text)
+    assert len(named) >= 3
+    for name in named:
+        answer = reader.get(f"/{name}")
+        assert answer.status_code == 200, name
+        is_hashed = name.startswith("assets/")
+        assert ("immutable" in answer.headers["cache-control"]) is is_hashed
+        kind = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}[name.rpartition(".")[2]]
+        assert answer.headers["content-type"].startswith(kind)
+
+
+def test_the_policy_allows_no_inline_code_and_no_other_host(reader: TestClient) -> None:
+    for path in ("/", "/docs"):
+        policy = reader.get(path).headers["content-security-policy"]
+        assert "unsafe" not in policy
+        assert "http" not in policy
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+    assert "script-src 'self';" in reader.get("/").headers["content-security-policy"]
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=", reader.get("/").text)
+
+
+@pytest.mark.parametrize("name", ["none.js", "%2e%2e", "..%2Findex.html", "..%5Capp.py", "index.html", "source.sha256"])
+def test_what_is_no_file_of_the_page(reader: TestClient, name: str) -> None:
+    answer = reader.get(f"/assets/{name}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_page_needs_no_key_and_the_gallery_does(shop: Path, serving: Callable[..., TestClient]) -> None:
+    client = serving(shop, require_keys=True)
+    page = client.get("/")
+    assert page.status_code == 200
+    for name in re.findall(r'(?:src|href)="\./([^"]+)"', page.text):
+        assert client.get(f"/{name}").status_code == 200
+    assert client.get("/docs/page.css").status_code == 200
+    assert client.get("/api/v1/galleries").status_code == 401

@@ -1,0 +1,317 @@
+/** The server's API, typed: every request of the page goes through here. */
+
+import { signal } from "@preact/signals";
+
+export interface Gallery {
+  name: string;
+  subjects: number;
+  examples: number;
+  revision: string;
+  model: string;
+  keeps_pictures: boolean;
+}
+export type Role = "read" | "enroll" | "admin";
+export interface Galleries {
+  galleries: Gallery[];
+  role: Role;
+}
+export interface Subject {
+  name: string;
+  examples: number;
+  created: string;
+}
+export interface Subjects {
+  subjects: Subject[];
+  total: number;
+  next: string | null;
+}
+export interface Example {
+  id: number;
+  subject: string;
+  source: string;
+  created: string;
+  has_picture: boolean;
+}
+export interface Examples {
+  examples: Example[];
+  next: string | null;
+}
+export interface LeftOut {
+  name: string;
+  reason: string;
+}
+export interface Enrolled {
+  subject: string;
+  added: number;
+  examples: number[];
+  duplicates: string[];
+  warnings: string[];
+  skipped: LeftOut[];
+}
+export interface Match {
+  id: number;
+  source: string;
+  distance: number | null;
+}
+export interface Candidate {
+  subject: string;
+  distance: number | null;
+  examples: Match[];
+}
+export interface Identified {
+  decision: "known" | "uncertain" | "unknown" | "uncalibrated";
+  subject: string | null;
+  distance: number | null;
+  p_value: number | null;
+  probability: number | null;
+  candidates: Candidate[];
+  excluded: string[];
+  target_fpir: number | null;
+  note: string;
+}
+export interface Calibration {
+  is_calibrated: boolean;
+  fpir?: number | null;
+  n?: number | null;
+  interval?: { low: number; high: number } | null;
+  is_stale?: boolean | null;
+}
+export interface Merge {
+  id: number;
+  source: string;
+  into: string;
+  moved: number;
+}
+export interface Job {
+  id: string;
+  kind: string;
+  created: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  done: number;
+  total: number;
+  result: unknown;
+  problem: { status: number; detail: string; kind: string } | null;
+}
+export interface ImportResult {
+  subjects: number;
+  added: number;
+  duplicates: number;
+  skipped: LeftOut[];
+  skipped_count: number;
+  warning_count: number;
+}
+/** The part of a picture that is used: left, top, right, bottom, in pixels of the upright picture. */
+export type Box = [number, number, number, number];
+export interface Upload {
+  file: Blob;
+  name: string;
+  box: Box | null;
+}
+
+/** An error that the server answered: `kind` is the last part of its type, `detail` one sentence in English. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly kind: string,
+    readonly detail: string,
+    readonly requestId: string,
+  ) {
+    super(detail);
+  }
+}
+
+/** The server could not be reached for minutes. */
+export class Unreachable extends Error {}
+
+/** Whether the server answers; while it does not, a banner says so and requests wait. */
+export const isReachable = signal(true);
+/** Seconds that requests wait because the server has too much to do; 0 if they do not. */
+export const busyFor = signal(0);
+/** Why a key is asked for; null if it is not. */
+export const keyAsked = signal<"needed" | "refused" | null>(null);
+
+const KEY = "semelha-key";
+const PATIENCE = 10 * 60_000; // milliseconds that a request waits for a server that went away
+const TRIES = 6; // of a request that the server is too busy for
+let key = sessionStorage.getItem(KEY) ?? "";
+let keyWaits: { promise: Promise<void>; resolve: () => void } | null = null;
+
+/** Whether requests send a key: pictures are then fetched with it. */
+export function hasKey(): boolean {
+  return key !== "";
+}
+
+/** Use a key from now on, and send again what waited for it; an empty one forgets it. */
+export function useKey(given: string): void {
+  key = given.trim();
+  if (key) sessionStorage.setItem(KEY, key);
+  else sessionStorage.removeItem(KEY);
+  keyAsked.value = null;
+  keyWaits?.resolve();
+  keyWaits = null;
+}
+
+interface Options {
+  query?: Record<string, string | number | boolean | undefined>;
+  json?: unknown;
+  body?: BodyInit;
+  accept?: string;
+  type?: string;
+  signal?: AbortSignal;
+}
+
+/** The address of a path of the API, below the address of the page. */
+export function address(path: string, query: Options["query"] = {}): string {
+  const url = new URL(`api/v1/${path}`, document.baseURI.split("#")[0]);
+  for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+  return url.href;
+}
+
+/** Send a request, again where that is safe. Throws `Problem`, `Unreachable`, or an AbortError. */
+export async function send(method: string, path: string, options: Options = {}): Promise<Response> {
+  const headers = new Headers({ Accept: options.accept ?? "application/json" });
+  if (method !== "GET") headers.set("Idempotency-Key", randomId());
+  if (options.type) headers.set("Content-Type", options.type);
+  let body = options.body;
+  if (options.json !== undefined) {
+    headers.set("Content-Type", "application/json");
+    body = JSON.stringify(options.json);
+  }
+  const giveUp = Date.now() + PATIENCE;
+  for (let attempt = 1; ; attempt++) {
+    const sentKey = key;
+    if (key) headers.set("Authorization", `Bearer ${key}`);
+    let answer: Response;
+    try {
+      answer = await fetch(address(path, options.query), { method, headers, body, signal: options.signal, credentials: "omit" });
+    } catch (error) {
+      if (options.signal?.aborted || !(error instanceof TypeError)) throw error;
+      if (Date.now() > giveUp) throw new Unreachable();
+      await untilReachable(options.signal);
+      continue;
+    }
+    isReachable.value = true;
+    if (answer.ok) return answer;
+    const problem = await problemOf(answer);
+    if (problem.status === 401) {
+      await keyGiven(sentKey ? "refused" : "needed", sentKey);
+      continue;
+    }
+    const mayRepeat = problem.status === 429 || problem.kind === "in-progress" || (problem.status === 503 && (method === "GET" || problem.kind !== "deadline"));
+    if (!mayRepeat || attempt >= TRIES) throw problem;
+    const seconds = Math.max(Number(answer.headers.get("Retry-After")) || 0, 0.25 * 2 ** attempt) + Math.random() / 4;
+    if (problem.status === 429) busyFor.value = Math.ceil(seconds);
+    await pause(seconds * 1000, options.signal);
+    busyFor.value = 0;
+  }
+}
+
+async function read<T>(method: string, path: string, options?: Options): Promise<T> {
+  return (await (await send(method, path, options)).json()) as T;
+}
+
+async function problemOf(answer: Response): Promise<Problem> {
+  const found = (await answer.json().catch(() => ({}))) as { type?: string; detail?: string; request_id?: string };
+  const kind = found.type?.split(":").at(-1) ?? "";
+  const id = found.request_id ?? answer.headers.get("X-Request-ID") ?? "";
+  return new Problem(answer.status, kind, found.detail ?? `${answer.status} ${answer.statusText}`, id);
+}
+
+/** Wait until the key is another one than that which was sent. */
+async function keyGiven(why: "needed" | "refused", sent: string): Promise<void> {
+  if (key !== sent) return;
+  if (!keyWaits) {
+    let resolve = () => {};
+    const promise = new Promise<void>((done) => (resolve = done));
+    keyWaits = { promise, resolve };
+  }
+  keyAsked.value = why;
+  await keyWaits.promise;
+}
+
+let probing: Promise<void> | null = null;
+
+/** Ask the server whether it is there, until it is. */
+async function untilReachable(signal?: AbortSignal): Promise<void> {
+  isReachable.value = false;
+  probing ??= (async () => {
+    for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {
+      await pause(wait);
+      const answer = await fetch(new URL("healthz", document.baseURI.split("#")[0]), { cache: "no-store" }).catch(() => null);
+      if (answer?.ok) break;
+    }
+    isReachable.value = true;
+    probing = null;
+  })();
+  await Promise.race([probing, aborted(signal)]);
+}
+
+function aborted(signal?: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
+}
+
+export function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
+  const passed = new Promise<void>((done) => setTimeout(done, milliseconds));
+  return signal ? Promise.race([passed, aborted(signal)]) : passed;
+}
+
+/** crypto.randomUUID is missing where the page is not served by https or on this machine. */
+function randomId(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (one) => one.toString(16).padStart(2, "0")).join("");
+}
+
+function form(pictures: Upload[], more: Record<string, string> = {}): FormData {
+  const made = new FormData();
+  for (const [name, value] of Object.entries(more)) made.append(name, value);
+  const hasBoxes = pictures.some((one) => one.box);
+  for (const one of pictures) {
+    made.append("picture", one.file, one.name || "picture");
+    if (hasBoxes) made.append("box", one.box ? one.box.join(",") : "");
+  }
+  return made;
+}
+
+export const listGalleries = () => read<Galleries>("GET", "galleries");
+
+/** The endpoints of one gallery. */
+export function galleryApi(gallery: string) {
+  const at = (path: string) => `galleries/${encodeURIComponent(gallery)}${path}`;
+  const subject = (name: string, path = "") => at(`/subjects/${encodeURIComponent(name)}${path}`);
+  return {
+    info: (signal?: AbortSignal) => read<Gallery>("GET", at(""), { signal }),
+    identify: async (picture: Upload, signal?: AbortSignal) => {
+      const options = { body: form([picture]), query: { k: 5 }, signal };
+      const found = await read<{ answers: Identified[]; model: string }>("POST", at("/identify"), options);
+      return { answer: found.answers[0] as Identified, model: found.model };
+    },
+    explain: async (picture: Upload, signal?: AbortSignal) =>
+      (await send("POST", at("/explain"), { body: form([picture]), query: { k: 3 }, accept: "image/png", signal })).blob(),
+    subjects: (query: { search?: string; sort?: string; limit?: number; cursor?: string }, signal?: AbortSignal) =>
+      read<Subjects>("GET", at("/subjects"), { query, signal }),
+    subject: (name: string) => read<Subject>("GET", subject(name)),
+    enroll: (name: string, pictures: Upload[]) => read<Enrolled>("POST", at("/subjects"), { body: form(pictures, { name }) }),
+    rename: (name: string, to: string) => read<Subject>("PATCH", subject(name), { json: { name: to } }),
+    removeSubject: (name: string) => read<{ removed: string; examples: number }>("DELETE", subject(name)),
+    merge: (name: string, into: string) => read<Merge>("POST", subject(name, "/merge"), { json: { into } }),
+    undoMerge: (id: number) => read<Subject>("POST", at(`/merges/${id}/undo`)),
+    examples: (name: string, cursor?: string) => read<Examples>("GET", subject(name, "/examples"), { query: { cursor, limit: 200 } }),
+    removeExample: (id: number) => read<{ subject_removed: boolean }>("DELETE", at(`/examples/${id}`)),
+    moveExample: (id: number, to: string) => read<Example>("POST", at(`/examples/${id}/move`), { json: { subject: to } }),
+    reject: (picture: Upload, name: string) => read<{ id: number }>("POST", at("/reject"), { body: form([picture], { subject: name }) }),
+    withdraw: (id: number) => read<unknown>("DELETE", at(`/rejections/${id}`)),
+    calibration: () => read<Calibration>("GET", at("/calibration")),
+    calibrate: (fpir: number) => read<Job>("POST", at("/calibration"), { json: { fpir }, query: { wait: 30 } }),
+    import: (archive: Blob, wait = 0) =>
+      read<Job>("POST", at("/imports"), { body: archive, type: "application/zip", query: { wait } }),
+    jobs: () => read<{ jobs: Job[] }>("GET", at("/jobs")),
+    job: (id: string) => read<Job>("GET", at(`/jobs/${id}`)),
+    cancelJob: (id: string) => read<Job>("DELETE", at(`/jobs/${id}`)),
+    thumbnail: (id: number, side = 256) => ({ path: at(`/examples/${id}/thumbnail`), query: { side } }),
+    image: (id: number) => ({ path: at(`/examples/${id}/image`), query: {} }),
+    subjectThumbnail: (name: string, examples: number, side = 256) => ({
+      path: subject(name, "/thumbnail"),
+      query: { side, of: examples },
+    }),
+  };
+}
+export type GalleryApi = ReturnType<typeof galleryApi>;

@@ -1,0 +1,78 @@
+/** Language, theme, and the key of this tab, in the upper corner. */
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { hasKey, useKey } from "../api";
+import { theme, type Theme } from "../state";
+import { chooseLanguage, language, LANGUAGES, t, type Language } from "../words";
+import { Icon, type IconName } from "./icon";
+
+const THEMES: [Theme, IconName][] = [
+  ["auto", "auto"],
+  ["light", "light"],
+  ["dark", "dark"],
+];
+
+export function Settings() {
+  const isOpen = useSignal(false);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    const close = (event: Event) => {
+      const isEscape = event instanceof KeyboardEvent && event.key === "Escape";
+      if (isEscape || (event.type === "pointerdown" && !box.current?.contains(event.target as Node))) isOpen.value = false;
+    };
+    addEventListener("pointerdown", close);
+    addEventListener("keydown", close);
+    return () => {
+      removeEventListener("pointerdown", close);
+      removeEventListener("keydown", close);
+    };
+  }, []);
+  return (
+    <div class="settings" ref={box}>
+      <button
+        type="button"
+        class="plain round"
+        aria-label={t("settings")}
+        aria-expanded={isOpen.value}
+        aria-controls="settings"
+        onClick={() => (isOpen.value = !isOpen.value)}
+      >
+        <Icon name="language" />
+      </button>
+      <div id="settings" class="panel" hidden={!isOpen.value}>
+        <fieldset>
+          <legend>{t("settings.language")}</legend>
+          {(Object.keys(LANGUAGES) as Language[]).map((one) => (
+            <label key={one} class="choice">
+              <input type="radio" name="language" checked={language.value === one} onChange={() => chooseLanguage(one)} />
+              <span lang={one}>{LANGUAGES[one]}</span>
+            </label>
+          ))}
+        </fieldset>
+        <fieldset>
+          <legend>{t("settings.theme")}</legend>
+          {THEMES.map(([one, icon]) => (
+            <label key={one} class="choice">
+              <input type="radio" name="theme" checked={theme.value === one} onChange={() => (theme.value = one)} />
+              <Icon name={icon} />
+              {t(`theme.${one}`)}
+            </label>
+          ))}
+        </fieldset>
+        {hasKey() && (
+          <button
+            type="button"
+            onClick={() => {
+              useKey("");
+              location.reload();
+            }}
+          >
+            <Icon name="key" />
+            {t("key.forget")}
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}

@@ -1,0 +1,124 @@
+/** Find a subject by a part of its name, or give a new name: a text field with a list that follows it. */
+
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import type { Subject } from "../api";
+import { api } from "../state";
+import { Name, T, t } from "../words";
+import { Picture } from "./picture";
+
+interface Properties {
+  label: string;
+  action: string;
+  /** Names that are shown before a name is typed. */
+  suggested?: string[];
+  /** A name that is no choice. */
+  except?: string;
+  /** Whether a name that no subject has is a choice. */
+  mayBeNew: boolean;
+  onChoose: (name: string, isNew: boolean) => void;
+  onClose: () => void;
+}
+
+const SHOWN = 8;
+
+export function SubjectPicker({ label, action, suggested = [], except, mayBeNew, onChoose, onClose }: Properties) {
+  const id = useId();
+  const [text, setText] = useState("");
+  const [found, setFound] = useState<Subject[]>([]);
+  const [place, setPlace] = useState(-1);
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => input.current?.focus(), []);
+  useEffect(() => {
+    if (!text.trim() && suggested.length) {
+      setFound(suggested.map((name) => ({ name, examples: 0, created: "" })));
+      setPlace(-1);
+      return;
+    }
+    const stop = new AbortController();
+    const search = () =>
+      api.value
+        .subjects({ search: text.trim(), limit: SHOWN + 1 }, stop.signal)
+        .then((page) => {
+          setFound(page.subjects.filter((one) => one.name !== except).slice(0, SHOWN));
+          setPlace(-1);
+        })
+        .catch(() => {});
+    const timer = setTimeout(search, text ? 120 : 0);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [text, except]);
+  const name = text.trim().normalize("NFC");
+  const exact = found.find((one) => one.name === name);
+  const chosen = found[place] ?? exact;
+  const isNew = !chosen && name !== "" && name !== except;
+  const canChoose = chosen !== undefined || (isNew && mayBeNew);
+  const choose = () => canChoose && onChoose(chosen ? chosen.name : name, !chosen);
+  const onKeyDown = (event: KeyboardEvent) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      const count = found.length + 1; // the text itself is a place too
+      setPlace(((place + 1 + step + count) % count) - 1);
+    } else if (event.key === "Escape") {
+      event.stopPropagation();
+      event.preventDefault();
+      onClose();
+    }
+  };
+  return (
+    <form
+      class="picker"
+      onSubmit={(event) => {
+        event.preventDefault();
+        choose();
+      }}
+    >
+      <label for={id}>{label}</label>
+      <input
+        ref={input}
+        id={id}
+        type="text"
+        dir="auto"
+        role="combobox"
+        autocomplete="off"
+        maxLength={200}
+        aria-expanded={found.length > 0}
+        aria-controls={`${id}-list`}
+        aria-autocomplete="list"
+        aria-activedescendant={place >= 0 ? `${id}-${place}` : undefined}
+        value={text}
+        onInput={(event) => setText(event.currentTarget.value)}
+        onKeyDown={onKeyDown}
+      />
+      <ul id={`${id}-list`} role="listbox" aria-label={t("picker.found")} class="choices">
+        {found.map((one, number) => (
+          <li
+            key={one.name}
+            id={`${id}-${number}`}
+            role="option"
+            aria-selected={number === place}
+            onClick={() => onChoose(one.name, false)}
+          >
+            <Picture of={api.value.subjectThumbnail(one.name, one.examples, 96)} alt="" />
+            <Name of={one.name} />
+          </li>
+        ))}
+      </ul>
+      {mayBeNew && isNew && (
+        <p class="hint">
+          <T words="picker.new" name={<Name of={name} />} />
+        </p>
+      )}
+      <div class="actions">
+        <button type="submit" class="primary" disabled={!canChoose}>
+          {action}
+        </button>
+        <button type="button" onClick={onClose}>
+          {t("cancel")}
+        </button>
+      </div>
+    </form>
+  );
+}
