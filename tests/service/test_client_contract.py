@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.made import near, png
@@ -294,6 +295,27 @@ def test_reviews(kind: str, new: Path) -> None:
         with pytest.raises(errors.InvalidName):
             one.resolve_reviews([kept[3]], "unknown")
         assert one.reviews().total == 1
+
+
+def test_map(empty: Any) -> None:
+    for number in range(12):
+        empty.enroll(f"s{number % 3}", noise(number))
+    found = empty.map()
+    assert (found.method, len(found), found.subjects, found.revision) == ("pca", 12, ("s0", "s1", "s2"), empty.revision)
+    assert found.coordinates.shape == (12, 2)
+    assert found.coordinates.dtype == np.float32
+    assert [found.subjects[place] for place in found.subject_of[:4]] == ["s0", "s1", "s2", "s0"]
+    assert empty.last_map("pca").note == found.note
+    assert empty.last_map("tsne") is None
+    with pytest.raises(errors.UsageError):
+        empty.last_map("mds")
+    with pytest.raises(errors.MissingExtra, match="umap-learn"):
+        empty.map("umap")
+    pytest.importorskip("sklearn")
+    seen: list[tuple[int, int]] = []
+    computed = empty.map("tsne", seed=2, progress=lambda *counts: seen.append(counts))
+    assert computed.coordinates == pytest.approx(empty.last_map("tsne").coordinates)
+    assert seen[-1][1] == 12
 
 
 def test_calibrate(empty: Any) -> None:

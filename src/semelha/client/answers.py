@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from semelha.errors import ServiceError
 from semelha.files import write_file
-from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Finding, Review, ReviewPage
+from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Finding, Map, Review, ReviewPage
 from semelha.gallery.curation.check import Example
 from semelha.images import Skipped
 from semelha.measures import Interval
@@ -176,6 +178,24 @@ def review_page(one: Any) -> ReviewPage:
         for each in one["reviews"]
     )
     return ReviewPage(reviews, one["total"], one["unknown"], one["uncertain"], one["note"])
+
+
+def layout(one: Any) -> Map:
+    """A map."""
+    return Map(
+        method=one["method"],
+        examples=np.array(one["ids"], np.int64),
+        subject_of=np.array(one["subject"], np.int64),
+        subjects=tuple(one["subjects"]),
+        coordinates=np.array([one["x"], one["y"]], np.float32).T,
+        revision=revision(one["revision"]),
+        note=one["note"],
+    )
+
+
+def revision(tag: str) -> int:
+    """The number of a change, from the ETag or the revision that a server sends."""
+    return int(tag.strip('W/"').rpartition("-")[2])
 
 
 def calibration(one: Any) -> CalibrationSummary | None:

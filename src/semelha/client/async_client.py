@@ -11,7 +11,7 @@ from semelha.client.answers import CalibrationSummary, EvidenceSheet
 from semelha.client.connection import TIMEOUT, annotated_types, answer_of, calls_of, http_library, no_answer, options
 from semelha.client.exchange import Answer, Done, NoAnswer, Steps, advance
 from semelha.embedders import Progress, Source
-from semelha.gallery import Accuracy, Check, Clustering, Enrollment, ReviewPage
+from semelha.gallery import Accuracy, Check, Clustering, Enrollment, Map, ReviewPage
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Identification, Scoring, Verification
 from semelha.store import AuditEntry, Merge, Rejection, StoredExample, Subject, SubjectPage
@@ -232,6 +232,16 @@ class AsyncClient:
     async def dismiss_reviews(self, reviews: Sequence[int]) -> None:
         """Delete reviews, by number, with their pictures: all or none. At most 1000 at a time."""
         await self._run(self._calls.dismiss_reviews(reviews))
+
+    @check_types
+    async def map(self, method: str = "pca", *, seed: int = 0, progress: Progress | None = None) -> Map:
+        """As `Gallery.map`; the server must have the package that the method needs."""
+        return await self._run(self._calls.map(method, seed, progress))
+
+    @check_types
+    async def last_map(self, method: str) -> Map | None:
+        """Return the map that was computed last by a method, None if there is none: see `Gallery.last_map`."""
+        return await self._run(self._calls.last_map(method))
 
     @check_types
     async def identify(self, picture: Source, *, k: int = 5) -> Identification:

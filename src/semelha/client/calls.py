@@ -13,7 +13,7 @@ from semelha.client.pictures import Content, batches, content_of, contents_of, u
 from semelha.client.requests import Requests, cursor_after, cursor_of, segment
 from semelha.embedders import Progress, Source
 from semelha.errors import NumberNotFound, PictureError, ServiceError, SubjectNotFound, UsageError
-from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, ReviewPage
+from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Map, ReviewPage
 from semelha.images import Dataset, Skipped, for_use
 from semelha.images.picture import iterate_sources, name_of
 from semelha.recognition import Identification, Scoring, Verification
@@ -82,7 +82,7 @@ class Calls:
 
     def revision(self) -> Steps[int]:
         answer = yield from self._server.send("GET", "/model")
-        return parsed(lambda tag: int(tag.strip('W/"').rpartition("-")[2]), answer.headers.get("etag", ""))
+        return parsed(answers.revision, answer.headers.get("etag", ""))
 
     def example_count(self) -> Steps[int]:
         return parsed(lambda one: int(one["examples"]), (yield from self._server.gallery()))
@@ -243,6 +243,19 @@ class Calls:
         clusters = parsed(lambda many: tuple(_placed(one, places) for one in many), whole.clusters)
         names = tuple(name_of(one, place) for place, one in enumerate(sources))
         return replace(whole, clusters=clusters, names=names, skipped=(*unread, *whole.skipped))
+
+    def map(self, method: str, seed: int, progress: Progress | None) -> Steps[Map]:
+        if method != "pca":
+            yield from self._server.job("/map", {}, {"method": as_unicode(method), "seed": seed}, progress)
+        found = yield from self.last_map(method)
+        if found is None:
+            raise ServiceError(f"the map by {method} is gone: the gallery was replaced, compute it again")
+        return found
+
+    def last_map(self, method: str) -> Steps[Map | None]:
+        query = {"method": as_unicode(method)}
+        answer = yield from self._server.send("GET", "/map", query, accepted="no-map")
+        return parsed(answers.layout, answer.json()) if answer.status == 200 else None
 
     def _enroll(self, name: str, contents: list[Content], *, strict: bool) -> Steps[Any]:
         query = {"strict": "true"} if strict else {}

@@ -9,6 +9,7 @@ from semelha.gallery.curation.reviews import Review, ReviewPage
 from semelha.gallery.doctor import Problem, diagnose, repair
 from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
+from semelha.gallery.mapping import Map
 from semelha.gallery.migration import MigrationResult, migrate
 from semelha.gallery.probes import Probe
 from semelha.store import AuditEntry, acting_as
@@ -23,6 +24,7 @@ __all__ = [
     "Enrollment",
     "Finding",
     "Gallery",
+    "Map",
     "MigrationResult",
     "Probe",
     "Problem",

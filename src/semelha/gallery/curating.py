@@ -12,19 +12,22 @@ from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, cluster_pictures
 from semelha.gallery.curation.reviews import MAX_REVIEWS, ReviewGroups, ReviewPage, new_reviews
 from semelha.gallery.enrollment import Enrollment, enrollment_of
+from semelha.gallery.layouts import checked_method
 from semelha.gallery.live_index import LiveIndex
+from semelha.gallery.mapping import Map, Maps
 from semelha.gallery.probes import Probe, embed_probes
 from semelha.recognition import Identification
 from semelha.untrusted import checked_name
 
 
 class GalleryCuration(GalleryContents):
-    """Checks, clusters and reviews of a gallery."""
+    """Checks, clusters, reviews and maps of a gallery."""
 
     model: Model
     keep_pictures: bool
     _live: LiveIndex
     _groups: ReviewGroups
+    _maps: Maps
 
     @check_types
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
@@ -116,6 +119,34 @@ class GalleryCuration(GalleryContents):
         """
         _check_any(reviews)
         self._store.dismiss_reviews(reviews)
+
+    @check_types
+    def map(self, method: str = "pca", *, seed: int = 0, progress: Progress | None = None) -> Map:
+        """Lay out all examples in two dimensions.
+
+        "pca" takes the two principal components of the vectors, at once. "tsne" needs scikit-learn, and "umap"
+        umap-learn; both take minutes, draw at most 20,000 examples at random, and are saved for `last_map`. `progress`
+        is called with (0, examples) while they are computed; an error that it raises ends them.
+
+        Raises `UsageError` for another method, `MissingExtra` without the package, and `SemelhaError` if the map cannot
+        be computed or saved.
+        """
+        name = checked_method(method)
+        with self._store.reading() as view:
+            return self._maps.computed(view, name, seed, progress)
+
+    @check_types
+    def last_map(self, method: str) -> Map | None:
+        """Return the map that was computed last by a method; None if there is none. That by "pca" is computed now.
+
+        Examples that were removed since are left out, and newer ones are not in it. Raises `UsageError` for another
+        method.
+        """
+        if method == "pca":
+            return self.map()
+        name = checked_method(method, needs_package=False)
+        with self._store.reading() as view:
+            return self._maps.known(view, name)
 
     def review_state(self) -> tuple[int, int]:
         """Return a pair that is another one after every change of the reviews."""

@@ -28,6 +28,7 @@ from semelha.gallery.enrollment import (
 from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
+from semelha.gallery.mapping import Maps
 from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_vectors
 from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.published_models import resolve_model
@@ -74,7 +75,7 @@ class Gallery(GalleryCuration):
             raise
         self._compactor = Compactor(self._live, self._store, folder)
         self._live.on_work = self._compactor.start
-        self._groups = ReviewGroups(self.model)
+        self._groups, self._maps = ReviewGroups(self.model), Maps(self.path, self.model)
 
     @classmethod
     @check_types

@@ -41,7 +41,11 @@ class Served:
     @property
     def tag(self) -> str:
         """A text that is another one after every change of the gallery."""
-        return f"{self.gallery.model.fingerprint[:12]}-{self.gallery.revision}"
+        return self.tag_of(self.gallery.revision)
+
+    def tag_of(self, revision: int) -> str:
+        """The `tag` of a revision of the gallery."""
+        return f"{self.gallery.model.fingerprint[:12]}-{revision}"
 
     @property
     def reviews_tag(self) -> str:

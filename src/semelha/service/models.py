@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -246,6 +246,23 @@ class ReviewsDismissed(Answer):
     """The ids of the reviews that were deleted."""
 
     dismissed: list[int]
+
+
+class MapAnswer(Answer):
+    """Examples in two dimensions, as columns: the id, the subject (its place in `subjects`), x and y of each.
+
+    They were computed at the `revision` of the gallery; `is_current`: it has not changed since.
+    """
+
+    method: Literal["pca", "tsne", "umap"]
+    ids: list[int]
+    subject: list[int]
+    subjects: list[str]
+    x: list[float]
+    y: list[float]
+    revision: str
+    is_current: bool
+    note: str
 
 
 class IntervalAnswer(Answer):

@@ -9,12 +9,11 @@ from semelha.service.routes import (
     identify,
     imports,
     jobs,
+    maps,
     reviews,
     subjects,
 )
 
-ROUTERS = tuple(
-    module.router
-    for module in (subjects, examples, identify, imports, jobs, calibration, curation, reviews, audit, backups)
-)
+MODULES = (subjects, examples, identify, imports, jobs, calibration, curation, reviews, maps, audit, backups)
+ROUTERS = tuple(module.router for module in MODULES)
 """Routers of a gallery, below `/api/v1` and `/api/v1/galleries/{gallery}`."""
