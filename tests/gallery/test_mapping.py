@@ -12,7 +12,7 @@ from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import MissingExtra, SemelhaError, UsageError
-from semelha.gallery import Gallery, layouts, migrate
+from semelha.gallery import Gallery, layouts, mapping, migrate
 from semelha.gallery.layouts import neighbor_layout, principal_components, scaled
 from semelha.metrics import Cosine, Euclidean
 
@@ -112,7 +112,7 @@ def test_t_sne_is_saved_for_all_processes(gallery: Gallery, new: Model) -> None:
 
 def test_a_sample_is_drawn_of_many(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sklearn")
-    monkeypatch.setattr("semelha.gallery.mapping.MAX_POINTS", 10)
+    monkeypatch.setattr(mapping, "MAX_POINTS", 10)
     found = gallery.map("tsne", seed=3)
     assert len(found) == 10
     assert "10 of 18 examples" in found.note
