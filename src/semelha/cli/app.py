@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from typer import Abort, BadParameter, Typer
 
 from semelha.cli import reading
-from semelha.cli.console import LogFormatter, accept_any_text, escape
+from semelha.cli.console import accept_any_text, escape, log_to_stderr
 from semelha.cli.output import stderr
 from semelha.cli.reading import with_reading_options
 from semelha.errors import MissingExtra, SemelhaError, UsageError
@@ -97,9 +97,7 @@ def run(app: Typer, arguments: Sequence[str]) -> NoReturn:
     """Run a command and exit with 0 (done), 1 (failed), 2 (wrong usage) or 130 (interrupted)."""
     rank, processes = (int(os.environ.get(name, default)) for name, default in (("RANK", "0"), ("WORLD_SIZE", "1")))
     accept_any_text()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(LogFormatter("%(message)s"))
-    logging.basicConfig(level=logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL, handlers=[handler])
+    log_to_stderr(logging.WARNING if rank == 0 or processes == 1 else logging.CRITICAL)
     logging.getLogger("lightning").propagate = False  # it has a handler already
     words = list(arguments)
     status: object = 0

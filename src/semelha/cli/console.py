@@ -68,6 +68,13 @@ class LogFormatter(logging.Formatter):
         return shown(super().formatMessage(record))
 
 
+def log_to_stderr(level: int = logging.WARNING) -> None:
+    """Print messages of the library from a level on, unless the log is configured already."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormatter("%(message)s"))
+    logging.basicConfig(level=level, handlers=[handler])
+
+
 def _replaced(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from typer import Argument, Option, Typer
 
-from semelha.cli.console import escape
+from semelha.cli.console import escape, log_to_stderr
 from semelha.cli.output import Json, print_records, print_result, stderr, stdout
 from semelha.errors import MissingExtra
 
 if TYPE_CHECKING:
     from semelha.service.keys import KeyFile
+    from semelha.service.logs import LogFormat
 
 EXTRA = 'the server needs more packages: pip install "semelha[serve]"'
 keys = Typer(no_args_is_help=True, help="Create, list or revoke the API keys of a server.")
@@ -64,6 +66,7 @@ def serve(
     keys: KeysPath = None,
     config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
     compreface: Annotated[bool, Option("--compreface", help="Also answer as CompreFace does.")] = False,
+    workers: Annotated[int | None, Option(help="Processes that serve.", show_default="1")] = None,
     keep_reviews: Annotated[
         bool, Option("--keep-reviews", help="Keep pictures that are not identified for sure, for a person to name.")
     ] = False,
@@ -81,11 +84,8 @@ def serve(
     Example: semelha serve shop parts --host 0.0.0.0 --port 80
     """
     try:
-        from semelha.service.app import create_app
-        from semelha.service.logs import configure
-        from semelha.service.serving import serve as run
         from semelha.service.settings import load_settings
-        from semelha.service.traces import configure_traces
+        from semelha.service.workers import serve_in_processes
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
     folders = tuple(galleries) if galleries else None
@@ -98,19 +98,27 @@ def serve(
         compreface=compreface or None,
         keep_reviews=keep_reviews or None,
         log_format=log_format,
+        workers=workers,
     )
-    configure(settings.log_format, verbose=verbose)
-    configure_traces()
-    app = create_app(settings)
 
     def on_ready(address: str) -> None:
-        names = ", ".join(one.name for one in app.state.galleries.all())
+        names = ", ".join(path.absolute().name for path in settings.galleries)
         stdout.print(f"semelha serves [bold]{escape(names)}[/] at {address}; its endpoints: {address}/docs")
         stdout.file.flush()
         if settings.needs_keys and settings.log_format == "text":
             stderr.print(f"[dim]Requests need a key of {escape(settings.keys)}: semelha keys create NAME[/]")
 
-    run(app, settings, on_ready=on_ready)
+    serve_in_processes(settings, on_ready=on_ready, prepare=partial(_prepare, settings.log_format, verbose))
+
+
+def _prepare(log_format: LogFormat, verbose: bool) -> None:
+    """Configure the log and the traces of a process of the server."""
+    from semelha.service.logs import configure
+    from semelha.service.traces import configure_traces
+
+    log_to_stderr()
+    configure(log_format, verbose=verbose)
+    configure_traces()
 
 
 @keys.command("create")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 METHODS = ("GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT")
@@ -10,7 +13,7 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """The numbers of one server."""
+    """The numbers of one server; of all its processes if `PROMETHEUS_MULTIPROC_DIR` names a folder that they share."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -19,7 +22,7 @@ class Metrics:
         self._seconds = Histogram(
             "semelha_request_seconds", "Time to answer.", ("route",), buckets=SECONDS, registry=self.registry
         )
-        self.in_flight = Gauge("semelha_requests_in_flight", "Requests that are worked on.", registry=self.registry)
+        self.in_flight = self._gauge("semelha_requests_in_flight", "Requests that are worked on.")
         self.refused = Counter(
             "semelha_requests_refused",
             "Requests that were refused, by the reason.",
@@ -32,7 +35,7 @@ class Metrics:
         self.batch_seconds = Histogram(
             "semelha_batch_seconds", "Time to answer a batch.", buckets=SECONDS, registry=self.registry
         )
-        self.queue = Gauge("semelha_queue_pictures", "Pictures that wait for the embedder.", registry=self.registry)
+        self.queue = self._gauge("semelha_queue_pictures", "Pictures that wait for the embedder.")
         self.jobs = Counter("semelha_jobs", "Jobs that ended, by their state.", ("state",), registry=self.registry)
         self.reviews_left_out = Counter(
             "semelha_reviews_left_out", "Pictures that could not be kept for review.", registry=self.registry
@@ -45,7 +48,15 @@ class Metrics:
 
     def text(self) -> bytes:
         """The numbers in the format of Prometheus."""
-        return generate_latest(self.registry)
+        if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        """A number that goes up and down; of several processes the sum."""
+        return Gauge(name, text, registry=self.registry, multiprocess_mode="livesum")
 
 
 def known_method(method: str) -> str:

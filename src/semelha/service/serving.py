@@ -29,16 +29,19 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None]) -> int:
+def serve(
+    app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None], listening: socket.socket | None = None
+) -> int:
     """Serve until SIGTERM or SIGINT; `on_ready` is called with the address. Returns the number of the signal.
 
-    Requests that were accepted are finished, for at most `settings.shutdown` seconds. Raises `UsageError` if the
-    address cannot be used.
+    Requests that were accepted are finished, for at most `settings.shutdown` seconds. `listening` is a socket of
+    `listen`, by default a new one. Raises `UsageError` if the address cannot be used.
     """
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
+        workers=settings.workers,
         http=limited(settings.max_connections, settings.header_deadline),
         ws="none",
         backlog=BACKLOG,
@@ -49,14 +52,12 @@ def serve(app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None]) 
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=round(settings.shutdown) or 1,
     )
-    listening = _bound(settings)
+    listening = listening or listen(settings)
     server = Server(config)
     stopped: list[int] = []
-    number = listening.getsockname()[1]
-    name = f"[{settings.host}]" if ":" in settings.host else settings.host
     before = {each: signal.signal(each, lambda got, _: stopped.append(got)) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        on_ready(f"http://{name}:{number}")
+        on_ready(address_of(listening, settings))
         server.run(sockets=[listening])  # raises the signal again when it has stopped
     finally:
         listening.close()
@@ -65,8 +66,14 @@ def serve(app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None]) 
     return stopped[0] if stopped else 0
 
 
-def _bound(settings: Settings) -> socket.socket:
-    """A socket at the address. Raises `UsageError`."""
+def address_of(listening: socket.socket, settings: Settings) -> str:
+    """The address at which a socket listens, as a URL."""
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def listen(settings: Settings) -> socket.socket:
+    """A socket that listens at the address of the settings. Raises `UsageError`."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

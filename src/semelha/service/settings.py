@@ -89,6 +89,8 @@ class Settings(BaseSettings):
     """Seconds until the headers of a request have arrived, on a new connection too."""
     max_connections: Count = 2048
 
+    workers: int = Field(1, ge=1, le=256)
+    """Processes that serve; each has its own limits of those below, and its own embedder."""
     batch_size: Count = 32
     """Pictures that are embedded together."""
     batch_wait: float = Field(0.002, ge=0, le=1, allow_inf_nan=False)
