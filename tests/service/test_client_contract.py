@@ -253,6 +253,15 @@ def test_reject_and_withdraw(empty: Any) -> None:
     (record,) = empty.rejections("s1")
     assert (record.number, record.subject) == (number, "s1")
     assert empty.identify(near(1)).excluded == ("s1",)
+    second = empty.reject(near(0), "s0")
+    assert [(one.number, one.subject) for one in empty.rejections()] == [(number, "s1"), (second, "s0")]
+    assert [one.number for one in empty.rejections(limit=1)] == [number]
+    assert [one.number for one in empty.rejections(after=number)] == [second]
+    assert empty.rejections("s1", after=number) == []
+    for call in (lambda: empty.rejections(after=-1), lambda: empty.rejections(limit=0)):
+        with pytest.raises(errors.UsageError):
+            call()
+    empty.withdraw_rejection(second)
     empty.withdraw_rejection(number)
     assert empty.rejections("s1") == []
     assert empty.identify(near(1)).subject == "s1"

@@ -141,9 +141,11 @@ class AsyncClient:
         return await self._run(self._calls.audit(subject, before, limit))
 
     @check_types
-    async def rejections(self, subject: str) -> list[Rejection]:
-        """List what was rejected for a subject, without hashes and pictures. Raises `SubjectNotFound`."""
-        return await self._run(self._calls.rejections(subject))
+    async def rejections(
+        self, subject: str | None = None, *, after: int = 0, limit: int | None = None
+    ) -> list[Rejection]:
+        """As `Gallery.rejections`, without hashes and pictures; a `limit` is at most 1000."""
+        return await self._run(self._calls.rejections(subject, after, limit))
 
     async def example_count(self) -> int:
         """The number of examples."""

@@ -76,9 +76,16 @@ class Calls:
         found = yield from self._server.json("GET", "/audit", query)
         return parsed(lambda one: [answers.audit_entry(each) for each in one["entries"]], found)
 
-    def rejections(self, subject: str) -> Steps[list[Rejection]]:
-        found = yield from self._server.json("GET", f"{_subject(subject)}/rejections")
-        return parsed(lambda many: [answers.rejection(one) for one in many], found)
+    def rejections(self, subject: str | None, after: int, limit: int | None) -> Steps[list[Rejection]]:
+        if after < 0:
+            raise UsageError(f"after is {after}: it must be at least 0")
+        query = {"cursor": cursor_of([after])}
+        if subject is not None:
+            query["subject"] = _existing(subject)
+        if limit is None:
+            return (yield from self._server.pages("/rejections", "rejections", answers.rejection, query))
+        found = yield from self._server.json("GET", "/rejections", {**query, "limit": str(limit)})
+        return parsed(lambda one: [answers.rejection(each) for each in one["rejections"]], found)
 
     def revision(self) -> Steps[int]:
         answer = yield from self._server.send("GET", "/model")

@@ -142,9 +142,9 @@ class Client:
         return self._run(self._calls.audit(subject, before, limit))
 
     @check_types
-    def rejections(self, subject: str) -> list[Rejection]:
-        """List what was rejected for a subject, without hashes and pictures. Raises `SubjectNotFound`."""
-        return self._run(self._calls.rejections(subject))
+    def rejections(self, subject: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Rejection]:
+        """As `Gallery.rejections`, without hashes and pictures; a `limit` is at most 1000."""
+        return self._run(self._calls.rejections(subject, after, limit))
 
     def example_count(self) -> int:
         """The number of examples."""

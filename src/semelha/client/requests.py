@@ -56,10 +56,12 @@ class Requests:
             yield POLL
             job = yield from self.json("GET", f"/jobs/{segment(str(job['id']))}")
 
-    def pages(self, path: str, field: str, parse: Callable[[Any], T]) -> Steps[list[T]]:
+    def pages(
+        self, path: str, field: str, parse: Callable[[Any], T], query: dict[str, str] | None = None
+    ) -> Steps[list[T]]:
         """The records of all pages of a list."""
         records: list[T] = []
-        query = {"limit": str(PAGE)}
+        query = {**(query or {}), "limit": str(PAGE)}
         while True:
             page = yield from self.json("GET", path, query)
             records += parsed(lambda one: [parse(each) for each in one[field]], page)

@@ -85,10 +85,16 @@ class GalleryContents:
             return view.merges()
 
     @check_types
-    def rejections(self, subject: str) -> list[Rejection]:
-        """List the pictures that were rejected for a subject. Raises `SubjectNotFound`."""
+    def rejections(self, subject: str | None = None, *, after: int = 0, limit: int | None = None) -> list[Rejection]:
+        """List the pictures that were rejected for a subject, or for any, in the order of their numbers.
+
+        At most `limit` after the number `after`; all by default. Raises `SubjectNotFound`, and `UsageError` for an
+        `after` below 0, or a `limit` below 1.
+        """
+        if after < 0 or (limit is not None and limit < 1):
+            raise UsageError(f"after is {after} and limit {limit}: they must be at least 0 and 1")
         with self._store.reading() as view:
-            return view.rejections(normalized_name(subject))
+            return view.rejections(None if subject is None else normalized_name(subject), after, limit or -1)
 
     @check_types
     def audit(self, subject: str | None = None, *, before: int | None = None, limit: int = 50) -> list[AuditEntry]:

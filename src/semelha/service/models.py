@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -11,7 +11,6 @@ from semelha.recognition import Identification, Verification
 from semelha.recognition.answer import Decision
 from semelha.service.jobs import JobRecord, State
 from semelha.service.keys import Role
-from semelha.store import ReviewKind
 
 
 def _finite(value: float | None) -> float | None:
@@ -197,6 +196,13 @@ class RejectionAnswer(Answer):
     created: str
 
 
+class RejectionsAnswer(Answer):
+    """A page of rejections, the oldest first."""
+
+    rejections: list[RejectionAnswer]
+    next: str | None
+
+
 class RejectedAnswer(Answer):
     """The id of a rejection, by which it is withdrawn."""
 
@@ -208,61 +214,6 @@ class RejectionWithdrawn(Answer):
     """The id of the rejection that was withdrawn."""
 
     withdrawn: int
-
-
-class ReviewAnswer(Answer):
-    """A picture that a person should name, and what was answered for it.
-
-    `kind` is "unknown", or "uncertain": also known, with a probability below 0.75. Reviews with the same `group`
-    probably show the same. `candidates` have the present names of the subjects.
-    """
-
-    id: int = Field(validation_alias="number")
-    kind: ReviewKind
-    group: int
-    source: str
-    created: str
-    distance: Number
-    p_value: Number
-    probability: Number
-    target_fpir: float | None
-    candidates: list[CandidateAnswer]
-    has_picture: bool
-
-
-class ReviewsAnswer(Answer):
-    """A page of reviews, groups together. `unknown` and `uncertain` count all; `is_keeping`: whether more are kept."""
-
-    reviews: list[ReviewAnswer]
-    total: int
-    unknown: int
-    uncertain: int
-    note: str
-    is_keeping: bool
-    next: str | None
-
-
-class ReviewsDismissed(Answer):
-    """The ids of the reviews that were deleted."""
-
-    dismissed: list[int]
-
-
-class MapAnswer(Answer):
-    """Examples in two dimensions, as columns: the id, the subject (its place in `subjects`), x and y of each.
-
-    They were computed at the `revision` of the gallery; `is_current`: it has not changed since.
-    """
-
-    method: Literal["pca", "tsne", "umap"]
-    ids: list[int]
-    subject: list[int]
-    subjects: list[str]
-    x: list[float]
-    y: list[float]
-    revision: str
-    is_current: bool
-    note: str
 
 
 class IntervalAnswer(Answer):

@@ -144,10 +144,11 @@ class View:
         """Whether there is any rejection."""
         return bool(self._rows("SELECT 1 FROM rejections LIMIT 1"))
 
-    def rejections(self, subject: str) -> list[Rejection]:
-        """List the rejections of a subject, without pictures that are its examples. Raises `SubjectNotFound`."""
-        self._check_subject(subject)
-        return [Rejection(*row) for row in self._rows(examples.REJECTIONS_LISTED, (subject,))]
+    def rejections(self, subject: str | None, after: int = 0, limit: int = -1) -> list[Rejection]:
+        """List rejections of a subject, or all, without pictures that are its examples. Raises `SubjectNotFound`."""
+        if subject is not None:
+            self._check_subject(subject)
+        return [Rejection(*row) for row in self._rows(examples.REJECTIONS_LISTED, (subject, after, limit))]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
         """Rejections of subjects, by name: name, content hash and vector (d,) of each."""

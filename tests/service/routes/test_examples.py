@@ -106,3 +106,24 @@ def test_a_picture_of_a_subject(client: TestClient) -> None:
     (first, _) = client.get("/api/v1/subjects/a%2Fb/examples").json()["examples"]
     assert answer.content == client.get(f"/api/v1/examples/{first['id']}/thumbnail?side=16").content
     assert client.get("/api/v1/subjects/nobody/thumbnail").status_code == 404
+
+
+def test_all_rejections_a_page_at_a_time_with_their_pictures(client: TestClient) -> None:
+    for name, seed in (("a", 1), ("b", 2)):
+        enroll(client, name, seed)
+        for other in (3, 4):
+            client.post("/api/v1/reject", data={"subject": name}, files=files(png(noise(other))))
+    found, cursor = [], ""
+    while cursor is not None:
+        page = client.get(f"/api/v1/rejections?limit=3{cursor and f'&cursor={cursor}'}").json()
+        found += page["rejections"]
+        cursor = page["next"]
+    assert [one["subject"] for one in found] == ["a", "a", "b", "b"]
+    assert client.get("/api/v1/rejections?subject=b").json()["rejections"] == found[2:]
+    assert client.get("/api/v1/rejections?subject=nobody").status_code == 404
+    place = f"/api/v1/rejections/{found[1]['id']}"
+    for path in ("image", "thumbnail?side=16"):
+        assert client.get(f"{place}/{path}").content[:4] == b"RIFF"
+    client.delete(place)
+    for gone in (place, "/api/v1/rejections/0", "/api/v1/rejections/99"):
+        assert client.get(f"{gone}/image").status_code == 404

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Response
+from fastapi import APIRouter, Body, Depends, Query, Response
 
 from semelha.service.access import needs
 from semelha.service.dependencies import (
@@ -25,6 +25,7 @@ from semelha.service.models import (
     ExamplesAnswer,
     RejectedAnswer,
     RejectionAnswer,
+    RejectionsAnswer,
     RejectionWithdrawn,
 )
 from semelha.service.paths import SUBJECT
@@ -32,6 +33,7 @@ from semelha.service.pictures import WEBP, Side, thumbnail, webp
 from semelha.service.problems import Problem
 from semelha.service.routes.subjects import Strict, enrolled
 from semelha.service.uploads import EXAMPLE_DATA, JsonContent, PicturesContent, SubjectName, body_of, described
+from semelha.untrusted import MAX_NAME_LENGTH
 
 router = APIRouter(tags=["examples"])
 ADDED = {"pictures": [{"data": EXAMPLE_DATA, "name": "b.png"}]}
@@ -144,6 +146,35 @@ def list_rejections(served: Current, tag: Tag, name: Name) -> list[RejectionAnsw
     return [RejectionAnswer.model_validate(one) for one in served.gallery.rejections(name)]
 
 
+@router.get("/rejections", dependencies=[needs("read")])
+def list_all_rejections(
+    served: Current,
+    tag: Tag,
+    subject: Annotated[
+        str | None, Query(max_length=MAX_NAME_LENGTH, description="Of one subject; all by default.")
+    ] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> RejectionsAnswer:
+    """List the pictures that were rejected, a page at a time, the oldest first."""
+    (after,) = (0,) if cursor is None else decode_cursor(cursor, int)
+    found = served.gallery.rejections(subject, after=max(0, after), limit=limit + 1)
+    page = [RejectionAnswer.model_validate(one) for one in found[:limit]]
+    return RejectionsAnswer(rejections=page, next=encode_cursor([page[-1].id]) if len(found) > limit else None)
+
+
+@router.get("/rejections/{rejection}/image", dependencies=[needs("read")], response_class=Response, responses=WEBP)
+def get_rejection_image(served: Current, tag: Tag, rejection: Id) -> Response:
+    """Get the small copy of a rejected picture that was kept, without EXIF data."""
+    return webp(_rejected(served, rejection), tag)
+
+
+@router.get("/rejections/{rejection}/thumbnail", dependencies=[needs("read")], response_class=Response, responses=WEBP)
+def get_rejection_thumbnail(served: Current, tag: Tag, rejection: Id, side: Side = 128) -> Response:
+    """Get a rejected picture, at most so large."""
+    return webp(thumbnail(_rejected(served, rejection), side), tag)
+
+
 @router.delete("/rejections/{rejection}", dependencies=[needs("enroll")])
 def withdraw_rejection(served: Current, rejection: Id) -> RejectionWithdrawn:
     """Withdraw a rejection."""
@@ -158,3 +189,13 @@ def _kept(served: Current, example: int) -> bytes:
     if picture is None:
         raise Problem(404, "no-picture", f"no picture of the example {example} was kept")
     return picture
+
+
+def _rejected(served: Current, rejection: int) -> bytes:
+    """The copy that was kept of a rejected picture. Raises `Problem`."""
+    found = served.gallery.rejections(after=max(0, rejection - 1), limit=1) if rejection else []
+    if not found or found[0].number != rejection:
+        raise Problem(404, "number-not-found", f"there is no rejection {rejection}: it was withdrawn")
+    if found[0].picture is None:
+        raise Problem(404, "no-picture", f"no picture of the rejection {rejection} was kept")
+    return found[0].picture

@@ -16,13 +16,30 @@ from semelha.service.access import needs
 from semelha.service.dependencies import Current, TheJobs, checked_tag
 from semelha.service.galleries import Served
 from semelha.service.jobs import Job
-from semelha.service.models import JobAnswer, MapAnswer
+from semelha.service.models import Answer, JobAnswer
 from semelha.service.problems import Problem
 from semelha.service.routes.jobs import STATES, Wait, started
 from semelha.service.uploads import JsonContent
 
 router = APIRouter(tags=["map"])
 DIGITS = 4  # of a coordinate
+
+
+class MapAnswer(Answer):
+    """Examples in two dimensions, as columns: the id, the subject (its place in `subjects`), x and y of each.
+
+    They were computed at the `revision` of the gallery; `is_current`: it has not changed since.
+    """
+
+    method: Method
+    ids: list[int]
+    subject: list[int]
+    subjects: list[str]
+    x: list[float]
+    y: list[float]
+    revision: str
+    is_current: bool
+    note: str
 
 
 class NewMap(JsonContent):

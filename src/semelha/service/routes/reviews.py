@@ -19,15 +19,54 @@ from semelha.service.dependencies import (
     decode_cursor,
     encode_cursor,
 )
-from semelha.service.models import EnrolledAnswer, ReviewAnswer, ReviewsAnswer, ReviewsDismissed
+from semelha.service.models import Answer, CandidateAnswer, EnrolledAnswer, Number
 from semelha.service.pictures import WEBP, Side, thumbnail, webp
 from semelha.service.problems import Problem
 from semelha.service.uploads import JsonContent, SubjectName
 from semelha.store import ReviewKind
 
 router = APIRouter(tags=["reviews"])
-Number = Annotated[int, Field(ge=0, le=MAX_ID)]
-Numbers = Annotated[list[Number], Field(min_length=1, max_length=1000, examples=[[3, 4]])]
+Numbers = Annotated[
+    list[Annotated[int, Field(ge=0, le=MAX_ID)]], Field(min_length=1, max_length=1000, examples=[[3, 4]])
+]
+
+
+class ReviewAnswer(Answer):
+    """A picture that a person should name, and what was answered for it.
+
+    `kind` is "unknown", or "uncertain": also known, with a probability below 0.75. Reviews with the same `group`
+    probably show the same. `candidates` have the present names of the subjects.
+    """
+
+    id: int = Field(validation_alias="number")
+    kind: ReviewKind
+    group: int
+    source: str
+    created: str
+    distance: Number
+    p_value: Number
+    probability: Number
+    target_fpir: float | None
+    candidates: list[CandidateAnswer]
+    has_picture: bool
+
+
+class ReviewsAnswer(Answer):
+    """A page of reviews, groups together. `unknown` and `uncertain` count all; `is_keeping`: whether more are kept."""
+
+    reviews: list[ReviewAnswer]
+    total: int
+    unknown: int
+    uncertain: int
+    note: str
+    is_keeping: bool
+    next: str | None
+
+
+class ReviewsDismissed(Answer):
+    """The ids of the reviews that were deleted."""
+
+    dismissed: list[int]
 
 
 class NamedReviews(JsonContent):
