@@ -85,14 +85,15 @@ def test_messages_of_the_library_are_constant() -> None:
                     assert isinstance(message, ast.Constant), f"{path}:{node.lineno}"
 
 
-def test_a_server_writes_json(tiny: Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_server_writes_json(workers: int, tiny: Model, tmp_path: Path) -> None:
     """Every line of standard error is an object, and none has a name, a file, a key or a picture."""
     Gallery.create(tmp_path / "shop", tiny).close()
     _, key = KeyFile(tmp_path / "keys.json").create("till-3", "enroll")
     (tmp_path / "server.toml").write_text("require_keys = true\n")
     picture = text(png(noise(1)))
     content = json.dumps({"name": SECRET, "pictures": [{"data": picture, "name": "secret-file.png"}]}).encode()
-    words = (tmp_path / "shop", "--config", tmp_path / "server.toml", "--log-format", "json")
+    words = (tmp_path / "shop", "--config", tmp_path / "server.toml", "--log-format", "json", "--workers", workers)
     with server(*words, tmp_path=tmp_path) as (process, address):
         headers = {"x-api-key": key, "Content-Type": "application/json", "X-Request-ID": "id-1"}
         place = f"{address}/api/v1/galleries/shop/subjects"
