@@ -70,7 +70,11 @@ def made_vectors(examples: int, dim: int) -> np.ndarray:
 def served(gallery: Path, folder: Path) -> Iterator[tuple[str, int]]:
     """A running server: its address, and its process."""
     words = [sys.executable, "-m", "semelha.cli", "serve", str(gallery), "--port", "0"]
-    environment = {**os.environ, "SEMELHA_KEYS": str(folder / "keys.json")}
+    environment = {
+        **os.environ,
+        "SEMELHA_KEYS": str(folder / "keys.json"),
+        "SEMELHA_STATE": str(folder / "state.sqlite"),
+    }
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -20,6 +20,7 @@ from semelha.gallery import Gallery
 from semelha.index.settings import settings
 
 COMMANDS = [
+    "audit",
     "backup",
     "restore",
     "demo",
