@@ -11,6 +11,7 @@ from tests.tiny_model import noise
 from semelha.embedders import Model
 from semelha.errors import GalleryMoved, InvalidName, NumberNotFound, UsageError
 from semelha.gallery import Gallery, Review, migrate
+from semelha.gallery.curation import reviews
 from semelha.gallery.curation.reviews import review_kind
 from semelha.recognition import Identification
 
@@ -115,6 +116,26 @@ def test_a_gallery_from_which_nothing_can_be_learned_has_no_groups(tiny: Model, 
         gallery.resolve_reviews(kept, "a")
         assert [one.has_picture for one in gallery.examples("a")] == [False, False]
         assert identified(gallery, near(7, 0)) == [], "it is not calibrated"
+
+
+def test_the_distance_that_joins_groups_is_learned_again_when_much_has_changed(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes a second in a large gallery, and a person who names group after group does not wait for it each time."""
+    counts = []
+    learn = reviews.threshold_of
+
+    def counted(view: Any, *given: Any) -> tuple[float, str]:
+        counts.append(len(view))
+        return learn(view, *given)
+
+    monkeypatch.setattr(reviews, "threshold_of", counted)
+    kept = identified(gallery, *(noise(100 + number) for number in range(5)))
+    for number in kept:
+        gallery.reviews()
+        gallery.resolve_reviews([number], f"new {number}")
+    gallery.reviews()
+    assert counts == [24, 27]
 
 
 def test_the_oldest_are_dropped(gallery: Gallery) -> None:

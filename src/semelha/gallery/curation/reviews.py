@@ -136,12 +136,18 @@ def _is_comparable(model: Model, probe: Probe) -> bool:
 
 
 class ReviewGroups:
-    """Groups the reviews of a gallery by likeness, as `Gallery.cluster` does; kept until something changes."""
+    """Groups the reviews of a gallery by likeness, as `Gallery.cluster` does.
+
+    Groups are kept until the reviews change, and the distance that joins them, which takes a second to learn, until a
+    tenth of the examples has changed.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self._lock = threading.Lock()
-        self._threshold: tuple[int, float | None, str] = (-1, None, "")  # at a change of the gallery
+        self._threshold: float | None = None
+        self._note = ""
+        self._learned_at = (-1, 0)  # the change of the gallery, and its number of examples
         self._groups: tuple[object, dict[int, int]] = (None, {})
 
     def page(self, view: View, kind: str | None, after: tuple[int, int] | None, limit: int) -> ReviewPage:
@@ -165,27 +171,30 @@ class ReviewGroups:
         """Group of each review, by number, and how they were made."""
         with self._lock:
             state = view.review_state()
-            if self._threshold[0] != view.change:
-                self._threshold = (view.change, *self._learned(view, state[1]))
-            _, threshold, note = self._threshold
-            key = state, threshold
+            self._learn(view, state[1])
+            key = state, self._threshold
             if self._groups[0] != key:
                 numbers, vectors = view.review_vectors()
-                if threshold is None:
+                if self._threshold is None:
                     groups = {number: number for number in numbers.tolist()}
                 else:
-                    labels = cluster_labels(vectors, self._model, threshold)
+                    labels = cluster_labels(vectors, self._model, self._threshold)
                     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
                     groups = dict(zip(numbers.tolist(), numbers[first[inverse]].tolist(), strict=True))
                 self._groups = key, groups
-            return self._groups[1], note
+            return self._groups[1], self._note
 
-    def _learned(self, view: View, count: int) -> tuple[float | None, str]:
-        """The distance up to which pictures are one group, None if it cannot be learned, and how it was."""
+    def _learn(self, view: View, count: int) -> None:
+        """Learn the distance up to which pictures are one group, None if it cannot be learned, unless it is known."""
+        change, examples = self._learned_at
+        has_changed = view.change != change and (self._threshold is None or abs(len(view) - examples) > examples / 10)
+        if not has_changed:
+            return
         try:
-            return threshold_of(view, self._model, count, 0)
+            self._threshold, self._note = threshold_of(view, self._model, count, 0)
         except UsageError as error:
-            return None, str(error)
+            self._threshold, self._note = None, str(error)
+        self._learned_at = view.change, len(view)
 
 
 def _review(one: StoredReview, group: int, of: dict[int, tuple[str, str]]) -> Review:
