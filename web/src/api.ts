@@ -69,6 +69,28 @@ export interface Identified {
   target_fpir: number | null;
   note: string;
 }
+/** A picture to name; those with the same `group` probably show the same. */
+export interface Review {
+  id: number;
+  kind: ReviewKind;
+  group: number;
+  source: string;
+  created: string;
+  p_value: number | null;
+  probability: number | null;
+  target_fpir: number | null;
+  candidates: Candidate[];
+  has_picture: boolean;
+}
+export type ReviewKind = "unknown" | "uncertain";
+export interface Reviews {
+  reviews: Review[];
+  total: number;
+  unknown: number;
+  uncertain: number;
+  is_keeping: boolean;
+  next: string | null;
+}
 export interface Calibration {
   is_calibrated: boolean;
   fpir?: number | null;
@@ -158,6 +180,8 @@ interface Options {
   accept?: string;
   type?: string;
   signal?: AbortSignal;
+  /** Whether it is sent though the page is closed meanwhile. */
+  keepalive?: boolean;
 }
 
 /** The address of a path of the API, below the address of the page. */
@@ -183,7 +207,7 @@ export async function send(method: string, path: string, options: Options = {}):
     if (key) headers.set("Authorization", `Bearer ${key}`);
     let answer: Response;
     try {
-      answer = await fetch(address(path, options.query), { method, headers, body, signal: options.signal, credentials: "omit" });
+      answer = await fetch(address(path, options.query), { method, headers, body, signal: options.signal, keepalive: options.keepalive, credentials: "omit" });
     } catch (error) {
       if (options.signal?.aborted || !(error instanceof TypeError)) throw error;
       if (Date.now() > giveUp) throw new Unreachable();
@@ -299,6 +323,10 @@ export function galleryApi(gallery: string) {
     moveExample: (id: number, to: string) => read<Example>("POST", at(`/examples/${id}/move`), { json: { subject: to } }),
     reject: (picture: Upload, name: string) => read<{ id: number }>("POST", at("/reject"), { body: form([picture], { subject: name }) }),
     withdraw: (id: number) => read<unknown>("DELETE", at(`/rejections/${id}`)),
+    reviews: (query: { kind?: ReviewKind; limit?: number; cursor?: string }) => read<Reviews>("GET", at("/reviews"), { query }),
+    resolveReviews: (ids: number[], name: string, keepalive = false) =>
+      read<Enrolled>("POST", at("/reviews/resolve"), { json: { ids, subject: name }, keepalive }),
+    dismissReviews: (ids: number[], keepalive = false) => read<unknown>("POST", at("/reviews/dismiss"), { json: { ids }, keepalive }),
     calibration: () => read<Calibration>("GET", at("/calibration")),
     calibrate: (fpir: number) => read<Job>("POST", at("/calibration"), { json: { fpir }, query: { wait: 30 } }),
     import: (archive: Blob, wait = 0) =>
@@ -307,6 +335,7 @@ export function galleryApi(gallery: string) {
     job: (id: string) => read<Job>("GET", at(`/jobs/${id}`)),
     cancelJob: (id: string) => read<Job>("DELETE", at(`/jobs/${id}`)),
     thumbnail: (id: number, side = 256) => ({ path: at(`/examples/${id}/thumbnail`), query: { side } }),
+    reviewThumbnail: (id: number, side = 256) => ({ path: at(`/reviews/${id}/thumbnail`), query: { side } }),
     image: (id: number) => ({ path: at(`/examples/${id}/image`), query: {} }),
     subjectThumbnail: (name: string, examples: number, side = 256) => ({
       path: subject(name, "/thumbnail"),

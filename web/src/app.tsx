@@ -11,7 +11,7 @@ import { Settings } from "./parts/settings";
 import { href, route } from "./route";
 import { galleries, gallery, isMigrated, load, loadError } from "./state";
 import { VIEWS, type View, type ViewProps } from "./views";
-import { Name, t } from "./words";
+import { Name, number, t, type Words } from "./words";
 
 const FEW = 5; // views that the bar of a phone has room for
 
@@ -121,8 +121,20 @@ function ViewLink({ view, isCurrent, isRest, isOpen }: { view: View; isCurrent: 
       <a href={href(view.id)} aria-current={isCurrent ? "page" : undefined}>
         <Icon name={view.icon} />
         {t(view.label)}
+        {view.count && view.count.of.value > 0 && <Count of={view.count.of.value} words={view.count.words} />}
       </a>
     </li>
+  );
+}
+
+function Count({ of, words }: { of: number; words: Words }) {
+  return (
+    <>
+      <span class="count" aria-hidden="true">
+        {number(of, { notation: "compact" })}
+      </span>
+      <span class="hidden">{t(words, { n: of })}</span>
+    </>
   );
 }
 

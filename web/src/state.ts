@@ -9,6 +9,10 @@ export const galleries = signal<Gallery[] | null>(null);
 export const role = signal<Role>("read");
 export const loadError = signal<unknown>(null);
 export const calibration = signal<Calibration | null>(null);
+/** Pictures that wait for review on the server, and those of them that were named or dismissed but not sent yet. */
+export const reviewsOfServer = signal(0);
+export const reviewsUnsent = signal(0);
+export const reviewCount = computed(() => Math.max(0, reviewsOfServer.value - reviewsUnsent.value));
 /** Whether the gallery has got another model since the page was opened. */
 export const isMigrated = signal(false);
 
@@ -35,11 +39,14 @@ export async function load(): Promise<void> {
 export async function refresh(): Promise<void> {
   const name = route.value.gallery;
   if (!name || !galleries.value) return;
-  const [found, rule] = await Promise.all([api.value.info(), api.value.calibration()]);
+  const server = api.value;
+  const [found, rule, reviews] = await Promise.all([server.info(), server.calibration(), server.reviews({ limit: 1 })]);
   const before = galleries.value.find((one) => one.name === name);
   if (before && before.model !== found.model) isMigrated.value = true;
   galleries.value = galleries.value.map((one) => (one.name === name ? found : one));
-  if (route.value.gallery === name) calibration.value = rule;
+  if (route.value.gallery !== name) return;
+  calibration.value = rule;
+  reviewsOfServer.value = reviews.total;
 }
 
 let calibrated = "";
@@ -52,6 +59,7 @@ effect(() => {
   if (name.value && galleries.value?.some((one) => one.name === name.value) && calibrated !== name.value) {
     calibrated = name.value;
     calibration.value = null;
+    reviewsOfServer.value = 0;
     void refresh().catch(() => {});
   }
 });

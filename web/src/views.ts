@@ -1,7 +1,9 @@
 /** The views, in the order of the navigation. A new view is one file in views/, and one line here. */
 
+import type { ReadonlySignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import type { IconName } from "./parts/icon";
+import { reviewCount } from "./state";
 import type { Words } from "./words";
 
 export interface View {
@@ -9,6 +11,8 @@ export interface View {
   id: string;
   label: Words;
   icon: IconName;
+  /** What waits in it: the number is in the navigation, and what it counts is read out. */
+  count?: { of: ReadonlySignal<number>; words: Words };
   load: () => Promise<{ default: ComponentType<ViewProps> }>;
 }
 
@@ -19,4 +23,11 @@ export interface ViewProps {
 
 export const VIEWS: View[] = [
   { id: "identify", label: "nav.identify", icon: "search", load: () => import("./views/identify") },
+  {
+    id: "review",
+    label: "nav.review",
+    icon: "inbox",
+    count: { of: reviewCount, words: "review.count" },
+    load: () => import("./views/review"),
+  },
 ];

@@ -43,7 +43,7 @@ def open(
         from semelha.service.settings import load_settings
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
-    settings = load_settings(config, galleries=(gallery,), host="127.0.0.1", port=port)
+    settings = load_settings(config, galleries=(gallery,), host="127.0.0.1", port=port, keep_reviews=True)
     if not gallery.exists():
         from semelha.gallery import Gallery
 
