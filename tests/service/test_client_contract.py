@@ -339,6 +339,16 @@ def test_calibrate(empty: Any) -> None:
         assert low < high
     assert empty.identify(near(3)).decision == "known"
     assert empty.evaluate(max_probes=10).r_at_1 == 1.0
+    curve = empty.det_curve(max_points=20, seed=2)
+    assert (curve.is_calibrated, curve.fpir, curve.n, curve.probes, curve.subjects) == (True, 0.25, 12, 24, 12)
+    assert curve.points[-1].threshold > curve.points[0].threshold
+    assert curve.points[0].fnir_interval.low <= curve.points[0].fnir
+    assert curve.required[0].missing == 7
+    changed = empty.changed_answers(0.0, 1.0, limit=5)
+    assert (len(changed.answers), changed.total) == (5, 24)
+    assert changed.answers[0].has_picture
+    assert empty.changed_answers(0.0, 1.0, offset=23).answers[0] not in changed.answers
+    assert empty.changed_answers(0.0, 1.0, "non_mated").total == 12
     found = empty.check(min_score=0.0)
     assert (found.subjects, found.examples, found.single_example_subjects) == (12, 24, 0)
     seen: list[tuple[int, int]] = []

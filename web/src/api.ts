@@ -95,8 +95,43 @@ export interface Calibration {
   is_calibrated: boolean;
   fpir?: number | null;
   n?: number | null;
+  uncertain?: number | null;
   interval?: { low: number; high: number } | null;
   is_stale?: boolean | null;
+}
+/** What a rate of false names costs: the share of enrolled pictures that is missed, and of these that is named wrongly. */
+export interface CurvePoint {
+  fpir: number;
+  threshold: number | null;
+  fnir: number | null;
+  fnir_interval: { low: number; high: number } | null;
+  wrong: number | null;
+}
+export interface Curve {
+  is_calibrated: boolean;
+  fpir: number | null;
+  kind: "subjects" | "strangers";
+  n: number;
+  weight: number;
+  scoring: string;
+  probes: number;
+  subjects: number;
+  points: CurvePoint[];
+  required: { fpir: number; size: number; missing: number; strangers: number }[];
+}
+/** An enrolled picture, left out, that is named from the rate `fpir` on. */
+export interface Change {
+  id: number;
+  subject: string;
+  named: string;
+  nearest: number;
+  fpir: number;
+  has_picture: boolean;
+}
+export interface Changes {
+  changes: Change[];
+  total: number;
+  next: string | null;
 }
 export interface Merge {
   id: number;
@@ -328,7 +363,11 @@ export function galleryApi(gallery: string) {
       read<Enrolled>("POST", at("/reviews/resolve"), { json: { ids, subject: name }, keepalive }),
     dismissReviews: (ids: number[], keepalive = false) => read<unknown>("POST", at("/reviews/dismiss"), { json: { ids }, keepalive }),
     calibration: () => read<Calibration>("GET", at("/calibration")),
-    calibrate: (fpir: number) => read<Job>("POST", at("/calibration"), { json: { fpir }, query: { wait: 30 } }),
+    calibrate: (fpir: number, more: { scoring?: string; uncertain?: number } = {}) =>
+      read<Job>("POST", at("/calibration"), { json: { fpir, ...more }, query: { wait: 30 } }),
+    curve: (signal?: AbortSignal) => read<Curve>("GET", at("/calibration/curve"), { signal }),
+    changes: (query: { before: number; after: number; probes: string; limit: number; cursor?: string }, signal?: AbortSignal) =>
+      read<Changes>("GET", at("/calibration/changes"), { query, signal }),
     import: (archive: Blob, wait = 0) =>
       read<Job>("POST", at("/imports"), { body: archive, type: "application/zip", query: { wait } }),
     jobs: () => read<{ jobs: Job[] }>("GET", at("/jobs")),

@@ -30,4 +30,5 @@ export const VIEWS: View[] = [
     count: { of: reviewCount, words: "review.count" },
     load: () => import("./views/review"),
   },
+  { id: "trust", label: "nav.trust", icon: "shield", load: () => import("./views/trust") },
 ];

@@ -13,7 +13,22 @@ import numpy as np
 
 from semelha.errors import ServiceError
 from semelha.files import write_file
-from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Finding, Map, Review, ReviewPage
+from semelha.gallery import (
+    Accuracy,
+    ChangedAnswers,
+    Check,
+    Cluster,
+    Clustering,
+    DetCurve,
+    DetPoint,
+    Enrollment,
+    Finding,
+    LeftOutAnswer,
+    Map,
+    RequiredSize,
+    Review,
+    ReviewPage,
+)
 from semelha.gallery.curation.check import Example
 from semelha.images import Skipped
 from semelha.measures import Interval
@@ -215,15 +230,38 @@ def calibration(one: Any) -> CalibrationSummary | None:
     )
 
 
+def det_curve(one: Any) -> DetCurve:
+    """A DET curve."""
+    points = tuple(
+        DetPoint(
+            each["fpir"], _distance(each["threshold"]), each["fnir"], _interval(each["fnir_interval"]), each["wrong"]
+        )
+        for each in one["points"]
+    )
+    required = tuple(
+        RequiredSize(each["fpir"], each["size"], each["missing"], each["strangers"]) for each in one["required"]
+    )
+    names = ("is_calibrated", "fpir", "kind", "n", "weight", "scoring", "probes", "subjects", "note")
+    return DetCurve(points=points, required=required, **{name: one[name] for name in names})
+
+
+def changed_answers(one: Any) -> ChangedAnswers:
+    """A page of answers that two rates decide differently."""
+    names = ("subject", "named", "nearest", "fpir", "has_picture")
+    answers = tuple(
+        LeftOutAnswer(example=each["id"], **{name: each[name] for name in names}) for each in one["changes"]
+    )
+    return ChangedAnswers(answers, one["total"])
+
+
 def accuracy(one: Any) -> Accuracy:
     """The result of an evaluation."""
-    interval = one["r_at_1_interval"]
     return Accuracy(
         probes=one["probes"],
         subjects=one["subjects"],
         single_example_subjects=one["single_example_subjects"],
         r_at_1=one["r_at_1"],
-        r_at_1_interval=None if interval is None else Interval(interval["low"], interval["high"]),
+        r_at_1_interval=_interval(one["r_at_1_interval"]),
         map_at_r=one["map_at_r"],
     )
 
@@ -255,3 +293,7 @@ def clustering(one: Any) -> Clustering:
 def _distance(value: float | None) -> float:
     """JSON has no infinity: the server sends null."""
     return math.inf if value is None else value
+
+
+def _interval(one: Any) -> Interval | None:
+    return None if one is None else Interval(one["low"], one["high"])

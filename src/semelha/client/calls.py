@@ -13,7 +13,17 @@ from semelha.client.pictures import Content, batches, content_of, contents_of, u
 from semelha.client.requests import Requests, cursor_after, cursor_of, segment
 from semelha.embedders import Progress, Source
 from semelha.errors import NumberNotFound, PictureError, ServiceError, SubjectNotFound, UsageError
-from semelha.gallery import Accuracy, Check, Cluster, Clustering, Enrollment, Map, ReviewPage
+from semelha.gallery import (
+    Accuracy,
+    ChangedAnswers,
+    Check,
+    Cluster,
+    Clustering,
+    DetCurve,
+    Enrollment,
+    Map,
+    ReviewPage,
+)
 from semelha.images import Dataset, Skipped, for_use
 from semelha.images.picture import iterate_sources, name_of
 from semelha.recognition import Identification, Scoring, Verification
@@ -224,6 +234,24 @@ class Calls:
 
     def calibration(self) -> Steps[CalibrationSummary | None]:
         return parsed(answers.calibration, (yield from self._server.json("GET", "/calibration")))
+
+    def det_curve(self, max_points: int, max_probes: int, seed: int) -> Steps[DetCurve]:
+        query = {"max_points": str(max_points), "max_probes": str(max_probes), "seed": str(seed)}
+        return parsed(answers.det_curve, (yield from self._server.json("GET", "/calibration/curve", query)))
+
+    def changed_answers(
+        self, before: float, after: float, probes: str, offset: int, limit: int, max_probes: int, seed: int
+    ) -> Steps[ChangedAnswers]:
+        query = {
+            "before": repr(float(before)),
+            "after": repr(float(after)),
+            "probes": as_unicode(probes),
+            "cursor": cursor_of([offset]),
+            "limit": str(limit),
+            "max_probes": str(max_probes),
+            "seed": str(seed),
+        }
+        return parsed(answers.changed_answers, (yield from self._server.json("GET", "/calibration/changes", query)))
 
     def evaluate(self, max_probes: int, seed: int) -> Steps[Accuracy]:
         query = {"max_probes": str(max_probes), "seed": str(seed)}

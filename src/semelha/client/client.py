@@ -12,7 +12,7 @@ from semelha.client.answers import CalibrationSummary, EvidenceSheet
 from semelha.client.connection import TIMEOUT, annotated_types, answer_of, calls_of, http_library, no_answer, options
 from semelha.client.exchange import Answer, Done, NoAnswer, Steps, advance
 from semelha.embedders import Progress, Source
-from semelha.gallery import Accuracy, Check, Clustering, Enrollment, Map, ReviewPage
+from semelha.gallery import Accuracy, ChangedAnswers, Check, Clustering, DetCurve, Enrollment, Map, ReviewPage
 from semelha.images import Dataset, Skipped, read_dataset
 from semelha.recognition import NEAREST, Identification, Scoring, Verification
 from semelha.store import AuditEntry, Merge, Rejection, StoredExample, Subject, SubjectPage
@@ -290,6 +290,26 @@ class Client:
     def evaluate(self, *, max_probes: int = 2000, seed: int = 0) -> Accuracy:
         """As `Gallery.evaluate`; `max_probes` is at most 10,000."""
         return self._run(self._calls.evaluate(max_probes, seed))
+
+    @check_types
+    def det_curve(self, *, max_points: int = 200, max_probes: int = 2000, seed: int = 0) -> DetCurve:
+        """Measure what each rate of false positives costs, by the enrolled examples: see `Gallery.det_curve`."""
+        return self._run(self._calls.det_curve(max_points, max_probes, seed))
+
+    @check_types
+    def changed_answers(
+        self,
+        before: float,
+        after: float,
+        probes: str = "mated",
+        *,
+        offset: int = 0,
+        limit: int = 50,
+        max_probes: int = 2000,
+        seed: int = 0,
+    ) -> ChangedAnswers:
+        """As `Gallery.changed_answers`; `limit` is at most 1000."""
+        return self._run(self._calls.changed_answers(before, after, probes, offset, limit, max_probes, seed))
 
     @check_types
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:

@@ -2,6 +2,7 @@
 
 from semelha.gallery.accuracy import Accuracy
 from semelha.gallery.backup import Backup, backup, restore
+from semelha.gallery.calibration.det import ChangedAnswers, DetCurve, DetPoint, LeftOutAnswer, RequiredSize
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.curation.report import export_clusters
@@ -18,16 +19,21 @@ __all__ = [
     "Accuracy",
     "AuditEntry",
     "Backup",
+    "ChangedAnswers",
     "Check",
     "Cluster",
     "Clustering",
+    "DetCurve",
+    "DetPoint",
     "Enrollment",
     "Finding",
     "Gallery",
+    "LeftOutAnswer",
     "Map",
     "MigrationResult",
     "Probe",
     "Problem",
+    "RequiredSize",
     "Review",
     "ReviewPage",
     "acting_as",

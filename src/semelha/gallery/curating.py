@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from semelha.arguments import MAX_INT, check_int, check_types
 from semelha.embedders import Model, Progress, Source
 from semelha.errors import UsageError
+from semelha.gallery.calibration.det import ChangedAnswers, DetCurve, DetCurves
 from semelha.gallery.contents import GalleryContents
 from semelha.gallery.curation.check import Check, check
 from semelha.gallery.curation.cluster import Clustering, cluster_pictures
@@ -21,13 +22,14 @@ from semelha.untrusted import checked_name
 
 
 class GalleryCuration(GalleryContents):
-    """Checks, clusters, reviews and maps of a gallery."""
+    """Checks, error rates, clusters, reviews and maps of a gallery."""
 
     model: Model
     keep_pictures: bool
     _live: LiveIndex
     _groups: ReviewGroups
     _maps: Maps
+    _det: DetCurves
 
     @check_types
     def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
@@ -37,6 +39,42 @@ class GalleryCuration(GalleryContents):
         """
         with self._live.read(with_rule=False) as state:
             return check(state, min_score=min_score, seed=seed)
+
+    @check_types
+    def det_curve(self, *, max_points: int = 200, max_probes: int = 2000, seed: int = 0) -> DetCurve:
+        """Measure what each rate of false positives costs (the DET curve), by the examples, each left out in turn.
+
+        The false positives are those of the calibration, or if there is none, those that `calibrate` would ask for. The
+        misses are those of enrolled examples, each compared with all others, of subjects with two examples or more that
+        the model was not trained on. At most `max_probes` examples are left out, of subjects drawn at random. Pictures
+        of one burst make the misses too few. Raises `UsageError` if an argument is out of range.
+        """
+        with self._live.read() as state:
+            return self._det.curve(state, max_points=max_points, max_probes=max_probes, seed=seed)
+
+    @check_types
+    def changed_answers(
+        self,
+        before: float,
+        after: float,
+        probes: str = "mated",
+        *,
+        offset: int = 0,
+        limit: int = 50,
+        max_probes: int = 2000,
+        seed: int = 0,
+    ) -> ChangedAnswers:
+        """List at most `limit` left-out examples that are named at one of two rates alone, after `offset` others.
+
+        `before` and `after` are rates of false positives in [0, 1]. `probes` are "mated", compared with the
+        other examples of their subject and with all others, or "non_mated", one of each subject that calibrates,
+        compared with other subjects alone: to name it is a false positive. The rest is as for `det_curve`. Raises
+        `UsageError` if an argument is out of range.
+        """
+        with self._live.read() as state:
+            return self._det.changes(
+                state, before, after, probes, offset=offset, limit=limit, max_probes=max_probes, seed=seed
+            )
 
     @check_types
     def cluster(self, pictures: Iterable[Source], *, seed: int = 0, progress: Progress | None = None) -> Clustering:

@@ -15,6 +15,7 @@ from semelha.embedders import Model, Progress, Source
 from semelha.errors import PictureError, UsageError
 from semelha.gallery.accuracy import Accuracy, leave_one_out
 from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
+from semelha.gallery.calibration.det import DetCurves
 from semelha.gallery.compactor import Compactor
 from semelha.gallery.curating import GalleryCuration
 from semelha.gallery.curation.reviews import ReviewGroups
@@ -76,6 +77,7 @@ class Gallery(GalleryCuration):
         self._compactor = Compactor(self._live, self._store, folder)
         self._live.on_work = self._compactor.start
         self._groups, self._maps = ReviewGroups(self.model), Maps(self.path, self.model)
+        self._det = DetCurves(self.model)
 
     @classmethod
     @check_types

@@ -216,38 +216,6 @@ class RejectionWithdrawn(Answer):
     withdrawn: int
 
 
-class IntervalAnswer(Answer):
-    """An interval with 95% confidence."""
-
-    low: float
-    high: float
-
-
-class CalibrationAnswer(Answer):
-    """The rule in force: its rate, on how many it rests, and the interval (95%) of the true rate."""
-
-    is_calibrated: bool
-    kind: str | None = None
-    fpir: float | None = None
-    uncertain: float | None = None
-    n: int | None = None
-    interval: IntervalAnswer | None = None
-    scoring: str | None = None
-    assumption: str | None = None
-    is_stale: bool | None = None
-
-
-class EvaluationAnswer(Answer):
-    """How often enrolled examples, each left out in turn, are nearest to their own subject; null without a figure."""
-
-    probes: int
-    subjects: int
-    single_example_subjects: int
-    r_at_1: float | None
-    r_at_1_interval: IntervalAnswer | None
-    map_at_r: float | None
-
-
 class JobAnswer(Answer):
     """Long work: its state, how much of it is done, and its result or problem at the end."""
 

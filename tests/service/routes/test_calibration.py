@@ -68,6 +68,27 @@ def test_the_evaluation(reader: TestClient, shop: Path) -> None:
     assert reader.get("/api/v1/evaluation?max_probes=0").status_code == 422
 
 
+def test_the_curve_and_the_answers_that_change(reader: TestClient, shop: Path) -> None:
+    with Gallery(shop) as gallery:
+        expected = gallery.det_curve()
+        changes = gallery.changed_answers(0.05, 0.5, "non_mated")
+    found = reader.get("/api/v1/calibration/curve").json()
+    assert (found["fpir"], found["n"], found["probes"]) == (0.1, 40, 2)
+    assert [one["fpir"] for one in found["points"]] == [one.fpir for one in expected.points]
+    assert found["points"][-1]["threshold"] is not None
+    query = "/api/v1/calibration/changes?before=0.5&after=0.05&probes=non_mated&limit=7"
+    ids, page = [], reader.get(query).json()
+    assert page["total"] == changes.total > 7
+    while True:
+        ids += [one["id"] for one in page["changes"]]
+        if page["next"] is None:
+            break
+        page = reader.get(f"{query}&cursor={page['next']}").json()
+    assert ids == [one.example for one in changes.answers]
+    for wrong in ("before=2&after=0", "before=0", "before=0&after=nan", "before=0&after=1&probes=all"):
+        assert reader.get(f"/api/v1/calibration/changes?{wrong}").status_code == 422
+
+
 def test_the_model(reader: TestClient, shop: Path) -> None:
     with Gallery(shop) as gallery:
         model = gallery.model

@@ -1,13 +1,26 @@
 /** Says what it means that a gallery is not calibrated, and offers to calibrate it. */
 
 import { useSignal } from "@preact/signals";
-import { Problem } from "../api";
+import { pause, Problem } from "../api";
 import { api, mayCalibrate, notify, refresh } from "../state";
 import { rate, t } from "../words";
 import { Dialog } from "./dialog";
 import { ProblemText } from "./notices";
 
 const RATES = [0.1, 0.05, 0.02, 0.01];
+
+/** Calibrate to a rate, and wait until it is done. Throws what the server says, such as that subjects are too few. */
+export async function calibrateTo(fpir: number, keep: { scoring?: string; uncertain?: number | null } = {}): Promise<void> {
+  const uncertain = keep.uncertain && keep.uncertain > fpir ? keep.uncertain : undefined;
+  let job = await api.value.calibrate(fpir, { scoring: keep.scoring, uncertain });
+  while (job.state === "queued" || job.state === "running") {
+    await pause(1000);
+    job = await api.value.job(job.id);
+  }
+  if (job.problem) throw new Problem(job.problem.status, job.problem.kind, job.problem.detail, "");
+  if (job.state !== "done") throw new Problem(409, "cancelled", t("calibration.cancelled"), "");
+  await refresh();
+}
 
 export function CalibrationOffer() {
   const isOpen = useSignal(false);
@@ -32,13 +45,7 @@ export function CalibrationDialog({ onClose }: { onClose: () => void }) {
     isBusy.value = true;
     error.value = null;
     try {
-      let job = await api.value.calibrate(chosen.value);
-      while (job.state === "queued" || job.state === "running") {
-        await new Promise((done) => setTimeout(done, 1000));
-        job = await api.value.job(job.id);
-      }
-      if (job.problem) throw new Problem(job.problem.status, job.problem.kind, job.problem.detail, "");
-      await refresh();
+      await calibrateTo(chosen.value);
       notify({ kind: "done", text: t("calibration.done", { rate: rate(chosen.value) }) });
       onClose();
     } catch (problem) {

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, Tag, TheJobs, TheSettings
 from semelha.service.jobs import Job
-from semelha.service.models import EvaluationAnswer, JobAnswer
+from semelha.service.models import JobAnswer
+from semelha.service.rates import EvaluationAnswer
 from semelha.service.routes.jobs import STATES, Wait, started
 from semelha.service.uploads import PicturesContent, body_of, described
 
