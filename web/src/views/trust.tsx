@@ -146,7 +146,7 @@ interface ChoiceProperties {
 
 function Choice({ curve, points, place, at, inForce, onChoose }: ChoiceProperties) {
   const missed = at.fnir === null ? "" : t("trust.missed", { share: hundred(at.fnir) });
-  const before = points[inForce]?.fpir ?? 1;
+  const before = curve.fpir ?? 1; // without a calibration every picture gets a name
   return (
     <section class="card trust-card" aria-labelledby="other-rate">
       <h2 id="other-rate">{t(inForce >= 0 ? "trust.other" : "trust.choose")}</h2>
