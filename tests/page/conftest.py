@@ -189,3 +189,12 @@ def near(name: str, left: int, top: int) -> bytes:
     pixels = np.asarray(Image.open(io.BytesIO(part(name, left, top, shift=1)))).astype(int) + 3
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(file, "PNG")
     return file.getvalue()
+
+
+def folder_of(root: Path, **subjects: list[bytes]) -> Path:
+    """A folder with a folder of pictures for each subject."""
+    for name, pictures in subjects.items():
+        (root / name).mkdir(parents=True)
+        for number, picture in enumerate(pictures):
+            (root / name / f"{number}.jpg").write_bytes(picture)
+    return root

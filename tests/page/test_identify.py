@@ -36,7 +36,8 @@ def test_the_answer_its_evidence_and_how_sure_it_is(page: Any) -> None:
     assert all(page.evaluate("Array.from(document.querySelectorAll('.evidence img'), (one) => one.naturalWidth > 0)"))
     assert violations(page) == []
     page.get_by_role("button", name="Which parts decided?").click()
-    page.get_by_role("img", name="heat maps").wait_for()
+    page.get_by_role("img", name="Heat map").wait_for()
+    page.get_by_label("what speaks for coffee 0 and against").check()
     assert violations(page) == []
     page.keyboard.press("Escape")
     assert page.evaluate("document.activeElement.textContent") == "Which parts decided?"

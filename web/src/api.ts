@@ -91,6 +91,17 @@ export interface Reviews {
   is_keeping: boolean;
   next: string | null;
 }
+/** Maps of cells (rows, columns) over a picture of `width` by `height`: which parts matter. */
+export interface Evidence {
+  subject: string | null;
+  runner_up: string | null;
+  distance: number | null;
+  width: number;
+  height: number;
+  cell: number | null;
+  saliency: number[][] | null;
+  contrast: number[][] | null;
+}
 export interface Calibration {
   is_calibrated: boolean;
   fpir?: number | null;
@@ -343,6 +354,8 @@ export function galleryApi(gallery: string) {
       const found = await read<{ answers: Identified[]; model: string }>("POST", at("/identify"), options);
       return { answer: found.answers[0] as Identified, model: found.model };
     },
+    evidence: (picture: Upload, signal?: AbortSignal) =>
+      read<Evidence>("POST", at("/explain"), { body: form([picture]), query: { format: "json" }, signal }),
     explain: async (picture: Upload, signal?: AbortSignal) =>
       (await send("POST", at("/explain"), { body: form([picture]), query: { k: 3 }, accept: "image/png", signal })).blob(),
     subjects: (query: { search?: string; sort?: string; limit?: number; cursor?: string }, signal?: AbortSignal) =>
@@ -352,6 +365,7 @@ export function galleryApi(gallery: string) {
     rename: (name: string, to: string) => read<Subject>("PATCH", subject(name), { json: { name: to } }),
     removeSubject: (name: string) => read<{ removed: string; examples: number }>("DELETE", subject(name)),
     merge: (name: string, into: string) => read<Merge>("POST", subject(name, "/merge"), { json: { into } }),
+    merges: () => read<Merge[]>("GET", at("/merges")),
     undoMerge: (id: number) => read<Subject>("POST", at(`/merges/${id}/undo`)),
     examples: (name: string, cursor?: string) => read<Examples>("GET", subject(name, "/examples"), { query: { cursor, limit: 200 } }),
     removeExample: (id: number) => read<{ subject_removed: boolean }>("DELETE", at(`/examples/${id}`)),

@@ -23,6 +23,7 @@ export interface ViewProps {
 
 export const VIEWS: View[] = [
   { id: "identify", label: "nav.identify", icon: "search", load: () => import("./views/identify") },
+  { id: "gallery", label: "nav.gallery", icon: "grid", load: () => import("./views/gallery") },
   {
     id: "review",
     label: "nav.review",
@@ -30,5 +31,6 @@ export const VIEWS: View[] = [
     count: { of: reviewCount, words: "review.count" },
     load: () => import("./views/review"),
   },
+  { id: "start", label: "nav.start", icon: "add", load: () => import("./views/start") },
   { id: "trust", label: "nav.trust", icon: "shield", load: () => import("./views/trust") },
 ];

@@ -88,3 +88,16 @@ def test_pictures_beyond_the_limits_of_the_server(shop: Path, serving: Any) -> N
     assert client.post("/api/v1/identify", files=files(near(1))).status_code == 200
     answer = client.post("/api/v1/identify", files=files(png(noise(1, side=40))))
     assert (answer.status_code, "1,600" in answer.text or "max_pixels" in answer.text) == (413, True)
+
+
+def test_the_parts_that_matter_as_numbers(reader: TestClient) -> None:
+    answer = reader.post("/api/v1/explain?format=json", files=files(near(1)))
+    found = answer.json()
+    assert found["subject"] == "s1"
+    assert found["runner_up"] not in (None, "s1")
+    assert (found["height"], found["width"]) == noise(1).shape[:2]
+    rows, columns = np.shape(found["saliency"])
+    assert rows * found["cell"] >= found["height"]
+    assert columns * found["cell"] >= found["width"]
+    assert np.shape(found["contrast"]) == (rows, columns)
+    assert np.abs(found["saliency"]).max() > 0

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { Candidate, Identified } from "../api";
 import { askAgain, change, enrollAs, rejectAs, remove, type Asked } from "../asked";
+import { href } from "../route";
 import { api, mayEnroll } from "../state";
 import { Name, number, percent, rate, T, t } from "../words";
 import { Crop } from "./crop";
@@ -227,11 +228,11 @@ function SaidLine({ one }: { one: Asked }) {
   );
 }
 
-export function NameLink({ of }: { of: string }) {
+function NameLink({ of }: { of: string }) {
   return (
-    <span>
+    <a href={href("gallery", of)}>
       <Name of={of} />
-    </span>
+    </a>
   );
 }
 

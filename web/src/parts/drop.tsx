@@ -6,8 +6,8 @@ import { t } from "../words";
 import { chosenFiles, droppedFiles, type Found } from "./files";
 import { Icon, type IconName } from "./icon";
 
-/** Call back for files that are dropped anywhere on the page, and for pictures that are pasted. */
-export function useDrop(onFiles: (found: Found[]) => void): boolean {
+/** Call back for files that are dropped anywhere on the page, with the element below them, and for pasted pictures. */
+export function useDrop(onFiles: (found: Found[], target: Element | null) => void): boolean {
   const [isOver, setOver] = useState(false);
   const handler = useRef(onFiles);
   handler.current = onFiles;
@@ -22,11 +22,12 @@ export function useDrop(onFiles: (found: Found[]) => void): boolean {
       event.preventDefault();
       depth = 0;
       setOver(false);
-      void droppedFiles(event.dataTransfer).then((found) => found.length && handler.current(found));
+      const target = event.target instanceof Element ? event.target : null;
+      void droppedFiles(event.dataTransfer).then((found) => found.length && handler.current(found, target));
     };
     const paste = (event: ClipboardEvent) => {
       const files = Array.from(event.clipboardData?.files ?? []);
-      if (files.length) handler.current(chosenFiles(files));
+      if (files.length) handler.current(chosenFiles(files), null);
     };
     const listeners = { dragenter: enter, dragleave: leave, dragover: over, drop, paste };
     const each = Object.entries(listeners) as [string, EventListener][];

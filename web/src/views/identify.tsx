@@ -8,7 +8,8 @@ import { CalibrationOffer } from "../parts/calibration_offer";
 import { Choose, DropHint, useDrop } from "../parts/drop";
 import type { Found } from "../parts/files";
 import { Icon } from "../parts/icon";
-import { calibration, gallery } from "../state";
+import { href } from "../route";
+import { calibration, gallery, mayEnroll } from "../state";
 import { t } from "../words";
 import "../styles/identify.css";
 
@@ -32,6 +33,7 @@ export default function Identify() {
       {isEmpty && (
         <p class="banner">
           {t("identify.empty")}
+          {mayEnroll.value && <a href={href("start")}>{t("identify.to_start")}</a>}
         </p>
       )}
       {!isEmpty && calibration.value?.is_calibrated === false && <CalibrationOffer />}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from starlette.concurrency import run_in_threadpool
@@ -11,10 +11,18 @@ from starlette.concurrency import run_in_threadpool
 from semelha.errors import PictureError
 from semelha.gallery import Probe
 from semelha.images import Picture
-from semelha.recognition import Identification
+from semelha.recognition import Evidence, Identification
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, K, Name, TheSettings
-from semelha.service.models import EmbedAnswer, IdentifiedAnswer, IdentifyAnswer, SkippedAnswer, VerifyAnswer
+from semelha.service.models import (
+    Answer,
+    EmbedAnswer,
+    IdentifiedAnswer,
+    IdentifyAnswer,
+    Number,
+    SkippedAnswer,
+    VerifyAnswer,
+)
 from semelha.service.paths import SUBJECT
 from semelha.service.problems import Problem
 from semelha.service.uploads import EXAMPLE_DATA, PicturesContent, body_of, described
@@ -23,6 +31,38 @@ router = APIRouter(tags=["recognition"])
 Pictures = Annotated[PicturesContent, Depends(body_of(PicturesContent))]
 ONE = described(PicturesContent, {"pictures": [{"data": EXAMPLE_DATA, "box": [0, 0, 2, 2]}]})
 TWO = described(PicturesContent, {"pictures": [{"data": EXAMPLE_DATA}, {"data": EXAMPLE_DATA}]})
+
+
+class EvidenceAnswer(Answer):
+    """Which parts of a picture matter, in cells of `cell` pixels of the picture at `width` and `height`.
+
+    `saliency`: above 0 a part makes the picture similar to `subject`; `contrast`: above 0 it speaks for `subject` and
+    against `runner_up`. Both are in the unit of `distance`, that of the nearest example.
+    """
+
+    subject: str | None
+    runner_up: str | None
+    distance: Number
+    width: int
+    height: int
+    cell: int | None
+    saliency: list[list[float]] | None
+    contrast: list[list[float]] | None
+
+    @classmethod
+    def of(cls, found: Evidence) -> EvidenceAnswer:
+        """The numbers of the evidence, without pictures."""
+        height, width = found.probe.shape[:2]
+        return cls(
+            subject=found.matched[0].subject if found.matched else None,
+            runner_up=None if found.runner_up is None else found.runner_up.subject,
+            distance=found.matched[0].distance if found.matched else None,
+            width=width,
+            height=height,
+            cell=None if found.saliency_maps is None else found.saliency_maps.cell,
+            saliency=None if found.saliency is None else found.saliency.tolist(),
+            contrast=None if found.contrast is None else found.contrast.tolist(),
+        )
 
 
 @router.post("/identify", dependencies=[needs("read")], openapi_extra=ONE)
@@ -61,21 +101,25 @@ async def verify_subject(served: Current, settings: TheSettings, content: Pictur
     "/explain",
     dependencies=[needs("read")],
     openapi_extra=ONE,
-    response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "The evidence on one sheet."}},
+    response_model=EvidenceAnswer,
+    responses={200: {"content": {"image/png": {}}, "description": "The evidence on one sheet, or as numbers."}},
 )
 def explain(
     served: Current,
     settings: TheSettings,
     content: Pictures,
     k: Annotated[int, Query(ge=1, le=10, description="Matched examples to show.")] = 3,
-) -> Response:
+    format: Annotated[Literal["png", "json"], Query(description="A sheet, or the maps as numbers.")] = "png",
+) -> Any:
     """Show what an answer rests on: matched examples, the second subject, and the parts of the picture that matter.
 
     It takes as long as embedding a hundred pictures.
     """
     (source,) = _some(content.sources(settings), 1)
-    return Response(served.gallery.explain(source, k=k).png(), media_type="image/png")
+    found = served.gallery.explain(source, k=k)
+    if format == "json":
+        return EvidenceAnswer.of(found)
+    return Response(found.png(), media_type="image/png")
 
 
 @router.post("/embed", dependencies=[needs("read")], openapi_extra=ONE)
