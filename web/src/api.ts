@@ -160,6 +160,27 @@ export interface Job {
   result: unknown;
   problem: { status: number; detail: string; kind: string } | null;
 }
+export type FindingKind = "mislabel" | "duplicate" | "outlier" | "merge" | "split";
+export interface FoundExample {
+  number: number;
+  subject: string;
+  source: string;
+}
+/** What may be wrong in a gallery: the suspect examples come first, then some to compare them with. */
+export interface Finding {
+  kind: FindingKind;
+  score: number;
+  subjects: string[];
+  examples: FoundExample[];
+  /** Of a split: the numbers of the examples of each group. */
+  groups: number[][];
+}
+export interface CheckResult {
+  findings: Finding[];
+  examples: number;
+  subjects: number;
+  single_example_subjects: number;
+}
 export interface ImportResult {
   subjects: number;
   added: number;
@@ -368,7 +389,8 @@ export function galleryApi(gallery: string) {
     merges: () => read<Merge[]>("GET", at("/merges")),
     undoMerge: (id: number) => read<Subject>("POST", at(`/merges/${id}/undo`)),
     examples: (name: string, cursor?: string) => read<Examples>("GET", subject(name, "/examples"), { query: { cursor, limit: 200 } }),
-    removeExample: (id: number) => read<{ subject_removed: boolean }>("DELETE", at(`/examples/${id}`)),
+    removeExample: (id: number, keepalive = false) =>
+      read<{ subject_removed: boolean }>("DELETE", at(`/examples/${id}`), { keepalive }),
     moveExample: (id: number, to: string) => read<Example>("POST", at(`/examples/${id}/move`), { json: { subject: to } }),
     reject: (picture: Upload, name: string) => read<{ id: number }>("POST", at("/reject"), { body: form([picture], { subject: name }) }),
     withdraw: (id: number) => read<unknown>("DELETE", at(`/rejections/${id}`)),
@@ -382,6 +404,7 @@ export function galleryApi(gallery: string) {
     curve: (signal?: AbortSignal) => read<Curve>("GET", at("/calibration/curve"), { signal }),
     changes: (query: { before: number; after: number; probes: string; limit: number; cursor?: string }, signal?: AbortSignal) =>
       read<Changes>("GET", at("/calibration/changes"), { query, signal }),
+    check: () => read<Job>("POST", at("/check"), { query: { wait: 0 } }),
     import: (archive: Blob, wait = 0) =>
       read<Job>("POST", at("/imports"), { body: archive, type: "application/zip", query: { wait } }),
     jobs: () => read<{ jobs: Job[] }>("GET", at("/jobs")),

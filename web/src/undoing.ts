@@ -6,7 +6,7 @@ import { notifyProblem } from "./parts/notices";
 
 export interface Change {
   text: ComponentChildren;
-  undo: () => void | Promise<void>;
+  undo?: () => void | Promise<void>;
   /** Carry it out; `isLeaving` if the page is closed. Without it the change is done already. */
   send?: (isLeaving: boolean) => Promise<void>;
 }
@@ -28,7 +28,7 @@ export function carryOut(isLeaving = false): void {
   const change = latest.value;
   latest.value = null;
   void change?.send?.(isLeaving).catch((error: unknown) => {
-    void change.undo();
+    void change.undo?.();
     notifyProblem(error);
   });
 }
@@ -37,7 +37,7 @@ export function undoLatest(): void {
   clearTimeout(timer);
   const change = latest.value;
   latest.value = null;
-  if (change) void Promise.resolve(change.undo()).catch(notifyProblem);
+  void Promise.resolve(change?.undo?.()).catch(notifyProblem);
 }
 
 addEventListener("pagehide", () => carryOut(true));

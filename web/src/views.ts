@@ -31,6 +31,7 @@ export const VIEWS: View[] = [
     count: { of: reviewCount, words: "review.count" },
     load: () => import("./views/review"),
   },
+  { id: "care", label: "nav.care", icon: "care", load: () => import("./views/care") },
   { id: "start", label: "nav.start", icon: "add", load: () => import("./views/start") },
   { id: "trust", label: "nav.trust", icon: "shield", load: () => import("./views/trust") },
 ];

@@ -275,6 +275,7 @@ def check(one: Any) -> Check:
             tuple(each["subjects"]),
             tuple(Example(near["number"], near["subject"], near["source"]) for near in each["examples"]),
             each["message"],
+            tuple(tuple(group) for group in each["groups"]),
         )
         for each in one["findings"]
     )

@@ -315,9 +315,9 @@ class AsyncClient:
         return await self._run(self._calls.changed_answers(before, after, probes, offset, limit, max_probes, seed))
 
     @check_types
-    async def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
+    async def check(self, *, min_score: float = 0.5, seed: int = 0, progress: Progress | None = None) -> Check:
         """Find wrong labels, near-duplicates, outliers, and subjects to merge or split: see `Gallery.check`."""
-        return await self._run(self._calls.check(min_score, seed))
+        return await self._run(self._calls.check(min_score, seed, progress))
 
     @check_types
     async def cluster(

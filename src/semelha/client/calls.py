@@ -257,9 +257,9 @@ class Calls:
         query = {"max_probes": str(max_probes), "seed": str(seed)}
         return parsed(answers.accuracy, (yield from self._server.json("GET", "/evaluation", query)))
 
-    def check(self, min_score: float, seed: int) -> Steps[Check]:
+    def check(self, min_score: float, seed: int, progress: Progress | None) -> Steps[Check]:
         query = {"min_score": repr(float(min_score)), "seed": str(seed)}
-        return parsed(answers.check, (yield from self._server.job("/check", query, None, None)))
+        return parsed(answers.check, (yield from self._server.job("/check", query, None, progress)))
 
     def cluster(self, pictures: Iterable[Source], seed: int, progress: Progress | None) -> Steps[Clustering]:
         sources = list(iterate_sources(pictures))

@@ -32,13 +32,13 @@ class GalleryCuration(GalleryContents):
     _det: DetCurves
 
     @check_types
-    def check(self, *, min_score: float = 0.5, seed: int = 0) -> Check:
+    def check(self, *, min_score: float = 0.5, seed: int = 0, progress: Progress | None = None) -> Check:
         """Find wrong labels, near-duplicates, outliers, and subjects to merge or split.
 
         Returns those with a score of at least `min_score` (docs/curation.md). Raises `UsageError` outside of [0, 1].
         """
         with self._live.read(with_rule=False) as state:
-            return check(state, min_score=min_score, seed=seed)
+            return check(state, min_score=min_score, seed=seed, progress=progress)
 
     @check_types
     def det_curve(self, *, max_points: int = 200, max_probes: int = 2000, seed: int = 0) -> DetCurve:

@@ -13,11 +13,13 @@ export function UndoBar() {
       {latest.value && (
         <div class="notice done">
           <div>{latest.value.text}</div>
-          <button type="button" class="plain" onClick={undoLatest}>
-            <Icon name="undo" />
-            {t("undo")}
-            <Key of="u" />
-          </button>
+          {latest.value.undo && (
+            <button type="button" class="plain" onClick={undoLatest}>
+              <Icon name="undo" />
+              {t("undo")}
+              <Key of="u" />
+            </button>
+          )}
         </div>
       )}
     </div>

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from semelha.embedders import Progress
 from semelha.errors import UsageError
 from semelha.gallery.state import GalleryState
 from semelha.index import LinearIndex, Snapshot
@@ -62,6 +63,8 @@ class Finding:
         The subjects concerned; for a mislabel the subject under which the example is enrolled comes first.
     examples : tuple of Example
         The suspect examples first, then examples for comparison; for a merge and a split some of each group.
+    groups : tuple of tuple of int
+        For a split the numbers of all examples of each group; otherwise empty.
     """
 
     kind: Kind
@@ -69,6 +72,7 @@ class Finding:
     subjects: tuple[str, ...]
     examples: tuple[Example, ...]
     message: str
+    groups: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,21 +101,28 @@ class Check:
         return asdict(self)
 
 
-def check(state: GalleryState, *, min_score: float, seed: int) -> Check:
+def check(state: GalleryState, *, min_score: float, seed: int, progress: Progress | None = None) -> Check:
     """Check a snapshot of a gallery: see `Gallery.check`."""
     if not 0 <= min_score <= 1:
         raise UsageError(f"min_score is {min_score}: it must lie between 0 and 1")
     check_seed(seed)
     checked = _CheckedGallery.read(state)
     enrolled = checked.enrolled
+    steps: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: checked.mislabels(*mislabel_probabilities(enrolled, seed), min_score),
+        lambda: checked.duplicates(*near_duplicates(enrolled), min_score),
+        lambda: checked.outliers(outliers(enrolled), min_score),
+        lambda: checked.merges(merge_candidates(enrolled, seed), min_score),
+        lambda: checked.splits(split_candidates(enrolled, seed), min_score),
+    )
+    findings: list[Finding] = []
     with threadpool_limits(1, user_api="blas"):  # products of few rows, which a second thread slows down
-        findings = [
-            *checked.mislabels(*mislabel_probabilities(enrolled, seed), min_score),
-            *checked.duplicates(*near_duplicates(enrolled), min_score),
-            *checked.outliers(outliers(enrolled), min_score),
-            *checked.merges(merge_candidates(enrolled, seed), min_score),
-            *checked.splits(split_candidates(enrolled, seed), min_score),
-        ]
+        for done, step in enumerate(steps, start=1):  # the first step was to find the neighbors
+            if progress is not None:
+                progress(done, len(steps) + 1)
+            findings += step()
+    if progress is not None:
+        progress(len(steps) + 1, len(steps) + 1)
     findings.sort(key=lambda one: -one.score)
     single = int((enrolled.sizes == 1).sum()) if len(enrolled) else 0
     return Check(tuple(findings), len(enrolled), len(checked.names), single)
@@ -177,7 +188,8 @@ class _CheckedGallery:
             name = self.names[found.subjects[k, 0]]
             sizes = " and ".join(str(len(group)) for group in found.groups[k])
             message = f"{name} has two groups, as far apart as two subjects: {sizes} examples"
-            yield self._finding("split", found.probability[k], (name,), _first_rows(found.groups[k]), message)
+            one = self._finding("split", found.probability[k], (name,), _first_rows(found.groups[k]), message)
+            yield replace(one, groups=tuple(tuple(self.ids[group].tolist()) for group in found.groups[k]))
 
     def _nearest(self, row: int, subject: int) -> list[int]:
         """The rows of a subject that are nearest to a row."""

@@ -30,7 +30,7 @@ async def check(
     """Find wrong labels, near-duplicates, outliers, and subjects to merge or split."""
 
     def work(job: Job) -> dict[str, Any]:
-        return served.gallery.check(min_score=min_score, seed=seed).to_json()
+        return served.gallery.check(min_score=min_score, seed=seed, progress=job.progress).to_json()
 
     return await started(jobs, served, response, "check", work, wait=wait)
 
