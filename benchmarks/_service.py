@@ -50,7 +50,7 @@ def made(folder: Path, model: Model, examples: int) -> Path:
                 sources = [f"made {number + i}" for i in range(len(some))]
                 gallery.enroll_vectors(f"subject {number}", some, sources, fingerprint=model.fingerprint)
             gallery.flush()
-            gallery.calibrate(fpir=0.01)
+            gallery.calibrate(fpir=0.05)
         np.save(folder / "vectors.partial.npy", vectors)
         (folder / "vectors.partial.npy").rename(folder / "vectors.npy")
     return folder

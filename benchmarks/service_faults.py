@@ -30,6 +30,7 @@ import semelha
 from _results import table, write_section
 from _service import made, made_pictures, served
 from semelha import Gallery
+from semelha.gallery import diagnose
 
 CLIENTS = 4
 API = "/api/v1"
@@ -89,8 +90,7 @@ def killed(folder: Path, pictures: list[bytes], kills: int) -> list[str]:
         with served(gallery, folder) as (address, _):
             if missing := acknowledged - subjects(address):
                 raise SystemExit(f"{len(missing)} of {len(acknowledged)} acknowledged subjects are lost")
-    with Gallery.open(gallery) as opened:
-        problems = list(opened.doctor().problems)
+    problems = diagnose(gallery)
     return [
         f"kill -9, {kills} times",
         f"{len(acknowledged)} enrollments were answered, beside {identified} identifications; "
