@@ -64,7 +64,7 @@ export function ReviewGroup(properties: Properties) {
           {t((best?.of.kind ?? group.reviews[0]?.kind) === "uncertain" ? "decision.uncertain" : "answer.unknown")}
         </p>
         {best ? <Likeliest best={best} /> : <p>{t("sure.nothing")}</p>}
-        {mayEnroll.value && !isNaming && <Buttons {...properties} chosen={chosen} subject={best?.nearest.subject ?? null} />}
+        {mayEnroll.value && !isNaming && <Buttons {...properties} chosen={chosen} subject={best?.nearest.subject ?? null} isLikely={best?.of.kind === "uncertain"} />}
         {isNaming && (
           <SubjectPicker
             label={chosen > 1 ? t("review.name_for", { n: chosen }) : t("say.who")}
@@ -120,11 +120,18 @@ function Likeliest({ best }: { best: NonNullable<ReturnType<typeof likeliest>> }
   );
 }
 
-function Buttons({ onConfirm, onDismiss, onNaming, chosen, subject }: Properties & { chosen: number; subject: string | null }) {
+function Buttons({
+  onConfirm,
+  onDismiss,
+  onNaming,
+  chosen,
+  subject,
+  isLikely,
+}: Properties & { chosen: number; subject: string | null; isLikely: boolean }) {
   return (
     <div class="actions">
       {subject !== null && (
-        <button type="button" class="primary" disabled={chosen === 0} onClick={onConfirm}>
+        <button type="button" class={isLikely ? "primary" : ""} disabled={chosen === 0} onClick={onConfirm}>
           <Icon name="check" />
           <span>
             <T words={chosen > 1 ? "review.confirm_all" : "review.confirm"} n={chosen} name={<Name of={subject} />} />
@@ -132,7 +139,7 @@ function Buttons({ onConfirm, onDismiss, onNaming, chosen, subject }: Properties
           <Key of="Enter" />
         </button>
       )}
-      <button type="button" class={subject === null ? "primary" : ""} disabled={chosen === 0} onClick={() => onNaming(true)}>
+      <button type="button" class={isLikely ? "" : "primary"} disabled={chosen === 0} onClick={() => onNaming(true)}>
         <Icon name="edit" />
         {t("review.name")}
         <Key of="n" />
