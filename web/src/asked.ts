@@ -97,10 +97,10 @@ export async function enrollAs(one: Asked, name: string, kind: Said["kind"]): Pr
   const undo = async () => {
     for (const id of done.examples) await server.removeExample(id);
     askAgain(one.id);
-    void refresh();
+    void refresh().catch(() => {});
   };
   change(one.id, { said: { kind, name, isDuplicate: done.added === 0, undo: done.added ? undo : undefined } });
-  void refresh();
+  void refresh().catch(() => {});
 }
 
 /** Record that a picture does not show a subject, and ask again. */

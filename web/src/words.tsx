@@ -3,15 +3,17 @@
 import { effect, signal } from "@preact/signals";
 import { Fragment, type ComponentChildren } from "preact";
 import { Problem, Unreachable } from "./api";
-import en from "./catalogs/en.json";
-import pt from "./catalogs/pt.json";
 
-export type Words = keyof typeof en;
+export type Words = keyof typeof import("./catalogs/en.json");
 type Text = string | { one: string; other: string };
 type Catalog = Record<Words, Text>;
 export const LANGUAGES = { en: "English", "pt-BR": "Português" } as const;
 export type Language = keyof typeof LANGUAGES;
-const CATALOGS: Record<Language, Catalog> = { en, "pt-BR": pt };
+/** Only the catalog of the language that was chosen is loaded. */
+const CATALOGS: Record<Language, () => Promise<{ default: Catalog }>> = {
+  en: () => import("./catalogs/en.json"),
+  "pt-BR": () => import("./catalogs/pt.json"),
+};
 const STORED = "semelha-language";
 
 function preferred(): Language {
@@ -25,11 +27,13 @@ function preferred(): Language {
 }
 
 export const language = signal<Language>(preferred());
+let catalog = (await CATALOGS[language.value]()).default;
 effect(() => {
   document.documentElement.lang = language.value;
 });
 
-export function chooseLanguage(one: Language): void {
+export async function chooseLanguage(one: Language): Promise<void> {
+  catalog = (await CATALOGS[one]()).default;
   localStorage.setItem(STORED, one);
   language.value = one;
 }
@@ -37,9 +41,10 @@ export function chooseLanguage(one: Language): void {
 type Values = Record<string, string | number>;
 
 function template(words: Words, n: unknown): string {
-  const found: Text = CATALOGS[language.value][words];
+  const chosen = language.value; // whoever shows a text follows the language
+  const found = catalog[words];
   if (typeof found === "string") return found;
-  return typeof n === "number" && new Intl.PluralRules(language.value).select(n) === "one" ? found.one : found.other;
+  return typeof n === "number" && new Intl.PluralRules(chosen).select(n) === "one" ? found.one : found.other;
 }
 
 /** A text; `{n}` chooses between one and several, and numbers are written as in the language. */
@@ -101,7 +106,7 @@ export function sentence(error: unknown): string {
   if (error instanceof Unreachable) return t("problem.unreachable");
   if (!(error instanceof Problem)) return t("problem.page", { text: error instanceof Error ? error.message : String(error) });
   const words = `problem.${error.kind}`;
-  if (words in en) return t(words as Words);
+  if (words in catalog) return t(words as Words);
   const text = error.detail.trim();
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }

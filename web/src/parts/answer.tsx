@@ -244,7 +244,8 @@ function Evidence({ one, answer }: { one: Asked; answer: Identified }) {
   return (
     <div class="evidence">
       <h3>
-        {t("evidence.title")} <span class="hint">{t("evidence.distance")}</span>
+        {t("evidence.title")}
+        <span class="hint">{t("evidence.distance")}</span>
       </h3>
       <div class="matches">
         {first.examples.slice(0, SHOWN).map((match) => (
@@ -274,5 +275,5 @@ function Evidence({ one, answer }: { one: Asked; answer: Identified }) {
 }
 
 function distance(value: number): string {
-  return number(value, { maximumSignificantDigits: 2 });
+  return number(value, value < 10 ? { maximumFractionDigits: 2 } : { maximumSignificantDigits: 3 });
 }

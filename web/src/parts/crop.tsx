@@ -26,6 +26,7 @@ const CORNERS: [Side, Side][] = [
   [-1, 1],
   [1, 1],
 ];
+const TALLEST = "58dvh"; // of the picture on the screen
 const SMALLEST = 8; // pixels of a side
 const STEPS = 50; // of a key, over the longer side
 
@@ -77,6 +78,7 @@ export function Crop({ source, name, box, onChoose, onClose }: Properties) {
       <div
         ref={stage}
         class="crop"
+        style={size ? { width: `min(100%, calc(${TALLEST} * ${size[0] / size[1]}))` } : {}}
         onPointerDown={(event) => start(event, null)}
         onPointerMove={move}
         onPointerUp={() => (drag.current = null)}

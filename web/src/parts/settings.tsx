@@ -45,7 +45,7 @@ export function Settings() {
           <legend>{t("settings.language")}</legend>
           {(Object.keys(LANGUAGES) as Language[]).map((one) => (
             <label key={one} class="choice">
-              <input type="radio" name="language" checked={language.value === one} onChange={() => chooseLanguage(one)} />
+              <input type="radio" name="language" checked={language.value === one} onChange={() => void chooseLanguage(one)} />
               <span lang={one}>{LANGUAGES[one]}</span>
             </label>
           ))}
