@@ -11,7 +11,7 @@ from tests.page.conftest import Opener, file_of, near, running
 
 from semelha.service.keys import KeyFile
 
-VIEWS = ("identify", "gallery", "gallery/coffee%200", "review", "care", "start", "trust")
+VIEWS = ("identify", "gallery", "gallery/coffee%200", "review", "care", "map", "trust", "start")
 LOOKS = (
     {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light", "locale": "en-US"},
     {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "locale": "pt-BR", "has_touch": True},

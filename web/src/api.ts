@@ -144,6 +144,18 @@ export interface Changes {
   total: number;
   next: string | null;
 }
+export type MapMethod = "pca" | "tsne" | "umap";
+/** The examples in two dimensions, as columns; coordinates are within −1..1, and `subject` are places in `subjects`. */
+export interface MapColumns {
+  method: MapMethod;
+  ids: number[];
+  subject: number[];
+  subjects: string[];
+  x: number[];
+  y: number[];
+  revision: string;
+  is_current: boolean;
+}
 export interface Merge {
   id: number;
   source: string;
@@ -401,6 +413,8 @@ export function galleryApi(gallery: string) {
     calibration: () => read<Calibration>("GET", at("/calibration")),
     calibrate: (fpir: number, more: { scoring?: string; uncertain?: number } = {}) =>
       read<Job>("POST", at("/calibration"), { json: { fpir, ...more }, query: { wait: 30 } }),
+    map: (method: MapMethod, signal?: AbortSignal) => read<MapColumns>("GET", at("/map"), { query: { method }, signal }),
+    computeMap: (method: MapMethod) => read<Job>("POST", at("/map"), { json: { method }, query: { wait: 0 } }),
     curve: (signal?: AbortSignal) => read<Curve>("GET", at("/calibration/curve"), { signal }),
     changes: (query: { before: number; after: number; probes: string; limit: number; cursor?: string }, signal?: AbortSignal) =>
       read<Changes>("GET", at("/calibration/changes"), { query, signal }),

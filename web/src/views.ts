@@ -33,5 +33,6 @@ export const VIEWS: View[] = [
   },
   { id: "care", label: "nav.care", icon: "care", load: () => import("./views/care") },
   { id: "start", label: "nav.start", icon: "add", load: () => import("./views/start") },
+  { id: "map", label: "nav.map", icon: "map", load: () => import("./views/map") },
   { id: "trust", label: "nav.trust", icon: "shield", load: () => import("./views/trust") },
 ];

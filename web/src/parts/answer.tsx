@@ -4,7 +4,6 @@ import { useSignal } from "@preact/signals";
 import { useState } from "preact/hooks";
 import type { Candidate, Identified } from "../api";
 import { askAgain, change, enrollAs, rejectAs, remove, type Asked } from "../asked";
-import { href } from "../route";
 import { api, mayEnroll } from "../state";
 import { Name, number, percent, rate, T, t } from "../words";
 import { Crop } from "./crop";
@@ -12,6 +11,7 @@ import { Icon } from "./icon";
 import { notifyProblem, ProblemText } from "./notices";
 import { Parts } from "./parts_that_decided";
 import { Picture } from "./picture";
+import { SubjectLink } from "./subject_link";
 import { SubjectPicker } from "./subject_picker";
 
 export function AnswerCard({ one }: { one: Asked }) {
@@ -205,7 +205,7 @@ function SaidLine({ one }: { one: Asked }) {
     <p class="said" role="status">
       <Icon name="check" />
       <span>
-        <T words={words} name={<NameLink of={said.name} />} />
+        <T words={words} name={<SubjectLink of={said.name} />} />
       </span>
       {said.undo && (
         <button
@@ -225,14 +225,6 @@ function SaidLine({ one }: { one: Asked }) {
         </button>
       )}
     </p>
-  );
-}
-
-function NameLink({ of }: { of: string }) {
-  return (
-    <a href={href("gallery", of)}>
-      <Name of={of} />
-    </a>
   );
 }
 
@@ -256,14 +248,14 @@ function Evidence({ one, answer }: { one: Asked; answer: Identified }) {
         ))}
       </div>
       <p class="match-name">
-        <NameLink of={first.subject} />
+        <SubjectLink of={first.subject} />
       </p>
       {others.length > 0 && (
         <ul class="others" aria-label={t("evidence.others")}>
           {others.slice(0, 3).map((other) => (
             <li key={other.subject}>
               {other.examples[0] && <Picture of={api.value.thumbnail(other.examples[0].id, 96)} alt="" />}
-              <NameLink of={other.subject} />
+              <SubjectLink of={other.subject} />
               <span class="hint">{other.distance !== null && distance(other.distance)}</span>
             </li>
           ))}
