@@ -133,3 +133,14 @@ def test_a_busy_server_is_asked_again_after_the_time_that_it_says(
     page.locator(".verdict h2").wait_for()
     assert times[1] - times[0] >= 1
     assert threading.active_count() < 100
+
+
+def test_a_phone_has_the_other_views_under_more(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
+    page = open_page(serve(parts), viewport={"width": 390, "height": 844})
+    trust = page.get_by_role("navigation").get_by_role("link", name="Trust")
+    trust.wait_for(state="hidden")
+    page.get_by_role("button", name="More").click()
+    assert violations(page) == []
+    trust.click()
+    trust.wait_for(state="hidden")
+    assert page.url.endswith("/trust")

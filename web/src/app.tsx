@@ -93,6 +93,8 @@ function Navigation({ current }: { current: string }) {
   const isOpen = useSignal(false);
   const first = VIEWS.length > FEW ? VIEWS.slice(0, FEW - 1) : VIEWS;
   const rest = VIEWS.slice(first.length);
+  const isRest = rest.some((view) => view.id === current);
+  useEffect(() => void (isOpen.value = false), [current]);
   return (
     <nav class="views" aria-label={t("nav.label")}>
       <ul>
@@ -101,7 +103,7 @@ function Navigation({ current }: { current: string }) {
         ))}
         {rest.length > 0 && (
           <li class="more">
-            <button type="button" aria-expanded={isOpen.value} onClick={() => (isOpen.value = !isOpen.value)}>
+            <button type="button" class={isRest ? "current" : ""} aria-expanded={isOpen.value} onClick={() => (isOpen.value = !isOpen.value)}>
               <Icon name="more" />
               {t("nav.more")}
             </button>

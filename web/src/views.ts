@@ -24,6 +24,7 @@ export interface ViewProps {
 export const VIEWS: View[] = [
   { id: "identify", label: "nav.identify", icon: "search", load: () => import("./views/identify") },
   { id: "gallery", label: "nav.gallery", icon: "grid", load: () => import("./views/gallery") },
+  { id: "start", label: "nav.start", icon: "add", load: () => import("./views/start") },
   {
     id: "review",
     label: "nav.review",
@@ -32,7 +33,6 @@ export const VIEWS: View[] = [
     load: () => import("./views/review"),
   },
   { id: "care", label: "nav.care", icon: "care", load: () => import("./views/care") },
-  { id: "start", label: "nav.start", icon: "add", load: () => import("./views/start") },
   { id: "map", label: "nav.map", icon: "map", load: () => import("./views/map") },
   { id: "trust", label: "nav.trust", icon: "shield", load: () => import("./views/trust") },
 ];
