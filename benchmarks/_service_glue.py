@@ -17,7 +17,7 @@ from fastapi import FastAPI, UploadFile
 from PIL import Image
 
 model, file, port = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-session = ort.InferenceSession(str(model / "model.onnx"), providers=["CPUExecutionProvider"])
+session = ort.InferenceSession(str(model / "embedder.onnx"), providers=["CPUExecutionProvider"])
 entry = session.get_inputs()[0]
 side = entry.shape[2]
 vectors = np.load(file)
