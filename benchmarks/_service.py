@@ -20,6 +20,8 @@ from semelha.embedders import Model
 
 PER_SUBJECT = 10
 PICTURES = 64
+INTRINSIC = 32
+NOISE = 0.02
 
 
 def made_pictures(folder: Path) -> list[bytes]:
@@ -57,12 +59,13 @@ def made(folder: Path, model: Model, examples: int) -> Path:
 
 
 def made_vectors(examples: int, dim: int) -> np.ndarray:
-    """Unit vectors, those of a subject around its center."""
+    """Unit vectors in a subspace and some noise, as those of networks are; those of a subject around its center."""
     random = np.random.default_rng(0)
-    vectors = random.normal(size=(examples, dim)).astype(np.float32)
-    vectors += (
-        2 * random.normal(size=(-(-examples // PER_SUBJECT), dim)).astype(np.float32).repeat(PER_SUBJECT, 0)[:examples]
-    )
+    centers = 2 * random.normal(size=(-(-examples // PER_SUBJECT), INTRINSIC)).astype(np.float32)
+    inside = centers.repeat(PER_SUBJECT, axis=0)[:examples]
+    inside += random.normal(size=inside.shape).astype(np.float32)
+    basis = np.linalg.qr(random.normal(size=(dim, INTRINSIC)))[0].T.astype(np.float32)
+    vectors = inside @ basis + NOISE * random.standard_normal((examples, dim), np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
