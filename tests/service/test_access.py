@@ -92,6 +92,14 @@ def test_without_keys_other_web_sites_are_refused(client: TestClient, headers: d
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Host": "["}, {"Host": "[::1"}, {"Host": "a[b"}, {"Origin": "http://["}, {"Origin": "http://[x]"}]
+)
+def test_an_address_that_cannot_be_parsed_is_a_bad_request(client: TestClient, headers: dict[str, str]) -> None:
+    answer = client.get("/api/v1/subjects", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:semelha:problem:invalid-request")
+
+
 def test_a_page_of_the_server_itself_may_call(client: TestClient) -> None:
     headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
     assert client.get("/api/v1/subjects", headers=headers).status_code == 200

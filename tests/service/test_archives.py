@@ -79,14 +79,26 @@ def test_bombs(tmp_path: Path) -> None:
         unpacked(many, tmp_path / "out3", max_import_files=49)
 
 
-def test_a_table_of_contents_that_would_fill_the_memory(tmp_path: Path) -> None:
-    made = archive(tmp_path / "a.zip", ("a/1", b"1"))
-    data = bytearray(made.read_bytes())
-    end = data.rfind(b"PK\x05\x06")
-    struct.pack_into("<L", data, end + 12, 0xFFFFFF00)
-    made.write_bytes(data)
-    with pytest.raises(DatasetError, match="more than 10 files"):
-        unpacked(made, tmp_path / "out", max_import_files=10)
+@pytest.mark.parametrize("disguise", ["none", "an end in the end", "a ZIP64 record at another place"])
+def test_a_table_of_contents_that_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disguise: str
+) -> None:
+    """It is refused before its files are listed, whichever of its ends an archive states the size in."""
+    one = b"PK\x01\x02" + bytes(42)
+    table = one * 30_000
+    disks = b"PK\x05\x06" if disguise == "an end in the end" else bytes(4)
+    size, wide = len(table), b""
+    if disguise == "a ZIP64 record at another place":
+        wide = struct.pack("<4sQHHLLQQQQ", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, size, 0)
+        wide += struct.pack("<4sLQL", b"PK\x06\x07", 0, 0, 1)
+        size = 46
+    end = b"PK\x05\x06" + disks + struct.pack("<HHLLH", 1, 1, size, 0, 0)
+    (tmp_path / "a.zip").write_bytes(table + wide + end)
+    assert len(zipfile.ZipFile(tmp_path / "a.zip").infolist()) == 30_000
+    monkeypatch.setattr(zipfile, "ZipInfo", None)
+    for most in (10, 29_999):
+        with pytest.raises(DatasetError, match=f"more than {most:,} files"):
+            unpacked(tmp_path / "a.zip", tmp_path / f"out{most}", max_import_files=most)
 
 
 @pytest.mark.parametrize("how", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from semelha.errors import CalibrationError
-from semelha.service.jobs import FORGOTTEN, Job, JobRecord, Jobs, forget_results
+from semelha.service.jobs import FORGOTTEN, STOPPED, Job, JobRecord, Jobs, forget_results
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, PrematureStop, Problem
 from semelha.service.state import State
@@ -71,6 +71,23 @@ def test_a_job_is_cancelled_at_its_next_step_or_before_it_begins() -> None:
     jobs.close()
     assert {job.record.state for job in started} == {"cancelled"}
     assert {job.record.done for job in started} == {0, 1}
+
+
+def test_a_job_that_a_stop_ends_has_failed_and_one_that_was_cancelled_has_not() -> None:
+    jobs = Jobs(State(), 8, Metrics())
+    go = threading.Event()
+
+    def work(job: Job) -> None:
+        go.wait(10)
+        job.progress(1, 2)
+
+    cancelled, running, waiting = (jobs.start("test", "shop", work, cleanup=lambda: None) for _ in range(3))
+    jobs.cancel(cancelled.record.id)
+    jobs.stop()
+    go.set()
+    jobs.close()
+    assert [job.record.state for job in (cancelled, running, waiting)] == ["cancelled", "failed", "failed"]
+    assert jobs.get(waiting.record.id, "shop").problem == STOPPED
 
 
 def test_the_latest_jobs_are_remembered_and_no_more_wait() -> None:

@@ -45,6 +45,15 @@ def test_a_body_in_chunks_is_counted_while_it_arrives(shop: Path, serving: Servi
     )
 
 
+def test_a_subject_called_imports_takes_no_archive(shop: Path, serving: Serving) -> None:
+    """Its path ends as that of an import, whose body may be large because it is not read into memory."""
+    client = serving(shop, max_body=2000)
+    for prefix in ("/api/v1", "/api/v1/galleries/shop"):
+        answer = client.patch(f"{prefix}/subjects/imports", content=b" " * 2001, headers=JSON)
+        assert answer.status_code == 413
+        assert client.post(f"{prefix}/imports", content=b" " * 2001, headers=JSON).status_code == 415
+
+
 class Calls:
     """Calls an ASGI application with a body whose parts come when they come."""
 

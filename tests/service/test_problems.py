@@ -1,5 +1,11 @@
 """Errors as problems: every kind has a status, and what is the server's own fault is not told."""
 
+import asyncio
+import errno
+import tempfile
+from pathlib import Path
+from typing import Any
+
 import pytest
 from fastapi.testclient import TestClient
 
@@ -74,6 +80,45 @@ def test_every_error_is_a_problem(reader: TestClient, method: str, path: str, st
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["status"] == status
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/imports", "/api/v1/identify"])
+def test_a_disk_without_space_for_a_body(client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Of an archive, or of a file of a form of more than a megabyte: 507, without a path."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/srv/temporary")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", fail)
+    monkeypatch.setattr(tempfile, "mkdtemp", fail)
+    answer = client.post(path, files={"picture": bytes(2 << 20)})
+    assert answer.status_code == 507
+    assert answer.json()["detail"] == "the disk of the server is full"
+    assert client.get("/api/v1/subjects").status_code == 200
+
+
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x", "application/zip"])
+def test_a_client_that_goes_away_is_no_error_of_the_server(
+    client: TestClient, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    path = b"/api/v1/imports" if "zip" in kind else b"/api/v1/identify"
+    headers = [(b"host", b"localhost"), (b"content-type", kind.encode()), (b"content-length", b"1000")]
+    scope = {
+        "type": "http", "method": "POST", "path": path.decode(), "raw_path": path, "query_string": b"",
+        "headers": headers, "state": {},
+    }  # fmt: skip
+    messages: list[dict[str, Any]] = [{"type": "http.request", "body": b"--x\r\n", "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop() if messages else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(client.app(scope, receive, send))
+    assert sent[0]["status"] == 400
+    assert not [one for one in caplog.records if one.levelname == "ERROR"]
 
 
 def test_an_unexpected_error_is_answered_and_logged(

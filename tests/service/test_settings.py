@@ -58,3 +58,8 @@ def test_keys_are_needed_unless_only_this_machine_can_call(host: str, is_local: 
     assert is_loopback(host) is is_local
     assert Settings(host=host).needs_keys is not is_local
     assert Settings(host=host, require_keys=True).needs_keys
+    if is_local:
+        assert not Settings(host=host, require_keys=False).needs_keys
+    else:
+        with pytest.raises(UsageError, match=r"require_keys cannot be used: .* without keys"):
+            load_settings(host=host, require_keys=False)

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
@@ -76,10 +76,10 @@ class Access:
     def _check_site(self, headers: Headers) -> None:
         """Without keys, refuse what a page of another site sends through the browser of this machine."""
         host = headers.get("host", "")
-        if self._checks_host and not is_loopback(urlsplit(f"//{host}").hostname or ""):
+        if self._checks_host and not is_loopback(_parsed(f"//{host}").hostname or ""):
             raise Problem(403, "foreign-host", "the server listens on this machine alone: call it as localhost")
         origin = headers.get("origin")
-        is_foreign = origin is not None and urlsplit(origin).netloc != host
+        is_foreign = origin is not None and _parsed(origin).netloc != host
         if is_foreign or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise Problem(403, "foreign-origin", "requests of other web sites are refused")
 
@@ -113,6 +113,13 @@ class RateLimit:
             values = caller, tokens - 1 if tokens >= 1 else tokens, now
             db.execute("INSERT OR REPLACE INTO rates VALUES (?, ?, ?)", values)
         return tokens
+
+
+def _parsed(address: str) -> SplitResult:
+    try:
+        return urlsplit(address)
+    except ValueError:
+        raise Problem(400, "invalid-request", "the header Host or Origin is no address") from None
 
 
 def is_open(path: str) -> bool:

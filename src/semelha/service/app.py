@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -28,6 +29,7 @@ from semelha.service.problems import add_handlers, problem_response
 from semelha.service.routes import ROUTERS, docs, page, system
 from semelha.service.settings import Settings
 from semelha.service.state import State
+from semelha.service.temporary import remove_abandoned
 from semelha.service.traces import Traces
 
 PREFIXES = ("/api/v1", GALLERY)
@@ -84,7 +86,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    anyio.to_thread.current_default_thread_limiter().total_tokens = app.state.settings.threads
+    settings: Settings = app.state.settings
+    anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
+    threading.Thread(target=remove_abandoned, args=(settings.temporary,), daemon=True).start()
     yield
     await run_in_threadpool(app.state.jobs.close)
     await run_in_threadpool(app.state.galleries.close)

@@ -21,7 +21,8 @@ MAX_PART = 255  # bytes of a part of a path
 MAX_DEPTH = 32
 ENTRY = 1024  # bytes of the table of contents for a file, at most
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-END, END_64, LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+ONE = b"PK\x01\x02"
+"""Begins each file in the table of contents."""
 DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, LookupError, RuntimeError, struct.error)
 
 
@@ -33,10 +34,11 @@ def unpack(archive: Path, into: Path, settings: Settings, progress: Callable[[in
     `max_import_ratio` times its size in the archive; `GalleryNotWritable` if the disk is full.
     """
     try:
-        with open(archive, "rb") as file:
-            _check_table(file, settings.max_import_files)
-            with zipfile.ZipFile(file) as opened:
-                _unpack_all(opened, into, settings, progress)
+        with (
+            open(archive, "rb") as file,
+            zipfile.ZipFile(_Table(file, settings.max_import_files)) as opened,
+        ):
+            _unpack_all(opened, into, settings, progress)
     except DAMAGE as error:
         raise DatasetError(f"the archive is damaged, or no ZIP archive: {error}") from error
     except OSError as error:
@@ -90,19 +92,21 @@ def _name(member: zipfile.ZipInfo) -> str:
     return shown(member.filename[:80])
 
 
-def _check_table(file: BinaryIO, most: int) -> None:
-    """Raise `DatasetError` if the table of contents would fill the memory, before it is read."""
-    length = file.seek(0, 2)
-    file.seek(max(0, length - (1 << 16) - 22))
-    tail = file.read()
-    place = tail.rfind(END)
-    size = struct.unpack_from("<L", tail, place + 12)[0] if 0 <= place <= len(tail) - 22 else 0
-    locator = tail.rfind(LOCATOR_64, 0, max(0, place))
-    if locator >= 0:
-        file.seek(min(struct.unpack_from("<Q", tail, locator + 8)[0], length))
-        record = file.read(56)
-        if record.startswith(END_64) and len(record) == 56:
-            size = max(size, struct.unpack_from("<Q", record, 40)[0])
-    if size > most * ENTRY:
-        raise DatasetError(f"the archive has more than {most:,} files, or their names are too long")
-    file.seek(0)
+class _Table:
+    """An archive as `zipfile` reads it. Its table of contents, which is read at once, is refused if it is too large.
+
+    What the archive says of its own size is not trusted: `zipfile` alone decides which of several ends it goes by.
+    """
+
+    def __init__(self, file: BinaryIO, most: int) -> None:
+        self._file = file
+        self._most = most
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as a file. Raises `DatasetError`."""
+        is_refused = size > max(CHUNK, self._most * ENTRY)
+        data = b"" if is_refused else self._file.read(size)
+        if is_refused or (size > CHUNK and data.count(ONE) > self._most):
+            raise DatasetError(f"the archive has more than {self._most:,} files, or their names are too long")
+        return data

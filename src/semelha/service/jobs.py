@@ -74,12 +74,18 @@ class Job:
         self.record = record
         self.cancelling = threading.Event()
         self.ended = threading.Event()
+        self.is_stopped = False
         self._save = save
         self._saved = 0.0
 
     def progress(self, done: int, total: int) -> None:
         """Record the progress. Raises `JobCancelled`."""
         self.update(replace(self.record, done=done, total=total))
+
+    def stop(self) -> None:
+        """End it at its next step because the server stops, unless it was cancelled before."""
+        self.is_stopped |= not self.cancelling.is_set()
+        self.cancelling.set()
 
     def update(self, record: JobRecord) -> None:
         """Replace the record, which other processes see soon. Raises `JobCancelled`."""
@@ -141,10 +147,10 @@ class Jobs:
             db.execute("DELETE FROM jobs WHERE id = ? AND state NOT IN (?, ?)", (number, *AT_WORK))
 
     def stop(self) -> None:
-        """Cancel every job of this process, and accept no more."""
+        """End every job of this process, and accept no more."""
         self.stopping.set()
         for job in list(self._own.values()):
-            job.cancelling.set()
+            job.stop()
 
     def close(self) -> None:
         """`stop`, and wait until all have ended."""
@@ -213,7 +219,9 @@ class Jobs:
         cleanup()
         error = ended.exception()
         record = replace(job.record, state="done", result=None if error else ended.result())
-        if isinstance(error, JobCancelled):
+        if isinstance(error, JobCancelled) and job.is_stopped:
+            record = replace(record, state="failed", problem=STOPPED)
+        elif isinstance(error, JobCancelled):
             record = replace(record, state="cancelled")
         elif error is not None:
             problem = problem_of(error if isinstance(error, Exception) else RuntimeError(str(error)))

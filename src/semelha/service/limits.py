@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
 
 from starlette.datastructures import Headers
@@ -16,6 +17,8 @@ from semelha.service.settings import Settings
 
 UNCOUNTED = (*OPEN, "/metrics")
 """Paths that are answered however many requests there are."""
+IMPORTS = re.compile(r"/api/v1/(galleries/[^/]+/)?imports")
+"""The paths that take an archive, which is not read into memory."""
 IMPORT_RATE = 1 << 20  # bytes per second that an archive arrives with at least
 
 
@@ -40,7 +43,7 @@ class Limits:
             await problem_response(problem, scope)(scope, receive, send)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send, counted: _Counted) -> None:
-        is_import = scope["path"].endswith("/imports")
+        is_import = scope["method"] == "POST" and IMPORTS.fullmatch(scope["path"]) is not None
         most = self._settings.max_import if is_import else self._settings.max_body
         length = _length(Headers(scope=scope), most)
         loop = asyncio.get_running_loop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import http
 import json
 import logging
@@ -12,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from semelha import errors
@@ -45,6 +47,7 @@ STATUS: dict[type[SemelhaError], int] = {
 INTERNAL = "the server failed: its log has the reason under this request id"
 UNAVAILABLE = "the gallery cannot answer at present: the log of the server has the reason under this request id"
 FULL = "the gallery cannot be written at present: the disk is full, or it can only be read"
+DISK_FULL = "the disk of the server is full"
 HIDDEN = {500: INTERNAL, 503: UNAVAILABLE, 507: FULL}
 """What is said instead of a message that may name files of the server."""
 ERROR_FORM = "error_form"
@@ -96,6 +99,10 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, HTTPException):
         phrase = http.HTTPStatus(error.status_code).phrase
         return Problem(error.status_code, _kebab(phrase), str(error.detail), headers=error.headers)
+    if isinstance(error, ClientDisconnect):
+        return Problem(400, "incomplete-body", "the client has closed the connection before its body had arrived")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):  # such as of the folder for archives
+        return Problem(507, "disk-full", DISK_FULL)
     return Problem(500, "internal", INTERNAL)
 
 
@@ -132,7 +139,7 @@ def add_handlers(app: FastAPI) -> None:
             answer.headers["Allow"] = ", ".join(allowed_methods(app, request.scope["path"]))
         return answer
 
-    for kind in (SemelhaError, HTTPException, RequestValidationError):
+    for kind in (SemelhaError, HTTPException, RequestValidationError, ClientDisconnect):
         app.add_exception_handler(kind, handle)
 
 

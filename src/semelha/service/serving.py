@@ -42,7 +42,7 @@ def serve(
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http=limited(settings.max_connections, settings.header_deadline),
+        http=limited(settings.max_connections, settings.header_deadline, settings.body_deadline),
         ws="none",
         backlog=BACKLOG,
         log_config=None,

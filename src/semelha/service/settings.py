@@ -9,7 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -84,7 +84,8 @@ class Settings(BaseSettings):
     deadline: Seconds = 60.0
     """Seconds until an answer begins."""
     body_deadline: Seconds = 30.0
-    """Seconds until a body has arrived; an archive has the time of 1 MB per second besides."""
+    """Seconds until a body has arrived; an archive has the time of 1 MB per second besides. Also seconds after which a
+    connection is closed whose client reads nothing of an answer."""
     header_deadline: Seconds = 10.0
     """Seconds until the headers of a request have arrived, on a new connection too."""
     max_connections: Count = 2048
@@ -117,10 +118,17 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
 
+    @field_validator("require_keys")
+    @classmethod
+    def _require(cls, value: bool | None, info: ValidationInfo) -> bool | None:
+        if value is False and not is_loopback(info.data.get("host", "")):
+            raise ValueError("only an address of this machine alone, such as 127.0.0.1, can be served without keys")
+        return value
+
     @property
     def needs_keys(self) -> bool:
         """Whether a request needs a key."""
-        return not is_loopback(self.host) if self.require_keys is None else self.require_keys
+        return bool(self.require_keys) or not is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:

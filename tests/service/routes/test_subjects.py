@@ -94,6 +94,21 @@ def test_merge_and_undo(client: TestClient) -> None:
     assert client.post("/api/v1/subjects/a/merge", json={"into": "nobody"}).status_code == 404
 
 
+def test_a_merge_that_another_request_undoes_at_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in (1, 2):
+        client.post("/api/v1/subjects", data={"name": f"s{seed}"}, files=files(png(noise(seed))))
+    gallery = client.app.state.galleries.get(None).gallery  # type: ignore[attr-defined]
+    merge = gallery.merge
+
+    def merge_and_undo(*names: str) -> int:
+        number: int = merge(*names)
+        gallery.unmerge(number)
+        return number
+
+    monkeypatch.setattr(gallery, "merge", merge_and_undo)
+    assert client.post("/api/v1/subjects/s1/merge", json={"into": "s2"}).status_code == 404
+
+
 def test_reads_end_with_304_until_something_changes(client: TestClient) -> None:
     enroll(client, "a", 1)
     paths = ["/subjects", "/subjects/a", "/subjects/a/examples", "/examples/1", "/merges", "/calibration", "/model"]

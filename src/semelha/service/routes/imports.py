@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -24,6 +22,7 @@ from semelha.service.models import JobAnswer
 from semelha.service.problems import Problem
 from semelha.service.routes.jobs import STATES, Wait, started
 from semelha.service.settings import Settings
+from semelha.service.temporary import TemporaryFolder
 
 router = APIRouter(tags=["imports"])
 ARCHIVE, FILES, UPLOADED = "archive.zip", "files", "uploaded-manifest"
@@ -55,24 +54,21 @@ async def import_archive(
     The manifest is a file of the archive, or one that is sent with it in a form. Pictures that cannot be used are left
     out and counted. What the job has reported as done is durable.
     """
-    folder = Path(await run_in_threadpool(tempfile.mkdtemp, "", "semelha-import-", settings.temporary))
-
-    def cleanup() -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-
+    temporary = await run_in_threadpool(TemporaryFolder, settings.temporary)
+    folder = temporary.path
     try:
         sent = await _received(request, folder)
     except BaseException:
-        await run_in_threadpool(cleanup)
+        await run_in_threadpool(temporary.remove)
         raise
     if sent and manifest:
-        await run_in_threadpool(cleanup)
+        await run_in_threadpool(temporary.remove)
         raise Problem(422, "invalid-request", "two manifests are named: send one, or name one of the archive")
 
     def work(job: Job) -> dict[str, Any]:
         return import_folder(served.gallery, folder, sent or manifest, settings, job)
 
-    return await started(jobs, served, response, "import", work, wait=wait, cleanup=cleanup)
+    return await started(jobs, served, response, "import", work, wait=wait, cleanup=temporary.remove)
 
 
 def import_folder(gallery: Gallery, folder: Path, manifest: str, settings: Settings, job: Job) -> dict[str, Any]:

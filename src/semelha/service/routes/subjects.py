@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Query
 
+from semelha.errors import NumberNotFound
 from semelha.images import Skipped
 from semelha.service.access import needs
 from semelha.service.dependencies import (
@@ -115,8 +116,10 @@ def merge_subject(served: Current, name: Name, content: Annotated[MergeInto, Bod
     """Merge a subject into another one."""
     number = served.gallery.merge(name, content.into)
     served.forget_subject(name)
-    (found,) = [one for one in served.gallery.merges() if one.number == number]
-    return MergeAnswer.model_validate(found)
+    for one in served.gallery.merges():
+        if one.number == number:
+            return MergeAnswer.model_validate(one)
+    raise NumberNotFound(f"the merge {number} was done, and another request has changed its subjects since")
 
 
 @router.get("/merges", dependencies=[needs("read")])
