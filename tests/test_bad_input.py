@@ -32,6 +32,7 @@ EXCEPTIONS = {
         "sources",
         "an empty list",
     ): "the error is about the number of vectors",
+    ("Gallery.keep_for_review", "answers", "an empty list"): "the error is about the numbers of all three",
 }
 
 
@@ -107,6 +108,9 @@ class World:
             "Picture": picture,
         }
         self.values: dict[str, Any] = {
+            "after": 0.5,
+            "answers": [self.gallery.identify(noise(7))],
+            "before": 0.1,
             "card": self.model.card,
             "dataset": dataset,
             "evaluation": evaluation,
@@ -138,6 +142,7 @@ class World:
             "prepared": np.zeros((1, 1, 16, 16), np.uint8),
             "probes": dataset,
             "rejection": 1,
+            "reviews": [1],
             "skipped": (),
             "source": "apple",
             "sources": ["elsewhere"],
@@ -151,6 +156,7 @@ class World:
             ("Gallery.open", "path"): folder / "shop",
             ("Gallery", "path"): folder / "shop",
             ("Gallery.identify_probes", "probes"): self.gallery.embed_probes([noise(7)]),
+            ("Gallery.keep_for_review", "probes"): self.gallery.embed_probes([noise(7)]),
             ("Gallery.verify_probe", "other"): "apple",
         }
 

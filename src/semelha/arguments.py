@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import fields
 from functools import cache, wraps
 from inspect import signature
@@ -172,6 +172,12 @@ def check_int(name: str, value: object, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
         refuse(name, value, f"a whole number from {least} to {most}")
     return int(value)
+
+
+def check_any(name: str, values: Sized) -> None:
+    """Raise `UsageError` if `values` is empty."""
+    if not len(values):
+        raise UsageError(f"{name} is empty: pass one or more")
 
 
 def check_float(name: str, value: object, least: float, most: float) -> float:

@@ -124,6 +124,7 @@ class World:
             (0, ["keys", "list", "--keys", out / "keys é.json"]),
             (2, ["keys", "revoke", "none\x1b[31m", "--keys", out / "keys é.json"]),
             (2, ["serve", "--\x1b[31m"]),
+            (2, ["open", "--\x1b[31m"]),
         ]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from semelha.arguments import check_any
 from semelha.client import answers
 from semelha.client.answers import CalibrationSummary, EvidenceSheet, parsed
 from semelha.client.exchange import Steps
@@ -360,9 +361,10 @@ def _number(number: int) -> int:
     return number
 
 
-def _numbers(numbers: Sequence[int]) -> list[int]:
-    """Numbers of reviews. Raises `NumberNotFound`."""
-    return [_number(int(one)) for one in numbers]
+def _numbers(reviews: Sequence[int]) -> list[int]:
+    """Numbers of reviews. Raises `NumberNotFound`, and `UsageError` if there is none."""
+    check_any("reviews", reviews)
+    return [_number(int(one)) for one in reviews]
 
 
 def _subject(name: str) -> str:

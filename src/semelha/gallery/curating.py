@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from semelha.arguments import MAX_INT, check_int, check_types
+from semelha.arguments import MAX_INT, check_any, check_int, check_types
 from semelha.embedders import Model, Progress, Source
-from semelha.errors import UsageError
 from semelha.gallery.calibration.det import ChangedAnswers, DetCurve, DetCurves
 from semelha.gallery.contents import GalleryContents
 from semelha.gallery.curation.check import Check, check
@@ -146,7 +145,7 @@ class GalleryCuration(GalleryContents):
         cannot be used, and `UsageError` if there is none.
         """
         name = checked_name(subject)
-        _check_any(reviews)
+        check_any("reviews", reviews)
         return enrollment_of(self._store.resolve_reviews(reviews, name))
 
     @check_types
@@ -155,7 +154,7 @@ class GalleryCuration(GalleryContents):
 
         Raises `NumberNotFound` if one does not exist, and `UsageError` if there is none.
         """
-        _check_any(reviews)
+        check_any("reviews", reviews)
         self._store.dismiss_reviews(reviews)
 
     @check_types
@@ -190,8 +189,3 @@ class GalleryCuration(GalleryContents):
         """Return a pair that is another one after every change of the reviews."""
         with self._store.reading() as view:
             return view.review_state()
-
-
-def _check_any(reviews: Sequence[int]) -> None:
-    if not reviews:
-        raise UsageError("reviews is empty: pass the number of one review or more")
