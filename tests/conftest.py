@@ -15,6 +15,10 @@ os.environ.setdefault("SEMELHA_CACHE", tempfile.mkdtemp(prefix="semelha-tests-")
 os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="semelha-tests-")
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="semelha-tests-")
 os.environ.pop("SEMELHA_MODEL", None)
+# Reports and verdicts are in English, wherever the tests run.
+for _name in ("LC_ALL", "LC_MESSAGES"):
+    os.environ.pop(_name, None)
+os.environ["LANG"] = "C.UTF-8"
 
 import onnxruntime
 import pytest

@@ -25,6 +25,7 @@ TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MOD
 # Imports run upward only: a floor may import itself and the floors before it.
 FLOORS = [
     {"arguments", "errors", "files", "processors", "text", "tracing", "untrusted", "_version"},
+    {"language"},
     {"images"},
     {"html"},
     {"features"},

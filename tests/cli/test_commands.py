@@ -215,6 +215,7 @@ def test_evaluate_prints_intervals_or_insufficient_data(
 ) -> None:
     status, out, _ = run(capsys, "evaluate", tiny.folder, photos, "--no-baselines", "--resamples", "100")
     assert status == 0
+    assert out.startswith("Of 100 pictures of known things it names ")
     assert re.search(r"^R@1 +1\.000 0\.\d{3}–1\.000", out, re.MULTILINE)
     assert re.search(r"^FPIR achieved .* insufficient data", out, re.MULTILINE)
     assert "Not calibrated: a rate of 0.01 needs" in out

@@ -53,3 +53,25 @@ def test_cluster(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     status, out_text, _ = run(capsys, "cluster", tmp_path / "shop", tmp_path / "photos")
     assert status == 0
     assert "known" in out_text
+
+
+def test_the_first_line_is_the_verdict(tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the language of the option, or of the locale; also with `--json`, and in the report."""
+    filled(tmp_path / "shop", tiny).close()
+    found = answer(capsys, "check", tmp_path / "shop", "--language", "en")["verdict"]
+    out = run(capsys, "check", tmp_path / "shop")[1]
+    assert out.splitlines()[0] == found["text"]
+    report = tmp_path / "check.html"
+    out = run(capsys, "check", tmp_path / "shop", "--language", "pt-BR", "--report", report)[1]
+    assert "60 imagens de 12 coisas" in out.splitlines()[0]
+    assert '<html lang="pt-BR"' in report.read_text("utf-8")
+    status, _, err = run(capsys, "check", tmp_path / "shop", "--language", "fr")
+    assert (status, "en, pt-BR" in err) == (2, True)
+
+
+def test_the_locale_chooses_the_language(
+    tiny: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(tmp_path / "shop", tiny).close()
+    monkeypatch.setenv("LANG", "pt_BR.UTF-8")
+    assert answer(capsys, "check", tmp_path / "shop")["verdict"]["language"] == "pt-BR"

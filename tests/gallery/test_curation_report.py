@@ -61,10 +61,23 @@ def test_the_page_of_clusters(tmp_path: Path, tiny: Model) -> None:
     assert NAME in page.text
     assert page.tags.count("img") == 6
     for expected in (
-        "1 proposed subjects",
-        "1 subjects that the gallery knows",
+        "1 proposed subject",
+        "1 subject that the gallery knows",
         "new-1",
         "thing 5",
-        "1 files left out",
+        "1 file left out",
     ):
         assert expected in page.text
+
+
+def test_the_page_of_a_check_in_portuguese(tmp_path: Path, tiny: Model) -> None:
+    with filled(tmp_path / "g", tiny) as gallery:
+        gallery.enroll("thing 2", view_of(8, 0))
+        found = gallery.check(min_score=0.2)
+        text = write_check_report(found, gallery, tmp_path / "check.html", language="pt-BR").read_text("utf-8")
+    assert '<html lang="pt-BR"' in text
+    assert text.partition("<main>")[2].lstrip().startswith('<section class="verdict poor">')
+    assert found.verdict("pt-BR").result in Page(text).text
+    assert "Imagens que parecem ser de outra coisa" in text
+    assert "cadastrada como <bdi>thing 2</bdi>" in text
+    assert "enrolled" not in text

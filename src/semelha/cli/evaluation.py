@@ -13,6 +13,7 @@ from semelha.cli.console import escape
 from semelha.cli.output import (
     Fpir,
     Json,
+    Language,
     Layout,
     ProgressCallback,
     ReportPath,
@@ -23,6 +24,7 @@ from semelha.cli.output import (
     make_table,
     print_json,
     print_report_path,
+    print_verdict,
     progress_bars,
     stdout,
 )
@@ -31,6 +33,7 @@ from semelha.evaluation import evaluate as run_evaluation
 from semelha.evaluation.rerank import Rerank
 from semelha.evaluation.result import INSUFFICIENT_DATA
 from semelha.images import GROUPINGS
+from semelha.language import words_in
 from semelha.published_models import resolve_model
 
 RerankName = Literal["query-expansion", "k-reciprocal"]
@@ -73,6 +76,7 @@ def evaluate(
         ),
     ] = "auto",
     seed: Seed = 0,
+    language: Language = None,
     json: Json = False,
 ) -> None:
     """Measure a model on labelled pictures. Their classes should be new to it: not those that it was trained on.
@@ -80,6 +84,7 @@ def evaluate(
     Example: semelha evaluate model test-photos --report report.html
     """
     check_outputs(report)
+    spoken = words_in(language).language
     embedder = resolve_model(model)
     column = None if groups in GROUPINGS else groups
     dataset = load_dataset(folder, use="evaluating", layout=layout, split=split, groups=column)
@@ -96,8 +101,10 @@ def evaluate(
             progress=progress_per_embedder(bar),
         )
     if json:
-        print_json({**evaluation.to_json(), "reading": dataset.report()})
+        verdict = evaluation.verdict(spoken).to_json()
+        print_json({**evaluation.to_json(), "verdict": verdict, "reading": dataset.report()})
     else:
+        print_verdict(evaluation.verdict(spoken))
         stdout.print(results_table(evaluation))
         for text in evaluation.notes:
             stdout.print(f"[dim]{escape(text)}[/]")
@@ -106,7 +113,7 @@ def evaluate(
     if report is not None:  # last, so that the figures are not lost if it cannot be written
         from semelha.evaluation.report import write_report  # importing Matplotlib is slow
 
-        write_report(evaluation, report, card=embedder.card)
+        write_report(evaluation, report, card=embedder.card, language=spoken)
         print_report_path(report, json)
 
 

@@ -14,6 +14,7 @@ from semelha.cli.console import escape
 from semelha.cli.output import (
     GalleryPath,
     Json,
+    Language,
     Layout,
     ReportPath,
     Seed,
@@ -24,6 +25,7 @@ from semelha.cli.output import (
     note,
     print_json,
     print_report_path,
+    print_verdict,
     progress_bars,
     stderr,
     stdout,
@@ -31,6 +33,7 @@ from semelha.cli.output import (
 from semelha.errors import UsageError
 from semelha.gallery import Check, Clustering, Finding, Gallery, export_clusters
 from semelha.gallery import migrate as migrate_gallery
+from semelha.language import words_in
 
 MAX_ROWS = 20
 MAX_MISSING = 5  # examples without a picture to name
@@ -41,6 +44,7 @@ def check(
     report: ReportPath = None,
     min_score: Annotated[float, Option(help="Lowest score of a finding.", min=0.0, max=1.0)] = 0.5,
     seed: Seed = 0,
+    language: Language = None,
     json: Json = False,
 ) -> None:
     """Find wrong labels, near-duplicates, outliers, and subjects to merge or split, with commands that repair them.
@@ -48,13 +52,19 @@ def check(
     Example: semelha check shop --report check.html
     """
     check_outputs(report)
+    spoken = words_in(language).language
     with Gallery(gallery) as opened:
         found = opened.check(min_score=min_score, seed=seed)
-        print_json(found.to_json()) if json else _print_findings(found, gallery)
+        verdict = found.verdict(spoken)
+        if json:
+            print_json({**found.to_json(), "verdict": verdict.to_json()})
+        else:
+            print_verdict(verdict)
+            _print_findings(found, gallery)
         if report is not None:  # last, so that the findings are not lost if it cannot be written
             from semelha.gallery.curation.report import write_check_report
 
-            write_check_report(found, opened, report)
+            write_check_report(found, opened, report, language=spoken)
             print_report_path(report, json)
 
 
@@ -101,6 +111,7 @@ def cluster(
     split: Split = None,
     report: ReportPath = None,
     seed: Seed = 0,
+    language: Language = None,
     json: Json = False,
 ) -> None:
     """Group pictures by subject: subjects that the gallery knows, and new ones.
@@ -108,6 +119,7 @@ def cluster(
     Example: semelha cluster shop photos --out proposed --report proposed.html
     """
     check_outputs(report, folder=out, error=UsageError)
+    spoken = words_in(language).language
     dataset = load_dataset(photos, labelled=False, layout=layout, split=split)
     with Gallery(gallery) as opened, progress_bars() as bar:
         found = opened.cluster(dataset.pictures, seed=seed, progress=bar("embedding"))
@@ -121,7 +133,7 @@ def cluster(
     if report is not None:
         from semelha.gallery.curation.report import write_clusters_report
 
-        write_clusters_report(found, dataset.pictures, report)
+        write_clusters_report(found, dataset.pictures, report, language=spoken)
         print_report_path(report, json)
 
 

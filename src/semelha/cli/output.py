@@ -20,6 +20,7 @@ from semelha.cli.reading import limits, picture_of
 from semelha.errors import SemelhaError, UsageError
 from semelha.files import check_writable
 from semelha.images import LAYOUTS, Dataset, Picture, Skipped, Use, expand_pattern, for_use, read_dataset
+from semelha.language import LANGUAGES, Verdict
 from semelha.text import shown
 
 UNWRAPPED_WIDTH = 10_000
@@ -45,6 +46,14 @@ Split = Annotated[
 ]
 ReportPath = Annotated[Path | None, Option(help="HTML report to write.")]
 Seed = Annotated[int, Option(help="Seed of every random draw.", min=0)]
+Language = Annotated[
+    str | None,
+    Option(
+        help=f"Language of the verdict and of the report: {', '.join(LANGUAGES)}.",
+        metavar="NAME",
+        show_default="by the locale",
+    ),
+]
 Yes = Annotated[bool, Option("--yes", help="Do not ask for confirmation.")]
 
 ProgressCallback = Callable[[int, int], None]
@@ -91,6 +100,12 @@ def check_outputs(*files: Path | None, folder: Path | None = None, error: type[S
 def note(text: str) -> None:
     """Print a note on standard error."""
     stderr.print(f"[yellow]note:[/] {escape(text)}")
+
+
+def print_verdict(verdict: Verdict) -> None:
+    """Print a verdict as one paragraph."""
+    style = {"good": "green", "fair": "yellow", "poor": "red", "unknown": "yellow"}[verdict.level]
+    stdout.print(f"[bold {style}]{escape(verdict.result)}[/] {escape(' '.join((*verdict.steps, verdict.basis)))}\n")
 
 
 def print_report_path(report: Path, as_json: bool) -> None:

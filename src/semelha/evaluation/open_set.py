@@ -114,6 +114,7 @@ def measure_open_set(
         oscr=oscr(distances[mated], correct[mated], distances[non_mated]),
         auroc=auroc(distances[mated], distances[non_mated]),
         enrolled=len(own),
+        enrolled_pictures=len(enrolled),
         gallery_sizes=measure_gallery_sizes(
             vectors[rest],
             vectors[enrolled],

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.evaluation.protocol import take
+from semelha.language import Message
 from semelha.measures import Reliability, reliability
 from semelha.measures.search import SearchTask, SubjectDistances, search_subjects
 from semelha.metrics import Metric
@@ -67,8 +68,8 @@ def measure_probability(
         rows, order = rows[chosen], order[chosen]
     n_subjects = int((order == 1).sum())
     if n_subjects < MIN_SUBJECTS:
-        pictures = "three pictures or more" if gallery is None else "two enrolled pictures or more"
-        note = f"{n_subjects} enrolled subjects have {pictures}, and {MIN_SUBJECTS} are needed"
+        key = "probability.few" if gallery is None else "probability.few_enrolled"
+        note = Message(key, n=n_subjects, needed=MIN_SUBJECTS)
         return ProbabilityCalibration(None, None, note)
     left_out = np.flatnonzero(order == 0)  # one picture of each subject takes the part of a probe
     enrolled, enrolled_classes = vectors[rows], classes[rows]
@@ -83,7 +84,7 @@ def measure_probability(
     own, other = _own_and_other(enrolled[left_out], task, metric)
     probability = full_conformal(other, 0.5, mated=own).probability
     if probability is None:
-        return ProbabilityCalibration(None, None, "no enrolled picture is at a finite distance from another subject")
+        return ProbabilityCalibration(None, None, Message("probability.infinite"))
     rest = np.setdiff1d(probes, rows)
     rest = rest[~is_enrolled[rest] | np.isin(classes[rest], enrolled_classes)]
     task = SearchTask.build(
@@ -94,8 +95,8 @@ def measure_probability(
     has_nearest = np.isfinite(nearest)
     mated, non_mated = has_nearest & (task.relevant_counts() > 0), has_nearest & ~is_enrolled[rest]
     if not mated.any() or not non_mated.any():
-        missing = "non-mated" if mated.any() else "mated"
-        return ProbabilityCalibration(None, None, f"there are no {missing} probes that may match an enrolled picture")
+        key = "probability.no_non_mated" if mated.any() else "probability.no_mated"
+        return ProbabilityCalibration(None, None, Message(key))
     predictions = ProbePredictions(
         mated=probability(nearest[mated]),
         non_mated=probability(nearest[non_mated]),
@@ -103,12 +104,12 @@ def measure_probability(
         mated_subject=classes[rest][mated],
         non_mated_subject=classes[rest][non_mated],
     )
-    pictures = (
-        "two enrolled pictures each, in a separate gallery" if gallery is None else "two enrolled pictures or more"
-    )
-    note = (
-        f"learned from {n_subjects:,} subjects with {pictures} ({probability.method}); {len(predictions.mated):,} "
-        f"mated and {len(predictions.non_mated):,} non-mated probes, with half of the weight each"
+    note = Message(
+        "probability.learned" if gallery is None else "probability.learned_enrolled",
+        n=n_subjects,
+        method=probability.method,
+        mated=len(predictions.mated),
+        non_mated=len(predictions.non_mated),
     )
     counts = [len(predictions.mated), len(predictions.non_mated)]
     measured = reliability(

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.evaluation.probability import ProbabilityCalibration
+from semelha.evaluation.verdict import Estimate, Facts, judge
 from semelha.images import Dataset
+from semelha.language import Verdict, words_in
 from semelha.measures import Balanced, FoldAccuracy, Interval, OpenSet, Oscr, Retrieval, Verification
 
 STANDARD_BASELINES = ("raw_pixels", "untrained")
@@ -75,6 +77,7 @@ class OpenSetResult:
     oscr: Oscr
     auroc: float | None  # mated against non-mated probes, over all thresholds
     enrolled: int  # number of enrolled subjects
+    enrolled_pictures: int
     gallery_sizes: tuple[GallerySize, ...]  # smallest first; the last is the whole gallery
     probes: OpenSetProbes
     probability: ProbabilityCalibration  # without a gallery in the protocol: of a gallery with two pictures each
@@ -145,6 +148,13 @@ class Result:
         return {name: _finite(value) if isinstance(value, float) else value for name, value in values.items()}
 
 
+def _estimate(value: float | None, interval: Interval | None) -> Estimate | None:
+    """None for a figure that could not be measured."""
+    if value is None or math.isnan(value):
+        return None
+    return Estimate(value, *(interval or (value, value)))
+
+
 def _finite(value: float) -> float | None:
     return None if math.isnan(value) else value
 
@@ -161,6 +171,8 @@ class Evaluation:
         Rows in the data set of the probes and of the pictures searched.
     notes : tuple of str
         How the figures were measured, and what to keep in mind.
+    trained_classes : int
+        Classes of the data set that the model was trained on.
     """
 
     dataset: Dataset
@@ -170,6 +182,42 @@ class Evaluation:
     baselines: dict[str, Result] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    trained_classes: int = 0
+
+    def verdict(self, language: str | None = None) -> Verdict:
+        """Judge the figures in plain words, and choose the next step; `str` of it is one paragraph.
+
+        The language is "en" or "pt-BR"; None is that of the locale. The rules are in docs/evaluation.md. Raises
+        `UsageError` for another language.
+        """
+        return judge(self._facts(), words_in(language))
+
+    def _facts(self) -> Facts:
+        found, intervals = self.result.open_set, self.result.intervals
+        figures = {} if intervals is None else intervals.figures
+        is_calibrated = found.fpir_achieved is not None
+        missed = "fnir_achieved" if is_calibrated else "fnir_at_fpir"
+        at_fpirs = {} if intervals is None else intervals.fnir_at_fpirs
+        looser = {
+            rate: estimate
+            for rate, value in sorted(found.hindsight.fnir_at_fpir.items())
+            if rate > found.fpir_target and (estimate := _estimate(value, at_fpirs.get(rate))) is not None
+        }
+        return Facts(
+            right=_estimate(self.result.retrieval.r_at.get(1), figures.get("r_at_1")),
+            target=found.fpir_target,
+            missed=_estimate(getattr(found, missed), figures.get(missed)),
+            named=_estimate(found.fpir_achieved, figures.get("fpir_achieved")),
+            looser=tuple(looser.items()),
+            has_intervals=intervals is not None,
+            pictures=len(self.dataset),
+            subjects=len(self.dataset.classes),
+            enrolled=found.enrolled,
+            enrolled_pictures=found.enrolled_pictures,
+            mated=found.hindsight.mated,
+            non_mated=found.hindsight.non_mated,
+            trained=self.trained_classes,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The figures of the model, those of each baseline under its name, counts, notes and seconds.

@@ -21,6 +21,7 @@ from semelha.evaluation.protocol import Protocol, assign_roles, take
 from semelha.evaluation.rerank import Rerank, reranked_retrieval
 from semelha.evaluation.result import Evaluation, Result
 from semelha.images import GROUPINGS, Burst, Dataset, burst_remark, for_use, read_dataset, readable, with_groups
+from semelha.language import Message
 from semelha.measures import Retrieval, cmc, fold_accuracy, retrieval, subject_ranks
 from semelha.measures.pairs import count_pairs, sample_pairs
 from semelha.measures.search import SearchTask
@@ -118,13 +119,16 @@ def evaluate(
         )
     notes = _protocol_notes(dataset, gallery, protocol, resamples, rerank)
     rows = np.arange(len(dataset))
+    trained = _trained_classes(embedder, dataset)
+    overlap = (Message("note.overlap", n=trained, of=len(dataset.classes)),) if trained else ()
     return Evaluation(
         dataset=dataset,
         queries=rows if gallery is None else probes,
         references=rows if gallery is None else gallery,
         result=results.pop(""),
         baselines=results,
-        notes=(*notes, *missing, *_training_overlap(embedder, dataset)),
+        notes=(*notes, *missing, *overlap),
+        trained_classes=trained,
         seconds=time.monotonic() - start,
     )
 
@@ -155,40 +159,32 @@ def _standard_baselines(embedder: Embedder) -> tuple[dict[str, Embedder], tuple[
     try:
         from semelha.deep import untrained_embedder
     except MissingExtra:
-        return baselines, ('The untrained network was not measured: that needs pip install "semelha[train]".',)
+        return baselines, (Message("note.no_extra"),)
     try:
         network = untrained_embedder(embedder.card)
     except SemelhaError as error:  # such as a model that was made elsewhere
-        return baselines, (f"The untrained network was not measured: {error}",)
+        return baselines, (Message("note.no_network", error=str(error)),)
     return baselines if network is None else {**baselines, "untrained": network}, ()
 
 
-def _training_overlap(embedder: Embedder, dataset: Dataset) -> tuple[str, ...]:
-    """A warning if the model was trained on classes of the data set."""
-    overlap = set(embedder.card.classes) & set(dataset.classes) if isinstance(embedder, Model) else set()
-    if not overlap:
-        return ()
-    return (
-        f"{len(overlap)} of the {len(dataset.classes)} classes have names that the model was trained on: to measure it "
-        "on unseen classes, use other pictures.",
-    )
+def _trained_classes(embedder: Embedder, dataset: Dataset) -> int:
+    """The number of classes of the data set that the model was trained on."""
+    return len(set(embedder.card.classes) & set(dataset.classes)) if isinstance(embedder, Model) else 0
 
 
 def _protocol_notes(
     dataset: Dataset, gallery: Rows | None, protocol: Protocol, resamples: int, rerank: Rerank | None
 ) -> tuple[str, ...]:
-    leave_one_out = "each picture is searched among all others"
-    search = leave_one_out if gallery is None else "each probe is searched among the enrolled pictures"
+    leave_one_out = protocol.map_leave_one_out or gallery is None
     notes = [
-        f"R@k and CMC: {search}. R@k counts pictures; CMC counts subjects, each at its nearest picture.",
-        f"MAP@R and R-precision: {leave_one_out if protocol.map_leave_one_out else search}.",
-        f"Open set: {protocol.enrolled_fraction:.0%} of the classes are enrolled, drawn at random; probes of the "
-        "others are non-mated.",
+        Message("note.leave_one_out" if gallery is None else "note.probes"),
+        Message("note.map_leave_one_out" if leave_one_out else "note.map_probes"),
+        Message("note.open_set", percent=round(100 * protocol.enrolled_fraction)),
     ]
     if rerank is not None:
-        notes.insert(2, f"R@k, MAP@R and R-precision of the model: re-ranked by {rerank!r}.")
+        notes.insert(2, Message("note.rerank", rerank=repr(rerank)))
     if resamples:
-        notes.append(f"Intervals: 95%, by bootstrap with {resamples:,} resamples of the subjects; galleries are fixed.")
+        notes.append(Message("note.intervals", n=resamples))
     splits = [str(remark) for remark in dataset.remarks if remark.kind in ("used", "check")]
     return (*notes, *splits)
 

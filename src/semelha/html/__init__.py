@@ -17,23 +17,40 @@ from semelha._version import __version__
 from semelha.errors import PictureError
 from semelha.files import write_file
 from semelha.images import Picture
+from semelha.language import Verdict, Words
 from semelha.text import shown_lines
 
-__all__ = ["escape", "figure", "write_page"]
+__all__ = ["escape", "figure", "style", "write_page"]
 
 SIDE = 96  # pixels, of a thumbnail
 
 
-def write_page(path: str | os.PathLike[str], title: str, lead: str, sections: Iterable[str]) -> Path:
+def write_page(
+    path: str | os.PathLike[str],
+    title: str,
+    lead: str,
+    sections: Iterable[str],
+    *,
+    words: Words,
+    verdict: Verdict | None = None,
+    levels: str = "level",
+) -> Path:
     """Write one HTML file that needs no other file and loads nothing from the network. Returns its path.
 
     An existing file is replaced. Reports contain pictures: only owner and group may read them. Title, lead (the
-    paragraph below it) and sections are HTML: the caller escapes text.
-    Raises `SemelhaError` if the file cannot be written.
+    paragraph below it) and sections are HTML: the caller escapes text. The verdict comes first; `levels` is the prefix
+    of the texts for its levels. Raises `SemelhaError` if the file cannot be written.
     """
     target = Path(path)
-    write_file(target, _page(title, lead, sections), private=True)
+    head = "" if verdict is None else _verdict(verdict, words, levels)
+    write_file(target, _page(title, lead, head, sections, words), private=True)
     return target
+
+
+def style() -> str:
+    """The style sheet of all pages, with the colors, sizes and fonts of the page for the browser."""
+    sheets = files(__package__)
+    return "".join(sheets.joinpath(name).read_text(encoding="utf-8") for name in ("tokens.css", "page.css"))
 
 
 def figure(picture: Picture | None, kind: str, label: str, *, tooltip: str, caption: str = "") -> str:
@@ -65,14 +82,24 @@ def _data_url(picture: Picture) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode()
 
 
-def _page(title: str, lead: str, sections: Iterable[str]) -> Iterator[str]:
-    style = files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+def _verdict(verdict: Verdict, words: Words, levels: str) -> str:
+    steps = "".join(f"<li>{escape(step)}</li>" for step in verdict.steps)
+    level = escape(words.t(f"{levels}.{verdict.level}"))
+    return (
+        f'<section class="verdict {verdict.level}">\n<h2>{escape(words.t("verdict.title"))} <b>{level}</b></h2>\n'
+        f'<p class="result">{escape(verdict.result)}</p>\n<h3>{escape(words.t("verdict.next"))}</h3>\n'
+        f"<ol>{steps}</ol>\n"
+        f'<p class="basis">{escape(verdict.basis)}</p>\n</section>\n'
+    )
+
+
+def _page(title: str, lead: str, head: str, sections: Iterable[str], words: Words) -> Iterator[str]:
     yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{words.language}" data-theme="auto">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n<style>{style}</style>\n</head>\n'
-        f"<body>\n<header>\n<h1>{title}</h1>\n<p>{lead}</p>\n</header>\n<main>\n"
+        f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n<style>{style()}</style>\n</head>\n'
+        f"<body>\n<header>\n<h1>{title}</h1>\n<p>{lead}</p>\n</header>\n<main>\n{head}"
     )
     yield from sections
-    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    when = datetime.now(UTC).strftime(words.t("report.time"))
     yield f"</main>\n<footer>semelha {__version__} · {when}</footer>\n</body>\n</html>\n"

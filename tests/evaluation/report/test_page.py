@@ -81,7 +81,7 @@ def test_text_is_escaped(html: str) -> None:
 
 def test_it_shows_figures_curves_pictures_and_card(html: str) -> None:
     page = Page(html)
-    for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 skipped files", "Model card", "1,200 pictures"):
+    for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 skipped file", "Model card", "1,200 pictures"):
         assert expected in page.text
     assert page.tags.count("svg") == 6
     assert page.tags.count("img") >= 16
@@ -178,3 +178,20 @@ def test_a_path_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SemelhaError, match="cannot be written"):
         write_report(evaluate(Known(), dataset(classes=10)), tmp_path / "file" / "report.html")
+
+
+def test_the_page_begins_with_the_verdict_in_its_language(tmp_path: Path) -> None:
+    """Portuguese texts and numbers; what is known in English only is marked as English."""
+    found = replace(evaluate(Known(), dataset(classes=30)), notes=("a note of the reader",))
+    text = write_report(found, tmp_path / "r.html", language="pt-BR").read_text("utf-8")
+    assert '<html lang="pt-BR"' in text
+    main = text.partition("<main>")[2]
+    assert main.lstrip().startswith('<section class="verdict ')
+    page = Page(main.partition("</main>")[0])
+    for sentence in (found.verdict("pt-BR").result, *found.verdict("pt-BR").steps, found.verdict("pt-BR").basis):
+        assert sentence in page.text
+    assert '<span lang="en">a note of the reader</span>' in text
+    assert re.search(r"\d,\d<span>%</span><small>\d+,\d–\d+,\d</small>", text)
+    assert not re.search(r"\d\.\d<span>%", text)
+    for english in ("insufficient", "hindsight", "probes", "subjects", "false acceptance", "query"):
+        assert english not in page.text

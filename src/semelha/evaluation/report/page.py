@@ -16,132 +16,131 @@ from semelha.evaluation.report.plots import cmc, det, gallery_sizes, oscr, relia
 from semelha.evaluation.report.tables import headline, table
 from semelha.evaluation.result import Evaluation
 from semelha.html import escape, figure, write_page
+from semelha.language import Words, words_in
+from semelha.recognition.calibration import min_sample_size
 
 MAX_QUERIES = 8  # of a section
 NEIGHBORS = 5  # of a query
 MAX_SKIPPED = 100
-BASELINE_TITLES = {"raw_pixels": "raw pixels", "untrained": "untrained network"}
+BASELINES = ("raw_pixels", "untrained")
 
 
 @check_types
-def write_report(evaluation: Evaluation, path: str | os.PathLike[str], *, card: Card | None = None) -> Path:
+def write_report(
+    evaluation: Evaluation,
+    path: str | os.PathLike[str],
+    *,
+    card: Card | None = None,
+    language: str | None = None,
+) -> Path:
     """Write the report of an evaluation as one HTML file, which needs no other file. Returns its path.
 
-    An existing file is replaced. The report also shows the card of the model (`model.card`), if it is passed. Raises
-    `SemelhaError` if the file cannot be written.
+    It begins with the verdict (`Evaluation.verdict`). The report also shows the card of the model (`model.card`), if it
+    is passed. The language is "en" or "pt-BR"; None is that of the locale. An existing file is replaced. Raises
+    `UsageError` for another language, and `SemelhaError` if the file cannot be written.
     """
-    name = f"“{escape(card.name)}”" if card else "the model"
-    title = f"Evaluation of {name} on {escape(evaluation.dataset.name)}"
-    data = evaluation.dataset
-    lead = (
-        f"{len(data):,} pictures of {len(data.classes):,} classes; {len(evaluation.queries):,} probes searched among "
-        f"{len(evaluation.references):,} pictures; {evaluation.seconds:.0f} s."
+    words, data = words_in(language), evaluation.dataset
+    model = f"“{escape(card.name)}”" if card else words.t("report.the_model")
+    title = words.t("report.title", model=model, data=escape(data.name))
+    lead = words.t(
+        "report.lead",
+        pictures=len(data),
+        classes=len(data.classes),
+        probes=len(evaluation.queries),
+        references=len(evaluation.references),
+        seconds=round(evaluation.seconds),
     )
-    return write_page(path, title, lead, _sections(evaluation, card))
+    verdict = evaluation.verdict(words.language)
+    return write_page(path, title, lead, _sections(evaluation, card, words), words=words, verdict=verdict)
 
 
-def _sections(evaluation: Evaluation, card: Card | None) -> Iterator[str]:
-    results = {"model": evaluation.result}
-    results |= {BASELINE_TITLES.get(name, name): result for name, result in evaluation.baselines.items()}
-    yield f'<dl class="headline">{headline(evaluation.result)}</dl>'
-    notes = (*evaluation.notes, _calibration_note(evaluation), _probability_note(evaluation))
+def _sections(evaluation: Evaluation, card: Card | None, words: Words) -> Iterator[str]:
+    results = {words.t("baseline.model"): evaluation.result}
+    for name, result in evaluation.baselines.items():
+        results[words.t(f"baseline.{name}") if name in BASELINES else name] = result
+    yield f'<dl class="headline">{headline(evaluation.result, words)}</dl>'
+    notes = [_note(note, words) for note in evaluation.notes]
+    notes += [escape(_calibration_note(evaluation, words)), escape(_probability_note(evaluation, words))]
     yield _section(
-        "All figures",
-        "In small print: the 95% interval, by bootstrap over subjects.",
-        f'<div class="wide">{table(results)}</div>'
-        f'<ul class="notes">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>',
+        words.t("report.figures"),
+        words.t("report.figures_note"),
+        f'<div class="wide" tabindex="0">{table(results, words)}</div>'
+        f'<ul class="notes">{"".join(f"<li>{note}</li>" for note in notes)}</ul>',
     )
     curves = (
-        (
-            "Closed-set identification (CMC)",
-            "How often the right subject is among the k nearest subjects. Band: 95% interval.",
-            cmc(results),
-        ),
-        (
-            "Verification (ROC)",
-            "Over all pairs of pictures: mated pairs accepted against non-mated pairs accepted.",
-            roc(results),
-        ),
-        (
-            "Open-set identification (DET)",
-            "Lines: every threshold, chosen with hindsight. Dots: the calibrated rule, with 95% intervals. "
-            "Dotted line: the target FPIR.",
-            det(results),
-        ),
-        (
-            "Open-set classification (OSCR)",
-            "Mated probes correctly identified against non-mated probes accepted.",
-            oscr(results),
-        ),
-        ("Gallery size", _gallery_sizes_note(evaluation), gallery_sizes(evaluation.result)),
-        ("Calibration of probabilities", _reliability_note(evaluation), reliability(results)),
+        ("cmc", words.t("report.cmc_note"), cmc(results, words)),
+        ("roc", words.t("report.roc_note"), roc(results, words)),
+        ("det", words.t("report.det_note"), det(results, words)),
+        ("oscr", words.t("report.oscr_note"), oscr(results, words)),
+        ("sizes", _gallery_sizes_note(evaluation, words), gallery_sizes(evaluation.result, words)),
+        ("reliability", _reliability_note(evaluation, words), reliability(results, words)),
     )
-    plots = "".join(f'<div><h2>{title}</h2><p class="note">{note}</p>{plot}</div>' for title, note, plot in curves)
+    plots = "".join(_curve(words.t(f"report.{key}"), note, plot) for key, note, plot in curves)
     yield f'<section class="curves">{plots}</section>'
-    yield _section(
-        "Wrong answers",
-        "Left: the query. Right: its nearest pictures with their distances, green if the class is right, else "
-        "red. Smallest distances first.",
-        _query_rows(evaluation, correct=False),
-    )
-    yield _section(
-        "Right answers",
-        "Largest distances first: correct although the nearest picture is far.",
-        _query_rows(evaluation, correct=True),
-    )
+    yield _section(words.t("report.wrong"), words.t("report.wrong_note"), _query_rows(evaluation, words, correct=False))
+    yield _section(words.t("report.right"), words.t("report.right_note"), _query_rows(evaluation, words, correct=True))
     skipped = evaluation.dataset.skipped
     if skipped:
-        items = "".join(f"<li><b>{escape(one.name)}</b> {escape(one.reason)}</li>" for one in skipped[:MAX_SKIPPED])
-        yield f"<section><h2>{len(skipped):,} skipped files</h2><ul>{items}</ul></section>"
+        items = "".join(
+            f'<li><b>{escape(one.name)}</b> <span lang="en">{escape(one.reason)}</span></li>'
+            for one in skipped[:MAX_SKIPPED]
+        )
+        yield f"<section><h2>{words.t('report.skipped', n=len(skipped))}</h2><ul>{items}</ul></section>"
     if card is not None:
         content: dict[str, Any] = card.model_dump(exclude={"classes", "content_hashes"})
-        content["classes"] = f"{len(card.classes):,} classes trained on"
+        content["classes"] = words.t("report.trained_on", n=len(card.classes))
         text = escape(json.dumps(content, indent=2, ensure_ascii=False))
-        yield f"<section><h2>Model card</h2><pre>{text}</pre></section>"
+        yield f'<section><h2>{words.t("report.card")}</h2><pre tabindex="0">{text}</pre></section>'
 
 
 def _section(title: str, note: str, content: str) -> str:
     return f'<section><h2>{title}</h2><p class="note">{note}</p>{content}</section>'
 
 
-def _gallery_sizes_note(evaluation: Evaluation) -> str:
+def _curve(title: str, note: str, plot: str) -> str:
+    named = plot.replace('role="img"', f'role="img" aria-label="{escape(title)}"', 1)
+    return f'<div><h2>{title}</h2><p class="note">{escape(note)}</p>{named}</div>'
+
+
+def _note(note: str, words: Words) -> str:
+    """A note as HTML; what is known in English only is marked as English."""
+    text = escape(words.say(note))
+    return text if words.knows(note) else f'<span lang="en">{text}</span>'
+
+
+def _gallery_sizes_note(evaluation: Evaluation, words: Words) -> str:
     found = evaluation.result.open_set
     galleries = max(size.galleries for size in found.gallery_sizes)
     if galleries == 1:
-        return f"One gallery of all {found.enrolled:,} enrolled subjects: insufficient data for smaller ones."
-    text = (
-        f"{found.hindsight.non_mated:,} non-mated probes of random galleries of growing size: mean, lowest and highest "
-        f"of {galleries} galleries."
-    )
+        return words.t("report.sizes_one", n=found.enrolled)
+    text = words.t("report.sizes_note", n=found.hindsight.non_mated, galleries=galleries)
     if any(size.fpir_achieved is None for size in found.gallery_sizes):
-        text += " Galleries without a calibrated point have too few subjects for the rate."
+        text += " " + words.t("report.sizes_few")
     return text
 
 
-def _reliability_note(evaluation: Evaluation) -> str:
+def _reliability_note(evaluation: Evaluation, words: Words) -> str:
     found = evaluation.result.open_set.probability
     if found.reliability is None:
-        return f"Insufficient data: {escape(found.note)}."
-    return (
-        "Predicted probability that an answer is correct, and the fraction of answers that are. Above the diagonal, "
-        "answers are more often correct than predicted. Larger dots: more probes."
-    )
+        return words.t("report.reliability_none", note=words.say(found.note))
+    return words.t("report.reliability_note")
 
 
-def _probability_note(evaluation: Evaluation) -> str:
+def _probability_note(evaluation: Evaluation, words: Words) -> str:
     found = evaluation.result.open_set.probability
-    measured = "" if found.reliability is not None else "not measured: "
-    return f"Calibration of probabilities: {measured}{found.note}."
+    key = "report.no_probability" if found.reliability is None else "report.probability"
+    return words.t(key, note=words.say(found.note))
 
 
-def _calibration_note(evaluation: Evaluation) -> str:
+def _calibration_note(evaluation: Evaluation, words: Words) -> str:
     found = evaluation.result.open_set
-    if found.fpir_achieved is None:
-        return f"Not calibrated, so there are no achieved rates, BAKS and BAUS: {found.note}."
-    return f"Calibrated on {found.enrolled:,} enrolled subjects; {found.note}."
+    if found.fpir_achieved is not None:
+        return words.t("report.calibrated", n=found.enrolled)
+    needed = min_sample_size(found.fpir_target, "subjects")
+    return words.t("report.uncalibrated", n=found.enrolled, needed=needed, rate=words.rate(found.fpir_target))
 
 
-def _query_rows(evaluation: Evaluation, *, correct: bool) -> str:
+def _query_rows(evaluation: Evaluation, words: Words, *, correct: bool) -> str:
     """HTML rows of some queries whose nearest picture is of the right class, or of a wrong one.
 
     Wrong answers are shown by rising distance, right answers by falling distance, spread evenly over the first part.
@@ -153,17 +152,18 @@ def _query_rows(evaluation: Evaluation, *, correct: bool) -> str:
     order = chosen[np.argsort(found.distances[chosen, 0], kind="stable")]
     picked = (order[::-1] if correct else order)[:: max(1, len(order) // (4 * MAX_QUERIES))][:MAX_QUERIES]
     if not len(picked):
-        return f'<p class="note">There are no {"right" if correct else "wrong"} answers.</p>'
-    return f'<div class="rows">{"".join(_query_row(evaluation, int(query)) for query in picked)}</div>'
+        return f'<p class="note">{words.t("report.no_right" if correct else "report.no_wrong")}</p>'
+    return f'<div class="rows">{"".join(_query_row(evaluation, words, int(query)) for query in picked)}</div>'
 
 
-def _query_row(evaluation: Evaluation, query: int) -> str:
+def _query_row(evaluation: Evaluation, words: Words, query: int) -> str:
     found, pictures = evaluation.result.retrieval, evaluation.dataset.pictures
     probe = pictures[evaluation.queries[query]]
-    cells = [figure(probe, "probe", probe.label, tooltip=probe.name, caption="query")]
+    cells = [figure(probe, "probe", probe.label, tooltip=probe.name, caption=words.t("report.query"))]
     for row, distance in zip(found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True):
         if row >= 0:
             picture = pictures[evaluation.references[row]]
             kind = "right" if picture.label == probe.label else "wrong"
-            cells.append(figure(picture, kind, picture.label, tooltip=picture.name, caption=f"{distance:.2f}"))
+            caption = words.localized(f"{distance:.2f}")
+            cells.append(figure(picture, kind, picture.label, tooltip=picture.name, caption=caption))
     return f'<div class="row">{"".join(cells)}</div>'

@@ -17,27 +17,27 @@ from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from semelha.evaluation.report.tables import rate
 from semelha.evaluation.result import MeanRange, Result
+from semelha.language import Words
 
-INK, FAINT = "#010203", "#040506"  # placeholders for the colors of the page
-COLORS = ("#0b6e4f", "#c8553d", "#7a7a9d", "#b08d2e")
+INK, FAINT = "#010203", "#040506"  # placeholders for the colors of the page: tokens.css
+COLORS = ("#010207", "#010208", "#010209", "#01020a")  # also placeholders
 POINTS = 400
 MIN_DOT, MAX_DOT = 6, 400  # points², of the dots of no probes and of all
 TICKS = (1e-5, 1e-4, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99, 0.999)
-PERCENT = FuncFormatter(lambda value, _: rate(float(f"{value:.3g}")))
+TOKENS = dict(zip((INK, FAINT, *COLORS), ("ink", "edge", "accent", "warn", "focus", "soft"), strict=True))
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def roc(results: Mapping[str, Result]) -> str:
+def roc(results: Mapping[str, Result], words: Words) -> str:
     """True acceptance rate against false acceptance rate."""
     curves = {name: (result.verification.far, result.verification.tar) for name, result in results.items()}
     non_mated = max(result.verification.non_mated for result in results.values())
-    return _rising(curves, non_mated, "false acceptance rate (log)", "true acceptance rate", "lower right")
+    return _rising(curves, non_mated, "plot.far", "plot.tar", "lower right", words)
 
 
-def det(results: Mapping[str, Result]) -> str:
+def det(results: Mapping[str, Result], words: Words) -> str:
     """FNIR against FPIR on normal-deviate axes, with the calibrated point of each embedder."""
     non_mated = max(max(result.open_set.hindsight.non_mated for result in results.values()), 1)
     mated = max(max(result.open_set.hindsight.mated for result in results.values()), 1)
@@ -56,8 +56,8 @@ def det(results: Mapping[str, Result]) -> str:
         for which in (axes.xaxis, axes.yaxis):
             low, high = which.get_view_interval()
             ticks = [tick for tick in TICKS if low <= norm.ppf(tick) <= high]
-            which.set_ticks(norm.ppf(ticks), [rate(tick) for tick in ticks])
-        axes.set(xlabel="false-positive identification rate", ylabel="false-negative identification rate")
+            which.set_ticks(norm.ppf(ticks), [words.rate(tick) for tick in ticks])
+        axes.set(xlabel=words.t("plot.fpir"), ylabel=words.t("plot.fnir"))
         axes.legend(frameon=False, labelcolor=INK, loc="upper right")
 
     return svg(draw)
@@ -86,7 +86,7 @@ def _draw_calibrated(axes: Axes, result: Result, color: str, non_mated: int, mat
     axes.plot([x], [y], "o", color=color, markersize=8)
 
 
-def cmc(results: Mapping[str, Result]) -> str:
+def cmc(results: Mapping[str, Result], words: Words) -> str:
     """Identification rate at each rank, with the interval of the first embedder."""
 
     def draw(axes: Axes) -> None:
@@ -100,37 +100,39 @@ def cmc(results: Mapping[str, Result]) -> str:
         ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100) if tick <= max(max_rank, 2)]
         axes.xaxis.set_ticks(ticks, [str(tick) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(PERCENT)
-        axes.set(xlabel="rank (log)", ylabel="identification rate")
+        axes.yaxis.set_major_formatter(_percent(words))
+        axes.set(xlabel=words.t("plot.rank"), ylabel=words.t("plot.identification"))
         axes.legend(frameon=False, labelcolor=INK, loc="lower right")
 
     return svg(draw)
 
 
-def oscr(results: Mapping[str, Result]) -> str:
+def oscr(results: Mapping[str, Result], words: Words) -> str:
     """Correct classification rate against false-positive rate."""
     curves = {name: (result.open_set.oscr.fpr, result.open_set.oscr.ccr) for name, result in results.items()}
     non_mated = max(result.open_set.hindsight.non_mated for result in results.values())
-    return _rising(curves, non_mated, "non-mated probes accepted (log)", "mated probes identified", "best")
+    return _rising(curves, non_mated, "plot.accepted", "plot.identified", "best", words)
 
 
-def _rising(curves: dict[str, Curve], trials: int, x: str, y: str, legend: Literal["lower right", "best"]) -> str:
-    """Curves against a false rate on a log axis, from one error in the trials."""
+def _rising(
+    curves: dict[str, Curve], trials: int, x: str, y: str, legend: Literal["lower right", "best"], words: Words
+) -> str:
+    """Curves against a false rate on a log axis, from one error in the trials; x and y are keys of texts."""
 
     def draw(axes: Axes) -> None:
         axes.set(xscale="log", xlim=(max(1 / max(trials, 10), 1e-6), 1), ylim=(0, 1.01))
         for color, (name, curve) in zip(cycle(COLORS), curves.items(), strict=False):
             axes.plot(*_thinned(*curve), color=color, label=name)
-        axes.set(xlabel=x, ylabel=y)
-        axes.xaxis.set_major_formatter(PERCENT)
+        axes.set(xlabel=words.t(x), ylabel=words.t(y))
+        axes.xaxis.set_major_formatter(_percent(words))
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.yaxis.set_major_formatter(PERCENT)
+        axes.yaxis.set_major_formatter(_percent(words))
         axes.legend(frameon=False, labelcolor=INK, loc=legend)
 
     return svg(draw)
 
 
-def reliability(results: Mapping[str, Result]) -> str:
+def reliability(results: Mapping[str, Result], words: Words) -> str:
     """Fraction of correct answers against predicted probability; empty if it was not measured."""
     found = {name: result.open_set.probability.reliability for name, result in results.items()}
     measured = {name: (COLORS[i % len(COLORS)], curve) for i, (name, curve) in enumerate(found.items()) if curve}
@@ -143,38 +145,45 @@ def reliability(results: Mapping[str, Result]) -> str:
                 curve.predicted, curve.observed, MIN_DOT + MAX_DOT * curve.weight, color=color, alpha=0.8, linewidth=0
             )
             axes.plot([], [], "o", color=color, label=name)
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted probability", ylabel="fraction correct")
-        axes.xaxis.set_major_formatter(PERCENT)
-        axes.yaxis.set_major_formatter(PERCENT)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+        axes.set(xlabel=words.t("plot.predicted"), ylabel=words.t("plot.correct"))
+        axes.xaxis.set_major_formatter(_percent(words))
+        axes.yaxis.set_major_formatter(_percent(words))
         axes.legend(frameon=False, labelcolor=INK, loc="best")
 
     return svg(draw) if measured else ""
 
 
-def gallery_sizes(result: Result) -> str:
+def gallery_sizes(result: Result, words: Words) -> str:
     """FNIR and FPIR against the number of enrolled subjects, in two panels."""
     found = result.open_set
-    target = f"FPIR {rate(found.fpir_target)}"
+    target = words.rate(found.fpir_target)
+    hindsight, calibrated = words.t("plot.hindsight", rate=target), words.t("calibrated")
 
     def draw(fnir: Axes, fpir: Axes) -> None:
-        _draw_ranges(fnir, {s.subjects: s.fnir_at_fpir for s in found.gallery_sizes}, "o:", f"at {target}, hindsight")
-        _draw_ranges(fnir, {s.subjects: s.fnir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
-        _draw_ranges(fpir, {s.subjects: s.fpir_achieved for s in found.gallery_sizes}, "o-", "calibrated")
-        fpir.axhline(found.fpir_target, color=FAINT, linestyle=":", label=f"target: {target}")
+        _draw_ranges(fnir, {s.subjects: s.fnir_at_fpir for s in found.gallery_sizes}, "o:", hindsight)
+        _draw_ranges(fnir, {s.subjects: s.fnir_achieved for s in found.gallery_sizes}, "o-", calibrated)
+        _draw_ranges(fpir, {s.subjects: s.fpir_achieved for s in found.gallery_sizes}, "o-", calibrated)
+        fpir.axhline(found.fpir_target, color=FAINT, linestyle=":", label=words.t("plot.target", rate=target))
         for axes in (fnir, fpir):
             axes.set_xscale("log")
             axes.set_ylim(bottom=0)
             axes.margins(x=0.08)
-            axes.yaxis.set_major_formatter(PERCENT)
+            axes.yaxis.set_major_formatter(_percent(words))
             axes.xaxis.set_minor_locator(NullLocator())
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, labelcolor=INK, loc="best", fontsize=8)
         fnir.set(ylabel="FNIR")
         ticks = [size.subjects for size in found.gallery_sizes]
-        fpir.xaxis.set_ticks(ticks, [f"{tick:,}" for tick in ticks])
-        fpir.set(xlabel="subjects enrolled (log)", ylabel="FPIR", xlim=(ticks[0] / 1.15, ticks[-1] * 1.15))
+        fpir.xaxis.set_ticks(ticks, [words.localized(f"{tick:,}") for tick in ticks])
+        fpir.set(xlabel=words.t("plot.enrolled"), ylabel="FPIR", xlim=(ticks[0] / 1.15, ticks[-1] * 1.15))
 
     return svg(draw, panels=2)
+
+
+def _percent(words: Words) -> FuncFormatter:
+    """Labels of an axis in percent."""
+    return FuncFormatter(lambda value, _: words.rate(float(f"{value:.3g}")))
 
 
 def _draw_ranges(axes: Axes, ranges: dict[int, MeanRange | None], line: str, label: str) -> None:
@@ -212,7 +221,7 @@ def svg(draw: Callable[..., None], *, panels: int = 1) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r'\1 class="plot" role="img"', text, count=1)
-    for color, name in {INK: "ink", FAINT: "faint", COLORS[0]: "right", COLORS[1]: "wrong"}.items():
+    for color, name in TOKENS.items():
         text = text.replace(color, f"var(--{name})")
     return text
 

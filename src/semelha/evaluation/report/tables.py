@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from semelha.evaluation.result import INSUFFICIENT_DATA, Result
+from semelha.evaluation.result import Result
 from semelha.html import escape
+from semelha.language import Words
 from semelha.measures import Interval
 
 Figures = dict[str, Any]
@@ -20,32 +21,32 @@ class Row:
     name: str
     rate: str | None = None
 
-    def cell(self, figures: Figures) -> str:
+    def cell(self, figures: Figures, words: Words) -> str:
         """Value and interval, as HTML."""
         value, interval = figures[self.name], figures["intervals"].get(self.name)
         if self.rate is not None:
             value, interval = value[self.rate], None if interval is None else interval[self.rate]
-        return cell(value, interval)
+        return cell(value, interval, words)
 
 
-def headline(result: Result) -> str:
+def headline(result: Result, words: Words) -> str:
     """HTML tiles of the most important figures."""
     figures = result.to_json()
-    target = rate(result.open_set.fpir_target)
+    target = words.rate(result.open_set.fpir_target)
     tiles = [
-        ("R@1", "r_at_1", "nearest picture is of the right class"),
-        ("MAP@R", "map_at_r", "pictures of the class rank first"),
-        (f"FNIR at FPIR {target}", "fnir_at_fpir", "enrolled subjects missed; threshold chosen with hindsight"),
-        ("FPIR achieved", "fpir_achieved", f"unknown subjects named; calibrated for {target}"),
-        ("FNIR achieved", "fnir_achieved", "enrolled subjects missed; calibrated"),
+        ("R@1", "r_at_1", words.t("tile.r_at_1")),
+        ("MAP@R", "map_at_r", words.t("tile.map_at_r")),
+        (words.t("tile.fnir", rate=target), "fnir_at_fpir", words.t("tile.fnir_note")),
+        (words.t("tile.fpir"), "fpir_achieved", words.t("tile.fpir_note", rate=target)),
+        (words.t("tile.fnir_achieved"), "fnir_achieved", words.t("tile.fnir_achieved_note")),
     ]
     return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{Row(name, key).cell(figures)}</dd><p>{escape(what)}</p></div>"
+        f"<div><dt>{escape(name)}</dt><dd>{Row(name, key).cell(figures, words)}</dd><p>{escape(what)}</p></div>"
         for name, key, what in tiles
     )
 
 
-def table(results: dict[str, Result]) -> str:
+def table(results: dict[str, Result], words: Words) -> str:
     """An HTML table of every figure of every embedder, grouped by task."""
     figures = {name: result.to_json() for name, result in results.items()}
     first = next(iter(results.values()))
@@ -54,55 +55,65 @@ def table(results: dict[str, Result]) -> str:
         f'<tr class="group"><th scope="rowgroup" colspan="{1 + len(figures)}">{group}</th></tr>'
         + "".join(
             f'<tr><th scope="row">{row.title}</th>'
-            + "".join(f"<td>{row.cell(found)}</td>" for found in figures.values())
+            + "".join(f"<td>{row.cell(found, words)}</td>" for found in figures.values())
             + "</tr>"
             for row in rows
         )
-        for group, rows in _groups(first).items()
+        for group, rows in _groups(first, words).items()
     )
     return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _groups(result: Result) -> dict[str, list[Row]]:
+def _groups(result: Result, words: Words) -> dict[str, list[Row]]:
     open_set, pairs = result.open_set, result.verification
+
+    def named(title: str, key: str) -> str:
+        return f"{title} <small>{words.t(key)}</small>"
+
     return {
-        "Retrieval and closed-set identification": [
+        words.t("group.retrieval"): [
             Row("R@1", "r_at_1"),
             Row("R@5", "r_at_5"),
             Row("R@10", "r_at_10"),
             Row("R-precision", "r_precision"),
             Row("MAP@R", "map_at_r"),
         ],
-        "Open-set identification, over all thresholds": [
+        words.t("group.hindsight"): [
             *(
-                Row(f"FNIR at FPIR {rate(wanted)} <small>hindsight</small>", "fnir_at_fpirs", f"{wanted:g}")
+                Row(named(words.t("tile.fnir", rate=words.rate(wanted)), "hindsight"), "fnir_at_fpirs", f"{wanted:g}")
                 for wanted in sorted(open_set.hindsight.fnir_at_fpir, reverse=True)
             ),
-            Row("AUROC <small>mated against non-mated probes</small>", "auroc"),
-            Row("Area under OSCR <small>correctly identified</small>", "oscr"),
+            Row(named("AUROC", "row.auroc"), "auroc"),
+            Row(named(words.t("row.oscr"), "row.oscr_note"), "oscr"),
         ],
-        f"Open-set identification, calibrated for FPIR {rate(open_set.fpir_target)}": [
-            Row("FPIR achieved <small>calibrated</small>", "fpir_achieved"),
-            Row("FNIR achieved <small>calibrated</small>", "fnir_achieved"),
-            Row("BAKS <small>known subjects named, each counts once</small>", "baks"),
-            Row("BAUS <small>unknown subjects rejected, each counts once</small>", "baus"),
+        words.t("group.calibrated", rate=words.rate(open_set.fpir_target)): [
+            Row(named(words.t("tile.fpir"), "calibrated"), "fpir_achieved"),
+            Row(named(words.t("tile.fnir_achieved"), "calibrated"), "fnir_achieved"),
+            Row(named("BAKS", "row.baks"), "baks"),
+            Row(named("BAUS", "row.baus"), "baus"),
         ],
-        "Calibration of probabilities": [Row("Expected calibration error", "ece")],
-        "Verification": [
-            *(Row(f"TAR at FAR {rate(wanted)}", "tar_at_far", f"{wanted:g}") for wanted in pairs.tar_at_far),
-            Row("Equal error rate", "eer"),
-            Row("Area under ROC", "auc"),
-            Row("Accuracy in ten folds <small>as on LFW</small>", "fold_accuracy"),
+        words.t("group.probability"): [Row(words.t("row.ece"), "ece")],
+        words.t("group.verification"): [
+            *(
+                Row(words.t("row.tar", rate=words.rate(wanted)), "tar_at_far", f"{wanted:g}")
+                for wanted in pairs.tar_at_far
+            ),
+            Row(words.t("row.eer"), "eer"),
+            Row(words.t("row.auc"), "auc"),
+            Row(named(words.t("row.folds"), "row.folds_note"), "fold_accuracy"),
         ],
     }
 
 
-def cell(value: float | None, interval: list[float] | Interval | None) -> str:
+def cell(value: float | None, interval: list[float] | Interval | None, words: Words) -> str:
     """A figure in percent with its interval, or that there are insufficient data, as HTML."""
     if value is None:
-        return f"<i>{INSUFFICIENT_DATA}</i>"
-    shown = f"{percent(value)}<span>%</span>"
-    return shown if interval is None else f"{shown}<small>{percent(interval[0])}–{percent(interval[1])}</small>"
+        return f"<i>{words.t('insufficient')}</i>"
+    shown = f"{words.localized(percent(value))}<span>%</span>"
+    if interval is None:
+        return shown
+    low, high = (words.localized(percent(end)) for end in interval)
+    return f"{shown}<small>{low}–{high}</small>"
 
 
 def percent(value: float) -> str:
@@ -113,8 +124,3 @@ def percent(value: float) -> str:
         if value in (0, 1) or 0 < float(text) < 100:
             return text
     return text
-
-
-def rate(value: float) -> str:
-    """A rate in percent, without trailing zeros."""
-    return f"{100 * value:g}%"

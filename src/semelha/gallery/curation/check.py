@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -12,9 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from semelha.embedders import Progress
 from semelha.errors import UsageError
+from semelha.gallery.curation.verdict import Facts, judge
 from semelha.gallery.state import GalleryState
 from semelha.index import LinearIndex, Snapshot
 from semelha.index.checks import check_seed
+from semelha.language import Verdict, words_in
 from semelha.metrics import Metric
 from semelha.metrics.mapped import MappedMetric
 from semelha.recognition.curation.enrolled import EnrolledExamples
@@ -99,6 +102,17 @@ class Check:
     def to_json(self) -> dict[str, Any]:
         """The fields as numbers, strings, lists and dicts."""
         return asdict(self)
+
+    def verdict(self, language: str | None = None) -> Verdict:
+        """Judge the findings in plain words, and choose what to repair first; `str` of it is one paragraph.
+
+        The language is "en" or "pt-BR"; None is that of the locale. The rules are in docs/curation.md. Raises
+        `UsageError` for another language.
+        """
+        counts: Counter[str] = Counter(one.kind for one in self.findings)
+        probability = sum(one.score for one in self.of("mislabel"))
+        facts = Facts(counts, probability, self.examples, self.subjects, self.single_example_subjects)
+        return judge(facts, words_in(language))
 
 
 def check(state: GalleryState, *, min_score: float, seed: int, progress: Progress | None = None) -> Check:

@@ -17,81 +17,98 @@ from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.gallery import Gallery
 from semelha.html import escape, figure, write_page
 from semelha.images import Picture
+from semelha.language import Words, words_in
 
 MAX_ITEMS = 100  # findings of a kind, clusters, or skipped files in a report
 MAX_PICTURES = 24  # of a cluster
 
-TITLES = {
-    "mislabel": "Examples that seem to be of another subject",
-    "merge": "Two subjects that seem to be one",
-    "split": "Subjects that seem to be two",
-    "duplicate": "Nearly the same picture under two subjects",
-    "outlier": "Examples far from all others",
-}
 
-
-def write_check_report(check: Check, gallery: Gallery, path: str | os.PathLike[str]) -> Path:
+def write_check_report(
+    check: Check, gallery: Gallery, path: str | os.PathLike[str], *, language: str | None = None
+) -> Path:
     """Write an HTML report of a check, with the pictures of each finding.
 
-    The gallery is the one that was checked; if it keeps no pictures, the report has none. An existing file is replaced.
-    Raises `SemelhaError` if it cannot be written.
+    The gallery is the one that was checked; if it keeps no pictures, the report has none. The language is "en" or
+    "pt-BR"; None is that of the locale. An existing file is replaced. Raises `UsageError` for another language, and
+    `SemelhaError` if the file cannot be written.
     """
-    title = f"Check of {escape(gallery.path.name)}"
-    lead = f"{check.examples:,} examples of {check.subjects:,} subjects; {len(check.findings):,} findings."
+    words = words_in(language)
+    title = words.t("check.title", name=escape(gallery.path.name))
+    lead = words.t("check.lead", n=len(check.findings), examples=check.examples, subjects=check.subjects)
     kinds = sorted({one.kind for one in check.findings}, key=lambda kind: -check.of(kind)[0].score)
-    sections = [_findings(check.of(kind), gallery) for kind in kinds]
-    return write_page(path, title, lead, sections or ['<p class="note">No findings.</p>'])
+    sections = [_findings(check.of(kind), gallery, words) for kind in kinds]
+    nothing = [f'<p class="note">{words.t("check.no_findings")}</p>']
+    verdict = check.verdict(words.language)
+    return write_page(path, title, lead, sections or nothing, words=words, verdict=verdict, levels="check.level")
 
 
-def write_clusters_report(clustering: Clustering, pictures: Sequence[Source], path: str | os.PathLike[str]) -> Path:
+def write_clusters_report(
+    clustering: Clustering,
+    pictures: Sequence[Source],
+    path: str | os.PathLike[str],
+    *,
+    language: str | None = None,
+) -> Path:
     """Write an HTML report with the pictures of each cluster.
 
-    The pictures are those that were passed to `Gallery.cluster`. An existing file is replaced. Raises `SemelhaError` if
-    it cannot be written.
+    The pictures are those that were passed to `Gallery.cluster`. The language is "en" or "pt-BR"; None is that of the
+    locale. An existing file is replaced. Raises `UsageError` for another language, and `SemelhaError` if the file
+    cannot be written.
     """
+    words = words_in(language)
     new = [one for one in clustering if not one.known]
     known = [one for one in clustering if one.known]
-    lead = f"{sum(len(one.pictures) for one in clustering):,} pictures; {escape(clustering.note)}."
+    threshold = words.localized(f"{clustering.threshold:.3g}")
+    lead = words.t("clusters.lead", n=sum(len(one.pictures) for one in clustering), threshold=threshold)
     sections = [
-        _clusters(f"{len(some):,} {what}", some, pictures)
-        for what, some in (("proposed subjects", new), ("subjects that the gallery knows", known))
+        _clusters(words.t(key, n=len(some)), some, pictures, words)
+        for key, some in (("clusters.new", new), ("clusters.known", known))
         if some
     ]
     if clustering.skipped:
         shown = clustering.skipped[:MAX_ITEMS]
-        items = "".join(f"<li><b>{escape(one.name)}</b> {escape(one.reason)}</li>" for one in shown)
-        sections.append(f"<section><h2>{len(clustering.skipped):,} files left out</h2><ul>{items}</ul></section>")
-    return write_page(path, "Clusters of unknown pictures", lead, sections)
+        items = "".join(
+            f'<li><b>{escape(one.name)}</b> <span lang="en">{escape(one.reason)}</span></li>' for one in shown
+        )
+        title = words.t("clusters.skipped", n=len(clustering.skipped))
+        sections.append(f"<section><h2>{title}</h2><ul>{items}</ul></section>")
+    return write_page(path, words.t("clusters.title"), lead, sections, words=words)
 
 
-def _findings(found: Sequence[Finding], gallery: Gallery) -> str:
-    count = f"{len(found):,}" if len(found) <= MAX_ITEMS else f"the first {MAX_ITEMS} of {len(found):,}"
-    rows = "".join(_finding(one, gallery) for one in found[:MAX_ITEMS])
-    return f"<section><h2>{escape(TITLES[found[0].kind])} <small>{count}</small></h2>{rows}</section>"
+def _findings(found: Sequence[Finding], gallery: Gallery, words: Words) -> str:
+    count = words.localized(f"{len(found):,}")
+    if len(found) > MAX_ITEMS:
+        count = words.t("check.first", shown=MAX_ITEMS, of=len(found))
+    rows = "".join(_finding(one, gallery, words) for one in found[:MAX_ITEMS])
+    return f"<section><h2>{words.t(f'kind.{found[0].kind}')} <small>{count}</small></h2>{rows}</section>"
 
 
-def _finding(finding: Finding, gallery: Gallery) -> str:
+def _finding(finding: Finding, gallery: Gallery, words: Words) -> str:
     figures = []
     for place, one in enumerate(finding.examples):
         is_suspect = place == 0 and finding.kind in ("mislabel", "outlier")
         kind = "probe" if is_suspect else "right" if one.subject == finding.subjects[-1] else "wrong"
         figures.append(figure(_kept_picture(gallery, one.number), kind, one.subject, tooltip=one.source))
-    sentence = f'<p class="note"><b>{finding.score:.2f}</b> {escape(finding.message)}</p>'
+    a, b = (f"<bdi>{escape(name)}</bdi>" for name in (finding.subjects[0], finding.subjects[-1]))
+    message = words.t(f"finding.{finding.kind}", a=a, b=b)
+    sentence = f'<p class="note"><b>{words.localized(f"{finding.score:.2f}")}</b> {message}</p>'
     return f'{sentence}<div class="row">{"".join(figures)}</div>'
 
 
-def _clusters(title: str, clusters: Sequence[Cluster], pictures: Sequence[Source]) -> str:
-    rows = "".join(_cluster(one, pictures) for one in clusters[:MAX_ITEMS])
+def _clusters(title: str, clusters: Sequence[Cluster], pictures: Sequence[Source], words: Words) -> str:
+    rows = "".join(_cluster(one, pictures, words) for one in clusters[:MAX_ITEMS])
     return f"<section><h2>{title}</h2>{rows}</section>"
 
 
-def _cluster(cluster: Cluster, pictures: Sequence[Source]) -> str:
+def _cluster(cluster: Cluster, pictures: Sequence[Source], words: Words) -> str:
     figures = []
     for place in cluster.pictures[:MAX_PICTURES]:
         (picture,) = as_pictures([pictures[place]], first=place)
         figures.append(figure(picture, "right", picture.name, tooltip=picture.name))
-    apart = "" if cluster.distance is None else f", mean distance {cluster.distance:.3g}"
-    head = f"<b>{escape(cluster.subject)}</b> {len(cluster.pictures):,} pictures{apart}"
+    about = [words.t("clusters.pictures", n=len(cluster.pictures))]
+    if cluster.distance is not None:
+        about.append(words.t("clusters.apart", distance=words.localized(f"{cluster.distance:.3g}")))
+    head = f"<b>{escape(cluster.subject)}</b> {', '.join(about)}"
     return f'<p class="note">{head}</p><div class="row">{"".join(figures)}</div>'
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
 from semelha.html import escape
+from semelha.html import style as page_style
 
 router = APIRouter(include_in_schema=False)
 
@@ -23,13 +23,13 @@ def docs(request: Request) -> Response:
 @router.get("/docs/page.css")
 def style() -> Response:
     """Its style."""
-    return Response(files("semelha.html").joinpath("page.css").read_bytes(), media_type="text/css; charset=utf-8")
+    return Response(page_style(), media_type="text/css; charset=utf-8")
 
 
 def _page(document: dict[str, Any]) -> Iterator[str]:
     title = f"{document['info']['title']} {document['info']['version']}"
     yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" '
+        '<!doctype html>\n<html lang="en" data-theme="auto">\n<head>\n<meta charset="utf-8">\n<meta name="viewport" '
         f'content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
         '<link rel="stylesheet" href="docs/page.css">\n</head>\n<body>\n<header>\n'
         f"<h1>{escape(title)}</h1>\n<p>{escape(document['info']['description'])} The whole of it, for programs: "
