@@ -28,6 +28,14 @@ ARABIC = "قطة"
 SECONDS = 20_000.0  # milliseconds that an expectation waits: the machine may be busy
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests in a browser are slow: two of them at a time take longer than they wait on two slow cores."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name != "test_build.py":
+            item.add_marker(pytest.mark.slow)
+
+
 def chromium() -> str:
     """The program, or a skip that says why there is none."""
     pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
