@@ -6,6 +6,7 @@ import { defineConfig, type Plugin } from "vite";
 const HERE = import.meta.dirname;
 const OUT = join(HERE, "../src/semelha/service/page");
 const LEFT_OUT = ["node_modules"];
+const SHARED = "../src/semelha/html/tokens.css";
 
 /** The SHA-256 of all sources, which tests/page/test_build.py computes too. */
 function sourceHash(): string {
@@ -15,7 +16,7 @@ function sourceHash(): string {
     .map((one) => relative(HERE, join(one.parentPath, one.name)).split(sep).join("/"))
     .filter((name) => !LEFT_OUT.includes(name.split("/")[0] ?? ""))
     .sort();
-  for (const name of files) {
+  for (const name of [...files, SHARED]) {
     hash.update(`${name}\0`).update(createHash("sha256").update(readFileSync(join(HERE, name))).digest());
   }
   return hash.digest("hex");

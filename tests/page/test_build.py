@@ -18,7 +18,8 @@ def source_hash() -> str:
     """The hash of all sources, as `web/vite.config.ts` records it."""
     found = hashlib.sha256()
     names = [path.relative_to(WEB).as_posix() for path in WEB.rglob("*") if path.is_file()]
-    for name in sorted(name for name in names if not name.startswith("node_modules/")):
+    own = sorted(name for name in names if not name.startswith("node_modules/"))
+    for name in [*own, "../src/semelha/html/tokens.css"]:
         found.update(f"{name}\0".encode() + hashlib.sha256((WEB / name).read_bytes()).digest())
     return found.hexdigest()
 

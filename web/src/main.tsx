@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
-import "./styles/tokens.css";
+import "../../src/semelha/html/tokens.css";
 import "./styles/base.css";
 import "./styles/frame.css";
 import "./styles/parts.css";
