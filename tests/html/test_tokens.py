@@ -4,6 +4,7 @@ import re
 
 from semelha.html import style
 
+
 def test_every_token_that_is_used_exists() -> None:
     css = style()
     used, defined = set(re.findall(r"var\((--[\w-]+)\)", css)), set(re.findall(r"(--[\w-]+):", css))

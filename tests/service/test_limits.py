@@ -113,6 +113,51 @@ def test_an_answer_that_does_not_begin_is_given_up() -> None:
     assert b"may still be carried out" in body
 
 
+def test_work_that_goes_on_after_the_deadline_is_counted_until_it_ends() -> None:
+    """A thread cannot be interrupted: were it not counted, slow calls would fill the server without limit."""
+    ends, ended = threading.Event(), []
+
+    async def works(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.to_thread(ends.wait)
+            ended.append(scope["path"])
+        await reads(scope, receive, send)
+
+    async def calls() -> list[int]:
+        call = limited(works, deadline=0.05, max_in_flight=2)
+        statuses = [(await call(parts(), path))[0] for path in ("/slow", "/slow", "/x")]
+        ends.set()
+        while len(ended) < 2:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return [*statuses, (await call(parts()))[0]]
+
+    assert asyncio.run(calls()) == [503, 503, 429, 200]
+
+
+def test_a_request_that_is_cancelled_ends_and_is_counted_no_more() -> None:
+    ended = []
+
+    async def waits(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.append(True)
+
+    async def calls() -> int:
+        call = limited(waits, max_in_flight=1)
+        first = asyncio.create_task(call(parts()))
+        await asyncio.sleep(0.01)
+        first.cancel()
+        await asyncio.wait({first})
+        await asyncio.sleep(0.01)
+        call.app.app = reads
+        return (await call(parts()))[0]
+
+    assert asyncio.run(calls()) == 200
+    assert ended == [True]
+
+
 def test_an_answer_that_has_begun_has_all_the_time() -> None:
     async def streams(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import re
-from collections.abc import Iterator
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +14,8 @@ from semelha.service.access import OPEN
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, Problem, problem_response
 from semelha.service.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 UNCOUNTED = (*OPEN, "/metrics")
 """Paths that are answered however many requests there are."""
@@ -30,19 +32,20 @@ class Limits:
         self._settings = settings
         self._metrics = metrics
         self._requests = self._bytes = 0
+        self._late: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in UNCOUNTED:
             await self.app(scope, receive, send)
             return
         try:
-            with self._counted() as counted:
-                await self._limited(scope, receive, send, counted)
+            await self._limited(scope, receive, send)
         except Problem as problem:
             self._metrics.refused.labels(problem.kind).inc()
             await problem_response(problem, scope)(scope, receive, send)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send, counted: _Counted) -> None:
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer until the deadline. What it does after it is counted until it ends."""
         is_import = scope["method"] == "POST" and IMPORTS.fullmatch(scope["path"]) is not None
         most = self._settings.max_import if is_import else self._settings.max_body
         length = _length(Headers(scope=scope), most)
@@ -50,7 +53,9 @@ class Limits:
         patience = self._settings.body_deadline + (most / IMPORT_RATE if is_import else 0)
         body_end = loop.time() + patience
         answering = self._settings.deadline + (patience if is_import and length != 0 else 0)
-        arrived, is_complete, has_started = 0, length == 0, False
+        arrived, is_complete, is_late = 0, length == 0, False
+        started = asyncio.Event()
+        counted = self._counted()
 
         async def counted_receive() -> Message:
             nonlocal arrived, is_complete
@@ -70,33 +75,48 @@ class Limits:
             return message
 
         async def counted_send(message: Message) -> None:
-            nonlocal has_started
+            if is_late:
+                return
             if message["type"] == "http.response.start":
-                has_started = True
+                started.set()
                 counted.release()
-                timeout.reschedule(None)
             await send(message)
 
-        try:
-            async with asyncio.timeout(answering) as timeout:
+        async def answer() -> None:
+            try:
                 await self.app(scope, counted_receive, counted_send)
-        except TimeoutError:
-            if has_started:
-                raise
-            detail = f"there is no answer after {answering:g} seconds; a change may still be carried out"
-            raise Problem(503, "deadline", detail, headers={"Retry-After": "5"}) from None
+            finally:
+                started.set()
+                counted.release()
 
-    @contextlib.contextmanager
-    def _counted(self) -> Iterator[_Counted]:
+        task = asyncio.create_task(answer())
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(answering):
+                    await started.wait()
+            if started.is_set():
+                await task
+                return
+        except asyncio.CancelledError:
+            task.cancel()
+            raise
+        is_late = True
+        self._late.add(task)
+        task.add_done_callback(self._ended)
+        detail = f"there is no answer after {answering:g} seconds; a change may still be carried out"
+        raise Problem(503, "deadline", detail, headers={"Retry-After": "5"})
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._late.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("a request that was not answered in time failed: %s", type(error).__name__)
+
+    def _counted(self) -> _Counted:
         if self._requests >= self._settings.max_in_flight:
             raise Busy(f"the server works on {self._requests} requests already: try again")
         self._requests += 1
         self._metrics.in_flight.set(self._requests)
-        counted = _Counted(self)
-        try:
-            yield counted
-        finally:
-            counted.release()
+        return _Counted(self)
 
     def _take(self, size: int, counted: _Counted) -> None:
         if self._bytes + size > self._settings.max_bytes_in_flight:
@@ -112,7 +132,7 @@ class Limits:
 
 
 class _Counted:
-    """The part that one request has of what is counted, until its answer begins."""
+    """The part that one request has of what is counted, until its answer begins or it has ended."""
 
     def __init__(self, limits: Limits) -> None:
         self.bytes = 0
