@@ -41,6 +41,7 @@ FLOORS = [
     {"recognition"},
     {"gallery"},
     {"evaluation"},
+    {"comparison"},
     {"client"},
     {""},  # the public names
     {"service"},
