@@ -36,13 +36,14 @@ from semelha.images import Picture
 
 HERE = Path(__file__).parent
 BATCH = 32
+PAUSE = 3  # seconds
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--examples", default="1000,100000")
     parser.add_argument("--clients", default="1,8,64")
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=20, help="of each round: many times the latency")
     parser.add_argument("--soak", type=float, default=10)
     parser.add_argument("--cache", type=Path, help="where galleries are kept; a temporary folder if not given")
     arguments = parser.parse_args()
@@ -154,11 +155,12 @@ def enrollments(address: str, pictures: list[bytes], rate: float) -> Iterator[li
 
 
 def load(address: str, folder: Path, clients: int, seconds: float) -> dict[str, float]:
-    """What wrk measured, after a second of warming."""
-    for duration in (1, seconds):
+    """What wrk measured, after two seconds of warming and a pause in which the server ends what is left of it."""
+    for duration in (2, seconds):
         words = ["wrk", "-t1", f"-c{clients}", f"-d{duration:g}s", "--timeout", "60s"]
         words += ["-s", str(HERE / "_service_load.lua"), address, "--", str(folder / "pictures")]
         output = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+        time.sleep(PAUSE)
     found: dict[str, float] = json.loads(output.strip().splitlines()[-1])
     return found
 

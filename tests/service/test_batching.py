@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,25 @@ def test_requests_are_answered_together_as_they_are_alone(gallery: Gallery) -> N
     assert mixed[1] == gallery.identify(picture(3), k=2)
     assert embedded[0].name == "picture 5"
     assert isinstance(embedded[1], PictureError)
+
+
+def test_idle_threads_share_what_waits(gallery: Gallery) -> None:
+    sizes: list[int] = []
+
+    class Counting:
+        def embed_probes(self, pictures: list[Picture]) -> Any:
+            sizes.append(len(pictures))
+            return gallery.embed_probes(pictures)
+
+    made = batcher(Counting(), batch_wait=0.3)
+    time.sleep(0.1)  # both threads have begun to wait
+
+    async def many() -> None:
+        await asyncio.gather(*(made.embed([picture(number)]) for number in range(6)))
+
+    asyncio.run(many())
+    made.close()
+    assert sizes == [3, 3]
 
 
 def test_an_error_of_one_request_is_not_that_of_others(gallery: Gallery) -> None:

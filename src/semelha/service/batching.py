@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -61,6 +62,7 @@ class Batcher:
         self._metrics = metrics
         self._waiting: deque[_Request] = deque()
         self._pictures = 0
+        self._idle = 0
         self._closed = False
         self._changed = threading.Condition()
         self._threads = [threading.Thread(target=self._run, name=f"batch-{n}", daemon=True) for n in range(THREADS)]
@@ -105,26 +107,37 @@ class Batcher:
             self._answer([one for one in batch if one.future.set_running_or_notify_cancel()])
 
     def _gathered(self) -> list[_Request] | None:
-        """The next requests, with at least one and about `batch_size` pictures; None at the end."""
+        """The next requests: at least one, and about `batch_size` pictures or this thread's share; None at the end."""
         with self._changed:
-            while True:
-                while not self._waiting:
-                    if self._closed:
-                        return None
-                    self._changed.wait()
-                end = time.monotonic() + self._settings.batch_wait
-                while self._waiting and self._pictures < self._settings.batch_size and not self._closed:
-                    if not self._changed.wait(max(0.0, end - time.monotonic())):
-                        break
-                if self._waiting:  # the other thread may have taken them
-                    break
-            batch: list[_Request] = []
-            size = 0
-            while self._waiting and (not batch or size + len(self._waiting[0].pictures) <= self._settings.batch_size):
+            self._idle += 1
+            try:
+                if not self._wait():
+                    return None
+                size = min(self._settings.batch_size, math.ceil(self._pictures / self._idle))
+            finally:
+                self._idle -= 1
+            batch = [self._waiting.popleft()]
+            count = len(batch[0].pictures)
+            while self._waiting and count + len(self._waiting[0].pictures) <= size:
                 batch.append(self._waiting.popleft())
-                size += len(batch[-1].pictures)
-            self._count(-size)
+                count += len(batch[-1].pictures)
+            self._count(-count)
+            self._changed.notify()
             return batch
+
+    def _wait(self) -> bool:
+        """Wait until a batch is there, or `batch_wait` has passed since one request was; False at the end."""
+        while True:
+            while not self._waiting:
+                if self._closed:
+                    return False
+                self._changed.wait()
+            end = time.monotonic() + self._settings.batch_wait
+            while self._waiting and self._pictures < self._settings.batch_size and not self._closed:
+                if not self._changed.wait(max(0.0, end - time.monotonic())):
+                    break
+            if self._waiting:  # the other thread may have taken them
+                return True
 
     def _answer(self, batch: list[_Request]) -> None:
         if not batch:

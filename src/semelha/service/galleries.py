@@ -9,6 +9,8 @@ from pathlib import Path
 
 from semelha.errors import GalleryMoved, SemelhaError, UsageError
 from semelha.gallery import Gallery
+from semelha.processors import processors
+from semelha.service import batching
 from semelha.service.batching import Batcher
 from semelha.service.jobs import forget_results
 from semelha.service.metrics import Metrics
@@ -21,6 +23,11 @@ from semelha.untrusted import checked_name, normalized_name
 logger = logging.getLogger(__name__)
 
 
+def _opened(path: Path) -> Gallery:
+    """A gallery whose embedder leaves processors to the other batches."""
+    return Gallery(path, threads=max(1, processors() // batching.THREADS))
+
+
 class Served:
     """A gallery that is served.
 
@@ -30,7 +37,7 @@ class Served:
     def __init__(self, name: str, path: Path, settings: Settings, metrics: Metrics, state: State) -> None:
         self.name = name
         self._state = state
-        self.gallery = Gallery(path)
+        self.gallery = _opened(path)
         self._keeper = None
         if settings.keep_reviews:
             self._keeper = ReviewKeeper(lambda: self.gallery, settings.max_reviews, metrics)
@@ -70,7 +77,7 @@ class Served:
             try:
                 _ = self.gallery.revision
             except GalleryMoved:
-                opened = Gallery(self.gallery.path)
+                opened = _opened(self.gallery.path)
                 self._former.append(self.gallery)
                 self.gallery = opened
                 logger.warning("the gallery %s was replaced, and is opened again", self.name)

@@ -92,7 +92,7 @@ class Settings(BaseSettings):
 
     workers: int = Field(1, ge=1, le=256)
     """Processes that serve; each has its own limits of those below, and its own embedder."""
-    batch_size: Count = 32
+    batch_size: Count = 8
     """Pictures that are embedded together."""
     batch_wait: float = Field(0.002, ge=0, le=1, allow_inf_nan=False)
     """Seconds that a batch waits for more pictures."""
