@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Many tests start processes: they import compiled modules, even where the environment says not to write any.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage check bench slow clean
+.PHONY: demo test coverage check docs bench slow clean
 
 demo: $(READY)
 	$(BIN)/semelha demo
@@ -27,6 +27,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The documentation site, in build/site; a warning is an error.
+docs: $(READY)
+	$(BIN)/python -m docs.site
+
 # The real picture sets are named by SEMELHA_DATA; benchmarks of what is built in need none.
 bench: $(READY)
 	$(BIN)/pip install --quiet kornia numba usearch voyager hnswlib wildlife-datasets
@@ -35,7 +39,7 @@ bench: $(READY)
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable ".[train,serve,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[train,serve,docs,dev]"
 	touch $@
 
 clean:

@@ -1,0 +1,28 @@
+"""The pages of the site: both languages have all pages, links hold inside the site, and formulas need no JavaScript."""
+
+from docs.site.pages import formulas, links, outside_code, page
+
+
+def test_a_page_without_a_translation_is_in_english_and_says_so() -> None:
+    text = page("a.md", "# Title\n\nText.\n", None, "pt-BR")
+    assert text.startswith("# Title\n")
+    assert "não foi traduzida" in text
+    assert text.endswith("Text.\n")
+    assert page("a.md", "# Title\n", "# Título\n", "pt-BR") == "# Título\n"
+    assert page("a.md", "# Title\n", "# Título\n", "en") == "# Title\n"
+
+
+def test_links_out_of_the_docs_lead_to_pages_of_the_site() -> None:
+    assert links("[r](../benchmarks/RESULTS.md#omniglot)", 0) == "[r](benchmarks.md#omniglot)"
+    assert links("[r](../../benchmarks/RESULTS.md)", 1) == "[r](../benchmarks.md)"
+    assert links("[m](metrics.md)", 0) == "[m](metrics.md)"
+    assert links("[m](metrics.pt-BR.md#a)", 0) == "[m](metrics.md#a)"
+
+
+def test_formulas_become_mathml_and_code_stays() -> None:
+    text = "Let $x_i$ cost 5$ or 6$.\n\n$$\\sqrt{x}$$\n\n```bash\necho $x $y\n```\n\nand `$HOME/$x`.\n"
+    made = outside_code(text, formulas)
+    assert made.count("<math") == 2
+    assert "5$ or 6$" in made
+    assert "echo $x $y" in made
+    assert "`$HOME/$x`" in made
