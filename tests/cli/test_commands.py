@@ -12,6 +12,7 @@ from tests.cli.commands import answer, run
 from tests.tiny_model import tiny_model
 from typer.main import get_command
 
+import semelha
 from semelha.cli.app import make_app
 from semelha.embedders import Model
 from semelha.embedders.published import DEFAULT, published_folder
@@ -265,6 +266,10 @@ def test_errors_print_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, err = run(capsys, "identify", name, "b.png")
     assert err.startswith(f"error: {name} is no gallery")
     assert err.count("\n") == 1
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "--version") == (0, f"semelha {semelha.__version__}\n", "")
 
 
 def test_doctor_finds_no_problems(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,7 @@ from tests.gallery.test_curation import filled, view_of
 
 from semelha.embedders import Model
 from semelha.errors import SemelhaError
-from semelha.gallery import Gallery
-from semelha.gallery.curation.report import write_check_report, write_clusters_report
+from semelha.gallery import Gallery, write_check_report, write_clusters_report
 from semelha.images import Picture
 
 NAME = "<script>alert(1)</script>"

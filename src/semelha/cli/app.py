@@ -9,13 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from keyword import iskeyword
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
-from typer import Abort, BadParameter, Typer
+from typer import Abort, BadParameter, Exit, Option, Typer
 
+from semelha import __version__
 from semelha.cli import reading
 from semelha.cli.console import accept_any_text, escape, log_to_stderr
-from semelha.cli.output import stderr
+from semelha.cli.output import stderr, stdout
 from semelha.cli.reading import with_reading_options
 from semelha.errors import MissingExtra, SemelhaError, UsageError
 from semelha.text import shown_lines
@@ -69,7 +70,7 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
         pretty_exceptions_enable=False,
         help=HELP,
         epilog="Start with: semelha demo",
-        callback=lambda: None,  # so that one command alone is still called by its name
+        callback=_options,  # with it one command alone is still called by its name
     )
     for name in names:
         command = getattr(import_module(f"semelha.cli.{COMMANDS[name]}"), f"{name}_" if iskeyword(name) else name)
@@ -78,6 +79,20 @@ def make_app(names: Iterable[str] = COMMANDS) -> Typer:
         else:
             app.command(name)(with_reading_options(command) if name in reading.COMMANDS else command)
     return app
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        stdout.print(f"semelha {__version__}", highlight=False)
+        raise Exit
+
+
+def _options(
+    version: Annotated[
+        bool, Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """The options before the command."""
 
 
 def make_program(words: Sequence[str]) -> Typer:

@@ -31,7 +31,15 @@ from semelha.cli.output import (
     stdout,
 )
 from semelha.errors import UsageError
-from semelha.gallery import Check, Clustering, Finding, Gallery, export_clusters
+from semelha.gallery import (
+    Check,
+    Clustering,
+    Finding,
+    Gallery,
+    export_clusters,
+    write_check_report,
+    write_clusters_report,
+)
 from semelha.gallery import migrate as migrate_gallery
 from semelha.language import words_in
 
@@ -62,8 +70,6 @@ def check(
             print_verdict(verdict)
             _print_findings(found, gallery)
         if report is not None:  # last, so that the findings are not lost if it cannot be written
-            from semelha.gallery.curation.report import write_check_report
-
             write_check_report(found, opened, report, language=spoken)
             print_report_path(report, json)
 
@@ -131,8 +137,6 @@ def cluster(
         export_clusters(found, dataset.pictures, out)
         (stderr if json else stdout).print(f"Folders: [bold]{escape(out)}[/]")
     if report is not None:
-        from semelha.gallery.curation.report import write_clusters_report
-
         write_clusters_report(found, dataset.pictures, report, language=spoken)
         print_report_path(report, json)
 

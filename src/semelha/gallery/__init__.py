@@ -5,7 +5,7 @@ from semelha.gallery.backup import Backup, backup, restore
 from semelha.gallery.calibration.det import ChangedAnswers, DetCurve, DetPoint, LeftOutAnswer, RequiredSize
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
-from semelha.gallery.curation.report import export_clusters
+from semelha.gallery.curation.report import export_clusters, write_check_report, write_clusters_report
 from semelha.gallery.curation.reviews import Review, ReviewPage
 from semelha.gallery.doctor import Problem, diagnose, repair
 from semelha.gallery.enrollment import Enrollment
@@ -43,4 +43,6 @@ __all__ = [
     "migrate",
     "repair",
     "restore",
+    "write_check_report",
+    "write_clusters_report",
 ]
