@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Many tests start processes: they import compiled modules, even where the environment says not to write any.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test coverage check docs bench slow clean
+.PHONY: demo test coverage check docs bench slow release-check versions clean
 
 demo: $(READY)
 	$(BIN)/semelha demo
@@ -35,6 +35,18 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/pip install --quiet kornia numba usearch voyager hnswlib wildlife-datasets
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python $$script || exit 1; done
+
+# Builds dist/, checks it, installs it from an index into an empty environment, and writes the SBOM.
+release-check:
+	test -x build/tools/bin/python || $(PYTHON) -m venv build/tools
+	build/tools/bin/pip install --quiet build twine cyclonedx-bom
+	build/tools/bin/python .ci/release_check.py
+
+# Scheduled: with each Python on this machine, the oldest and the newest dependencies that are allowed.
+versions:
+	test -x build/tools/bin/python || $(PYTHON) -m venv build/tools
+	build/tools/bin/pip install --quiet uv
+	.ci/versions
 
 $(READY): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
