@@ -1,7 +1,10 @@
 """Settings and fixtures that all tests share."""
 
 import os
+import re
 import tempfile
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 # One thread for each library in each worker: `make test` runs as many workers as there are processors. Subprocesses
@@ -47,6 +50,18 @@ onnxruntime.SessionOptions = _OneThread
 def pytest_xdist_auto_num_workers() -> int:
     """Workers that `-n auto` starts: the processors that this process may use."""
     return processors()
+
+
+IMPORTS_TORCH = re.compile(
+    r"^(from|import) (torch|timm|lightly|pytorch_metric_learning|semelha\.deep|tests\.deep)", re.M
+)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Where torch is not installed (`make versions`), tests that import it are left out."""
+    if find_spec("torch") is not None or collection_path.suffix != ".py":
+        return None
+    return bool(IMPORTS_TORCH.search(collection_path.read_text("utf-8"))) or None
 
 
 @pytest.fixture(scope="session")
