@@ -29,7 +29,7 @@ def main() -> None:
         if arguments.photos:
             pictures, model = semelha.read_dataset(arguments.photos), arguments.model
         else:
-            pictures = with_faults(semelha.glyphs(["Georgian"]))
+            pictures = with_faults(semelha.glyphs(["Georgian"]).select(range(500)))
             letters = semelha.glyphs(["Cyrillic"])
             model = semelha.train(letters, out=Path(folder) / "model", method="lda", features=HOG((48, 48)))
         with semelha.Gallery.create(Path(folder) / "gallery", model) as gallery:
@@ -48,8 +48,8 @@ def main() -> None:
 def with_faults(pictures: semelha.Dataset) -> semelha.Dataset:
     """The pictures, with three in another class and three copied into another class."""
     classes = pictures.classes
-    moved, copied = (10, 310, 610), (110, 410, 710)
-    wrong = [replace(pictures.pictures[i], label=classes[(i + 30) % len(classes)]) for i in moved]
+    moved, copied = (10, 210, 410), (110, 310, 490)
+    wrong = [replace(pictures.pictures[i], label=classes[(i + 25) % len(classes)]) for i in moved]
     copies = [replace(pictures.pictures[i], label=classes[35], name=f"copy of {i}") for i in copied]
     kept = [picture for i, picture in enumerate(pictures) if i not in moved]
     return replace(pictures, pictures=(*kept, *wrong, *copies))

@@ -6,6 +6,7 @@ import runpy
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -34,9 +35,24 @@ PRINTED = {
 """What each script prints on what it draws."""
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Model]:
+    """`semelha.train`, which learns the same from the same pictures once for all scripts."""
+    whole, models = semelha.train, dict[str, Model]()
+
+    def train(dataset: semelha.Dataset, *, out: Path, **settings: Any) -> Model:
+        key = f"{dataset.name} {settings}"
+        if key not in models:
+            models[key] = whole(dataset, out=tmp_path_factory.mktemp("learned") / out.name, **settings)
+        return models[key]
+
+    return train
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(learned: Callable[..., Model], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """`run(script, argument, …)`: run a script in this process, and return what it prints."""
+    monkeypatch.setattr(semelha, "train", learned)
 
     def run(name: str, *arguments: object) -> str:
         monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
