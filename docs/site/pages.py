@@ -16,6 +16,7 @@ ELSEWHERE = {
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
     "benchmarks/RESULTS.md": "benchmarks.md",
+    "examples/README.md": "examples.md",
 }
 UNTRANSLATED = '!!! note ""\n    Esta página ainda não foi traduzida.\n\n'
 
