@@ -53,7 +53,9 @@ def test_agrees_with_a_plain_sort_as_vectors_come_and_go(made: Made, monkeypatch
         for i in gone.tolist():
             del held[i]
         if turn % 3 == 0:
-            index.merge()
+            index.merge(erase=turn % 2 == 0)
+            if turn % 2 == 0:
+                assert not index.snapshot().keeps_deleted
         assert len(index) == len(held)
         queries = rows(metric, 3, seed=1000 + turn).astype(np.float32)
         k = int(random.integers(1, 40))

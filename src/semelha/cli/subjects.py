@@ -12,6 +12,7 @@ from semelha.cli.output import GalleryPath, Json, Yes, print_records, print_resu
 from semelha.cli.reading import picture_of
 from semelha.errors import SubjectExists
 from semelha.gallery import Gallery
+from semelha.gallery.live_index import IndexFolder
 from semelha.text import shown
 from semelha.untrusted import normalized_name
 
@@ -68,7 +69,8 @@ def remove_subject(gallery: GalleryPath, name: Name, yes: Yes = False, json: Jso
         raise Exit(1)
     with Gallery(gallery) as opened:
         count = opened.remove(name)
-    print_result(json, {"removed": name, "examples": count}, f"[bold]{escape(name)}[/] removed with {count} examples")
+    line = f"[bold]{escape(name)}[/] removed with {count} examples"
+    print_result(json, {"removed": name, "examples": count}, line, *_index_notes(opened))
 
 
 @subjects.command("examples")
@@ -98,7 +100,17 @@ def remove_example(gallery: GalleryPath, example: Example, yes: Yes = False, jso
     line = f"Example {example} of [bold]{escape(name)}[/] removed" + (
         "" if is_left else "; it was the last example of the subject, which is removed too"
     )
-    print_result(json, {"removed": example, "subject": name, "subject_removed": not is_left}, line)
+    print_result(
+        json, {"removed": example, "subject": name, "subject_removed": not is_left}, line, *_index_notes(opened)
+    )
+
+
+def _index_notes(gallery: Gallery) -> list[str]:
+    """What to do about the vectors of what was removed, if there is an index on disk."""
+    if not IndexFolder(gallery.path, gallery.model).has_index:
+        return []
+    command = escape(f"semelha index {gallery.path} --rebuild")
+    return [f"[dim]Its vectors leave the index when the gallery is open for some seconds, or now: {command}[/]"]
 
 
 @subjects.command("move-example")

@@ -1,9 +1,13 @@
-"""Background compaction: merges the segments of a gallery's index and saves it, away from readers and writers."""
+"""Background compaction: merges the segments of a gallery's index and saves it, away from readers and writers.
+
+It also erases the vectors of removed examples, by building the segments that have them again without them.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,11 +18,14 @@ from semelha.store import Store
 
 logger = logging.getLogger(__name__)
 
+ERASE_PAUSE = 20.0  # times as long as it took, until vectors are erased again
+
 
 class Compactor:
     """Merges and saves the index in a background thread, in one process at a time."""
 
     poll_seconds: ClassVar[float] = 1.0  # between checks whether another process still compacts
+    erase_seconds: ClassVar[float] = 10.0  # from a removal until it is erased together with what follows
 
     def __init__(self, live: LiveIndex, store: Store, folder: IndexFolder) -> None:
         self._live = live
@@ -26,12 +33,15 @@ class Compactor:
         self._folder = folder
         self._lock = threading.Lock()
         self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._may_erase = 0.0  # monotonic
         self._worker: threading.Thread | None = None
         if not store.damage.is_checked:
             self.start()
 
     def start(self) -> None:
         """Start the background thread, unless it runs."""
+        self._wake.set()
         with self._lock:
             if self._worker is None and not self._stop.is_set():
                 self._worker = threading.Thread(target=self._work, name="semelha-compactor", daemon=True)
@@ -59,6 +69,7 @@ class Compactor:
     def close(self) -> None:
         """Stop the background thread, and wait until it has ended, which takes seconds at most."""
         self._stop.set()
+        self._wake.set()
         self._live.stop()
         self._store.damage.stop()
         with self._lock:
@@ -71,6 +82,10 @@ class Compactor:
             if not self._store.damage.is_checked:
                 self._store.damage.check(large=True)
             while self._has_work():
+                if (seconds := self._until_erasing()) > 0 and not self._live.needs_work:
+                    self._wake.wait(seconds)
+                    self._wake.clear()
+                    continue
                 with self._folder.lock() as locked:
                     if locked:
                         self._round()
@@ -91,10 +106,18 @@ class Compactor:
 
     def _has_work(self) -> bool:
         with self._lock:
-            if self._live.needs_work and not self._stop.is_set():
+            has_work = self._live.needs_work or self._live.removed_at is not None
+            if has_work and not self._stop.is_set():
                 return True
             self._worker = None  # under the lock, so that a later `start` makes another thread
             return False
+
+    def _until_erasing(self) -> float:
+        """Seconds until removed vectors should be erased: soon, but for at most a twentieth of the time."""
+        removed_at = self._live.removed_at
+        if removed_at is None:
+            return 0.0
+        return max(removed_at + self.erase_seconds, self._may_erase) - time.monotonic()
 
     def _round(self, *, all_threads: bool = False) -> bool:
         """Load what another process saved, compute stale scores, merge once, save. Whether anything was merged.
@@ -109,9 +132,12 @@ class Compactor:
         self._live.recalibrate()
         if self._stop.is_set():
             raise MergeStopped
-        merged = self._live.merge(all_threads=all_threads)
+        start, erase = time.monotonic(), self._live.removed_at is not None and self._until_erasing() <= 0
+        merged = self._live.merge(erase=erase, all_threads=all_threads)
         if merged:
             self._save()
+        if erase:
+            self._may_erase = time.monotonic() + ERASE_PAUSE * (time.monotonic() - start)
         return merged
 
     def _load_newer(self) -> None:
@@ -142,12 +168,14 @@ class Compactor:
         generation = self._folder.generation()
         unneeded = snapshot.is_delta_only and not self._folder.has_index
         is_saved = generation == synced.change == synced.generation and snapshot.is_saved
-        if not synced.change or ((unneeded or is_saved) and not synced.unusable):
+        if not synced.change:
             return
-        self._folder.save(synced, snapshot)
-        self._live.mark_saved(synced)
-        self._live.save_scores()
-        self._trim_log(synced.change)
+        if synced.unusable or not (unneeded or is_saved):
+            self._folder.save(synced, snapshot)
+            self._live.mark_saved(synced)
+            self._live.save_scores()
+            self._trim_log(synced.change)
+        self._live.mark_erased(synced, snapshot)
 
     def _trim_log(self, change: int) -> None:
         """Forget removals that both the index on disk and the scores in the store already reflect."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -47,6 +48,8 @@ class SyncedIndex:
     change: int = 0  # 0 before anything was read
     generation: int = 0  # change of the index on disk that was last read or written
     unusable: bool = False  # the index on disk cannot be used and must be replaced
+    removed: int = 0  # vectors that were removed from it since it was made or loaded
+    removed_at: float | None = None  # (monotonic) since when the index on disk has vectors that were removed
 
     def synchronized(self, view: View) -> SyncedIndex:
         """The same index with the changes up to a view applied, which must not be older than the index.
@@ -60,7 +63,10 @@ class SyncedIndex:
             self.index.remove(removed)
         if len(ids):
             self.index.add(ids, vectors)
-        return replace(self, change=view.change)
+        removed_at = self.removed_at
+        if len(removed) and self.generation and removed_at is None:
+            removed_at = time.monotonic()
+        return replace(self, change=view.change, removed=self.removed + len(removed), removed_at=removed_at)
 
 
 @dataclass(frozen=True)
@@ -117,7 +123,8 @@ class IndexFolder:
         if not view.reaches(generation):
             raise IndexFileError(f"{self.folder} is of a change that the database does not know")
         try:
-            synced = SyncedIndex(index, generation, generation).synchronized(view)
+            removed_at = time.monotonic() if index.snapshot().keeps_deleted else None
+            synced = SyncedIndex(index, generation, generation, removed_at=removed_at).synchronized(view)
         except (ValueError, KeyError) as error:
             raise IndexFileError(f"{self.folder} cannot be synchronized with the database: {error}") from error
         if not _matches(index.snapshot(), view):
@@ -157,7 +164,8 @@ def _matches(index: Snapshot, view: View) -> bool:
 class LiveIndex:
     """The index and calibration scores of a gallery, brought up to date whenever they are read.
 
-    `on_work` is called when the index needs compaction or the scores need to be computed again; it must return at once.
+    `on_work` is called when the index needs compaction, the index on disk has vectors that were removed, or the scores
+    need to be computed again; it must return at once.
     """
 
     def __init__(self, store: Store, model: Model, folder: IndexFolder) -> None:
@@ -188,6 +196,11 @@ class LiveIndex:
         """Whether segments should be merged, an unusable index on disk replaced, or stale scores computed again."""
         return self._synced.index.needs_merge or self._synced.unusable or self._cached.stale
 
+    @property
+    def removed_at(self) -> float | None:
+        """Since when (monotonic) the index on disk has vectors that were removed; None if it has none."""
+        return None if self._store.read_only else self._synced.removed_at
+
     def stats(self) -> dict[str, object]:
         """Statistics of the index in memory and on disk."""
         index = self._synced.index
@@ -198,11 +211,11 @@ class LiveIndex:
             "needs_merge": index.needs_merge,
         }
 
-    def merge(self, *, all_threads: bool = False) -> bool:
+    def merge(self, *, erase: bool = False, all_threads: bool = False) -> bool:
         """Merge segments as `AutoIndex.merge` does; True also if the index was replaced during the merge."""
         index = self._synced.index
         try:
-            return index.merge(all_threads=all_threads)
+            return index.merge(erase=erase, all_threads=all_threads)
         except MergeStopped:
             if index is self._synced.index:
                 raise
@@ -220,6 +233,15 @@ class LiveIndex:
         with self._lock:
             if self._synced.index is saved.index:
                 self._synced = replace(self._synced, generation=saved.change, unusable=False)
+
+    def mark_erased(self, saved: SyncedIndex, snapshot: Snapshot) -> None:
+        """Record that the disk has this snapshot, or no index: vectors that it does not have are erased."""
+        with self._lock:
+            now = self._synced
+            if now.index is saved.index:
+                is_erased = now.removed == saved.removed and not snapshot.keeps_deleted
+                removed_at = None if is_erased else now.removed_at or time.monotonic()
+                self._synced = replace(now, removed_at=removed_at)
 
     def adopt(self, other: SyncedIndex) -> None:
         """Replace the index by another one of this database."""
@@ -275,7 +297,7 @@ class LiveIndex:
                 view.refresh()
             if self._cached.change != view.change:  # an earlier one if the database was restored under the process
                 self._synchronize_index(view)
-                if self.needs_work:
+                if self.needs_work or self.removed_at is not None:
                     self.on_work()
             if with_rule and not self._cached.has_rule:
                 self._cached = self._with_rule(view)

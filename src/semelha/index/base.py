@@ -152,7 +152,7 @@ class Index:
         """Whether `merge` has work to do."""
         return bool(select_for_merge(self._snapshot.parts))
 
-    def merge(self, *, full: bool = False, all_threads: bool = False) -> bool:
+    def merge(self, *, full: bool = False, erase: bool = False, all_threads: bool = False) -> bool:
         """Combine segments; searches and writes continue. Returns whether there was anything to merge.
 
         Vectors that were added since also measure the recall of the segments that stay: see `audit`.
@@ -161,6 +161,8 @@ class Index:
         ----------
         full : bool
             Merge everything into one segment, not only waiting segments and those of similar size.
+        erase : bool
+            Merge also every segment that still has removed vectors, which are in no segment afterwards.
         all_threads : bool
             Use all threads of the index instead of half of them.
 
@@ -170,7 +172,7 @@ class Index:
             `close` was called. The content is unchanged.
         """
         with self._merge_lock:
-            before = self._merge_candidates(full)
+            before = self._merge_candidates(full, erase)
             if not before:
                 return False
             with FaissThreads(self._threads.count if all_threads else max(1, self._threads.count // 2)):
@@ -273,10 +275,10 @@ class Index:
         """Make these the content, without those that are empty."""
         self._snapshot = replace(self._snapshot, parts=tuple(part for part in parts if len(part)))
 
-    def _merge_candidates(self, full: bool) -> list[SegmentView]:
+    def _merge_candidates(self, full: bool, erase: bool) -> list[SegmentView]:
         with self._write_lock:
             if not full:
-                return select_for_merge(self._snapshot.parts)
+                return select_for_merge(self._snapshot.parts, erase=erase)
             self._publish(
                 replace(part, segment=replace(part.segment, state="waiting")) if part.segment.state == "open" else part
                 for part in self._snapshot.parts

@@ -23,12 +23,16 @@ MAX_SIZE_RATIO = 2.0  # a segment is merged too if it has at most this many time
 logger = logging.getLogger(__name__)
 
 
-def select_for_merge(parts: Sequence[SegmentView]) -> list[SegmentView]:
-    """Select waiting segments and those with many deletions, and with them the segments of similar size.
+def select_for_merge(parts: Sequence[SegmentView], *, erase: bool = False) -> list[SegmentView]:
+    """Select waiting segments and those with many deletions (any with `erase`), and segments of similar size.
 
     Segment sizes then grow geometrically: their number is logarithmic, and so is how often a vector is merged.
     """
-    chosen = [part for part in parts if part.segment.state == "waiting" or _has_many_deletions(part)]
+    chosen = [
+        part
+        for part in parts
+        if part.segment.state == "waiting" or _has_many_deletions(part) or (erase and part.keeps_deleted)
+    ]
     if not chosen:
         return []
     others = sorted((part for part in parts if part.segment.state == "built" and part not in chosen), key=len)

@@ -45,6 +45,11 @@ class SegmentView:
     def __len__(self) -> int:
         return len(self.segment.rows) - (self.deleted.count if self.deleted else 0)
 
+    @property
+    def keeps_deleted(self) -> bool:
+        """Whether the file of the segment has deleted rows. The delta is saved without them."""
+        return self.deleted is not None and self.segment.state != "open"
+
     def locate(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """The row of each id, −1 for an id that is not stored."""
         rows = self.segment.rows.locate(ids)
@@ -101,6 +106,11 @@ class Snapshot:
     def is_saved(self) -> bool:
         """Whether every segment is on the disk; the delta is saved with the manifest."""
         return all(part.segment.file is not None or part.segment.state == "open" for part in self.parts)
+
+    @property
+    def keeps_deleted(self) -> bool:
+        """Whether rows that are deleted are saved with it."""
+        return any(part.keeps_deleted for part in self.parts)
 
     def sample(self, count: int) -> dict[int, NDArray[np.float32]]:
         """Vectors by id: `count` spread over each segment, and the one with the largest id of each."""
