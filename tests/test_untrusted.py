@@ -92,6 +92,26 @@ def test_names_that_no_subject_has(name: str) -> None:
         checked_name(name)
 
 
+@pytest.mark.parametrize("character", [*range(0x202A, 0x202F), *range(0x2066, 0x206A)], ids=hex)
+def test_a_name_does_not_turn_the_direction_of_writing(character: int) -> None:
+    """It would look like another one in lists, questions and answers."""
+    with pytest.raises(GalleryError, match=rf"turns the direction of writing \(U\+{character:04X}\)"):
+        checked_name(f"anna {chr(character)}nhoj")
+
+
+def test_right_to_left_names_and_their_marks_are_names() -> None:
+    for name in ("تمر", "שלום", "abc \u200fשלום\u200e", "\u061cتمر", "می\u200cخواهم", "👩\u200d👧"):
+        assert checked_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name", ["\u200b", "\u2060 \ufeff", "\u200f", "unk\u200bnown", "\u200eUnknown", "unknown \u2063"]
+)
+def test_what_cannot_be_seen_is_no_name_and_makes_no_other(name: str) -> None:
+    with pytest.raises(GalleryError, match="subject"):
+        checked_name(name)
+
+
 def test_names_that_mean_the_same_are_the_same() -> None:
     assert checked_name(" Cafe\u0301 ") == normalized_name("Café") == "Café"
     assert checked_name(os.fsdecode(b"caf\xe9")) == r"caf\xe9"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import stat
 import unicodedata
 from collections import Counter
@@ -19,6 +20,9 @@ RESERVED = "unknown"
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 """Unicode categories that no name has: controls, surrogates, separators of lines and paragraphs."""
 
+DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Embeddings, overrides and isolates: the text after them is shown in another order than it has."""
+
 MAX_BYTES = 1 << 28
 MAX_DEPTH = 100
 MAX_NUMBER = (1 << 64) - 1
@@ -33,10 +37,12 @@ def normalized_name(name: str) -> str:
 def checked_name(name: str, *, error: type[SemelhaError] = InvalidName) -> str:
     """The name of a subject as it is stored: as `normalized_name`.
 
-    Raises `error` if it is empty, longer than `MAX_NAME_LENGTH`, "unknown" in any case, or has control characters.
+    Raises `error` if it is empty, longer than `MAX_NAME_LENGTH`, "unknown" in any case, or has control characters or
+    such that turn the direction of writing. Characters that are not visible do not make a name another one than these.
     """
     composed = normalized_name(name)
-    if not composed:
+    visible = "".join(character for character in composed if unicodedata.category(character) != "Cf").strip()
+    if not visible:
         raise error("a subject needs a name")
     if len(composed) > MAX_NAME_LENGTH:
         start = composed[:40]
@@ -45,7 +51,12 @@ def checked_name(name: str, *, error: type[SemelhaError] = InvalidName) -> str:
         )
     if any(unicodedata.category(character) in UNPRINTABLE for character in composed):
         raise error(f"the subject's name {composed!r} has characters that cannot be printed: leave them out")
-    if composed.casefold() == RESERVED:
+    if found := DIRECTIONS.search(composed):
+        raise error(
+            f"the subject's name {composed!r} turns the direction of writing (U+{ord(found[0]):04X}), so that it looks "
+            "like another: leave that out; right-to-left letters need none"
+        )
+    if visible.casefold() == RESERVED:
         raise error(
             f"no subject can be called {composed!r}, which is the answer for what is no subject: choose another name"
         )

@@ -108,7 +108,7 @@ def test_one_subject_alone_has_no_runner_up_and_an_empty_gallery_no_evidence(tin
 def test_names_of_any_length_and_script(tiny: Model, tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "new", tiny) as gallery:
         gallery.enroll("x" * 200, noise(1))
-        gallery.enroll("Übermut 猫 \u202e", noise(2))
+        gallery.enroll("Übermut 猫 \u200f", noise(2))
         assert sheet(gallery.explain(noise(1))).width == 800
 
 

@@ -39,7 +39,7 @@ def test_the_log_has_a_line_of_each_request_without_names(reader: TestClient, ca
 
 
 @pytest.mark.parametrize(
-    "name", ["a/b", "a%2Fb", "a/examples", "../x", "ü 猫", "a?b#c", "<b>&", "\u202eabc", "a+b", "."]
+    "name", ["a/b", "a%2Fb", "a/examples", "../x", "ü 猫", "a?b#c", "<b>&", "\u200fabc", "a+b", "."]
 )
 def test_any_name_can_be_in_a_path(client: TestClient, name: str) -> None:
     client.post("/api/v1/subjects", data={"name": name}, files=files(png(noise(1))))
