@@ -64,9 +64,12 @@ def test_enroll_identify_and_stop(tiny: Model, tmp_path: Path) -> None:
 def test_the_page_of_a_gallery_is_opened(tiny: Model, tmp_path: Path) -> None:
     """Of a gallery that is there, and of a new one, which has the model that the user chose."""
     Gallery.create(tmp_path / "shop", tiny).close()
-    for name in ("shop", "new"):
-        opened = server(tmp_path / name, "--no-browser", tmp_path=tmp_path, command="open", model=tiny.folder)
-        with opened as (process, address):
+    (tmp_path / "two.toml").write_text("workers = 2\n")
+    for name, options in (("shop", []), ("new", ["--config", tmp_path / "two.toml"])):
+        words = [tmp_path / name, "--no-browser", *options]
+        with server(*words, tmp_path=tmp_path, command="open", model=tiny.folder) as (process, address):
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            assert len(children) >= (2 if options else 0)
             with urllib.request.urlopen(f"{address}/", timeout=30) as answer:
                 assert b"<script" in answer.read()
             assert call(address, "/api/v1/galleries")["galleries"][0]["subjects"] == 0

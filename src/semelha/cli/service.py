@@ -38,9 +38,8 @@ def open(
     Example: semelha open shop
     """
     try:
-        from semelha.service.app import create_app
-        from semelha.service.serving import serve as run
         from semelha.service.settings import load_settings
+        from semelha.service.workers import serve_in_processes
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
     settings = load_settings(config, galleries=(gallery,), host="127.0.0.1", port=port, keep_reviews=True)
@@ -56,7 +55,7 @@ def open(
         if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
-    run(create_app(settings), settings, on_ready=on_ready)
+    serve_in_processes(settings, on_ready=on_ready, prepare=partial(_prepare, settings.log_format, False))
 
 
 def serve(

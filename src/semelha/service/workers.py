@@ -40,7 +40,7 @@ MEMORY = Path("/dev/shm")
 
 
 def serve_in_processes(
-    settings: Settings, *, on_ready: Callable[[str], None], prepare: Callable[[], None] = lambda: None
+    settings: Settings, *, on_ready: Callable[[str], None], prepare: Callable[[], None] | None = None
 ) -> int:
     """Serve with `settings.workers` processes until SIGTERM or SIGINT; with one, in this process.
 
@@ -51,11 +51,13 @@ def serve_in_processes(
     if settings.workers == 1:
         from semelha.service.app import create_app
 
-        prepare()
+        if prepare is not None:
+            prepare()
         return serve(create_app(settings), settings, on_ready=on_ready)
     if settings.state is None:
         raise UsageError("several processes share a file for their state: name one as the setting `state`")
-    prepare()
+    if prepare is not None:
+        prepare()
     place = MEMORY if os.access(MEMORY, os.W_OK) else settings.temporary
     with listen(settings) as listening, tempfile.TemporaryDirectory(prefix="semelha-metrics-", dir=place) as metrics:
         share = max(1, processors() // settings.workers)
@@ -67,7 +69,12 @@ class Worker:
     """A process that serves, and what it reports while it starts."""
 
     def __init__(
-        self, settings: Settings, listening: socket.socket, metrics: Path, share: int, prepare: Callable[[], None]
+        self,
+        settings: Settings,
+        listening: socket.socket,
+        metrics: Path,
+        share: int,
+        prepare: Callable[[], None] | None,
     ) -> None:
         context = get_context("spawn")  # a fork of a process with threads may never wake up
         self._reports, reporting = context.Pipe(duplex=False)
@@ -195,7 +202,7 @@ def _work(
     listening: socket.socket,
     metrics: Path,
     share: int,
-    prepare: Callable[[], None],
+    prepare: Callable[[], None] | None,
     reporting: Connection,
 ) -> None:
     """Serve, as a worker, until SIGTERM or SIGINT, or until the first process has ended."""
@@ -203,7 +210,8 @@ def _work(
     threading.Thread(target=_end_with_first, daemon=True).start()
     os.environ[METRICS] = str(metrics)  # read when prometheus_client is imported
     use_at_most(share)
-    prepare()
+    if prepare is not None:
+        prepare()
     from threadpoolctl import threadpool_limits
 
     from semelha.service.app import create_app
