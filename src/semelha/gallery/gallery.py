@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
@@ -34,15 +36,16 @@ from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_ve
 from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
-from semelha.store import StoredExample
+from semelha.store import Store, StoredExample
 from semelha.untrusted import checked_name, normalized_name
 
 
 class Gallery(GalleryCuration):
     """A folder of enrolled subjects with the model that embeds their pictures.
 
-    `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`. Several
-    threads may share one `Gallery`, and several processes may open the same folder.
+    `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`; without
+    that it is closed when nothing refers to it. Several threads may share one `Gallery`, and several processes may open
+    the same folder.
 
     `len(gallery)` is the number of subjects, `name in gallery` tests for one, and iteration yields their names in
     order; `subjects()` lists their records. A picture is a path, encoded bytes, a binary file, pixels (h, w[, 3])
@@ -78,6 +81,8 @@ class Gallery(GalleryCuration):
         self._live.on_work = self._compactor.start
         self._groups, self._maps = ReviewGroups(self.model), Maps(self.path, self.model)
         self._det = DetCurves(self.model)
+        self._unused = weakref.finalize(self, _close_beside, self._compactor, self._live, self._store)
+        self._unused.atexit = False
 
     @classmethod
     @check_types
@@ -108,9 +113,8 @@ class Gallery(GalleryCuration):
 
     def close(self) -> None:
         """Close the gallery. A merge of the index in the background is cancelled, and done another time."""
-        self._compactor.close()
-        self._live.save_scores()
-        self._store.close()
+        self._unused.detach()
+        _close(self._compactor, self._live, self._store)
 
     def __enter__(self) -> Self:
         return self
@@ -380,3 +384,14 @@ class Gallery(GalleryCuration):
         """Return the statistics of `AutoIndex.stats`, the target recall, and the change that is saved on disk."""
         with self._live.read(with_rule=False) as state:
             return {**self._live.stats(), "change": state.view.change}
+
+
+def _close(compactor: Compactor, live: LiveIndex, store: Store) -> None:
+    compactor.close()
+    live.save_scores()
+    store.close()
+
+
+def _close_beside(compactor: Compactor, live: LiveIndex, store: Store) -> None:
+    """Close in a thread: whoever drops the last reference does not wait for it."""
+    threading.Thread(target=_close, args=(compactor, live, store), name="semelha-close", daemon=True).start()
