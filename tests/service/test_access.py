@@ -1,13 +1,17 @@
 """Who may call: keys in a header, roles, rates, and no other web sites."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from tests.service.made import files, png
 from tests.tiny_model import noise
 
+from semelha.gallery import Gallery
 from semelha.service.access import RateLimit, key_of
 from semelha.service.keys import KeyFile, Role
 from semelha.service.problems import Busy
@@ -146,3 +150,28 @@ def test_the_key_is_read_from_two_headers_alone() -> None:
     assert key_of({"x-api-key": "abc"}) == "abc"
     assert key_of({"authorization": "Basic abc"}) is None
     assert key_of({"cookie": "x-api-key=abc"}) is None
+
+
+def test_slow_calls_do_not_keep_keys_from_being_checked(
+    new: Path, serving: Serving, key: Callable[[Role], dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all threads for galleries at work, a wrong key is refused, and the state and the jobs are told."""
+    client = serving(new, require_keys=True, threads=2, rate=1000)
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def slow(*arguments: Any, **named: Any) -> None:
+        begun.release()
+        go.wait(30)
+
+    monkeypatch.setattr(Gallery, "evaluate", slow)
+    headers = key("admin")
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(client.get, "/api/v1/evaluation", headers=headers) for _ in range(2)]
+        assert all(begun.acquire(timeout=10) for _ in calls)
+        try:
+            assert client.get("/api/v1/subjects", headers={"X-API-Key": "semelha_wrong"}).status_code == 401
+            assert client.get("/readyz").json()["status"] == "ready"
+            idempotent = {**headers, "Idempotency-Key": "k"}
+            assert client.delete("/api/v1/jobs/none", headers=idempotent).status_code == 404
+        finally:
+            go.set()

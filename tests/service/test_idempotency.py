@@ -1,8 +1,10 @@
 """A write that is sent again gets the answer of the first one."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from tests.service.made import files, png, text
 from tests.tiny_model import noise
 
 from semelha.errors import GalleryNotWritable
-from semelha.service.idempotency import Answers
+from semelha.service.idempotency import LIFE, Answers
 from semelha.service.keys import KeyFile
 from semelha.service.problems import Problem
 from semelha.service.state import State
@@ -167,3 +169,36 @@ def test_an_answer_that_came_before_the_body_was_read(client: TestClient) -> Non
     place = "/api/v1/galleries/other/subjects"
     answers = [client.post(place, json=body("a", 1), headers=key) for _ in range(2)]
     assert [one.status_code for one in answers] == [404, 404]
+
+
+def test_a_clock_that_jumps_drops_no_answer_and_keeps_none_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock of the machine starts again with it: answers of before are remembered for another day at most."""
+    answers, clock = Answers(State()), [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+
+    def kept(secret: bytes) -> bool:
+        answer = answers.claim(secret)
+        if answer is None:
+            answers.release(secret)
+        return answer is not None
+
+    def keep(secret: bytes) -> None:
+        assert answers.claim(secret) is None
+        messages = [{"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body"}]
+        answer: Any = SimpleNamespace(digest=b"digest", messages=messages)
+        answers.keep(secret, answer)
+
+    keep(b"a" * 32)
+    for jump in (1e9, -1e9):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda jump=jump: 1.8e9 + jump)
+            assert kept(b"a" * 32)
+    clock[0] += LIFE - 1
+    assert kept(b"a" * 32)
+    keep(b"b" * 32)
+    clock[0] = 10.0  # the machine was started again
+    assert kept(b"a" * 32)
+    assert kept(b"b" * 32)
+    clock[0] += LIFE + 1
+    assert not kept(b"a" * 32)
+    assert not kept(b"b" * 32)

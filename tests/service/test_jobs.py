@@ -1,5 +1,6 @@
 """Jobs: their states, their progress, their cancellation, and how many there are."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from semelha.errors import CalibrationError
-from semelha.service.jobs import FORGOTTEN, STOPPED, Job, JobRecord, Jobs, forget_results
+from semelha.service.jobs import FORGOTTEN, STOPPED, Job, JobRecord, Jobs, forget_gone, forget_results, named_subjects
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, PrematureStop, Problem
 from semelha.service.state import State
@@ -221,4 +222,35 @@ def test_no_result_keeps_the_name_of_a_removed_subject(states: list[State], tmp_
     with states[1].transaction() as db:
         forget_results(db, "shop", None)
     assert {one.result for one in jobs.of("shop")} == {None}
+    jobs.close()
+
+
+def test_results_of_subjects_that_another_process_removes_are_forgotten(states: list[State], tmp_path: Path) -> None:
+    """Also of those that it removes while the job runs, and of those that the job itself enrolls."""
+    jobs = Jobs(states[0], 8, Metrics())
+    enrolled = {"gala", "fuji", "galaxy", "a.b"}
+    go = threading.Event()
+
+    def work(job: Job) -> Any:
+        assert go.wait(10)
+        return {"findings": [{"message": "gala/1.png is of fuji"}], "new": "idared"}
+
+    job = jobs.start("test", "shop", work, cleanup=lambda: None, subjects=lambda: set(enrolled))
+    other = jobs.start("test", "shop", lambda job: "a-b and galaxy", cleanup=lambda: None, subjects=lambda: enrolled)
+    while jobs.get(job.record.id, "shop").state != "running":
+        time.sleep(0.01)
+    enrolled -= {"gala"}
+    enrolled |= {"idared"}
+    go.set()
+    assert job.ended.wait(10)
+    assert other.ended.wait(10)
+    named = named_subjects(states[1], "shop")
+    assert [json.loads(each) for each in named.values()] == [["fuji", "gala", "idared"], ["galaxy"]]
+    assert named_subjects(states[1], "parts") == {}
+    forget_gone(states[1], named, enrolled)
+    assert [one.problem for one in jobs.of("shop")] == [None, FORGOTTEN]
+    content = b"".join(each.read_bytes() for each in tmp_path.iterdir())
+    assert b"fuji" not in content
+    assert b"idared" not in content
+    assert b"galaxy" in content
     jobs.close()

@@ -92,3 +92,23 @@ def test_in_memory_it_is_of_one_process() -> None:
     assert state.rows("SELECT caller FROM rates") == [("a",)]
     assert (state.is_alive(state.process), state.is_alive("other")) == (True, False)
     state.close()
+
+
+def test_a_file_of_the_first_format_keeps_all_but_its_jobs(tmp_path: Path) -> None:
+    """Their results name subjects that nobody has listed."""
+    state = State(tmp_path / "state.sqlite")
+    with state.transaction() as db:
+        db.execute("ALTER TABLE jobs DROP COLUMN names")
+        db.execute(
+            "INSERT INTO jobs (id, kind, gallery, created, process, state, done, total, result)"
+            " VALUES ('1', 'check', 'shop', '', '', 'done', 1, 1, '\"granny-smith\"')"
+        )
+        db.execute("INSERT INTO rates VALUES ('a', 1, 2)")
+        db.execute("PRAGMA user_version = 1")
+    state.close()
+    again = State(tmp_path / "state.sqlite")
+    assert again.rows("SELECT names FROM jobs") == []
+    assert again.rows("SELECT caller FROM rates") == [("a",)]
+    assert again.rows("PRAGMA user_version") == [(2,)]
+    again.close()
+    assert b"granny-smith" not in b"".join(each.read_bytes() for each in tmp_path.iterdir())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Depends, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,10 +20,13 @@ from semelha.service.metrics import Metrics
 from semelha.service.problems import Busy, Problem, problem_response
 from semelha.service.settings import Settings, is_loopback
 from semelha.service.state import State
+from semelha.service.threads import run_short
 
 logger = logging.getLogger(__name__)
 
-OPEN = ("/", "/icon.svg", "/healthz", "/readyz", "/docs", "/docs/page.css", "/openapi.json")
+READY = "/readyz"
+"""It says more to who may call."""
+OPEN = ("/", "/icon.svg", "/healthz", READY, "/docs", "/docs/page.css", "/openapi.json")
 OPEN_FOLDER = "/assets/"
 """Paths that need no key: of the page its files, which say nothing of a gallery."""
 ANONYMOUS = "anonymous"
@@ -55,23 +58,31 @@ class Access:
             await self.app(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
         state = scope.setdefault("state", {})
-        state["caller"], state["actor"], state["role"] = ANONYMOUS, ANONYMOUS, "admin"
+        state["caller"], state["actor"], state["role"] = ANONYMOUS, ANONYMOUS, None
         if is_open(scope["path"]):
+            if scope["path"] == READY:
+                with suppress(Problem, SemelhaError):
+                    await self._identify(scope)
             return
+        await self._identify(scope)
+        if self._rate is not None:
+            await run_short(self._rate.take, state["caller"])
+
+    async def _identify(self, scope: Scope) -> None:
+        """Find who sends a request, and what it may do. Raises `Problem` if it may do nothing."""
+        headers, state = Headers(scope=scope), scope["state"]
         if self._keys is None:
             self._check_site(headers)
-        else:
-            key = key_of(headers)
-            found = None if key is None else await run_in_threadpool(self._keys.find, key)
-            if found is None:
-                what = "no key" if key is None else "a key that is not valid"
-                where = "send it in the header Authorization: Bearer, or x-api-key"
-                raise Problem(401, "unauthorized", f"the request has {what}: {where}", headers=CHALLENGE)
-            state["caller"], state["actor"], state["role"] = found.id, found.name, found.role
-        if self._rate is not None:
-            await run_in_threadpool(self._rate.take, state["caller"])
+            state["role"] = "admin"
+            return
+        key = key_of(headers)
+        found = None if key is None else await run_short(self._keys.find, key)
+        if found is None:
+            what = "no key" if key is None else "a key that is not valid"
+            where = "send it in the header Authorization: Bearer, or x-api-key"
+            raise Problem(401, "unauthorized", f"the request has {what}: {where}", headers=CHALLENGE)
+        state["caller"], state["actor"], state["role"] = found.id, found.name, found.role
 
     def _check_site(self, headers: Headers) -> None:
         """Without keys, refuse what a page of another site sends through the browser of this machine."""

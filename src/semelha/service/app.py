@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,7 @@ from semelha.service.problems import add_handlers, problem_response
 from semelha.service.routes import ROUTERS, docs, page, system
 from semelha.service.settings import Settings
 from semelha.service.state import State
+from semelha.service.streams import Streams
 from semelha.service.temporary import remove_abandoned
 from semelha.service.traces import Traces
 
@@ -65,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings, app.state.metrics, app.state.galleries = settings, metrics, galleries
     app.state.jobs, app.state.shared = jobs, state
+    app.state.streams, app.state.checking = Streams(jobs, settings.max_streams, metrics), asyncio.Lock()
     describe(app)
     add_handlers(app)
     app.add_exception_handler(GalleryMoved, _reopen)
@@ -89,6 +92,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     anyio.to_thread.current_default_thread_limiter().total_tokens = settings.threads
     threading.Thread(target=remove_abandoned, args=(settings.temporary,), daemon=True).start()
+    app.state.galleries.watch()
     yield
     await run_in_threadpool(app.state.jobs.close)
     await run_in_threadpool(app.state.galleries.close)

@@ -12,7 +12,7 @@ from semelha.gallery import Gallery
 from semelha.processors import processors
 from semelha.service import batching
 from semelha.service.batching import Batcher
-from semelha.service.jobs import forget_results
+from semelha.service.jobs import forget_gone, forget_results, named_subjects
 from semelha.service.metrics import Metrics
 from semelha.service.problems import Problem
 from semelha.service.reviewing import ReviewKeeper
@@ -21,6 +21,8 @@ from semelha.service.state import State
 from semelha.untrusted import checked_name, normalized_name
 
 logger = logging.getLogger(__name__)
+
+WATCH_SECONDS = 5.0
 
 
 def _opened(path: Path) -> Gallery:
@@ -43,7 +45,7 @@ class Served:
             self._keeper = ReviewKeeper(lambda: self.gallery, settings.max_reviews, metrics)
         self.batcher = Batcher(lambda: self.gallery, settings, metrics, self._keeper)
         self._lock = threading.Lock()
-        self._former: list[Gallery] = []  # calls may still use them
+        self._followed: object = None
 
     @property
     def tag(self) -> str:
@@ -71,15 +73,32 @@ class Served:
             forget_results(db, self.name, gone)
         self._state.erase()
 
+    def follow(self) -> bool:
+        """Delete from the state what names a subject that another process has removed or renamed.
+
+        Returns whether anything has changed since the last call. Raises the errors of `Gallery`.
+        """
+        gallery = self.gallery
+        named = named_subjects(self._state, self.name)
+        seen = gallery.revision, frozenset(named)
+        if seen == self._followed:
+            return False
+        forget_gone(self._state, named, gallery)
+        empty = self._state.rows("SELECT name FROM empty_subjects WHERE gallery = ?", self.name)
+        if enrolled := [(self.name, name) for (name,) in empty if name in gallery]:
+            with self._state.transaction() as db:
+                db.executemany("DELETE FROM empty_subjects WHERE gallery = ? AND name = ?", enrolled)
+            self._state.erase()
+        self._followed = seen
+        return True
+
     def reopen(self) -> None:
         """Open the folder again, if it cannot be used as it was opened. Raises `SemelhaError` if that fails."""
         with self._lock:
             try:
                 _ = self.gallery.revision
             except GalleryMoved:
-                opened = _opened(self.gallery.path)
-                self._former.append(self.gallery)
-                self.gallery = opened
+                self.gallery = _opened(self.gallery.path)  # the former one closes when no call uses it any more
                 logger.warning("the gallery %s was replaced, and is opened again", self.name)
 
     def close(self) -> None:
@@ -87,11 +106,10 @@ class Served:
         self.batcher.close()
         if self._keeper is not None:
             self._keeper.close()
-        for gallery in [*self._former, self.gallery]:
-            try:
-                gallery.close()
-            except SemelhaError as error:
-                logger.warning("the gallery %s is closed with an error: %s", self.name, error)
+        try:
+            self.gallery.close()
+        except SemelhaError as error:
+            logger.warning("the gallery %s is closed with an error: %s", self.name, error)
 
 
 class Galleries:
@@ -107,6 +125,8 @@ class Galleries:
         if len(set(names)) < len(names):
             raise UsageError(f"two galleries have one name ({', '.join(names)}): rename a folder")
         self._served: dict[str, Served] = {}
+        self._closing = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
         try:
             for name, path in zip(names, settings.galleries, strict=True):
                 self._served[name] = Served(name, path, settings, metrics, state)
@@ -134,7 +154,25 @@ class Galleries:
             except SemelhaError as error:
                 logger.error("the gallery %s cannot be opened again: %s", served.name, error)
 
+    def watch(self) -> None:
+        """Follow what other processes change, until `close`: the index too, from which what they remove is erased."""
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        while not self._closing.wait(WATCH_SECONDS):
+            for served in self.all():
+                try:
+                    if served.follow():
+                        served.gallery.index_stats()  # reads it
+                except GalleryMoved:
+                    self.reopen()
+                except SemelhaError as error:  # `readyz` and every request report it
+                    logger.debug("the gallery %s cannot be followed: %s", served.name, error)
+
     def close(self) -> None:
         """Close all, after what was accepted is finished."""
+        self._closing.set()
+        if self._watcher.is_alive():
+            self._watcher.join()
         for served in self._served.values():
             served.close()

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semelha.errors import SemelhaError
 from semelha.service.problems import Problem, problem_response
 from semelha.service.state import State
+from semelha.service.threads import run_short
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ METHODS = ("POST", "PATCH", "DELETE", "PUT")
 MAX_KEY = 200
 MAX_ANSWERS = 10_000
 MAX_BODY = 1 << 16  # bytes of an answer that is remembered
-LIFE = 24 * 3600.0  # seconds
+LIFE = 24 * 3600.0  # seconds of a clock that starts with the machine, and that nobody sets
 RETRIED = (408, 429, 500, 503, 507)
 """Answers that are not remembered, because the request may be sent again."""
 
@@ -55,9 +55,10 @@ class Answers:
 
         Raises `Problem` (409) while the first one is being answered, in any process that has not been killed.
         """
-        place, now = _derived(secret, b"place"), time.time()
+        place, now = _derived(secret, b"place"), time.monotonic()
         with self._state.transaction() as db:
             last = db.execute("SELECT max(number) FROM answers").fetchone()[0] or 0
+            db.execute("UPDATE answers SET since = ? WHERE since > ?", (now, now))  # of before the machine's last start
             db.execute("DELETE FROM answers WHERE since < ? OR number <= ?", (now - LIFE, last - MAX_ANSWERS))
             row = db.execute("SELECT process, digest, salt, answer FROM answers WHERE place = ?", (place,)).fetchone()
             if row is None or (row[3] is None and not self._state.is_alive(row[0])):
@@ -106,7 +107,7 @@ class Idempotency:
             query = scope.get("query_string", b"").decode("latin-1")
             place = (scope["state"]["caller"], scope["method"], scope["path"], query, key)
             secret = hashlib.sha256(json.dumps(place).encode()).digest()
-            known = await run_in_threadpool(self._answers.claim, secret)
+            known = await run_short(self._answers.claim, secret)
             if known is None:
                 await self._first(secret, scope, receive, send)
             else:
@@ -144,7 +145,7 @@ class Idempotency:
     async def _try(self, change: Callable[..., None], *values: Any) -> None:
         """Make a change that the answer does not wait for: on a full disk the request was carried out nevertheless."""
         try:
-            await run_in_threadpool(change, *values)
+            await run_short(change, *values)
         except SemelhaError as error:
             logger.error("the answer to a request with an Idempotency-Key is not remembered: %s", error)
 

@@ -14,8 +14,9 @@ import sqlite3
 import threading
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
@@ -68,10 +69,17 @@ COLUMNS = ", ".join(field.name for field in fields(JobRecord))
 
 
 class Job:
-    """One piece of work of this process. `progress` is called by the work, and ends it if the job was cancelled."""
+    """One piece of work of this process. `progress` is called by the work, and ends it if the job was cancelled.
 
-    def __init__(self, record: JobRecord, save: Callable[[JobRecord], bool]) -> None:
+    `names` are those of the subjects that are enrolled when it begins; `subjects` lists those of any time.
+    """
+
+    def __init__(
+        self, record: JobRecord, save: Callable[[JobRecord], bool], subjects: Callable[[], Iterable[str]]
+    ) -> None:
         self.record = record
+        self.subjects = subjects
+        self.names: set[str] = set()
         self.cancelling = threading.Event()
         self.ended = threading.Event()
         self.is_stopped = False
@@ -110,10 +118,21 @@ class Jobs:
         self._own: dict[str, Job] = {}
         self.stopping = threading.Event()
 
-    def start(self, kind: str, gallery: str, work: Callable[[Job], Any], *, cleanup: Callable[[], None]) -> Job:
-        """Begin a job, which runs `work` and then, in any case, `cleanup`. Raises `Busy` or `PrematureStop`."""
+    def start(
+        self,
+        kind: str,
+        gallery: str,
+        work: Callable[[Job], Any],
+        *,
+        cleanup: Callable[[], None],
+        subjects: Callable[[], Iterable[str]] = tuple,
+    ) -> Job:
+        """Begin a job, which runs `work` and then, in any case, `cleanup`. Raises `Busy` or `PrematureStop`.
+
+        `subjects` lists the subjects of the gallery: a result is deleted when one that it names is gone.
+        """
         created = datetime.now(UTC).isoformat(timespec="seconds")
-        job = Job(JobRecord(secrets.token_hex(8), kind, gallery, created), self._save)
+        job = Job(JobRecord(secrets.token_hex(8), kind, gallery, created), self._save, subjects)
         try:
             self._add(job)
             future = self._pool.submit(copy_context().run, self._run, job, work)  # on behalf of the same caller
@@ -129,6 +148,11 @@ class Jobs:
         if not found:
             raise Problem(404, "job-not-found", "there is no job with that id: the server remembers the latest alone")
         return found[0]
+
+    def records(self, numbers: Sequence[str]) -> dict[str, JobRecord]:
+        """Those that are remembered of these jobs, by their ids."""
+        found = self._records("id IN (SELECT value FROM json_each(?))", json.dumps(numbers))
+        return {one.id: one for one in found}
 
     def of(self, gallery: str) -> list[JobRecord]:
         """The jobs of a gallery, latest first."""
@@ -200,6 +224,7 @@ class Jobs:
 
     def _run(self, job: Job, work: Callable[[Job], Any]) -> Any:
         job.update(replace(job.record, state="running"))
+        job.names.update(job.subjects())
         return work(job)
 
     def _save(self, record: JobRecord) -> bool:
@@ -234,24 +259,29 @@ class Jobs:
             )
         self._metrics.jobs.labels(record.state).inc()
         try:
-            job.record = self._finished(record)
+            job.record = self._finished(record, job)
             del self._own[record.id]
         except (SemelhaError, TypeError, ValueError) as problem:  # such as a full disk
             job.record = record
             logger.error("the end of the job %s cannot be written: %s", record.id, problem)
         job.ended.set()
 
-    def _finished(self, record: JobRecord) -> JobRecord:
-        """Write the end of a job, without a result that names a subject which was removed while it ran."""
+    def _finished(self, record: JobRecord, job: Job) -> JobRecord:
+        """Write the end of a job with the subjects that its result names, or without a result if one is gone."""
+        content = [record.result, record.problem]
+        with suppress(SemelhaError):
+            job.names.update(job.subjects())
+        names = _named(content, job.names)
         with self._state.transaction(durable=True) as db:
             row = db.execute("SELECT removed FROM jobs WHERE id = ?", (record.id,)).fetchone()
             removed = json.loads(row[0]) if row else []
-            if any(_mentions([record.result, record.problem], name) for name in removed):
-                record = replace(record, result=None, problem=FORGOTTEN)
+            if None in removed or _named(content, removed):
+                record, names = replace(record, result=None, problem=FORGOTTEN), set()
             texts = [None if each is None else json.dumps(each) for each in (record.result, record.problem)]
             db.execute(
-                "UPDATE jobs SET state = ?, done = ?, total = ?, result = ?, problem = ?, removed = '[]' WHERE id = ?",
-                (record.state, record.done, record.total, *texts, record.id),
+                "UPDATE jobs SET state = ?, done = ?, total = ?, result = ?, problem = ?, names = ?, removed = '[]' "
+                "WHERE id = ?",
+                (record.state, record.done, record.total, *texts, json.dumps(sorted(names)), record.id),
             )
         if removed:
             self._state.erase()
@@ -269,9 +299,28 @@ def forget_results(db: sqlite3.Connection, gallery: str, name: str | None) -> No
         if state in AT_WORK:
             names = json.dumps([*json.loads(removed), name])
             db.execute("UPDATE jobs SET removed = ? WHERE number = ?", (names, number))
-        elif any(text and _mentions(json.loads(text), name) for text in texts):
-            values = json.dumps(FORGOTTEN), number
-            db.execute("UPDATE jobs SET result = NULL, problem = ? WHERE number = ?", values)
+        elif any(text and (name is None or _named(json.loads(text), [name])) for text in texts):
+            _forget(db, number)
+
+
+def named_subjects(state: StateFile, gallery: str) -> dict[int, str]:
+    """The subjects that the results of a gallery name, as JSON, by the numbers of the jobs."""
+    return dict(state.rows("SELECT number, names FROM jobs WHERE gallery = ? AND names <> '[]'", gallery))
+
+
+def forget_gone(state: StateFile, named: Mapping[int, str], enrolled: Container[str]) -> None:
+    """Delete the results of `named_subjects` that name a subject which is not enrolled any more."""
+    gone = [number for number, names in named.items() if any(name not in enrolled for name in json.loads(names))]
+    if gone:
+        with state.transaction(durable=True) as db:
+            for number in gone:
+                _forget(db, number)
+        state.erase()
+
+
+def _forget(db: sqlite3.Connection, number: int) -> None:
+    values = json.dumps(FORGOTTEN), number
+    db.execute("UPDATE jobs SET result = NULL, problem = ?, names = '[]' WHERE number = ?", values)
 
 
 def _record(row: tuple[Any, ...]) -> JobRecord:
@@ -279,14 +328,17 @@ def _record(row: tuple[Any, ...]) -> JobRecord:
     return JobRecord(*values, *(None if text is None else json.loads(text) for text in (result, problem)))
 
 
-def _mentions(value: Any, name: str | None) -> bool:
-    """Whether a text of a result has a name as a word of it; without a name, whether it has any content."""
-    if name is None:
-        return bool(value)
-    if isinstance(value, dict):
-        return any(_mentions(each, name) for pair in value.items() for each in pair)
-    if isinstance(value, list | tuple):
-        return any(_mentions(each, name) for each in value)
-    if not isinstance(value, str):
-        return False
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", unicodedata.normalize("NFC", value)) is not None
+def _named(value: Any, names: Iterable[str]) -> set[str]:
+    """The names that are words of a text in a result."""
+    text = unicodedata.normalize("NFC", "\n".join(_texts(value)))
+    return {one for one in names if one in text and re.search(rf"(?<!\w){re.escape(one)}(?!\w)", text)}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts([*value, *value.values()])
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)

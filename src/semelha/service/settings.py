@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """Requests that are worked on or read at one time."""
     max_bytes_in_flight: Bytes = 1 << 29
     """Bytes of their bodies, without imports."""
+    max_streams: Count = 64
+    """Streams of events of jobs at one time, which are no requests in flight."""
     deadline: Seconds = 60.0
     """Seconds until an answer begins."""
     body_deadline: Seconds = 30.0

@@ -24,20 +24,22 @@ from semelha.store.database import keep_log
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 TIMEOUT = 30  # seconds to wait for another process
 FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR)
 SCHEMA = """
-CREATE TABLE answers (
+CREATE TABLE IF NOT EXISTS answers (
     number INTEGER PRIMARY KEY AUTOINCREMENT, place BLOB UNIQUE NOT NULL, since REAL NOT NULL, process TEXT NOT NULL,
     digest BLOB, salt BLOB, answer BLOB);
-CREATE INDEX answers_since ON answers (since);
-CREATE TABLE jobs (
+CREATE INDEX IF NOT EXISTS answers_since ON answers (since);
+CREATE TABLE IF NOT EXISTS jobs (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, kind TEXT NOT NULL, gallery TEXT NOT NULL,
     created TEXT NOT NULL, process TEXT NOT NULL, state TEXT NOT NULL, done INTEGER NOT NULL, total INTEGER NOT NULL,
-    result TEXT, problem TEXT, cancelling INTEGER NOT NULL DEFAULT 0, removed TEXT NOT NULL DEFAULT '[]');
-CREATE TABLE rates (caller TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE empty_subjects (gallery TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (gallery, name)) WITHOUT ROWID;
+    result TEXT, problem TEXT, cancelling INTEGER NOT NULL DEFAULT 0, removed TEXT NOT NULL DEFAULT '[]',
+    names TEXT NOT NULL DEFAULT '[]');
+CREATE TABLE IF NOT EXISTS rates (caller TEXT PRIMARY KEY, tokens REAL NOT NULL, at REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS empty_subjects (
+    gallery TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (gallery, name)) WITHOUT ROWID;
 """
 
 
@@ -133,9 +135,11 @@ class State:
 
     def _create(self) -> None:
         (found,) = self._db.execute("PRAGMA user_version").fetchone()
-        if found not in (0, FORMAT):
+        if found == 1:  # its results have names of subjects that are not known
+            self._db.execute("DROP TABLE jobs")
+        elif found not in (0, FORMAT):
             raise SemelhaError(f"it has the format {found}, this semelha uses {FORMAT}")
-        if not found:
+        if found != FORMAT:
             for statement in SCHEMA.split(";"):
                 self._db.execute(statement)
             self._db.execute(f"PRAGMA user_version = {FORMAT}")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import StreamingResponse
 
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, TheJobs
-from semelha.service.jobs import Job, JobRecord, Jobs
+from semelha.service.jobs import Job, Jobs
 from semelha.service.models import JobAnswer, JobsAnswer
-from semelha.service.problems import Problem
+from semelha.service.streams import EventStream
+from semelha.service.threads import run_short
 
 router = APIRouter(tags=["jobs"])
-POLL, HEARTBEAT, CANCELLING = 0.1, 15.0, 10.0  # seconds
+POLL, CANCELLING = 0.1, 10.0  # seconds
 Wait = Annotated[float, Query(ge=0, le=30, description="Seconds to wait for the end; 202 if it did not come.")]
 STATES: dict[int | str, dict[str, Any]] = {200: {"description": "It has ended."}, 202: {"description": "It goes on."}}
 
@@ -25,6 +25,7 @@ STATES: dict[int | str, dict[str, Any]] = {200: {"description": "It has ended."}
 @router.get("/jobs", dependencies=[needs("read")])
 def list_jobs(served: Current, jobs: TheJobs) -> JobsAnswer:
     """List the jobs of the gallery, latest first."""
+    served.follow()
     return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs.of(served.name)])
 
 
@@ -36,9 +37,10 @@ def list_jobs(served: Current, jobs: TheJobs) -> JobsAnswer:
 )
 def get_job(request: Request, served: Current, jobs: TheJobs, job: str) -> Any:
     """Get a job; with `Accept: text/event-stream` an event for each step, until it ends."""
+    served.follow()
     found = jobs.get(job, served.name)
     if "text/event-stream" in request.headers.get("accept", ""):
-        return StreamingResponse(_events(found, jobs), media_type="text/event-stream")
+        return EventStream(found, request.app.state.streams)
     return JobAnswer.of(found)
 
 
@@ -48,13 +50,13 @@ async def cancel_job(served: Current, jobs: TheJobs, job: str) -> JobAnswer:
 
     If it does not end within ten seconds, it is remembered: get it later, or delete it again.
     """
-    found = await run_in_threadpool(jobs.get, job, served.name)
-    await run_in_threadpool(jobs.cancel, found.id)
+    found = await run_short(jobs.get, job, served.name)
+    await run_short(jobs.cancel, found.id)
     end = asyncio.get_running_loop().time() + CANCELLING
     while not found.has_ended and asyncio.get_running_loop().time() < end:
         await asyncio.sleep(POLL)
-        found = await run_in_threadpool(jobs.get, job, served.name)
-    await run_in_threadpool(jobs.forget, found.id)
+        found = await run_short(jobs.get, job, served.name)
+    await run_short(jobs.forget, found.id)
     return JobAnswer.of(found)
 
 
@@ -69,32 +71,14 @@ async def started(
     cleanup: Callable[[], None] = lambda: None,
 ) -> JobAnswer:
     """Start a job, and answer when it has ended, or after `wait` seconds."""
-    job = await run_in_threadpool(jobs.start, kind, served.name, work, cleanup=cleanup)
+
+    def subjects() -> list[str]:
+        return list(served.gallery)
+
+    job = await run_in_threadpool(jobs.start, kind, served.name, work, cleanup=cleanup, subjects=subjects)
     end = asyncio.get_running_loop().time() + wait
     while not job.ended.is_set() and asyncio.get_running_loop().time() < end:
         await asyncio.sleep(min(POLL, max(0.001, wait / 100)))
     record = job.record
     response.status_code = 200 if record.has_ended else 202
     return JobAnswer.of(record)
-
-
-async def _events(job: JobRecord, jobs: Jobs) -> AsyncIterator[str]:
-    """An event for each change, and a comment now and then, so that the connection stays."""
-    seen: object = None
-    quiet = 0.0
-    while True:
-        if job != seen:
-            seen, quiet = job, 0.0
-            kind = "end" if job.has_ended else "progress"
-            yield f"event: {kind}\ndata: {JobAnswer.of(job).model_dump_json()}\n\n"
-        if job.has_ended or jobs.stopping.is_set():
-            return
-        await asyncio.sleep(POLL)
-        try:
-            job = await run_in_threadpool(jobs.get, job.id, job.gallery)
-        except Problem:  # it was cancelled and forgotten
-            return
-        quiet += POLL
-        if quiet >= HEARTBEAT:
-            quiet = 0.0
-            yield ": \n\n"

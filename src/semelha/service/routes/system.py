@@ -11,6 +11,7 @@ from semelha.service.access import needs
 from semelha.service.galleries import Galleries, Served
 from semelha.service.models import GalleriesAnswer, GalleryAnswer, StateAnswer
 from semelha.service.paths import GALLERY
+from semelha.service.threads import run_short
 
 router = APIRouter(tags=["system"])
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -23,19 +24,27 @@ async def healthz() -> StateAnswer:
 
 
 @router.get("/readyz", responses={503: {"model": StateAnswer, "description": "A gallery cannot be read."}})
-def readyz(request: Request, response: Response) -> StateAnswer:
-    """Whether every gallery can be read."""
+async def readyz(request: Request, response: Response) -> StateAnswer:
+    """Whether every gallery can be read; which one cannot is said to who may call the server."""
     galleries: Galleries = request.app.state.galleries
-    reasons = []
-    for served in galleries.all():
-        try:
-            served.reopen()
-            _ = served.gallery.revision
-        except SemelhaError as error:
-            reasons.append(f"{served.name}: {type(error).__name__}")
-    if reasons:
-        response.status_code = 503
-    return StateAnswer(status="unready" if reasons else "ready", reasons=reasons)
+    async with request.app.state.checking:  # it needs no key, and must not take the threads that check keys
+        unready = [reason for served in galleries.all() if (reason := await run_short(_unready, served))]
+    if not unready:
+        return StateAnswer(status="ready")
+    response.status_code = 503
+    if request.state.role is None:
+        count = len(unready)
+        unready = [f"{count} {'gallery' if count == 1 else 'galleries'} cannot be read"]
+    return StateAnswer(status="unready", reasons=unready)
+
+
+def _unready(served: Served) -> str:
+    """Why a gallery cannot be read; "" if it can. One that was replaced is opened again by the server itself."""
+    try:
+        _ = served.gallery.revision
+    except SemelhaError as error:
+        return f"{served.name}: {type(error).__name__}"
+    return ""
 
 
 @router.get(
