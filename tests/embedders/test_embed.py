@@ -16,7 +16,7 @@ from tests.tiny_model import noise, tiny_model
 
 import semelha.processors
 from semelha import Gallery
-from semelha.embedders import EmbeddedPicture, InputSpec, Model, derive, embed_pictures, load_embedder
+from semelha.embedders import EmbeddedPicture, InputSpec, Model, derive, embed_pictures, extractors, load_embedder
 from semelha.errors import PictureError, UsageError
 from semelha.features import HOG, Histogram, RawPixels
 from semelha.images import Picture, content_hash, decode, encode, reading
@@ -177,7 +177,8 @@ class _Options(ort.SessionOptions):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
-    ("quota", "threads", "computing", "decoding"), [(2.0, None, 2, 2), (99.0, None, 32, 8), (99.0, 3, 3, 3)]
+    ("quota", "threads", "runs", "of_a_run", "decoding"),
+    [(2.0, None, 2, 1, 2), (99.0, None, 8, 4, 8), (99.0, 3, 3, 1, 3), (99.0, 4, 2, 2, 4)],
 )
 def test_threads_are_what_the_process_may_use(
     tiny: Model,
@@ -185,7 +186,8 @@ def test_threads_are_what_the_process_may_use(
     tmp_path: Path,
     quota: float,
     threads: int | None,
-    computing: int,
+    runs: int,
+    of_a_run: int,
     decoding: int,
 ) -> None:
     """A machine of 64 processors, of which the container may use a few: ONNX Runtime took all."""
@@ -194,15 +196,19 @@ def test_threads_are_what_the_process_may_use(
     monkeypatch.setattr(ort, "SessionOptions", _Options)
     _Options.seen.clear()
     pools: list[int] = []
+    computing: list[int] = []
+    monkeypatch.setattr(
+        extractors, "ThreadPoolExecutor", lambda count, name: computing.append(count) or ThreadPoolExecutor(count, name)
+    )
     monkeypatch.setattr(reading, "ThreadPoolExecutor", lambda count: pools.append(count) or ThreadPoolExecutor(count))
     model = load_embedder(tiny.folder, threads=threads)
     model.embed(noise(0))
     model.embed(noise(0), threads=1)
-    assert _Options.seen == [computing]
+    assert (_Options.seen, computing) == ([of_a_run], [runs])
     assert pools == [decoding, 1]
     with Gallery.create(tmp_path / "gallery", model, threads=threads) as gallery:
         gallery.enroll("a", noise(1))
-    assert set(_Options.seen) == {computing}
+    assert (set(_Options.seen), set(computing)) == ({of_a_run}, {runs})
     assert pools[2:] == [decoding]
 
 
