@@ -27,10 +27,10 @@ from _results import table, write_section
 from _sets import table_of
 from semelha.deep.comparison import HeldOut, best, expected_rates
 from semelha.deep.features import FeatureCache
-from semelha.deep.ready import ReadyModel, milliseconds_each
+from semelha.deep.ready import ReadyModel
 from semelha.deep.stages import projected, relevant_axes
 from semelha.deep.trained_axes import trained_axes
-from semelha.embedders import Embedder, embed_all, raw_pixels
+from semelha.embedders import Embedder, embed_all, milliseconds_each, raw_pixels
 from semelha.images import with_groups
 from semelha.measures import retrieval
 from semelha.metrics import Cosine, Metric

@@ -34,7 +34,7 @@ FLOORS = [
     {"embedders"},
     {"linear"},
     {"deep"},
-    {"published_models", "training_plan"},
+    {"named_losses", "published_models", "training_plan"},
     {"training"},
     {"index"},
     {"store"},

@@ -20,6 +20,7 @@ __all__ = [
     "Picture",
     "Protocol",
     "__version__",
+    "compare",
     "derive",
     "errors",
     "evaluate",
@@ -39,6 +40,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from semelha.client import AsyncClient, Client
+    from semelha.comparison import compare
     from semelha.embedders import Model, derive, import_model, load_embedder
     from semelha.evaluation import Protocol, evaluate
     from semelha.evaluation.report import write_report
@@ -50,6 +52,7 @@ else:
     # A name imports its package when it is first used: importing semelha takes no time.
     _NAMES = {
         "client": ("AsyncClient", "Client"),
+        "comparison": ("compare",),
         "embedders": ("Model", "derive", "import_model", "load_embedder"),
         "evaluation": ("Protocol", "evaluate"),
         "evaluation.report": ("write_report",),

@@ -40,6 +40,7 @@ COMMANDS = [
     "migrate",
     "index",
     "evaluate",
+    "compare",
     "doctor",
     "pretrained",
     "serve",

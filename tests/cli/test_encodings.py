@@ -105,6 +105,7 @@ class World:
             (0, ["restore", out / "backup é", out / "again"]),
             (0, ["migrate", shop, "--model", self.other.folder, "--uncalibrated"]),
             (0, ["evaluate", self.model.folder, photos, "--resamples", "0", "--no-baselines"]),
+            (1, ["compare", photos, "--methods", "pixels", "--out", out / "compared é"]),
             (2, ["identify"]),
             (2, ["\x1b[31mcommand"]),
             (2, ["identify", "--\x1b[31m"]),

@@ -13,7 +13,13 @@ from PIL import Image
 from tests.tiny_model import noise
 
 from semelha.cli.app import main
-from semelha.cli.losses import (
+from semelha.cli.training import SamplerName, parsed_settings
+from semelha.deep import Recipe
+from semelha.deep import losses as L
+from semelha.deep.metric_layer import MetricLayer, metric_of
+from semelha.deep.sampler import ClassBalanced, Hierarchical, MPerClass
+from semelha.metrics import METRICS
+from semelha.named_losses import (
     METRIC_NAMES,
     Loss,
     MiningName,
@@ -23,12 +29,6 @@ from semelha.cli.losses import (
     pair_losses,
     proxy_losses,
 )
-from semelha.cli.training import SamplerName, parsed_settings
-from semelha.deep import Recipe
-from semelha.deep import losses as L
-from semelha.deep.metric_layer import MetricLayer, metric_of
-from semelha.deep.sampler import ClassBalanced, Hierarchical, MPerClass
-from semelha.metrics import METRICS
 
 PICTURES, DIM = np.array([4, 2, 9, 3]), 6
 

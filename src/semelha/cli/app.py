@@ -46,6 +46,7 @@ COMMANDS = {
     "serve": "service",
     "keys": "service",
     "evaluate": "evaluation",
+    "compare": "comparing",
     "doctor": "doctor",
     "weights": "weights",
 }

@@ -28,6 +28,7 @@ COMMANDS = frozenset(
         "cluster",
         "migrate",
         "evaluate",
+        "compare",
     }
 )
 """The commands that have these options."""

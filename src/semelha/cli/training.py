@@ -12,7 +12,6 @@ from typer import Argument, Option
 
 import semelha
 from semelha.cli.console import escape
-from semelha.cli.losses import METRIC_NAMES, Loss, MiningName, NamedLoss
 from semelha.cli.output import (
     Json,
     Layout,
@@ -32,6 +31,7 @@ from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
 from semelha.images import Dataset, Use
+from semelha.named_losses import METRIC_NAMES, Loss, MiningName, NamedLoss
 from semelha.training import NONE, READOUT, WITHOUT_LABELS, needs_labels
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from semelha.deep.sampler import Batch, Pool
 from semelha.embedders import InputSpec
 from semelha.errors import DatasetError, PictureError, TrainingError
 from semelha.files import atomic_write, remove_partial_files, write_file
-from semelha.images import Dataset, Progress, Skipped, paired_classes, read_pictures, split_classes
+from semelha.images import Dataset, Progress, Skipped, paired_classes, picture_key, read_pictures, split_classes
 from semelha.images.content import CURRENT
 from semelha.text import as_unicode
 from semelha.untrusted import read_json
@@ -116,20 +116,6 @@ def _write(
 def _key(dataset: Dataset, spec: InputSpec) -> str:
     """A hash of all that the cache depends on."""
     return hashlib.sha256(f"{CURRENT} {spec.model_dump_json()} {picture_key(dataset)}".encode()).hexdigest()
-
-
-def picture_key(dataset: Dataset) -> str:
-    """A hash of the pictures of a data set; a changed file has another time or size."""
-    digest = hashlib.sha256()
-    for picture in dataset:
-        digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode(errors="backslashreplace"))
-        if isinstance(picture.source, Path):
-            status = picture.source.stat()
-            digest.update(f"{status.st_size}/{status.st_mtime_ns}".encode())
-        else:
-            source = picture.source
-            digest.update(source if isinstance(source, bytes) else source.tobytes())
-    return digest.hexdigest()
 
 
 MAX_VALIDATED = 2000

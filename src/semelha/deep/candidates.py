@@ -25,12 +25,12 @@ from semelha.deep.defaults import inspect_pictures
 from semelha.deep.distributed import launched_processes
 from semelha.deep.loop import Callback
 from semelha.deep.memory import freed_memory_kept
-from semelha.deep.ready import ReadyModel, has_stages, milliseconds_each
+from semelha.deep.ready import ReadyModel, has_stages
 from semelha.deep.recipe import Recipe, TrainingSettings
 from semelha.deep.throughput import PASSES, describe_rate, least_frozen
 from semelha.deep.train import default_fabric, make_training_folder, train_network
 from semelha.deep.without_training import network_of
-from semelha.embedders import Model, copy_model, derive, load_embedder
+from semelha.embedders import Model, copy_model, derive, load_embedder, milliseconds_each
 from semelha.errors import BackboneError, TrainingError, UsageError
 from semelha.files import check_writable, write_file
 from semelha.images import Dataset, Progress, check_for_training, found_by_decoding, with_groups

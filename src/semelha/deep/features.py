@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.deep.cache import picture_key
 from semelha.embedders import Extractor, embed_pictures
 from semelha.errors import PictureError, TrainingError
 from semelha.files import write_file
-from semelha.images import Dataset, Progress, Skipped
+from semelha.images import Dataset, Progress, Skipped, picture_key
 from semelha.text import as_unicode
 from semelha.untrusted import read_json
 

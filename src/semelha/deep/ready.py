@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import timm
 from numpy.typing import NDArray
-from PIL import Image
 
 from semelha.deep.comparison import Candidate, Embed, HeldOut, Rows, measure_folds, measure_hits
 from semelha.deep.export import in_onnx_runtime
@@ -22,23 +21,11 @@ from semelha.deep.publish import write_network
 from semelha.deep.stages import Axes, BothFeatures, StageNet, projected, relevant_axes
 from semelha.deep.trained_axes import trained_axes
 from semelha.deep.without_training import network_of
-from semelha.embedders import Extractor, Model, copy_model
+from semelha.embedders import Extractor, Model, copy_model, milliseconds_each
 from semelha.images import Dataset, Progress
 from semelha.metrics import Cosine
 
 logger = logging.getLogger(__name__)
-
-
-def milliseconds_each(of: Model | Extractor) -> float:
-    """Of embedding one picture that is in memory; the median of some."""
-    extractor = of.extractor if isinstance(of, Model) else of
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8))
-    times = []
-    for _ in range(7):
-        start = time.perf_counter()
-        extractor.vectors(extractor.prepare(picture)[None])
-        times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times))
 
 
 def has_stages(base: Model) -> bool:

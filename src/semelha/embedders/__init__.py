@@ -8,6 +8,7 @@ from semelha.embedders.embed import (
     FeatureEmbedder,
     embed_all,
     embed_pictures,
+    milliseconds_each,
     raw_pixels,
 )
 from semelha.embedders.extractors import Extractor, FeatureExtractor
@@ -38,6 +39,7 @@ __all__ = [
     "embed_pictures",
     "import_model",
     "load_embedder",
+    "milliseconds_each",
     "raw_pixels",
     "write_model",
 ]

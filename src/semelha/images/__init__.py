@@ -2,7 +2,14 @@
 
 from semelha.images.checking import found_by_decoding
 from semelha.images.content import HashBasis, content_hash, content_hashes
-from semelha.images.dataset import Dataset, Skipped, check_for_training, check_without_labels, split_classes
+from semelha.images.dataset import (
+    Dataset,
+    Skipped,
+    check_for_training,
+    check_without_labels,
+    picture_key,
+    split_classes,
+)
 from semelha.images.decode import Box, decode
 from semelha.images.fit import Fit, encode, fit, without_background
 from semelha.images.formats import Limits
@@ -52,6 +59,7 @@ __all__ = [
     "glyphs",
     "lookalikes",
     "paired_classes",
+    "picture_key",
     "read_dataset",
     "read_folder",
     "read_manifest",

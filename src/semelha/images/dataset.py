@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -179,3 +181,17 @@ def check_without_labels(dataset: Dataset) -> None:
             f"{dataset.name} has {len(dataset)} picture{'s' if len(dataset) != 1 else ''} that can be read: to learn "
             f"without labels, by telling each picture from all others, takes {MIN_UNLABELLED} at least"
         )
+
+
+def picture_key(dataset: Dataset) -> str:
+    """A hash of the pictures of a data set; a changed file has another time or size."""
+    digest = hashlib.sha256()
+    for picture in dataset:
+        digest.update(f"\n{picture.name}\t{picture.label}\t{picture.box}\t".encode(errors="backslashreplace"))
+        if isinstance(picture.source, Path):
+            status = picture.source.stat()
+            digest.update(f"{status.st_size}/{status.st_mtime_ns}".encode())
+        else:
+            source = picture.source
+            digest.update(source if isinstance(source, bytes) else source.tobytes())
+    return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Losses by name, for the command line: with a metric, a mining and a memory."""
+"""Losses by name: with a metric, a mining and a memory."""
 
 from __future__ import annotations
 
