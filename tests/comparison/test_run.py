@@ -98,7 +98,6 @@ def test_a_budget_that_is_too_small_says_what_was_cut(tmp_path: Path) -> None:
     assert len(cut) == 8
     assert all("are too few: one of them takes" in one.reason for one in cut)
     assert found.recommendation is None
-    assert found.budget.used < 6.6
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def measure(
         if share >= 1:
             asked = study.measured(fold)
             test, order = _answers(study, found, asked)
-            nearest = tuple(tuple(order[row].tolist()) for row in np.flatnonzero(np.isin(asked, shown)))
+            nearest = tuple(order[row] for row in np.flatnonzero(np.isin(asked, shown)))
             strangers = _strangers(study, found, asked, fpir)
     except (MissingExtra, PretrainedUnavailable):
         raise
@@ -127,15 +127,15 @@ def kept(file: Path, compute: Callable[[], Measurement]) -> Measurement:
         raise SemelhaError(f"{file} is damaged: {problem.errors()[0]['msg']}: remove it") from None
 
 
-def _answers(study: Study, found: Learned, rows: Rows) -> tuple[Answers, Rows]:
-    """The answers, and the rows of the nearest pictures: (rows, `SHOWN`)."""
+def _answers(study: Study, found: Learned, rows: Rows) -> tuple[Answers, list[Numbers]]:
+    """The answers, and the rows of the nearest pictures of each picture: at most `SHOWN`."""
     labels = np.unique(study.pictures.labels, return_inverse=True)[1][rows]
     groups = take(study.pictures.groups, rows)
     result = retrieval(found.vectors(rows), labels, metric=found.metric, query_groups=groups, ks=(1, SHOWN))
     hits = np.where(result.has_match, result.first_ranks == 0, -1)
     precisions = np.round(np.nan_to_num(result.average_precisions), 6)
-    nearest = [rows[one[one >= 0]] for one in result.nearest]
-    return Answers(tuple(hits.tolist()), tuple(precisions.tolist())), np.array([*nearest, None], object)[:-1]
+    nearest = [tuple(rows[one[one >= 0]].tolist()) for one in result.nearest]
+    return Answers(tuple(hits.tolist()), tuple(precisions.tolist())), nearest
 
 
 def _strangers(study: Study, found: Learned, rows: Rows, fpir: float) -> Strangers | None:

@@ -106,6 +106,7 @@ def compare(
     used = for_use(whole, "training")
     used = replace(used, pictures=tuple(replace(one, split=None) for one in used))
     used = readable(used)
+    divide(used, seed)  # raises now if classes are too few
     known, outcomes, seen = _registry(models)
     if both := seen & set(used.classes):
         text = f"{len(both):,} classes are among those that a model was trained on: its figures are too good"
@@ -125,7 +126,6 @@ def compare(
         state |= {"most": most, "seconds": time.monotonic() - start}
         write_file(place / "study.json", [json.dumps(state)])
     used = some_classes(used, int(state["most"]), seed)
-    divide(used, seed)  # raises now if classes are too few
     study = Study(used, np.empty(0, np.int64), place, seed, float(state["seconds"]))
     for source in sources.values():
         study.prepare(source, lambda done, total: report(f"embedding pictures: {done} of {total}", study.spent))

@@ -71,6 +71,7 @@ class Study:
     seed: int
     spent: float = 0.0
     _known: dict[str, tuple[NDArray[Any], float]] = field(default_factory=dict)
+    _milliseconds: dict[str, float] = field(default_factory=dict)
 
     def learned(self, fold: int, share: float = 1.0) -> Rows:
         """Rows to learn from in a fold: all classes but its own and those for selection, or a share of them."""
@@ -97,7 +98,11 @@ class Study:
 
     def milliseconds(self, base: Base) -> float:
         """Of embedding one picture that is in memory."""
-        return milliseconds_each(base.alone) if base.alone is not None else self.prepare(base.source)[1]
+        if base.alone is None:
+            return self.prepare(base.source)[1]
+        if base.name not in self._milliseconds:
+            self._milliseconds[base.name] = milliseconds_each(base.alone)
+        return self._milliseconds[base.name]
 
     def prepare(self, source: Source, progress: Progress | None = None) -> tuple[NDArray[Any], float]:
         """Vectors of all pictures, and milliseconds of one: from the folder, or computed and kept there."""
