@@ -77,8 +77,8 @@ def compared(data: Dataset, folder: Path, **limits: float) -> Comparison:
 
 
 def agreement(one: Comparison, other: Comparison) -> float:
-    """Kendall's τ of the orders of the methods that both have."""
-    orders = [[method.name for method in each.methods if method.state in ("measured", "cut")] for each in (one, other)]
+    """Kendall's τ of the orders of the methods that both measured, some of them in a round only."""
+    orders = one.order(), other.order()
     both = [name for name in orders[0] if name in orders[1]]
     return float(kendalltau(range(len(both)), [orders[1].index(name) for name in both]).statistic)
 

@@ -67,7 +67,7 @@ def test_a_killed_comparison_goes_on_and_measures_nothing_twice(tmp_path: Path) 
         pass
 
     def kill(text: str, seconds: float) -> None:
-        if text.startswith("gmml on hog"):
+        if text.startswith("nca on hog"):
             raise Killed
 
     with pytest.raises(Killed):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,8 +163,9 @@ def _facts(study: Study) -> DataFacts:
 
 def _shown(study: Study, row: int) -> ShownPicture:
     picture = study.pictures.pictures[row]
-    is_file = isinstance(picture.source, str | os.PathLike)
-    return ShownPicture(picture.name, picture.label, os.fspath(picture.source) if is_file else None)
+    return ShownPicture(
+        picture.name, picture.label, str(source) if isinstance(source := picture.source, Path) else None
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -25,6 +25,9 @@ from semelha.untrusted import MAX_BYTES, parse_json, read_bytes
 SHOWN = 5
 """Nearest pictures of a query that are kept."""
 
+FARTHEST = 3e38
+"""In place of an infinite distance, which JSON has not."""
+
 Floats = tuple[float, ...]
 Numbers = tuple[int, ...]
 
@@ -158,8 +161,7 @@ def _strangers(study: Study, found: Learned, rows: Rows, fpir: float) -> Strange
 
 
 def _floats(values: NDArray[np.float64]) -> Floats:
-    """Finite, as JSON has no infinity."""
-    return tuple(np.nan_to_num(values, posinf=np.finfo(np.float32).max).tolist())
+    return tuple(np.nan_to_num(values, posinf=FARTHEST).tolist())
 
 
 @cache

@@ -126,7 +126,7 @@ def feature_methods() -> Iterator[Method]:
 def methods_on(model: Model, title: str, *, published: bool) -> Iterator[Method]:
     """A model as it is, and what is learned on its vectors, or on the features of its stages if it has them."""
     place = title if published else str(model.folder)
-    words = ("pretrained", title, "--out", "model")
+    words: tuple[str, ...] = ("pretrained", title, "--out", "model")
     if not published:
         words = ("enroll", "gallery", "--model", place, "--from", "PHOTOS")
     plain, stages = _bases(model, title)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from semelha.comparison.figures import Names, Values, paired_difference
 from semelha.comparison.methods import FEATURES, HISTOGRAMS, MODELS, Method
@@ -40,7 +39,7 @@ def recommend(candidates: Sequence[Candidate], labels: Names, photos: str, *, se
     def cost(one: Candidate) -> tuple[float, ...]:
         is_learned = one.method.family not in (FEATURES, HISTOGRAMS, MODELS)
         milliseconds, seconds = one.result.milliseconds or 0.0, one.result.seconds or 0.0
-        return (np.round(np.log2(max(milliseconds, 0.1))), float(is_learned), seconds)
+        return (float(round(math.log2(max(milliseconds, 0.1)))), float(is_learned), seconds)
 
     chosen = min(filter(is_enough, candidates), key=cost)
     command = chosen.method.command(photos)

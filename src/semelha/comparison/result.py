@@ -233,6 +233,14 @@ class Comparison:
         nearest = method.nearest[query]
         return bool(nearest) and self.pictures[nearest[0]].label == self.pictures[self.queries[query].picture].label
 
+    def order(self) -> list[str]:
+        """Names of the methods, the best first: by R@1 on the test classes, or else in the last round.
+
+        Without those that were never measured.
+        """
+        rates = {one.name: one.r_at_1 or one.trials[-1].r_at_1 for one in self.methods if one.r_at_1 or one.trials}
+        return sorted(rates, key=lambda name: -rates[name].value)
+
     def to_json(self) -> dict[str, Any]:
         """As numbers, strings, lists, dicts and None."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))

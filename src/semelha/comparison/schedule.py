@@ -19,7 +19,7 @@ WEIGHTS = {DISTANCES: 0.35, WITHOUT_LABELS: 0.15, NETWORKS: 0.5}
 """Of the time that is left after the others."""
 FINISHING = 0.04
 """Of the budget, for intervals and tests."""
-OVERHEAD = 20.0
+OVERHEAD = 8.0
 """Seconds of a network's training without its steps, until one was measured."""
 MIN_STEPS = 4.0
 """Seconds of steps, at least."""
@@ -76,8 +76,9 @@ class Schedule:
     def _halve(self, pool: list[Method], end: float) -> None:
         is_network = pool[0].family != DISTANCES
         full = 60 * self.minutes if math.isinf(end) else math.inf
+        shares = list(SHARES) if math.isfinite(end) else [1.0]
         if is_network and math.isfinite(end):
-            pool, full = self._affordable(pool, end - self.study.spent)
+            pool, full, shares = self._affordable(pool, end - self.study.spent)
 
         def projected(method: Method, share: float) -> float:
             if is_network:
@@ -85,7 +86,6 @@ class Schedule:
             trials = self.found.get(method.name, [])
             return trials[-1].seconds * share / trials[-1].share if trials else 0.0
 
-        shares = list(SHARES) if math.isfinite(end) else [1.0]
         alive, number = pool, 0
         while alive and shares:
             share, number, entered = shares.pop(0), number + 1, alive
@@ -101,7 +101,7 @@ class Schedule:
             if shares and sum(FOLDS * projected(one, 1.0) for one in alive) <= end - self.study.spent:
                 shares = [1.0]
             elif shares:
-                kept_number = math.ceil(len(alive) / 2)
+                kept_number = 1 if (share, shares) == (SHARES[0], [1.0]) else math.ceil(len(alive) / 2)
                 for method in alive[kept_number:]:
                     rate, needed = self._selected(method), self._selected(alive[kept_number - 1])
                     reason = f"R@1 {rate:.3f} on the selection classes, where the better half had {needed:.3f} or more"
@@ -114,15 +114,21 @@ class Schedule:
                 full = min(full, (end - self.study.spent) / ((FOLDS - 1) * (len(alive) - place)))
             self._all_folds(method, end, number, self._steps(full, 1.0), full if is_network else None)
 
-    def _affordable(self, pool: list[Method], seconds: float) -> tuple[list[Method], float]:
-        """As many networks as can be halved in so many seconds, and the seconds of one that learns from all."""
-        number, least = len(pool), self._overhead(SHARES[0]) + MIN_STEPS
-        while number and SHARES[0] * seconds / _trainings(number) < least:
-            number -= 1
+    def _affordable(self, pool: list[Method], seconds: float) -> tuple[list[Method], float, list[float]]:
+        """As many networks as can be tried in so many seconds, the seconds of one that learns from all, and the rounds.
+
+        If the better halves of all do not fit, only the best one of the first round goes on.
+        """
+        least, shares = self._overhead(SHARES[0]) + MIN_STEPS, list(SHARES)
+        number, whole = len(pool), seconds / _trainings(len(pool))
+        if SHARES[0] * whole < least:
+            shares = [SHARES[0], 1.0]
+            while number and SHARES[0] * (whole := seconds / (SHARES[0] * number + FOLDS)) < least:
+                number -= 1
         for method in pool[number:]:
             reason = f"the {max(seconds, 0):.0f} s that the budget leaves to the family {method.family} are too few: "
             self._cut(method, f"{reason}one of them takes {least:.0f} s at least, in each round", 1)
-        return pool[:number], seconds / _trainings(number) if number else math.inf
+        return pool[:number], whole if number else math.inf, shares
 
     def _steps(self, seconds: float, share: float) -> float:
         """Seconds for the steps of a network that may take so many in all, and learns from a share of the classes."""
