@@ -68,7 +68,7 @@ def compare(
                 dataset,
                 folder=out,
                 methods=names,
-                models=model or (),
+                models=model or None,
                 budget=limit,
                 minutes=minutes,
                 fpir=fpir,

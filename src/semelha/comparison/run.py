@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from semelha._version import __version__
-from semelha.arguments import check_float, check_types
+from semelha.arguments import check_any, check_float, check_int, check_types
 from semelha.comparison.assemble import assemble
 from semelha.comparison.methods import (
     MODELS,
@@ -49,7 +49,7 @@ def compare(
     *,
     folder: str | os.PathLike[str],
     methods: Sequence[str] | None = None,
-    models: Sequence[Model | str | os.PathLike[str]] = (),
+    models: Sequence[Model | str | os.PathLike[str]] | None = None,
     budget: float | None = None,
     minutes: float = 5.0,
     fpir: float = 0.1,
@@ -72,7 +72,7 @@ def compare(
         Where measurements and the result are kept, such as `comparison.json`. Must not exist, unless with `resume`.
     methods : sequence of str, optional
         Names or families of methods. All by default.
-    models : sequence of Model or path
+    models : sequence of Model or path, optional
         To compare, besides the default model.
     budget : float, optional
         Minutes for all, met within about 10%. Without it, all methods are measured.
@@ -96,6 +96,10 @@ def compare(
     """
     if budget is not None:
         check_float("budget", budget, 0.05, 1e5)
+    for name, several in {"methods": methods, "models": models}.items():
+        if several is not None:
+            check_any(name, several)
+    check_int("seed", seed, 0, 2**32 - 1)
     check_float("minutes", minutes, 0.01, 1e5)
     check_float("fpir", fpir, 0.001, 0.5)
     place, start, report = Path(folder), time.monotonic(), callback or (lambda text, seconds: None)
@@ -107,7 +111,7 @@ def compare(
     used = replace(used, pictures=tuple(replace(one, split=None) for one in used))
     used = readable(used)
     divide(used, seed)  # raises now if classes are too few
-    known, outcomes, seen = _registry(models)
+    known, outcomes, seen = _registry(models or ())
     if both := seen & set(used.classes):
         text = f"{len(both):,} classes are among those that a model was trained on: its figures are too good"
         used = replace(used, remarks=(*used.remarks, Remark("check", text, len(both))))
@@ -115,7 +119,7 @@ def compare(
     limit = None if budget is None else 60 * budget
     arguments = [one.name for one in chosen], [one.base.source.key for one in chosen if one.base]
     text = repr((picture_key(used), list(used.groups or ()), *arguments, limit, minutes, fpir, seed, __version__))
-    state = _state(place / "study.json", hashlib.sha256(text.encode()).hexdigest(), resume=resume)
+    state = _state(place / "study.json", hashlib.sha256(text.encode()).hexdigest())
     sources = {one.base.source.key: one.base.source for one in chosen if one.base is not None}
     if "most" not in state:
         most = len(used)
@@ -178,9 +182,11 @@ def _of_family(methods: Sequence[Method], family: str) -> list[Method]:
     return [one for one in methods if one.family == family]
 
 
-def _state(file: Path, key: str, *, resume: bool) -> dict[str, Any]:
+def _state(file: Path, key: str) -> dict[str, Any]:
     """What the comparison in the folder began with. Raises `UsageError` if it is another one."""
-    if not resume or not file.exists():
+    if not file.exists():
+        if file.parent.is_dir() and any(file.parent.iterdir()):
+            raise UsageError(f"{file.parent} has no comparison to resume: choose another folder")
         return {"key": key}
     state: dict[str, Any] = read_json(file, error=SemelhaError)
     if state.get("key") != key:
