@@ -42,6 +42,7 @@ FLOORS = [
     {"gallery"},
     {"evaluation"},
     {"comparison"},
+    {"convert", "sklearn"},
     {"client"},
     {""},  # the public names
     {"service"},
