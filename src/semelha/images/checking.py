@@ -51,9 +51,8 @@ def checked(found: Found, limits: Limits, *, labelled: bool, check: bool) -> Dat
             _leave_beside(entry, left_out, found, is_picture=header is not None or _has_suffix(entry))
             continue
         box = None if header is None else header.box
-        picture = Picture(
-            Path(entry.path), entry.label, entry.name, entry.group, entry.split, box, limits, entry.domain
-        )
+        source = Path(entry.path) if entry.content is None else entry.content
+        picture = Picture(source, entry.label, entry.name, entry.group, entry.split, box, limits, entry.domain)
         kept.append(picture)
         if header is not None:
             alike.add(picture, header)
@@ -109,9 +108,10 @@ def _headers(entries: list[Entry], limits: Limits, check: bool) -> Iterator[_Hea
 
 def _header(entry: Entry, limits: Limits) -> _Header:
     """Read the header of a file, and fit the box into the picture. Raises `PictureError`."""
-    if entry.box is None and (signature := peek(entry.path, limits)) is not None:
+    if entry.content is None and entry.box is None and (signature := peek(entry.path, limits)) is not None:
         return _Header(None, signature, ())
-    with OpenPicture(entry.path, limits=limits) as opened:
+    source = entry.path if entry.content is None else entry.content
+    with OpenPicture(source, name=entry.path, limits=limits) as opened:
         signature = opened.signature()
         if entry.box is None:
             return _Header(None, signature, ())
@@ -142,20 +142,22 @@ def _leave_beside(entry: Entry, left_out: dict[str, list[Skipped]], found: Found
 
 def _topic(entry: Entry, error: PictureError) -> str:
     """What files that cannot be used for this reason are called."""
-    if os.path.islink(entry.path) and not os.path.exists(entry.path):
+    if entry.content is None and os.path.islink(entry.path) and not os.path.exists(entry.path):
         return "links that lead nowhere"
     if isinstance(error, _BoxOutside):
         return BOX_OUTSIDE
     if (how := next((text for text in UNREAD.values() if str(error).endswith(text)), None)) is not None:
         return f"files of which each is {how}"
     if isinstance(error, NotAPicture):
-        return "empty files" if os.path.getsize(entry.path) == 0 else "files that are no pictures"
+        length = os.path.getsize(entry.path) if entry.content is None else len(entry.content)
+        return "empty files" if length == 0 else "files that are no pictures"
     if isinstance(error, PictureTooLarge):
         return "files that are too large"
     if isinstance(error, TruncatedPicture):
         return "pictures that are damaged"
     try:
-        os.stat(entry.path)
+        if entry.content is None:
+            os.stat(entry.path)
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return "files that do not exist"
     except OSError:
@@ -219,6 +221,11 @@ def _tell_in_two_classes(pictures: list[Picture], report: Report) -> None:
     files: dict[tuple[int, int], Picture] = {}
     contents: dict[bytes, Picture] = {}
     for picture in pictures:
+        if isinstance(picture.source, bytes):
+            same = contents.setdefault(hashlib.sha256(picture.source).digest(), picture)
+            if same.label != picture.label:
+                report.add("check", "files with the same content in two classes", _both(same, picture))
+            continue
         path = str(picture.source)
         try:
             status = os.stat(path)

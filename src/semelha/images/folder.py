@@ -37,6 +37,7 @@ class Entry:
     relative_box: bool = False  # in fractions of the width and height
     beside: bool = False  # it has no class
     domain: str | None = None
+    content: bytes | None = None  # of the file, which is not read from `path` then
 
 
 @dataclass

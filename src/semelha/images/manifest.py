@@ -12,7 +12,7 @@ from semelha.errors import DatasetError
 from semelha.images.folder import Entry, FloatBox, Found, tell_merged
 from semelha.images.names import domain_name, split_name
 from semelha.images.report import Report
-from semelha.images.table import exists, read_table
+from semelha.images.table import Table, exists, read_table
 from semelha.text import as_unicode
 from semelha.untrusted import normalized_name
 
@@ -58,18 +58,25 @@ def manifest(file: Path, base: Path, *, labelled: bool, groups: str | None = Non
     Raises `DatasetError`, `MissingExtra`.
     """
     found = Found(as_unicode(file.stem)) if found is None else found
-    name = as_unicode(str(file))
     table = read_table(file, found.report, lambda header: _count_known(header, labelled))
+    return listed(table, found, base, f"the manifest {as_unicode(str(file))}", labelled=labelled, groups=groups)
+
+
+def listed(table: Table, found: Found, base: Path, name: str, *, labelled: bool, groups: str | None = None) -> Found:
+    """The pictures that a table lists, with paths relative to `base`.
+
+    Raises `DatasetError`; its message calls the table `name`.
+    """
     columns = [_normal(column) for column in table.columns]
     place = {use: _first(columns, names) for use, names in COLUMNS.items()}
     there = ", ".join(as_unicode(column) for column in table.columns if column.strip()) or "(none)"
     if (path_at := place["path"]) is None or (labelled and place["label"] is None):
         wanted = "'path' and 'label', with commas between" if labelled else "'path'"
-        raise DatasetError(f"the manifest {name} has the columns {there}: its first line must name {wanted}")
+        raise DatasetError(f"{name} has the columns {there}: its first line must name {wanted}")
     if groups is not None:
         place["group"] = _first(columns, (_normal(groups),))
     if groups is not None and place["group"] is None:
-        raise DatasetError(f"the manifest {name} has no column {as_unicode(groups)} for groups: it has {there}")
+        raise DatasetError(f"{name} has no column {as_unicode(groups)} for groups: it has {there}")
     corners, sizes = _first_set(columns, CORNERS), _first_set(columns, SIZES)
     box = corners or sizes
     used = [index for index in (*place.values(), *(box or ())) if index is not None]
@@ -111,9 +118,9 @@ def manifest(file: Path, base: Path, *, labelled: bool, groups: str | None = Non
             entry.box = _box([cells[index] for index in box], line, name, sizes=corners is None)
         found.entries.append(entry)
     if len(found.entries) == start:
-        raise DatasetError(f"the manifest {name} names no picture")
+        raise DatasetError(f"{name} names no picture")
     if empty:
-        found.report.add("ignored", f"empty rows of {as_unicode(file.name)}: {empty}")
+        found.report.add("ignored", f"empty rows of {os.path.basename(name)}: {empty}")
     found.labels = list(dict.fromkeys((*found.labels, *spellings)))
     tell_merged(found.report, {label: list(each) for label, each in spellings.items()})
     _find_files(found.entries[start:], base, found.report)
@@ -146,7 +153,7 @@ def _check_columns(
     """Raise `DatasetError` for a used column that is there twice; report columns by another name, and ignored ones."""
     for index in used:
         if columns.count(columns[index]) > 1:
-            raise DatasetError(f"the manifest {name} has the column {columns[index]} twice: leave one of them")
+            raise DatasetError(f"{name} has the column {columns[index]} twice: leave one of them")
     renamed = [
         f"{use} is the column {as_unicode(titles[index].strip())}"
         for use, index in place.items()

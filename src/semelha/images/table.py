@@ -123,11 +123,12 @@ def _json_lines(text: str, file: Path) -> Table:
             continue
         records.append((number, parse_json(line, f"line {number} of {as_unicode(str(file))}", error=DatasetError)))
     columns = list(dict.fromkeys(name for _, record in records for name in record))
-    rows = ((number, [_cell(record.get(name)) for name in columns]) for number, record in records)
+    rows = ((number, [as_cell(record.get(name)) for name in columns]) for number, record in records)
     return Table(columns, rows)
 
 
-def _cell(value: object) -> str:
+def as_cell(value: object) -> str:
+    """The text of a value: of a whole number without a point, of a list as JSON; "" for None."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():  # Excel keeps whole numbers as floats
@@ -146,7 +147,7 @@ def _workbook(file: Path, data: bytes) -> Table:
         ) from error
     try:
         sheet = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True).worksheets[0]
-        rows = [(number, [_cell(value) for value in row]) for number, row in enumerate(sheet.values, 1)]
+        rows = [(number, [as_cell(value) for value in row]) for number, row in enumerate(sheet.values, 1)]
     except (BadZipFile, KeyError, ValueError, IndexError, OSError) as error:
         raise DatasetError(f"{name} is no Excel workbook that can be read: {error}") from error
     filled = [(number, cells) for number, cells in rows if any(cells)]
