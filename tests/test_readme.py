@@ -40,3 +40,19 @@ def test_the_python_of_the_docs_on_search_runs(capsys: pytest.CaptureFixture[str
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "search.md", "exec"), {})
     assert capsys.readouterr().out.strip() == code.rsplit("# ")[-1].strip()
+
+
+def test_the_python_of_the_docs_on_other_libraries_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the first block prints stands at its end."""
+    monkeypatch.chdir(tmp_path)
+    text = (README.parent / "docs" / "other-libraries.md").read_text(encoding="utf-8")
+    names: dict[str, object] = {}
+    blocks = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    for number, code in enumerate(blocks):
+        exec(compile(code, "other-libraries.md", "exec"), names)
+        if number == 0:
+            told = [line[2:] for line in code.splitlines() if line.startswith("# ")]
+            assert capsys.readouterr().out.splitlines() == told
+    assert len(blocks) == 3

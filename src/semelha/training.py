@@ -17,6 +17,8 @@ from semelha.published_models import resolve_model
 from semelha.training_plan import TrainingPlan
 
 if TYPE_CHECKING:
+    from lightning.fabric.loggers import Logger
+
     from semelha.deep import Network, Recipe, TrainingProgress, TrainingSettings
     from semelha.deep.ssl import SelfSupervised
     from semelha.embedders import Model
@@ -44,7 +46,9 @@ def _annotated_types() -> dict[str, Any]:
     deep = sys.modules.get("semelha.deep")
     deep_names = {} if deep is None else vars(deep) | vars(deep.ssl)
     names = ("Network", "Recipe", "SelfSupervised", "TrainingProgress", "TrainingSettings")
+    loggers = sys.modules.get("lightning.fabric.loggers")
     return {
+        "Logger": getattr(loggers, "Logger", None) or type("Logger", (), {}),
         "Model": Model,
         "Features": Features,
         "Learner": Learner,
@@ -71,6 +75,7 @@ def train(
     accelerator: str = "auto",
     callback: Callable[[TrainingProgress], None] | None = None,
     reading_progress: Callable[[int, int], None] | None = None,
+    log: Logger | str | None = None,
 ) -> Model:
     """Learn to tell pictures of different classes apart, and write the result as a model folder.
 
@@ -120,6 +125,10 @@ def train(
     reading_progress : callable, optional
         Called with (pictures read, all pictures) while the pictures are decoded; not by "none" and "readout", which
         read a sample.
+    log : Logger or str, optional
+        Write the curves of a network's training to "tensorboard", "mlflow" or "wandb", or to a logger of Lightning
+        Fabric (docs/other-libraries.md). After a colon may stand a folder for TensorBoard, by default "runs" beside the
+        model; the URI of an MLflow server; or the project of Weights & Biases.
 
     Returns
     -------
@@ -129,7 +138,7 @@ def train(
     Raises
     ------
     MissingExtra
-        A network is trained, and torch is not installed.
+        A network is trained, and torch is not installed; or the package that `log` names.
     UsageError
         Arguments that do not go together.
     DatasetError, TrainingError, ModelError, VectorsError, BackboneError, PretrainedUnavailable
@@ -141,9 +150,13 @@ def train(
         kind = "candidates"
     if kind not in ("network", "candidates"):
         network_only: dict[str, object] = {"network": network, "recipe": recipe, "teacher": teacher, "minutes": minutes}
-        network_only |= {"from_model": from_model, "resume": resume or None, "callback": callback}
+        network_only |= {"from_model": from_model, "resume": resume or None, "callback": callback, "log": log}
         network_only["accelerator"] = None if accelerator == "auto" else accelerator
         _check_no_network_arguments(kind, _method_name(method, recipe), settings, network_only)
+    elif isinstance(log, str):
+        from semelha.deep.curves import check_log
+
+        check_log(log)
     pictures = _pictures(dataset, method, recipe)
     if kind == "linear":
         from semelha.linear import learner_named, train_linear
@@ -157,43 +170,31 @@ def train(
         from semelha.deep.without_training import refit_readout
 
         return refit_readout(pictures, model=_load(on), out=Path(out), seed=seed)
-    if kind == "candidates":
-        from semelha.deep.candidates import train_candidates
-
-        return train_candidates(
-            pictures,
-            base=resolve_model(None),
-            out=Path(out),
-            minutes=minutes,
-            seed=seed,
-            resume=resume,
-            accelerator=accelerator,
-            callback=callback,
-            reading_progress=reading_progress,
-        )
     from semelha.deep import TrainingSettings
+    from semelha.deep.candidates import train_candidates
+    from semelha.deep.curves import training_curves
     from semelha.deep.train import train_network
     from semelha.deep.without_training import publish_feature_extractor
 
     settings = settings or TrainingSettings()
     if kind == "none":
         return publish_feature_extractor(pictures, out=Path(out), network=network, settings=settings, seed=seed)
-    return train_network(
-        pictures,
-        out=Path(out),
-        method=_self_supervised(method),
-        network=network,
-        recipe=recipe,
-        settings=settings,
-        teacher=_load(teacher),
-        from_model=_load(from_model),
-        minutes=minutes,
-        seed=seed,
-        resume=resume,
-        accelerator=accelerator,
-        callback=callback,
-        reading_progress=reading_progress,
-    )
+    running: dict[str, Any] = {"out": Path(out), "minutes": minutes, "seed": seed, "resume": resume}
+    running |= {"accelerator": accelerator, "callback": callback, "reading_progress": reading_progress}
+    with training_curves(log, Path(out)) as curves:
+        if kind == "candidates":
+            return train_candidates(pictures, base=resolve_model(None), curves=curves, **running)
+        return train_network(
+            pictures,
+            method=_self_supervised(method),
+            network=network,
+            recipe=recipe,
+            settings=settings,
+            teacher=_load(teacher),
+            from_model=_load(from_model),
+            curves=curves,
+            **running,
+        )
 
 
 @check_types_late(_annotated_types)

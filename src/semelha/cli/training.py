@@ -157,6 +157,12 @@ def train(
         _training(help="First part of the backbone that is not trained; 1: all of it.", min=0.0, max=1.0),
     ] = None,
     resume: Annotated[bool, _training("--resume", help="Continue an interrupted training.")] = False,
+    log: Annotated[
+        str | None,
+        _training(
+            help="Write training curves to tensorboard[:FOLDER], mlflow[:URI] or wandb[:PROJECT].", metavar="TARGET"
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Annotated[str, _hardware(help="auto, cpu, cuda or mps.")] = "auto",
     chunk: Annotated[
@@ -181,6 +187,8 @@ def train(
     Example: semelha train photos --out model --method gmml --features hog
 
     Example: semelha train photos --out model --method none --backbone resnet18 --pretrained yes
+
+    Example: semelha train photos --out model --backbone small --log tensorboard
 
     Example: semelha train more-photos --out model-2 --from-model model
 
@@ -234,7 +242,7 @@ def train(
         print_result(json, planned.to_json(), *map(escape, str(planned).split("\n")))
         return
     start = time.monotonic()
-    arguments |= {"out": out, "resume": resume, "accelerator": device}
+    arguments |= {"out": out, "resume": resume, "accelerator": device, "log": log}
     if method is None or method in WITHOUT_LABELS:
         try:
             model = train_with_bars(dataset, **arguments)

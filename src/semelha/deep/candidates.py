@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha.deep.comparison import Candidate, HeldOut, best, expected_rates, lead, measure_hits
+from semelha.deep.curves import Curves
 from semelha.deep.defaults import inspect_pictures
 from semelha.deep.distributed import launched_processes
 from semelha.deep.loop import Callback
@@ -62,6 +63,7 @@ def train_candidates(
     accelerator: str = "auto",
     callback: Callback | None = None,
     reading_progress: Progress | None = None,
+    curves: Curves | None = None,
 ) -> Model:
     """Measure candidates on classes that they did not learn from, and write the best as the model folder `out`.
 
@@ -77,6 +79,8 @@ def train_candidates(
         For all together (default: 18).
     steps : int, optional
         Of each network, at most (default: as many as the minutes allow).
+    curves : Curves, optional
+        Of each network that is trained, by its name.
     dataset, out, seed, resume, accelerator, callback, reading_progress
         As for `semelha.train`.
 
@@ -90,6 +94,8 @@ def train_candidates(
         raise UsageError("several processes train one network: say which, such as with backbone small, or use one")
     check_writable(out, is_folder=True, error=TrainingError)
     check_for_training(dataset)
+    if curves is not None:
+        curves.open()
     folder = out.with_name(out.name + ".training")
     make_training_folder(folder, resume=resume)
     for name in ("chosen", "other") if resume else ("chosen", "other", "small", "further"):
@@ -108,7 +114,7 @@ def train_candidates(
     candidates = ready.candidates(cache, pictures, held_out, seed=seed)
     measured = bool(np.isfinite(candidates[0].few).any())
     if measured and 0 in candidates[0].few:  # otherwise nothing is left to gain
-        networks = _Networks(dataset, pictures, held_out, folder, steps, seed, resume, accelerator, callback)
+        networks = _Networks(dataset, pictures, held_out, folder, steps, seed, resume, accelerator, callback, curves)
         order = ["small", "further"] if drawn else ["further", "small"]
         for place, share in zip(order, (for_first, 1.0), strict=True):
             now = time.monotonic()
@@ -163,6 +169,7 @@ class _Networks:
     resume: bool
     accelerator: str
     callback: Callback | None
+    curves: Curves | None
 
     def small(self, others: list[Candidate], **until: float) -> list[Candidate]:
         """Our own network, trained from nothing; and joined with the best of the others."""
@@ -217,6 +224,7 @@ class _Networks:
                 resume=self.resume,
                 accelerator=self.accelerator,
                 callback=self.callback,
+                curves=None if self.curves is None else self.curves.named(place),
                 **arguments,
             )
         model = load_embedder(out)

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 
 from semelha.deep.cache import PictureSubset, open_cache, split
 from semelha.deep.checkpoint import describe
+from semelha.deep.curves import Curves
 from semelha.deep.distributed import ProcessGroup, launched_processes, local_device_index, process_group
 from semelha.deep.export import export_onnx
 from semelha.deep.frozen import TrainedParts, feature_views, is_fixed_before_head, on_features
 from semelha.deep.gradcache import enable_gradient_checkpointing
-from semelha.deep.loop import Callback, LoopSettings, Trained, fit, validate
+from semelha.deep.loop import Callback, LoopSettings, Trained, TrainingProgress, fit, validate
 from semelha.deep.memory import freed_memory_kept
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
 from semelha.deep.optimizer import freeze
@@ -65,6 +66,7 @@ def train_network(
     callback: Callback | None = None,
     reading_progress: Progress | None = None,
     loop: LoopSettings = LoopSettings(),
+    curves: Curves | None = None,
 ) -> Model:
     """Learn an embedding from `dataset` and write it to the model folder `out`.
 
@@ -82,6 +84,8 @@ def train_network(
         When all should be done, of `time.monotonic()`: the steps are over as much sooner as the readout takes.
     loop : LoopSettings, optional
         How often it saves, validates and logs.
+    curves : Curves, optional
+        Written by the process of rank 0.
     out, network, recipe, settings, teacher, from_model, minutes, seed, resume, accelerator, callback, reading_progress
         As for `semelha.train`.
 
@@ -92,6 +96,8 @@ def train_network(
     fabric = default_fabric(accelerator)
     with process_group(fabric.device) as group:
         check_writable(out, is_folder=True, error=TrainingError)
+        if curves is not None:
+            group.on_rank_zero(curves.open)
         planned = plan_network(
             dataset,
             method=method,
@@ -141,6 +147,8 @@ def train_network(
             compute = partial(of_device, built, network.input_spec(), cache.pixels, recipe, folder=folder, key=plan)
             views = group.on_rank_zero(compute) or compute()
             parts = on_features(*parts, views, spent=time.monotonic() - start)
+        if curves is not None and group.is_rank_zero:
+            curves.describe({**network.as_card(), **recipe.as_card()})
         trained = fit(
             *parts,
             fabric=fabric,
@@ -148,7 +156,7 @@ def train_network(
             plan=plan,
             seed=seed,
             resume=resume,
-            callback=callback or (lambda progress: None),
+            callback=_with_curves(callback, curves),
             processes=group,
             loop=loop,
         )
@@ -164,6 +172,18 @@ def train_network(
             for file in folder.glob(name):
                 file.unlink()
         return published or load_embedder(out)
+
+
+def _with_curves(callback: Callback | None, curves: Curves | None) -> Callback:
+    """A callback that also writes the curves. The loop calls it in the process of rank 0 only."""
+
+    def both(progress: TrainingProgress) -> None:
+        if callback is not None:
+            callback(progress)
+        if curves is not None:
+            curves.add(progress)
+
+    return both
 
 
 def _until(
