@@ -217,9 +217,9 @@ def to_fiftyone(answers: Answers, samples: Any, *, field: str = "semelha") -> No
     if len(answers) != len(samples):
         raise UsageError(f"answers has {len(answers)} elements for {len(samples)} samples: pass one for each")
     classification = _imported("fiftyone").Classification
-    values = []
-    for answer in answers:
-        row = _row_of_answer(answer, len(values))
+    values: list[Any] = []
+    for position, answer in enumerate(answers):
+        row = _row_of_answer(answer, position)
         label = answer.subject or answer.decision
         more = {name: row[name] for name in ("decision", "nearest", "distance", "p_value")}
         values.append(classification(label=label, confidence=answer.probability, **more))

@@ -17,9 +17,8 @@ from semelha.published_models import resolve_model
 from semelha.training_plan import TrainingPlan
 
 if TYPE_CHECKING:
-    from lightning.fabric.loggers import Logger
-
     from semelha.deep import Network, Recipe, TrainingProgress, TrainingSettings
+    from semelha.deep.curves import Log
     from semelha.deep.ssl import SelfSupervised
     from semelha.embedders import Model
     from semelha.features import Features
@@ -48,7 +47,7 @@ def _annotated_types() -> dict[str, Any]:
     names = ("Network", "Recipe", "SelfSupervised", "TrainingProgress", "TrainingSettings")
     loggers = sys.modules.get("lightning.fabric.loggers")
     return {
-        "Logger": getattr(loggers, "Logger", None) or type("Logger", (), {}),
+        "Log": (getattr(loggers, "Logger", None) or type("Logger", (), {})) | str,
         "Model": Model,
         "Features": Features,
         "Learner": Learner,
@@ -75,7 +74,7 @@ def train(
     accelerator: str = "auto",
     callback: Callable[[TrainingProgress], None] | None = None,
     reading_progress: Callable[[int, int], None] | None = None,
-    log: Logger | str | None = None,
+    log: Log | None = None,
 ) -> Model:
     """Learn to tell pictures of different classes apart, and write the result as a model folder.
 

@@ -74,6 +74,7 @@ def test_curves_of_tensorboard(data: Path, tmp_path: Path) -> None:
 
 def test_curves_of_mlflow(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow = pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # a database takes more packages
     uri = f"file:{tmp_path / 'mlruns'}"
     trained(data, tmp_path / "model", f"mlflow:{uri}")
     client = mlflow.MlflowClient(tracking_uri=uri)
@@ -82,6 +83,21 @@ def test_curves_of_mlflow(data: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     assert run.info.status == "FINISHED"
     assert run.data.params["batch"] == "32"
     assert [point.step for point in client.get_metric_history(run.info.run_id, "loss")] == STEPS
+
+
+def test_mlflow_without_a_uri_takes_that_of_the_environment_or_a_database_beside_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loggers = pytest.importorskip("lightning.pytorch.loggers")
+    pytest.importorskip("mlflow")
+    taken = []
+    monkeypatch.setattr(loggers, "MLFlowLogger", lambda name, **arguments: taken.append(arguments["tracking_uri"]))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Curves(LogTarget("mlflow", tmp_path / "model")).open()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    Curves(LogTarget("mlflow", tmp_path / "model")).open()
+    Curves(LogTarget("mlflow:http://other:5000", tmp_path / "model")).open()
+    assert taken == [f"sqlite:///{tmp_path / 'mlflow.db'}", "http://server", "http://other:5000"]
 
 
 def test_curves_of_weights_and_biases(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

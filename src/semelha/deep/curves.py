@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightning.fabric.loggers import Logger
+from lightning.fabric.loggers.logger import Logger
 
 from semelha.errors import MissingExtra, TrainingError, UsageError
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Log = Logger | str
+"""A logger of Lightning Fabric, or one of `KINDS`, with a colon and its place."""
 KINDS = {"tensorboard": "FOLDER", "mlflow": "URI", "wandb": "PROJECT"}
 """Where curves are written to, and what may follow after a colon."""
 EVERY = 10  # steps between two points of a curve
@@ -31,12 +34,12 @@ class LogTarget:
 
     Parameters
     ----------
-    log : Logger or str
+    log : Log
     out : Path
         The model folder, after which the run is named.
     """
 
-    log: Logger | str
+    log: Log
     out: Path
     opened: Logger | None = None
     has_failed: bool = False
@@ -106,7 +109,7 @@ class Curves:
 
 
 @contextmanager
-def training_curves(log: Logger | str | None, out: Path) -> Iterator[Curves | None]:
+def training_curves(log: Log | None, out: Path) -> Iterator[Curves | None]:
     """The curves of a training of the model `out`, which are closed at the end; None without a log."""
     if log is None:
         yield None
@@ -135,13 +138,13 @@ def _made(log: str, out: Path) -> Logger:
     """The logger of a word such as "tensorboard:runs"."""
     kind, _, place = log.partition(":")
     if kind == "tensorboard":
-        from lightning.fabric.loggers import TensorBoardLogger
+        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
         made: Logger = TensorBoardLogger(place or out.parent / RUNS, name=out.name, version="", default_hp_metric=False)
         return made
     from lightning.pytorch.loggers import MLFlowLogger, WandbLogger  # here, because importing them takes seconds
 
     if kind == "mlflow":
-        where: dict[str, Any] = {"tracking_uri": place} if place else {"save_dir": str(out.parent / "mlruns")}
-        return MLFlowLogger("semelha", run_name=out.name, **where)
+        uri = place or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{out.parent.absolute() / 'mlflow.db'}"
+        return MLFlowLogger("semelha", run_name=out.name, tracking_uri=uri)
     return WandbLogger(name=out.name, save_dir=str(out.parent), project=place or "semelha")
