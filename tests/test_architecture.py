@@ -27,7 +27,7 @@ FLOORS = [
     {"arguments", "errors", "files", "processors", "text", "tracing", "untrusted", "_version"},
     {"language"},
     {"images"},
-    {"html"},
+    {"html", "plots"},
     {"features"},
     {"metrics"},
     {"measures"},

@@ -134,6 +134,9 @@ EN: dict[str, Text] = {
     "report.figures_note": "In small print: the 95% interval, by bootstrap over subjects.",
     "report.cmc": "Closed-set identification (CMC)",
     "report.cmc_note": "How often the right subject is among the k nearest subjects. Band: 95% interval.",
+    "report.distances": "Distances of pairs",
+    "report.distances_note": "Of the model: pairs of pictures of one class and of two classes. The less the two "
+    "overlap, the better. Dotted line: the threshold at which both kinds of error are equally frequent.",
     "report.roc": "Verification (ROC)",
     "report.roc_note": "Over all pairs of pictures: mated pairs accepted against non-mated pairs accepted.",
     "report.det": "Open-set identification (DET)",
@@ -199,6 +202,10 @@ EN: dict[str, Text] = {
     "row.folds": "Accuracy in ten folds",
     "row.folds_note": "as on LFW",
     # Plots
+    "plot.same": "same class",
+    "plot.different": "different classes",
+    "plot.distance": "distance",
+    "plot.pairs": "fraction of the pairs",
     "plot.far": "false acceptance rate (log)",
     "plot.tar": "true acceptance rate",
     "plot.fpir": "false-positive identification rate",

@@ -137,6 +137,9 @@ PT: dict[str, Text] = {
     "report.figures_note": "Em letra miúda: o intervalo de 95%, por reamostragem das coisas (bootstrap).",
     "report.cmc": "Identificação em conjunto fechado (CMC)",
     "report.cmc_note": "Com que frequência a coisa certa está entre as k mais próximas. Faixa: intervalo de 95%.",
+    "report.distances": "Distâncias dos pares",
+    "report.distances_note": "Do modelo: pares de imagens de uma mesma classe e de duas classes. Quanto menos os dois "
+    "se sobrepõem, melhor. Linha pontilhada: o limiar em que os dois tipos de erro são igualmente frequentes.",
     "report.roc": "Verificação (ROC)",
     "report.roc_note": "Em todos os pares de imagens: pares iguais aceitos contra pares diferentes aceitos.",
     "report.det": "Identificação em conjunto aberto (DET)",
@@ -207,6 +210,10 @@ PT: dict[str, Text] = {
     "row.folds": "Acurácia em dez partes",
     "row.folds_note": "como no LFW",
     # Plots
+    "plot.same": "mesma classe",
+    "plot.different": "classes diferentes",
+    "plot.distance": "distância",
+    "plot.pairs": "fração dos pares",
     "plot.far": "taxa de falsa aceitação (log)",
     "plot.tar": "taxa de aceitação correta",
     "plot.fpir": "taxa de identificação falso-positiva (FPIR)",

@@ -13,8 +13,8 @@ from tests.evaluation.made import Known, dataset, evaluate
 from semelha.embedders import Model, raw_pixels
 from semelha.errors import SemelhaError
 from semelha.evaluation import Protocol
+from semelha.evaluation.display import deviates
 from semelha.evaluation.report import write_report
-from semelha.evaluation.report.plots import deviates
 from semelha.evaluation.report.tables import percent
 from semelha.images import Skipped
 from semelha.measures import open_set
@@ -83,7 +83,7 @@ def test_it_shows_figures_curves_pictures_and_card(html: str) -> None:
     page = Page(html)
     for expected in ("R@1", "MAP@R", "FNIR", "raw pixels", "1 skipped file", "Model card", "1,200 pictures"):
         assert expected in page.text
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 7
     assert page.tags.count("img") >= 16
 
 
@@ -94,6 +94,11 @@ def test_every_open_set_figure_says_how_its_threshold_was_chosen(html: str) -> N
     open_set = [text for text in said if "FNIR" in text or "FPIR" in text]
     assert len(open_set) == 8
     assert all("hindsight" in text or "calibrated" in text for text in open_set)
+
+
+def test_a_dollar_in_a_legend_is_no_formula(tmp_path: Path) -> None:
+    found = evaluate(Known(), dataset(classes=10), baselines={"$5 & $\\x_": raw_pixels()})
+    assert "$5 & $\\x_" in Page(write_report(found, tmp_path / "r.html").read_text("utf-8")).text
 
 
 def test_braces_are_kept(tmp_path: Path) -> None:

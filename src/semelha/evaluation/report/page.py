@@ -12,9 +12,18 @@ import numpy as np
 
 from semelha.arguments import check_types
 from semelha.embedders import Card
-from semelha.evaluation.report.plots import cmc, det, gallery_sizes, oscr, reliability, roc
+from semelha.evaluation.display import (
+    CmcDisplay,
+    DetCurveDisplay,
+    DistanceDisplay,
+    OscrDisplay,
+    ReliabilityDisplay,
+    RocCurveDisplay,
+    results_by_name,
+)
+from semelha.evaluation.report.plots import curve, gallery_sizes
 from semelha.evaluation.report.tables import headline, table
-from semelha.evaluation.result import Evaluation
+from semelha.evaluation.result import Evaluation, Result
 from semelha.html import escape, figure, write_page
 from semelha.language import Words, words_in
 from semelha.recognition.calibration import min_sample_size
@@ -22,7 +31,6 @@ from semelha.recognition.calibration import min_sample_size
 MAX_QUERIES = 8  # of a section
 NEIGHBORS = 5  # of a query
 MAX_SKIPPED = 100
-BASELINES = ("raw_pixels", "untrained")
 
 
 @check_types
@@ -55,9 +63,7 @@ def write_report(
 
 
 def _sections(evaluation: Evaluation, card: Card | None, words: Words) -> Iterator[str]:
-    results = {words.t("baseline.model"): evaluation.result}
-    for name, result in evaluation.baselines.items():
-        results[words.t(f"baseline.{name}") if name in BASELINES else name] = result
+    results = results_by_name(evaluation, words)
     yield f'<dl class="headline">{headline(evaluation.result, words)}</dl>'
     notes = [_note(note, words) for note in evaluation.notes]
     notes += [escape(_calibration_note(evaluation, words)), escape(_probability_note(evaluation, words))]
@@ -68,12 +74,13 @@ def _sections(evaluation: Evaluation, card: Card | None, words: Words) -> Iterat
         f'<ul class="notes">{"".join(f"<li>{note}</li>" for note in notes)}</ul>',
     )
     curves = (
-        ("cmc", words.t("report.cmc_note"), cmc(results, words)),
-        ("roc", words.t("report.roc_note"), roc(results, words)),
-        ("det", words.t("report.det_note"), det(results, words)),
-        ("oscr", words.t("report.oscr_note"), oscr(results, words)),
+        ("cmc", words.t("report.cmc_note"), curve(CmcDisplay, results, words)),
+        ("distances", words.t("report.distances_note"), curve(DistanceDisplay, results, words)),
+        ("roc", words.t("report.roc_note"), curve(RocCurveDisplay, results, words)),
+        ("det", words.t("report.det_note"), curve(DetCurveDisplay, results, words)),
+        ("oscr", words.t("report.oscr_note"), curve(OscrDisplay, results, words)),
         ("sizes", _gallery_sizes_note(evaluation, words), gallery_sizes(evaluation.result, words)),
-        ("reliability", _reliability_note(evaluation, words), reliability(results, words)),
+        ("reliability", _reliability_note(evaluation, words), _reliability(results, words)),
     )
     plots = "".join(_curve(words.t(f"report.{key}"), note, plot) for key, note, plot in curves)
     yield f'<section class="curves">{plots}</section>'
@@ -91,6 +98,11 @@ def _sections(evaluation: Evaluation, card: Card | None, words: Words) -> Iterat
         content["classes"] = words.t("report.trained_on", n=len(card.classes))
         text = escape(json.dumps(content, indent=2, ensure_ascii=False))
         yield f'<section><h2>{words.t("report.card")}</h2><pre tabindex="0">{text}</pre></section>'
+
+
+def _reliability(results: dict[str, Result], words: Words) -> str:
+    is_measured = any(result.open_set.probability.reliability for result in results.values())
+    return curve(ReliabilityDisplay, results, words) if is_measured else ""
 
 
 def _section(title: str, note: str, content: str) -> str:
