@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from semelha.language import Words
 
 INK, FAINT = "#010203", "#040506"  # placeholders for the colors of the page: tokens.css
-COLORS = ("#010207", "#010208", "#010209", "#01020a")  # also placeholders
-TOKENS = dict(zip((INK, FAINT, *COLORS), ("ink", "edge", "accent", "warn", "focus", "soft"), strict=True))
-LINES = ("-", "--", "-.", (0, (1, 1)))
+COLORS = ("#010207", "#010208", "#010209", "#01020a", "#01020b", "#01020c")  # also placeholders
+TOKENS = dict(zip((INK, FAINT, *COLORS), ("ink", "edge", "accent", "warn", "focus", "soft", "bad", "ink"), strict=True))
+LINES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 3)))
 POINTS = 400
 SIDES = ("left", "right", "top", "bottom")
 STYLE: Any = {

@@ -1,7 +1,9 @@
 """Displays draw on the caller's axes, keep what they drew, and take its style; the report draws with them."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -133,3 +135,12 @@ def test_bad_input_is_one_sentence(kind: type[EvaluationDisplay], evaluation: Ev
         kind.from_evaluation(evaluation, language="fr")
     with pytest.raises(UsageError, match="results is empty"):
         kind({}).plot()
+
+
+def test_the_python_of_the_docs_runs(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text.partition("## Displays")[2].partition("\n## ")[0], re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LC_ALL", "C")
+    exec(compile(code, "evaluation.md", "exec"), {"found": evaluation})
+    assert (tmp_path / "curves.pdf").stat().st_size > 5000

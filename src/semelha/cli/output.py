@@ -106,6 +106,8 @@ def print_verdict(verdict: Verdict) -> None:
     """Print a verdict as one paragraph."""
     style = {"good": "green", "fair": "yellow", "poor": "red", "unknown": "yellow"}[verdict.level]
     stdout.print(f"[bold {style}]{escape(verdict.result)}[/] {escape(' '.join((*verdict.steps, verdict.basis)))}\n")
+    if verdict.command:
+        stdout.print(f"{escape(verdict.command)}\n", soft_wrap=True)
 
 
 def print_report_path(report: Path, as_json: bool) -> None:

@@ -10,8 +10,11 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from semelha.comparison.verdict import Facts, judge
 from semelha.errors import SemelhaError
 from semelha.files import write_file
+from semelha.html.notebook import notebook_html
+from semelha.language import Verdict, words_in
 from semelha.untrusted import MAX_BYTES, parse_json, read_bytes
 
 FORMAT = 1
@@ -241,6 +244,46 @@ class Comparison:
         rates = {one.name: one.r_at_1 or one.trials[-1].r_at_1 for one in self.methods if one.r_at_1 or one.trials}
         return sorted(rates, key=lambda name: -rates[name].value)
 
+    def verdict(self, language: str | None = None) -> Verdict:
+        """The recommendation in plain words, and what to do next; `str` of it is one paragraph.
+
+        The language is "en" or "pt-BR"; None is that of the locale. Raises `UsageError` for another language.
+        """
+        chosen = None if self.recommendation is None else self[self.recommendation.method]
+        rated = [(one.r_at_1.value, one) for one in self.methods if one.r_at_1 is not None]
+        best_right, best = max(rated, key=lambda pair: pair[0], default=(0.0, None))
+        right = None if chosen is None or chosen.r_at_1 is None else chosen.r_at_1
+        facts = Facts(
+            method=None if chosen is None else chosen.name,
+            command="" if self.recommendation is None else self.recommendation.command,
+            right=None if right is None else (right.value, *_ends(right)),
+            best=None if best is None else best.name,
+            best_right=best_right,
+            p=None if chosen is None or chosen.difference is None else chosen.difference.p,
+            cut=sum(one.state == "cut" for one in self.methods),
+            not_installed=sum(one.state == "not installed" for one in self.methods),
+            pictures=self.data.pictures,
+            classes=self.data.classes,
+            tested=sum(self.data.fold_classes),
+            selection=self.data.selection_classes,
+        )
+        return judge(facts, words_in(language))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict, the command, and the figures of the measured methods."""
+        words = words_in(None)
+        verdict = self.verdict(words.language)
+        rows = [(words.t("compare.method"), "R@1", words.t("compare.seconds"), words.t("compare.embedding"))]
+        for one in self.methods:
+            if one.r_at_1 is not None:
+                seconds = "" if one.seconds is None else words.duration(one.seconds)
+                each = "" if one.milliseconds is None else words.duration(one.milliseconds / 1000)
+                value, low, high = (None if end is None else words.rate(round(end, 3)) for end in one.r_at_1)
+                interval = "" if low is None else f" ({low}–{high})"
+                rows.append((one.name, f"{value}{interval}", seconds, each))
+        lines = (verdict.result, *verdict.steps, verdict.command, verdict.basis)
+        return notebook_html(self.data.name, lines, table=rows)
+
     def to_json(self) -> dict[str, Any]:
         """As numbers, strings, lists, dicts and None."""
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
@@ -287,6 +330,11 @@ class Comparison:
     def read(cls, path: Path) -> Comparison:
         """Read what `write` wrote. Raises `SemelhaError`, or `FileNotFoundError`."""
         return cls.from_json(read_bytes(path, max_bytes=MAX_BYTES, error=SemelhaError), str(path))
+
+
+def _ends(figure: Figure) -> tuple[float, float]:
+    """The interval; without one the figure twice."""
+    return (figure.value if figure.low is None else figure.low, figure.value if figure.high is None else figure.high)
 
 
 def ranking(methods: list[MethodResult]) -> list[MethodResult]:

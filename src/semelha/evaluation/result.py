@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.errors import PictureError
 from semelha.evaluation.probability import ProbabilityCalibration
 from semelha.evaluation.verdict import Estimate, Facts, judge
+from semelha.html import thumbnail
+from semelha.html.notebook import Tile, notebook_html
 from semelha.images import Dataset
-from semelha.language import Verdict, words_in
+from semelha.language import Verdict, Words, words_in
 from semelha.measures import Balanced, FoldAccuracy, Interval, OpenSet, Oscr, Retrieval, Verification
 
 STANDARD_BASELINES = ("raw_pixels", "untrained")
+MAX_WRONG = 4  # queries in a notebook
 INSUFFICIENT_DATA = "insufficient data"
 """Shown for a figure that the data cannot measure; in JSON it is null."""
 
@@ -155,6 +160,10 @@ def _estimate(value: float | None, interval: Interval | None) -> Estimate | None
     return Estimate(value, *(interval or (value, value)))
 
 
+def _shown(value: float | None, words: Words) -> str:
+    return words.t("insufficient") if value is None else words.rate(round(value, 3))
+
+
 def _finite(value: float) -> float | None:
     return None if math.isnan(value) else value
 
@@ -218,6 +227,32 @@ class Evaluation:
             non_mated=found.hindsight.non_mated,
             trained=self.trained_classes,
         )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the verdict, the main figures, and some queries whose nearest picture is of another class."""
+        words, columns = words_in(None), ("r_at_1", "map_at_r", "fnir_at_fpir")
+        target = words.rate(self.result.open_set.fpir_target)
+        rows: list[Sequence[str]] = [("", "R@1", "MAP@R", words.t("tile.fnir", rate=target))]
+        for name, result in {words.t("baseline.model"): self.result, **self.baselines}.items():
+            figures = result.to_json()
+            rows.append((name.replace("_", " "), *(_shown(figures[key], words) for key in columns)))
+        verdict = self.verdict(words.language)
+        lines = (verdict.result, *verdict.steps, verdict.basis)
+        return notebook_html(self.dataset.name, lines, table=rows, tiles=self._wrong_tiles())
+
+    def _wrong_tiles(self) -> list[Tile]:
+        found, labels, pictures = self.result.retrieval, self.dataset.labels, self.dataset.pictures
+        nearest = self.references[np.maximum(found.nearest[:, 0], 0)]
+        wrong = np.flatnonzero(found.has_match & (labels[nearest] != labels[self.queries]))
+        tiles: list[Tile] = []
+        for query in wrong[np.argsort(found.distances[wrong, 0], kind="stable")][:MAX_WRONG].tolist():
+            for number, mark in ((int(self.queries[query]), "?"), (int(nearest[query]), "✗")):
+                try:
+                    url = thumbnail(pictures[number])
+                except PictureError:
+                    url = None
+                tiles.append((url, (f"{mark} {pictures[number].label}", pictures[number].name)))
+        return tiles
 
     def to_json(self) -> dict[str, Any]:
         """The figures of the model, those of each baseline under its name, counts, notes and seconds.

@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -36,6 +37,7 @@ from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_ve
 from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
+from semelha.recognition.answer import KeptPictures
 from semelha.store import Store, StoredExample
 from semelha.untrusted import checked_name, normalized_name
 
@@ -259,7 +261,9 @@ class Gallery(GalleryCuration):
         if skipped is not None:
             skipped += probes.skipped
         with self._live.read() as state:
-            return state.identify(probes.vectors, k, probes.hashes)
+            found = state.identify(probes.vectors, k, probes.hashes)
+        kept = KeptPictures(self.picture)
+        return [replace(one, pictures=kept) for one in found]
 
     @check_types
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:

@@ -20,9 +20,10 @@ from semelha.images import Picture
 from semelha.language import Verdict, Words
 from semelha.text import shown_lines
 
-__all__ = ["escape", "figure", "style", "write_page"]
+__all__ = ["SIDE", "escape", "figure", "image_url", "style", "thumbnail", "write_page"]
 
-SIDE = 96  # pixels, of a thumbnail
+SIDE = 96
+"""Pixels of the longer side of a thumbnail."""
 
 
 def write_page(
@@ -61,7 +62,7 @@ def figure(picture: Picture | None, kind: str, label: str, *, tooltip: str, capt
     image = f'<svg width="{SIDE}" height="{SIDE}" role="img"></svg>'
     if picture is not None:
         try:
-            source = _data_url(picture)
+            source = thumbnail(picture)
             image = f'<img src="{source}" alt="{escape(label)}" loading="lazy" width="{SIDE}" height="{SIDE}">'
         except PictureError:
             pass
@@ -74,8 +75,14 @@ def escape(text: str) -> str:
     return escape_markup(shown_lines(text))
 
 
-def _data_url(picture: Picture) -> str:
-    image = Image.fromarray(picture.pixels())
+def thumbnail(picture: Picture) -> str:
+    """A small WebP as a `data:` address. Raises `PictureError` if the picture cannot be decoded."""
+    return image_url(Image.fromarray(picture.pixels()))
+
+
+def image_url(image: Image.Image) -> str:
+    """An image, reduced to `SIDE` pixels, as a `data:` address of a WebP."""
+    image = image.copy()
     image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     image.save(file, "WEBP", quality=80)
@@ -84,11 +91,12 @@ def _data_url(picture: Picture) -> str:
 
 def _verdict(verdict: Verdict, words: Words, levels: str) -> str:
     steps = "".join(f"<li>{escape(step)}</li>" for step in verdict.steps)
+    command = f'<pre tabindex="0"><code>{escape(verdict.command)}</code></pre>\n' if verdict.command else ""
     level = escape(words.t(f"{levels}.{verdict.level}"))
     return (
         f'<section class="verdict {verdict.level}">\n<h2>{escape(words.t("verdict.title"))} <b>{level}</b></h2>\n'
         f'<p class="result">{escape(verdict.result)}</p>\n<h3>{escape(words.t("verdict.next"))}</h3>\n'
-        f"<ol>{steps}</ol>\n"
+        f"<ol>{steps}</ol>\n{command}"
         f'<p class="basis">{escape(verdict.basis)}</p>\n</section>\n'
     )
 

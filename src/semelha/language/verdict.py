@@ -10,7 +10,7 @@ Level = Literal["good", "fair", "poor", "unknown"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Sentences in one language; `str` joins them.
+    """Sentences in one language; `str` joins them, and adds the command as a line.
 
     Attributes
     ----------
@@ -25,6 +25,8 @@ class Verdict:
     rules : tuple of str
         Names of the rules that chose the steps.
     language : {"en", "pt-BR"}
+    command : str
+        The command that the first step is about; "" if it is about none.
     """
 
     level: Level
@@ -33,9 +35,10 @@ class Verdict:
     basis: str
     rules: tuple[str, ...]
     language: str
+    command: str = ""
 
     def __str__(self) -> str:
-        return " ".join((self.result, *self.steps, self.basis))
+        return " ".join((self.result, *self.steps, self.basis)) + (f"\n{self.command}" if self.command else "")
 
     def to_json(self) -> dict[str, Any]:
         """The fields as strings and lists, and all sentences under "text"."""

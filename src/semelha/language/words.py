@@ -12,6 +12,8 @@ from semelha.language.pt import PT
 
 LANGUAGES = ("en", "pt-BR")
 CATALOGS = {"en": EN, "pt-BR": PT}
+UNITS_OF_TIME = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+UNITS_OF_SIZE = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 POINTS: dict[str, dict[int, int]] = {"en": {}, "pt-BR": str.maketrans(".,", ",.")}  # of decimals and thousands
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides, as in POSIX
 
@@ -69,6 +71,18 @@ class Words:
     def rate(self, share: float) -> str:
         """A rate in percent, without trailing zeros."""
         return self.localized(f"{100 * share:g}%")
+
+    def duration(self, seconds: float) -> str:
+        """A time in the unit that fits, such as "1.2 s", to two digits or three."""
+        unit, size = next((each for each in UNITS_OF_TIME if seconds >= each[1]), UNITS_OF_TIME[2])
+        value = seconds / size
+        return self.localized(f"{value:.0f}" if value >= 10 else f"{value:.2g}") + f" {unit}"
+
+    def size(self, count: float) -> str:
+        """A number of bytes in the unit that fits, such as "13.6 MB"."""
+        unit, size = next((each for each in UNITS_OF_SIZE if count >= each[1]), UNITS_OF_SIZE[-1])
+        value = count / size
+        return self.localized(f"{value:.0f}" if value >= 100 else f"{value:.3g}") + f" {unit}"
 
     def _shown(self, value: object) -> str:
         is_number = isinstance(value, int) and not isinstance(value, bool)

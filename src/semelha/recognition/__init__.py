@@ -1,6 +1,6 @@
 """Identify, verify, calibrate and explain: functions of neighbors, distances and labels."""
 
-from semelha.recognition.answer import Candidate, Identification, Match, Verification
+from semelha.recognition.answer import Candidate, Identification, KeptPictures, Match, Verification
 from semelha.recognition.calibration import Calibration, Mismatch, full_conformal, measure_mismatch, split_conformal
 from semelha.recognition.evidence import Evidence, MatchedExample
 from semelha.recognition.identify import (
@@ -28,6 +28,7 @@ __all__ = [
     "Candidate",
     "Evidence",
     "Identification",
+    "KeptPictures",
     "LeaveOneOutDistances",
     "Match",
     "MatchedExample",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+from weakref import WeakMethod
+
+from semelha.errors import SemelhaError
+from semelha.html.notebook import MAX_PICTURES, Tile, file_url, notebook_html
 
 Decision = Literal["known", "uncertain", "unknown", "uncalibrated"]
 
@@ -24,6 +29,27 @@ class Candidate:
     subject: str
     distance: float
     examples: tuple[Match, ...]
+
+
+class KeptPictures:
+    """Reads the pictures that a gallery keeps, by the numbers of examples, as long as the gallery is there.
+
+    Copies and pickles read none.
+    """
+
+    def __init__(self, read: Callable[[int], bytes | None] | None = None) -> None:
+        self._read = None if read is None else WeakMethod(read)
+
+    def __call__(self, example: int) -> bytes | None:
+        """The file that was kept of an example; None if there is none (any more)."""
+        read = None if self._read is None else self._read()
+        try:
+            return None if read is None else read(example)
+        except SemelhaError:  # such as of a gallery that is closed
+            return None
+
+    def __reduce__(self) -> tuple[type[KeptPictures], tuple[()]]:
+        return KeptPictures, ()
 
 
 @dataclass(frozen=True)
@@ -52,6 +78,8 @@ class Identification:
         Subjects removed from the candidates, because `Gallery.reject` said that such a picture does not show them.
     target_fpir : float or None
         The calibrated rate; None if the decision rests on none.
+    pictures : KeptPictures
+        Those of the examples, to be shown in a notebook.
     """
 
     decision: Decision
@@ -63,10 +91,41 @@ class Identification:
     probability: float | None = None
     excluded: tuple[str, ...] = ()
     target_fpir: float | None = None
+    pictures: KeptPictures = field(default_factory=KeptPictures, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
-        """The fields as numbers, strings, lists and dicts."""
-        return asdict(self)
+        """The fields as numbers, strings, lists and dicts, without pictures."""
+        fields = asdict(self)
+        del fields["pictures"]
+        return fields
+
+    @property
+    def headline(self) -> str:
+        """The decision and the subject, in a few words."""
+        if self.subject is not None:
+            return f"{self.decision}: {self.subject}"
+        return f"{self.decision}; nearest is {self.candidates[0].subject}" if self.candidates else self.decision
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the decision, and the nearest subjects with the pictures of their examples."""
+        numbers = {"distance": self.distance, "p": self.p_value, "probability": self.probability}
+        line = ", ".join(f"{name} {value:.3g}" for name, value in numbers.items() if value is not None)
+        rows = [
+            (one.subject, f"{one.distance:.4g}", ", ".join(match.source for match in one.examples))
+            for one in self.candidates
+        ]
+        table = [("subject", "distance", "examples"), *rows] if rows else []
+        matches = sorted(
+            ((match, one.subject) for one in self.candidates for match in one.examples),
+            key=lambda pair: pair[0].distance,
+        )
+        tiles: list[Tile] = []
+        for match, subject in matches[:MAX_PICTURES]:
+            kept = self.pictures(match.example)
+            url = None if kept is None else file_url(kept)
+            if url is not None:
+                tiles.append((url, (subject, f"{match.distance:.4g}", match.source)))
+        return notebook_html(self.headline, (line, self.note), table=table, tiles=tiles)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from semelha.errors import PictureError
 from semelha.files import write_file
+from semelha.html import image_url
+from semelha.html.notebook import notebook_html
 from semelha.images import decode
 from semelha.recognition.answer import Identification
 from semelha.recognition.saliency import SaliencyMaps
@@ -106,26 +108,33 @@ class Evidence:
 
     def png(self) -> bytes:
         """The picture, its saliency maps, the matched examples and the runner-up on one sheet, as a PNG file."""
-        examples = [each._tile() for each in self.matched]
-        if self.runner_up is not None:
-            examples.append(self.runner_up._tile("second: "))
         title, numbers = self._headline()
-        return draw_sheet(title, numbers, self.identification.note, [self._probe_tiles(), examples])
+        return draw_sheet(title, numbers, self.identification.note, [self._probe_tiles(), self._example_tiles()])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the sheet to a PNG file; an existing one is replaced. Raises `SemelhaError` if it cannot be written."""
         write_file(Path(path), [self.png()], private=True)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the answer in words, and the pictures of the sheet."""
+        title, numbers = self._headline()
+        tiles = [*self._probe_tiles(), *self._example_tiles()]
+        shown = [(image_url(tile.image), tile.captions) for tile in tiles]
+        return notebook_html(title, (numbers, self.identification.note), tiles=shown)
 
     def _headline(self) -> tuple[str, str]:
         found = self.identification
         if not self.matched:
             return found.decision, ""
         best = self.matched[0]
-        named = f": {found.subject}" if found.subject else f"; nearest is {best.subject}"
         numbers = f"distance {best.distance:.4g}" + ("" if found.p_value is None else f", p {found.p_value:.3g}")
         if self.runner_up is not None:
             numbers += f"; {self.runner_up.subject} comes second, farther by {self.margin:.4g}"
-        return f"{found.decision}{named}", numbers
+        return found.headline, numbers
+
+    def _example_tiles(self) -> list[Tile]:
+        tiles = [each._tile() for each in self.matched]
+        return tiles if self.runner_up is None else [*tiles, self.runner_up._tile("second: ")]
 
     def _probe_tiles(self) -> list[Tile]:
         tiles = [picture_tile(self.probe, ("the picture",))]
