@@ -78,7 +78,7 @@ def test_evidence_has_the_pictures_beside_the_words() -> None:
 
 def test_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "en_US.UTF-8")
-    found = evaluate(Known(), dataset(classes=60), baselines={"other": Known()})
+    found = evaluate(Known(), dataset(classes=400), baselines={"other": Known()})
     page = check(found._repr_html_())
     assert "Of 100 pictures of known things" in page.text
     assert page.text.count("?") == page.text.count("✗") == page.tags.count("img") / 2 > 0

@@ -280,8 +280,8 @@ EN: dict[str, Text] = {
     "report.reliability_note": "Predicted probability that an answer is correct, and the fraction of answers that are. "
     "Above the diagonal, answers are more often correct than predicted. Larger dots: more probes.",
     "report.wrong": "Wrong answers",
-    "report.wrong_note": "Left: the query. Right: its nearest pictures with their distances, green if the class is "
-    "right, else red. Smallest distances first.",
+    "report.wrong_note": "Left: the query. Right: its nearest pictures with their distances, ✓ if the class is right, "
+    "else ✗. Smallest distances first.",
     "report.no_wrong": "There are no wrong answers.",
     "report.right": "Right answers",
     "report.right_note": "Largest distances first: correct although the nearest picture is far.",

@@ -283,9 +283,8 @@ PT: dict[str, Text] = {
     "Acima "
     "da diagonal, acerta-se mais do que o previsto. Pontos maiores: mais consultas.",
     "report.wrong": "Respostas erradas",
-    "report.wrong_note": "À esquerda: a consulta. À direita: as imagens mais próximas com suas distâncias, em verde se "
-    "a "
-    "classe está certa, senão em vermelho. As menores distâncias primeiro.",
+    "report.wrong_note": "À esquerda: a consulta. À direita: as imagens mais próximas com suas distâncias, ✓ se a "
+    "classe está certa, senão ✗. As menores distâncias primeiro.",
     "report.no_wrong": "Não há respostas erradas.",
     "report.right": "Respostas certas",
     "report.right_note": "As maiores distâncias primeiro: certas, embora a imagem mais próxima esteja longe.",

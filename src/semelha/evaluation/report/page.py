@@ -175,7 +175,7 @@ def _query_row(evaluation: Evaluation, words: Words, query: int) -> str:
     for row, distance in zip(found.nearest[query, :NEIGHBORS], found.distances[query, :NEIGHBORS], strict=True):
         if row >= 0:
             picture = pictures[evaluation.references[row]]
-            kind = "right" if picture.label == probe.label else "wrong"
-            caption = words.localized(f"{distance:.2f}")
+            kind, mark = ("right", "✓") if picture.label == probe.label else ("wrong", "✗")
+            caption = f"{mark} {words.localized(f'{distance:.2f}')}"
             cells.append(figure(picture, kind, picture.label, tooltip=picture.name, caption=caption))
     return f'<div class="row">{"".join(cells)}</div>'
