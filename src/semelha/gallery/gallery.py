@@ -262,8 +262,7 @@ class Gallery(GalleryCuration):
             skipped += probes.skipped
         with self._live.read() as state:
             found = state.identify(probes.vectors, k, probes.hashes)
-        kept = KeptPictures(self.picture)
-        return [replace(one, pictures=kept) for one in found]
+        return [replace(one, pictures=KeptPictures(self.picture)) for one in found]
 
     @check_types
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:
