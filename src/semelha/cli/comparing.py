@@ -12,10 +12,25 @@ from typer import Argument, Option
 
 import semelha
 from semelha.cli.console import escape
-from semelha.cli.output import Json, Layout, Seed, Split, load_dataset, make_table, print_json, stderr, stdout
+from semelha.cli.output import (
+    Json,
+    Language,
+    Layout,
+    ReportPath,
+    Seed,
+    Split,
+    check_outputs,
+    load_dataset,
+    make_table,
+    print_json,
+    print_report_path,
+    stderr,
+    stdout,
+)
 from semelha.comparison import RESULT, Comparison
 from semelha.comparison.result import Figure, MethodResult
 from semelha.errors import UsageError
+from semelha.language import words_in
 
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 """Minutes of each."""
@@ -46,6 +61,8 @@ def compare(
     resume: Annotated[bool, Option("--resume", help="Continue an interrupted comparison.")] = False,
     layout: Layout = None,
     split: Split = None,
+    report: ReportPath = None,
+    language: Language = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -55,12 +72,14 @@ def compare(
 
     Example: semelha compare photos --methods hog,gmml,network --model my-model --out compared
     """
+    check_outputs(report)
+    spoken = words_in(language).language
     dataset = replace(load_dataset(folder, layout=layout, split=split), name=str(folder))  # stands in commands
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     limit = None if budget is None else parsed_minutes(budget)
     with stderr.status("comparing") as status:
 
-        def report(text: str, seconds: float) -> None:
+        def show(text: str, seconds: float) -> None:
             status.update(f"{seconds / 60:.1f} min  {escape(text)}")
 
         try:
@@ -74,17 +93,22 @@ def compare(
                 fpir=fpir,
                 seed=seed,
                 resume=resume,
-                callback=report,
+                callback=show,
             )
         except KeyboardInterrupt:
             status.stop()
             stderr.print("Interrupted: the same command with --resume continues.")
             raise
     if json:
-        print_json({**found.to_json(), "reading": dataset.report()})
-        return
-    print_comparison(found)
-    stdout.print(f"[dim]Result: {escape(str(out / RESULT))}[/]")
+        print_json({**found.to_json(), "verdict": found.verdict(spoken).to_json(), "reading": dataset.report()})
+    else:
+        print_comparison(found)
+        stdout.print(f"[dim]Result: {escape(str(out / RESULT))}[/]")
+    if report is not None:  # last, so that the figures are not lost if it cannot be written
+        from semelha.comparison.report import write_comparison_report  # importing Matplotlib is slow
+
+        write_comparison_report(found, report, dataset=dataset, language=spoken)
+        print_report_path(report, json)
 
 
 def parsed_minutes(text: str) -> float:

@@ -1,0 +1,34 @@
+"""`semelha compare --report`: a page with the pictures, in the language that was asked for."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.comparison.pictures import pictures
+from tests.tiny_model import tiny_model
+from typer.testing import CliRunner
+
+from semelha.cli import app
+from semelha.embedders.published import DEFAULT, published_folder
+
+
+def test_the_report_and_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEMELHA_CACHE", str(tmp_path / "cache"))
+    tiny_model(published_folder(DEFAULT), published=DEFAULT)
+    for picture in pictures():
+        file = tmp_path / "photos" / picture.label / f"{picture.name.replace('/', '-')}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(picture.source)).save(file)
+    report = tmp_path / "report.html"
+    arguments = ["compare", tmp_path / "photos", "--methods", "pixels,gmml", "--out", tmp_path / "out", "--json"]
+    done = CliRunner().invoke(app, [*map(str, arguments), "--report", str(report), "--language", "pt-BR"])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["verdict"]["language"] == "pt-BR"
+    text = report.read_text("utf-8")
+    assert found["verdict"]["result"].split(":")[0] in text
+    assert len(re.findall('<image id="p', text)) > 5
+    assert "pode ser lida" not in text
