@@ -1,21 +1,21 @@
 """`semelha compare --report`: a page with the pictures, in the language that was asked for."""
 
-import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.cli.commands import answer
 from tests.comparison.pictures import pictures
 from tests.tiny_model import tiny_model
-from typer.testing import CliRunner
 
-from semelha.cli import app
 from semelha.embedders.published import DEFAULT, published_folder
 
 
-def test_the_report_and_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_and_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("SEMELHA_CACHE", str(tmp_path / "cache"))
     tiny_model(published_folder(DEFAULT), published=DEFAULT)
     for picture in pictures():
@@ -23,10 +23,9 @@ def test_the_report_and_the_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.asarray(picture.source)).save(file)
     report = tmp_path / "report.html"
-    arguments = ["compare", tmp_path / "photos", "--methods", "pixels,gmml", "--out", tmp_path / "out", "--json"]
-    done = CliRunner().invoke(app, [*map(str, arguments), "--report", str(report), "--language", "pt-BR"])
-    assert done.exit_code == 0, done.output
-    found = json.loads(done.stdout)
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    options = ["--methods", "pixels,gmml", "--out", out, "--report", report, "--language", "pt-BR"]
+    found = answer(capsys, "compare", photos, *options)
     assert found["verdict"]["language"] == "pt-BR"
     text = report.read_text("utf-8")
     assert found["verdict"]["result"].split(":")[0] in text
