@@ -19,7 +19,7 @@ from pathlib import Path
 from _results import table, write_section
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("", "client", "serve", "serve,client,heic,otel")
+EXTRAS = ("", "serve", "serve,client,heic,otel")
 RUNS = 15
 LARGEST = 6
 STATEMENTS = (
@@ -95,8 +95,7 @@ def import_seconds(python: Path, statement: str) -> tuple[float, int, str]:
             taken.append(time.perf_counter() - start)
     imported = run(python, "-c", f"import sys\n{statement}\nprint(*sys.modules)").split()
     names = {name.split(".")[0] for name in imported} - sys.stdlib_module_names
-    others = sorted(name for name in names if (python.parents[1] / "lib").glob(f"*/site-packages/{name}"))
-    return statistics.median(taken), len(imported), ", ".join(others) or "none"
+    return statistics.median(taken), len(imported), ", ".join(sorted(one for one in names if one[0] != "_")) or "none"
 
 
 def own_import_seconds(python: Path) -> float:

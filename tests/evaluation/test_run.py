@@ -60,7 +60,9 @@ def test_the_calibrated_rate_holds_on_average() -> None:
     """The guarantee is on average over galleries: twenty of them with 250 subjects each, at FPIR 5%."""
     rates = []
     for seed in range(20):
-        open_set = evaluate(Known(), dataset(seed=seed, classes=500), fpir=0.05, seed=seed, resamples=0).result.open_set
+        data = dataset(seed=seed, classes=500)
+        found = evaluate(Known(), data, fpir=0.05, seed=seed, resamples=0, groups="none")  # to find groups takes long
+        open_set = found.result.open_set
         assert open_set.enrolled == 250
         assert open_set.fpir_achieved is not None
         rates.append(open_set.fpir_achieved)

@@ -245,7 +245,7 @@ def test_answers_are_right_for_a_moment_between_call_and_return(
             else:
                 writer.rename(name, new)
             truth.acknowledged = len(truth.moments) - 1
-            if number > 150 and (min(counts) > 10 or any(one.done() for one in reading)):
+            if number > 80 and (min(counts) > 10 or any(one.done() for one in reading)):
                 break
 
     def read(number: int) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copytree
 
 import numpy as np
+import pytest
 from tests.index.folders import FINGERPRINT, answers, change, loaded, refused, rewritten, segments
 from tests.index.steps import Steps, full
 
@@ -107,11 +108,12 @@ def test_every_byte_of_the_manifest(kind: str, saved: Path) -> None:
     assert answers(loaded(saved, kind)) == before
 
 
-def test_a_thousand_bytes_of_segments(kind: str, saved: Path) -> None:
+@pytest.mark.parametrize("count", [120, pytest.param(500, marks=pytest.mark.slow)])
+def test_many_bytes_of_segments(count: int, kind: str, saved: Path) -> None:
     before = answers(loaded(saved, kind))
     for path in segments(saved):
         size = path.stat().st_size
-        positions = random.integers(0, size, 500).tolist()
+        positions = random.integers(0, size, count).tolist()
         padding = sum(loads_as(saved, kind, before) for _ in flipped(path, positions))
-        assert padding < 500 * 64 * 7 / size + 30
+        assert padding < count * 64 * 7 / size + 30
     assert answers(loaded(saved, kind)) == before
