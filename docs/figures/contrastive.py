@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from docs.figures.drawing import BLUE, FAINT, GREEN, ORANGE, WIDTH, Words, without_axes
 from matplotlib.figure import Figure
 
 import semelha
+from docs.figures.drawing import BLUE, FAINT, GREEN, ORANGE, WIDTH, Words, without_axes
 from semelha.deep import Augmentation
 
 WORDS = {

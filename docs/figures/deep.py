@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from docs.figures.drawing import BLUE, GREEN, INK, ORANGE, WIDTH, Words, without_axes
 from matplotlib.figure import Figure
 from torch import nn
 
+from docs.figures.drawing import BLUE, GREEN, INK, ORANGE, WIDTH, Words, without_axes
 from semelha.deep import MetricLayer
 from semelha.deep.losses import InfoNCE
 from semelha.linear import BoostedSimilarity, RankSVM

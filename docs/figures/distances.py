@@ -1,10 +1,10 @@
 """Curves of equal distance: of vectors in the plane, and of histograms of three bins."""
 
 import numpy as np
-from docs.figures.drawing import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, WIDTH, Words, without_axes
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from docs.figures.drawing import BLUE, FAINT, GREEN, INK, MUTED, ORANGE, WIDTH, Words, without_axes
 from semelha.linear import RCA
 from semelha.metrics import Euclidean, KullbackLeibler, Mahalanobis, Matusita, Metric, ReverseKullbackLeibler
 

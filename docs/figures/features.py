@@ -1,11 +1,11 @@
 """First-order statistics forget where pixels are; a convolution does not."""
 
 import numpy as np
-from docs.figures.drawing import BLUE, FAINT, WIDTH, Words, powers_of_ten, without_axes
 from matplotlib.figure import Figure
 from scipy.signal import correlate2d
 
 import semelha
+from docs.figures.drawing import BLUE, FAINT, WIDTH, Words, powers_of_ten, without_axes
 from semelha.features import FirstOrder
 
 WORDS = {

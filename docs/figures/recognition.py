@@ -1,12 +1,12 @@
 """Probes and their nearest enrolled pictures: right, wrong, and not enrolled."""
 
 import numpy as np
-from docs.figures.drawing import FAINT, GREEN, RED, WIDTH, Words, without_axes
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import semelha
+from docs.figures.drawing import FAINT, GREEN, RED, WIDTH, Words, without_axes
 from semelha.features import RawPixels
 from semelha.metrics import Euclidean
 

@@ -1,11 +1,11 @@
 """What each new class costs, and what a classifier answers for classes that it does not know."""
 
 import numpy as np
-from docs.figures.drawing import BLUE, ORANGE, WIDTH, Words, powers_of_ten
 from matplotlib.figure import Figure
 from sklearn.linear_model import LogisticRegression
 
 import semelha
+from docs.figures.drawing import BLUE, ORANGE, WIDTH, Words, powers_of_ten
 from semelha.features import HOG
 
 WORDS = {

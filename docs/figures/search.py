@@ -1,12 +1,12 @@
 """What four kinds of search compare with a query: everything, leaves of a tree, cells, or the nodes of a path."""
 
 import numpy as np
-from docs.figures.drawing import BLUE, FAINT, INK, MUTED, ORANGE, WIDTH, Words, without_axes
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.spatial import Voronoi, voronoi_plot_2d
 from sklearn.cluster import KMeans
 
+from docs.figures.drawing import BLUE, FAINT, INK, MUTED, ORANGE, WIDTH, Words, without_axes
 from semelha.metrics import Euclidean
 
 WORDS = {

@@ -30,7 +30,8 @@ def gather(generated: dict[str, str]) -> None:
     """Write the pages of both languages to `build/docs`; `generated` maps further paths to texts."""
     shutil.rmtree(PAGES, ignore_errors=True)
     pages = {path.relative_to(DOCS).as_posix(): path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md")}
-    pages |= {site: _from_root((ROOT / path).read_text(encoding="utf-8")) for path, site in ELSEWHERE.items()}
+    for path, site in ELSEWHERE.items():
+        pages[site] = _from_root((ROOT / path).read_text(encoding="utf-8"))
     pages |= generated
     for language in LANGUAGES:
         folder = PAGES / language
@@ -38,7 +39,9 @@ def gather(generated: dict[str, str]) -> None:
             if path.suffix in (".svg", ".png", ".css", ".js") and "site" not in path.relative_to(DOCS).parts:
                 _write(folder / path.relative_to(DOCS), path.read_bytes())
         for name, text in pages.items():
-            if not name.endswith(".pt-BR.md"):
+            if not name.endswith(".md"):
+                _write(folder / name, text.encode())
+            elif not name.endswith(".pt-BR.md"):
                 _write(folder / name, page(name, text, pages.get(f"{name[:-3]}.pt-BR.md"), language).encode())
 
 
