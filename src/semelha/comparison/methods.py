@@ -51,6 +51,7 @@ LEARNERS = {
     "ranksvm": "RankSVM",
     "boosted-similarity": "boosted similarity of thresholded features",
 }
+CLOSED_FORM = ("pca-whitening", "lda", "gmml")
 DIVERGENCES: tuple[type[Metric], ...] = (
     Matusita,
     Bhattacharyya,
@@ -101,6 +102,11 @@ class Method:
     words: tuple[str, ...] | None
     learn: Callable[[Study, Rows, Limits], Learned]
     base: Base | None = None
+
+    @property
+    def is_halved(self) -> bool:
+        """Whether it learns so slowly that it is tried before it is measured."""
+        return self.family in HALVED and self.key not in CLOSED_FORM
 
     def command(self, photos: str) -> str | None:
         """The command that trains it from these pictures."""

@@ -62,15 +62,16 @@ class Schedule:
     def measure_whole(self) -> None:
         """What learns nothing or in closed form, in all folds."""
         for method in self.methods:
-            if method.family not in HALVED:
+            if not method.is_halved:
                 self._all_folds(method, math.inf, 0)
 
     def halve_families(self) -> None:
         """The others, one family after the other, each in its part of the time that is left."""
-        families = [family for family in HALVED if any(one.family == family for one in self.methods)]
+        halved = [one for one in self.methods if one.is_halved]
+        families = [family for family in HALVED if any(one.family == family for one in halved)]
         for number, family in enumerate(families):
             part = WEIGHTS[family] / sum(WEIGHTS[each] for each in families[number:])
-            pool = [one for one in self.methods if one.family == family]
+            pool = [one for one in halved if one.family == family]
             self._halve(pool, self.study.spent + part * self.left() if self.budget else math.inf)
 
     def _halve(self, pool: list[Method], end: float) -> None:
