@@ -88,6 +88,13 @@ def test_the_worse_end_of_the_interval_decides() -> None:
     assert "miss or misname 5 to 13 of 100: useful if a person names the rest" in found.result
 
 
+def test_a_rate_is_not_rounded_without_a_word() -> None:
+    rates = {2 / 21: "At 2 false names in 21 strangers", 37 / 10_001: "At about 1 false name in 270 strangers"}
+    for rate, words in rates.items():
+        assert words in judge(replace(FIRM, target=rate), EN).result
+    assert "Com cerca de 1 nome falso em 270" in judge(replace(FIRM, target=37 / 10_001), PT).result
+
+
 def test_the_looser_rate_is_the_strictest_that_does() -> None:
     many = ((0.02, Estimate(0.3, 0.25, 0.35)), (0.05, Estimate(0.08, 0.06, 0.09)), (0.1, Estimate(0.02, 0.01, 0.03)))
     (step,) = judge(replace(FIRM, missed=POOR, looser=many), EN).steps

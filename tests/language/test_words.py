@@ -10,7 +10,7 @@ import pytest
 
 import semelha
 from semelha.errors import UsageError
-from semelha.language import Message, Words, default_language, words_in
+from semelha.language import Message, Words, default_language, readable_fraction, words_in
 from semelha.language.en import EN
 from semelha.language.pt import PT
 
@@ -95,3 +95,27 @@ def test_a_message_is_english_and_can_be_said_in_the_other_language() -> None:
         assert Words("pt-BR").say(one).startswith("Intervalos: 95%, por bootstrap com 1.000")
     assert Words("pt-BR").say("something else") == "something else"
     assert not Words("pt-BR").knows("something else")
+
+
+@pytest.mark.parametrize(
+    ("share", "fraction"),
+    [
+        (0.01, (1, 100, True)),
+        (1 / 270, (1, 270, True)),
+        (2 / 21, (2, 21, True)),  # not 1 in 11, which is less
+        (0.03, (3, 100, True)),
+        (0.2, (1, 5, True)),
+        (10 / 21, (10, 21, True)),
+        (0.43, (43, 100, True)),
+        (37 / 10_001, (1, 270, False)),
+        (15 / 1010, (1, 67, False)),
+        (1 / 12_345.6, (1, 12_300, False)),
+        (10 / 33, (30, 100, False)),
+        (0.0, (0, 100, True)),
+        (1.0, (100, 100, True)),
+    ],
+)
+def test_a_fraction_is_exact_or_says_that_it_is_not(share: float, fraction: tuple[int, int, bool]) -> None:
+    n, of, is_exact = readable_fraction(share)
+    assert (n, of, is_exact) == fraction
+    assert abs(n / of - share) <= (1e-9 if is_exact else 0.05 * share)

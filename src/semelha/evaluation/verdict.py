@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from semelha.language import Level, Verdict, Words
+from semelha.language import Level, Verdict, Words, readable_fraction
 from semelha.recognition.calibration import min_sample_size
 
 GOOD = 0.1  # FNIR up to which nobody needs to watch
@@ -168,7 +168,6 @@ def _shown(estimate: Estimate, words: Words) -> str:
 
 def _false_names(rate: float, words: Words) -> str:
     """A rate of strangers that are named: "1 false name in 100 strangers"."""
-    inverse = round(1 / rate)
-    if rate <= 0.1 or abs(rate * inverse - 1) < 0.01:
-        return words.t("false_names", n=1, of=inverse)
-    return words.t("false_names", n=round(100 * rate), of=100)
+    n, of, is_exact = readable_fraction(rate)
+    text = words.t("false_names", n=n, of=of)
+    return text if is_exact else words.t("about", what=text)

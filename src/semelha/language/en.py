@@ -12,6 +12,7 @@ EN: dict[str, Text] = {
     "level.unknown": "Too few data to tell",
     "range": "{low} to {high}",
     "false_names": ("{n} false name in {of} strangers", "{n} false names in {of} strangers"),
+    "about": "about {what}",
     "evaluation.right": "Of 100 pictures of known things it names {right} right, if it must always give a name.",
     "evaluation.no_right": "No picture has another one of the same thing to be compared with.",
     "evaluation.missed": "At {rate} it would miss or misname {missed} of 100: {judgement}.",

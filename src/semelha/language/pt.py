@@ -12,6 +12,7 @@ PT: dict[str, Text] = {
     "level.unknown": "Poucos dados para dizer",
     "range": "{low} a {high}",
     "false_names": ("{n} nome falso em {of} desconhecidos", "{n} nomes falsos em {of} desconhecidos"),
+    "about": "cerca de {what}",
     "evaluation.right": "De 100 imagens de coisas conhecidas, acerta o nome de {right}, se sempre tiver de dar um "
     "nome.",
     "evaluation.no_right": "Nenhuma imagem tem outra da mesma coisa com que se comparar.",

@@ -15,6 +15,7 @@ CATALOGS = {"en": EN, "pt-BR": PT}
 UNITS_OF_TIME = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 UNITS_OF_SIZE = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 POINTS: dict[str, dict[int, int]] = {"en": {}, "pt-BR": str.maketrans(".,", ",.")}  # of decimals and thousands
+SIMPLE = 30  # the largest denominator of a fraction that is read at a glance
 LOCALES = ("LC_ALL", "LC_MESSAGES", "LANG")  # the first that is set decides, as in POSIX
 
 
@@ -33,6 +34,24 @@ def words_in(language: str | None) -> Words:
         return Words(default_language())
     check_choice("language", language, LANGUAGES)
     return Words(language)
+
+
+def readable_fraction(share: float) -> tuple[int, int, bool]:
+    """A share as a numerator and a denominator, and whether it is exactly that.
+
+    Simple fractions, one in any number, and whole parts of 100 are exact: 2 in 21, 1 in 200, 43 in 100. Other shares
+    up to 0.1 become about one in a number of at most three digits that count, and larger ones about a part of 100.
+    """
+    if not 0 < share < 1:
+        return (0 if share <= 0 else 100), 100, True
+    inverse = round(1 / share)
+    simple = [(round(share * of), of) for of in range(2, SIMPLE + 1)]
+    for n, of in (*simple, (1, inverse), (round(100 * share), 100)):
+        if n and abs(n / of / share - 1) < 1e-6:
+            return n, of, True
+    if share > 0.1:
+        return round(100 * share), 100, False
+    return 1, round(float(f"{1 / share:.3g}")), False
 
 
 @dataclass(frozen=True)
