@@ -49,3 +49,23 @@ def test_the_page_needs_no_key_and_the_gallery_does(shop: Path, serving: Callabl
         assert client.get(f"/{name}").status_code == 200
     assert client.get("/docs/page.css").status_code == 200
     assert client.get("/api/v1/galleries").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("accepted", "is_compressed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1.0, GZIP;q=0.8", True),
+        ("gzip;q=0", False),
+        ("identity", False),
+        ("", False),
+    ],
+)
+def test_the_files_are_compressed_if_the_browser_takes_that(
+    reader: TestClient, accepted: str, is_compressed: bool
+) -> None:
+    plain = reader.get("/", headers={"Accept-Encoding": "identity"})
+    answer = reader.get("/", headers={"Accept-Encoding": accepted})
+    assert answer.headers.get("content-encoding") == ("gzip" if is_compressed else None)
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert answer.text == plain.text
