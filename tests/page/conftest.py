@@ -118,6 +118,21 @@ def running(*galleries: Path, port: int = 0, **settings: Any) -> Iterator[str]:
         listening.close()
 
 
+@pytest.fixture(scope="session")
+def shared(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the gallery, served to all tests that only read."""
+    folder = tmp_path_factory.mktemp("shared")
+    shutil.copytree(template, folder / "parts")
+    return folder / "parts"
+
+
+@pytest.fixture(scope="session")
+def reading(shared: Path) -> Iterator[str]:
+    """The address of the server that all tests share which only read."""
+    with running(shared, keys=shared.parent / "keys.json") as address:
+        yield address
+
+
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     """`serve(gallery, …, setting=value)`: the address of a server that runs until the end of the test."""

@@ -28,10 +28,8 @@ def violations(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("look", LOOKS, ids=["desktop", "phone"])
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_view_opens_and_is_accessible(
-    view: str, look: dict[str, Any], parts: Path, serve: Callable[..., str], open_page: Opener
-) -> None:
-    page = open_page(serve(parts), f"/#/parts/{view}", **look)
+def test_every_view_opens_and_is_accessible(view: str, look: dict[str, Any], reading: str, open_page: Opener) -> None:
+    page = open_page(reading, f"/#/parts/{view}", **look)
     page.locator("main h1").wait_for()
     page.wait_for_load_state("networkidle")
     assert violations(page) == []
@@ -41,8 +39,8 @@ def test_every_view_opens_and_is_accessible(
     assert violations(page) == []
 
 
-def test_language_and_theme_are_chosen_and_kept(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
-    page = open_page(serve(parts), locale="pt-PT")
+def test_language_and_theme_are_chosen_and_kept(reading: str, open_page: Opener) -> None:
+    page = open_page(reading, locale="pt-PT")
     assert page.locator("h1").inner_text() == "O que é?"
     assert page.evaluate("document.documentElement.lang") == "pt-BR"
     page.get_by_role("button", name="Idioma e tema").click()
@@ -113,11 +111,9 @@ def test_a_server_that_went_away_and_came_back(parts: Path, open_page: Opener, t
         page.close()
 
 
-def test_a_busy_server_is_asked_again_after_the_time_that_it_says(
-    parts: Path, serve: Callable[..., str], open_page: Opener
-) -> None:
+def test_a_busy_server_is_asked_again_after_the_time_that_it_says(reading: str, open_page: Opener) -> None:
     open_page.expected = ("429",)
-    page = open_page(serve(parts))
+    page = open_page(reading)
     times: list[float] = []
 
     def busy(route: Any) -> None:
@@ -135,8 +131,8 @@ def test_a_busy_server_is_asked_again_after_the_time_that_it_says(
     assert threading.active_count() < 100
 
 
-def test_a_phone_has_the_other_views_under_more(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
-    page = open_page(serve(parts), viewport={"width": 390, "height": 844})
+def test_a_phone_has_the_other_views_under_more(reading: str, open_page: Opener) -> None:
+    page = open_page(reading, viewport={"width": 390, "height": 844})
     trust = page.get_by_role("navigation").get_by_role("link", name="Trust")
     trust.wait_for(state="hidden")
     page.get_by_role("button", name="More").click()

@@ -37,7 +37,9 @@ def subject(page: Any, name: str) -> None:
     page.get_by_role("heading", name=name, exact=True).wait_for()
 
 
-def test_search_and_order(page: Any) -> None:
+def test_search_and_order(reading: str, open_page: Opener) -> None:
+    page = open_page(reading, "/#/parts/gallery")
+    page.locator(".tile").first.wait_for()
     assert len(names(page)) == 20
     page.get_by_label("Search by name").fill("coffee")
     page.get_by_text("4 subjects").wait_for()
@@ -167,10 +169,10 @@ def many(count: int) -> Callable[[Any], None]:
     return answer
 
 
-def test_ten_thousand_subjects(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
+def test_ten_thousand_subjects(reading: str, open_page: Opener) -> None:
     """Few are in the document at a time, the last is reached by scrolling, and by keyboard from one to the next."""
     open_page.expected = ("404",)  # their pictures are not there
-    page = open_page(serve(parts), "/#/parts/identify")
+    page = open_page(reading, "/#/parts/identify")
     page.route("**/subjects?*", many(10_000))
     page.get_by_role("link", name="Gallery").click()
     page.get_by_text("10,000 subjects").wait_for()

@@ -25,15 +25,15 @@ INK = """(canvas, key) => new Promise((done) => {
 """How much of the canvas is drawn on after a key."""
 
 
-@pytest.fixture
-def drawn(parts: Path) -> Map:
-    with Gallery(parts) as gallery:
+@pytest.fixture(scope="module")
+def drawn(shared: Path) -> Map:
+    with Gallery(shared) as gallery:
         return gallery.map()
 
 
 @pytest.fixture
-def page(parts: Path, serve: Callable[..., str], open_page: Opener) -> Any:
-    opened = open_page(serve(parts), "/#/parts/map")
+def page(reading: str, open_page: Opener) -> Any:
+    opened = open_page(reading, "/#/parts/map")
     opened.locator("canvas").wait_for()
     return opened
 
@@ -112,7 +112,11 @@ def test_by_keyboard_the_map_zooms_and_a_subject_is_found_with_its_neighbors(pag
     assert violations(page) == []
 
 
-def test_a_change_of_the_gallery_is_noticed(page: Any, parts: Path, drawn: Map) -> None:
+def test_a_change_of_the_gallery_is_noticed(
+    parts: Path, serve: Callable[..., str], open_page: Opener, drawn: Map
+) -> None:
+    page = open_page(serve(parts), "/#/parts/map")
+    page.locator("canvas").wait_for()
     with Gallery(parts) as gallery:
         gallery.remove("coffee 0")
     page.get_by_text("The gallery has changed").wait_for()
@@ -142,8 +146,8 @@ def test_another_method_is_computed_and_fails_with_a_reason(page: Any, open_page
     assert answers == []
 
 
-def test_without_webgl_the_list_remains(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
-    page = open_page(serve(parts), "/#/parts/identify")
+def test_without_webgl_the_list_remains(reading: str, open_page: Opener) -> None:
+    page = open_page(reading, "/#/parts/identify")
     page.evaluate("HTMLCanvasElement.prototype.getContext = () => null")
     page.get_by_role("link", name="Map").click()
     page.get_by_text("This browser cannot draw the map").wait_for()
@@ -167,7 +171,7 @@ def test_an_empty_gallery_and_a_key_that_may_only_read(
     page.get_by_text("you need a key with the role enroll").wait_for()
 
 
-def test_many_points_are_drawn_quickly(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
+def test_many_points_are_drawn_quickly(reading: str, open_page: Opener) -> None:
     """Of 100,000 points; the renderer of the test is the processor, so that the time is that of the page's own code."""
     random = np.random.default_rng(0)
     count, subjects = 100_000, 5000
@@ -176,7 +180,7 @@ def test_many_points_are_drawn_quickly(parts: Path, serve: Callable[..., str], o
         "method": "pca", "ids": list(range(count)), "subject": random.integers(0, subjects, count).tolist(),
         "subjects": [f"s{one}" for one in range(subjects)], "x": x, "y": y, "revision": "1", "is_current": True,
     }  # fmt: skip
-    page = open_page(serve(parts), "/#/parts/identify")
+    page = open_page(reading, "/#/parts/identify")
     page.route("**/map?*", lambda route: route.fulfill(body=json.dumps(columns)))
     page.get_by_role("link", name="Map").click()
     page.get_by_role("application", name="Map of 100,000 pictures of 5,000 subjects").wait_for()

@@ -27,16 +27,14 @@ def picture(gallery: Gallery, number: int) -> bytes:
     return found
 
 
-def test_the_rate_in_words_and_what_another_one_changes(
-    parts: Path, serve: Callable[..., str], open_page: Opener
-) -> None:
+def test_the_rate_in_words_and_what_another_one_changes(shared: Path, reading: str, open_page: Opener) -> None:
     """By keyboard alone; the numbers are those of the gallery."""
-    with Gallery(parts) as gallery:
+    with Gallery(shared) as gallery:
         curve = gallery.det_curve()
         strictest = curve.points[0]
         missed = gallery.changed_answers(0.2, strictest.fpir)
         avoided = gallery.changed_answers(0.2, strictest.fpir, "non_mated")
-    page = open_page(serve(parts), "/#/parts/trust")
+    page = open_page(reading, "/#/parts/trust")
     page.get_by_text("not enrolled, at most 20 would get a name").first.wait_for()
     page.get_by_text("Move the slider").wait_for()
     page.get_by_role("img", name="Curve of the misses").wait_for()
@@ -44,8 +42,8 @@ def test_the_rate_in_words_and_what_another_one_changes(
     slider = page.get_by_role("slider")
     slider.focus()
     page.keyboard.press("Home")
-    assert slider.get_attribute("aria-valuetext").startswith("at most 1 in ")
-    assert page.locator(".chosen-rate").inner_text() == "at most 1 in 11"  # 2 of 21
+    assert slider.get_attribute("aria-valuetext").startswith("at most 2 in 21")
+    assert page.locator(".chosen-rate").inner_text() == "at most 2 in 21"
     for found, words in ((missed, "called unknown"), (avoided, "no longer get a false name")):
         page.get_by_role("heading", name=words).wait_for()
         assert page.get_by_role("heading", name=words).inner_text().startswith(f"{found.total} ")
@@ -70,16 +68,16 @@ def test_another_rate_is_used(parts: Path, serve: Callable[..., str], open_page:
         assert rule.fpir == gallery.det_curve().fpir == pytest.approx(5 / 21)
 
 
-def test_a_point_of_the_curve_is_chosen_by_mouse(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
-    page = open_page(serve(parts), "/#/parts/trust")
+def test_a_point_of_the_curve_is_chosen_by_mouse(reading: str, open_page: Opener) -> None:
+    page = open_page(reading, "/#/parts/trust")
     box = page.locator(".det svg").bounding_box()
     page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 100)
-    page.get_by_text("at most 48 in 100", exact=True).wait_for()  # 10 of 21
+    page.get_by_text("at most 10 in 21", exact=True).wait_for()
     assert page.get_by_role("slider").input_value() == page.get_by_role("slider").get_attribute("max")
 
 
 def test_a_gallery_that_is_not_calibrated_offers_it(fresh: Path, serve: Callable[..., str], open_page: Opener) -> None:
-    """After a rate that it cannot support, which fails with the reason."""
+    """Rates that take more subjects say how many, and the smallest possible rate is offered too."""
     page = open_page(serve(fresh), "/#/fresh/trust")
     page.get_by_text("This gallery is not calibrated").wait_for()
     page.get_by_role("heading", name="Which rate suits you?").wait_for()
@@ -87,9 +85,8 @@ def test_a_gallery_that_is_not_calibrated_offers_it(fresh: Path, serve: Callable
     page.wait_for_load_state("networkidle")
     assert violations(page) == []
     page.get_by_role("button", name="Calibrate").click()
-    page.get_by_label("at most 1 in 100").check()
-    page.get_by_role("dialog").get_by_role("button", name="Calibrate").click()
-    page.get_by_role("dialog").get_by_text("199 subjects").wait_for()
+    assert page.get_by_label("at most 1 in 10 needs 19 subjects").is_disabled()
+    assert page.get_by_label("at most 2 in 13").is_checked()
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Use this rate").click()
     page.get_by_role("heading", name="At present").wait_for()
@@ -125,12 +122,9 @@ def test_a_key_that_may_only_read_changes_no_rate(
     page.locator(".changed img[src^=blob]").first.wait_for()
 
 
-def test_a_failure_of_the_curve_is_shown_and_tried_again(
-    parts: Path, serve: Callable[..., str], open_page: Opener
-) -> None:
+def test_a_failure_of_the_curve_is_shown_and_tried_again(reading: str, open_page: Opener) -> None:
     open_page.expected = ("500",)
-    address = serve(parts)
-    page = open_page(address, "/#/parts/identify")
+    page = open_page(reading, "/#/parts/identify")
     body = '{"type": "urn:semelha:problem:internal", "detail": "x", "request_id": "abc"}'
     page.route("**/calibration/curve*", lambda route: route.fulfill(status=500, body=body), times=1)
     page.get_by_role("link", name="Trust").click()

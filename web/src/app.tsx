@@ -17,7 +17,7 @@ const FEW = 5; // views that the bar of a phone has room for
 
 export function App() {
   const view = VIEWS.find((one) => one.id === route.value.view) ?? VIEWS.find((one) => one.id === "identify");
-  useEffect(() => void load(), []);
+  useEffect(() => void load().then(loadViews), []);
   return (
     <div class="frame">
       <a class="skip" href="#main" onClick={skip}>
@@ -32,6 +32,7 @@ export function App() {
         <Settings />
       </header>
       <Navigation current={view?.id ?? ""} />
+      <Notices />
       <main id="main" tabIndex={-1}>
         <Banners />
         {loadError.value ? (
@@ -42,7 +43,6 @@ export function App() {
           view && <Shown key={`${view.id} ${gallery.value.name}`} view={view} argument={route.value.argument} />
         )}
       </main>
-      <Notices />
       {keyAsked.value && <KeyDialog why={keyAsked.value} />}
     </div>
   );
@@ -52,6 +52,13 @@ export function App() {
 function skip(event: Event): void {
   event.preventDefault();
   document.getElementById("main")?.focus();
+}
+
+/** Load the other views too, so that they open while the server is away. */
+function loadViews(): void {
+  setTimeout(() => {
+    for (const view of VIEWS) view.load().catch(() => {});
+  }, 1500);
 }
 
 const loaded = new Map<string, ComponentType<ViewProps>>();

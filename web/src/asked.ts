@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { galleryApi, type Box, type Identified, type Upload } from "./api";
 import { isPicture, type Found } from "./parts/files";
-import { refresh } from "./state";
+import { gallery, refresh } from "./state";
 
 /** What the user said of an answer, and how it is taken back. */
 export interface Said {
@@ -80,7 +80,10 @@ function work(): void {
     galleryApi(next.gallery)
       .identify(uploadOf(next))
       .then(
-        ({ answer }) => change(next.id, { state: "answered", answer }),
+        ({ answer, model }) => {
+          change(next.id, { state: "answered", answer });
+          if (gallery.value?.name === next.gallery && gallery.value.model !== model) void refresh().catch(() => {}); // it was migrated
+        },
         (error: unknown) => change(next.id, { state: "failed", error }),
       )
       .finally(() => {

@@ -76,18 +76,27 @@ export interface Notice {
   request?: string;
 }
 export const notices = signal<Notice[]>([]);
+/** Whether the pointer or the focus is on them: none goes away then. */
+export const areNoticesRead = signal(false);
 let latest = 0;
 const SHOWN = 12_000; // milliseconds of a notice without an error
+const SHOWN_UNDO = 20_000; // of one that can be undone
 
 /** Show a notice, which goes away unless it is a problem. */
 export function notify(notice: Omit<Notice, "id">): void {
   const id = ++latest;
   notices.value = [...notices.value.slice(-2), { ...notice, id }];
-  if (notice.kind === "done") setTimeout(() => dismiss(id), SHOWN);
+  if (notice.kind === "done") setTimeout(() => expire(id), notice.undo ? SHOWN_UNDO : SHOWN);
+}
+
+function expire(id: number): void {
+  if (areNoticesRead.value) setTimeout(() => expire(id), SHOWN / 4);
+  else dismiss(id);
 }
 
 export function dismiss(id: number): void {
   notices.value = notices.value.filter((one) => one.id !== id);
+  if (notices.value.length === 0) areNoticesRead.value = false; // its last one is gone with pointer and focus
 }
 
 export type Theme = "auto" | "light" | "dark";

@@ -85,12 +85,20 @@ export function percent(share: number): string {
   return number(share, { style: "percent", maximumFractionDigits: share > 0.99 && share < 1 ? 1 : 0 });
 }
 
-/** A rate in words: "1 in 200" if it is small, "62 in 100" if not. */
+const SIMPLE = 30; // the largest denominator of a fraction that is read at a glance
+
+/** A rate in words: "1 in 200" or "2 in 21" where that is exact, else "about 1 in 270" or "about 62 in 100". */
 export function rate(share: number): string {
   if (share <= 0) return t("rate.in", { a: 0, b: 100 });
-  const inverse = Math.round(1 / share);
-  if (share <= 0.1 || Math.abs(share * inverse - 1) < 0.01) return t("rate.in", { a: 1, b: inverse });
-  return t("rate.in", { a: Math.round(100 * share), b: 100 });
+  if (share >= 1) return t("rate.in", { a: 100, b: 100 });
+  const is = (a: number, b: number) => a > 0 && Math.abs(a / b / share - 1) < 1e-6;
+  for (let b = 2; b <= SIMPLE; b++) if (is(Math.round(share * b), b)) return t("rate.in", { a: Math.round(share * b), b });
+  const of = Math.round(1 / share);
+  if (is(1, of)) return t("rate.in", { a: 1, b: of });
+  const hundred = Math.round(100 * share);
+  if (is(hundred, 100)) return t("rate.in", { a: hundred, b: 100 });
+  if (share > 0.1) return t("rate.about", { a: hundred, b: 100 });
+  return t("rate.about", { a: 1, b: Math.round(Number((1 / share).toPrecision(3))) });
 }
 
 export function date(text: string): string {

@@ -1,7 +1,7 @@
 /** The answer for one picture: verdict, how sure it is, what it rests on, and what the user says of it. */
 
 import { useSignal } from "@preact/signals";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { Candidate, Identified } from "../api";
 import { askAgain, change, enrollAs, rejectAs, remove, type Asked } from "../asked";
 import { api, mayEnroll } from "../state";
@@ -18,7 +18,7 @@ export function AnswerCard({ one }: { one: Asked }) {
   const { answer } = one;
   const isWaiting = one.state === "waiting" || one.state === "asking";
   return (
-    <article class="card answer" aria-label={one.name} aria-busy={isWaiting}>
+    <article class="card answer" tabIndex={-1} aria-label={one.name} aria-busy={isWaiting}>
       <Probe one={one} />
       <div class="verdict">
         {isWaiting && (
@@ -146,6 +146,12 @@ function isCalibratedNoMore(answer: Identified): boolean {
 function Say({ one, answer }: { one: Asked; answer: Identified }) {
   const open = useSignal<"new" | "other" | null>(null);
   const isBusy = useSignal(false);
+  const buttons = useRef<HTMLDivElement>(null);
+  const closed = useRef(""); // what was asked for last, whose button gets the focus again
+  useEffect(() => {
+    if (!open.value) buttons.current?.querySelector<HTMLElement>(`[data-asks="${closed.current}"]`)?.focus();
+    closed.current = "";
+  }, [open.value]);
   const act = (work: () => Promise<void>) => {
     isBusy.value = true;
     open.value = null;
@@ -162,14 +168,17 @@ function Say({ one, answer }: { one: Asked; answer: Identified }) {
         mayBeNew
         suggested={open.value === "other" ? answer.candidates.map((each) => each.subject).filter((name) => name !== subject) : []}
         onChoose={(name, isNew) => act(() => enrollAs(one, name, isNew ? "new" : "other"))}
-        onClose={() => (open.value = null)}
+        onClose={() => {
+          closed.current = open.value ?? "";
+          open.value = null;
+        }}
       />
     );
   }
   return (
     <>
       {one.said?.kind === "not" && <SaidLine one={one} />}
-      <div class="actions" role="group" aria-label={t("say.label")}>
+      <div ref={buttons} class="actions" role="group" aria-label={t("say.label")}>
         {subject !== null && (
           <>
             <button type="button" class="primary" disabled={isBusy.value} onClick={() => act(() => enrollAs(one, subject, "yes"))}>
@@ -182,12 +191,12 @@ function Say({ one, answer }: { one: Asked; answer: Identified }) {
             </button>
           </>
         )}
-        <button type="button" class={subject === null ? "primary" : ""} disabled={isBusy.value} onClick={() => (open.value = "new")}>
+        <button type="button" data-asks="new" class={subject === null ? "primary" : ""} disabled={isBusy.value} onClick={() => (open.value = "new")}>
           <Icon name="add" />
           {t("say.new")}
         </button>
         {answer.candidates.length > 0 && (
-          <button type="button" disabled={isBusy.value} onClick={() => (open.value = "other")}>
+          <button type="button" data-asks="other" disabled={isBusy.value} onClick={() => (open.value = "other")}>
             <Icon name="person" />
             {t(subject === null ? "say.one_of_them" : "say.other")}
           </button>

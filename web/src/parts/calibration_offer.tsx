@@ -2,12 +2,24 @@
 
 import { useSignal } from "@preact/signals";
 import { pause, Problem } from "../api";
-import { api, mayCalibrate, notify, refresh } from "../state";
+import { api, gallery, mayCalibrate, notify, refresh } from "../state";
 import { rate, t } from "../words";
 import { Dialog } from "./dialog";
 import { ProblemText } from "./notices";
 
 const RATES = [0.1, 0.05, 0.02, 0.01];
+const LOOSEST = 0.25; // the highest rate that is worth offering
+
+/** The subjects that a rate takes, as the server counts: the smallest rate of `n` subjects is 2 in n + 1. */
+function needed(fpir: number): number {
+  return Math.ceil(2 / fpir - 1e-9) - 1;
+}
+
+/** The rates to choose from: the usual ones, after the smallest possible one where there are too few subjects for them. */
+function offered(subjects: number): number[] {
+  const least = 2 / (subjects + 1);
+  return least > (RATES[0] ?? 0) && least <= LOOSEST ? [least, ...RATES] : RATES;
+}
 
 /** Calibrate to a rate, and wait until it is done. Throws what the server says, such as that subjects are too few. */
 export async function calibrateTo(fpir: number, keep: { scoring?: string; uncertain?: number | null } = {}): Promise<void> {
@@ -24,10 +36,15 @@ export async function calibrateTo(fpir: number, keep: { scoring?: string; uncert
 
 export function CalibrationOffer() {
   const isOpen = useSignal(false);
+  const subjects = gallery.value?.subjects ?? 0;
+  const isPossible = subjects >= needed(LOOSEST);
   return (
     <div class="banner">
-      <p>{t("calibration.missing")}</p>
-      {mayCalibrate.value && (
+      <p>
+        {t("calibration.missing")}
+        {!isPossible && ` ${t("calibration.too_few", { n: subjects, least: needed(LOOSEST), usual: needed(RATES[0] ?? 1) })}`}
+      </p>
+      {mayCalibrate.value && isPossible && (
         <button type="button" onClick={() => (isOpen.value = true)}>
           {t("calibration.offer")}
         </button>
@@ -38,7 +55,10 @@ export function CalibrationOffer() {
 }
 
 export function CalibrationDialog({ onClose }: { onClose: () => void }) {
-  const chosen = useSignal(0.05);
+  const subjects = gallery.value?.subjects ?? 0;
+  const rates = offered(subjects);
+  const possible = rates.filter((one) => needed(one) <= subjects);
+  const chosen = useSignal(possible.includes(0.05) ? 0.05 : (possible.at(-1) ?? 0.1));
   const isBusy = useSignal(false);
   const error = useSignal<unknown>(null);
   const calibrate = async () => {
@@ -58,10 +78,11 @@ export function CalibrationDialog({ onClose }: { onClose: () => void }) {
       <p>{t("calibration.what")}</p>
       <fieldset>
         <legend>{t("calibration.rate")}</legend>
-        {RATES.map((one) => (
+        {rates.map((one) => (
           <label key={one} class="choice">
-            <input type="radio" name="rate" checked={chosen.value === one} onChange={() => (chosen.value = one)} />
+            <input type="radio" name="rate" checked={chosen.value === one} disabled={!possible.includes(one)} onChange={() => (chosen.value = one)} />
             {t("calibration.choice", { rate: rate(one) })}
+            {!possible.includes(one) && <span class="hint">{t("calibration.needs", { n: needed(one) })}</span>}
           </label>
         ))}
       </fieldset>

@@ -18,9 +18,12 @@ export function Dialog({ title, onClose, wide, canClose = true, children }: Prop
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
   useEffect(() => {
-    const before = document.activeElement;
-    box.current?.showModal();
+    const [before, dialog] = [document.activeElement, box.current];
+    dialog?.showModal();
+    const field = dialog?.querySelector<HTMLElement>("input[type=text], input[type=password]");
+    (field ?? dialog?.querySelector<HTMLElement>(".dialog-inside"))?.focus();
     return () => {
+      dialog?.close(); // what is outside cannot get the focus until then
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
@@ -35,7 +38,7 @@ export function Dialog({ title, onClose, wide, canClose = true, children }: Prop
       }}
       onClick={(event) => canClose && event.target === box.current && onClose()}
     >
-      <div class="dialog-inside">
+      <div class="dialog-inside" tabIndex={-1}>
         <header class="dialog-head">
           <h2 id={id}>{title}</h2>
           {canClose && (

@@ -201,7 +201,7 @@ export function ChosenPoints({ points, chosen, onClear }: { points: Points; chos
   }
   const sorted = [...groups].sort(([, one], [, other]) => other.length - one.length);
   return (
-    <section class="card map-list" aria-labelledby="chosen">
+    <section class="card map-list" tabIndex={-1} aria-labelledby="chosen">
       <div class="title">
         <h2 id="chosen">
           <T words="map.chosen" n={chosen.size} subjects={t("map.subjects", { n: groups.size })} />

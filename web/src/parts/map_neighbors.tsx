@@ -24,7 +24,7 @@ export function MapNeighbors({ points, onShow }: { points: Points; onShow: (poin
   };
   const known = subject < points.columns.subjects.length ? subject : -1;
   return (
-    <section class="card map-list" aria-labelledby="neighbors">
+    <section class="card map-list" tabIndex={-1} aria-labelledby="neighbors">
       <h2 id="neighbors">{t("map.neighbors")}</h2>
       <p class="hint">{t("map.neighbors.hint")}</p>
       {isOpen ? (

@@ -1,8 +1,10 @@
 /** Notices at the edge of the page, read out by screen readers, some with "undo". */
 
-import { dismiss, notices, notify, type Notice } from "../state";
+import { useEffect } from "preact/hooks";
+import { areNoticesRead, dismiss, notices, notify, type Notice } from "../state";
 import { requestOf, sentence, t } from "../words";
 import { Icon } from "./icon";
+import { isText } from "./shortcuts";
 
 /** Show an error as a notice. */
 export function notifyProblem(error: unknown): void {
@@ -11,8 +13,27 @@ export function notifyProblem(error: unknown): void {
 }
 
 export function Notices() {
+  useEffect(() => {
+    const onKeyDown = (event: KeyboardEvent) => {
+      const latest = notices.value.findLast((one) => one.undo);
+      if (!latest || event.key !== "z" || !(event.ctrlKey || event.metaKey) || event.shiftKey || isText(event.target)) return;
+      event.preventDefault();
+      undo(latest);
+    };
+    addEventListener("keydown", onKeyDown);
+    return () => removeEventListener("keydown", onKeyDown);
+  }, []);
+  const isRead = (is: boolean) => () => (areNoticesRead.value = is);
   return (
-    <div class="notices" role="status" aria-live="polite">
+    <div
+      class="notices"
+      role="status"
+      aria-live="polite"
+      onFocusIn={isRead(true)}
+      onFocusOut={isRead(false)}
+      onPointerEnter={isRead(true)}
+      onPointerLeave={isRead(false)}
+    >
       {notices.value.map((one) => (
         <NoticeBox key={one.id} notice={one} />
       ))}
@@ -20,23 +41,20 @@ export function Notices() {
   );
 }
 
+function undo(notice: Notice): void {
+  dismiss(notice.id);
+  notice.undo?.().catch(notifyProblem);
+}
+
 function NoticeBox({ notice }: { notice: Notice }) {
-  const { undo } = notice;
   return (
     <div class={`notice ${notice.kind}`}>
       <div>
         {notice.text}
         {notice.request && <span class="request">{t("request", { id: notice.request })}</span>}
       </div>
-      {undo && (
-        <button
-          type="button"
-          class="plain"
-          onClick={() => {
-            dismiss(notice.id);
-            undo().catch(notifyProblem);
-          }}
-        >
+      {notice.undo && (
+        <button type="button" class="plain" aria-keyshortcuts="Control+Z" onClick={() => undo(notice)}>
           <Icon name="undo" />
           {t("undo")}
         </button>

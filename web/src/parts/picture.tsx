@@ -1,7 +1,7 @@
 /** A picture of the server. Where a key is needed it is fetched with it, so that no key is in an address. */
 
 import { useEffect, useState } from "preact/hooks";
-import { address, hasKey, send } from "../api";
+import { address, hasKey, isReachable, send } from "../api";
 import { Icon } from "./icon";
 
 interface Properties {
@@ -28,6 +28,7 @@ export function Picture({ of, alt, class: kind = "" }: Properties) {
   const place = address(of.path, of.query);
   const [source, setSource] = useState(hasKey() ? (kept.get(place) ?? "") : place);
   const [isMissing, setMissing] = useState(false);
+  const [tries, setTries] = useState(0);
   useEffect(() => {
     setMissing(false);
     if (!hasKey()) {
@@ -42,7 +43,10 @@ export function Picture({ of, alt, class: kind = "" }: Properties) {
       .then(async (answer) => setSource(keep(place, await answer.blob())))
       .catch(() => !stop.signal.aborted && setMissing(true));
     return () => stop.abort();
-  }, [place]);
+  }, [place, tries]);
+  useEffect(() => {
+    if (isReachable.value && isMissing) setTries(tries + 1); // it may have failed because the server was away
+  }, [isReachable.value]);
   if (isMissing) {
     return (
       <span class={`picture missing ${kind}`} role="img" aria-label={alt}>

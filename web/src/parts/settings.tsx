@@ -18,18 +18,23 @@ export function Settings() {
   const box = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const close = (event: Event) => {
-      const isEscape = event instanceof KeyboardEvent && event.key === "Escape";
-      if (isEscape || (event.type === "pointerdown" && !box.current?.contains(event.target as Node))) isOpen.value = false;
+      if (!isOpen.value || box.current?.contains(event.target as Node)) return;
+      isOpen.value = false;
     };
     addEventListener("pointerdown", close);
-    addEventListener("keydown", close);
+    addEventListener("focusin", close);
     return () => {
       removeEventListener("pointerdown", close);
-      removeEventListener("keydown", close);
+      removeEventListener("focusin", close);
     };
   }, []);
+  const onKeyDown = (event: KeyboardEvent) => {
+    if (event.key !== "Escape") return;
+    isOpen.value = false;
+    box.current?.querySelector("button")?.focus();
+  };
   return (
-    <div class="settings" ref={box}>
+    <div class="settings" ref={box} onKeyDown={onKeyDown}>
       <button
         type="button"
         class="plain round"

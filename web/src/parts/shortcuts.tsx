@@ -25,7 +25,8 @@ export function useShortcuts(keys: Record<string, () => void>): void {
   }, []);
 }
 
-function isText(target: EventTarget | null): boolean {
+/** Whether an element takes text, so that keys are letters in it. */
+export function isText(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false;
   const isInput = target instanceof HTMLInputElement && !["checkbox", "radio", "button"].includes(target.type);
   return isInput || target.isContentEditable || target.matches("textarea, select");

@@ -169,28 +169,38 @@ function Rows({ all, count }: { all: Subject[]; count: number }) {
     >
       {shown.map((one, number) => {
         const place = first * columns + number;
-        return (
-          <li
-            key={one.name}
-            class="tile"
-            data-place={place}
-            data-subject={one.name}
-            aria-setsize={count}
-            aria-posinset={place + 1}
-            style={{
-              width: `${side}px`,
-              height: `${side + CAPTION}px`,
-              transform: `translate(${(place % columns) * (side + GAP)}px, ${Math.floor(place / columns) * step}px)`,
-            }}
-          >
-            <a href={href("gallery", one.name)}>
-              <Picture of={api.value.subjectThumbnail(one.name, one.examples)} alt="" />
-              <Name of={one.name} />
-              <span class="hint">{t("gallery.examples", { n: one.examples })}</span>
-            </a>
-          </li>
-        );
+        const [left, top] = [(place % columns) * (side + GAP), Math.floor(place / columns) * step];
+        return <Tile key={one.name} one={one} place={place} count={count} side={side} left={left} top={top} />;
       })}
     </ul>
+  );
+}
+
+interface TileProperties {
+  one: Subject;
+  place: number;
+  count: number;
+  side: number;
+  left: number;
+  top: number;
+}
+
+/** A subject of the grid: it reads signals, so that it is drawn again only if one of them or of its properties changes. */
+function Tile({ one, place, count, side, left, top }: TileProperties) {
+  return (
+    <li
+      class="tile"
+      data-place={place}
+      data-subject={one.name}
+      aria-setsize={count}
+      aria-posinset={place + 1}
+      style={{ width: `${side}px`, height: `${side + CAPTION}px`, transform: `translate(${left}px, ${top}px)` }}
+    >
+      <a href={href("gallery", one.name)}>
+        <Picture of={api.value.subjectThumbnail(one.name, one.examples)} alt="" />
+        <Name of={one.name} />
+        <span class="hint">{t("gallery.examples", { n: one.examples })}</span>
+      </a>
+    </li>
   );
 }

@@ -138,7 +138,7 @@ function Preview({ found, gallery }: { found: Found[]; gallery: string }) {
           </label>
         </fieldset>
       )}
-      <ul class="groups">
+      <ul class="folders">
         {plan.groups.slice(0, SHOWN).map((one) => (
           <GroupTile key={one.name} one={one} />
         ))}

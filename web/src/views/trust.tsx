@@ -87,7 +87,7 @@ function placeOf(points: CurvePoint[], fpir: number): number {
 function InForce({ curve, fpir, point }: { curve: Curve; fpir: number; point?: CurvePoint }) {
   const interval = calibration.value?.interval;
   return (
-    <section class="card trust-card" aria-labelledby="in-force">
+    <section class="card trust-card" tabIndex={-1} aria-labelledby="in-force">
       <h2 id="in-force">{t("trust.now")}</h2>
       <Sentences fpir={fpir} point={point} />
       <p class="hint">
@@ -148,7 +148,7 @@ function Choice({ curve, points, place, at, inForce, onChoose }: ChoicePropertie
   const missed = at.fnir === null ? "" : t("trust.missed", { share: hundred(at.fnir) });
   const before = curve.fpir ?? 1; // without a calibration every picture gets a name
   return (
-    <section class="card trust-card" aria-labelledby="other-rate">
+    <section class="card trust-card" tabIndex={-1} aria-labelledby="other-rate">
       <h2 id="other-rate">{t(inForce >= 0 ? "trust.other" : "trust.choose")}</h2>
       <div class="trust-choice">
         <div>
@@ -238,7 +238,7 @@ function Required({ curve }: { curve: Curve }) {
   const isScreened = curve.weight > 1;
   const kind = curve.kind === "subjects" && !isScreened ? "subjects" : "strangers";
   return (
-    <section class="card trust-card" aria-labelledby="required">
+    <section class="card trust-card" tabIndex={-1} aria-labelledby="required">
       <h2 id="required">{t("trust.required")}</h2>
       <p>{t(isScreened ? "trust.required.screened" : `trust.required.${kind}`, { n: curve.n })}</p>
       <table>

@@ -1,1 +1,0 @@
-import{I as e,b as t,w as n}from"./notices-BXt74OFc.js";function r({of:r}){return e(`a`,{href:t(`gallery`,r),children:e(n,{of:r})})}export{r as t};
