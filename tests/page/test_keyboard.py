@@ -41,7 +41,7 @@ class Keyboard:
             self.page.keyboard.press(key)
 
     def type(self, text: str) -> None:
-        self.page.wait_for_function("document.activeElement.matches('input')")
+        self.page.locator("input:focus").wait_for()
         self.page.keyboard.type(text)
 
     def reach(self, name: str, kind: str = "", back: bool = False, most: int = 60) -> None:

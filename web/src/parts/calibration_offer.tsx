@@ -81,7 +81,7 @@ export function CalibrationDialog({ onClose }: { onClose: () => void }) {
         {rates.map((one) => (
           <label key={one} class="choice">
             <input type="radio" name="rate" checked={chosen.value === one} disabled={!possible.includes(one)} onChange={() => (chosen.value = one)} />
-            {t("calibration.choice", { rate: rate(one) })}
+            {t("calibration.choice", { rate: rate(one) })}{" "}
             {!possible.includes(one) && <span class="hint">{t("calibration.needs", { n: needed(one) })}</span>}
           </label>
         ))}
