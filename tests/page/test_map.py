@@ -96,6 +96,7 @@ def test_by_keyboard_the_map_zooms_and_a_subject_is_found_with_its_neighbors(pag
     assert canvas.evaluate(INK, "0") == whole
     page.get_by_role("button", name="Find a subject").focus()
     page.keyboard.press("Enter")
+    page.locator("input:focus").wait_for()
     page.keyboard.type("coffee 1")
     page.get_by_role("option", name="coffee 1").wait_for()
     page.keyboard.press("ArrowDown")

@@ -153,8 +153,10 @@ def test_what_is_dismissed_and_repaired_while_the_server_is_away_is_sent(
     page = open_page(server.address, "/#/parts/care")
     page.locator(".check-start").click()
     duplicate = page.locator('.finding[data-card^="duplicate"]').first
+    remove = duplicate.get_by_role("button", name="Remove from coffee 3")
+    remove.wait_for()
     with server.away(page):
-        duplicate.get_by_role("button", name="Remove from coffee 3").click()
+        remove.click()
         page.get_by_role("link", name="Review").click()  # sends the removal
     page.locator(".group").first.wait_for()
     with server.away(page):

@@ -17,6 +17,6 @@ export function keepFocus(): void {
 
 function restore(): void {
   if (!latest || document.activeElement !== document.body || !document.hasFocus()) return;
-  const target = latest.isConnected ? latest : around.find((one) => one.isConnected);
+  const target = latest.isConnected ? latest : (around.find((one) => one.isConnected) ?? document.getElementById("main"));
   if (target instanceof HTMLElement && !target.matches(":disabled")) target.focus({ preventScroll: true });
 }
