@@ -241,8 +241,10 @@ class NearestSubjectClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[
         subjects = len(self._places)
         serving = np.setdiff1d(np.arange(subjects), self._codes[seen])
         if len(serving) < subjects:
-            text = "subjects that do not serve as strangers, because the model was trained on them: %d"
-            logger.warning(text, subjects - len(serving))
+            logger.warning(
+                "subjects that do not serve as strangers, because the model was trained on them: %d",
+                subjects - len(serving),
+            )
         order = random.permutation(len(self._codes))
         rows = order[np.unique(self._codes[order], return_index=True)[1]][serving]  # a random example of each
         self._rows = np.full(subjects, -1)  # of the subjects in the calibration
