@@ -73,7 +73,8 @@ class GraphExtractor:
         runs = runs_at_a_time(threads)
         options.intra_op_num_threads = threads // runs
         self._pool = ThreadPoolExecutor(runs, "embed") if runs > 1 else None
-        self._pictures_of_a_run = max(1, PIXELS_OF_A_RUN // (self.spec.height * self.spec.width))
+        fixed = None if self.spec.graph is None else self.spec.graph.batch
+        self._pictures_of_a_run = fixed or max(1, PIXELS_OF_A_RUN // (self.spec.height * self.spec.width))
         try:
             self._session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises many kinds, none of them public
@@ -92,14 +93,9 @@ class GraphExtractor:
                 f"the model takes (n, {', '.join(map(str, shape))}) uint8, not {prepared.shape} {prepared.dtype}"
             )
         size = self._pictures_of_a_run
-        if self.spec.graph is not None and self.spec.graph.batch is not None:
-            size = self.spec.graph.batch
-        parts = [prepared[start : start + size] for start in range(0, len(prepared), size)]
-        if self._pool is None or len(parts) < 2:
-            vectors = [self._run(part) for part in parts]
-        else:
-            vectors = list(self._pool.map(self._run, parts))
-        return vectors[0] if len(vectors) == 1 else np.concatenate(vectors)
+        parts = [prepared[start : start + size] for start in range(0, max(1, len(prepared)), size)]
+        run = map if self._pool is None or len(parts) < 2 else self._pool.map
+        return np.concatenate(list(run(self._run, parts)))
 
     def _run(self, prepared: NDArray[np.uint8]) -> NDArray[np.float32]:
         entry, graph = self._session.get_inputs()[0].name, self.spec.graph
