@@ -1,7 +1,9 @@
 """An answer in a notebook shows the pictures that the gallery keeps, as long as it is open; copies show none."""
 
 import copy
+import gc
 import pickle
+import weakref
 from pathlib import Path
 
 from tests.pages import Page
@@ -27,7 +29,16 @@ def test_an_answer_shows_the_pictures_that_are_kept(tiny: Model, tmp_path: Path)
         assert images(copied._repr_html_()) == 0
     gallery.close()
     assert images(answer._repr_html_()) == 0
+
+
+def test_an_answer_does_not_keep_the_gallery(tiny: Model, tmp_path: Path) -> None:
+    gallery = Gallery.create(tmp_path / "gallery", tiny)
+    gallery.enroll("a", [noise(1)])
+    answer, unused = gallery.identify(noise(1)), weakref.ref(gallery)
+    assert images(answer._repr_html_()) == 1
     del gallery
+    gc.collect()
+    assert unused() is None
     assert images(answer._repr_html_()) == 0
 
 

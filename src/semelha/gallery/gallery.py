@@ -82,7 +82,7 @@ class Gallery(GalleryCuration):
         self._compactor = Compactor(self._live, self._store, folder)
         self._live.on_work = self._compactor.start
         self._groups, self._maps = ReviewGroups(self.model), Maps(self.path, self.model)
-        self._det = DetCurves(self.model)
+        self._det, self._pictures = DetCurves(self.model), KeptPictures(self.picture)
         self._unused = weakref.finalize(self, _close_beside, self._compactor, self._live, self._store)
         self._unused.atexit = False
 
@@ -262,7 +262,7 @@ class Gallery(GalleryCuration):
             skipped += probes.skipped
         with self._live.read() as state:
             found = state.identify(probes.vectors, k, probes.hashes)
-        return [replace(one, pictures=KeptPictures(self.picture)) for one in found]
+        return [replace(one, pictures=self._pictures) for one in found]
 
     @check_types
     def identify_vectors(self, vectors: NDArray[np.float32], *, k: int = 5) -> list[Identification]:

@@ -52,6 +52,9 @@ class KeptPictures:
         return KeptPictures, ()
 
 
+NO_PICTURES = KeptPictures()
+
+
 @dataclass(frozen=True)
 class Identification:
     """The result of identifying a probe (1:N).
@@ -91,13 +94,12 @@ class Identification:
     probability: float | None = None
     excluded: tuple[str, ...] = ()
     target_fpir: float | None = None
-    pictures: KeptPictures = field(default_factory=KeptPictures, repr=False, compare=False)
+    pictures: KeptPictures = field(default=NO_PICTURES, repr=False, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """The fields as numbers, strings, lists and dicts, without pictures."""
-        fields = asdict(self)
-        del fields["pictures"]
-        return fields
+        fields = {name: value for name, value in vars(self).items() if name != "pictures"}
+        return fields | {"candidates": tuple(asdict(one) for one in self.candidates)}
 
     @property
     def headline(self) -> str:
