@@ -175,6 +175,13 @@ def test_a_snapshot_stays_as_it_was(made: Made) -> None:
     assert np.array_equal(before.ids, after.ids)
     assert len(then) == 300
     assert len(index) == 250
+    asked = np.array([250, 3, 399, 301])
+    assert np.array_equal(then.vectors(asked[:2]), vectors[asked[:2]])
+    with pytest.raises(KeyError):
+        then.vectors(asked)  # added later
+    with pytest.raises(KeyError):
+        index.snapshot().vectors(np.array([3, 250]))  # removed since
+    assert np.array_equal(index.snapshot().vectors(asked[1:]), vectors[asked[1:]])
 
 
 def test_empty_and_wrong(made: Made) -> None:

@@ -123,6 +123,19 @@ class Snapshot:
             chosen.update({int(rows.ids[row]): rows.vectors[row] for row in (*spread, last)})
         return chosen
 
+    def vectors(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The vectors of some ids: (n,) → (n, d). Raises `KeyError` for an id that is not stored."""
+        found = np.empty((len(ids), self.parts[0].segment.rows.vectors.shape[1] if self.parts else 0), np.float32)
+        missing = np.ones(len(ids), bool)
+        for part in self.parts:
+            rows = part.locate(ids)
+            here = rows >= 0
+            found[here] = part.segment.rows.vectors[rows[here]]
+            missing &= ~here
+        if missing.any():
+            raise KeyError(int(ids[missing.argmax()]))
+        return found
+
     def search(self, queries: Vectors, k: int, within: NDArray[np.int64] | None = None) -> Neighbors:
         """Find the k nearest stored vectors of each query: (queries, d) → (queries, k). See `Index.search`."""
         if k < 1:

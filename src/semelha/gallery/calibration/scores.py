@@ -59,7 +59,7 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
     kept = Scores(
         kept.change, kept.subjects[same], kept.examples[same], kept.nearest[same], kept.distances[same], own_kept
     )
-    kept = _updated(view, index, kept, vectors_of(view, kept.examples), gone)
+    kept = _updated(view, index, kept, index.vectors(kept.examples), gone)
     subjects, examples = draw_examples(view, model, plan, touched)
     own = distances_to_own(view, model.metric, Scoring.from_name(plan.scoring), subjects, examples)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
