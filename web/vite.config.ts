@@ -39,6 +39,7 @@ export default defineConfig({
     emptyOutDir: true,
     target: "es2022",
     assetsInlineLimit: 0,
+    cssCodeSplit: false, // the style of a view that failed to load once would never be asked for again
     modulePreload: { polyfill: false },
     sourcemap: false,
   },

@@ -156,6 +156,17 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
+def pictures_are_drawn(page: Any, selector: str) -> None:
+    """Waits until all pictures that a selector finds are there; fails if one of them cannot be shown."""
+    page.evaluate(
+        """([selector, wait]) => Promise.race([
+            Promise.all(Array.from(document.querySelectorAll(selector), (one) => one.decode())).then(() => {}),
+            new Promise((_, fail) => setTimeout(fail, wait, new Error(`pictures of ${selector} are not loaded`))),
+        ])""",
+        [selector, SECONDS],
+    )
+
+
 @dataclass
 class Opener:
     """Opens pages, and records what must not happen: errors of the console, and requests to other hosts."""

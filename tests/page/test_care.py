@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import Opener, part
+from tests.page.conftest import Opener, part, pictures_are_drawn
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -57,10 +57,9 @@ def test_each_finding_has_its_pictures_and_is_accessible(
     faulty: Path, serve: Callable[..., str], open_page: Opener
 ) -> None:
     page = checked(open_page, serve(faulty), viewport={"width": 1280, "height": 3000})  # pictures load when in view
-    page.wait_for_load_state("networkidle")
     assert page.locator(".finding").count() == 5
     assert page.locator(".finding img").count() == 4 + 2 + 4 + 2 + 2
-    assert all(page.evaluate("Array.from(document.querySelectorAll('.finding img'), (one) => one.naturalWidth > 0)"))
+    pictures_are_drawn(page, ".finding img")
     assert violations(page) == []
     page.get_by_role("button", name="Wrong name 1").click()
     assert page.locator(".finding").count() == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import ARABIC, Opener, file_of, near, photo
+from tests.page.conftest import ARABIC, Opener, file_of, near, photo, pictures_are_drawn
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -39,8 +39,7 @@ def test_the_answer_its_evidence_and_how_sure_it_is(unchanged: Any) -> None:
     assert "up to 1 in 5" in card.locator(".sure").inner_text()
     assert card.locator(".matches img").count() == 2
     assert card.locator(".others li").count() == 3
-    page.wait_for_load_state("networkidle")
-    assert all(page.evaluate("Array.from(document.querySelectorAll('.evidence img'), (one) => one.naturalWidth > 0)"))
+    pictures_are_drawn(page, ".evidence img")
     assert violations(page) == []
     page.get_by_role("button", name="Which parts decided?").click()
     page.get_by_role("img", name="Heat map").wait_for()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import Opener, near, part
+from tests.page.conftest import Opener, near, part, pictures_are_drawn
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -57,8 +57,7 @@ def test_a_group_is_confirmed_named_and_dismissed_by_keyboard_alone(
     page = opened(open_page, serve(doubtful, keep_reviews=True))
     assert page.locator("nav .count").inner_text() == "5"
     assert page.get_by_role("link", name="Review 5 pictures to name").count() == 1
-    page.wait_for_load_state("networkidle")
-    assert all(page.evaluate("Array.from(document.querySelectorAll('.group img'), (one) => one.naturalWidth > 0)"))
+    pictures_are_drawn(page, ".group img")
     assert violations(page) == []
     groups = page.locator(".group")
     count = groups.count()
