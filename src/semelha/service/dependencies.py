@@ -50,12 +50,17 @@ TheSettings = Annotated[Settings, Depends(_settings)]
 TheJobs = Annotated[Jobs, Depends(_jobs)]
 
 
+def has_tag(request: Request, tag: str) -> bool:
+    """Whether the client has the answer with this ETag already, by its header If-None-Match."""
+    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+    return tag in known or "*" in known
+
+
 def checked_tag(request: Request, response: Response, tag: str) -> str:
     """Set the ETag of an answer, and return it with quotes. Ends the request with 304 if the client has it already."""
     tag = f'"{tag}"'
-    known = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-    if tag in known or "*" in known:
+    if has_tag(request, tag):
         raise HTTPException(304, headers=headers)
     response.headers.update(headers)
     return tag

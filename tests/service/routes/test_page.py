@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from semelha.service.routes import page
+
 
 def test_the_page_and_its_files(reader: TestClient) -> None:
     page = reader.get("/")
@@ -69,3 +71,29 @@ def test_the_files_are_compressed_if_the_browser_takes_that(
     assert answer.headers.get("content-encoding") == ("gzip" if is_compressed else None)
     assert answer.headers["vary"] == "Accept-Encoding"
     assert answer.text == plain.text
+
+
+def test_a_file_is_compressed_once(reader: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    page._contents.cache_clear()
+    calls = []
+    compress = page.gzip.compress
+    monkeypatch.setattr(page.gzip, "compress", lambda *given, **more: calls.append(1) or compress(*given, **more))
+    for _ in range(3):
+        assert reader.get("/", headers={"Accept-Encoding": "gzip"}).status_code == 200
+    assert len(calls) == 1
+
+
+def test_a_browser_that_has_a_file_is_not_sent_it_again(reader: TestClient) -> None:
+    """Each encoding has its own ETag, because the bytes differ."""
+    tags = set()
+    for accepted in ("gzip", "identity"):
+        first = reader.get("/", headers={"Accept-Encoding": accepted})
+        tag = first.headers["etag"]
+        again = reader.get("/", headers={"Accept-Encoding": accepted, "If-None-Match": tag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        for name in ("cache-control", "vary", "content-security-policy"):
+            assert again.headers[name] == first.headers[name]
+        tags.add(tag)
+    other = reader.get("/", headers={"Accept-Encoding": "identity", "If-None-Match": '"another"'})
+    assert other.status_code == 200
+    assert len(tags) == 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import re
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 
+from semelha.service.dependencies import has_tag
 from semelha.service.problems import Problem
 
 router = APIRouter(include_in_schema=False)
@@ -22,36 +25,59 @@ REVALIDATED, IMMUTABLE = "no-cache", "public, max-age=31536000, immutable"
 ASSET = re.compile(r"[\w-]+\.(js|css|svg)", re.ASCII)
 BUILT = files("semelha.service").joinpath("page")
 GZIP = re.compile(r"(^|,)\s*gzip\s*(;\s*q=(1|0\.\d*[1-9])[\d.]*\s*)?(,|$)", re.ASCII)
-Encodings = Annotated[str, Header(alias="Accept-Encoding")]
 
 
 @router.get("/")
-def page(encodings: Encodings = "") -> Response:
+def page(request: Request) -> Response:
     """The page itself."""
-    return _built("index.html", REVALIDATED, encodings)
+    return _built(request, "index.html", REVALIDATED)
 
 
 @router.get("/icon.svg")
-def icon(encodings: Encodings = "") -> Response:
+def icon(request: Request) -> Response:
     """Its icon."""
-    return _built("icon.svg", REVALIDATED, encodings)
+    return _built(request, "icon.svg", REVALIDATED)
 
 
 @router.get("/assets/{name}")
-def asset(name: str, encodings: Encodings = "") -> Response:
+def asset(request: Request, name: str) -> Response:
     """A script or style sheet; its name has a hash of its content."""
-    return _built(f"assets/{name}" if ASSET.fullmatch(name) else "", IMMUTABLE, encodings)
+    return _built(request, f"assets/{name}" if ASSET.fullmatch(name) else "", IMMUTABLE)
 
 
-def _built(name: str, caching: str, encodings: str) -> Response:
-    """A file of the page, compressed if the browser takes that. Raises `Problem` (404)."""
+@dataclass(frozen=True)
+class _Content:
+    """The bytes of a file in one encoding, and their ETag."""
+
+    data: bytes
+    tag: str
+
+
+@cache
+def _contents(name: str) -> tuple[_Content, _Content]:
+    """A file of the page as it is and compressed, which is done once. Raises `Problem` (404)."""
     file = BUILT.joinpath(name)
     if not file.is_file():
         raise Problem(404, "not-found", "the page has no such file: reload it")
-    headers = {"Content-Security-Policy": POLICY, "Cache-Control": caching, "Vary": "Accept-Encoding"}
-    content = file.read_bytes()
-    if GZIP.search(encodings.lower()):
+    data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    return _Content(data, f'"{digest}"'), _Content(gzip.compress(data, mtime=0), f'"{digest}-gzip"')
+
+
+def _built(request: Request, name: str, caching: str) -> Response:
+    """A file of the page, compressed if the browser takes that; 304 if it has the file already."""
+    plain, compressed = _contents(name)
+    is_compressed = GZIP.search(request.headers.get("accept-encoding", "").lower())
+    content = compressed if is_compressed else plain
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "Cache-Control": caching,
+        "Vary": "Accept-Encoding",
+        "ETag": content.tag,
+    }
+    if has_tag(request, content.tag):
+        return Response(status_code=304, headers=headers)
+    if is_compressed:
         headers["Content-Encoding"] = "gzip"
-        content = gzip.compress(content, mtime=0)
     kind = TYPES["." + name.rpartition(".")[2]]
-    return Response(content, media_type=f"{kind}; charset=utf-8", headers=headers)
+    return Response(content.data, media_type=f"{kind}; charset=utf-8", headers=headers)
