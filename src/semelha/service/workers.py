@@ -39,25 +39,20 @@ MEMORY = Path("/dev/shm")
 """A folder in memory: with its files elsewhere, prometheus_client would be killed when the disk is full."""
 
 
-def serve_in_processes(
-    settings: Settings, *, on_ready: Callable[[str], None], prepare: Callable[[], None] | None = None
-) -> int:
+def serve_in_processes(settings: Settings, *, on_ready: Callable[[str], None], prepare: Callable[[], None]) -> int:
     """Serve with `settings.workers` processes until SIGTERM or SIGINT; with one, in this process.
 
     `on_ready` is called with the address when all are ready, and `prepare` in each process before it begins, such as to
     configure its log; a worker gets it pickled. Returns the number of the signal. Raises `UsageError` if the address
     cannot be used, the errors of `create_app`, and `SemelhaError` if workers end as soon as they start.
     """
+    prepare()
     if settings.workers == 1:
         from semelha.service.app import create_app
 
-        if prepare is not None:
-            prepare()
         return serve(create_app(settings), settings, on_ready=on_ready)
     if settings.state is None:
         raise UsageError("several processes share a file for their state: name one as the setting `state`")
-    if prepare is not None:
-        prepare()
     place = MEMORY if os.access(MEMORY, os.W_OK) else settings.temporary
     with listen(settings) as listening, tempfile.TemporaryDirectory(prefix="semelha-metrics-", dir=place) as metrics:
         share = max(1, processors() // settings.workers)
@@ -74,7 +69,7 @@ class Worker:
         listening: socket.socket,
         metrics: Path,
         share: int,
-        prepare: Callable[[], None] | None,
+        prepare: Callable[[], None],
     ) -> None:
         context = get_context("spawn")  # a fork of a process with threads may never wake up
         self._reports, reporting = context.Pipe(duplex=False)
@@ -202,7 +197,7 @@ def _work(
     listening: socket.socket,
     metrics: Path,
     share: int,
-    prepare: Callable[[], None] | None,
+    prepare: Callable[[], None],
     reporting: Connection,
 ) -> None:
     """Serve, as a worker, until SIGTERM or SIGINT, or until the first process has ended."""
@@ -210,8 +205,7 @@ def _work(
     threading.Thread(target=_end_with_first, daemon=True).start()
     os.environ[METRICS] = str(metrics)  # read when prometheus_client is imported
     use_at_most(share)
-    if prepare is not None:
-        prepare()
+    prepare()
     from threadpoolctl import threadpool_limits
 
     from semelha.service.app import create_app
