@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from tests.service.contract import KINDS, opened
 from tests.service.made import png
 from tests.tiny_model import noise
 
@@ -61,3 +62,17 @@ def reader(shop: Path, serving: Callable[..., TestClient]) -> TestClient:
 def client(new: Path, serving: Callable[..., TestClient]) -> TestClient:
     """A client of an empty gallery."""
     return serving(new)
+
+
+@pytest.fixture(params=KINDS)
+def empty(request: pytest.FixtureRequest, new: Path) -> Iterator[Any]:
+    """An empty gallery, opened as `Gallery`, `Client` and `AsyncClient`."""
+    with opened(request.param, new) as one:
+        yield one
+
+
+@pytest.fixture(params=KINDS)
+def known(request: pytest.FixtureRequest, shop: Path) -> Iterator[Any]:
+    """The calibrated gallery of forty subjects, opened in the same three ways."""
+    with opened(request.param, shop) as one:
+        yield one

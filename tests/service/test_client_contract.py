@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,20 +18,6 @@ from semelha.embedders import Model
 from semelha.gallery import Gallery
 from semelha.images import Picture, Skipped
 from semelha.service.keys import KeyFile
-
-
-@pytest.fixture(params=KINDS)
-def empty(request: pytest.FixtureRequest, new: Path) -> Iterator[Any]:
-    """An empty gallery, opened in each way."""
-    with opened(request.param, new) as one:
-        yield one
-
-
-@pytest.fixture(params=KINDS)
-def known(request: pytest.FixtureRequest, shop: Path) -> Iterator[Any]:
-    """The calibrated gallery of forty subjects, opened in each way."""
-    with opened(request.param, shop) as one:
-        yield one
 
 
 def test_enroll_and_list(empty: Any) -> None:

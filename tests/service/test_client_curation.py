@@ -1,6 +1,5 @@
 """The contract of test_client_contract.py, for what keeps a gallery right: rejections, reviews, map, rates, care."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,6 @@ from tests.tiny_model import noise
 
 from semelha import errors
 from semelha.gallery import Gallery
-
-
-@pytest.fixture(params=KINDS)
-def empty(request: pytest.FixtureRequest, new: Path) -> Iterator[Any]:
-    """An empty gallery, opened in each way."""
-    with opened(request.param, new) as one:
-        yield one
-
-
-@pytest.fixture(params=KINDS)
-def known(request: pytest.FixtureRequest, shop: Path) -> Iterator[Any]:
-    """The calibrated gallery of forty subjects, opened in each way."""
-    with opened(request.param, shop) as one:
-        yield one
 
 
 def test_reject_and_withdraw(empty: Any) -> None:
