@@ -6,19 +6,19 @@ import os
 import re
 import secrets
 import shutil
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from semelha.files import rename
+from semelha.errors import GalleryError
+from semelha.files import file_lock, make_folder, rename
 from semelha.gallery import backup
 from semelha.service.problems import Problem
 
 NAME = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _UNFINISHED = re.compile(rf"\.{NAME.pattern}-[0-9a-f]{{8}}")
-STALE = 24 * 3600.0  # seconds after which what is unfinished is of a process that was killed
+_LOCK = ".lock"
 TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -48,10 +48,18 @@ class Backups:
         self._folder = root / gallery
 
     def make(self, gallery: Path) -> NewBackup:
-        """Copy a gallery while it is in use, and check the copy: `semelha.gallery.backup`. Raises `SemelhaError`."""
-        self._remove_unfinished()
-        name = f"{datetime.now(UTC).strftime(TIME)}-{secrets.token_hex(3)}"
-        done = backup(gallery, self._folder / name)
+        """Copy a gallery while it is in use, and check the copy: `semelha.gallery.backup`. Raises `SemelhaError`.
+
+        One backup of a gallery is made at a time, so that what is unfinished before is of a process that was killed.
+        """
+        try:
+            make_folder(self._folder)
+        except OSError as error:
+            raise GalleryError(f"{self._folder} cannot be written: {error.strerror or error}") from error
+        with file_lock(self._folder / _LOCK, wait=True, error=GalleryError):
+            self._remove_unfinished()
+            name = f"{datetime.now(UTC).strftime(TIME)}-{secrets.token_hex(3)}"
+            done = backup(gallery, self._folder / name)
         stored = self._stored(done.path)
         return NewBackup(stored.name, stored.created, stored.bytes, done.subjects, done.examples)
 
@@ -73,7 +81,8 @@ class Backups:
             rename(place, hidden)  # so that no part of it is listed
         except FileNotFoundError as error:
             raise Problem(404, "backup-not-found", "the backup is being deleted already") from error
-        shutil.rmtree(hidden)
+        with suppress(FileNotFoundError):  # a new backup removes it too
+            shutil.rmtree(hidden)
         return stored
 
     def _stored(self, place: Path) -> StoredBackup:
@@ -81,10 +90,8 @@ class Backups:
         return StoredBackup(place.name, created.isoformat(timespec="seconds"), _size(place))
 
     def _remove_unfinished(self) -> None:
-        if not self._folder.is_dir():
-            return
         for one in self._folder.iterdir():
-            if _UNFINISHED.fullmatch(one.name) and one.stat().st_mtime < time.time() - STALE:
+            if _UNFINISHED.fullmatch(one.name):
                 shutil.rmtree(one, ignore_errors=True)
 
 

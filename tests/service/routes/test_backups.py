@@ -1,6 +1,9 @@
 """Backups over HTTP: of one change, checked, made while others write; no path of a request is opened."""
 
+import importlib
+import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ from tests.tiny_model import noise
 from semelha.gallery import Gallery, backup, restore
 from semelha.service.keys import KeyFile
 
+backup_module = importlib.import_module("semelha.gallery.backup")
 Serving = Callable[..., TestClient]
 
 
@@ -50,7 +54,7 @@ def test_make_list_restore_and_delete(client: TestClient, tmp_path: Path) -> Non
         assert list(gallery) == ["s1"]
     assert client.delete(f"/api/v1/backups/{first['name']}").json() == {"deleted": first["name"]}
     assert [one["name"] for one in client.get("/api/v1/backups").json()["backups"]] == [second["name"]]
-    assert [one.name for one in (tmp_path / "backups" / "new").iterdir()] == [second["name"]]
+    assert {one.name for one in (tmp_path / "backups" / "new").iterdir()} == {second["name"], ".lock"}
 
 
 def test_writes_go_on_during_a_backup(client: TestClient, tmp_path: Path) -> None:
@@ -115,3 +119,35 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_the_job(new: Path, tmp_p
     assert job["state"] == "failed"
     assert job["problem"]["status"] in (503, 507)
     assert str(tmp_path) not in str(job)
+
+
+def test_what_a_killed_backup_left_is_removed_and_a_running_one_is_not(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the clock says: the times of the folder of the running backup are those of another century."""
+    folder = tmp_path / "backups" / "new"
+    left = folder / ".20990302T091504Z-3f9a1c-00000000"
+    left.mkdir(parents=True)
+    enroll(client, 1)
+    begun, proceed = threading.Event(), threading.Event()
+    whole = backup_module._copy
+
+    def slow(gallery: Path, out: Path, fingerprint: str) -> tuple[int, int]:
+        os.utime(out, (0, 0))
+        begun.set()
+        assert proceed.wait(30)
+        return whole(gallery, out, fingerprint)
+
+    monkeypatch.setattr(backup_module, "_copy", slow)
+    first = client.post("/api/v1/backups?wait=0").json()
+    assert begun.wait(30)
+    assert not left.exists()
+    second = client.post("/api/v1/backups?wait=0.2").json()
+    assert second["state"] == "running"
+    proceed.set()
+    ended = [client.get(f"/api/v1/jobs/{one['id']}").json() for one in (first, second)]
+    while any(one["state"] == "running" for one in ended):
+        time.sleep(0.02)
+        ended = [client.get(f"/api/v1/jobs/{one['id']}").json() for one in (first, second)]
+    assert [one["state"] for one in ended] == ["done", "done"]
+    assert len(client.get("/api/v1/backups").json()["backups"]) == 2
