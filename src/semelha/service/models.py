@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from semelha.recognition import Identification, Verification
 from semelha.recognition.answer import Decision
@@ -19,6 +20,17 @@ def _finite(value: float | None) -> float | None:
 
 
 Number = Annotated[float | None, BeforeValidator(_finite)]
+
+
+def file_name(source: str) -> str:
+    """Where a picture came from, without the folders of a whole path: those of the disk are not shown over HTTP."""
+    for kind in (PurePosixPath, PureWindowsPath):
+        if kind(source).is_absolute():
+            return kind(source).name
+    return source
+
+
+PictureSource = Annotated[str, AfterValidator(file_name)]
 
 
 class Answer(BaseModel):
@@ -48,7 +60,7 @@ class ExampleAnswer(Answer):
 
     id: int = Field(validation_alias="number")
     subject: str
-    source: str
+    source: PictureSource
     created: str
     has_picture: bool
 
@@ -103,7 +115,7 @@ class MatchAnswer(Answer):
     """An enrolled example that is near."""
 
     id: int = Field(validation_alias="example")
-    source: str
+    source: PictureSource
     distance: Number
 
 
@@ -192,7 +204,7 @@ class RejectionAnswer(Answer):
 
     id: int = Field(validation_alias="number")
     subject: str
-    source: str
+    source: PictureSource
     created: str
 
 

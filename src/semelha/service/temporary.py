@@ -24,7 +24,7 @@ class TemporaryFolder:
     """
 
     def __init__(self, parent: Path | None) -> None:
-        self.path = Path(tempfile.mkdtemp("", PREFIX, parent))
+        self.path = Path(tempfile.mkdtemp("", PREFIX, parent)).resolve()
         self._lock = FileLock(self.path / LOCK, mode=0o600, thread_local=False)
         self._lock.acquire()
 

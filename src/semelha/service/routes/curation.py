@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, Tag, TheJobs, TheSettings
 from semelha.service.jobs import Job
-from semelha.service.models import JobAnswer
+from semelha.service.models import JobAnswer, file_name
 from semelha.service.rates import EvaluationAnswer
 from semelha.service.routes.jobs import STATES, Wait, started
 from semelha.service.uploads import PicturesContent, body_of, described
@@ -30,7 +30,10 @@ async def check(
     """Find wrong labels, near-duplicates, outliers, and subjects to merge or split."""
 
     def work(job: Job) -> dict[str, Any]:
-        return served.gallery.check(min_score=min_score, seed=seed, progress=job.progress).to_json()
+        found = served.gallery.check(min_score=min_score, seed=seed, progress=job.progress).to_json()
+        for example in (example for finding in found["findings"] for example in finding["examples"]):
+            example["source"] = file_name(example["source"])
+        return found
 
     return await started(jobs, served, response, "check", work, wait=wait)
 

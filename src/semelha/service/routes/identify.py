@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from semelha.errors import PictureError
 from semelha.gallery import Probe
 from semelha.images import Picture
-from semelha.recognition import Evidence, Identification
+from semelha.recognition import Evidence, Identification, MatchedExample
 from semelha.service.access import needs
 from semelha.service.dependencies import Current, K, Name, TheSettings
 from semelha.service.models import (
@@ -22,6 +23,7 @@ from semelha.service.models import (
     Number,
     SkippedAnswer,
     VerifyAnswer,
+    file_name,
 )
 from semelha.service.paths import SUBJECT
 from semelha.service.problems import Problem
@@ -119,7 +121,9 @@ def explain(
     found = served.gallery.explain(source, k=k)
     if format == "json":
         return EvidenceAnswer.of(found)
-    return Response(found.png(), media_type="image/png")
+    second = None if found.runner_up is None else _without_folders(found.runner_up)
+    shown = replace(found, matched=tuple(map(_without_folders, found.matched)), runner_up=second)
+    return Response(shown.png(), media_type="image/png")
 
 
 @router.post("/embed", dependencies=[needs("read")], openapi_extra=ONE)
@@ -130,6 +134,10 @@ async def embed(served: Current, settings: TheSettings, content: Pictures) -> Em
     vectors = [one.vector.tolist() if isinstance(one, Probe) else None for one in found]
     model = served.gallery.model
     return EmbedAnswer(vectors=vectors, skipped=_skipped(sources, found), dim=model.dim, model=model.fingerprint)
+
+
+def _without_folders(one: MatchedExample) -> MatchedExample:
+    return replace(one, source=file_name(one.source))
 
 
 async def _probes(served: Current, content: PicturesContent, settings: TheSettings, count: int) -> list[Probe]:

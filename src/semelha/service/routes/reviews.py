@@ -19,7 +19,7 @@ from semelha.service.dependencies import (
     decode_cursor,
     encode_cursor,
 )
-from semelha.service.models import Answer, CandidateAnswer, EnrolledAnswer, Number
+from semelha.service.models import Answer, CandidateAnswer, EnrolledAnswer, Number, PictureSource
 from semelha.service.pictures import WEBP, Side, thumbnail, webp
 from semelha.service.problems import Problem
 from semelha.service.uploads import JsonContent, SubjectName
@@ -41,7 +41,7 @@ class ReviewAnswer(Answer):
     id: int = Field(validation_alias="number")
     kind: ReviewKind
     group: int
-    source: str
+    source: PictureSource
     created: str
     distance: Number
     p_value: Number
