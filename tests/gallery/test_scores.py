@@ -11,7 +11,7 @@ from tests.tiny_model import tiny_model
 from semelha.embedders import Model
 from semelha.errors import CalibrationError
 from semelha.gallery.calibration.rule import rule_of
-from semelha.gallery.calibration.scores import score_strangers, score_subjects
+from semelha.gallery.calibration.scores import may_be_nearer, score_strangers, score_subjects
 from semelha.index import LinearIndex, Snapshot
 from semelha.metrics import Cosine, JensenShannon, KullbackLeibler, Metric
 from semelha.store import NewExample, Plan, Scores, Store, Strangers, View
@@ -160,3 +160,17 @@ def test_the_rule_is_in_the_order_of_names(store: Store, model: Model) -> None:
         expected = plain(view, Cosine(), 0)
     assert rule.place == {"a": 0, "b": 1, "c": 2}
     assert rule.calibration.scores.tolist() == pytest.approx([expected[name] for name in "abc"])
+
+
+@pytest.mark.parametrize("scale", [1e-15, 1.0, 1e15])
+@pytest.mark.parametrize("d", [3, 64, 2048])
+def test_no_vector_is_left_out_that_is_nearer_in_float64(d: int, scale: float) -> None:
+    random = np.random.default_rng(d)
+    added = (scale * random.normal(size=(5, d))).astype(np.float32)
+    near = added[random.integers(5, size=400)] * (1 + 10.0 ** random.uniform(-7, 0, (400, 1)) * random.normal(size=d))
+    vectors = near.astype(np.float32)
+    exact = Cosine().pairwise(vectors.astype(np.float64), added.astype(np.float64)).min(axis=1)
+    assert may_be_nearer(Cosine(), vectors, added, np.nextafter(exact, 1)).all()
+    assert not may_be_nearer(Cosine(), vectors, added, exact - 1e-3 - 1e-6 * d).any()
+    assert may_be_nearer(Cosine(), np.zeros((1, d), np.float32), added, np.ones(1)).all()
+    assert may_be_nearer(KullbackLeibler(), np.abs(vectors), np.abs(added), np.zeros(400)).all()

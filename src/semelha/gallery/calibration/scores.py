@@ -59,7 +59,7 @@ def score_subjects(view: View, index: Snapshot, model: Model, plan: Plan, earlie
     kept = Scores(
         kept.change, kept.subjects[same], kept.examples[same], kept.nearest[same], kept.distances[same], own_kept
     )
-    kept = _updated(view, index, kept, index.vectors(kept.examples), gone)
+    kept = _updated(view, index, kept, lambda rows: index.vectors(kept.examples[rows]), gone)
     subjects, examples = draw_examples(view, model, plan, touched)
     own = distances_to_own(view, model.metric, Scoring.from_name(plan.scoring), subjects, examples)
     nearest, distances = _nearest_others(view, index, subjects, vectors_of(view, examples))
@@ -77,7 +77,7 @@ def score_strangers(view: View, index: Snapshot, strangers: Strangers, earlier: 
     """Compute the scores of strangers, as `score_subjects` does."""
     if earlier is not None and len(earlier) == len(strangers.subjects) and view.reaches(earlier.change):
         gone = view.removed_since(earlier.change)
-        updated = _updated(view, index, earlier, strangers.vectors, gone)
+        updated = _updated(view, index, earlier, lambda rows: strangers.vectors[rows], gone)
         touched = list(view.names(since=earlier.change))
         own = np.isin(strangers.subjects, touched)  # a confirmed picture is no stranger to its own subject
         again = _nearest_others(view, index, strangers.subjects[own], strangers.vectors[own])
@@ -133,7 +133,9 @@ def uniform_hash(name: str, seed: int) -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
-def _updated(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone: Numbers) -> Scores:
+def _updated(
+    view: View, index: Snapshot, scores: Scores, vectors_of_rows: Callable[[Numbers], Vectors], gone: Numbers
+) -> Scores:
     """Update scores after examples of other subjects were added, or are `gone`."""
     if not len(scores):
         return scores
@@ -144,20 +146,39 @@ def _updated(view: View, index: Snapshot, scores: Scores, vectors: Vectors, gone
     screened = np.isin(owners, view.screened())
     if screened.any():  # an earlier subject that got another example
         lost |= scores.subjects > owners[screened].min()
-    nearest[lost], distances[lost] = _nearest_others(view, index, scores.subjects[lost], vectors[lost])
+    again = np.flatnonzero(lost)
+    nearest[again], distances[again] = _nearest_others(view, index, scores.subjects[again], vectors_of_rows(again))
     for newcomers, compared in ((~screened, ~lost), (screened, ~lost & (scores.subjects == 0))):
         rows = np.flatnonzero(compared)
         if not newcomers.any():
             continue
         searched = LinearIndex(index.space.metric)
         searched.build(ids[newcomers], added[newcomers])
-        for start in range(0, len(rows), NEIGHBOR_BLOCK // FIRST):
-            block = rows[start : start + NEIGHBOR_BLOCK // FIRST]
-            found = searched.search(vectors[block], 1)
+        for start in range(0, len(rows), PROBE_BLOCK):
+            block = rows[start : start + PROBE_BLOCK]
+            vectors = vectors_of_rows(block)
+            near = may_be_nearer(index.space.metric, vectors, added[newcomers], distances[block])
+            block, found = block[near], searched.search(vectors[near], 1)
             nearer = found.distances[:, 0] < distances[block]
             nearest[block] = np.where(nearer, found.ids[:, 0], nearest[block])
             distances[block] = np.where(nearer, found.distances[:, 0], distances[block])
     return replace(scores, nearest=nearest, distances=distances)
+
+
+def may_be_nearer(metric: Metric, vectors: Vectors, added: Vectors, distances: Floats) -> NDArray[np.bool_]:
+    """Which vectors may have an added one nearer than at their distances: (n,), (n, d), (m, d), (n,) → (n,).
+
+    Cosine distances are computed in float32, and those that only rounding may have made too large are included. Of
+    other metrics all may be nearer.
+    """
+    if not metric.is_cosine:
+        return np.ones(len(vectors), bool)
+    norms, added_norms = (np.sqrt(np.vecdot(each, each)) for each in (vectors, added))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        computed = 1 - (vectors @ added.T / (norms[:, None] * added_norms)).max(axis=1)
+    # The error of a sum of d products is at most d · eps; twice that for the norms, 8 · eps for the other steps.
+    error = (2 * vectors.shape[1] + 8) * np.finfo(np.float32).eps
+    return ~(computed > distances + error)  # also where a norm is 0 or a product is too large
 
 
 def _nearest_others(
