@@ -1,5 +1,6 @@
 """The frame of every view: accessible, in two languages and themes, with a key, and when the server is away."""
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -37,6 +38,32 @@ def test_every_view_opens_and_is_accessible(view: str, look: dict[str, Any], rea
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="theme" if look["locale"] == "en-US" else "tema").click()
     assert violations(page) == []
+
+
+SPOKEN = """() => [document.body.innerText, ...Array.from(document.querySelectorAll("[aria-label], [title], [placeholder]"),
+    (one) => [one.ariaLabel, one.title, one.placeholder].join(" "))].join("\\n")"""
+"""What a page says to those who see it or hear it."""
+
+
+@pytest.mark.parametrize("is_narrow", [False, True], ids=["touch", "narrow"])
+@pytest.mark.parametrize("locale", ["en-US", "pt-BR"])
+def test_a_phone_is_not_told_to_drop_or_drag(
+    locale: str, is_narrow: bool, parts: Path, empty: Path, serve: Callable[..., str], open_page: Opener
+) -> None:
+    size = {"viewport": {"width": 390, "height": 844}} if is_narrow else {"has_touch": True, "is_mobile": True}
+    address = serve(parts, empty)
+    page = open_page(address, locale=locale, **size)
+    said = {}
+    for gallery, view in [*(("parts", view) for view in VIEWS), ("empty", "identify"), ("empty", "start")]:
+        page.goto("about:blank")  # so that the view before is gone
+        page.goto(f"{address}/#/{gallery}/{view}")
+        page.locator("main h1").wait_for()
+        page.wait_for_load_state("networkidle")
+        said[gallery, view] = page.evaluate(SPOKEN)
+    for text in said.values():
+        assert not re.search(r"\b(drop|drag|solte\b|soltas sobre|arrast)", text, re.IGNORECASE), text
+    chosen = "Choose pictures or take one" if locale == "en-US" else "Escolha imagens ou tire uma foto"
+    assert chosen in said["parts", "identify"]
 
 
 def test_language_and_theme_are_chosen_and_kept(reading: str, open_page: Opener) -> None:

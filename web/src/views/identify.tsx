@@ -8,6 +8,7 @@ import { CalibrationOffer } from "../parts/calibration_offer";
 import { Choose, DropHint, useDrop } from "../parts/drop";
 import type { Found } from "../parts/files";
 import { Icon } from "../parts/icon";
+import { isPhone } from "../phone";
 import { href } from "../route";
 import { calibration, gallery, mayEnroll } from "../state";
 import { t } from "../words";
@@ -39,7 +40,7 @@ export default function Identify() {
       {!isEmpty && calibration.value?.is_calibrated === false && <CalibrationOffer />}
       <section class={own.length ? "drop small" : "drop"} aria-label={t("identify.add")}>
         <Icon name="picture" />
-        <p class="drop-text">{t("identify.drop")}</p>
+        <p class="drop-text">{t(isPhone.value ? "identify.drop_phone" : "identify.drop")}</p>
         <div class="actions">
           <Choose icon="picture" class="primary" onFiles={add}>
             {t("identify.choose")}

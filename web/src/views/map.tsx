@@ -7,6 +7,7 @@ import { Points } from "../map/points";
 import { ChosenPoints, MapCanvas } from "../parts/map_canvas";
 import { MapNeighbors } from "../parts/map_neighbors";
 import { notifyProblem, ProblemText } from "../parts/notices";
+import { isPhone } from "../phone";
 import { api, gallery, mayEnroll } from "../state";
 import { t } from "../words";
 import "../styles/map.css";
@@ -94,7 +95,7 @@ function Drawn({ points, onAgain }: { points: Points; onAgain: () => void }) {
         </div>
       )}
       <MapCanvas points={points} chosen={chosen.value} target={target.value} onChoose={(some) => (chosen.value = new Set(some))} />
-      <p class="hint">{t("map.how", { n: points.length })}</p>
+      <p class="hint">{t(isPhone.value ? "map.how_phone" : "map.how", { n: points.length })}</p>
       <div aria-live="polite">
         {chosen.value.size > 0 && <ChosenPoints points={points} chosen={chosen.value} onClear={() => (chosen.value = new Set())} />}
       </div>

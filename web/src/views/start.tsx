@@ -9,6 +9,7 @@ import { EnrollDialog } from "../parts/enroll_dialog";
 import type { Found } from "../parts/files";
 import { Icon } from "../parts/icon";
 import { notifyProblem, ProblemText } from "../parts/notices";
+import { isPhone } from "../phone";
 import { href } from "../route";
 import { calibration, gallery, mayEnroll } from "../state";
 import { Name, number, t } from "../words";
@@ -58,7 +59,7 @@ export default function Start() {
 function Steps() {
   return (
     <ol class="steps">
-      {(["start.step1", "start.step2", "start.step3"] as const).map((words, place) => (
+      {(["start.step1", isPhone.value ? "start.step2_phone" : "start.step2", "start.step3"] as const).map((words, place) => (
         <li key={words}>
           <span class="step" aria-hidden="true">
             {number(place + 1)}
@@ -91,7 +92,7 @@ function Drop({ name, onFiles }: { name: string; onFiles: (found: Found[]) => vo
       )}
       <section class="drop" aria-label={t("start.drop_label")}>
         <Icon name="folder" />
-        <p class="drop-text">{t("start.drop")}</p>
+        <p class="drop-text">{t(isPhone.value ? "start.drop_phone" : "start.drop")}</p>
         <div class="actions">
           <Choose icon="folder" class="primary" folder onFiles={onFiles}>
             {t("start.choose")}
@@ -104,7 +105,7 @@ function Drop({ name, onFiles }: { name: string; onFiles: (found: Found[]) => vo
           {t("start.example")}
         </pre>
       </section>
-      <p class="hint">{t("start.single")}</p>
+      <p class="hint">{t(isPhone.value ? "start.single_phone" : "start.single")}</p>
     </>
   );
 }
