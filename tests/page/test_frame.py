@@ -40,8 +40,10 @@ def test_every_view_opens_and_is_accessible(view: str, look: dict[str, Any], rea
     assert violations(page) == []
 
 
-SPOKEN = """() => [document.body.innerText, ...Array.from(document.querySelectorAll("[aria-label], [title], [placeholder]"),
-    (one) => [one.ariaLabel, one.title, one.placeholder].join(" "))].join("\\n")"""
+SPOKEN = """() => {
+    const named = Array.from(document.querySelectorAll("[aria-label], [title], [placeholder]"));
+    return [document.body.innerText, ...named.map((one) => `${one.ariaLabel} ${one.title} ${one.placeholder}`)].join("; ");
+}"""
 """What a page says to those who see it or hear it."""
 
 
