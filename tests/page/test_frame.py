@@ -42,7 +42,8 @@ def test_every_view_opens_and_is_accessible(view: str, look: dict[str, Any], rea
 
 SPOKEN = """() => {
     const named = Array.from(document.querySelectorAll("[aria-label], [title], [placeholder]"));
-    return [document.body.innerText, ...named.map((one) => `${one.ariaLabel} ${one.title} ${one.placeholder}`)].join("; ");
+    const texts = named.map((one) => `${one.ariaLabel} ${one.title} ${one.placeholder}`);
+    return [document.body.innerText, ...texts].join("; ");
 }"""
 """What a page says to those who see it or hear it."""
 
