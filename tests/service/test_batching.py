@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,6 +36,20 @@ def batcher(gallery: Any, **settings: Any) -> Batcher:
     return Batcher(lambda: gallery, Settings(**settings), Metrics())
 
 
+class Slow:
+    """A gallery whose answers wait for an event."""
+
+    def __init__(self) -> None:
+        self.begun, self.release = threading.Semaphore(0), threading.Event()
+        self.sizes: list[int] = []
+
+    def embed_probes(self, pictures: list[Picture]) -> list[str]:
+        self.sizes.append(len(pictures))
+        self.begun.release()
+        self.release.wait(10)
+        return [one.name for one in pictures]
+
+
 def test_requests_are_answered_together_as_they_are_alone(gallery: Gallery) -> None:
     made = batcher(gallery, batch_wait=0.05)
     sizes: list[int] = []
@@ -67,23 +80,23 @@ def test_requests_are_answered_together_as_they_are_alone(gallery: Gallery) -> N
     assert isinstance(embedded[1], PictureError)
 
 
-def test_idle_threads_share_what_waits(gallery: Gallery) -> None:
-    sizes: list[int] = []
-
-    class Counting:
-        def embed_probes(self, pictures: list[Picture]) -> Any:
-            sizes.append(len(pictures))
-            return gallery.embed_probes(pictures)
-
-    made = batcher(Counting(), batch_wait=0.3)
-    time.sleep(0.1)  # both threads have begun to wait
+def test_a_lone_request_is_embedded_at_once_and_those_after_it_wait_for_one_another() -> None:
+    slow = Slow()
+    made = batcher(slow, batch_size=3, batch_wait=1.0)
 
     async def many() -> None:
-        await asyncio.gather(*(made.embed([picture(number)]) for number in range(6)))
+        alone = asyncio.create_task(made.embed([picture(0)]))
+        assert await asyncio.to_thread(slow.begun.acquire, timeout=10)
+        others = [asyncio.create_task(made.embed([picture(number)])) for number in range(2)]
+        assert not await asyncio.to_thread(slow.begun.acquire, timeout=0.1)
+        others.append(asyncio.create_task(made.embed([picture(2)])))
+        assert await asyncio.to_thread(slow.begun.acquire, timeout=10)
+        slow.release.set()
+        await asyncio.gather(alone, *others)
 
     asyncio.run(many())
     made.close()
-    assert sizes == [3, 3]
+    assert slow.sizes == [1, 3]
 
 
 def test_an_error_of_one_request_is_not_that_of_others(gallery: Gallery) -> None:
@@ -106,18 +119,6 @@ def test_an_error_of_one_request_is_not_that_of_others(gallery: Gallery) -> None
     made.close()
     assert isinstance(wrong, MemoryError)
     assert isinstance(right[0], Identification)
-
-
-class Slow:
-    """A gallery whose answers wait for an event."""
-
-    def __init__(self) -> None:
-        self.begun, self.release = threading.Semaphore(0), threading.Event()
-
-    def embed_probes(self, pictures: list[Picture]) -> list[str]:
-        self.begun.release()
-        self.release.wait(10)
-        return [one.name for one in pictures]
 
 
 def test_a_full_queue_refuses_and_a_large_request_waits_for_an_empty_one() -> None:

@@ -126,18 +126,21 @@ class Batcher:
             return batch
 
     def _wait(self) -> bool:
-        """Wait until a batch is there, or `batch_wait` has passed since one request was; False at the end."""
+        """Wait until a request is there, and for a batch while another one is embedded; False at the end."""
         while True:
             while not self._waiting:
                 if self._closed:
                     return False
                 self._changed.wait()
             end = time.monotonic() + self._settings.batch_wait
-            while self._waiting and self._pictures < self._settings.batch_size and not self._closed:
+            while self._waiting and self._idle < THREADS and not self._is_enough():
                 if not self._changed.wait(max(0.0, end - time.monotonic())):
                     break
             if self._waiting:  # the other thread may have taken them
                 return True
+
+    def _is_enough(self) -> bool:
+        return self._closed or self._pictures >= self._settings.batch_size
 
     def _answer(self, batch: list[_Request]) -> None:
         if not batch:

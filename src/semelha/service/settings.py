@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     batch_size: Count = 8
     """Pictures that are embedded together."""
     batch_wait: float = Field(0.002, ge=0, le=1, allow_inf_nan=False)
-    """Seconds that a batch waits for more pictures."""
+    """Seconds that a batch waits for more pictures while another one is embedded."""
     max_queue: Count = 512
     """Pictures that wait for the embedder."""
     threads: Count = 16
