@@ -1,11 +1,12 @@
 """The server under load: identifications a second and their latency, beside the embedder alone and a glued server.
 
-    python benchmarks/service.py [--examples 1000,100000] [--clients 1,8,64] [--seconds 10] [--soak 10] [--cache FOLDER]
+    python benchmarks/service.py [--examples 1000,100000] [--clients 1,8,64] [--seconds 20] [--soak 10] [--cache FOLDER]
 
 Needs Debian's `wrk`, which sends one picture a request on loopback. The model is the pretrained one, the examples are
 made vectors, the pictures made JPEG files of 480 × 360. Rounds take turns with the embedder alone, which gets the same
 files in batches of 32 (decoded, resized and embedded, and embedded alone), because the speed of a machine changes from
-minute to minute. `--soak` is the minutes at the most clients during which the memory of the server is sampled.
+minute to minute. `--soak` is the minutes at the most clients during which the memory of the server is sampled: that
+part is written apart, and `--only soak` or `--only load` runs one of the two.
 """
 
 from __future__ import annotations
@@ -45,39 +46,58 @@ def main() -> None:
     parser.add_argument("--clients", default="1,8,64")
     parser.add_argument("--seconds", type=float, default=20, help="of each round: many times the latency")
     parser.add_argument("--soak", type=float, default=10)
+    parser.add_argument("--only", choices=["load", "soak"])
     parser.add_argument("--cache", type=Path, help="where galleries are kept; a temporary folder if not given")
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
     clients = [int(one) for one in arguments.clients.split(",")]
-    rows = []
+    sizes = [int(one) for one in arguments.examples.split(",")]
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.cache or Path(temporary)
         pictures = made_pictures(folder / "pictures")
         model = semelha.pretrained()
-        for examples in map(int, arguments.examples.split(",")):
-            gallery = made(folder / f"served-{examples}", model, examples)
-            with served(gallery, folder) as (address, _):
-                for count in clients:
-                    for enrolling in (False, True):
-                        alone = [speed_alone(model, pictures, arguments.seconds / 4)]
-                        with enrollments(address, pictures, 5.0 if enrolling else 0.0) as enrolled:
-                            found = load(address, folder, count, arguments.seconds)
-                        alone.append(speed_alone(model, pictures, arguments.seconds / 4))
-                        what = f"semelha{', 5 enrollments a second' if enrolling else ''}"
-                        rows.append(row(what, examples, count, found, np.mean(alone, axis=0)))
-                        if enrolled:
-                            rows[-1][0] += f" ({min(enrolled):.0f}–{max(enrolled):.0f} ms each)"
-            with glued(model, gallery / "vectors.npy") as address:
-                for count in clients:
-                    alone = [speed_alone(model, pictures, arguments.seconds / 4)]
-                    found = load(address, folder, count, arguments.seconds)
-                    alone.append(speed_alone(model, pictures, arguments.seconds / 4))
-                    rows.append(row("glued", examples, count, found, np.mean(alone, axis=0)))
-        soaked = soak(gallery, folder, clients[-1], 60 * arguments.soak) if arguments.soak else ""
-    columns = ["server", "examples", "clients", "a second", "p50, ms", "p99, ms", "failed"]
-    columns += ["of decoding and embedding alone", "of embedding alone"]
-    write_section("The server under load", f"{table(columns, rows)}\n\n{soaked}")
+        galleries = [made(folder / f"served-{examples}", model, examples) for examples in sizes]
+        if arguments.only != "soak":
+            rows = []
+            for gallery, examples in zip(galleries, sizes, strict=True):
+                rows += loaded(model, gallery, folder, pictures, examples, clients, arguments.seconds)
+            columns = ["server", "examples", "clients", "a second", "p50, ms", "p99, ms", "failed"]
+            columns += ["of decoding and embedding alone", "of embedding alone"]
+            write_section("The server under load", table(columns, rows))
+        if arguments.only != "load":
+            write_section("The memory of the server", soak(galleries[-1], folder, clients[-1], 60 * arguments.soak))
+
+
+def loaded(
+    model: Model,
+    gallery: Path,
+    folder: Path,
+    pictures: list[bytes],
+    examples: int,
+    clients: list[int],
+    seconds: float,
+) -> list[list[object]]:
+    """Rows of a gallery: with and without enrollments, and of the glued server."""
+    rows = []
+    with served(gallery, folder) as (address, _):
+        for count in clients:
+            for enrolling in (False, True):
+                alone = [speed_alone(model, pictures, seconds / 4)]
+                with enrollments(address, pictures, 5.0 if enrolling else 0.0) as enrolled:
+                    found = load(address, folder, count, seconds)
+                alone.append(speed_alone(model, pictures, seconds / 4))
+                what = f"semelha{', 5 enrollments a second' if enrolling else ''}"
+                if enrolled:
+                    what += f" ({min(enrolled):.0f}–{max(enrolled):.0f} ms each)"
+                rows.append(row(what, examples, count, found, np.mean(alone, axis=0)))
+    with glued(model, gallery / "vectors.npy") as address:
+        for count in clients:
+            alone = [speed_alone(model, pictures, seconds / 4)]
+            found = load(address, folder, count, seconds)
+            alone.append(speed_alone(model, pictures, seconds / 4))
+            rows.append(row("glued", examples, count, found, np.mean(alone, axis=0)))
+    return rows
 
 
 def row(what: str, examples: int, clients: int, found: dict[str, float], alone: np.ndarray) -> list[object]:
