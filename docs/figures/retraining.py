@@ -54,10 +54,10 @@ def draw(words: Words) -> Figure:
 
 def answers() -> tuple[np.ndarray, np.ndarray]:
     """Largest softmax probability of pictures of the classes that were learned, and of others: (n,), (m,)."""
-    dataset = semelha.glyphs(["Hebrew", "Armenian"], size=32)
+    dataset = semelha.glyphs(["Georgian", "Armenian"], size=32)
     pixels = np.stack([np.repeat(picture.source[..., None], 3, axis=2) for picture in dataset])
     vectors, labels = HOG((32, 32)).batch(pixels), dataset.labels
-    is_learned = np.array([picture.label.startswith("Hebrew") for picture in dataset])
+    is_learned = np.array([picture.label.startswith("Georgian") for picture in dataset])
     is_test = np.array([" Bold" in picture.name for picture in dataset])
     classifier = LogisticRegression(C=1000, max_iter=1000)
     classifier.fit(vectors[is_learned & ~is_test], labels[is_learned & ~is_test])

@@ -1,5 +1,7 @@
-"""Runs the code of a guide in order: commands in this process, servers in others, Python as it stands."""
+"""Runs the code of a page in order, commands in this process, servers in others, and compares the outputs it shows."""
 
+import contextlib
+import io
 import os
 import re
 import shlex
@@ -21,32 +23,50 @@ WITHOUT_NETWORK = {"gmml", "rca", "pca-whitening", "lda", "nca", "lmnn", "itml",
 SECONDS = 60  # that a server may take to start on a busy machine
 
 _BLOCK = re.compile(
-    r"^(<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<kind>bash|python)\n(?P<code>.*?)^```$", re.M | re.S
+    r"^(<!-- not run: (?P<reason>[^\n]+) -->\n)?```(?P<kind>bash|python)\n(?P<code>.*?)^```\n"
+    r"(?:\n```text\n(?P<shown>.*?)^```$)?",
+    re.M | re.S,
 )
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code of a guide; `reason` says why it is not run, if it is not."""
+    """A block of code of a page; `reason` says why it is not run, if it is not, and `shown` is the output after it."""
 
     kind: str
     code: str
-    reason: str | None
+    reason: str | None = None
+    shown: str | None = None
 
     def without_comments(self) -> str:
         """The code alone: comments are translated."""
         return re.sub(r" *#.*", "", self.code)
 
 
-def blocks(path: Path) -> list[Block]:
-    """The blocks of commands and of Python in a page."""
-    found = _BLOCK.finditer(path.read_text(encoding="utf-8"))
-    return [Block(each["kind"], each["code"], each["reason"]) for each in found]
+def blocks(text: str) -> list[Block]:
+    """The blocks of commands and of Python in a page; raises `ValueError` if a block of another kind is in it."""
+    kinds = re.findall(r"^ *(?:```|~~~)(.*)", text, flags=re.MULTILINE)[::2]
+    found = [Block(**match.groupdict()) for match in _BLOCK.finditer(text)]
+    if set(kinds) - {"bash", "python", "text"} or len(found) != len(kinds) - kinds.count("text"):
+        raise ValueError(f"blocks are bash, python or text; the page has {kinds}")
+    return found
+
+
+def follow(text: str, model: Path) -> None:
+    """Run the blocks of a page in the present folder, except those that are marked; stop at the first that fails."""
+    reader = Reader(model)
+    try:
+        for block in blocks(text):
+            if block.reason is None:
+                reader.run(block)
+    finally:
+        reader.stop()
 
 
 @dataclass
 class Reader:
-    """Somebody who types what a guide says, in the present folder; `model` stands for what takes long to train."""
+    """Somebody who types what a page says, in the present folder; `model` stands for what takes long to train."""
 
     model: Path
     servers: list[subprocess.Popen[bytes]] = field(default_factory=list)
@@ -54,33 +74,44 @@ class Reader:
     port: int = field(default_factory=lambda: free_port())
 
     def run(self, block: Block) -> None:
-        """Run a block that is not marked; raises `AssertionError` or the error of the code."""
+        """Run a block; raises the error of the code, or `AssertionError`, also if another output is shown."""
         code = block.code.replace("8000", str(self.port))
         if block.kind == "python":
-            exec(compile(code, "guide", "exec"), self.names)
-            return
-        for line in code.splitlines():
-            if line.strip():
-                self.command(line)
-
-    def command(self, line: str) -> None:
-        """Run one command line."""
-        words = shlex.split(line, comments=True)
-        if words[0] != "semelha":
-            subprocess.run(["bash", "-c", line], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL)
-        elif words[1] in SERVERS:
-            self.serve(words[1:])
-        elif trains_a_network(words[1:]):
-            self.plan_only(words[1:])
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                exec(compile(code, "page", "exec"), self.names)
+            output = printed.getvalue()
         else:
-            output = Path(words[words.index(">") + 1]) if ">" in words else None
-            call(words[1 : words.index(">")] if output else words[1:])
+            lines = code.replace("\\\n", " ").splitlines()
+            output = "".join(self.command(line) for line in lines if line.strip())
+        if block.shown is not None:
+            assert words_of(output) == words_of(block.shown), f"{block.code}prints {output!r}"
 
-    def plan_only(self, words: list[str]) -> None:
+    def command(self, line: str) -> str:
+        """Run one command line, and return what it prints."""
+        words = shlex.split(line, comments=True)
+        if not words:
+            return ""
+        if words[0] != "semelha":
+            assert words[0] != "curl" or "--fail" in words, f"without --fail curl hides an error: {line}"
+            bash = ["bash", "-o", "pipefail", "-c", line]
+            return subprocess.run(bash, check=True, timeout=SECONDS, stdout=subprocess.PIPE, text=True).stdout
+        if words[1] in SERVERS:
+            self.serve(words[1:])
+            return ""
+        if trains_a_network(words[1:]):
+            return self.plan_only(words[1:])
+        if ">" not in words:
+            return call(words[1:])
+        place = words.index(">")
+        Path(words[place + 1]).write_text(call([*words[1:place], *words[place + 2 :]]), encoding="utf-8")
+        return ""
+
+    def plan_only(self, words: list[str]) -> str:
         """Plan the training, which checks every argument, and take the ready model as its result."""
         place = words.index("--out")
-        call([*words[:place], *words[place + 2 :], "--plan"])
+        planned = call([*words[:place], *words[place + 2 :], "--plan"])
         shutil.copytree(self.model, words[place + 1])
+        return planned
 
     def serve(self, words: list[str]) -> None:
         """Start a server and wait until it answers."""
@@ -117,11 +148,17 @@ def trains_a_network(words: list[str]) -> bool:
     return words[0] == "train" and "--plan" not in words and method not in WITHOUT_NETWORK
 
 
-def call(words: list[str]) -> None:
-    """Run the program in this process; raises `AssertionError` if it fails."""
-    with pytest.raises(SystemExit) as ended:
+def words_of(output: str) -> list[str]:
+    """Words of an output, each number as `#`: numbers depend on the pictures, and spaces on the width of numbers."""
+    return _NUMBER.sub("#", output).split()
+
+
+def call(words: list[str]) -> str:
+    """Run the program in this process, and return what it prints; raises `AssertionError` if it fails."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 0, f"semelha {' '.join(words)} ended with {ended.value.code}"
+    return printed.getvalue()
 
 
 def free_port() -> int:

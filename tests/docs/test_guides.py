@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from docs.site.pages import outside_code
 from PIL import Image
-from tests.docs.runner import Block, Reader, blocks, environment
+from tests.docs.runner import Block, blocks, environment, follow
 from tests.foreign_graph import network
 from tests.tiny_model import noise, tiny_model
 
@@ -18,6 +18,9 @@ GUIDES = Path(__file__).parents[2] / "docs" / "guides"
 NAMES = sorted(path.stem for path in GUIDES.glob("*.md") if not path.name.endswith(".pt-BR.md"))
 NOT_RUN = {"start": 1, "animals": 1, "air-gapped": 3, "many-machines": 1}
 """Blocks that no test can run: they install, download, or need another machine."""
+
+NEAREST = ("granny-smith", "anjou", "pink-lady", "golden-delicious")
+"""What `new.jpg` looks like, the most similar first."""
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +45,15 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         save(folder / "strangers" / str(number) / "1.png", noise(number))
     for number, path in enumerate(sorted((folder / "test-photos").rglob("*.png"))[:30]):
         save(folder / "pictures" / f"{number}.png", np.asarray(Image.open(path)))
-    first = sorted((folder / "catalogue").iterdir())[0]
-    first.rename(first.with_name("granny-smith"))
-    for name, path in zip(("a.jpg", "b.jpg", "new.jpg"), sorted((folder / "photos").rglob("*.png")), strict=False):
-        Image.open(path).convert("RGB").save(folder / name)
+    apples = sorted((folder / "catalogue").iterdir())[:4]
+    granny_smith = np.asarray(Image.open(apples[0] / "0.png"))
+    for path, name, share in zip(apples, NEAREST, (1, 0.9, 0.7, 0.5), strict=True):
+        for picture in path.iterdir():  # the others look a little like the first
+            mixed = share * granny_smith + (1 - share) * np.asarray(Image.open(picture))
+            save(picture, mixed.astype(np.uint8))
+        path.rename(path.with_name(name))
+    for name, light in (("a.jpg", 1.0), ("b.jpg", 0.99), ("new.jpg", 0.98)):
+        Image.fromarray((light * granny_smith).astype(np.uint8)).convert("RGB").save(folder / name)
     return folder
 
 
@@ -63,19 +71,13 @@ def test_every_block_of_a_guide_runs(
     monkeypatch.chdir(folder)
     for key, value in environment(folder).items():
         monkeypatch.setenv(key, value)
-    reader = Reader(folder / "model")
-    try:
-        for block in blocks(GUIDES / f"{name}.md"):
-            if block.reason is None:
-                reader.run(block)
-    finally:
-        reader.stop()
+    follow(text_of(name), folder / "model")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_both_languages_have_the_same_code(name: str) -> None:
     """What runs in English runs in Portuguese: the blocks are the same, except for comments."""
-    english, portuguese = blocks(GUIDES / f"{name}.md"), blocks(GUIDES / f"{name}.pt-BR.md")
+    english, portuguese = blocks(text_of(name)), blocks(text_of(f"{name}.pt-BR"))
     assert [code(each) for each in english] == [code(each) for each in portuguese]
 
 
@@ -87,10 +89,14 @@ def test_every_figure_of_a_guide_is_in_the_results(path: Path) -> None:
     assert {figure for figure in figures - {"3.11"} if figure not in results} == set()
 
 
-def code(block: Block) -> tuple[str, str, bool]:
-    return block.kind, block.without_comments(), block.reason is None
+def text_of(page: str) -> str:
+    return (GUIDES / f"{page}.md").read_text(encoding="utf-8")
+
+
+def code(block: Block) -> tuple[str, str, bool, str | None]:
+    return block.kind, block.without_comments(), block.reason is None, block.shown
 
 
 def test_blocks_that_are_not_run_are_listed_here() -> None:
-    marked = {name: sum(each.reason is not None for each in blocks(GUIDES / f"{name}.md")) for name in NAMES}
+    marked = {name: sum(each.reason is not None for each in blocks(text_of(name))) for name in NAMES}
     assert {name: count for name, count in marked.items() if count} == NOT_RUN

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 from docs.figures.drawing import FIGURES, LANGUAGES, file_of, svg
+from tests.docs.runner import blocks
 
 THEORY = Path(__file__).parents[2] / "docs" / "theory"
 PAGES = sorted(page.stem for page in THEORY.glob("*.md") if not page.name.endswith(".pt-BR.md"))
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n^```text\n(.*?)^```\n)?", re.DOTALL | re.MULTILINE)
 
 
 def text_of(page: str, language: str = "en") -> str:
@@ -82,10 +82,10 @@ def anchor_of(heading: str) -> str:
 def test_the_code_prints_what_follows_it(page: str) -> None:
     """In order, in one namespace. The last digits of numbers may differ on another processor."""
     names: dict[str, object] = {}
-    for code, expected in BLOCK.findall(text_of(page)):
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(code, f"{page}.md", "exec"), names)
+    for block in blocks(text_of(page)):
+        expected = block.shown or ""
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(compile(block.code, f"{page}.md", "exec"), names)
         assert NUMBER.sub("#", printed.getvalue()) == NUMBER.sub("#", expected)
         numbers, wanted = ([float(each) for each in NUMBER.findall(t)] for t in (printed.getvalue(), expected))
         assert numbers == pytest.approx(wanted, rel=0.02, abs=0.02)

@@ -20,7 +20,7 @@ from semelha.recognition.answer import Candidate, Decision, Identification, Matc
 from semelha.recognition.calibration import Calibration
 
 UNSUPPORTED = "the calibrated rate does not hold any more: {}"
-UNCALIBRATED = "the gallery is not calibrated: call calibrate(fpir=…) so that it can answer unknown"
+UNCALIBRATED = "the gallery is not calibrated: calibrate it for an FPIR so that it can answer unknown"
 STALE = "; the gallery changed since, and its calibration is being updated"
 EXCLUDED = "such a picture was rejected for {}"
 
