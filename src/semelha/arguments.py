@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import fields
 from functools import cache, wraps
-from inspect import signature
+from inspect import Parameter, signature
 from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType, UnionType
@@ -22,6 +23,7 @@ T = TypeVar("T")
 
 MIN_INT, MAX_INT = -(1 << 63), (1 << 63) - 1
 MAX_PATH_PART = 255
+MAX_SETTING = 1_000_000
 
 WORDS: dict[Any, str] = {
     NoneType: "None",
@@ -207,3 +209,42 @@ def check_choice(name: str, value: object, choices: tuple[T, ...]) -> T:
         if type(value) is type(choice) and value == choice:
             return choice
     refuse(name, value, f"one of {', '.join(map(str, choices))}")
+
+
+def number_arguments(function: Callable[..., Any]) -> dict[str, Parameter]:
+    """Optional arguments of a function that are numbers, by name; its module postpones annotations.
+
+    Whole numbers may be None by default; the others may not.
+    """
+    return {
+        name: one
+        for name, one in signature(function).parameters.items()
+        if one.default is not Parameter.empty
+        if _is_whole(one) or (one.default is not None and one.annotation in ("float", "float | None"))
+    }
+
+
+def check_numbers(owner: str, function: Callable[..., Any], values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values as number arguments of a function, which users call `owner`, else raise `UsageError`.
+
+    Whole numbers are from 1 to `MAX_SETTING`. The others are above 0, or 0 if the default is.
+    """
+    known = number_arguments(function)
+    checked: dict[str, float] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise UsageError(f"{owner} has no setting {name!r}: it has {', '.join(known) or 'none'}")
+        if _is_whole(known[name]):
+            if isinstance(value, bool) or value not in range(1, MAX_SETTING + 1):
+                refuse(name, value, f"a whole number from 1 to {MAX_SETTING}")
+            checked[name] = int(value)
+            continue
+        may_be_0 = known[name].default == 0
+        if isinstance(value, bool) or not 0 <= value < math.inf or (value == 0 and not may_be_0):
+            refuse(name, value, "a number, 0 or more" if may_be_0 else "a number above 0")
+        checked[name] = float(value)
+    return checked
+
+
+def _is_whole(one: Parameter) -> bool:
+    return one.annotation in ("int", "int | None")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -11,13 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from semelha.arguments import check_numbers
 from semelha.errors import UsageError
 from semelha.metrics import METRICS, Mahalanobis, Metric
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from semelha.deep.losses import Mining, PairLoss, ProxyAnchor, ProxyNCA
     from semelha.deep.metric_layer import MetricLayer
     from semelha.deep.recipe import LossFactory
+
+Pictures = NDArray[np.int64]
+"""Number of pictures of each class."""
 
 
 class Loss(StrEnum):
@@ -72,15 +78,21 @@ METRIC_NAMES = tuple(name for name, kind in METRICS.items() if kind.domain != "g
 class NamedLoss:
     """A named loss with its options: makes the loss when the classes are known.
 
-    Raises `UsageError` for a mining, a metric or a memory that the loss does not take.
+    `settings` are arguments of the loss by name, such as ("margin", 0.3). Raises `UsageError` for a mining, a metric, a
+    memory or a setting that the loss does not take.
     """
 
     loss: Loss
     mining: MiningName | None = None
     metric: str | None = None  # Mahalanobis is learned with the network; the others are fixed
     memory: int | None = None  # number of embeddings of the last batches to compare with
+    settings: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
+        if self.settings:
+            factories = {**pair_losses(), **proxy_losses(), **class_losses()}
+            checked = check_numbers(str(self.loss), factories[self.loss], dict(self.settings))
+            object.__setattr__(self, "settings", tuple(checked.items()))
         if self.metric is not None and self.metric not in METRIC_NAMES:
             raise UsageError(f"no metric is called {self.metric!r}: there are {', '.join(METRIC_NAMES)}")
         if self.loss in pair_losses():
@@ -96,10 +108,11 @@ class NamedLoss:
                 f"take one of {', '.join([*pair_losses(), *proxy_losses()])}"
             )
 
-    def __call__(self, pictures: NDArray[np.int64], dim: int) -> Any:
+    def __call__(self, pictures: Pictures, dim: int) -> Any:
         """The loss, from the number of pictures of each class and the dimension of the embedding."""
+        settings = dict(self.settings)
         if self.loss in class_losses():
-            return class_losses()[self.loss](pictures, dim)
+            return class_losses()[self.loss](pictures, dim, **settings)
         metric: Metric | MetricLayer | None = None
         if self.metric == Mahalanobis.name:  # learned from the identity
             from semelha.deep.metric_layer import MetricLayer
@@ -108,15 +121,15 @@ class NamedLoss:
         elif self.metric is not None:
             metric = METRICS[self.metric]()
         if self.loss in proxy_losses():
-            return proxy_losses()[self.loss](len(pictures), dim, metric=metric)
+            return proxy_losses()[self.loss](len(pictures), dim, metric=metric, **settings)
         from semelha.deep.losses import CrossBatchMemory
 
         mining = None if self.mining is None else minings()[self.mining]()
-        loss = pair_losses()[self.loss](metric=metric, mining=mining)
+        loss = pair_losses()[self.loss](metric=metric, mining=mining, **settings)
         return loss if self.memory is None else CrossBatchMemory(loss, dim, size=self.memory)
 
     def __str__(self) -> str:
-        parts = {"mining": self.mining, "metric": self.metric, "memory": self.memory}
+        parts = {"mining": self.mining, "metric": self.metric, "memory": self.memory, **dict(self.settings)}
         options = ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
         return f"{self.loss} ({options})" if options else str(self.loss)
 
@@ -124,6 +137,15 @@ class NamedLoss:
 def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
     """The losses of pairs: factories that take `metric` and `mining`."""
     from semelha.deep import losses as L
+
+    def margin_loss(
+        *,
+        margin: float = 0.2,
+        beta: float = 1.2,
+        metric: Metric | MetricLayer | None = None,
+        mining: Mining | None = None,
+    ) -> PairLoss:
+        return L.MarginLoss(margin=margin, beta=beta, metric=metric, mining=mining)
 
     return {
         Loss.contrastive: L.Contrastive,
@@ -138,7 +160,7 @@ def pair_losses() -> dict[Loss, Callable[..., PairLoss]]:
         Loss.supcon: partial(L.SupCon, temperature=0.05),
         Loss.ntxent: partial(L.NTXent, temperature=0.05),
         Loss.infonce: partial(L.InfoNCE, temperature=0.05),
-        Loss.margin: L.MarginLoss,
+        Loss.margin: margin_loss,
         Loss.fastap: L.FastAP,
         Loss.smoothap: L.SmoothAP,
     }
@@ -151,30 +173,60 @@ def proxy_losses() -> dict[Loss, Callable[..., ProxyNCA | ProxyAnchor]]:
     return {Loss.proxynca: L.ProxyNCA, Loss.proxyanchor: L.ProxyAnchor}
 
 
-def class_losses() -> dict[Loss, LossFactory]:
+def class_losses() -> dict[Loss, Callable[..., nn.Module]]:
     """The other losses of classes: factories of (pictures of each class, dimension of the embedding)."""
     from semelha.deep import losses as L
 
+    def normalized(pictures: Pictures, dim: int, *, scale: float = 30.0) -> nn.Module:
+        return L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin(), scale=scale)
+
+    def sphereface(pictures: Pictures, dim: int, *, margin: int = 4, scale: float = 30.0) -> nn.Module:
+        return L.MarginSoftmax(len(pictures), dim, margin=L.SphereFace(margin), scale=scale)
+
+    def cosface(pictures: Pictures, dim: int, *, margin: float = 0.35, scale: float = 30.0) -> nn.Module:
+        return L.MarginSoftmax(len(pictures), dim, margin=L.CosFace(margin), scale=scale)
+
+    def arcface(
+        pictures: Pictures, dim: int, *, margin: float = 0.5, scale: float = 30.0, centers: int = 1
+    ) -> nn.Module:
+        return L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace(margin), scale=scale, centers=centers)
+
+    def dynamic(pictures: Pictures, dim: int, *, scale: float = 30.0) -> nn.Module:
+        margins = L.dynamic_margins(pictures.tolist())
+        return L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace(), margins=margins, scale=scale)
+
+    def adacos(pictures: Pictures, dim: int) -> nn.Module:
+        return normalized(pictures, dim, scale=L.adacos_scale(len(pictures)))
+
+    def centers(pictures: Pictures, dim: int, *, scale: float = 30.0) -> nn.Module:
+        parts = normalized(pictures, dim, scale=scale), L.CenterLoss(len(pictures), dim)
+        return L.WeightedSum(*parts, weights=(1.0, 0.5))
+
+    def softtriple(
+        pictures: Pictures, dim: int, *, scale: float = 20.0, gamma: float = 0.1, margin: float = 0.01
+    ) -> nn.Module:
+        return L.SoftTriple(len(pictures), dim, scale=scale, gamma=gamma, margin=margin)
+
     return {
-        Loss.centers: lambda pictures, dim: L.WeightedSum(
-            L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()),
-            L.CenterLoss(len(pictures), dim),
-            weights=(1.0, 0.5),
-        ),
-        Loss.softtriple: lambda pictures, dim: L.SoftTriple(len(pictures), dim),
+        Loss.centers: centers,
+        Loss.softtriple: softtriple,
         Loss.crossentropy: lambda pictures, dim: L.CrossEntropy(len(pictures), dim),
-        Loss.normalized: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin()),
-        Loss.sphereface: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.SphereFace()),
-        Loss.cosface: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.CosFace()),
-        Loss.arcface: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace()),
-        Loss.subcenter: lambda pictures, dim: L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace(), centers=3),
-        Loss.adacos: lambda pictures, dim: L.MarginSoftmax(
-            len(pictures), dim, margin=L.NoMargin(), scale=L.adacos_scale(len(pictures))
-        ),
-        Loss.dynamic: lambda pictures, dim: L.MarginSoftmax(
-            len(pictures), dim, margin=L.ArcFace(), margins=L.dynamic_margins(pictures.tolist())
-        ),
+        Loss.normalized: normalized,
+        Loss.sphereface: sphereface,
+        Loss.cosface: cosface,
+        Loss.arcface: arcface,
+        Loss.subcenter: partial(arcface, centers=3),
+        Loss.adacos: adacos,
+        Loss.dynamic: dynamic,
     }
+
+
+def default_loss(settings: Mapping[str, float]) -> LossFactory:
+    """The loss that is used if none is named, with arguments of it. Raises `UsageError`."""
+    from semelha.deep.recipe import pairs_and_proxies
+
+    arguments: dict[str, Any] = check_numbers("the default loss", pairs_and_proxies, settings)
+    return partial(pairs_and_proxies, **arguments)
 
 
 def minings() -> dict[MiningName, Callable[[], Mining]]:

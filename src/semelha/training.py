@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from semelha.arguments import check_choice, check_types_late
+from semelha.arguments import check_choice, check_numbers, check_types_late
 from semelha.errors import TrainingError, UsageError
 from semelha.files import check_writable
 from semelha.images import Dataset, burst_remark, for_use, read_dataset, with_groups
@@ -265,6 +265,20 @@ def plan_training(
     from semelha.deep.candidates import describe_candidates
 
     return replace(plan, method="the best candidate", candidates=describe_candidates(resolve_model(None)))
+
+
+def method_with(name: str, settings: Mapping[str, float], *, seed: int) -> Learner | SelfSupervised:
+    """The method with this name and these arguments. Raises `UsageError` for an unknown name or argument."""
+    from semelha.linear import METHODS, learner_named
+
+    if name in METHODS:
+        return learner_named(name, seed=seed, settings=settings)
+    if name not in WITHOUT_LABELS:
+        raise UsageError(f"method {name} has no settings: those with some are {', '.join((*METHODS, *WITHOUT_LABELS))}")
+    from semelha.deep.ssl import METHODS as SELF_SUPERVISED
+
+    method = SELF_SUPERVISED[name]
+    return replace(method, **check_numbers(name, type(method), settings))
 
 
 def needs_labels(method: Learner | SelfSupervised | str | None, recipe: Recipe | None = None) -> bool:

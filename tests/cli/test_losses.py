@@ -12,12 +12,14 @@ import torch
 from PIL import Image
 from tests.tiny_model import noise
 
+from semelha.arguments import number_arguments
 from semelha.cli.app import main
 from semelha.cli.training import SamplerName, parsed_settings
 from semelha.deep import Recipe
 from semelha.deep import losses as L
 from semelha.deep.metric_layer import MetricLayer, metric_of
 from semelha.deep.sampler import ClassBalanced, Hierarchical, MPerClass
+from semelha.errors import UsageError
 from semelha.metrics import METRICS
 from semelha.named_losses import (
     METRIC_NAMES,
@@ -25,6 +27,7 @@ from semelha.named_losses import (
     MiningName,
     NamedLoss,
     class_losses,
+    default_loss,
     minings,
     pair_losses,
     proxy_losses,
@@ -120,6 +123,13 @@ def test_samplers_are_parsed() -> None:
         (["--separator", "."], "add --sampler hierarchical"),
         (["--features", "scent"], "no features are called 'scent'"),
         (["--method", "magic"], "no method is called 'magic': there are"),
+        (["--set", "margin"], "--set is 'margin': write a name and a number, such as margin=0.3"),
+        (["--set", "temperature=cold"], "write a name and a number"),
+        (["--set", "margin=1"], "the default loss has no setting 'margin': it has temperature"),
+        (["--loss", "arcface", "--set", "margin=0"], "margin is 0.0: it must be a number above 0"),
+        (["--method", "lda", "--set", "margin=1"], "lda has no setting 'margin': it has n_components"),
+        (["--method", "simclr", "--set", "margin=1"], "simclr has no setting 'margin': it has temperature"),
+        (["--method", "none", "--set", "margin=1"], "method none has no settings"),
     ],
 )
 def test_words_that_do_not_go_together_are_refused(
@@ -164,3 +174,42 @@ def test_train_with_all_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert told["loss"] == "margin (mining easy-positive, metric hellinger, memory 40)"
     assert told["sampler"] == "Hierarchical(separator='.')"
     assert json.loads((tmp_path / "m" / "model.json").read_text())["metric"] == {"name": "hellinger"}
+
+
+@pytest.mark.parametrize("loss", Loss)
+def test_every_setting_of_a_loss_reaches_it(loss: Loss) -> None:
+    """Each changes the value of the loss."""
+    factories = {**pair_losses(), **proxy_losses(), **class_losses()}
+    generator = torch.Generator().manual_seed(0)
+    x, labels = torch.randn(12, DIM, generator=generator), torch.arange(12) % 4
+
+    def value(*settings: tuple[str, float]) -> float:
+        torch.manual_seed(0)  # of the proxies
+        return float(NamedLoss(loss, settings=settings)(PICTURES, DIM)(x, labels).detach())
+
+    for name, one in number_arguments(factories[loss]).items():
+        assert value((name, 2 * one.default + 1)) != value(), name
+
+
+def test_settings_of_losses_are_checked() -> None:
+    assert str(NamedLoss(Loss.arcface, settings=(("margin", 0.3),))) == "arcface (margin 0.3)"
+    assert not number_arguments(class_losses()[Loss.crossentropy])
+    for loss, setting, said in [
+        (Loss.arcface, ("margins", 1), "arcface has no setting 'margins': it has margin, scale, centers"),
+        (Loss.crossentropy, ("scale", 1), "it has none"),
+        (Loss.margin, ("classes", 3), "has no setting 'classes'"),
+        (Loss.supcon, ("temperature", 0), "temperature is 0: it must be a number above 0"),
+        (Loss.supcon, ("temperature", float("nan")), "temperature is nan"),
+        (Loss.subcenter, ("centers", 1.5), "centers is 1.5: it must be a whole number"),
+    ]:
+        with pytest.raises(UsageError, match=re.escape(said)):
+            NamedLoss(loss, settings=(setting,))
+
+
+def test_the_default_loss_has_a_temperature() -> None:
+    settings = parsed_settings(loss=default_loss({"temperature": 0.1}))
+    assert settings is not None
+    card = Recipe(**settings.recipe_fields()).as_card()
+    assert card["loss"] == "pairs_and_proxies(temperature=0.1)"
+    with pytest.raises(UsageError, match="the default loss has no setting 'margin': it has temperature"):
+        default_loss({"margin": 1})

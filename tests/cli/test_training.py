@@ -33,10 +33,16 @@ def test_a_method_instead_of_a_network(photos: Path, tmp_path: Path, capsys: pyt
     model = tmp_path / "model"
     found = answer(capsys, "train", photos, "--out", model, "--method", "gmml", "--features", "pixels")
     assert (found["method"], found["pictures"]) == ("gmml", 12)
-    status, out, err = run(capsys, "train", photos, "--out", tmp_path / "again", "--method", "lda", "--on", model)
+    words = ["--method", "lda", "--on", model, "--set", "ridge=0.01", "--set", "n_components=2"]
+    status, out, err = run(capsys, "train", photos, "--out", tmp_path / "again", *words)
     assert status == 0
     assert "12 pictures of 4 classes" in out
     assert "note:" in err  # twelve examples do not span a thousand dimensions
+    assert semelha.load_embedder(tmp_path / "again").card.training["arguments"] == {
+        "n_components": 2,
+        "ridge": 0.01,
+        "shrinkage": 0.0,
+    }
     assert answer(capsys, "evaluate", tmp_path / "again", photos, "--no-baselines")["r_at_1"] == 1
     status, out, err = run(capsys, "enroll", tmp_path / "gallery", "--model", model, "--from", photos)
     assert status == 0

@@ -48,6 +48,14 @@ def test_lda_is_scikit_learn_s() -> None:
         np.testing.assert_allclose(np.abs(ours.components_), np.abs(theirs.scalings_[:, : count or 3].T), rtol=1e-6)
 
 
+def test_lda_shrinks_the_covariance_within() -> None:
+    means = np.array([X[y == Y].mean(axis=0) for y in Y])
+    within, between = (np.cov(part.T, bias=True) for part in (X - means, means))
+    shrunk = within + 0.25 * np.trace(within) / 5 * np.eye(5)
+    vectors = eigh(between, shrunk)[1][:, :1:-1].T
+    np.testing.assert_allclose(np.abs(LDA(shrinkage=0.25).fit(X, Y).components_), np.abs(vectors), rtol=1e-6)
+
+
 def test_rca_is_the_inverse_of_the_covariance_within() -> None:
     within = sum(np.outer(x - X[y == Y].mean(axis=0), x - X[y == Y].mean(axis=0)) for x, y in zip(X, Y, strict=True))
     assert_matrix(RCA().fit(X, Y), np.linalg.inv(within / len(X)))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from tests.tiny_model import noise
 
 import semelha
+from semelha.arguments import number_arguments
 from semelha.embedders import METRIC, Model, write_model
 from semelha.errors import DatasetError, ModelAltered, ModelError, ModelTooNew, TrainingError, UsageError
 from semelha.features import HOG, FirstOrder, Histogram, RawPixels
@@ -172,6 +174,22 @@ def test_a_metric_that_tells_nothing_apart_is_refused(tmp_path: Path) -> None:
 def test_seeds_are_handed_on() -> None:
     assert learner_named("nca", seed=3).random_state == 3
     assert type(learner_named("gmml", seed=3)) is GMML
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_extreme_settings_are_learned_from_or_refused(name: str) -> None:
+    """By a sentence, and never by an error of NumPy or SciPy."""
+    random = np.random.default_rng(0)
+    labels = np.repeat([f"class {number}" for number in range(6)], 3)
+    vectors = random.normal(size=(18, 7)).astype(np.float32)
+    for argument, one in number_arguments(METHODS[name]).items():
+        has_float = str(one.annotation).startswith("float")
+        for value in (1e-12, 1e12) if has_float else (1, 1000):
+            learner = learner_named(name, settings={argument: value})
+            assert getattr(learner, argument) == value
+            with suppress(UsageError, TrainingError):
+                metric = learned_metric(vectors, labels, learner, own_scales=False)
+                assert all(np.isfinite(array).all() for array in metric.arrays().values())
 
 
 def test_a_folder_that_was_altered_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -31,12 +32,12 @@ from semelha.embedders import Model
 from semelha.errors import UsageError
 from semelha.features import FEATURES
 from semelha.images import Dataset, Use
-from semelha.named_losses import METRIC_NAMES, Loss, MiningName, NamedLoss
-from semelha.training import NONE, READOUT, WITHOUT_LABELS, needs_labels
+from semelha.named_losses import METRIC_NAMES, Loss, MiningName, NamedLoss, default_loss
+from semelha.training import NONE, READOUT, WITHOUT_LABELS, method_with, needs_labels
 
 if TYPE_CHECKING:
     from semelha.deep import TrainingSettings
-    from semelha.deep.recipe import SamplerFactory
+    from semelha.deep.recipe import LossFactory, SamplerFactory
 
 SamplerName = Literal["per-class", "hierarchical", "class-balanced"]
 
@@ -131,6 +132,15 @@ def train(
     teaching: Annotated[
         float | None, _loss(help="Weight of the teacher beside the loss.", show_default="1", min=0.0)
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        _training(
+            "--set",
+            help="Setting of the method or the loss, such as shrinkage=0.1 or margin=0.3; can be given several times.",
+            metavar="NAME=NUMBER",
+            show_default="those of the method",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None, _training(help="Time for the training itself.", show_default="18", min=0.01)
     ] = None,
@@ -184,7 +194,7 @@ def train(
 
     Example: semelha train photos --out model --method simclr
 
-    Example: semelha train photos --out model --method gmml --features hog
+    Example: semelha train photos --out model --method lda --features hog --set shrinkage=0.1
 
     Example: semelha train photos --out model --method none --backbone resnet18 --pretrained yes
 
@@ -198,6 +208,7 @@ def train(
     """
     if features is not None and features not in FEATURES:
         raise UsageError(f"no features are called {features!r}: there are {', '.join(FEATURES)}")
+    numbers = parsed_numbers(settings or ())
     words = {
         "backbone": backbone,
         "pretrained": True if pretrained == "yes" else pretrained,
@@ -207,7 +218,7 @@ def train(
         "stem": stem,
         "pooling": pooling,
         "readout": readout,
-        "loss": _parsed_loss(loss, mining, metric, memory),
+        "loss": _parsed_loss(loss, mining, metric, memory, numbers if method is None else {}),
         "batch": batch,
         "chunk": chunk,
         "accumulate": accumulate,
@@ -221,7 +232,7 @@ def train(
         "optimizer": optimizer,
     }
     arguments: dict[str, Any] = {
-        "method": method,
+        "method": method_with(method, numbers, seed=seed) if method and numbers else method,
         "features": None if features is None else FEATURES[features](),
         "on": on,
         "settings": parsed_settings(sampler, separator, **words),
@@ -283,16 +294,32 @@ def parsed_settings(
     return TrainingSettings(sampler=samplers[sampler], **words)
 
 
+def parsed_numbers(words: Sequence[str]) -> dict[str, float]:
+    """Numbers by name, from words such as "margin=0.3". Raises `UsageError`."""
+    found: dict[str, float] = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            found[name] = float(number)
+        except ValueError:
+            raise UsageError(f"--set is {word!r}: write a name and a number, such as margin=0.3") from None
+    return found
+
+
 def _parsed_loss(
-    loss: Loss | None, mining: MiningName | None, metric: str | None, memory: int | None
-) -> NamedLoss | None:
+    loss: Loss | None,
+    mining: MiningName | None,
+    metric: str | None,
+    memory: int | None,
+    settings: Mapping[str, float],
+) -> LossFactory | None:
     if loss is not None:
-        return NamedLoss(loss, mining, metric, memory)
+        return NamedLoss(loss, mining, metric, memory, tuple(settings.items()))
     if mining is not None or metric is not None or memory is not None:
         raise UsageError(
             "--mining, --metric and --memory are for a loss: name one of pairs, such as --loss contrastive"
         )
-    return None
+    return default_loss(settings) if settings else None
 
 
 def summary(model: Model, classes: int) -> str:

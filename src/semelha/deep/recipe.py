@@ -39,12 +39,13 @@ class SamplerFactory(Protocol):
     def __call__(self, pool: Pool, *, batch: int, per_class: int, seed: int) -> Sampler: ...
 
 
-def pairs_and_proxies(class_sizes: NDArray[np.int64], dim: int) -> nn.Module:
-    """The default loss: supervised contrastive plus normalized softmax, both at scale 20.
+def pairs_and_proxies(class_sizes: NDArray[np.int64], dim: int, *, temperature: float = 0.05) -> nn.Module:
+    """The default loss: supervised contrastive plus normalized softmax, both at one temperature.
 
     The first compares pictures within the batch, the second compares them with a proxy of every class.
     """
-    return WeightedSum(SupCon(temperature=0.05), MarginSoftmax(len(class_sizes), dim, margin=NoMargin(), scale=20.0))
+    proxies = MarginSoftmax(len(class_sizes), dim, margin=NoMargin(), scale=1 / temperature)
+    return WeightedSum(SupCon(temperature=temperature), proxies)
 
 
 @dataclass(frozen=True)

@@ -132,14 +132,22 @@ class LDA(_Regularized):
         At most the number of classes less one, which is the default.
     ridge : float
         Fraction of the mean variance that is added to the diagonal of a singular covariance.
+    shrinkage : float
+        Fraction of the mean variance within classes that is added to the diagonal of any covariance, for few examples
+        of many dimensions.
 
     References
     ----------
     Fisher, "The use of multiple measurements in taxonomic problems" (1936); Rao (1948).
     """
 
+    def __init__(self, n_components: int | None = None, *, ridge: float = 1e-3, shrinkage: float = 0.0) -> None:
+        super().__init__(n_components, ridge=ridge)
+        self.shrinkage = shrinkage
+
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         inside, means = class_scatter(x, labels)
+        inside += self.shrinkage * np.trace(inside) / len(inside) * np.eye(len(inside))
         within = invertible(inside / len(x), "covariance within classes", ridge=self.ridge, notes=notes)
         centers = means * np.sqrt(np.bincount(labels) / len(x))[:, None]  # (classes, d)
         most = min(x.shape[1], len(means) - 1)

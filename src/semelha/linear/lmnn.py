@@ -113,7 +113,7 @@ class LMNN(LinearLearner):
 
 def target_pairs(z: Matrix, labels: Labels, k: int) -> Tuples:
     """Each example with its k nearest of the same class: (m, 2), sorted by the first. Raises `VectorsError`."""
-    rows = with_partner(labels)
+    k, rows = min(k, len(z)), with_partner(labels)
     friends = nearest(z, labels, rows, k, same=True)
     return np.unique(np.stack([np.repeat(rows, k), friends.ravel()], axis=1), axis=0)
 

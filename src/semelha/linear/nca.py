@@ -68,6 +68,8 @@ class NCA(LinearLearner):
     def _learn(self, x: Matrix, labels: Labels, notes: list[str]) -> Matrix:
         if self.objective not in ("log", "sum"):
             raise UsageError(f'the objective is "log" or "sum", not {self.objective!r}')
+        if self.candidates < 2:
+            raise UsageError(f"candidates is {self.candidates}: an anchor needs 2 or more")
         rng = check_random_state(self.random_state)
         order = np.argsort(labels, kind="stable")  # classes are then ranges, and sums over a class are over slices
         scale = np.sqrt(x.var(axis=0).mean())

@@ -94,7 +94,7 @@ def near_triplets(x: Matrix, labels: Labels, k: int, most: int, rng: np.random.R
 
     Anchors are drawn at random if all would give more. Raises `VectorsError` if no class has two examples.
     """
-    anchors = with_partner(labels)
+    k, anchors = min(k, len(x)), with_partner(labels)
     count = max(1, most // (k * k))
     if len(anchors) > count:
         anchors = np.sort(rng.permutation(anchors)[:count])

@@ -6,9 +6,10 @@ import inspect
 import logging
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import sklearn
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
+from semelha.arguments import check_numbers
 from semelha.embedders import METRIC, Card, Extractor, FeatureExtractor, Model, embed_pictures, write_model
 from semelha.errors import PictureError, TrainingError, UsageError
 from semelha.features import Features
@@ -58,12 +60,17 @@ METHODS: dict[str, type[LinearLearner | BoostedSimilarity]] = {
 """Learners by name whose distance an index can search."""
 
 
-def learner_named(name: str, *, seed: int = 0) -> LinearLearner | BoostedSimilarity:
-    """A learner with default settings. Raises `UsageError` for an unknown name."""
+def learner_named(
+    name: str, *, seed: int = 0, settings: Mapping[str, float] = MappingProxyType({})
+) -> LinearLearner | BoostedSimilarity:
+    """A learner with default settings, or with these arguments. Raises `UsageError` for an unknown name or setting."""
     if name not in METHODS:
         raise UsageError(f"method is {name!r}: it must be one of {', '.join(METHODS)}")
     kind = METHODS[name]
-    return kind(random_state=seed) if "random_state" in inspect.signature(kind).parameters else kind()
+    arguments: dict[str, Any] = check_numbers(name, kind, settings)
+    if "random_state" in inspect.signature(kind).parameters:
+        arguments["random_state"] = seed
+    return kind(**arguments)
 
 
 def train_linear(
