@@ -3,7 +3,6 @@
 import contextlib
 import io
 import re
-import unicodedata
 from importlib import import_module
 from pathlib import Path
 
@@ -59,23 +58,6 @@ def test_no_line_begins_with_a_formula(page: str) -> None:
     """Markdown would end the paragraph there."""
     for language in LANGUAGES:
         assert not re.findall(r"^\$[^$].*", text_of(page, language), flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_links_lead_to_pages_and_headings(page: str) -> None:
-    for language in LANGUAGES:
-        for target, _, heading in re.findall(r"\]\(([^)#:]+)(#([^)]*))?\)", text_of(page, language)):
-            file = (THEORY / target).resolve()
-            assert file.is_file(), (language, target)
-            if heading:
-                headings = re.findall(r"^#+ (.*)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
-                assert heading in [anchor_of(each) for each in headings], (language, heading)
-
-
-def anchor_of(heading: str) -> str:
-    """Anchor of a heading: without accents, as Python-Markdown makes it."""
-    plain = unicodedata.normalize("NFKD", heading).encode("ascii", "ignore").decode()
-    return re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", plain).strip().lower())
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in text_of(page)])

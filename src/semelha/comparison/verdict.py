@@ -1,4 +1,4 @@
-"""The verdict of a comparison: which method to take, how well it works, and what to do next. See docs/compare.md."""
+"""The verdict of a comparison: which method to take, how well it works, and what to do next. See docs/comparing.md."""
 
 from __future__ import annotations
 

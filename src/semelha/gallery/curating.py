@@ -101,6 +101,9 @@ class GalleryCuration(GalleryContents):
         that is not calibrated, unless it is empty. A picture that is in review or enrolled already is left out. The
         oldest of more than `max_reviews` are deleted, and all when the gallery is migrated to another model.
 
+        Raises `UsageError` if the lengths differ or `max_reviews` is below 1, and `GalleryError` if the database cannot
+        be written.
+
         Parameters
         ----------
         probes : sequence of Probe
@@ -109,9 +112,6 @@ class GalleryCuration(GalleryContents):
             Of `identify_probes`, for the same pictures.
         pictures : sequence of pictures, optional
             The same ones, of which small copies are kept, unless the gallery keeps none.
-
-        Raises `UsageError` if the lengths differ or `max_reviews` is below 1, and `GalleryError` if the database cannot
-        be written.
         """
         check_int("max_reviews", max_reviews, 1, MAX_INT)
         new = new_reviews(self.model, probes, answers, pictures if self.keep_pictures else None)
