@@ -169,3 +169,30 @@ def test_a_signal_lets_every_accepted_request_finish(tiny: Model, tmp_path: Path
     assert answers.count("s1") >= 20
     assert set(answers) <= {"s1", 503, "URLError", "ConnectionResetError", "RemoteDisconnected"}
     assert "Traceback" not in err
+
+
+def test_a_signal_lets_answers_that_have_begun_arrive(tiny: Model, tmp_path: Path) -> None:
+    """A client that reads slowly gets all of its answers; one that stops reading keeps the server only for a time."""
+    Gallery.create(tmp_path / "shop", tiny).close()
+    (tmp_path / "server.toml").write_text("shutdown = 4\nbody_deadline = 60\n")
+    count = 40  # answers, more than fit into the buffers of the connection
+    with server(tmp_path / "shop", "--config", tmp_path / "server.toml", tmp_path=tmp_path) as (process, address):
+        length = len(json.dumps(call(address, "/openapi.json"), separators=(",", ":"), ensure_ascii=False).encode())
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        with socket.socket() as slow, socket.socket() as stopped:
+            for client in (slow, stopped):
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                client.settimeout(20)
+                client.connect((host, int(port)))
+                client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n" * count)
+                assert client.recv(9) == b"HTTP/1.1 "
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection((host, int(port)), timeout=5)
+            size = 0
+            while got := slow.recv(1 << 14):
+                size += len(got)
+            assert process.poll() is None, "it still waits for the other"
+            process.communicate(timeout=20)
+    assert size > length

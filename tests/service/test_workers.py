@@ -189,7 +189,7 @@ def test_a_worker_reports_why_it_cannot_start(tmp_path: Path) -> None:
         raise worker.failure()
     worker.close()
     with pytest.raises(UsageError, match="state"):
-        serve_in_processes(settings.model_copy(update={"state": None}), on_ready=print, prepare=int)
+        serve_in_processes(settings.model_copy(update={"state": None}), on_ready=print)
 
 
 class Process:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from collections.abc import Callable
@@ -19,7 +20,7 @@ BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """Ends the streams of events when a signal comes: other requests are finished."""
+    """Ends the streams of events when a signal comes: other requests are finished, within the time for it."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Called in the main thread, for SIGTERM and SIGINT."""
@@ -27,6 +28,20 @@ class Server(uvicorn.Server):
         if isinstance(app, FastAPI):
             app.state.jobs.stop()
         super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let answers arrive, and at the end of the time close connections whose clients read no further."""
+        seconds = self.config.timeout_graceful_shutdown or 0
+        closing = asyncio.get_running_loop().call_later(seconds, self._close_connections)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+            self._close_connections()  # the loop must not end with open ones
+
+    def _close_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 def serve(

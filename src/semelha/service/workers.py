@@ -39,7 +39,13 @@ MEMORY = Path("/dev/shm")
 """A folder in memory: with its files elsewhere, prometheus_client would be killed when the disk is full."""
 
 
-def serve_in_processes(settings: Settings, *, on_ready: Callable[[str], None], prepare: Callable[[], None]) -> int:
+def nothing() -> None:
+    """Prepares nothing."""
+
+
+def serve_in_processes(
+    settings: Settings, *, on_ready: Callable[[str], None], prepare: Callable[[], None] = nothing
+) -> int:
     """Serve with `settings.workers` processes until SIGTERM or SIGINT; with one, in this process.
 
     `on_ready` is called with the address when all are ready, and `prepare` in each process before it begins, such as to
