@@ -16,8 +16,6 @@ from semelha.errors import UsageError
 from semelha.metrics import METRICS, Mahalanobis, Metric
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from semelha.deep.losses import Mining, PairLoss, ProxyAnchor, ProxyNCA
     from semelha.deep.metric_layer import MetricLayer
     from semelha.deep.recipe import LossFactory
@@ -173,38 +171,36 @@ def proxy_losses() -> dict[Loss, Callable[..., ProxyNCA | ProxyAnchor]]:
     return {Loss.proxynca: L.ProxyNCA, Loss.proxyanchor: L.ProxyAnchor}
 
 
-def class_losses() -> dict[Loss, Callable[..., nn.Module]]:
+def class_losses() -> dict[Loss, Callable[..., Any]]:
     """The other losses of classes: factories of (pictures of each class, dimension of the embedding)."""
     from semelha.deep import losses as L
 
-    def normalized(pictures: Pictures, dim: int, *, scale: float = 30.0) -> nn.Module:
+    def normalized(pictures: Pictures, dim: int, *, scale: float = 30.0) -> Any:
         return L.MarginSoftmax(len(pictures), dim, margin=L.NoMargin(), scale=scale)
 
-    def sphereface(pictures: Pictures, dim: int, *, margin: int = 4, scale: float = 30.0) -> nn.Module:
+    def sphereface(pictures: Pictures, dim: int, *, margin: int = 4, scale: float = 30.0) -> Any:
         return L.MarginSoftmax(len(pictures), dim, margin=L.SphereFace(margin), scale=scale)
 
-    def cosface(pictures: Pictures, dim: int, *, margin: float = 0.35, scale: float = 30.0) -> nn.Module:
+    def cosface(pictures: Pictures, dim: int, *, margin: float = 0.35, scale: float = 30.0) -> Any:
         return L.MarginSoftmax(len(pictures), dim, margin=L.CosFace(margin), scale=scale)
 
-    def arcface(
-        pictures: Pictures, dim: int, *, margin: float = 0.5, scale: float = 30.0, centers: int = 1
-    ) -> nn.Module:
+    def arcface(pictures: Pictures, dim: int, *, margin: float = 0.5, scale: float = 30.0, centers: int = 1) -> Any:
         return L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace(margin), scale=scale, centers=centers)
 
-    def dynamic(pictures: Pictures, dim: int, *, scale: float = 30.0) -> nn.Module:
+    def dynamic(pictures: Pictures, dim: int, *, scale: float = 30.0) -> Any:
         margins = L.dynamic_margins(pictures.tolist())
         return L.MarginSoftmax(len(pictures), dim, margin=L.ArcFace(), margins=margins, scale=scale)
 
-    def adacos(pictures: Pictures, dim: int) -> nn.Module:
+    def adacos(pictures: Pictures, dim: int) -> Any:
         return normalized(pictures, dim, scale=L.adacos_scale(len(pictures)))
 
-    def centers(pictures: Pictures, dim: int, *, scale: float = 30.0) -> nn.Module:
+    def centers(pictures: Pictures, dim: int, *, scale: float = 30.0) -> Any:
         parts = normalized(pictures, dim, scale=scale), L.CenterLoss(len(pictures), dim)
         return L.WeightedSum(*parts, weights=(1.0, 0.5))
 
     def softtriple(
         pictures: Pictures, dim: int, *, scale: float = 20.0, gamma: float = 0.1, margin: float = 0.01
-    ) -> nn.Module:
+    ) -> Any:
         return L.SoftTriple(len(pictures), dim, scale=scale, gamma=gamma, margin=margin)
 
     return {
