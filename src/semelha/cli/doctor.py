@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +14,7 @@ import onnxruntime as ort
 from rich.table import Table
 from typer import Argument, Exit, Option, confirm
 
-from semelha._version import __version__
+from semelha._version import __version__, installed_version
 from semelha.cli.console import escape
 from semelha.cli.output import Json, Yes, print_json, stderr, stdout
 from semelha.errors import UsageError
@@ -52,7 +51,7 @@ def doctor(
         "threads": f"{processors()} of {os.cpu_count()} cores",
         "ONNX Runtime": ", ".join(ort.get_available_providers()),
         "training on": device,
-        **{name: _version(name) or "missing" for name in (*BASE, *TRAIN)},
+        **{name: installed_version(name) or "missing" for name in (*BASE, *TRAIN)},
     }
     problems = [*broken, *_problems()]
     if json:
@@ -97,8 +96,8 @@ def _examine(gallery: Path, repair: bool, yes: bool, json: bool) -> None:
 
 
 def _problems() -> list[str]:
-    problems = [f'{name} is missing: pip install "semelha"' for name in BASE if _version(name) is None]
-    missing = [name for name in TRAIN if _version(name) is None]
+    problems = [f'{name} is missing: pip install "semelha"' for name in BASE if installed_version(name) is None]
+    missing = [name for name in TRAIN if installed_version(name) is None]
     if missing and len(missing) < len(TRAIN):
         problems.append(f'training needs {", ".join(missing)} too: pip install "semelha[train]"')
     for folder in (Path(tempfile.gettempdir()), Path.cwd()):
@@ -108,13 +107,6 @@ def _problems() -> list[str]:
         except OSError as error:
             problems.append(f"{folder} cannot be written: {error.strerror}")
     return problems
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _processor() -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha._version import __version__
+from semelha._version import __version__, installed_version
 from semelha.comparison.figures import (
     answered_values,
     holm,
@@ -39,6 +37,7 @@ from semelha.comparison.result import (
 )
 from semelha.comparison.schedule import Schedule
 from semelha.comparison.study import FOLDS, SELECTION, Study
+from semelha.processors import processors
 
 PACKAGES = ("numpy", "scikit-learn", "onnxruntime", "torch", "timm")
 
@@ -76,7 +75,7 @@ def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Cal
         fpir=schedule.fpir,
         seed=seed,
         versions=_versions(),
-        machine=f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores",
+        machine=f"{platform.processor() or platform.machine()}, {processors()} cores",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         budget=Budget(schedule.budget, used(), tuple(schedule.rounds)),
     )
@@ -170,9 +169,4 @@ def _shown(study: Study, row: int) -> ShownPicture:
 
 def _versions() -> dict[str, str]:
     found = {"semelha": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return found | {name: version for name in PACKAGES if (version := installed_version(name)) is not None}
