@@ -24,6 +24,7 @@ from _results import table, write_section
 from semelha.comparison import Comparison
 from semelha.comparison.result import Figure
 from semelha.images import TEST_SCRIPTS, Dataset
+from semelha.language import words_in
 
 MINUTES = {"glyphs": 10.0, "omniglot": 60.0, "grocery": 60.0, "emoji": 60.0, "orl_faces": 60.0}
 FULL = ("glyphs", "grocery")
@@ -128,7 +129,7 @@ def ending(found: Comparison) -> str:
         text = f"Recommended: {chosen.method} (`{chosen.command}`). On the test classes, which took no part in the "
         text += f"choice, it is {'' if is_within else 'NOT '}within the interval of the best"
         text += "." if less is None else f": {less.value:+.3f}, 95% {less.low:+.3f} to {less.high:+.3f}."
-    return text if found.premise is None else f"{text}\n\n{found.premise.text}"
+    return text if found.premise is None else f"{text}\n\n{found.premise.text(words_in('en'))}"
 
 
 def _ends(figure: Figure | None) -> str | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.cli.commands import answer
+from tests.cli.commands import answer, run
 from tests.comparison.pictures import pictures
 from tests.tiny_model import tiny_model
 
@@ -31,3 +31,9 @@ def test_the_report_and_the_verdict(
     assert found["verdict"]["result"].split(":")[0] in text
     assert len(re.findall('<image id="p', text)) > 5
     assert "pode ser lida" not in text
+    status, printed, _ = run(capsys, "compare", photos, *options[:4], "--language", "pt-BR", "--resume")
+    assert status == 0
+    assert found["verdict"]["result"] in printed
+    assert found["verdict"]["steps"][0] in printed
+    assert printed.count(found["recommendation"]["command"]) == 1
+    assert "cadastrar levou" in printed

@@ -42,6 +42,7 @@ def test_the_best_come_first_then_what_was_cut() -> None:
         (lambda c: c["methods"].append(c["methods"][0]), "same name"),
         (lambda c: c["recommendation"].update(method="none"), "recommends"),
         (lambda c: c["queries"][0].update(picture=-1), "query"),
+        (lambda c: c["premise"]["ways"].pop(), "ways"),
     ],
 )
 def test_what_is_no_comparison_is_refused(change: Callable[[dict[str, Any]], object], said: str) -> None:

@@ -13,6 +13,7 @@ from semelha.language import words_in
 FACTS = Facts(
     method="lda",
     command="semelha train",
+    step="train",
     right=(0.93, 0.91, 0.95),
     best="lda",
     best_right=0.93,
@@ -35,6 +36,8 @@ FACTS = Facts(
         ({"right": (0.49, 0.4, 0.6)}, "poor", ("train",)),
         ({"tested": 19}, "fair", ("train", "classes")),
         ({"right": (0.93, 0.5, 1.0), "tested": 19}, "fair", ("train", "classes")),
+        ({"step": "train_best"}, "good", ("train_best",)),
+        ({"step": "untrained"}, "good", ("untrained",)),
         ({"method": None, "command": "", "right": None}, "unknown", ()),
         ({"cut": 3, "not_installed": 2}, "good", ("train", "install", "budget_step")),
         ({"cut": 3, "not_installed": 2, "tested": 3}, "fair", ("train", "classes", "install")),

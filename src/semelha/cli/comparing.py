@@ -12,6 +12,7 @@ from typer import Argument, Option
 
 import semelha
 from semelha.cli.console import escape
+from semelha.cli.evaluation import figure_cell
 from semelha.cli.output import (
     Json,
     Language,
@@ -22,15 +23,17 @@ from semelha.cli.output import (
     check_outputs,
     load_dataset,
     make_table,
+    note,
     print_json,
     print_report_path,
+    print_verdict,
     stderr,
     stdout,
 )
 from semelha.comparison import RESULT, Comparison
 from semelha.comparison.result import Figure, MethodResult
 from semelha.errors import UsageError
-from semelha.language import words_in
+from semelha.language import Words, words_in
 
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
 """Minutes of each."""
@@ -73,7 +76,7 @@ def compare(
     Example: semelha compare photos --methods hog,gmml,network --model my-model --out compared
     """
     check_outputs(report)
-    spoken = words_in(language).language
+    words = words_in(language)
     dataset = replace(load_dataset(folder, layout=layout, split=split), name=str(folder))  # stands in commands
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     limit = None if budget is None else parsed_minutes(budget)
@@ -99,15 +102,20 @@ def compare(
             status.stop()
             stderr.print("Interrupted: the same command with --resume continues.")
             raise
+    known = {str(remark) for remark in dataset.remarks}  # noted when it was read
+    for text in found.data.remarks:
+        if text not in known:
+            note(text)
     if json:
-        print_json({**found.to_json(), "verdict": found.verdict(spoken).to_json(), "reading": dataset.report()})
+        verdict = found.verdict(words.language)
+        print_json({**found.to_json(), "verdict": verdict.to_json(), "reading": dataset.report()})
     else:
-        print_comparison(found)
+        print_comparison(found, words)
         stdout.print(f"[dim]Result: {escape(str(out / RESULT))}[/]")
     if report is not None:  # last, so that the figures are not lost if it cannot be written
         from semelha.comparison.report import write_comparison_report  # importing Matplotlib is slow
 
-        write_comparison_report(found, report, dataset=dataset, language=spoken)
+        write_comparison_report(found, report, dataset=dataset, language=words.language)
         print_report_path(report, json)
 
 
@@ -119,8 +127,8 @@ def parsed_minutes(text: str) -> float:
     return float(parts[1]) * UNITS[parts[2] or "m"]
 
 
-def print_comparison(found: Comparison) -> None:
-    """The table, what was not measured and why, the premise, and the recommendation."""
+def print_comparison(found: Comparison, words: Words) -> None:
+    """The table, what was not measured and why, the premise, and the verdict."""
     measured = [one for one in found.methods if one.state == "measured"]
     stdout.print(_table(found, measured))
     for one in found.methods:
@@ -134,11 +142,9 @@ def print_comparison(found: Comparison) -> None:
         f"p is corrected for the number of methods. {found.budget.used / 60:.1f} minutes.[/]"
     )
     if found.premise is not None:
-        stdout.print(escape(found.premise.text))
-    if found.recommendation is None:
-        stdout.print("[yellow]No recommendation:[/] no method that a command trains was measured; allow more time.")
-        return
-    stdout.print(f"\n[bold]{escape(found.recommendation.text)}[/]\n  {escape(found.recommendation.command)}")
+        stdout.print(escape(found.premise.text(words)))
+    stdout.print()
+    print_verdict(found.verdict(words.language))
 
 
 def _table(found: Comparison, measured: list[MethodResult]) -> Table:
@@ -166,6 +172,5 @@ def _table(found: Comparison, measured: list[MethodResult]) -> Table:
 
 def _cell(figure: Figure | None) -> str:
     if figure is None:
-        return "[dim]–[/]"
-    ends = "" if figure.low is None else f" [not bold dim]{figure.low:.3f}–{figure.high:.3f}[/]"
-    return f"{figure.value:.3f}{ends}"
+        return figure_cell(None, None)
+    return figure_cell(figure.value, None if figure.low is None else (figure.low, figure.high))

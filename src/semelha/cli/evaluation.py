@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -138,11 +138,11 @@ def results_table(evaluation: Evaluation) -> Table:
     rate = f"{evaluation.result.open_set.fpir_target:g}"
     values = [result.to_json() for result in results.values()]
     for title, key in ROWS.items():
-        table.add_row(title.format(rate=rate), *(_cell(each[key], each["intervals"].get(key)) for each in values))
+        table.add_row(title.format(rate=rate), *(figure_cell(each[key], each["intervals"].get(key)) for each in values))
     return table
 
 
-def _cell(value: float | None, interval: list[float] | None) -> str:
+def figure_cell(value: float | None, interval: Sequence[float] | None) -> str:
     """A value and its interval, in console markup."""
     if value is None:
         return f"[dim]{INSUFFICIENT_DATA}[/]"

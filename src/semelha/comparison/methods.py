@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from semelha.comparison.study import Base, Rows, Source, Study, Vectors
+from semelha.comparison.verdict import Step
 from semelha.embedders import FeatureExtractor, Model, milliseconds_each
 from semelha.errors import MissingExtra, UsageError
 from semelha.features import HOG, Features, FirstOrder, Histogram, RawPixels
@@ -107,6 +108,18 @@ class Method:
     def is_halved(self) -> bool:
         """Whether it learns so slowly that it is tried before it is measured."""
         return self.family in HALVED and self.key not in CLOSED_FORM
+
+    @property
+    def is_network(self) -> bool:
+        """Whether its training takes the time that it is given."""
+        return self.family in (NETWORKS, WITHOUT_LABELS)
+
+    @property
+    def step(self) -> Step:
+        """What its command does."""
+        if self.words is None or self.words[0] != "train":
+            return "untrained"
+        return "train" if len(self.words) > len(TRAIN) else "train_best"
 
     def command(self, photos: str) -> str | None:
         """The command that trains it from these pictures."""

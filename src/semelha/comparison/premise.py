@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from semelha.comparison.figures import mean_figure
-from semelha.comparison.result import Premise, Way
-from semelha.comparison.study import Base, Rows, Study
+from semelha.comparison.result import ENROLL, RETRAIN, Premise, Way
+from semelha.comparison.study import Base, Rows, Study, Vectors
+from semelha.index import AutoIndex
 
 EACH = 5
 """Pictures of a class to learn from or to enroll, at most; the others are probes."""
@@ -23,45 +26,71 @@ ITERATIONS = 300
 def measure_premise(study: Study, base: Base) -> Premise:
     """Both ways with the same vectors: new classes are those of the first test fold, known ones those of the others.
 
-    The classifier is softmax regression (cross-entropy), which is fitted again to all classes. Both ways embed the
-    pictures of the new classes; that is part of their seconds.
+    Both ways embed the pictures of the new classes, which is part of their seconds, and end with a file.
     """
     labels = study.pictures.labels
     new = np.unique(labels[study.fold == 0])[:MAX_NEW]
     known = np.unique(labels[study.fold > 0])[:MAX_KNOWN]
     enrolled, probes = _enrolled_and_probes(study, np.concatenate([known, new]))
     is_new = np.isin(labels[enrolled], new)
-    x, asked = study.vectors(base, enrolled), study.vectors(base, probes)
-    embedding = int(is_new.sum()) * study.milliseconds(base) / 1000
-    scale = 1 / max(float(np.linalg.norm(x, axis=1).mean()), 1e-12)
+    old, added = enrolled[~is_new], enrolled[is_new]
+    before, asked = study.vectors(base, old), study.vectors(base, probes)
 
     start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier = LogisticRegression(C=100.0, max_iter=ITERATIONS).fit(scale * x, labels[enrolled])
-    retraining = embedding + time.perf_counter() - start
-    by_classifier = classifier.predict(scale * asked)
+    after = base.embed(study.pictures.select(added.tolist()))
+    embedding = time.perf_counter() - start
+    with tempfile.TemporaryDirectory() as folder:
+        classifier = _Classifier(Path(folder) / "classifier.npz")
+        gallery = _Enrolled(base, labels, Path(folder) / "index")
+        gallery.add(old, before)
+        start = time.perf_counter()
+        classifier.fit(np.concatenate([before, after]), np.concatenate([labels[old], labels[added]]))
+        retraining = embedding + time.perf_counter() - start
+        start = time.perf_counter()
+        gallery.add(added, after)
+        enrolling = embedding + time.perf_counter() - start
+        answers = {RETRAIN: classifier.answers(asked), ENROLL: gallery.answers(asked)}
 
-    start = time.perf_counter()
-    gallery = np.concatenate([x[~is_new], x[is_new]])
-    names = np.concatenate([labels[enrolled][~is_new], labels[enrolled][is_new]])
-    enrolling = embedding + time.perf_counter() - start
-    by_neighbor = names[base.metric.nearest(asked, gallery, 1).positions[:, 0]]
-
-    def way(name: str, seconds: float, answers: NDArray[np.str_]) -> Way:
-        right, is_asked_new = answers == labels[probes], np.isin(labels[probes], new)
+    def way(name: str, seconds: float) -> Way:
+        right, is_asked_new = answers[name] == labels[probes], np.isin(labels[probes], new)
         parts = (is_asked_new, ~is_asked_new)
         figures = [mean_figure(right[part].astype(float), labels[probes][part], seed=study.seed) for part in parts]
         return Way(name, seconds, *figures)
 
-    ways = way("retrain a classifier", retraining, by_classifier), way("enroll", enrolling, by_neighbor)
-    text = (
-        f"To add {len(new)} classes to {len(known)}, with at most {EACH} pictures of each: retraining a classifier on "
-        f"the vectors of {base.name} took {retraining:.2g} s and named {100 * ways[0].new.value:.0f} of 100 pictures "
-        f"of the new classes right; enrolling took {enrolling:.2g} s, and named {100 * ways[1].new.value:.0f} of 100 "
-        "right."
-    )
-    return Premise(len(known), len(new), EACH, ways, text)
+    return Premise(len(known), len(new), EACH, (way(RETRAIN, retraining), way(ENROLL, enrolling)))
+
+
+class _Classifier:
+    """Softmax regression (cross-entropy), fitted to all classes and written to a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def fit(self, vectors: Vectors, labels: NDArray[np.str_]) -> None:
+        self.scale_ = 1 / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-12)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.fitted_ = LogisticRegression(C=100.0, max_iter=ITERATIONS).fit(self.scale_ * vectors, labels)
+        fitted = self.fitted_
+        np.savez(self.file, classes=fitted.classes_, coef=fitted.coef_, intercept=fitted.intercept_)
+
+    def answers(self, vectors: Vectors) -> NDArray[np.str_]:
+        return np.asarray(self.fitted_.predict(self.scale_ * vectors))
+
+
+class _Enrolled:
+    """An index to which vectors are added, and that is saved: its answer is the label of the nearest."""
+
+    def __init__(self, base: Base, labels: NDArray[np.str_], folder: Path) -> None:
+        self.index = AutoIndex(base.metric)
+        self.labels, self.folder = labels, folder
+
+    def add(self, rows: Rows, vectors: Vectors) -> None:
+        self.index.add(rows, vectors)
+        self.index.save(self.folder)
+
+    def answers(self, vectors: Vectors) -> NDArray[np.str_]:
+        return self.labels[self.index.search(vectors, 1).ids[:, 0]]
 
 
 def _enrolled_and_probes(study: Study, names: NDArray[np.str_]) -> tuple[Rows, Rows]:

@@ -43,16 +43,5 @@ def recommend(candidates: Sequence[Candidate], labels: Names, photos: str, *, se
 
     chosen = min(filter(is_enough, candidates), key=cost)
     command = chosen.method.command(photos)
-    rate = chosen.result.r_at_1
     assert command is not None
-    assert rate is not None
-    interval = "" if rate.low is None or rate.high is None else f" ({100 * rate.low:.0f} to {100 * rate.high:.0f})"
-    text = (
-        f"Take {chosen.method.name}: of 100 pictures of classes that it never saw, {100 * rate.value:.0f}{interval} "
-        "had a picture of their class as the nearest."
-    )
-    if chosen is not best:
-        text += f" {best.method.name} was the best on the selection classes, but not by enough to be worth its cost."
-    if chosen.method.words is not None and chosen.method.key in ("stages", "head"):
-        text += " The command measures it again beside others, and publishes the best."
-    return Recommendation(chosen.method.name, text, command)
+    return Recommendation(chosen.method.name, command, chosen.method.step)

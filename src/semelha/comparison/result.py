@@ -10,15 +10,18 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from semelha.comparison.verdict import Facts, judge
+from semelha.comparison.verdict import Facts, Step, judge
 from semelha.errors import SemelhaError
 from semelha.files import write_file
 from semelha.html.notebook import notebook_html
-from semelha.language import Verdict, words_in
+from semelha.language import Verdict, Words, words_in
 from semelha.untrusted import MAX_BYTES, parse_json, read_bytes
 
 FORMAT = 1
 """Of the JSON."""
+
+RETRAIN, ENROLL = "retrain a classifier", "enroll"
+"""Names of the ways to add classes."""
 
 State = Literal["measured", "cut", "failed", "not installed"]
 
@@ -182,11 +185,15 @@ class Budget:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The method to take, why, and the command that trains it."""
+    """The method to take, its command, and what the command does.
+
+    `step` is "train": it trains the method; "train_best": it trains several and keeps the best; or "untrained": it uses
+    a model as it is.
+    """
 
     method: str
-    text: str
     command: str
+    step: Step = "train"
 
 
 @dataclass(frozen=True)
@@ -207,7 +214,17 @@ class Premise:
     new_classes: int
     pictures: int  # of each new class, to learn from or to enroll, at most
     ways: tuple[Way, ...]
-    text: str
+
+    def text(self, words: Words) -> str:
+        """Both ways in two sentences."""
+        by_name = {way.name: way for way in self.ways}
+        values = {
+            key: value
+            for key, way in (("retrain", by_name[RETRAIN]), ("enroll", by_name[ENROLL]))
+            for key, value in ((key, words.duration(way.seconds)), (f"{key}_right", words.of_100(way.new.value)))
+        }
+        note = words.t("compare.premise_note", known=self.known_classes, n=self.new_classes, pictures=self.pictures)
+        return f"{note} {words.t('compare.premise_result', **values)}"
 
 
 @dataclass(frozen=True)
@@ -256,6 +273,7 @@ class Comparison:
         facts = Facts(
             method=None if chosen is None else chosen.name,
             command="" if self.recommendation is None else self.recommendation.command,
+            step="train" if self.recommendation is None else self.recommendation.step,
             right=None if right is None else (right.value, *_ends(right)),
             best=None if best is None else best.name,
             best_right=best_right,
@@ -312,6 +330,8 @@ class Comparison:
             return "two methods have the same name"
         if self.recommendation is not None and self.recommendation.method not in names:
             return "it recommends a method that it has not"
+        if self.premise is not None and {way.name for way in self.premise.ways} != {RETRAIN, ENROLL}:
+            return "its ways to add classes are not the two that there are"
         numbers = range(len(self.pictures))
         if any(query.picture not in numbers for query in self.queries):
             return "a query is no picture of it"

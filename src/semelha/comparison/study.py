@@ -23,6 +23,9 @@ MIN_CLASSES = 2 * (FOLDS + 1)
 FEWEST = 8
 """Classes to learn from, at least, in the first rounds."""
 
+BATCH = 32
+"""Pictures that are embedded at a time."""
+
 Rows = NDArray[np.int64]
 Vectors = NDArray[np.float32]
 
@@ -51,6 +54,13 @@ class Base:
     stop: int | None = None
     own_scales: bool = False
     alone: Extractor | None = None
+
+    def embed(self, pictures: Dataset) -> Vectors:
+        """Compute the vectors of pictures anew, (pictures, dim)."""
+        if self.alone is not None:
+            return embed_all(self.alone, pictures, self.source.dim, batch_size=BATCH, progress=None)
+        found = embed_all(self.source.extractor, pictures, self.source.dim, batch_size=BATCH, progress=None)
+        return found[:, self.start : self.stop]
 
 
 @dataclass(eq=False)
@@ -112,7 +122,7 @@ class Study:
         shape = (len(self.pictures), source.dim)
         if not file.exists():
             start = time.monotonic()
-            vectors = embed_all(source.extractor, self.pictures, source.dim, batch_size=32, progress=progress)
+            vectors = embed_all(source.extractor, self.pictures, source.dim, batch_size=BATCH, progress=progress)
             each = milliseconds_each(source.extractor)
             with atomic_write(file) as opened:
                 kept = {"vectors": vectors, "milliseconds": each, "seconds": time.monotonic() - start}
@@ -148,14 +158,22 @@ def divide(pictures: Dataset, seed: int) -> Rows:
 
 
 def some_classes(pictures: Dataset, most: int, seed: int) -> Dataset:
-    """Classes drawn at random, with about `most` pictures, and a remark that says so; all if they are no more."""
+    """Classes drawn at random, with about `most` pictures, and a remark that says so; all if they are no more.
+
+    There are always enough classes with two pictures that may match for `divide`.
+    """
     if len(pictures) <= most:
         return pictures
     counts, names = pictures.counts(), pictures.classes
     order = [names[number] for number in np.random.default_rng([seed, 22]).permutation(len(names))]
     total = np.cumsum([counts[name] for name in order])
-    kept = set(order[: max(MIN_CLASSES, int(np.searchsorted(total, most)))])
-    text = f"{len(kept):,} of {len(names):,} classes were drawn, so that the comparison fits into its time"
+    is_paired = np.isin(order, paired_classes(pictures.labels, pictures.groups))
+    needed = int(np.searchsorted(np.cumsum(is_paired), MIN_CLASSES)) + 1
+    kept = set(order[: max(needed, int(np.searchsorted(total, most)))])
+    text = (
+        f"{len(kept):,} of {len(names):,} classes were drawn: the features of all pictures would take more than their "
+        "part of the budget"
+    )
     some = pictures.select([row for row, one in enumerate(pictures) if one.label in kept])
     return replace(some, remarks=(*some.remarks, Remark("used", text, len(kept))))
 

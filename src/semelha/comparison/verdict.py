@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from semelha.language import Level, Verdict, Words
 
@@ -14,6 +15,9 @@ WIDE = 0.2  # width of an interval beyond which more must be measured
 NARROW = 0.05  # width up to which the figure alone is given
 MAX_STEPS = 3
 
+Step = Literal["train", "train_best", "untrained"]
+"""What a command does: it trains a method; it trains several and keeps the best; or it uses a model as it is."""
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -21,6 +25,7 @@ class Facts:
 
     method: str | None  # recommended
     command: str
+    step: Step  # what the command does
     right: tuple[float, float, float] | None  # of the recommended method: value, and ends of its interval
     best: str | None  # the method with the highest figure
     best_right: float
@@ -44,7 +49,7 @@ class Facts:
 
     def rules(self) -> tuple[str, ...]:
         """Names of the rules that apply, the most urgent first, at most `MAX_STEPS`."""
-        found = [] if self.method is None else ["train"]
+        found: list[str] = [] if self.method is None else [self.step]
         if self.tested < MIN_CLASSES:
             found.append("classes")
         elif self.right is not None and self.right[2] - self.right[1] > WIDE:

@@ -107,6 +107,8 @@ EN: dict[str, Text] = {
     "compare.best_surely": "{method} was surely better, {right} of 100, but costs more.",
     "compare.best": "{method} had {right} of 100, which is not surely better, and costs more.",
     "compare.train": "Train it from all pictures with the command below.",
+    "compare.train_best": "Train with the command below, which measures it beside others again and keeps the best.",
+    "compare.untrained": "It needs no training: use it with the command below.",
     "compare.classes": (
         "The figures are uncertain: {n} class was tested; add classes until {needed} are.",
         "The figures are uncertain: {n} classes were tested; add classes until {needed} or more are.",
@@ -187,7 +189,8 @@ EN: dict[str, Text] = {
         "{n} class is added to {known}, with at most {pictures} pictures of each.",
         "{n} classes are added to {known}, with at most {pictures} pictures of each.",
     ),
-    "compare.premise_result": "Enrolling took {enroll}, retraining {retrain}.",
+    "compare.premise_result": "Retraining a classifier took {retrain} and named {retrain_right} of 100 pictures of the "
+    "new classes right; enrolling took {enroll}, and named {enroll_right} of 100 right.",
     "compare.way": "way",
     "compare.way_seconds": "time",
     "compare.way_new": "right, of new classes",

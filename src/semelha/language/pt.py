@@ -111,6 +111,8 @@ PT: dict[str, Text] = {
     "compare.best_surely": "{method} foi com certeza melhor, {right} em 100, mas custa mais.",
     "compare.best": "{method} teve {right} em 100, o que não é com certeza melhor, e custa mais.",
     "compare.train": "Treine-o com todas as imagens, pelo comando abaixo.",
+    "compare.train_best": "Treine com o comando abaixo, que o mede de novo ao lado de outros e fica com o melhor.",
+    "compare.untrained": "Não precisa de treino: use-o com o comando abaixo.",
     "compare.classes": (
         "Os números são incertos: {n} classe foi testada; acrescente classes até que sejam {needed}.",
         "Os números são incertos: {n} classes foram testadas; acrescente classes até que sejam {needed} ou mais.",
@@ -191,7 +193,8 @@ PT: dict[str, Text] = {
         "{n} classe é acrescentada a {known}, com no máximo {pictures} imagens de cada uma.",
         "{n} classes são acrescentadas a {known}, com no máximo {pictures} imagens de cada uma.",
     ),
-    "compare.premise_result": "Cadastrar levou {enroll}, treinar de novo {retrain}.",
+    "compare.premise_result": "Treinar de novo um classificador levou {retrain} e acertou {retrain_right} em 100 "
+    "imagens das classes novas; cadastrar levou {enroll}, e acertou {enroll_right} em 100.",
     "compare.way": "modo",
     "compare.way_seconds": "tempo",
     "compare.way_new": "acertos, classes novas",

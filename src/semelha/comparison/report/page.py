@@ -12,11 +12,11 @@ from semelha.arguments import check_types
 from semelha.comparison.display import COSTS, CostDisplay
 from semelha.comparison.report.disagreement import Disagreement, disagreements, right_answers
 from semelha.comparison.report.tables import (
-    WAYS,
     folds_table,
     headline,
     methods_table,
     rounds_table,
+    table,
     unmeasured_list,
     ways_table,
 )
@@ -83,8 +83,8 @@ def _sections(comparison: Comparison, pictures: Thumbnails, words: Words) -> Ite
     yield from _grids(comparison, pictures, words)
     yield from _disagreements(comparison, pictures, words)
     yield _budget(comparison, words)
-    if ways := ways_table(comparison, words):
-        yield _section(words.t("compare.premise"), _premise(comparison, words), _wide(ways))
+    if (premise := comparison.premise) is not None:
+        yield _section(words.t("compare.premise"), premise.text(words), _wide(ways_table(premise, words)))
     yield _method_section(comparison, words)
     if pictures.missing:
         yield f'<p class="note missing">{words.t("compare.missing", n=len(pictures.missing))}</p>'
@@ -95,8 +95,8 @@ def _section(title: str, note: str, content: str) -> str:
     return f'<section><h2>{title}</h2><p class="note">{note}</p>{content}</section>'
 
 
-def _wide(table: str) -> str:
-    return f'<div class="wide" tabindex="0">{table}</div>'
+def _wide(content: str) -> str:
+    return f'<div class="wide" tabindex="0">{content}</div>'
 
 
 def _commands(comparison: Comparison, words: Words) -> str:
@@ -156,17 +156,16 @@ def _disagreements(comparison: Comparison, pictures: Thumbnails, words: Words) -
     found = disagreements(comparison)
     if not found:
         return
-    heads = "".join(
-        f'<th scope="col">{words.t(f"compare.{key}")}</th>' for key in ("pair", "only_first", "only_second", "both")
-    )
-    rows = "".join(
-        f'<tr><th scope="row">{escape(one.first.name)} · {escape(one.second.name)}</th>'
-        f"<td>{len(one.only_first)}</td><td>{len(one.only_second)}</td><td>{one.count}</td></tr>"
+    heads = [words.t(f"compare.{key}") for key in ("pair", "only_first", "only_second", "both")]
+    rows = [
+        (
+            f"{escape(one.first.name)} · {escape(one.second.name)}",
+            *(f"{n:,}" for n in (len(one.only_first), len(one.only_second), one.count)),
+        )
         for one in found[:MAX_PAIRS]
-    )
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-    yield f"<section><h2>{words.t('compare.disagree')}</h2>"
-    yield f'<p class="note">{words.t("compare.disagree_note", n=len(comparison.queries))}</p>{_wide(table)}'
+    ]
+    note = words.t("compare.disagree_note", n=len(comparison.queries))
+    yield f'<section><h2>{words.t("compare.disagree")}</h2><p class="note">{note}</p>{_wide(table(heads, rows))}'
     for place, pair in enumerate(_shown_pairs(comparison, found)):
         yield _pair(comparison, pictures, pair, words, is_open=place == 0)
     yield "</section>"
@@ -224,16 +223,6 @@ def _budget(comparison: Comparison, words: Words) -> str:
     cut = sum(len(one.cut) for one in budget.rounds)
     note += " " + words.t("compare.were_cut" if cut else "compare.not_cut", n=cut)
     return _section(words.t("compare.budget"), note, _wide(rounds_table(comparison, words)) if budget.rounds else "")
-
-
-def _premise(comparison: Comparison, words: Words) -> str:
-    found = comparison.premise
-    assert found is not None
-    text = words.t("compare.premise_note", known=found.known_classes, n=found.new_classes, pictures=found.pictures)
-    seconds = {one.name: words.duration(one.seconds) for one in found.ways}
-    if seconds.keys() == set(WAYS):
-        text += " " + words.t("compare.premise_result", retrain=seconds[WAYS[0]], enroll=seconds[WAYS[1]])
-    return text
 
 
 def _method_section(comparison: Comparison, words: Words) -> str:

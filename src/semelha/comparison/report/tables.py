@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from semelha.comparison.display import family_title
-from semelha.comparison.result import Comparison, Figure, MethodResult
-from semelha.evaluation.report.tables import cell
+from semelha.comparison.result import Comparison, Figure, MethodResult, Premise
+from semelha.evaluation.report.tables import cell, tiles
 from semelha.html import escape
 from semelha.language import Words
 from semelha.measures import Interval
 
-WAYS = ("retrain a classifier", "enroll")
-"""Those that have a title in each language."""
 SURE = 0.001  # p-values below are not told apart
 DASH = "–"
 
 
 def headline(method: MethodResult, comparison: Comparison, words: Words) -> str:
     """HTML tiles of the recommended method."""
-    tiles = [
+    rate = words.rate(comparison.fpir)
+    return tiles(
         ("R@1", percent_cell(method.r_at_1, words), words.t("tile.r_at_1")),
-        (
-            words.t("tile.fnir", rate=words.rate(comparison.fpir)),
-            percent_cell(method.fnir_at_fpir, words),
-            words.t("tile.fnir_note"),
-        ),
+        (words.t("tile.fnir", rate=rate), percent_cell(method.fnir_at_fpir, words), words.t("tile.fnir_note")),
         (words.t("compare.seconds"), _time(method.seconds, words), words.t("compare.seconds_note")),
         (words.t("compare.embedding"), _time(_embedding(method), words), words.t("compare.embedding_note")),
-    ]
-    return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{cell}</dd><p>{escape(what)}</p></div>" for name, cell, what in tiles
     )
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "", chosen: int | None = None) -> str:
+    """An HTML table. Heads are escaped, and an empty one is no head; cells are HTML, and the first is the row's head.
+
+    `kind` is a class of the style sheet; the row with the number `chosen` stands out.
+    """
+    head = "".join(f'<th scope="col">{escape(text)}</th>' if text else "<td></td>" for text in heads)
+    body = "".join(
+        f'<tr{_class("chosen" if number == chosen else "")}><th scope="row">{first}</th>'
+        + "".join(f"<td>{each}</td>" for each in others)
+        + "</tr>"
+        for number, (first, *others) in enumerate(rows)
+    )
+    return f"<table{_class(kind)}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _class(name: str) -> str:
+    return f' class="{name}"' if name else ""
 
 
 def methods_table(comparison: Comparison, words: Words) -> str:
@@ -40,41 +53,30 @@ def methods_table(comparison: Comparison, words: Words) -> str:
         "",
         "MAP@R",
         words.t("tile.fnir", rate=words.rate(comparison.fpir)),
-        words.t("compare.p"),
-        words.t("compare.seconds"),
-        words.t("compare.embedding"),
-        words.t("compare.dim"),
-        words.t("compare.size"),
+        *(words.t(f"compare.{key}") for key in ("p", "seconds", "embedding", "dim", "size")),
     ]
-    head = "".join(f'<th scope="col">{escape(text)}</th>' if text else "<td></td>" for text in heads)
+    measured = [(number, one) for number, one in enumerate(comparison.methods, 1) if one.state == "measured"]
     recommended = None if comparison.recommendation is None else comparison.recommendation.method
-    rows = "".join(
-        _method_row(number, one, is_recommended=one.name == recommended, words=words)
-        for number, one in enumerate(comparison.methods, 1)
-        if one.state == "measured"
-    )
-    return f'<table class="methods"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    rows = [_method_row(number, one, recommended, words) for number, one in measured]
+    chosen = next((place for place, (_, one) in enumerate(measured) if one.name == recommended), None)
+    return table(heads, rows, kind="methods", chosen=chosen)
 
 
-def _method_row(number: int, one: MethodResult, *, is_recommended: bool, words: Words) -> str:
+def _method_row(number: int, one: MethodResult, recommended: str | None, words: Words) -> list[str]:
     family = family_title(one.family, words)
-    mark = f" <em>{escape(words.t('compare.recommended'))}</em>" if is_recommended else ""
-    p = DASH if one.difference is None else escape(words.localized(_p_value(one.difference.p)))
-    dim = DASH if one.dim is None else words.localized(f"{one.dim:,}")
-    cells = [
+    mark = f" <em>{escape(words.t('compare.recommended'))}</em>" if one.name == recommended else ""
+    return [
+        f'<span class="number">{number}</span> {escape(one.name)}{mark}<small>{escape(family)}</small>',
         percent_cell(one.r_at_1, words),
         "" if one.r_at_1 is None else _bar(one.r_at_1),
         percent_cell(one.map_at_r, words),
         percent_cell(one.fnir_at_fpir, words),
-        p,
+        DASH if one.difference is None else escape(words.localized(_p_value(one.difference.p))),
         _time(one.seconds, words),
         _time(_embedding(one), words),
-        dim,
+        DASH if one.dim is None else words.localized(f"{one.dim:,}"),
         DASH if one.size is None else escape(words.size(one.size)),
     ]
-    name = f'<span class="number">{number}</span> {escape(one.name)}{mark}<small>{escape(family)}</small>'
-    row = ' class="chosen"' if is_recommended else ""
-    return f'<tr{row}><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
 def _bar(figure: Figure) -> str:
@@ -102,44 +104,43 @@ def unmeasured_list(comparison: Comparison, words: Words) -> str:
 def rounds_table(comparison: Comparison, words: Words) -> str:
     """An HTML table of the rounds of the budget."""
     heads = [words.t(f"compare.{key}") for key in ("round", "share", "entered", "cut")]
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    rows = "".join(
-        f'<tr><th scope="row">{one.number}</th><td>{escape(words.rate(round(one.share, 3)))}</td>'
-        f'<td>{len(one.entered)}</td><td class="names">{escape(", ".join(one.cut)) or DASH}</td></tr>'
+    rows = [
+        (
+            str(one.number),
+            escape(words.rate(round(one.share, 3))),
+            str(len(one.entered)),
+            escape(", ".join(one.cut)) or DASH,
+        )
         for one in comparison.budget.rounds
-    )
-    return f'<table class="rounds"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    ]
+    return table(heads, rows, kind="rounds")
 
 
-def ways_table(comparison: Comparison, words: Words) -> str:
-    """An HTML table of the ways to add classes; "" if they were not measured."""
-    if comparison.premise is None:
-        return ""
+def ways_table(premise: Premise, words: Words) -> str:
+    """An HTML table of the ways to add classes."""
     heads = [words.t(f"compare.{key}") for key in ("way", "way_seconds", "way_new", "way_known")]
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
-    rows = "".join(
-        f'<tr><th scope="row">{_way(one.name, words)}</th><td>{_time(one.seconds, words)}</td>'
-        f"<td>{percent_cell(one.new, words)}</td><td>{percent_cell(one.known, words)}</td></tr>"
-        for one in comparison.premise.ways
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-
-
-def _way(name: str, words: Words) -> str:
-    return words.t(f"way.{name}") if name in WAYS else escape(name)
+    rows = [
+        (
+            words.t(f"way.{one.name}"),
+            _time(one.seconds, words),
+            percent_cell(one.new, words),
+            percent_cell(one.known, words),
+        )
+        for one in premise.ways
+    ]
+    return table(heads, rows)
 
 
 def folds_table(comparison: Comparison, words: Words) -> str:
     """An HTML table of R@1 in each test fold."""
     measured = [one for one in comparison.methods if one.folds]
     numbers = sorted({fold.fold for one in measured for fold in one.folds})
-    head = "".join(f'<th scope="col">{escape(words.t("compare.fold", number=number + 1))}</th>' for number in numbers)
+    heads = ["", *(words.t("compare.fold", number=number + 1) for number in numbers)]
     rows = []
     for one in measured:
         by_fold = {fold.fold: fold.r_at_1 for fold in one.folds}
-        cells = "".join(f"<td>{cell(by_fold.get(number), None, words)}</td>" for number in numbers)
-        rows.append(f'<tr><th scope="row">{escape(one.name)}</th>{cells}</tr>')
-    return f'<table class="plain"><thead><tr><td></td>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        rows.append((escape(one.name), *(cell(by_fold.get(number), None, words) for number in numbers)))
+    return table(heads, rows, kind="plain")
 
 
 def percent_cell(figure: Figure | None, words: Words) -> str:

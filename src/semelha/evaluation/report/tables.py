@@ -33,16 +33,20 @@ def headline(result: Result, words: Words) -> str:
     """HTML tiles of the most important figures."""
     figures = result.to_json()
     target = words.rate(result.open_set.fpir_target)
-    tiles = [
+    described = [
         ("R@1", "r_at_1", words.t("tile.r_at_1")),
         ("MAP@R", "map_at_r", words.t("tile.map_at_r")),
         (words.t("tile.fnir", rate=target), "fnir_at_fpir", words.t("tile.fnir_note")),
         (words.t("tile.fpir"), "fpir_achieved", words.t("tile.fpir_note", rate=target)),
         (words.t("tile.fnir_achieved"), "fnir_achieved", words.t("tile.fnir_achieved_note")),
     ]
+    return tiles(*((name, Row(name, key).cell(figures, words), what) for name, key, what in described))
+
+
+def tiles(*described: tuple[str, str, str]) -> str:
+    """HTML tiles: a name, a figure as HTML, and what it is."""
     return "".join(
-        f"<div><dt>{escape(name)}</dt><dd>{Row(name, key).cell(figures, words)}</dd><p>{escape(what)}</p></div>"
-        for name, key, what in tiles
+        f"<div><dt>{escape(name)}</dt><dd>{figure}</dd><p>{escape(what)}</p></div>" for name, figure, what in described
     )
 
 
