@@ -10,9 +10,10 @@ from tests.tiny_model import tiny_model
 
 import semelha
 from semelha.comparison import RESULT, Comparison
-from semelha.comparison.study import FOLDS, SELECTION, Study, divide
+from semelha.comparison.study import FOLDS, MIN_CLASSES, SELECTION, Study, divide, some_classes
 from semelha.embedders.published import DEFAULT, published_folder
 from semelha.errors import DatasetError, SemelhaError, UsageError
+from semelha.images import paired_classes
 
 CHEAP = ["pixels", "hog", "gmml", "nca"]
 
@@ -98,6 +99,22 @@ def test_a_budget_that_is_too_small_says_what_was_cut(tmp_path: Path) -> None:
     assert len(cut) == 8
     assert all("are too few: one of them takes" in one.reason for one in cut)
     assert found.recommendation is None
+
+
+def test_classes_are_drawn_if_features_take_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semelha.comparison.run.SAMPLE", 4)
+    monkeypatch.setattr("semelha.comparison.run._seconds_each", lambda *arguments: 1.0)
+    found = semelha.compare(pictures(classes=20), folder=tmp_path / "out", methods=["pixels", "nca"], budget=4.0)
+    assert 8 <= found.data.classes < 20
+    assert f"{found.data.classes} of 20 classes were drawn" in " ".join(found.data.remarks)
+
+
+def test_enough_classes_of_two_pictures_are_drawn() -> None:
+    many = pictures(classes=12)
+    single = tuple(replace(one, label=f"single {number}") for number, one in enumerate(pictures(classes=100, each=1)))
+    few = some_classes(replace(many, pictures=(*single, *many.pictures)), 1, 0)
+    assert len(paired_classes(few.labels, None)) == MIN_CLASSES
+    divide(few, 0)
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:

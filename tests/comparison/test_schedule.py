@@ -11,8 +11,8 @@ from tests.comparison.pictures import pictures
 from semelha.comparison import measure as measuring
 from semelha.comparison.measure import Measurement
 from semelha.comparison.methods import DISTANCES, NETWORKS, Learned, Limits, Method
-from semelha.comparison.schedule import FINISHING, Schedule
-from semelha.comparison.study import Rows, Study, divide
+from semelha.comparison.schedule import FINISHING, WHOLE, Schedule
+from semelha.comparison.study import FOLDS, Rows, Study, divide
 from semelha.errors import MissingExtra, TrainingError
 from semelha.metrics import Euclidean
 
@@ -28,11 +28,11 @@ class Clock:
         return self.now
 
 
-def method(clock: Clock, name: str, family: str, noise: float, each: float) -> Method:
-    """It takes `each` seconds for each class that it learns from, or the seconds that a network is allowed and two."""
+def method(clock: Clock, name: str, family: str, noise: float, each: float, *, key: str = "") -> Method:
+    """It takes `each` seconds for each class; a network `each` and the seconds that it is allowed."""
 
     def learn(study: Study, rows: Rows, limits: Limits) -> Learned:
-        clock.now += 2 + limits.seconds if family == NETWORKS else each * study.classes(rows)
+        clock.now += each + limits.seconds if family == NETWORKS else each * study.classes(rows)
         clock.log.append(name)
 
         def vectors(asked: Rows) -> np.ndarray:
@@ -42,7 +42,7 @@ def method(clock: Clock, name: str, family: str, noise: float, each: float) -> M
 
         return Learned(vectors, Euclidean(), 1, 4, 0.1)
 
-    return Method(name, name, family, name, None, learn)
+    return Method(name, key or name, family, name, None, learn)
 
 
 @pytest.fixture
@@ -58,19 +58,72 @@ def schedule(folder: Path, methods: list[Method], budget: float | None) -> Sched
     return Schedule(study, methods, np.empty(0, np.int64), budget, 5.0, 0.1, lambda text, seconds: None)
 
 
+def whole(found: Schedule) -> set[str]:
+    """Methods that were measured in all folds."""
+    return {name for name, several in found.found.items() if sum(one.share >= 1 for one in several) == FOLDS}
+
+
 @pytest.mark.parametrize(("family", "budget"), [(DISTANCES, 200.0), (NETWORKS, 600.0)])
 def test_the_better_half_goes_on_within_the_budget(tmp_path: Path, clock: Clock, family: str, budget: float) -> None:
     methods = [method(clock, f"m{number}", family, 0.1 * number, 1.0) for number in (3, 0, 2, 1)]
     found = schedule(tmp_path, methods, budget)
     found.halve_families()
-    whole = {name for name, several in found.found.items() if sum(one.share >= 1 for one in several) == 3}
-    assert "m0" in whole
-    assert "m3" not in whole
+    assert "m0" in whole(found)
+    assert "m3" not in whole(found)
     assert found.outcomes["m3"].state == "cut"
     assert "selection classes" in found.outcomes["m3"].reason
     assert found.study.spent <= budget * (1 - FINISHING) + 1
     if family == NETWORKS:
         assert found.study.spent > 0.75 * budget
+
+
+@pytest.mark.parametrize("each", [0.5, 1.2])
+def test_what_is_measured_whole_leaves_time_for_networks(tmp_path: Path, clock: Clock, each: float) -> None:
+    """However slow it is; the best of it is measured in all folds."""
+    cheap = [method(clock, f"c{number}", DISTANCES, 0.4 * number, each, key="lda") for number in (2, 0, 1)]
+    networks = [method(clock, f"n{number}", NETWORKS, 0.1 * number, 8.0) for number in range(6)]
+    found = schedule(tmp_path, [*cheap, *networks], 600.0)
+    found.measure_whole()
+    longest = max(one.seconds for several in found.found.values() for one in several)
+    assert found.study.spent <= WHOLE * 600.0 + longest
+    found.halve_families()
+    assert {"c0", "n0"} <= whole(found)
+    assert all(f"n{number}" in found.found for number in range(6))
+    assert ("c2" in whole(found)) == (each < 1)
+    assert all(one.reason for one in found.outcomes.values())
+
+
+def test_it_may_take_the_whole_budget_if_nothing_follows(tmp_path: Path, clock: Clock) -> None:
+    found = schedule(
+        tmp_path, [method(clock, f"c{number}", DISTANCES, 0.0, 1.0, key="lda") for number in range(3)], 300.0
+    )
+    found.measure_whole()
+    assert len(whole(found)) == 3
+
+
+@pytest.mark.parametrize(("each", "budget"), [(8.0, 100.0), (20.0, 200.0), (30.0, 300.0)])
+def test_networks_share_a_short_time(tmp_path: Path, clock: Clock, each: float, budget: float) -> None:
+    """Fewer are tried, all with the same seconds, and the best one is measured in all folds; others have a reason."""
+    found = schedule(
+        tmp_path, [method(clock, f"n{number}", NETWORKS, 0.1 * number, each) for number in range(6)], budget
+    )
+    found.halve_families()
+    assert len(found.found) >= 2
+    assert len({several[0].allowed for several in found.found.values()}) == 1
+    assert whole(found) == {"n0"}
+    assert found.outcomes.keys() == {f"n{number}" for number in range(1, 6)}
+    assert found.study.spent <= budget
+
+
+@pytest.mark.parametrize(("each", "measured"), [(2.0, {"m0"}), (3.0, {"m1", "m2"})])
+def test_trials_leave_time_to_measure_what_fits(tmp_path: Path, clock: Clock, each: float, measured: set[str]) -> None:
+    """The best in all folds without another round; if it is too slow, the others."""
+    slow = method(clock, "m0", DISTANCES, 0.0, each)
+    found = schedule(tmp_path, [slow, *(method(clock, f"m{n}", DISTANCES, 0.4 * n, 0.5) for n in (1, 2))], 200.0)
+    found.halve_families()
+    assert whole(found) == measured
+    assert all(one.reason.startswith("no time was left for the test folds") for one in found.outcomes.values())
+    assert found.outcomes.keys() | measured == {"m0", "m1", "m2"}
 
 
 def test_all_are_measured_without_a_budget(tmp_path: Path, clock: Clock) -> None:

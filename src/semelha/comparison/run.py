@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,8 @@ from semelha.comparison.methods import (
 )
 from semelha.comparison.premise import measure_premise
 from semelha.comparison.result import Comparison
-from semelha.comparison.schedule import Callback, Outcome, Schedule
-from semelha.comparison.study import Study, chosen_queries, divide, some_classes
+from semelha.comparison.schedule import Callback, Outcome, Schedule, seconds_for_whole
+from semelha.comparison.study import Source, Study, chosen_queries, divide, some_classes
 from semelha.embedders import Model, embed_all
 from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError, UsageError
 from semelha.files import check_writable, write_file
@@ -38,9 +38,10 @@ from semelha.untrusted import read_json
 RESULT = "comparison.json"
 QUERIES = 300
 """Pictures whose neighbors are kept, at most."""
-EMBEDDING = 0.3
-"""Of the budget, for embedding all pictures with the slowest model: beyond it, classes are drawn."""
-SAMPLE = 16
+EMBEDDING = 0.4
+"""Of the time for what is measured whole, for computing features: if all pictures take longer, classes are drawn."""
+SAMPLE = 32
+"""Pictures whose features are computed to measure how fast that is."""
 
 
 @check_types
@@ -123,10 +124,10 @@ def compare(
     sources = {one.base.source.key: one.base.source for one in chosen if one.base is not None}
     if "most" not in state:
         most = len(used)
-        for source in sources.values() if limit is not None else ():
-            before, some = time.monotonic(), used.pictures[:SAMPLE]
-            embed_all(source.extractor, some, source.dim, batch_size=SAMPLE, progress=None)
-            most = min(most, int(EMBEDDING * (limit or 0) * len(some) / max(time.monotonic() - before, 1e-6)))
+        if limit is not None and most > SAMPLE:
+            each = _seconds_each(sources.values(), used, seed)
+            seconds = EMBEDDING * (seconds_for_whole(limit, chosen) - (time.monotonic() - start))
+            most = int(min(most, max(seconds, 0.0) / max(each, 1e-6)))
         state |= {"most": most, "seconds": time.monotonic() - start}
         write_file(place / "study.json", [json.dumps(state)])
     used = some_classes(used, int(state["most"]), seed)
@@ -176,6 +177,18 @@ def _registry(
         titles.append(model.card.name if not count else f"{model.card.name} #{count + 1}")
         found += methods_on(model, titles[-1], published=is_published)
     return [*found, *network_methods()], outcomes, {name for model, _ in loaded for name in model.card.classes}
+
+
+def _seconds_each(sources: Iterable[Source], pictures: Dataset, seed: int) -> float:
+    """Seconds of computing all features of one picture, by some that are drawn at random."""
+    rows = np.random.default_rng([seed, 28]).permutation(len(pictures))[:SAMPLE].tolist()
+    some, found = [pictures.pictures[row] for row in rows], 0.0
+    for source in sources:
+        embed_all(source.extractor, some[:1], source.dim, batch_size=1, progress=None)  # loading is no part of it
+        start = time.monotonic()
+        embed_all(source.extractor, some, source.dim, batch_size=SAMPLE, progress=None)
+        found += (time.monotonic() - start) / len(some)
+    return found
 
 
 def _of_family(methods: Sequence[Method], family: str) -> list[Method]:

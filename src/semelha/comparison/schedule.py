@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from semelha.comparison.figures import selection_values
 from semelha.comparison.measure import Measurement, kept, measure
@@ -15,6 +16,8 @@ from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError
 
 SHARES = (0.25, 0.5, 1.0)
 """Of the classes of a fold, and of the seconds of a network, in the rounds."""
+WHOLE = 0.3
+"""Of the budget, for reading, features, and the methods that are not halved, if there are others too."""
 WEIGHTS = {DISTANCES: 0.35, WITHOUT_LABELS: 0.15, NETWORKS: 0.5}
 """Of the time that is left after the others."""
 FINISHING = 0.04
@@ -23,6 +26,10 @@ OVERHEAD = 8.0
 """Seconds of a network's training without its steps, until one was measured."""
 MIN_STEPS = 4.0
 """Seconds of steps, at least."""
+LONGER = 2.0
+"""How many times as long as a trial the training of the best network takes, at least."""
+TOLERANCE = 0.9
+"""Of the seconds that a method needs in the folds that are left, once it was measured in one of them."""
 
 Callback = Callable[[str, float], None]
 
@@ -60,10 +67,10 @@ class Schedule:
         return math.inf if self.budget is None else (1 - FINISHING) * self.budget - self.study.spent
 
     def measure_whole(self) -> None:
-        """What learns nothing or in closed form, in all folds."""
-        for method in self.methods:
-            if not method.is_halved:
-                self._all_folds(method, math.inf, 0)
+        """What learns nothing or in closed form, with all classes, in its part of the budget."""
+        pool = [one for one in self.methods if not one.is_halved]
+        pool.sort(key=lambda one: one.family == DISTANCES)  # what learns nothing first
+        self._measure_at_once(pool, seconds_for_whole(self.budget, self.methods))
 
     def halve_families(self) -> None:
         """The others, one family after the other, each in its part of the time that is left."""
@@ -72,104 +79,152 @@ class Schedule:
         for number, family in enumerate(families):
             part = WEIGHTS[family] / sum(WEIGHTS[each] for each in families[number:])
             pool = [one for one in halved if one.family == family]
-            self._halve(pool, self.study.spent + part * self.left() if self.budget else math.inf)
+            if self.budget is None:
+                self._measure_at_once(pool, math.inf)
+            elif family == DISTANCES:
+                self._halve_learners(pool, self.study.spent + part * self.left())
+            else:
+                self._halve_networks(pool, self.study.spent + part * self.left())
 
-    def _halve(self, pool: list[Method], end: float) -> None:
-        is_network = pool[0].family != DISTANCES
-        full = 60 * self.minutes if math.isinf(end) else math.inf
-        shares = list(SHARES) if math.isfinite(end) else [1.0]
-        if is_network and math.isfinite(end):
-            pool, full, shares = self._affordable(pool, end - self.study.spent)
+    def _measure_at_once(self, pool: list[Method], end: float) -> None:
+        """All in the first fold, in at most half of the time, and then in the others, the best first."""
+        full = 60 * self.minutes
+        alive = self._round(pool, 1, 1.0, (self.study.spent + end) / 2, full)
+        self._all_folds(alive, 1, end, full)
+        self._record(1, 1.0, pool)
 
-        def projected(method: Method, share: float) -> float:
-            if is_network:
-                return share * full if math.isfinite(end) else 0.0
-            trials = self.found.get(method.name, [])
-            return trials[-1].seconds * share / trials[-1].share if trials else 0.0
+    def _halve_learners(self, pool: list[Method], end: float) -> None:
+        """Two rounds, the first in at most half of the time. The better half goes on if time is left for its best."""
+        until, number = (self.study.spent + end) / 2, 0
+        for share, following in pairwise(SHARES):
+            number, entered = number + 1, pool
+            pool = self._round(pool, number, share, until)
+            until, left = end, end - self.study.spent
+            half = pool[: math.ceil(len(pool) / 2)]
+            do_all_fit = sum(self._in_all_folds(one) for one in pool) <= left
+            trials = sum(self._projected(one, following) for one in half) if following < 1 else 0.0
+            is_next = not do_all_fit and trials + sum(self._in_all_folds(one) for one in half[:1]) <= left
+            if is_next:
+                pool = self._better(pool, len(half), number)
+            self._record(number, share, entered)
+            if not is_next:
+                break
+        self._all_folds(pool, number + 1, end)
+        self._record(number + 1, 1.0, pool)
 
-        alive, number = pool, 0
-        while alive and shares:
-            share, number, entered = shares.pop(0), number + 1, alive
-            alive = []
-            for method in entered:
-                if self.study.spent + projected(method, share) > end:
-                    self._cut(
-                        method, f"no time was left for the {projected(method, share):.0f} s that it takes", number
-                    )
-                elif self._measured(method, 0, share, self._steps(share * full, share)) is not None:
-                    alive.append(method)
-            alive.sort(key=self._selected, reverse=True)
-            if shares and sum(FOLDS * projected(one, 1.0) for one in alive) <= end - self.study.spent:
-                shares = [1.0]
-            elif shares:
-                kept_number = 1 if (share, shares) == (SHARES[0], [1.0]) else math.ceil(len(alive) / 2)
-                for method in alive[kept_number:]:
-                    rate, needed = self._selected(method), self._selected(alive[kept_number - 1])
-                    reason = f"R@1 {rate:.3f} on the selection classes, where the better half had {needed:.3f} or more"
-                    self._cut(method, reason, number)
-                alive = alive[:kept_number]
-            cut = tuple(one.name for one in entered if one not in alive and one.name in self.outcomes)
-            self.rounds.append(Round(number, share, tuple(one.name for one in entered), cut))
-        for place, method in enumerate(alive):
-            if is_network and math.isfinite(end):  # what is left, shared by the trainings that are left
-                full = min(full, (end - self.study.spent) / ((FOLDS - 1) * (len(alive) - place)))
-            self._all_folds(method, end, number, self._steps(full, 1.0), full if is_network else None)
+    def _halve_networks(self, pool: list[Method], end: float) -> None:
+        """Rounds whose trainings are as long as the time allows; if it is short, the best of the first one is left."""
+        pool, full, shares = self._affordable(pool, end - self.study.spent)
+        number = 0
+        for share in shares:
+            number, entered = number + 1, pool
+            pool = self._round(pool, number, share, end, self._steps(share * full, share))
+            do_all_fit = FOLDS * len(pool) * full <= end - self.study.spent
+            if not do_all_fit:
+                pool = self._better(pool, 1 if len(shares) == 1 else math.ceil(len(pool) / 2), number)
+            self._record(number, share, entered)
+            if do_all_fit:
+                break
+        self._all_folds(pool, number + 1, end, full)
+        self._record(number + 1, 1.0, pool)
 
-    def _affordable(self, pool: list[Method], seconds: float) -> tuple[list[Method], float, list[float]]:
+    def _affordable(self, pool: list[Method], seconds: float) -> tuple[list[Method], float, Sequence[float]]:
         """As many networks as can be tried in so many seconds, the seconds of one that learns from all, and the rounds.
 
         If the better halves of all do not fit, only the best one of the first round goes on.
         """
-        least, shares = self._overhead(SHARES[0]) + MIN_STEPS, list(SHARES)
-        number, whole = len(pool), seconds / _trainings(len(pool))
-        if SHARES[0] * whole < least:
-            shares = [SHARES[0], 1.0]
-            while number and SHARES[0] * (whole := seconds / (SHARES[0] * number + FOLDS)) < least:
-                number -= 1
+        least, whole = self._least(SHARES[0]), seconds / _trainings(len(pool))
+        if SHARES[0] * whole >= least:
+            return pool, whole, SHARES[:-1]
+        number = max(0, min(len(pool), int(seconds / least - FOLDS * LONGER)))
         for method in pool[number:]:
             reason = f"the {max(seconds, 0):.0f} s that the budget leaves to the family {method.family} are too few: "
             self._cut(method, f"{reason}one of them takes {least:.0f} s at least, in each round", 1)
-        return pool[:number], whole if number else math.inf, shares
+        return pool[:number], (seconds - number * least) / FOLDS, SHARES[:1]
+
+    def _round(self, pool: list[Method], number: int, share: float, until: float, steps: float = 0.0) -> list[Method]:
+        """Measure those for which there is time in the first fold, networks with so many seconds of steps.
+
+        Returns those that were measured, the best first.
+        """
+        alive = []
+        for method in pool:
+            needed = self._overhead(share) + steps if method.is_network else self._projected(method, share)
+            reserved = FOLDS * self._least(1.0) if method.is_network and share < 1 else 0.0  # for the best in all folds
+            if self.study.spent + needed + reserved > until:
+                takes = f" for the {needed:.0f} s that it takes" if needed else ""
+                self._cut(method, f"no time was left{takes}", number)
+            elif self._measured(method, 0, share, steps) is not None:
+                alive.append(method)
+        return sorted(alive, key=self._selected, reverse=True)
+
+    def _better(self, pool: list[Method], kept_number: int, number: int) -> list[Method]:
+        """The first so many methods; the others are cut."""
+        for method in pool[kept_number:]:
+            rate, needed = self._selected(method), self._selected(pool[kept_number - 1])
+            kept = f"the best had {needed:.3f}" if kept_number == 1 else f"the better half had {needed:.3f} or more"
+            self._cut(method, f"R@1 {rate:.3f} on the selection classes, where {kept}", number)
+        return pool[:kept_number]
+
+    def _all_folds(self, pool: list[Method], number: int, end: float, full: float = 0.0) -> None:
+        """Measure the folds that are left of each method, the best first, if all of them fit.
+
+        Networks share the time that is left, with at most `full` seconds for each training.
+        """
+        for place, method in enumerate(pool):
+            for fold in range(FOLDS):
+                if any(one.fold == fold and one.share >= 1 for one in self.found[method.name]):
+                    continue
+                trainings = FOLDS * (len(pool) - place) - fold  # that are left
+                steps = self._steps(min(full, (end - self.study.spent) / trainings), 1.0)
+                needed = self._least(1.0) if method.is_network else self._projected(method, 1.0)
+                needed *= (FOLDS - fold) * (TOLERANCE if fold else 1.0)
+                if self.study.spent + needed > end:
+                    self._cut(method, f"no time was left for the test folds, which take {needed:.0f} s", number)
+                    break
+                if self._measured(method, fold, 1.0, steps) is None:
+                    break
+
+    def _record(self, number: int, share: float, entered: Sequence[Method]) -> None:
+        """Note a round that has ended."""
+        cut = {name for name, outcome in self.outcomes.items() if outcome.state == "cut"}
+        names = [one.name for one in entered]
+        if names:
+            self.rounds.append(Round(number, share, tuple(names), tuple(name for name in names if name in cut)))
+
+    def _in_all_folds(self, method: Method) -> float:
+        return FOLDS * self._projected(method, 1.0)
+
+    def _projected(self, method: Method, share: float) -> float:
+        """Seconds of a measurement without steps, by the last one and the number of classes; 0 if there was none."""
+        if not (trials := self.found.get(method.name)):
+            return 0.0
+        learned = self.study.classes(self.study.learned(0, share))
+        return trials[-1].seconds * max(1.0, learned / max(1, trials[-1].classes))
 
     def _steps(self, seconds: float, share: float) -> float:
         """Seconds for the steps of a network that may take so many in all, and learns from a share of the classes."""
-        if self.budget is None or math.isinf(seconds):
-            return seconds
-        return max(MIN_STEPS, seconds - self._overhead(share))
+        return seconds if self.budget is None else max(MIN_STEPS, seconds - self._overhead(share))
+
+    def _least(self, share: float) -> float:
+        """Seconds that a network takes at least, with a budget."""
+        return 0.0 if self.budget is None else self._overhead(share) + MIN_STEPS
 
     def _overhead(self, share: float) -> float:
         """Seconds of a network's training without its steps: reading, readout and embedding; partly by the pictures."""
         over = [
             (one.seconds - one.allowed) * max(1.0, (1 + share) / (1 + one.share))
             for method in self.methods
-            if method.family in (NETWORKS, WITHOUT_LABELS)
+            if method.is_network
             for one in self.found.get(method.name, [])
         ]
         return max(over, default=OVERHEAD)
-
-    def _all_folds(
-        self, method: Method, end: float, number: int, steps: float = 0.0, each: float | None = None
-    ) -> None:
-        """Measure the test folds that were not measured yet, if all of them fit; one takes `each` seconds, if known."""
-        for fold in range(FOLDS):
-            done = self.found.get(method.name, [])
-            if any(one.fold == fold and one.share >= 1 for one in done):
-                continue
-            needed = (FOLDS - fold) * (done[-1].seconds if each is None else each) if done else 0.0
-            if each is not None and math.isfinite(each):
-                needed = 0.95 * needed  # what is left was divided by the trainings
-            if self.study.spent + needed > end or needed > max(self.left(), 0):
-                reason = f"no time was left for the other test folds, which take {needed:.0f} s"
-                self._cut(method, reason, number or None)
-                return
-            if self._measured(method, fold, 1.0, steps) is None:
-                return
 
     def _measured(self, method: Method, fold: int, share: float, steps: float) -> Measurement | None:
         """A measurement, from its file or made now; None if it failed."""
         self.callback(f"{method.name}, fold {fold + 1}" if share >= 1 else f"{method.name}, a trial", self.study.spent)
         name = f"{list(self.methods).index(method):02}-{fold}-{share:g}.json"
-        steps = 0.0 if method.family not in (NETWORKS, WITHOUT_LABELS) else steps
+        steps = steps if method.is_network else 0.0
         try:
             found = kept(
                 self.study.folder / "measurements" / name,
@@ -193,8 +248,15 @@ class Schedule:
         assert answers is not None
         return float(selection_values(self.study, [answers])[0].mean())
 
-    def _cut(self, method: Method, reason: str, number: int | None) -> None:
+    def _cut(self, method: Method, reason: str, number: int) -> None:
         self.outcomes[method.name] = Outcome("cut", reason, number)
+
+
+def seconds_for_whole(budget: float | None, methods: Sequence[Method]) -> float:
+    """Seconds of a budget for reading, features, and the methods that are not halved."""
+    if budget is None:
+        return math.inf
+    return (1 - FINISHING) * budget * (WHOLE if any(one.is_halved for one in methods) else 1.0)
 
 
 def _trainings(number: int) -> float:
