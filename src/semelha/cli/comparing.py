@@ -173,4 +173,5 @@ def _table(found: Comparison, measured: list[MethodResult]) -> Table:
 def _cell(figure: Figure | None) -> str:
     if figure is None:
         return figure_cell(None, None)
-    return figure_cell(figure.value, None if figure.low is None else (figure.low, figure.high))
+    value, low, high = figure
+    return figure_cell(value, None if low is None or high is None else (low, high))
