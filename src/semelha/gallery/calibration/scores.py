@@ -178,7 +178,8 @@ def may_be_nearer(metric: Metric, vectors: Vectors, added: Vectors, distances: F
         computed = 1 - (vectors @ added.T / (norms[:, None] * added_norms)).max(axis=1)
     # The error of a sum of d products is at most d · eps; twice that for the norms, 8 · eps for the other steps.
     error = (2 * vectors.shape[1] + 8) * np.finfo(np.float32).eps
-    return ~(computed > distances + error)  # also where a norm is 0 or a product is too large
+    too_far: NDArray[np.bool_] = computed > distances + error  # not where a norm is 0 or a product is too large
+    return ~too_far
 
 
 def _nearest_others(
