@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.page.conftest import ARABIC, Opener, file_of, near
+from tests.page.conftest import ARABIC, Opener, file_of, near, part
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -100,6 +100,19 @@ def test_merge_undo_at_once_and_later(page: Any, parts: Path) -> None:
         page.get_by_text("2 pictures, since").wait_for()
     with Gallery(parts) as gallery:
         assert len(gallery) == 20
+
+
+def test_what_was_said_not_to_be_it_is_taken_back_later(page: Any, parts: Path) -> None:
+    """Also when the answer with its "Undo" is gone."""
+    with Gallery(parts) as gallery:
+        gallery.reject(part("coffee.png", 170, 20, shift=1), "coffee 0")
+    subject(page, "coffee 0")
+    page.get_by_role("heading", name="Not coffee 0").wait_for()
+    assert violations(page) == []
+    page.get_by_role("button", name="Take back what was said").click()
+    page.get_by_role("heading", name="Not coffee 0").wait_for(state="detached")
+    with Gallery(parts) as gallery:
+        assert list(gallery.rejections("coffee 0")) == []
 
 
 def test_examples_are_moved_and_deleted(page: Any, parts: Path) -> None:

@@ -65,7 +65,7 @@ def test_yes_adds_an_example_and_undo_removes_it(page: Any, parts: Path) -> None
 def test_not_this_leaves_the_subject_out_until_it_is_undone(page: Any) -> None:
     add(page, COFFEE)
     page.get_by_role("heading", name="coffee 0").wait_for()
-    page.get_by_role("button", name="Not this").click()
+    page.get_by_role("button", name="No", exact=True).click()
     page.get_by_text("this is not coffee 0").wait_for()
     page.locator(".verdict h2", has_text="coffee 0").wait_for(state="detached")
     page.get_by_role("button", name="Undo").click()
@@ -76,7 +76,7 @@ def test_what_is_new_is_enrolled_and_then_recognized(page: Any) -> None:
     """Enroll, identify, confirm: of a picture that no subject has."""
     new = file_of("new.png", near("coins.png", 40, 40))
     add(page, new)
-    page.get_by_role("button", name="It is new").click()
+    page.get_by_role("button", name="Say what it is").click()
     page.get_by_role("combobox").fill("a coin")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("a coin is enrolled now").wait_for()
@@ -91,7 +91,7 @@ def test_what_is_new_is_enrolled_and_then_recognized(page: Any) -> None:
 def test_a_wrong_answer_is_corrected_by_keyboard_alone(page: Any) -> None:
     """The right subject is searched for, its name is written from right to left, and the answer follows."""
     add(page, COFFEE)
-    page.get_by_role("button", name="Who then?").focus()
+    page.get_by_role("button", name="No, it is…").focus()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.getAttribute('role')") == "combobox"
     page.keyboard.type(ARABIC[:2])
@@ -100,10 +100,42 @@ def test_a_wrong_answer_is_corrected_by_keyboard_alone(page: Any) -> None:
     assert violations(page) == []
     page.keyboard.press("Enter")
     page.get_by_text("Saved as an example of").wait_for()
+    page.get_by_role("heading", name=ARABIC).wait_for()
+    page.get_by_text("The answer was: coffee 0").wait_for()
     page.get_by_role("button", name="Clear all").click()
     add(page, COFFEE)
     page.get_by_role("heading", name=ARABIC).wait_for()
     assert page.locator(f"h2 bdi:text-is('{ARABIC}')").count() == 1
+
+
+def test_what_was_typed_is_taken_unless_a_subject_has_that_name(page: Any) -> None:
+    """What Enter takes is marked in the list: the new name itself, or the subject that differs by case alone."""
+    add(page, COFFEE)
+    page.get_by_role("button", name="No, it is…").click()
+    page.keyboard.type("Chelsea")
+    page.get_by_role("option", name="chelsea 0").wait_for()
+    assert page.get_by_role("option", selected=True).inner_text() == "New: Chelsea"
+    page.keyboard.type(" 0")
+    page.get_by_role("option", name="New:").wait_for(state="detached")
+    assert page.get_by_role("option", selected=True).inner_text() == "chelsea 0"
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved as an example of chelsea 0").wait_for()
+
+
+def test_pictures_are_asked_about_again_after_a_correction(page: Any) -> None:
+    """A correction of one picture changes the answers for those like it; what was said stays."""
+    add(page, COFFEE, file_of("same.jpg", COFFEE["buffer"]))
+    page.locator(".verdict h2").nth(1).wait_for()
+    page.get_by_role("button", name="No, it is…").first.click()
+    page.keyboard.type("a cup")
+    page.keyboard.press("Enter")
+    page.get_by_text("a cup is enrolled now").wait_for()
+    assert page.locator(".verdict h2").all_inner_texts() == ["a cup", "coffee 0"]
+    page.get_by_role("button", name="Identify again").click()
+    page.locator(".verdict h2", has_text="coffee 0").wait_for(state="detached")
+    page.locator(".verdict h2").nth(1).wait_for()
+    assert page.locator(".verdict h2").all_inner_texts() == ["a cup", "a cup"]
+    assert page.get_by_role("button", name="Undo").count() == 1
 
 
 def test_a_part_is_chosen_by_mouse_and_by_keyboard(unchanged: Any) -> None:
@@ -144,6 +176,7 @@ def test_what_is_no_picture_and_what_cannot_be_read(unchanged: Any, open_page: O
     page.get_by_text("1 file is no picture and was left out: notes.txt").wait_for()
     page.get_by_text("This file cannot be read as a picture").wait_for()
     page.get_by_text("The browser cannot show this file").wait_for()
+    assert page.get_by_role("button", name="Try again").count() == 0
     page.get_by_role("heading", name="coffee 0").wait_for()
     assert page.locator(".answer").count() == 2
     assert "Request " in page.locator(".problem .request").inner_text()
@@ -179,6 +212,7 @@ def test_a_gallery_that_is_not_calibrated_says_so_and_is_calibrated(
     page.get_by_role("button", name="Calibrate").click()
     assert page.get_by_label("at most 1 in 100 needs 199 subjects").is_disabled()
     assert page.get_by_label("at most 1 in 10", exact=True).is_checked()
+    page.get_by_text("of 100 pictures of enrolled things would not get the right name").first.wait_for()
     assert violations(page) == []
     page.get_by_role("dialog").get_by_role("button", name="Calibrate").click()
     page.get_by_text("Calibrated: at most 1 in 10").wait_for()

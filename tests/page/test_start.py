@@ -40,12 +40,14 @@ def test_an_empty_gallery_is_filled_and_then_recognizes(
     assert violations(page) == []
     choose(page, folder)
     page.get_by_text("3 subjects found").wait_for()
-    page.get_by_text("1 file is left out").wait_for()
+    page.get_by_text("1 file is left out").click()
+    page.get_by_text("catalogue/coffee/notes.txt: no picture").wait_for()
     assert violations(page) == []
     page.get_by_role("button", name="Enroll all").click()
     page.get_by_role("heading", name="Done").wait_for()
     page.get_by_text("5 pictures were enrolled").wait_for()
     page.get_by_text("1 file cannot be used").wait_for()
+    page.get_by_text(f"{ARABIC}/1.jpg: This file cannot be read as a picture").wait_for()
     assert violations(page) == []
     with Gallery(empty) as gallery:
         assert sorted(gallery) == sorted(["chelsea", "coffee", ARABIC])
@@ -136,7 +138,22 @@ def test_single_pictures_are_enrolled_under_a_name(empty: Path, serve: Callable[
     page.get_by_role("combobox").fill("a cup")
     page.get_by_role("button", name="Enroll").click()
     page.get_by_text("2 pictures of a cup enrolled").wait_for()
-    page.get_by_role("heading", name="Add pictures").wait_for()
+    page.get_by_text("Then identify new pictures").wait_for()
+
+
+def test_a_problem_goes_away_with_its_view(parts: Path, serve: Callable[..., str], open_page: Opener) -> None:
+    """On a phone it covers what is below it. Of pictures that are there already nothing else is said."""
+    open_page.expected = ("415",)
+    page = open_page(serve(parts), "/#/parts/start", viewport={"width": 390, "height": 844})
+    files = [file_of("again.jpg", part("coffee.png", 20, 20)), file_of("bad.jpg", b"not a picture")]
+    page.locator("input[type=file]:not([webkitdirectory])").set_input_files(files)
+    page.get_by_role("combobox").fill("Coffee 0")
+    page.get_by_role("option", name="coffee 0", selected=True).wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_text("1 was enrolled already. 1 file cannot be used: bad.jpg.").wait_for()
+    assert page.locator(".notice.problem").inner_text().startswith("1 was enrolled already")
+    page.get_by_role("link", name="Gallery").click()
+    page.locator(".notice").wait_for(state="detached")
 
 
 def test_a_key_that_may_only_read(parts: Path, serve: Callable[..., str], open_page: Opener, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Trust: the calibration in words, the curve, what another rate would change, and how it is chosen."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def test_a_gallery_that_is_not_calibrated_offers_it(fresh: Path, serve: Callable
     """Rates that take more subjects say how many, and the smallest possible rate is offered too."""
     page = open_page(serve(fresh), "/#/fresh/trust")
     page.get_by_text("This gallery is not calibrated").wait_for()
-    page.get_by_role("heading", name="Which rate suits you?").wait_for()
+    page.get_by_role("heading", name="How often may a thing that is not enrolled get a name?").wait_for()
     page.get_by_role("heading", name="would be called unknown").wait_for()
     page.wait_for_load_state("networkidle")
     assert violations(page) == []
@@ -99,12 +100,30 @@ def test_an_empty_gallery_and_too_few_subjects(
     address = serve(empty)
     page = open_page(address, "/#/empty/trust")
     page.get_by_text("This gallery is empty").wait_for()
+    page.get_by_role("main").get_by_role("link", name="Add pictures").wait_for()
     assert violations(page) == []
     with Gallery(parts) as source, Gallery(empty) as gallery:
         gallery.enroll("coffee", picture(source, source.examples("coffee 0")[0].number))
     page.reload()
     page.get_by_text("too few subjects to measure").wait_for()
     assert page.get_by_role("slider").count() == 0
+
+
+def test_no_rate_is_offered_that_the_page_says_is_not_possible_yet(
+    parts: Path, empty: Path, serve: Callable[..., str], open_page: Opener
+) -> None:
+    """With four subjects the curve is shown, but to calibrate takes seven; shares of a hundred have the sum 100."""
+    with Gallery(parts) as source, Gallery(empty) as gallery:
+        for name in list(source)[:4]:
+            gallery.enroll(name, [picture(source, one.number) for one in source.examples(name)])
+    page = open_page(serve(empty), "/#/empty/trust")
+    page.get_by_text("With 4 subjects it cannot answer “unknown” yet: that takes 7").wait_for()
+    page.get_by_role("slider").wait_for()
+    assert page.get_by_role("button", name="Use this rate").count() == 0
+    text = page.get_by_text("Of 100 pictures of enrolled things").first.inner_text()
+    shares = [int(one) for one in re.findall(r"(\d+) would", text)]
+    assert len(shares) == 3
+    assert sum(shares) == 100
 
 
 def test_a_key_that_may_only_read_changes_no_rate(

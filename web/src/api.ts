@@ -36,6 +36,12 @@ export interface Examples {
   examples: Example[];
   next: string | null;
 }
+export interface Rejection {
+  id: number;
+  subject: string;
+  source: string;
+  created: string;
+}
 export interface LeftOut {
   name: string;
   reason: string;
@@ -405,6 +411,7 @@ export function galleryApi(gallery: string) {
       read<{ subject_removed: boolean }>("DELETE", at(`/examples/${id}`), { keepalive }),
     moveExample: (id: number, to: string) => read<Example>("POST", at(`/examples/${id}/move`), { json: { subject: to } }),
     reject: (picture: Upload, name: string) => read<{ id: number }>("POST", at("/reject"), { body: form([picture], { subject: name }) }),
+    rejections: (name: string) => read<Rejection[]>("GET", subject(name, "/rejections")),
     withdraw: (id: number) => read<unknown>("DELETE", at(`/rejections/${id}`)),
     reviews: (query: { kind?: ReviewKind; limit?: number; cursor?: string }) => read<Reviews>("GET", at("/reviews"), { query }),
     resolveReviews: (ids: number[], name: string, keepalive = false) =>
@@ -426,6 +433,7 @@ export function galleryApi(gallery: string) {
     cancelJob: (id: string) => read<Job>("DELETE", at(`/jobs/${id}`)),
     thumbnail: (id: number, side = 256) => ({ path: at(`/examples/${id}/thumbnail`), query: { side } }),
     reviewThumbnail: (id: number, side = 256) => ({ path: at(`/reviews/${id}/thumbnail`), query: { side } }),
+    rejectionThumbnail: (id: number, side = 256) => ({ path: at(`/rejections/${id}/thumbnail`), query: { side } }),
     image: (id: number) => ({ path: at(`/examples/${id}/image`), query: {} }),
     subjectThumbnail: (name: string, examples: number, side = 256) => ({
       path: subject(name, "/thumbnail"),

@@ -2,7 +2,7 @@
 
 import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { busyFor, isReachable, keyAsked } from "./api";
 import { Icon } from "./parts/icon";
 import { KeyDialog } from "./parts/key_dialog";
@@ -101,9 +101,17 @@ function Navigation({ current }: { current: string }) {
   const first = VIEWS.length > FEW ? VIEWS.slice(0, FEW - 1) : VIEWS;
   const rest = VIEWS.slice(first.length);
   const isRest = rest.some((view) => view.id === current);
+  const nav = useRef<HTMLElement>(null);
   useEffect(() => void (isOpen.value = false), [current]);
+  useEffect(() => {
+    const close = (event: Event) => {
+      if (!(event.target instanceof Node && nav.current?.contains(event.target))) isOpen.value = false;
+    };
+    addEventListener("pointerdown", close);
+    return () => removeEventListener("pointerdown", close);
+  }, []);
   return (
-    <nav class="views" aria-label={t("nav.label")}>
+    <nav ref={nav} class="views" aria-label={t("nav.label")} onKeyDown={(event) => event.key === "Escape" && (isOpen.value = false)}>
       <ul>
         {first.map((view) => (
           <ViewLink key={view.id} view={view} isCurrent={view.id === current} />

@@ -67,6 +67,11 @@ export function askAgain(id: number, fields: Partial<Asked> = {}): void {
   work();
 }
 
+/** Ask again about all pictures of a gallery of whose answers nothing was said: the gallery may have learned since. */
+export function askAllAgain(gallery: string): void {
+  for (const one of asked.value) if (one.gallery === gallery && one.state === "answered" && !one.said) askAgain(one.id);
+}
+
 export function uploadOf(one: Asked): Upload {
   return { file: one.file, name: one.name, box: one.box };
 }

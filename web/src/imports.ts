@@ -12,7 +12,7 @@ export interface Group {
 }
 export interface Plan {
   groups: Group[];
-  leftOut: string[];
+  leftOut: { path: string; why: "no_picture" | "no_folder" }[];
   pictures: number;
   bytes: number;
   /** Whether folders lie in the folders of the subjects. */
@@ -46,11 +46,11 @@ export function planOf(found: Found[], isInnermost: boolean): Plan {
   const isOneFolder = new Set(paths.map((parts) => parts[0])).size === 1 && paths.some((parts) => parts.length > 2);
   const start = isOneFolder ? 1 : 0;
   const groups = new Map<string, Found[]>();
-  const leftOut = found.filter((one) => !isPicture(one.file)).map((one) => one.path);
+  const leftOut: Plan["leftOut"] = found.filter((one) => !isPicture(one.file)).map(({ path }) => ({ path, why: "no_picture" }));
   pictures.forEach((one, place) => {
     const folders = (paths[place] as string[]).slice(start, -1);
     const name = isInnermost ? folders.at(-1) : folders[0];
-    if (name === undefined) leftOut.push(one.path);
+    if (name === undefined) leftOut.push({ path: one.path, why: "no_folder" });
     else groups.set(name, [...(groups.get(name) ?? []), one]);
   });
   const taken = [...groups.values()].flat();
@@ -67,12 +67,16 @@ function partsOf(plan: Plan): Member[][] {
   const parts: Member[][] = [];
   let bytes = Infinity;
   for (const { name, files } of plan.groups) {
+    const taken = new Set<string>(); // names, of which folders in the folder of a subject may have the same
     files.forEach(({ file }, number) => {
+      let own = plain(file.name);
+      if (taken.has(own.toLowerCase())) own = `${number}-${own}`;
+      taken.add(own.toLowerCase());
       if (bytes + file.size > BYTES || (parts.at(-1)?.length ?? 0) >= FILES) {
         parts.push([]);
         bytes = 0;
       }
-      parts.at(-1)?.push({ path: `${plain(name)}/${number}-${plain(file.name)}`, file });
+      parts.at(-1)?.push({ path: `${plain(name)}/${own}`, file });
       bytes += file.size;
     });
   }

@@ -89,6 +89,12 @@ export function notify(notice: Omit<Notice, "id">): void {
   if (notice.kind === "done") setTimeout(() => expire(id), notice.undo ? SHOWN_UNDO : SHOWN);
 }
 
+/** Problems are those of a view: they go away when another one is opened. */
+const view = computed(() => route.value.view);
+effect(() => {
+  if (view.value) notices.value = notices.peek().filter((one) => one.kind !== "problem");
+});
+
 function expire(id: number): void {
   if (areNoticesRead.value) setTimeout(() => expire(id), SHOWN / 4);
   else dismiss(id);

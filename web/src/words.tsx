@@ -41,10 +41,10 @@ export async function chooseLanguage(one: Language): Promise<void> {
 type Values = Record<string, string | number>;
 
 function template(words: Words, n: unknown): string {
-  const chosen = language.value; // whoever shows a text follows the language
+  void language.value; // whoever shows a text follows the language
   const found = catalog[words];
   if (typeof found === "string") return found;
-  return typeof n === "number" && new Intl.PluralRules(chosen).select(n) === "one" ? found.one : found.other;
+  return n === 1 ? found.one : found.other;
 }
 
 /** A text; `{n}` chooses between one and several, and numbers are written as in the language. */
@@ -82,7 +82,8 @@ export function number(value: number, options: Intl.NumberFormatOptions = {}): s
 }
 
 export function percent(share: number): string {
-  return number(share, { style: "percent", maximumFractionDigits: share > 0.99 && share < 1 ? 1 : 0 });
+  const written = (value: number) => number(value, { style: "percent", maximumFractionDigits: value > 0.99 && value < 1 ? 1 : 0 });
+  return share > 0.999 && share < 1 ? t("percent.above", { percent: written(0.999) }) : written(share);
 }
 
 const SIMPLE = 30; // the largest denominator of a fraction that is read at a glance

@@ -61,7 +61,8 @@ def read_settings(folder: Path) -> GallerySettings:
     try:
         content = read_json(folder / SETTINGS, max_bytes=MAX_SETTINGS_BYTES, error=GalleryError)
     except FileNotFoundError as error:
-        raise GalleryError(f"{folder} is no gallery: make one with Gallery.create, or `semelha enroll`") from error
+        makers = "Gallery.create, `semelha enroll` or `semelha open`"
+        raise GalleryError(f"{folder} is no gallery: make one with {makers}") from error
     content = {"recall": RECALL, **content}  # absent before indexes were saved to disk
     kinds: dict[str, type] = {"format": int, "keep_pictures": bool, "fingerprint": str, "recall": float}
     settings = GallerySettings(

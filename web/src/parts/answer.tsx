@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { Candidate, Identified } from "../api";
+import { Problem, type Candidate, type Identified } from "../api";
 import { askAgain, change, enrollAs, rejectAs, remove, type Asked } from "../asked";
 import { api, mayEnroll } from "../state";
 import { Name, number, percent, rate, T, t } from "../words";
@@ -27,10 +27,14 @@ export function AnswerCard({ one }: { one: Asked }) {
             {t("answer.looking")}
           </p>
         )}
-        {one.state === "failed" && <ProblemText error={one.error} onRetry={() => askAgain(one.id)} />}
+        {one.state === "failed" && <ProblemText error={one.error} onRetry={isOfPicture(one.error) ? undefined : () => askAgain(one.id)} />}
         {one.state === "answered" && answer && (
           <>
-            <Verdict answer={answer} />
+            {one.said?.kind === "new" || one.said?.kind === "other" ? (
+              <Corrected name={one.said.name} answer={answer} />
+            ) : (
+              <Verdict answer={answer} isNoted={one.said?.kind === "not"} />
+            )}
             {mayEnroll.value ? one.said && one.said.kind !== "not" ? <SaidLine one={one} /> : <Say one={one} answer={answer} /> : null}
           </>
         )}
@@ -40,7 +44,10 @@ export function AnswerCard({ one }: { one: Asked }) {
   );
 }
 
-const TALLEST = 280; // pixels of the picture on the page
+/** Whether the picture is the reason of an error: asking again changes nothing. */
+function isOfPicture(error: unknown): boolean {
+  return error instanceof Problem && [413, 415, 422].includes(error.status);
+}
 
 function Probe({ one }: { one: Asked }) {
   const [size, setSize] = useState<[number, number] | null>(null);
@@ -48,7 +55,7 @@ function Probe({ one }: { one: Asked }) {
   const [isCropping, setCropping] = useState(false);
   return (
     <div class="probe">
-      <div class="probe-picture" style={size ? { width: `min(100%, ${Math.round((TALLEST * size[0]) / size[1])}px)` } : {}}>
+      <div class="probe-picture" style={size ? { "--shape": size[0] / size[1] } : {}}>
         {isShown ? (
           <img
             src={one.source}
@@ -105,7 +112,25 @@ function Probe({ one }: { one: Asked }) {
   );
 }
 
-function Verdict({ answer }: { answer: Identified }) {
+/** What the user said that a picture shows, in the place of the answer. */
+function Corrected({ name, answer }: { name: string; answer: Identified }) {
+  return (
+    <>
+      <p class="decision known">
+        <Icon name="check" />
+        {t("decision.corrected")}
+      </p>
+      <h2>
+        <Name of={name} />
+      </h2>
+      <p class="hint">
+        <T words="answer.was" name={answer.subject === null ? t("answer.unknown") : <Name of={answer.subject} />} />
+      </p>
+    </>
+  );
+}
+
+function Verdict({ answer, isNoted }: { answer: Identified; isNoted: boolean }) {
   const nearest = answer.candidates[0];
   return (
     <>
@@ -120,7 +145,7 @@ function Verdict({ answer }: { answer: Identified }) {
       {answer.decision === "known" && answer.probability !== null && (
         <p class="hint">{t("sure.probability", { percent: percent(answer.probability) })}</p>
       )}
-      {answer.excluded.length > 0 && (
+      {answer.excluded.length > 0 && !isNoted && (
         <p class="hint">
           <T words="answer.excluded" name={<Name of={answer.excluded.join(", ")} />} />
         </p>
@@ -144,33 +169,33 @@ function isCalibratedNoMore(answer: Identified): boolean {
 }
 
 function Say({ one, answer }: { one: Asked; answer: Identified }) {
-  const open = useSignal<"new" | "other" | null>(null);
+  const isOpen = useSignal(false);
   const isBusy = useSignal(false);
-  const buttons = useRef<HTMLDivElement>(null);
-  const closed = useRef(""); // what was asked for last, whose button gets the focus again
+  const asks = useRef<HTMLButtonElement>(null);
+  const wasCancelled = useRef(false); // the button gets the focus again
   useEffect(() => {
-    if (!open.value) buttons.current?.querySelector<HTMLElement>(`[data-asks="${closed.current}"]`)?.focus();
-    closed.current = "";
-  }, [open.value]);
+    if (!isOpen.value && wasCancelled.current) asks.current?.focus();
+    wasCancelled.current = false;
+  }, [isOpen.value]);
   const act = (work: () => Promise<void>) => {
     isBusy.value = true;
-    open.value = null;
+    isOpen.value = false;
     work()
       .catch(notifyProblem)
       .finally(() => (isBusy.value = false));
   };
   const { subject } = answer;
-  if (open.value) {
+  if (isOpen.value) {
     return (
       <SubjectPicker
-        label={t(open.value === "new" ? "say.new_name" : "say.who")}
+        label={t("say.who")}
         action={t("say.save")}
         mayBeNew
-        suggested={open.value === "other" ? answer.candidates.map((each) => each.subject).filter((name) => name !== subject) : []}
+        suggested={answer.candidates.map((each) => each.subject).filter((name) => name !== subject)}
         onChoose={(name, isNew) => act(() => enrollAs(one, name, isNew ? "new" : "other"))}
         onClose={() => {
-          closed.current = open.value ?? "";
-          open.value = null;
+          wasCancelled.current = true;
+          isOpen.value = false;
         }}
       />
     );
@@ -178,7 +203,12 @@ function Say({ one, answer }: { one: Asked; answer: Identified }) {
   return (
     <>
       {one.said?.kind === "not" && <SaidLine one={one} />}
-      <div ref={buttons} class="actions" role="group" aria-label={t("say.label")}>
+      {subject !== null && (
+        <p id={`right-${one.id}`} class="question">
+          {t("say.label")}
+        </p>
+      )}
+      <div class="actions" role="group" aria-labelledby={subject === null ? undefined : `right-${one.id}`}>
         {subject !== null && (
           <>
             <button type="button" class="primary" disabled={isBusy.value} onClick={() => act(() => enrollAs(one, subject, "yes"))}>
@@ -191,16 +221,10 @@ function Say({ one, answer }: { one: Asked; answer: Identified }) {
             </button>
           </>
         )}
-        <button type="button" data-asks="new" class={subject === null ? "primary" : ""} disabled={isBusy.value} onClick={() => (open.value = "new")}>
-          <Icon name="add" />
-          {t("say.new")}
+        <button ref={asks} type="button" class={subject === null ? "primary" : ""} disabled={isBusy.value} onClick={() => (isOpen.value = true)}>
+          <Icon name="edit" />
+          {t(subject === null ? "say.name" : "say.other")}
         </button>
-        {answer.candidates.length > 0 && (
-          <button type="button" data-asks="other" disabled={isBusy.value} onClick={() => (open.value = "other")}>
-            <Icon name="person" />
-            {t(subject === null ? "say.one_of_them" : "say.other")}
-          </button>
-        )}
       </div>
     </>
   );
@@ -276,5 +300,6 @@ function Evidence({ one, answer }: { one: Asked; answer: Identified }) {
 }
 
 function distance(value: number): string {
-  return number(value, value < 10 ? { maximumFractionDigits: 2 } : { maximumSignificantDigits: 3 });
+  if (value === 0) return number(0);
+  return number(value, value < 10 ? { minimumFractionDigits: 2, maximumFractionDigits: 2 } : { maximumSignificantDigits: 3 });
 }

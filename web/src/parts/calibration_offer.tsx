@@ -1,9 +1,11 @@
 /** Says what it means that a gallery is not calibrated, and offers to calibrate it. */
 
 import { useSignal } from "@preact/signals";
-import { pause, Problem } from "../api";
+import { useEffect } from "preact/hooks";
+import { pause, Problem, type CurvePoint } from "../api";
+import { ofHundred, placeOf } from "../rates";
 import { api, gallery, mayCalibrate, notify, refresh } from "../state";
-import { rate, t } from "../words";
+import { number, rate, t } from "../words";
 import { Dialog } from "./dialog";
 import { ProblemText } from "./notices";
 
@@ -19,6 +21,11 @@ function needed(fpir: number): number {
 function offered(subjects: number): number[] {
   const least = 2 / (subjects + 1);
   return least > (RATES[0] ?? 0) && least <= LOOSEST ? [least, ...RATES] : RATES;
+}
+
+/** Whether there are enough subjects for a rate that is worth offering. */
+export function isWorthCalibrating(subjects: number): boolean {
+  return subjects >= needed(LOOSEST);
 }
 
 /** Calibrate to a rate, and wait until it is done. Throws what the server says, such as that subjects are too few. */
@@ -37,7 +44,7 @@ export async function calibrateTo(fpir: number, keep: { scoring?: string; uncert
 export function CalibrationOffer() {
   const isOpen = useSignal(false);
   const subjects = gallery.value?.subjects ?? 0;
-  const isPossible = subjects >= needed(LOOSEST);
+  const isPossible = isWorthCalibrating(subjects);
   return (
     <div class="banner">
       <p>
@@ -61,6 +68,15 @@ export function CalibrationDialog({ onClose }: { onClose: () => void }) {
   const chosen = useSignal(possible.includes(0.05) ? 0.05 : (possible.at(-1) ?? 0.1));
   const isBusy = useSignal(false);
   const error = useSignal<unknown>(null);
+  const points = useSignal<CurvePoint[] | null>(null); // null: not measured yet, empty: not known
+  useEffect(() => {
+    const stop = new AbortController();
+    api.value.curve(stop.signal).then(
+      (curve) => (points.value = curve.points),
+      () => (points.value = []),
+    );
+    return () => stop.abort();
+  }, []);
   const calibrate = async () => {
     isBusy.value = true;
     error.value = null;
@@ -79,11 +95,25 @@ export function CalibrationDialog({ onClose }: { onClose: () => void }) {
       <fieldset>
         <legend>{t("calibration.rate")}</legend>
         {rates.map((one) => (
-          <label key={one} class="choice">
-            <input type="radio" name="rate" checked={chosen.value === one} disabled={!possible.includes(one)} onChange={() => (chosen.value = one)} />
-            {t("calibration.choice", { rate: rate(one) })}{" "}
-            {!possible.includes(one) && <span class="hint">{t("calibration.needs", { n: needed(one) })}</span>}
-          </label>
+          <div key={one}>
+            <label class="choice">
+              <input
+                type="radio"
+                name="rate"
+                checked={chosen.value === one}
+                disabled={!possible.includes(one)}
+                aria-describedby={`misses-${one}`}
+                onChange={() => (chosen.value = one)}
+              />
+              {t("calibration.choice", { rate: rate(one) })}{" "}
+              {!possible.includes(one) && <span class="hint">{t("calibration.needs", { n: needed(one) })}</span>}
+            </label>
+            {possible.includes(one) && (
+              <p id={`misses-${one}`} class="hint misses">
+                {points.value ? missesAt(points.value, one) : chosen.value === one && t("calibration.measuring")}
+              </p>
+            )}
+          </div>
         ))}
       </fieldset>
       {error.value !== null && <ProblemText error={error.value} />}
@@ -94,4 +124,11 @@ export function CalibrationDialog({ onClose }: { onClose: () => void }) {
       </div>
     </Dialog>
   );
+}
+
+/** How many pictures of enrolled things would not get the right name at a rate, as a text; "" if that is not known. */
+function missesAt(points: CurvePoint[], fpir: number): string {
+  const missed = points[placeOf(points, fpir)]?.fnir ?? null;
+  if (missed === null) return "";
+  return t("calibration.misses", { share: number(ofHundred([missed, 1 - missed])[0] ?? 0) });
 }

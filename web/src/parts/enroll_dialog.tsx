@@ -7,6 +7,7 @@ import { api, notify, refresh } from "../state";
 import { Name, T, t } from "../words";
 import { Dialog } from "./dialog";
 import type { Found } from "./files";
+import { FilePicture } from "./file_picture";
 import { notifyProblem } from "./notices";
 import { SubjectPicker } from "./subject_picker";
 
@@ -16,6 +17,8 @@ interface Properties {
   name: string;
   onClose: () => void;
 }
+
+const SHOWN = 6; // pictures
 
 export function EnrollDialog({ found, name, onClose }: Properties) {
   const done = useSignal(-1);
@@ -28,8 +31,15 @@ export function EnrollDialog({ found, name, onClose }: Properties) {
   }, []);
   return (
     <Dialog title={t("enroll.title", { n: found.length })} onClose={onClose} canClose={done.value < 0}>
+      <ul class="strip" aria-label={t("enroll.pictures")}>
+        {found.slice(0, SHOWN).map((one) => (
+          <li key={one.path}>
+            <FilePicture file={one.file} />
+          </li>
+        ))}
+      </ul>
       {done.value < 0 ? (
-        <SubjectPicker label={t("enroll.who")} action={t("enroll.start")} mayBeNew onChoose={start} onClose={onClose} />
+        <SubjectPicker label={t("enroll.who", { n: found.length })} action={t("enroll.start")} mayBeNew onChoose={start} onClose={onClose} />
       ) : (
         <progress max={found.length} value={done.value} aria-label={t("enroll.progress")} />
       )}
@@ -48,7 +58,7 @@ export async function enrollAndTell(name: string, found: Found[], onProgress: (d
     };
     const text = (
       <>
-        <T words="enroll.done" n={added.length} name={<Name of={name} />} />
+        {(added.length > 0 || duplicates === 0) && <T words="enroll.done" n={added.length} name={<Name of={name} />} />}
         {duplicates > 0 && ` ${t("enroll.duplicates", { n: duplicates })}`}
         {leftOut.length > 0 && ` ${t("enroll.left_out", { n: leftOut.length, names: leftOut.slice(0, 3).map((one) => one.name).join(", ") })}`}
       </>

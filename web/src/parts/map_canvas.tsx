@@ -178,7 +178,7 @@ function Card({ shown, points, width }: { shown: Shown; points: Points; width: n
 
 /** Pixels of a point: smaller the more there are, larger when they are seen from near. */
 function pointSize(count: number, camera: Camera, whole: Camera): number {
-  const base = Math.max(3, 11 - 1.6 * Math.log10(Math.max(1, count)));
+  const base = Math.max(3, 14 - 2.4 * Math.log10(Math.max(1, count)));
   return Math.min(18, base * Math.max(0.8, (camera.zoom / whole.zoom) ** 0.35));
 }
 

@@ -13,6 +13,7 @@ import type { Found } from "./files";
 import { Icon } from "./icon";
 import { notifyProblem, ProblemText } from "./notices";
 import { Picture } from "./picture";
+import { RejectedPictures } from "./rejected_pictures";
 import { SubjectPicker } from "./subject_picker";
 
 interface Content {
@@ -72,6 +73,7 @@ export function SubjectPage({ name }: { name: string }) {
               {t("subject.more")}
             </button>
           )}
+          {content && <RejectedPictures name={name} revision={revision} />}
         </>
       )}
       {mayEnroll.value && <DropHint isOver={isOver} />}
@@ -238,7 +240,7 @@ function ExampleTile({ one, isLast }: { one: Example; isLast: boolean }) {
     <li class="example">
       <Picture of={api.value.thumbnail(one.id, 320)} alt={label} />
       <p class="source">
-        <bdi>{one.source || t("subject.no_source")}</bdi>
+        <bdi title={one.source}>{one.source.split("/").at(-1) || t("subject.no_source")}</bdi>
         <span class="hint">{date(one.created)}</span>
       </p>
       {mayEnroll.value && (

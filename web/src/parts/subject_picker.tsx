@@ -1,9 +1,10 @@
 /** Find a subject by a part of its name, or give a new name: a text field with a list that follows it. */
 
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Subject } from "../api";
 import { api } from "../state";
 import { Name, T, t } from "../words";
+import { Icon } from "./icon";
 import { Picture } from "./picture";
 
 interface Properties {
@@ -27,7 +28,7 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
   const [found, setFound] = useState<Subject[]>([]);
   const [place, setPlace] = useState(-1);
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  useLayoutEffect(() => input.current?.focus(), []); // before the next key, which may act as a shortcut
   useEffect(() => {
     if (!text.trim() && suggested.length) {
       setFound(suggested.map((name) => ({ name, examples: 0, created: "" })));
@@ -50,7 +51,7 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
     };
   }, [text, except]);
   const name = text.trim().normalize("NFC");
-  const exact = found.find((one) => one.name === name);
+  const exact = found.find((one) => one.name === name) ?? found.find((one) => one.name.toLowerCase() === name.toLowerCase());
   const chosen = found[place] ?? exact;
   const isNew = !chosen && name !== "" && name !== except;
   const canChoose = chosen !== undefined || (isNew && mayBeNew);
@@ -84,10 +85,10 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
         role="combobox"
         autocomplete="off"
         maxLength={200}
-        aria-expanded={found.length > 0}
+        aria-expanded={found.length > 0 || (mayBeNew && isNew)}
         aria-controls={`${id}-list`}
         aria-autocomplete="list"
-        aria-activedescendant={place >= 0 ? `${id}-${place}` : undefined}
+        aria-activedescendant={chosen ? `${id}-${found.indexOf(chosen)}` : mayBeNew && isNew ? `${id}-new` : undefined}
         value={text}
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={onKeyDown}
@@ -98,19 +99,22 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
             key={one.name}
             id={`${id}-${number}`}
             role="option"
-            aria-selected={number === place}
+            aria-selected={one === chosen}
             onClick={() => onChoose(one.name, false)}
           >
             <Picture of={api.value.subjectThumbnail(one.name, one.examples, 96)} alt="" />
             <Name of={one.name} />
           </li>
         ))}
+        {mayBeNew && isNew && (
+          <li id={`${id}-new`} role="option" aria-selected onClick={choose}>
+            <Icon name="add" />
+            <span>
+              <T words="picker.new" name={<Name of={name} />} />
+            </span>
+          </li>
+        )}
       </ul>
-      {mayBeNew && isNew && (
-        <p class="hint">
-          <T words="picker.new" name={<Name of={name} />} />
-        </p>
-      )}
       <div class="actions">
         <button type="submit" class="primary" disabled={!canChoose}>
           {action}

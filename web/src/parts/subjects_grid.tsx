@@ -9,6 +9,7 @@ import { api, gallery, mayEnroll } from "../state";
 import { list, listError, order, ORDERS, search, subjects, total, type Order } from "../subjects";
 import { Name, t } from "../words";
 import { DropHint, useDrop } from "./drop";
+import { EmptyGallery } from "./empty_gallery";
 import { EnrollDialog } from "./enroll_dialog";
 import type { Found } from "./files";
 import { ProblemText } from "./notices";
@@ -16,7 +17,7 @@ import { Picture } from "./picture";
 
 const WIDEST = 176; // pixels of a tile, about
 const GAP = 14;
-const CAPTION = 60; // pixels below the picture
+const CAPTION = 78; // pixels below the picture: a name of two lines, and the number of pictures
 const MORE = 3; // rows above and below the screen
 const FEWEST = 3; // columns of a phone
 
@@ -39,18 +40,11 @@ export function SubjectsGrid() {
       <div class="title">
         <h1>{t("nav.gallery")}</h1>
         <p class="hint" role="status" aria-live="polite">
-          {subjects.value && t("gallery.count", { n: total.value })}
+          {!isEmpty && subjects.value && t("gallery.count", { n: total.value })}
         </p>
       </div>
       {isEmpty ? (
-        <div class="drop">
-          <p class="drop-text">{t("gallery.empty")}</p>
-          {mayEnroll.value && (
-            <a class="button" href={href("start")}>
-              {t("identify.to_start")}
-            </a>
-          )}
-        </div>
+        <EmptyGallery words="gallery.empty" />
       ) : (
         <>
           <SearchBar />

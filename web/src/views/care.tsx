@@ -5,6 +5,7 @@ import { useEffect } from "preact/hooks";
 import { Problem, type FindingKind } from "../api";
 import { closeCheck, failure, findings, forgetKept, job, keptCount, KINDS, openCheck, result, settle, startCheck, stopCheck, type Shown } from "../caring";
 import { useCards } from "../parts/cards";
+import { EmptyGallery } from "../parts/empty_gallery";
 import { FindingCard } from "../parts/finding";
 import { Icon } from "../parts/icon";
 import { Kinds } from "../parts/kinds";
@@ -68,17 +69,16 @@ export default function Care() {
 
 function Start({ onStart }: { onStart: () => void }) {
   const isEmpty = gallery.value?.examples === 0;
+  if (isEmpty) return <EmptyGallery words="care.empty" />;
   return (
     <section class="stack">
-      <p class="intro">{t(isEmpty ? "care.empty" : "care.what")}</p>
-      {!isEmpty && (
-        <div class="actions">
-          <button type="button" class="primary check-start" onClick={onStart}>
-            <Icon name="care" />
-            {t("care.start", { n: gallery.value?.examples ?? 0 })}
-          </button>
-        </div>
-      )}
+      <p class="intro">{t("care.what")}</p>
+      <div class="actions">
+        <button type="button" class="primary check-start" onClick={onStart}>
+          <Icon name="care" />
+          {t("care.start", { n: gallery.value?.examples ?? 0 })}
+        </button>
+      </div>
     </section>
   );
 }

@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { ask, asked, leftOut, pending, removeAll } from "../asked";
+import { ask, askAllAgain, asked, leftOut, pending, removeAll } from "../asked";
 import { AnswerCard } from "../parts/answer";
 import { CalibrationOffer } from "../parts/calibration_offer";
 import { Choose, DropHint, useDrop } from "../parts/drop";
@@ -20,15 +20,21 @@ export default function Identify() {
   const add = (found: Found[]) => ask(found, name);
   const isOver = useDrop(add);
   const own = asked.value.filter((one) => one.gallery === name);
+  const isNotCalibrated = !isEmpty && calibration.value?.is_calibrated === false;
   const spoken = useSpoken();
   return (
     <>
       <div class="title">
         <h1>{t("identify.title")}</h1>
         {own.length > 0 && (
-          <button type="button" class="plain" onClick={removeAll}>
-            {t("identify.clear")}
-          </button>
+          <div class="actions tight">
+            <button type="button" class="plain" onClick={() => askAllAgain(name)}>
+              {t("identify.again")}
+            </button>
+            <button type="button" class="plain" onClick={removeAll}>
+              {t("identify.clear")}
+            </button>
+          </div>
         )}
       </div>
       {isEmpty && (
@@ -37,7 +43,7 @@ export default function Identify() {
           {mayEnroll.value && <a href={href("start")}>{t("identify.to_start")}</a>}
         </p>
       )}
-      {!isEmpty && calibration.value?.is_calibrated === false && <CalibrationOffer />}
+      {isNotCalibrated && own.length === 0 && <CalibrationOffer />}
       <section class={own.length ? "drop small" : "drop"} aria-label={t("identify.add")}>
         <Icon name="picture" />
         <p class="drop-text">{t(isPhone.value ? "identify.drop_phone" : "identify.drop")}</p>
@@ -66,6 +72,7 @@ export default function Identify() {
           <AnswerCard key={one.id} one={one} />
         ))}
       </div>
+      {isNotCalibrated && own.length > 0 && <CalibrationOffer />}
     </>
   );
 }

@@ -4,6 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { pause, Problem, type Job, type MapMethod } from "../api";
 import { Points } from "../map/points";
+import { EmptyGallery } from "../parts/empty_gallery";
 import { ChosenPoints, MapCanvas } from "../parts/map_canvas";
 import { MapNeighbors } from "../parts/map_neighbors";
 import { notifyProblem, ProblemText } from "../parts/notices";
@@ -43,7 +44,7 @@ export default function MapView() {
     <>
       <h1>{t("map.title")}</h1>
       {isEmpty ? (
-        <p class="banner">{t("map.empty")}</p>
+        <EmptyGallery words="map.empty" />
       ) : (
         <>
           <fieldset class="map-methods">

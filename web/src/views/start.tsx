@@ -2,10 +2,12 @@
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
+import type { LeftOut as Skipped } from "../api";
 import { follow, forgetInterrupted, incoming, interrupted, others, planOf, run, running, stop, type Group, type Plan, type Running } from "../imports";
 import { CalibrationOffer } from "../parts/calibration_offer";
 import { Choose, DropHint, useDrop } from "../parts/drop";
 import { EnrollDialog } from "../parts/enroll_dialog";
+import { FilePicture } from "../parts/file_picture";
 import type { Found } from "../parts/files";
 import { Icon } from "../parts/icon";
 import { notifyProblem, ProblemText } from "../parts/notices";
@@ -15,9 +17,11 @@ import { calibration, gallery, mayEnroll } from "../state";
 import { Name, number, t } from "../words";
 import "../styles/start.css";
 
+const FEW = 3; // subjects below which the steps are shown
+
 export default function Start() {
   const name = gallery.value?.name ?? "";
-  const isEmpty = gallery.value?.subjects === 0;
+  const isNew = (gallery.value?.subjects ?? 0) < FEW;
   const present = running.value?.gallery === name ? running.value : null;
   const isRunning = present?.state === "running";
   const single = useSignal<Found[] | null>(null);
@@ -38,9 +42,9 @@ export default function Start() {
   }, [name]);
   return (
     <>
-      <h1>{t(isEmpty ? "start.title_empty" : "start.title")}</h1>
+      <h1>{t(isNew ? "start.title_empty" : "start.title")}</h1>
       {!mayEnroll.value && <p class="banner">{t("start.read_only")}</p>}
-      {isEmpty && !isRunning && incoming.value.length === 0 && <Steps />}
+      {isNew && !present && incoming.value.length === 0 && <Steps />}
       <Others />
       {present ? (
         <Progress one={present} />
@@ -111,6 +115,7 @@ function Drop({ name, onFiles }: { name: string; onFiles: (found: Found[]) => vo
 }
 
 const SHOWN = 24; // subjects of a preview
+const LISTED = 5; // files that cannot be used, which are listed at once
 
 function Preview({ found, gallery }: { found: Found[]; gallery: string }) {
   const isInnermost = useSignal(false);
@@ -161,18 +166,12 @@ function Preview({ found, gallery }: { found: Found[]; gallery: string }) {
 }
 
 function GroupTile({ one }: { one: Group }) {
-  const [source, setSource] = useState("");
-  useEffect(() => {
-    const made = one.files[0] ? URL.createObjectURL(one.files[0].file) : "";
-    setSource(made);
-    return () => URL.revokeObjectURL(made);
-  }, [one.files[0]]);
   return (
     <li>
-      <span class="picture">{source && <img src={source} alt="" decoding="async" onError={() => setSource("")} />}</span>
+      <FilePicture file={one.files[0]?.file} />
       <span>
         <Name of={one.name} />
-        <span class="hint"> {t("gallery.examples", { n: one.files.length })}</span>
+        <span class="hint">{t("gallery.examples", { n: one.files.length })}</span>
       </span>
     </li>
   );
@@ -183,11 +182,10 @@ function LeftOut({ plan }: { plan: Plan }) {
   return (
     <details>
       <summary>{t("preview.left_out", { n: plan.leftOut.length })}</summary>
-      <p class="hint">{t("preview.left_out_why")}</p>
       <ul class="hint">
-        {plan.leftOut.slice(0, 50).map((path) => (
+        {plan.leftOut.slice(0, 50).map(({ path, why }) => (
           <li key={path}>
-            <bdi>{path}</bdi>
+            <bdi>{path}</bdi>: {t(`preview.${why}`)}
           </li>
         ))}
       </ul>
@@ -202,9 +200,11 @@ function Progress({ one }: { one: Running }) {
     <section class="card preview" aria-label={t("progress.label")}>
       <h2>{t(`progress.${one.state}`)}</h2>
       <progress max={one.total} value={one.done} aria-label={t("progress.label")} />
-      <p role="status" aria-live="polite">
-        {t("progress.count", { done: one.done, n: one.total })}
-      </p>
+      {one.state !== "done" && (
+        <p role="status" aria-live="polite">
+          {t("progress.count", { done: one.done, n: one.total })}
+        </p>
+      )}
       {isRunning && <p class="hint">{t("progress.hint")}</p>}
       {one.error !== undefined && <ProblemText error={one.error} />}
       {!isRunning && (
@@ -214,12 +214,12 @@ function Progress({ one }: { one: Running }) {
             {result.duplicates > 0 && ` ${t("enroll.duplicates", { n: result.duplicates })}`}
           </p>
           {result.skipped_count > 0 && (
-            <details>
+            <details open={result.skipped_count <= LISTED}>
               <summary>{t("progress.skipped", { n: result.skipped_count })}</summary>
               <ul class="hint">
                 {result.skipped.map((each) => (
                   <li key={each.name}>
-                    <bdi>{each.name}</bdi>: {each.reason}
+                    <bdi>{each.name}</bdi>: <Reason of={each} />
                   </li>
                 ))}
               </ul>
@@ -248,6 +248,12 @@ function Progress({ one }: { one: Running }) {
       </div>
     </section>
   );
+}
+
+/** Why a file cannot be used: in the language of the page if that is the usual reason, else as the server wrote it. */
+function Reason({ of: { name, reason } }: { of: Skipped }) {
+  if (reason.includes("no picture in a format")) return <>{t("problem.not-a-picture")}</>;
+  return <span lang="en">{reason.replace(name, "").trim()}</span>;
 }
 
 /** An import that goes on in the server, though this tab does not send it. */

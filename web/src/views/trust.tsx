@@ -3,10 +3,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import type { Curve, CurvePoint } from "../api";
-import { CalibrationOffer, calibrateTo } from "../parts/calibration_offer";
+import { CalibrationOffer, calibrateTo, isWorthCalibrating } from "../parts/calibration_offer";
 import { ChangedPictures } from "../parts/changed_pictures";
 import { DetChart } from "../parts/det_chart";
+import { EmptyGallery } from "../parts/empty_gallery";
 import { ProblemText } from "../parts/notices";
+import { ofHundred, placeOf } from "../rates";
 import { api, calibration, gallery, mayCalibrate, notify } from "../state";
 import { number, percent, rate, t } from "../words";
 import "../styles/trust.css";
@@ -33,7 +35,7 @@ export default function Trust() {
     <>
       <h1>{t("trust.title")}</h1>
       {isEmpty ? (
-        <p class="banner">{t("trust.empty")}</p>
+        <EmptyGallery words="trust.empty" />
       ) : error.value !== null ? (
         <ProblemText error={error.value} onRetry={() => tries.value++} />
       ) : curve.value === null ? (
@@ -78,11 +80,6 @@ function offered(points: CurvePoint[]): CurvePoint[] {
   return few.length > 1 ? few : points;
 }
 
-/** The place of the point that is the rule at a rate: the last one that is not above it; −1 if all are. */
-function placeOf(points: CurvePoint[], fpir: number): number {
-  return points.findLastIndex((one) => one.fpir <= fpir + 1e-12);
-}
-
 /** The calibration in words. */
 function InForce({ curve, fpir, point }: { curve: Curve; fpir: number; point?: CurvePoint }) {
   const interval = calibration.value?.interval;
@@ -111,7 +108,7 @@ function Sentences({ fpir, point }: { fpir: number; point?: CurvePoint }) {
         <p>{t("trust.single")}</p>
       ) : (
         <>
-          <p>{t("trust.enrolled", { right: hundred(named), wrong: hundred(wrong), unknown: hundred(missed - wrong) })}</p>
+          <p>{t("trust.enrolled", wholes(named, missed - wrong, wrong))}</p>
           <div class="shares" aria-hidden="true">
             <span class="right" style={{ flexGrow: named }} />
             <span class="unknown" style={{ flexGrow: missed - wrong }} />
@@ -126,6 +123,13 @@ function Sentences({ fpir, point }: { fpir: number; point?: CurvePoint }) {
       )}
     </>
   );
+}
+
+/** Three shares of a hundred in words, whose sum is 100. */
+function wholes(named: number, unknown: number, missed: number): Record<"right" | "unknown" | "wrong", string> {
+  const shares = [named, unknown, missed];
+  const [right, not, wrong] = ofHundred(shares).map((whole, place) => (whole === 0 && (shares[place] as number) > 0 ? t("trust.below_one") : number(whole)));
+  return { right: right ?? "", unknown: not ?? "", wrong: wrong ?? "" };
 }
 
 /** A share of a hundred, such as "23" or "0.4"; with decimals below `whole`. */
@@ -185,7 +189,7 @@ function Choice({ curve, points, place, at, inForce, onChoose }: ChoicePropertie
               {at.threshold === null ? t("trust.no_threshold") : t("trust.threshold", { score: number(at.threshold, { maximumSignificantDigits: 3 }) })}
             </p>
           </div>
-          {place !== inForce && <Use curve={curve} fpir={at.fpir} />}
+          {place !== inForce && (curve.is_calibrated || isWorthCalibrating(gallery.value?.subjects ?? 0)) && <Use curve={curve} fpir={at.fpir} />}
         </div>
       </div>
       {place === inForce ? (
