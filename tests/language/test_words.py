@@ -119,3 +119,10 @@ def test_a_fraction_is_exact_or_says_that_it_is_not(share: float, fraction: tupl
     n, of, is_exact = readable_fraction(share)
     assert (n, of, is_exact) == fraction
     assert abs(n / of - share) <= (1e-9 if is_exact else 0.05 * share)
+
+
+def test_an_estimate_is_a_figure_or_the_ends_of_an_interval_that_is_not_narrow() -> None:
+    words = Words("en")
+    assert words.estimate_of_100(0.93, 0.91, 0.95) == "93"
+    assert words.estimate_of_100(0.93, 0.7, 0.95) == "70 to 95"
+    assert words.estimate_of_100(0.5, 0.5, 0.5) == "50"

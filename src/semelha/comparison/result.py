@@ -217,14 +217,16 @@ class Premise:
 
     def text(self, words: Words) -> str:
         """Both ways in two sentences."""
-        by_name = {way.name: way for way in self.ways}
-        values = {
-            key: value
-            for key, way in (("retrain", by_name[RETRAIN]), ("enroll", by_name[ENROLL]))
-            for key, value in ((key, words.duration(way.seconds)), (f"{key}_right", words.of_100(way.new.value)))
-        }
+        retrain, enroll = (next(way for way in self.ways if way.name == name) for name in (RETRAIN, ENROLL))
         note = words.t("compare.premise_note", known=self.known_classes, n=self.new_classes, pictures=self.pictures)
-        return f"{note} {words.t('compare.premise_result', **values)}"
+        result = words.t(
+            "compare.premise_result",
+            retrain=words.duration(retrain.seconds),
+            retrain_right=words.of_100(retrain.new.value),
+            enroll=words.duration(enroll.seconds),
+            enroll_right=words.of_100(enroll.new.value),
+        )
+        return f"{note} {result}"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ USEFUL = 0.5  # R@1
 SURE = 0.05  # p-value, corrected for the number of methods
 MIN_CLASSES = 20  # tested: with fewer, intervals are too narrow
 WIDE = 0.2  # width of an interval beyond which more must be measured
-NARROW = 0.05  # width up to which the figure alone is given
 MAX_STEPS = 3
 
 Step = Literal["train", "train_best", "untrained"]
@@ -78,11 +77,7 @@ def judge(facts: Facts, words: Words) -> Verdict:
 def _result(facts: Facts, words: Words) -> str:
     if facts.method is None or facts.right is None:
         return words.t("compare.none")
-    value, low, high = facts.right
-    shown = words.of_100(value)
-    if high - low > NARROW:
-        shown = words.t("range", low=words.of_100(low), high=words.of_100(high))
-    text = words.t("compare.take", method=facts.method, right=shown)
+    text = words.t("compare.take", method=facts.method, right=words.estimate_of_100(*facts.right))
     if facts.best is None or facts.best == facts.method:
         return text
     key = "compare.best_surely" if facts.p is not None and facts.p < SURE else "compare.best"

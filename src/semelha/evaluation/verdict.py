@@ -14,7 +14,6 @@ USEFUL = 0.5  # FNIR up to which it helps a person
 MIN_RIGHT = 0.5  # R@1 below which the model does not tell the subjects apart
 MIN_PICTURES = 3  # enrolled of each subject
 MIN_SUBJECTS = 20  # enrolled, and not enrolled: with fewer, intervals are too narrow
-NARROW = 0.05  # width of an interval up to which the figure alone is given
 WIDE = 0.3  # width beyond which more must be measured
 MAX_STEPS = 3
 
@@ -114,13 +113,13 @@ def _result(facts: Facts, words: Words) -> str:
     if facts.right is None:
         right = words.t("evaluation.no_right")
     else:
-        right = words.t("evaluation.right", right=_shown(facts.right, words))
+        right = words.t("evaluation.right", right=words.estimate_of_100(*facts.right))
     rate = _false_names(facts.target, words)
     if facts.missed is None:
         return f"{right} {words.t('evaluation.not_missed', rate=rate)}"
     level = "poor" if facts.missed.high > USEFUL else "good" if facts.level == "good" else "fair"
     key = "evaluation.missed_at_best" if facts.named is None else "evaluation.missed"
-    missed = _shown(facts.missed, words)
+    missed = words.estimate_of_100(*facts.missed)
     return f"{right} {words.t(key, rate=rate, missed=missed, judgement=words.t(f'judgement.{level}'))}"
 
 
@@ -131,7 +130,7 @@ def _step(rule: str, facts: Facts, words: Words, *, is_first: bool) -> str:
     elif rule == "strangers":
         values = {"n": facts.non_mated, "needed": math.ceil(1 / facts.target - 1e-9)}
     elif rule == "false_names" and facts.named is not None:
-        values = {"named": _shown(facts.named, words)}
+        values = {"named": words.estimate_of_100(*facts.named)}
     elif rule == "subjects":
         smaller = max(1, min(facts.enrolled, facts.subjects - facts.enrolled))
         values = {"n": facts.subjects, "needed": math.ceil(MIN_SUBJECTS * facts.subjects / smaller)}
@@ -142,7 +141,7 @@ def _step(rule: str, facts: Facts, words: Words, *, is_first: bool) -> str:
         values = {"n": facts.enrolled, **needed}
     elif rule == "looser" and facts.acceptable is not None:
         rate, missed = facts.acceptable
-        values = {"rate": _false_names(rate, words), "missed": _shown(missed, words)}
+        values = {"rate": _false_names(rate, words), "missed": words.estimate_of_100(*missed)}
     return words.t("step.looser_only" if rule == "looser" and is_first else f"step.{rule}", **values)
 
 
@@ -156,14 +155,6 @@ def _basis(facts: Facts, words: Words) -> str:
         each=words.t("basis.one_each") if each == 1 else words.t("basis.each", each=words.localized(f"{each:.3g}")),
         others=facts.subjects - facts.enrolled,
     )
-
-
-def _shown(estimate: Estimate, words: Words) -> str:
-    """How many of 100: the figure, or both ends of an interval that is not narrow."""
-    low, high = words.of_100(estimate.low), words.of_100(estimate.high)
-    if estimate.high - estimate.low <= NARROW or low == high:
-        return words.of_100(estimate.value)
-    return words.t("range", low=low, high=high)
 
 
 def _false_names(rate: float, words: Words) -> str:

@@ -12,6 +12,7 @@ from semelha.language.pt import PT
 
 LANGUAGES = ("en", "pt-BR")
 CATALOGS = {"en": EN, "pt-BR": PT}
+NARROW = 0.05  # width of an interval up to which the figure alone is given
 UNITS_OF_TIME = (("h", 3600.0), ("min", 60.0), ("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
 UNITS_OF_SIZE = (("GB", 1e9), ("MB", 1e6), ("kB", 1e3), ("B", 1.0))
 POINTS: dict[str, dict[int, int]] = {"en": {}, "pt-BR": str.maketrans(".,", ",.")}  # of decimals and thousands
@@ -86,6 +87,13 @@ class Words:
             if share in (0, 1) or 0 < float(text) < 100:
                 return self.localized(text)
         return self.localized("0.01" if share < 0.5 else "99.99")
+
+    def estimate_of_100(self, value: float, low: float, high: float) -> str:
+        """How many of 100: the figure, or both ends of its interval if that is not narrow."""
+        ends = self.of_100(low), self.of_100(high)
+        if high - low <= NARROW or ends[0] == ends[1]:
+            return self.of_100(value)
+        return self.t("range", low=ends[0], high=ends[1])
 
     def rate(self, share: float) -> str:
         """A rate in percent, without trailing zeros."""
