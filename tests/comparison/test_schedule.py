@@ -126,6 +126,14 @@ def test_trials_leave_time_to_measure_what_fits(tmp_path: Path, clock: Clock, ea
     assert found.outcomes.keys() | measured == {"m0", "m1", "m2"}
 
 
+def test_slow_learners_are_tried_last(tmp_path: Path, clock: Clock) -> None:
+    slow = [method(clock, f"s{n}", DISTANCES, 0.0, 15.0, key="itml") for n in (1, 2)]
+    found = schedule(tmp_path, [*slow, *(method(clock, f"m{n}", DISTANCES, 0.4 * n, 0.5) for n in (1, 2))], 200.0)
+    found.halve_families()
+    assert clock.log[:3] == ["m1", "m2", "s1"]
+    assert found.outcomes["s2"].reason == "no time was left in this round"
+
+
 def test_all_are_measured_without_a_budget(tmp_path: Path, clock: Clock) -> None:
     methods = [method(clock, f"m{number}", DISTANCES, 0.1 * number, 100.0) for number in range(3)]
     found = schedule(tmp_path, methods, None)

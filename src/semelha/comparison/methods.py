@@ -53,6 +53,8 @@ LEARNERS = {
     "boosted-similarity": "boosted similarity of thresholded features",
 }
 CLOSED_FORM = ("pca-whitening", "lda", "gmml")
+SLOW = ("lmnn", "itml", "boostmetric")
+"""Learners that take several times as long as the others."""
 DIVERGENCES: tuple[type[Metric], ...] = (
     Matusita,
     Bhattacharyya,

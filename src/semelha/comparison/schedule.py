@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from semelha.comparison.figures import selection_values
 from semelha.comparison.measure import Measurement, kept, measure
-from semelha.comparison.methods import DISTANCES, HALVED, NETWORKS, WITHOUT_LABELS, Method
+from semelha.comparison.methods import DISTANCES, HALVED, NETWORKS, SLOW, WITHOUT_LABELS, Method
 from semelha.comparison.result import Round, State
 from semelha.comparison.study import FOLDS, Rows, Study
 from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError
@@ -96,6 +96,7 @@ class Schedule:
     def _halve_learners(self, pool: list[Method], end: float) -> None:
         """Two rounds, the first in at most half of the time. The better half goes on if time is left for its best."""
         until, number = (self.study.spent + end) / 2, 0
+        pool = sorted(pool, key=lambda one: one.key in SLOW)  # if time is short, many are tried and not three
         for share, following in pairwise(SHARES):
             number, entered = number + 1, pool
             pool = self._round(pool, number, share, until)
@@ -152,8 +153,8 @@ class Schedule:
             needed = self._overhead(share) + steps if method.is_network else self._projected(method, share)
             reserved = FOLDS * self._least(1.0) if method.is_network and share < 1 else 0.0  # for the best in all folds
             if self.study.spent + needed + reserved > until:
-                takes = f" for the {needed:.0f} s that it takes" if needed else ""
-                self._cut(method, f"no time was left{takes}", number)
+                takes = f"for the {needed:.0f} s that it takes" if needed else "in this round"
+                self._cut(method, f"no time was left {takes}", number)
             elif self._measured(method, 0, share, steps) is not None:
                 alive.append(method)
         return sorted(alive, key=self._selected, reverse=True)
