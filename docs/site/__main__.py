@@ -15,6 +15,7 @@ PORTUGUESE = {
     "language: en": "language: pt-BR",
     "root: .": "root: ..",
     "copyright: Apache License 2.0": "copyright: Licença Apache 2.0",
+    "- Home: index.md": "- Início: index.md",
     "- Guides:": "- Guias:",
     "- Theory:": "- Teoria:",
     "- Manual:": "- Manual (em inglês):",
