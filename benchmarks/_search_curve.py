@@ -1,4 +1,4 @@
-"""Time and memory from a thousand vectors to millions, each kind and size in fresh processes; the picture of it."""
+"""Time and memory from a thousand vectors to millions, each kind and size in fresh processes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.figure import Figure
 
 from _results import table
 from _search_data import DIMENSION, Data, clustered, clusters
@@ -20,7 +18,6 @@ from semelha.index.kinds import choose
 from semelha.index.space import Space
 from semelha.metrics import Euclidean
 
-PICTURE = Path(__file__).with_name("search-curve.svg")
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000, 2_000_000)
 KINDS = ("LinearIndex", "IVFIndex 8bit", "HNSWIndex f32", "HNSWIndex 8bit")
 LEAST = {"IVFIndex 8bit": 100_000, "HNSWIndex 8bit": 100_000}  # vectors from which on it is worth rounding them
@@ -99,7 +96,6 @@ def curve(cache: Path, sizes: Sequence[int], queries: int, threads: int, most_f3
                 points.append(point(kind, data, cache, vectors, threads))
                 print(*points[-1].row(), flush=True)
     lines = choices(max(sizes))
-    draw(points, lines)
     words = "; ".join(f"from {n:,} on by {what}" for n, what in lines)
     return (
         f"Clustered unit vectors of {DIMENSION} numbers, Euclidean, promised recall {PROMISED}; built with {threads} "
@@ -107,7 +103,6 @@ def curve(cache: Path, sizes: Sequence[int], queries: int, threads: int, most_f3
         "and the vectors that it was handed), one opens the files (page cache warm), answers, and says what is "
         f"resident over imports, mapped files included. Alone: median of queries one by one; batch: {queries:,} "
         f"queries at once, fewer where they take long. `AutoIndex`: {words}. HNSW with float32 up to {most_f32:,}.\n\n"
-        f"![time and memory by number of vectors]({PICTURE.name})\n\n"
         + table(COLUMNS, [one.row() for one in sorted(points, key=lambda p: (KINDS.index(p.kind), p.n))])
     )
 
@@ -149,28 +144,3 @@ def choices(most: int) -> list[tuple[int, str]]:
         n = high
         found.append((n, choice(n)))
     return found
-
-
-def draw(points: Sequence[Point], lines: Sequence[tuple[int, str]]) -> None:
-    """Times on the left, memory on the right, and through both the lines of `AutoIndex`."""
-    mpl.rcParams["svg.hashsalt"] = "semelha"  # the same figures give the same file
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for number, kind in enumerate(KINDS):
-        of_kind = [one for one in points if one.kind == kind]
-        sizes = [one.n for one in of_kind]
-        style = {"color": f"C{number}", "marker": "o", "markersize": 3, "linewidth": 1.3}
-        left.plot(sizes, [1000 * one.asked.single for one in of_kind], label=kind, **style)
-        left.plot(sizes, [1000 * one.asked.batch for one in of_kind], **{**style, "linestyle": ":"})
-        right.plot(sizes, [one.asked.resident / 1e6 for one in of_kind], label=kind, **style)
-        right.plot(sizes, [one.grown.peak / 1e6 for one in of_kind], **{**style, "linestyle": ":"})
-    left.set_title("milliseconds a query, one thread; dotted: in a batch")
-    right.set_title("MB resident; dotted: peak of the build")
-    for axes in (left, right):
-        axes.set(xscale="log", yscale="log", xlabel="vectors")
-        axes.grid(alpha=0.3)
-        for n, what in lines[1:]:
-            axes.axvline(n, color="black", linewidth=0.8)
-            axes.annotate(f" auto: {what}", (n, 0.02), xycoords=("data", "axes fraction"), fontsize=8, rotation=90)
-    left.legend(fontsize=8)
-    figure.savefig(PICTURE, metadata={"Date": None})

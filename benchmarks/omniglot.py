@@ -130,7 +130,9 @@ def told(
     if options:
         rows += with_options(models, reported, alphabets)
     rows.append(row("raw pixels", one_shot(raw_pixels(), reported, alphabets, seed=0)))
-    detail = ", ".join(f"{name} {100 * error:.1f}" for name, error in sorted(joined(per_seed).items()))
+    detail = ", ".join(
+        f"{name.replace('_', ' ')} {100 * error:.1f}" for name, error in sorted(joined(per_seed).items())
+    )
     counted = len(per_seed[0])
     card = models[0].card.training
     return (

@@ -17,7 +17,6 @@ FIGURES = ("recognition", "features", "retraining", "distances", "deep", "search
 WIDTH = 5.2  # inches, so that text is readable on a phone
 
 Words = dict[str, str]
-Drawing = Callable[[Words], Figure]
 
 INK, MUTED, FAINT, PAPER = "#1f2933", "#5f6b7a", "#c9d1d9", "#fefefe"
 BLUE, ORANGE, GREEN, RED = "#1f66b0", "#b85c00", "#1b7f4b", "#c22f3d"
@@ -49,11 +48,11 @@ _SETTINGS = {
 }
 
 
-def svg(draw: Drawing, words: Words) -> str:
-    """Draw a figure with the words of one language, as SVG. Colors follow the page, or else the system."""
+def svg(draw: Callable[[], Figure]) -> str:
+    """The figure that `draw` makes, as SVG. Colors follow the page, or else the system."""
     file = io.StringIO()
     with rc_context(_SETTINGS):
-        draw(words).savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        draw().savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", file.getvalue())
     for color, name in _NAMES.items():
         text = text.replace(color, f"var({name})")

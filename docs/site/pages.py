@@ -18,6 +18,12 @@ ELSEWHERE = {
     "benchmarks/RESULTS.md": "benchmarks.md",
     "examples/README.md": "examples.md",
 }
+# Pages of the site that are made of the code, by the file to which their links lead in the repository.
+MADE = {
+    "src/semelha/__init__.py": "reference/python/semelha.md",
+    "src/semelha/cli/app.py": "reference/command-line.md",
+    "src/semelha/service/app.py": "reference/http.md",
+}
 UNTRANSLATED = '!!! note ""\n    Esta página ainda não foi traduzida.\n\n'
 
 _CODE = re.compile(r"(^ *(`{3,}|~{3,}).*?^ *\2 *$|`+[^`\n]+`+)", re.DOTALL | re.MULTILINE)
@@ -69,7 +75,7 @@ def links(prose: str, depth: int) -> str:
 
     def inside(match: re.Match[str]) -> str:
         target = match[2].removesuffix(".pt-BR.md") + ".md" if match[2].endswith(".pt-BR.md") else match[2]
-        if target.startswith(out) and (found := ELSEWHERE.get(target.removeprefix(out))):
+        if target.startswith(out) and (found := (ELSEWHERE | MADE).get(target.removeprefix(out))):
             target = "../" * depth + found
         return f"{match[1]}{target}{match[3] or ''}{match[4]}"
 

@@ -158,7 +158,8 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> list[str]:
     text += [f"Body, `{kind}`: {_type(value.get('schema', {}))}" for kind, value in body.items()]
     for status, answer in operation["responses"].items():
         content = ", ".join(
-            f"`{kind}` {_type(v.get('schema', {}))}".strip() for kind, v in answer.get("content", {}).items()
+            f"`{kind}` {_type(v['schema'])}" if v.get("schema") else f"`{kind}`"
+            for kind, v in answer.get("content", {}).items()
         )
         if status != "default":
             text.append(f"Answers {status}{': ' + content if content else ''}.")

@@ -11,15 +11,11 @@ from docs.site.pages import outside_code
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("benchmarks", "docs", "examples")
 PAGES = sorted([*ROOT.glob("*.md"), *(page for folder in FOLDERS for page in (ROOT / folder).rglob("*.md"))])
-REFERENCE = "reference/"
-"""Where links of the first page of the site lead to pages that are made when the site is built."""
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_lead_to_files_and_headings(page: Path) -> None:
     for target, heading in links_of(page):
-        if page.name.startswith("index.") and target.startswith(REFERENCE):
-            continue
         file = (page.parent / target).resolve() if target else page
         assert file.exists(), target
         assert not heading or heading in anchors_of(file), f"{target}#{heading}"

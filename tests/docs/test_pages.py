@@ -15,6 +15,7 @@ def test_a_page_without_a_translation_is_in_english_and_says_so() -> None:
 def test_links_out_of_the_docs_lead_to_pages_of_the_site() -> None:
     assert links("[r](../benchmarks/RESULTS.md#omniglot)", 0) == "[r](benchmarks.md#omniglot)"
     assert links("[r](../../benchmarks/RESULTS.md)", 1) == "[r](../benchmarks.md)"
+    assert links("[c](../src/semelha/cli/app.py)", 0) == "[c](reference/command-line.md)"
     assert links("[m](metrics.md)", 0) == "[m](metrics.md)"
     assert links("[m](metrics.pt-BR.md#a)", 0) == "[m](metrics.md#a)"
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import re
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -77,7 +78,7 @@ def test_the_code_prints_what_follows_it(page: str) -> None:
 def test_the_figure_is_what_its_code_draws(name: str) -> None:
     """The same texts, and paths in the same places; `python -m docs.figures` draws all figures again."""
     module = import_module(f"docs.figures.{name}")
-    drawn, kept = svg(module.draw, module.WORDS["en"]), file_of(name, "en").read_text(encoding="utf-8")
+    drawn, kept = svg(partial(module.draw, module.WORDS["en"])), file_of(name, "en").read_text(encoding="utf-8")
     assert texts_of(drawn) == texts_of(kept)
     boxes, wanted = boxes_of(drawn), boxes_of(kept)
     assert len(boxes) == len(wanted)

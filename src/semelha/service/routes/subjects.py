@@ -62,7 +62,9 @@ def list_subjects(
     served: Current,
     tag: Tag,
     search: Annotated[str, Query(max_length=200, description="A part of the name.")] = "",
-    sort: Annotated[str, Query(pattern="^-?(name|created|examples)$", description="- before it descends.")] = "name",
+    sort: Annotated[
+        str, Query(pattern="^-?(name|created|examples)$", description="With `-` before it: descending.")
+    ] = "name",
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> SubjectsAnswer:

@@ -25,7 +25,7 @@ async def healthz() -> StateAnswer:
 
 @router.get("/readyz", responses={503: {"model": StateAnswer, "description": "A gallery cannot be read."}})
 async def readyz(request: Request, response: Response) -> StateAnswer:
-    """Whether every gallery can be read; which one cannot is said to who may call the server."""
+    """Whether every gallery can be read. Callers that may use the server see which one cannot."""
     galleries: Galleries = request.app.state.galleries
     async with request.app.state.checking:  # it needs no key, and must not take the threads that check keys
         unready = [reason for served in galleries.all() if (reason := await run_short(_unready, served))]
