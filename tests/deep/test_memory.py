@@ -1,12 +1,26 @@
 """Freed memory is kept during a training, and given back after it."""
 
+import ctypes
 import resource
 import sys
+from collections.abc import Iterator
 
 import pytest
 import torch
 
 from semelha.deep.memory import freed_memory_kept
+
+
+PR_SET_THP_DISABLE = 41  # of linux/prctl.h
+
+
+@pytest.fixture
+def small_pages() -> Iterator[None]:
+    """Pages of 4 KB alone: with huge ones, which the system gives when it has some, the number of faults means little."""
+    library = ctypes.CDLL(None)
+    library.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    yield
+    library.prctl(PR_SET_THP_DISABLE, 0, 0, 0, 0)
 
 
 def faults(times: int) -> int:
@@ -18,7 +32,7 @@ def faults(times: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the C library is another")
-def test_large_blocks_are_used_again() -> None:
+def test_large_blocks_are_used_again(small_pages: None) -> None:
     with freed_memory_kept():
         faults(1)
         kept = faults(20)
