@@ -8,6 +8,7 @@ import pytest
 import semelha
 from semelha.deep import comparison
 from semelha.deep.comparison import (
+    MIN_CLASSES,
     Candidate,
     Found,
     HeldOut,
@@ -221,3 +222,16 @@ def test_the_interval_to_expect_is_that_of_other_classes() -> None:
     assert Rate(0.9, 0.8, 1.0).of_others(40).high == 1.0
     assert Rate(1.0, 1.0, 1.0).of_others(11) == Rate(1.0, pytest.approx(0.05 ** (1 / 11)), 1.0)
     assert Rate(0.0, 0.0, 0.0).of_others(11) == Rate(0.0, 0.0, pytest.approx(1 - 0.05 ** (1 / 11)))
+
+
+@pytest.mark.parametrize("few_classes", [MIN_CLASSES - 1, MIN_CLASSES])
+def test_a_lead_among_few_classes_is_announced_from_none(few_classes: int) -> None:
+    labels = np.repeat([f"c{number:02}" for number in range(40)], 5)
+    held_out = np.arange(len(labels)) < 5 * few_classes
+    values = np.random.default_rng(0).random(len(labels)).round()
+    few = np.where(held_out, values, np.nan)
+    simple = candidate(values, few)
+    network = candidate(None, np.where(held_out, 1.0, np.nan))
+    first, second = expected_rates([simple, network], labels, seed=0)
+    assert second.value > first.value
+    assert (second.low == first.low) == (few_classes < MIN_CLASSES)

@@ -10,13 +10,12 @@ import torch
 
 from semelha.deep.memory import freed_memory_kept
 
-
 PR_SET_THP_DISABLE = 41  # of linux/prctl.h
 
 
 @pytest.fixture
 def small_pages() -> Iterator[None]:
-    """Pages of 4 KB alone: with huge ones, which the system gives when it has some, the number of faults means little."""
+    """Pages of 4 KB alone: the system gives huge ones when it has some, and then counts fewer faults."""
     library = ctypes.CDLL(None)
     library.prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
     yield

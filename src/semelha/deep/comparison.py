@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -231,8 +231,9 @@ def expected_rates(
 ) -> list[Rate]:
     """The R@1 of each candidate to expect among as many other classes, with 95% intervals.
 
-    A network, which is measured on a few classes, gets that of the best other candidate and its lead over it. `across`:
-    among pictures of other domains only; no rate if none was searched so.
+    A network, which is measured on a few classes, gets that of the best other candidate and its lead over it. A lead
+    among fewer than `MIN_CLASSES` may be less among more, down to none. `across`: among pictures of other domains only;
+    no rate if none was searched so.
     """
     measured = [one for one in candidates if one.all is not None]
     reference = measured[best(measured, labels, seed=seed)]
@@ -245,7 +246,12 @@ def expected_rates(
             return []
         classes = len(np.unique(labels[~np.isnan(values)]))
         rate = mean_rate(values, labels, seed=seed).of_others(classes)
-        rates.append(rate if one.all is not None else rate.plus(lead(one, reference, labels, seed=seed)))
+        if one.all is None:
+            difference = lead(one, reference, labels, seed=seed)
+            if len(np.unique(labels[~np.isnan(one.few)])) < MIN_CLASSES:
+                difference = replace(difference, low=min(0.0, difference.low))
+            rate = rate.plus(difference)
+        rates.append(rate)
     return rates
 
 
