@@ -49,6 +49,12 @@ def test_the_sentences() -> None:
     assert "cerca de 4,5" in found.verdict("pt-BR").result
 
 
+def test_an_estimate_is_not_rounded_up_to_certainty() -> None:
+    texts = [Finding("mislabel", score, ("a", "b"), (), "").score_text for score in (0.5, 0.984, 0.996)]
+    assert texts == ["0.50", "0.98", "0.99"]
+    assert Finding("duplicate", 1.0, ("a", "b"), (), "").score_text == "1.00", "the same picture, measured"
+
+
 def test_what_cannot_be_judged_is_not_called_right() -> None:
     facts = Facts({}, 0.0, examples=100, subjects=60, single=40)
     assert "among the 60 pictures that can be judged" in judge(facts, Words("en")).result

@@ -80,7 +80,7 @@ def _print_findings(found: Check, gallery: Path) -> None:
         table = make_table("score", "kind", "example", "finding", right=("score",))
         for one in shown:
             sources = [each.source for each in one.examples[: 1 if one.kind in ("mislabel", "outlier") else 2]]
-            table.add_row(f"{one.score:.2f}", one.kind, escape(", ".join(sources)), escape(one.message))
+            table.add_row(one.score_text, one.kind, escape(", ".join(sources)), escape(one.message))
         stdout.print(table)
         commands = [command for one in shown if (command := _repair(one, gallery))]
         if commands:

@@ -1,6 +1,7 @@
 """Faults that are put into made subjects on purpose come first; where there are none, little is said."""
 
 import numpy as np
+import pytest
 from tests.recognition.curation.made import drawn, enrolled
 
 from semelha.metrics import Cosine
@@ -11,6 +12,7 @@ from semelha.recognition.curation.faults import (
     mislabel_probabilities,
     near_duplicates,
     outliers,
+    regular_fraction,
     split_candidates,
 )
 from semelha.recognition.curation.linkage import linkage_threshold
@@ -69,6 +71,40 @@ def test_the_chance_is_the_part_of_faults() -> None:
     true = 0.05 * f1 / (0.95 * f0 + 0.05 * f1)
     assert np.abs(chance - true).mean() < 0.02
     assert (np.diff(chance[np.argsort(observed)]) >= 0).all()
+
+
+@pytest.mark.parametrize(("things", "each", "draws"), [(3, 3, 150), (10, 4, 30), (60, 4, 6)])
+@pytest.mark.parametrize("spread", [0.4, 0.8])
+def test_a_score_is_not_above_the_part_of_wrong_labels(things: int, each: int, draws: int, spread: float) -> None:
+    """Of galleries of any size, one label in twenty wrong: few pictures do not make a score near 1."""
+    scores, faults = [], []
+    for seed in range(draws):
+        vectors, subjects = drawn(things, each, spread=spread, seed=seed)
+        random = np.random.default_rng(1000 + seed)
+        bad = random.random(len(subjects)) < 0.05
+        labels = np.where(bad, (subjects + random.integers(1, things, len(subjects))) % things, subjects)
+        labels = np.unique(labels, return_inverse=True)[1]
+        scores.append(mislabel_probabilities(enrolled(vectors, labels), seed=0)[0])
+        faults.append(bad)
+    score, is_wrong = np.concatenate(scores), np.concatenate(faults)
+    for least in (0.5, 0.7):
+        told = score >= least
+        assert told.sum() >= 10
+        assert score[told].mean() <= is_wrong[told].mean()
+    assert (score >= 0.5)[is_wrong].mean() > 0.6
+
+
+def test_few_values_do_not_prove_a_fault() -> None:
+    """Of k values far above hundreds of others 1 / (2 k + 2) is regular; of few values more, and of one half."""
+    regular = np.random.default_rng(0).normal(size=400)
+    for k in (1, 2, 9):
+        found = regular_fraction(np.append(regular, np.full(k, 50.0)))
+        np.testing.assert_allclose(found[-k:], 1 / (2 * k + 2), rtol=1e-3)
+        assert (np.diff(found[np.argsort(regular)]) <= 0).all()
+    few = regular_fraction(np.append(regular[:5], 50.0))[-1]
+    assert 0.25 < few < 0.5
+    assert regular_fraction(np.array([3.0])).tolist() == [0.5]
+    assert regular_fraction(np.array([2.0, 2.0, 2.0, 9.0])).tolist() == [0.5, 0.5, 0.5, 0.25]
 
 
 def test_near_duplicates_of_two_subjects() -> None:

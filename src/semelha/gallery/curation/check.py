@@ -60,8 +60,8 @@ class Finding:
         - "merge": two subjects are probably one.
         - "split": a subject is probably two.
     score : float
-        Within [0, 1]; larger is more certain. For a mislabel, a merge and a split an estimated probability. No outlier
-        has the score 0.
+        Within [0, 1]; larger is more certain. For a mislabel, a merge and a split an estimated probability, which is
+        below 1. No outlier has the score 0.
     subjects : tuple of str
         The subjects concerned; for a mislabel the subject under which the example is enrolled comes first.
     examples : tuple of Example
@@ -76,6 +76,11 @@ class Finding:
     examples: tuple[Example, ...]
     message: str
     groups: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def score_text(self) -> str:
+        """The score with two digits; 0.99 if it would be rounded up to 1."""
+        return f"{self.score if self.score == 1 else min(self.score, 0.99):.2f}"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def _finding(finding: Finding, gallery: Gallery, words: Words) -> str:
         figures.append(figure(_kept_picture(gallery, one.number), kind, one.subject, tooltip=one.source))
     a, b = (f"<bdi>{escape(name)}</bdi>" for name in (finding.subjects[0], finding.subjects[-1]))
     message = words.t(f"finding.{finding.kind}", a=a, b=b)
-    sentence = f'<p class="note"><b>{words.localized(f"{finding.score:.2f}")}</b> {message}</p>'
+    sentence = f'<p class="note"><b>{words.localized(finding.score_text)}</b> {message}</p>'
     return f'{sentence}<div class="row">{"".join(figures)}</div>'
 
 

@@ -3,7 +3,8 @@
 The probability of a fault is estimated from faults that are simulated where the fault is known to be absent, which
 gives the density f₁ of a statistic among faults. The observed values are a mixture, f = (1 − π) f₀ + π f₁, and the
 fraction of faults at a value is π f₁ / f: the complement of a local false discovery rate (Efron, Large-Scale Inference,
-2010, chapter 5). No threshold is set by hand.
+2010, chapter 5). Few observations do not show how far f₀ reaches, so the fraction is also bounded by a normal f₀ with
+the median and median absolute deviation of the observations (the same, chapter 6). No threshold is set by hand.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ MAX_EXAMPLES = 128  # of a subject
 MAX_NEAR_SUBJECTS = 3  # other subjects with which each is compared
 QUANTILES = np.arange(0.1, 0.55, 0.1)  # of the simulated faults, above which observations are counted
 TOP = 0.2  # quantile of the simulated faults above which the probability is constant
+MAD_EFFICIENCY = 0.37  # of the median absolute deviation, relative to the standard deviation, under normality
 
 
 def mislabel_probabilities(enrolled: EnrolledExamples, seed: int) -> tuple[NDArray[np.float64], Rows]:
@@ -226,7 +228,8 @@ def fault_probability(observed: NDArray[np.float64], simulated: NDArray[np.float
     The statistic is larger if a fault is more likely; the probability (n,) does not decrease in it. f₁ / f comes from
     an isotonic regression that separates simulated (m,) from observed values (n,); π from the number of observed values
     above some quantiles of the simulated ones (after Storey, 2002), with one added so that few values do not prove that
-    there are no faults.
+    there are no faults. It is at most the complement of `regular_fraction`, so that few values do not prove that there
+    are faults.
     """
     if not len(observed) or not len(simulated):
         return np.zeros(len(observed))
@@ -240,7 +243,28 @@ def fault_probability(observed: NDArray[np.float64], simulated: NDArray[np.float
     p_simulated = fitted[: len(observed)]
     with np.errstate(divide="ignore"):
         ratio = p_simulated / (1 - p_simulated)  # f₁ / f
-    return np.asarray(np.minimum(1.0, fault_fraction(observed, simulated) * ratio))
+    return np.asarray(np.minimum(fault_fraction(observed, simulated) * ratio, 1 - regular_fraction(observed)))
+
+
+def regular_fraction(observed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimate which fraction of the values at each observed value or above has no fault: (n,), never increasing in it.
+
+    That is how many values without a fault are expected there, over how many there are, as a q-value (Storey, 2002).
+    Values without a fault follow the predictive distribution of a normal sample, Student's t, with the median and the
+    median absolute deviation of the observed values. One value is added above all others, and half of it counts as
+    without a fault (Jeffreys): of k values far above the others, 1 / (2 k + 2).
+    """
+    from scipy.special import stdtr
+
+    n, middle = len(observed), np.median(observed)
+    scale = TO_DEVIATION * np.median(np.abs(observed - middle)) * np.sqrt(1 + 1 / n)
+    values, inverse, counts = np.unique(observed, return_inverse=True, return_counts=True)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        standardized = np.where(values == middle, 0.0, (values - middle) / scale)
+    expected = n * stdtr(max(1.0, MAD_EFFICIENCY * n), -standardized)
+    above = counts[::-1].cumsum()[::-1]
+    fraction = np.minimum.accumulate((expected + 0.5) / (above + 1))
+    return np.asarray(np.minimum(1.0, fraction)[inverse])
 
 
 def fault_fraction(observed: NDArray[np.float64], simulated: NDArray[np.float64]) -> float:
