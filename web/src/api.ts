@@ -341,7 +341,7 @@ async function keyGiven(why: "needed" | "refused", sent: string): Promise<void> 
 let probing: Promise<void> | null = null;
 
 /** Ask the server whether it is there, until it is. */
-async function untilReachable(signal?: AbortSignal): Promise<void> {
+export async function untilReachable(signal?: AbortSignal): Promise<void> {
   isReachable.value = false;
   probing ??= (async () => {
     for (let wait = 500; ; wait = Math.min(wait * 1.5, 5000)) {

@@ -3,7 +3,7 @@
 import { useComputed, useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { busyFor, isReachable, keyAsked } from "./api";
+import { busyFor, isReachable, keyAsked, untilReachable } from "./api";
 import { Icon } from "./parts/icon";
 import { KeyDialog } from "./parts/key_dialog";
 import { Notices, ProblemText } from "./parts/notices";
@@ -61,6 +61,15 @@ function loadViews(): void {
   }, 1500);
 }
 
+/** Load a view; once more if that fails, when the server answers: what waits to be sent would be lost by loading the page again. */
+async function loadView(view: View): Promise<ComponentType<ViewProps>> {
+  const found = await view.load().catch(async () => {
+    await untilReachable();
+    return view.load();
+  });
+  return found.default;
+}
+
 const loaded = new Map<string, ComponentType<ViewProps>>();
 
 function Shown({ view, argument }: { view: View; argument: string }) {
@@ -69,9 +78,9 @@ function Shown({ view, argument }: { view: View; argument: string }) {
   const Component = loaded.get(view.id);
   const open = () => {
     setError(null);
-    view.load().then(
-      (module) => {
-        loaded.set(view.id, module.default);
+    loadView(view).then(
+      (component) => {
+        loaded.set(view.id, component);
         setCount((count) => count + 1);
       },
       (problem: unknown) => setError(problem),

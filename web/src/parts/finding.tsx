@@ -20,7 +20,6 @@ interface Properties {
   onRepair: (repair: Repair) => void;
 }
 
-const MOST = 0.9999; // an estimate is never certain
 const ICONS: Record<Shown["kind"], IconName> = { mislabel: "move", duplicate: "grid", merge: "merge", split: "person", outlier: "warn" };
 
 export function FindingCard({ one, isPresent, isBusy, onPresent, onRepair }: Properties) {
@@ -35,7 +34,7 @@ export function FindingCard({ one, isPresent, isBusy, onPresent, onRepair }: Pro
         <h2>
           <T words={`care.says.${one.kind}`} a={<Name of={a} />} b={<Name of={b} />} />
         </h2>
-        {one.kind !== "duplicate" && one.kind !== "outlier" && <p class="hint">{t("care.score", { percent: percent(Math.min(one.score, MOST)) })}</p>}
+        {one.kind !== "duplicate" && one.kind !== "outlier" && <p class="hint">{t("care.score", { percent: percent(one.score) })}</p>}
       </header>
       <Sides one={one} />
       {mayEnroll.value && <Buttons one={one} isBusy={isBusy} onRepair={onRepair} />}

@@ -1,1 +1,0 @@
-import{et as e}from"./notices-D3oqqec2.js";var t=matchMedia(`(pointer: coarse), (max-width: 560px)`),n=e(t.matches);t.addEventListener(`change`,()=>n.value=t.matches);export{n as t};
