@@ -35,12 +35,13 @@ __all__ = [
     "read_folder",
     "read_manifest",
     "train",
+    "tune",
     "write_report",
 ]
 
 if TYPE_CHECKING:
     from semelha.client import AsyncClient, Client
-    from semelha.comparison import compare
+    from semelha.comparison import compare, tune
     from semelha.embedders import Model, derive, import_model, load_embedder
     from semelha.evaluation import Protocol, evaluate
     from semelha.evaluation.report import write_report
@@ -52,7 +53,7 @@ else:
     # A name imports its package when it is first used: importing semelha takes no time.
     _NAMES = {
         "client": ("AsyncClient", "Client"),
-        "comparison": ("compare",),
+        "comparison": ("compare", "tune"),
         "embedders": ("Model", "derive", "import_model", "load_embedder"),
         "evaluation": ("Protocol", "evaluate"),
         "evaluation.report": ("write_report",),

@@ -41,6 +41,7 @@ COMMANDS = [
     "index",
     "evaluate",
     "compare",
+    "tune",
     "doctor",
     "pretrained",
     "serve",

@@ -106,6 +106,7 @@ class World:
             (0, ["migrate", shop, "--model", self.other.folder, "--uncalibrated"]),
             (0, ["evaluate", self.model.folder, photos, "--resamples", "0", "--no-baselines"]),
             (1, ["compare", photos, "--methods", "pixels", "--out", out / "compared é"]),
+            (1, ["tune", photos, "--method", "gmml on hog", "--out", out / "tuned é"]),
             (2, ["identify"]),
             (2, ["\x1b[31mcommand"]),
             (2, ["identify", "--\x1b[31m"]),

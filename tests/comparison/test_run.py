@@ -9,8 +9,7 @@ from tests.comparison.pictures import pictures
 from tests.tiny_model import tiny_model
 
 import semelha
-from semelha.comparison import RESULT, Comparison
-from semelha.comparison import run as running
+from semelha.comparison import RESULT, Comparison, preparation
 from semelha.comparison.study import FOLDS, MIN_CLASSES, SELECTION, Study, divide, some_classes
 from semelha.embedders.published import DEFAULT, published_folder
 from semelha.errors import DatasetError, SemelhaError, UsageError
@@ -103,8 +102,8 @@ def test_a_budget_that_is_too_small_says_what_was_cut(tmp_path: Path) -> None:
 
 
 def test_classes_are_drawn_if_features_take_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "SAMPLE", 4)
-    monkeypatch.setattr(running, "_seconds_each", lambda *arguments: 1.0)
+    monkeypatch.setattr(preparation, "SAMPLE", 4)
+    monkeypatch.setattr(preparation, "_seconds_each", lambda *arguments: 1.0)
     found = semelha.compare(pictures(classes=20), folder=tmp_path / "out", methods=["pixels", "nca"], budget=4.0)
     assert 8 <= found.data.classes < 20
     assert f"{found.data.classes} of 20 classes were drawn" in " ".join(found.data.remarks)

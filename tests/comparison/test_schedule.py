@@ -10,7 +10,7 @@ from tests.comparison.pictures import pictures
 
 from semelha.comparison import measure as measuring
 from semelha.comparison.measure import Measurement
-from semelha.comparison.methods import DISTANCES, NETWORKS, Learned, Limits, Method
+from semelha.comparison.methods import DISTANCES, NETWORKS, Attempt, Learned, Method
 from semelha.comparison.schedule import FINISHING, WHOLE, Schedule
 from semelha.comparison.study import FOLDS, Rows, Study, divide
 from semelha.errors import MissingExtra, TrainingError
@@ -31,8 +31,8 @@ class Clock:
 def method(clock: Clock, name: str, family: str, noise: float, each: float, *, key: str = "") -> Method:
     """It takes `each` seconds for each class; a network `each` and the seconds that it is allowed."""
 
-    def learn(study: Study, rows: Rows, limits: Limits) -> Learned:
-        clock.now += each + limits.seconds if family == NETWORKS else each * study.classes(rows)
+    def learn(study: Study, rows: Rows, attempt: Attempt) -> Learned:
+        clock.now += each + attempt.seconds if family == NETWORKS else each * study.classes(rows)
         clock.log.append(name)
 
         def vectors(asked: Rows) -> np.ndarray:
@@ -143,7 +143,7 @@ def test_all_are_measured_without_a_budget(tmp_path: Path, clock: Clock) -> None
 
 
 def test_a_failure_is_no_end(tmp_path: Path, clock: Clock) -> None:
-    def broken(error: Exception, study: Study, rows: Rows, limits: Limits) -> Learned:
+    def broken(error: Exception, study: Study, rows: Rows, attempt: Attempt) -> Learned:
         raise error
 
     methods = [

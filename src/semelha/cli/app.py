@@ -47,6 +47,7 @@ COMMANDS = {
     "keys": "service",
     "evaluate": "evaluation",
     "compare": "comparing",
+    "tune": "tuning",
     "doctor": "doctor",
     "weights": "weights",
 }

@@ -156,9 +156,9 @@ def _table(found: Comparison, measured: list[MethodResult]) -> Table:
         less = one.difference
         table.add_row(
             escape(one.name),
-            _cell(one.r_at_1),
-            _cell(one.map_at_r),
-            _cell(one.fnir_at_fpir),
+            cell_with_interval(one.r_at_1),
+            cell_with_interval(one.map_at_r),
+            cell_with_interval(one.fnir_at_fpir),
             "" if less is None else f"{less.value:+.3f}",
             "" if less is None else f"{less.p:.4f}",
             f"{one.seconds or 0:.1f} s",
@@ -170,7 +170,8 @@ def _table(found: Comparison, measured: list[MethodResult]) -> Table:
     return table
 
 
-def _cell(figure: Figure | None) -> str:
+def cell_with_interval(figure: Figure | None) -> str:
+    """The figure with its interval."""
     if figure is None:
         return figure_cell(None, None)
     value, low, high = figure

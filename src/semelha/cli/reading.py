@@ -29,6 +29,7 @@ COMMANDS = frozenset(
         "migrate",
         "evaluate",
         "compare",
+        "tune",
     }
 )
 """The commands that have these options."""

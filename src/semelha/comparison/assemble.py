@@ -39,7 +39,7 @@ from semelha.comparison.schedule import Schedule
 from semelha.comparison.study import FOLDS, SELECTION, Study
 from semelha.processors import processors
 
-PACKAGES = ("numpy", "scikit-learn", "onnxruntime", "torch", "timm")
+PACKAGES = ("numpy", "scikit-learn", "onnxruntime", "torch", "timm", "optuna")
 
 
 def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Callable[[], float]) -> Comparison:
@@ -66,7 +66,7 @@ def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Cal
         replace(one, nearest=tuple(tuple(number[row] for row in nearest) for nearest in one.nearest)) for one in results
     ]
     return Comparison(
-        data=_facts(study),
+        data=data_facts(study),
         methods=tuple(ranking(results)),
         pictures=tuple(_shown(study, row) for row in rows),
         queries=tuple(Query(number[row], int(study.fold[row])) for row in queries),
@@ -74,7 +74,7 @@ def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Cal
         premise=premise,
         fpir=schedule.fpir,
         seed=seed,
-        versions=_versions(),
+        versions=versions(),
         machine=f"{platform.processor() or platform.machine()}, {processors()} cores",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         budget=Budget(schedule.budget, used(), tuple(schedule.rounds)),
@@ -146,7 +146,7 @@ def _with_differences(
     ]
 
 
-def _facts(study: Study) -> DataFacts:
+def data_facts(study: Study) -> DataFacts:
     data = study.pictures
     return DataFacts(
         data.name,
@@ -167,6 +167,6 @@ def _shown(study: Study, row: int) -> ShownPicture:
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {"semelha": __version__, "python": platform.python_version()}
     return found | {name: version for name in PACKAGES if (version := installed_version(name)) is not None}

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
-from semelha.comparison.methods import Learned, Limits, Method
+from semelha.comparison.methods import Attempt, Learned, Method
 from semelha.comparison.study import SELECTION, Rows, Study
 from semelha.errors import DatasetError, MissingExtra, PretrainedUnavailable, SemelhaError
 from semelha.evaluation.open_set import measure_open_set
@@ -74,7 +75,15 @@ class Measurement:
 
 
 def measure(
-    method: Method, study: Study, fold: int, share: float, *, seconds: float, fpir: float, shown: Rows
+    method: Method,
+    study: Study,
+    fold: int,
+    share: float,
+    *,
+    seconds: float,
+    fpir: float,
+    shown: Rows,
+    settings: Mapping[str, float] = MappingProxyType({}),
 ) -> Measurement:
     """Learn and measure. An error of the method is part of the result, but for `MissingExtra`, which is raised.
 
@@ -83,14 +92,14 @@ def measure(
     start = time.monotonic()
     rows = study.learned(fold, share)
     try:
-        found = method.learn(study, rows, Limits(seconds, study.folder / "model"))
+        found = method.learn(study, rows, Attempt(seconds, study.folder / "model", settings))
         learning = time.monotonic() - start
-        selection, _ = _answers(study, found, study.measured(SELECTION))
+        selection, _ = answers(study, found, study.measured(SELECTION))
         test = strangers = None
         nearest: tuple[Numbers, ...] = ()
         if share >= 1:
             asked = study.measured(fold)
-            test, order = _answers(study, found, asked)
+            test, order = answers(study, found, asked)
             nearest = tuple(order[row] for row in np.flatnonzero(np.isin(asked, shown)))
             strangers = _strangers(study, found, asked, fpir)
     except (MissingExtra, PretrainedUnavailable):
@@ -130,8 +139,8 @@ def kept(file: Path, compute: Callable[[], Measurement]) -> Measurement:
         raise SemelhaError(f"{file} is damaged: {problem.errors()[0]['msg']}: remove it") from None
 
 
-def _answers(study: Study, found: Learned, rows: Rows) -> tuple[Answers, list[Numbers]]:
-    """The answers, and the rows of the nearest pictures of each picture: at most `SHOWN`."""
+def answers(study: Study, found: Learned, rows: Rows) -> tuple[Answers, list[Numbers]]:
+    """The answers of what was learned, and the rows of the nearest pictures of each picture: at most `SHOWN`."""
     labels = np.unique(study.pictures.labels, return_inverse=True)[1][rows]
     groups = take(study.pictures.groups, rows)
     result = retrieval(found.vectors(rows), labels, metric=found.metric, query_groups=groups, ks=(1, SHOWN))

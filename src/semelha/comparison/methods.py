@@ -5,14 +5,16 @@ from __future__ import annotations
 import shlex
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from semelha.comparison.spaces import SPACES, Space
 from semelha.comparison.study import Base, Rows, Source, Study, Vectors
 from semelha.comparison.verdict import Step
 from semelha.embedders import FeatureExtractor, Model, milliseconds_each
@@ -31,8 +33,8 @@ from semelha.metrics import (
     Metric,
     ReverseKullbackLeibler,
 )
-from semelha.named_losses import Loss, NamedLoss
-from semelha.training import train
+from semelha.named_losses import Loss, NamedLoss, default_loss
+from semelha.training import method_with, train
 
 FEATURES, HISTOGRAMS, MODELS, DISTANCES = "features", "histograms", "model", "learned distance"
 NETWORKS, WITHOUT_LABELS = "network", "network without labels"
@@ -73,14 +75,30 @@ LOSSES = {
     Loss.arcface: "angular margins (ArcFace)",
 }
 SELF_SUPERVISED = {"simclr": "SimCLR", "moco-v2": "MoCo v2"}
+OPTIONS = {"learning_rate": "--learning-rate", "dim": "--dim"}
+"""Settings of a network's training that are no settings of its loss or method, and their options."""
 
 
 @dataclass(frozen=True, eq=False)
-class Limits:
-    """Seconds of the steps of a network's training, and where its model may be written."""
+class Attempt:
+    """How a method learns once.
+
+    Attributes
+    ----------
+    seconds : float
+        Of the steps of a network's training.
+    out : Path
+        Where a model may be written.
+    settings : mapping
+        Those that are not the defaults, by name.
+    callback : callable, optional
+        Called in a network's training, with the fraction that is done and the last R@1 on held-out classes.
+    """
 
     seconds: float
     out: Path
+    settings: Mapping[str, float] = field(default_factory=dict)
+    callback: Callable[[float, float | None], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,8 +121,13 @@ class Method:
     family: str
     about: str
     words: tuple[str, ...] | None
-    learn: Callable[[Study, Rows, Limits], Learned]
+    learn: Callable[[Study, Rows, Attempt], Learned]
     base: Base | None = None
+
+    @property
+    def space(self) -> Space:
+        """The settings that can be tuned: none if no command sets them."""
+        return SPACES.get(self.key, {}) if self.words is not None else {}
 
     @property
     def is_halved(self) -> bool:
@@ -123,11 +146,15 @@ class Method:
             return "untrained"
         return "train" if len(self.words) > len(TRAIN) else "train_best"
 
-    def command(self, photos: str) -> str | None:
-        """The command that trains it from these pictures."""
+    def command(self, photos: str, settings: Mapping[str, float] = MappingProxyType({})) -> str | None:
+        """The command that trains it from these pictures, with settings that are not the defaults."""
         if self.words is None:
             return None
-        return shlex.join(["semelha", *(photos if word == "PHOTOS" else word for word in self.words)])
+        words = [photos if word == "PHOTOS" else word for word in self.words]
+        for name, value in settings.items():
+            has_option = self.is_network and name in OPTIONS
+            words += [OPTIONS[name], f"{value:g}"] if has_option else ["--set", f"{name}={value:g}"]
+        return shlex.join(["semelha", *words])
 
 
 def feature_methods() -> Iterator[Method]:
@@ -209,7 +236,7 @@ def _bases(model: Model, title: str) -> tuple[Base, Base | None]:
 def _as_it_is(
     key: str, base: Base, family: str, about: str, *, name: str | None = None, words: tuple[str, ...] | None = None
 ) -> Method:
-    def learn(study: Study, rows: Rows, limits: Limits) -> Learned:
+    def learn(study: Study, rows: Rows, attempt: Attempt) -> Learned:
         vectors = partial(study.vectors, base)
         dim = vectors(rows[:1]).shape[1]
         return Learned(vectors, base.metric, dim, base.source.size, study.milliseconds(base))
@@ -220,11 +247,11 @@ def _as_it_is(
 def _distances(base: Base, words: tuple[str, str]) -> Iterator[Method]:
     for key, text in LEARNERS.items():
 
-        def learn(study: Study, rows: Rows, limits: Limits, key: str = key) -> Learned:
+        def learn(study: Study, rows: Rows, attempt: Attempt, key: str = key) -> Learned:
             vectors, labels = study.vectors(base, rows), study.pictures.labels[rows]
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # few pictures for many features: every learner would say so
-                learner = learner_named(key, seed=study.seed)
+                learner = learner_named(key, seed=study.seed, settings=attempt.settings)
                 metric = learned_metric(vectors, labels, learner, own_scales=base.own_scales)
             size = base.source.size + sum(np.asarray(array).nbytes for array in metric.arrays().values())
             dim = vectors.shape[1]
@@ -235,7 +262,7 @@ def _distances(base: Base, words: tuple[str, str]) -> Iterator[Method]:
         yield Method(f"{key} on {base.name}", key, DISTANCES, about, command, learn, base)
 
 
-def _stage_axes(stages: Base, study: Study, rows: Rows, limits: Limits, *, trained: bool) -> Learned:
+def _stage_axes(stages: Base, study: Study, rows: Rows, attempt: Attempt, *, trained: bool) -> Learned:
     from semelha.deep.stages import projected, relevant_axes
     from semelha.deep.trained_axes import trained_axes
 
@@ -252,23 +279,38 @@ def _stage_axes(stages: Base, study: Study, rows: Rows, limits: Limits, *, train
 
 
 def _network(
-    study: Study, rows: Rows, limits: Limits, *, loss: Loss | None = None, method: str | None = None
+    study: Study, rows: Rows, attempt: Attempt, *, loss: Loss | None = None, method: str | None = None
 ) -> Learned:
-    from semelha.deep import TrainingSettings
+    from semelha.deep import TrainingProgress, TrainingSettings
 
-    settings: dict[str, Any] = {"method": method} if method else {}
-    if method is None:
-        settings["settings"] = TrainingSettings(backbone="small", loss=None if loss is None else NamedLoss(loss))
-    folders = limits.out, limits.out.with_name(limits.out.name + ".training")
-    for left in folders:
-        shutil.rmtree(left, ignore_errors=True)
-    pictures = study.pictures.select(rows.tolist())
-    model = train(pictures, out=limits.out, minutes=limits.seconds / 60, seed=study.seed, **settings)
+    def watch(progress: TrainingProgress) -> None:
+        if attempt.callback is not None:
+            attempt.callback(progress.done, progress.validation)
+
+    own = {name: value for name, value in attempt.settings.items() if name not in OPTIONS}
+    general: dict[str, Any] = {name: value for name, value in attempt.settings.items() if name in OPTIONS}
+    arguments: dict[str, Any] = {}
+    if method is not None:
+        arguments["method"] = method_with(method, own, seed=study.seed)
+        arguments["settings"] = TrainingSettings(**general)
+    else:
+        made: Any = None if loss is None else NamedLoss(loss, settings=tuple(own.items()))
+        if loss is None and own:
+            made = default_loss(own)
+        arguments["settings"] = TrainingSettings(backbone="small", loss=made, **general)
+    folders = attempt.out, attempt.out.with_name(attempt.out.name + ".training")
+    try:
+        for left in folders:
+            shutil.rmtree(left, ignore_errors=True)
+        pictures = study.pictures.select(rows.tolist())
+        minutes = attempt.seconds / 60
+        model = train(pictures, out=attempt.out, minutes=minutes, seed=study.seed, callback=watch, **arguments)
+        size = sum(file.stat().st_size for file in attempt.out.rglob("*") if file.is_file())
+    finally:
+        for left in folders:
+            shutil.rmtree(left, ignore_errors=True)
 
     def vectors(asked: Rows) -> Vectors:
         return model.embed(study.pictures.select(asked.tolist()))
 
-    size = sum(file.stat().st_size for file in limits.out.rglob("*") if file.is_file())
-    for left in folders:
-        shutil.rmtree(left, ignore_errors=True)
     return Learned(vectors, model.metric, model.dim, size, milliseconds_each(model))

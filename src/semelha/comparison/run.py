@@ -2,46 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from semelha._version import __version__
 from semelha.arguments import check_any, check_float, check_int, check_types
 from semelha.comparison.assemble import assemble
-from semelha.comparison.methods import (
-    MODELS,
-    Method,
-    chosen_methods,
-    feature_methods,
-    methods_on,
-    network_methods,
-)
+from semelha.comparison.methods import chosen_methods
 from semelha.comparison.premise import measure_premise
+from semelha.comparison.preparation import STATE, first_base, prepare, read_labelled, registry
 from semelha.comparison.result import Comparison
-from semelha.comparison.schedule import Callback, Outcome, Schedule, seconds_for_whole
-from semelha.comparison.study import Source, Study, chosen_queries, divide, some_classes
-from semelha.embedders import Model, embed_all
-from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError, UsageError
+from semelha.comparison.schedule import Callback, Outcome, Schedule
+from semelha.comparison.study import chosen_queries
+from semelha.embedders import Model
+from semelha.errors import SemelhaError
 from semelha.files import check_writable, write_file
-from semelha.images import Dataset, Remark, for_use, picture_key, read_dataset, readable, with_groups
-from semelha.published_models import resolve_model
-from semelha.untrusted import read_json
+from semelha.images import Dataset
 
 RESULT = "comparison.json"
 QUERIES = 300
 """Pictures whose neighbors are kept, at most."""
-EMBEDDING = 0.4
-"""Of the time for what is measured whole, for computing features: if all pictures take longer, classes are drawn."""
-SAMPLE = 32
-"""Pictures whose features are computed to measure how fast that is."""
 
 
 @check_types
@@ -107,37 +89,23 @@ def compare(
     if not resume:
         check_writable(place, is_folder=True, error=SemelhaError)
     report("reading pictures", 0.0)
-    whole = dataset if isinstance(dataset, Dataset) else replace(read_dataset(dataset), name=os.fspath(dataset))
-    used = for_use(whole, "training")
-    used = replace(used, pictures=tuple(replace(one, split=None) for one in used))
-    used = readable(used)
-    divide(used, seed)  # raises now if classes are too few
-    known, outcomes, seen = _registry(models or ())
-    if both := seen & set(used.classes):
-        text = f"{len(both):,} classes are among those that a model was trained on: its figures are too good"
-        used = replace(used, remarks=(*used.remarks, Remark("check", text, len(both))))
-    chosen = chosen_methods(known, methods)
+    used = read_labelled(dataset, seed)
+    known = registry(models or ())
+    chosen = chosen_methods(known.methods, methods)
     limit = None if budget is None else 60 * budget
-    arguments = [one.name for one in chosen], [one.base.source.key for one in chosen if one.base]
-    text = repr((picture_key(used), list(used.groups or ()), *arguments, limit, minutes, fpir, seed, __version__))
-    state = _state(place / "study.json", hashlib.sha256(text.encode()).hexdigest())
-    sources = {one.base.source.key: one.base.source for one in chosen if one.base is not None}
-    if "most" not in state:
-        most = len(used)
-        if limit is not None and most > SAMPLE:
-            each = _seconds_each(sources.values(), used, seed)
-            seconds = EMBEDDING * (seconds_for_whole(limit, chosen) - (time.monotonic() - start))
-            most = int(min(most, max(seconds, 0.0) / max(each, 1e-6)))
-        state |= {"most": most, "seconds": time.monotonic() - start}
-        write_file(place / "study.json", [json.dumps(state)])
-    used = some_classes(used, int(state["most"]), seed)
-    study = Study(used, np.empty(0, np.int64), place, seed, float(state["seconds"]))
-    for source in sources.values():
-        study.prepare(source, lambda done, total: report(f"embedding pictures: {done} of {total}", study.spent))
-    base = next((one.base for one in (*_of_family(chosen, MODELS), *chosen) if one.base is not None), None)
-    rows = np.arange(len(used))
-    study.pictures = with_groups(used, vectors=None if base is None else study.vectors(base, rows))
-    study.fold = divide(study.pictures, seed)
+    study, state = prepare(
+        used,
+        chosen,
+        known,
+        place,
+        arguments=(minutes, fpir),
+        limit=limit,
+        seed=seed,
+        since=start,
+        report=report,
+    )
+    base = first_base(chosen)
+    outcomes = {name: Outcome("not installed", reason) for name, reason in known.missing.items()}
     shown = chosen_queries(study.fold, QUERIES, seed)
     schedule = Schedule(study, chosen, shown, limit, minutes, fpir, report, outcomes=outcomes)
     schedule.measure_whole()
@@ -148,63 +116,11 @@ def compare(
         premise = measure_premise(study, base)
         if "premise" not in state:
             state["premise"] = time.monotonic() - before
-            write_file(place / "study.json", [json.dumps(state)])
+            write_file(place / STATE, [json.dumps(state)])
         study.spent += float(state["premise"])
     schedule.halve_families()
     report("intervals and tests", study.spent)
     finishing = time.monotonic()
-    result = assemble(schedule, premise, whole.name, lambda: study.spent + time.monotonic() - finishing)
+    result = assemble(schedule, premise, used.name, lambda: study.spent + time.monotonic() - finishing)
     result.write(place / RESULT)
     return result
-
-
-def _registry(
-    models: Sequence[Model | str | os.PathLike[str]],
-) -> tuple[list[Method], dict[str, Outcome], set[str]]:
-    """All methods; the outcome of the default model if it cannot be loaded; and what the models were trained on."""
-    outcomes: dict[str, Outcome] = {}
-    found = list(feature_methods())
-    loaded: list[tuple[Model, bool]] = []
-    try:
-        default = resolve_model(None)
-        loaded.append((default, "published" in default.card.training))
-    except (MissingExtra, PretrainedUnavailable) as error:
-        outcomes["the default model"] = Outcome("not installed", str(error))
-    loaded += [(resolve_model(one), False) for one in models]
-    titles: list[str] = []
-    for model, is_published in loaded:
-        count = sum(title.split(" #")[0] == model.card.name for title in titles)
-        titles.append(model.card.name if not count else f"{model.card.name} #{count + 1}")
-        found += methods_on(model, titles[-1], published=is_published)
-    return [*found, *network_methods()], outcomes, {name for model, _ in loaded for name in model.card.classes}
-
-
-def _seconds_each(sources: Iterable[Source], pictures: Dataset, seed: int) -> float:
-    """Seconds of computing all features of one picture, by some that are drawn at random."""
-    rows = np.random.default_rng([seed, 28]).permutation(len(pictures))[:SAMPLE].tolist()
-    some, found = [pictures.pictures[row] for row in rows], 0.0
-    for source in sources:
-        embed_all(source.extractor, some[:1], source.dim, batch_size=1, progress=None)  # loading is no part of it
-        start = time.monotonic()
-        embed_all(source.extractor, some, source.dim, batch_size=SAMPLE, progress=None)
-        found += (time.monotonic() - start) / len(some)
-    return found
-
-
-def _of_family(methods: Sequence[Method], family: str) -> list[Method]:
-    return [one for one in methods if one.family == family]
-
-
-def _state(file: Path, key: str) -> dict[str, Any]:
-    """What the comparison in the folder began with. Raises `UsageError` if it is another one."""
-    if not file.exists():
-        if file.parent.is_dir() and any(file.parent.iterdir()):
-            raise UsageError(f"{file.parent} has no comparison to resume: choose another folder")
-        return {"key": key}
-    state: dict[str, Any] = read_json(file, error=SemelhaError)
-    if state.get("key") != key:
-        raise UsageError(
-            f"{file.parent} has a comparison of other pictures, or with other arguments or another semelha: give the "
-            "same ones to resume it, or choose another folder"
-        )
-    return state
