@@ -109,7 +109,7 @@ def _trials_table(found: Tuning) -> Table:
         cells = ("[dim]default[/]" if value is None else f"{value:g}" for value in values.values())
         state = "" if one.state == "measured" else one.state + (f": {one.reason}" if one.reason else "")
         style = "bold" if one.number == best else None
-        figure = cell_with_interval(one.r_at_1)
+        figure = "[dim]–[/]" if one.r_at_1 is None else cell_with_interval(one.r_at_1)
         table.add_row(str(one.number), *cells, figure, escape(state), f"{one.seconds:.1f} s", style=style)
     return table
 

@@ -85,12 +85,14 @@ class Search:
 
     def _try(self, kept: optuna.Study, records: Sequence[SettingsTrial]) -> None:
         from optuna.exceptions import TrialPruned
-        from optuna.samplers import TPESampler
+        from optuna.samplers import RandomSampler, TPESampler
         from optuna.trial import TrialState
 
         space, number = self.method.space, len(_distinct(records)) + 1
         drawn = int(np.random.default_rng([self.study.seed, 28, len(records)]).integers(2**31))
-        kept.sampler = TPESampler(seed=drawn, n_startup_trials=STARTUP)  # so that a later run draws the same
+        is_repeat = bool(records) and not records[-1].number
+        sampler = RandomSampler(drawn) if is_repeat else TPESampler(seed=drawn, n_startup_trials=STARTUP)
+        kept.sampler = sampler  # a new one, so that a later run draws the same
         if not records:
             kept.enqueue_trial({name: one.default for name, one in space.items()})
         trial = kept.ask()
