@@ -1,6 +1,6 @@
 """`semelha compare` on five sets within a budget; and without one, to see whether the budget changes the order.
 
-    python benchmarks/compare.py DATA [--only glyphs grocery] [--full]
+    python benchmarks/compare.py DATA [--only glyphs grocery] [--budget 15] [--full]
 
 Glyphs (the four test scripts) within 10 minutes; omniglot, grocery, emoji and orl_faces of DATA within 60 each.
 Pictures of one visit to the shops, and of one style of emoji, are a group and never match. With `--full`, glyphs and
@@ -34,6 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, nargs="?", default=os.environ.get("SEMELHA_DATA"))
     parser.add_argument("--only", nargs="+", default=list(MINUTES), choices=list(MINUTES))
+    parser.add_argument("--budget", type=float, help="minutes for each set, instead of those above")
     parser.add_argument("--full", action="store_true", help="without a budget too, where τ is measured")
     parser.add_argument("--minutes", type=float, default=4.0, help="of a network without a budget")
     parser.add_argument("--folder", type=Path, default=Path("build/compare"))
@@ -43,7 +44,7 @@ def main() -> None:
         parser.error("name the folder that holds the sets, or set SEMELHA_DATA")
     for name in arguments.only:
         data = pictures(name, Path(arguments.data or "."))
-        found = compared(data, arguments.folder / name, budget=MINUTES[name])
+        found = compared(data, arguments.folder / name, budget=arguments.budget or MINUTES[name])
         body = f"{facts(found)}\n\n{table(*rows(found))}\n\n{ending(found)}"
         if arguments.full and name in FULL:
             full = compared(data, arguments.folder / f"{name}-full", minutes=arguments.minutes)
