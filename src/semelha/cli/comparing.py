@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -31,8 +33,10 @@ from semelha.cli.output import (
     stdout,
 )
 from semelha.comparison import RESULT, Comparison
-from semelha.comparison.result import Figure, MethodResult
+from semelha.comparison.result import DataFacts, Figure, MethodResult
+from semelha.comparison.schedule import Callback
 from semelha.errors import UsageError
+from semelha.images import Dataset
 from semelha.language import Words, words_in
 
 UNITS = {"s": 1 / 60, "m": 1.0, "h": 60.0}
@@ -80,32 +84,20 @@ def compare(
     dataset = replace(load_dataset(folder, layout=layout, split=split), name=str(folder))  # stands in commands
     names = None if methods is None else [name.strip() for name in methods.split(",") if name.strip()]
     limit = None if budget is None else parsed_minutes(budget)
-    with stderr.status("comparing") as status:
-
-        def show(text: str, seconds: float) -> None:
-            status.update(f"{seconds / 60:.1f} min  {escape(text)}")
-
-        try:
-            found = semelha.compare(
-                dataset,
-                folder=out,
-                methods=names,
-                models=model or None,
-                budget=limit,
-                minutes=minutes,
-                fpir=fpir,
-                seed=seed,
-                resume=resume,
-                callback=show,
-            )
-        except KeyboardInterrupt:
-            status.stop()
-            stderr.print("Interrupted: the same command with --resume continues.")
-            raise
-    known = {str(remark) for remark in dataset.remarks}  # noted when it was read
-    for text in found.data.remarks:
-        if text not in known:
-            note(text)
+    with resumable("comparing") as show:
+        found = semelha.compare(
+            dataset,
+            folder=out,
+            methods=names,
+            models=model or None,
+            budget=limit,
+            minutes=minutes,
+            fpir=fpir,
+            seed=seed,
+            resume=resume,
+            callback=show,
+        )
+    note_remarks(found.data, dataset)
     if json:
         verdict = found.verdict(words.language)
         print_json({**found.to_json(), "verdict": verdict.to_json(), "reading": dataset.report()})
@@ -125,6 +117,26 @@ def parsed_minutes(text: str) -> float:
     if parts is None:
         raise UsageError(f"--budget is {text!r}: write 90s, 30m or 2h")
     return float(parts[1]) * UNITS[parts[2] or "m"]
+
+
+@contextmanager
+def resumable(title: str) -> Iterator[Callback]:
+    """Shows what begins and how long it took so far; when it is interrupted, that it can be resumed."""
+    with stderr.status(title) as status:
+        try:
+            yield lambda text, seconds: status.update(f"{seconds / 60:.1f} min  {escape(text)}")
+        except KeyboardInterrupt:
+            status.stop()
+            stderr.print("Interrupted: the same command with --resume continues.")
+            raise
+
+
+def note_remarks(found: DataFacts, dataset: Dataset) -> None:
+    """Print what was remarked of the pictures, but for what was noted when they were read."""
+    known = {str(remark) for remark in dataset.remarks}
+    for text in found.remarks:
+        if text not in known:
+            note(text)
 
 
 def print_comparison(found: Comparison, words: Words) -> None:

@@ -10,9 +10,9 @@ from rich.table import Table
 from typer import Argument, Option
 
 import semelha
-from semelha.cli.comparing import cell_with_interval, parsed_minutes
+from semelha.cli.comparing import cell_with_interval, note_remarks, parsed_minutes, resumable
 from semelha.cli.console import escape
-from semelha.cli.output import Json, Layout, Seed, Split, load_dataset, make_table, print_json, stderr, stdout
+from semelha.cli.output import Json, Layout, Seed, Split, load_dataset, make_table, print_json, stdout
 from semelha.comparison import TUNED, Tuning
 
 
@@ -48,28 +48,20 @@ def tune(
     """
     dataset = replace(load_dataset(folder, layout=layout, split=split), name=str(folder))  # stands in commands
     limit = None if budget is None else parsed_minutes(budget)
-    with stderr.status("tuning") as status:
-
-        def show(text: str, seconds: float) -> None:
-            status.update(f"{seconds / 60:.1f} min  {escape(text)}")
-
-        try:
-            found = semelha.tune(
-                dataset,
-                folder=out,
-                method=method,
-                model=model,
-                budget=limit,
-                trials=trials,
-                minutes=minutes,
-                seed=seed,
-                resume=resume,
-                callback=show,
-            )
-        except KeyboardInterrupt:
-            status.stop()
-            stderr.print("Interrupted: the same command with --resume continues.")
-            raise
+    with resumable("tuning") as show:
+        found = semelha.tune(
+            dataset,
+            folder=out,
+            method=method,
+            model=model,
+            budget=limit,
+            trials=trials,
+            minutes=minutes,
+            seed=seed,
+            resume=resume,
+            callback=show,
+        )
+    note_remarks(found.data, dataset)
     if json:
         print_json({**found.to_json(), "reading": dataset.report()})
         return
