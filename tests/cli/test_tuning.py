@@ -10,7 +10,7 @@ from PIL import Image
 from tests.cli.commands import answer, run
 from tests.comparison.pictures import pictures
 
-from semelha.comparison import TUNED, Tuning
+from semelha.comparison import TUNED, Tuning, preparation
 
 
 @pytest.fixture
@@ -54,3 +54,13 @@ def test_what_cannot_be_right_is_one_sentence(photos: Path, tmp_path: Path, caps
         assert (status, out) == (expected, "")
         assert said in " ".join(err.split())
         assert "Traceback" not in err
+
+
+def test_drawn_classes_are_told(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "EMBEDDING", 1e-9)  # of the time, for features: none can be computed for all
+    words = ["tune", photos, "--method", "gmml on hog", "--budget", "30s", "--trials", "2", "--out", tmp_path / "out"]
+    status, _, err = run(capsys, *words)
+    assert status == 0, err
+    assert "of 16 classes were drawn" in " ".join(err.split())
