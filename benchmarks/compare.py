@@ -79,10 +79,13 @@ def compared(data: Dataset, folder: Path, **limits: float) -> Comparison:
 
 
 def agreement(one: Comparison, other: Comparison) -> float:
-    """Kendall's τ of the orders of the methods that both measured, some of them in a round only."""
-    orders = one.order(), other.order()
-    both = [name for name in orders[0] if name in orders[1]]
-    return float(kendalltau(range(len(both)), [orders[1].index(name) for name in both]).statistic)
+    """Kendall's τ (τ-b, for ties) of R@1 of the methods that both measured, some of them in a round only."""
+    rates = [
+        {method.name: rate.value for method in found.methods if (rate := method.last_rate) is not None}
+        for found in (one, other)
+    ]
+    both = [name for name in rates[0] if name in rates[1]]
+    return float(kendalltau(*[[rate[name] for name in both] for rate in rates]).statistic)
 
 
 def facts(found: Comparison) -> str:

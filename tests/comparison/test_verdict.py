@@ -17,6 +17,7 @@ FACTS = Facts(
     right=(0.93, 0.91, 0.95),
     best="lda",
     best_right=0.93,
+    costs_more=True,
     p=None,
     cut=0,
     not_installed=0,
@@ -62,6 +63,12 @@ def test_a_better_method_that_costs_more_is_named(p: float | None, said: str) ->
     assert "network" in result
     assert said in result
     assert "costs more" not in judge(FACTS, words_in("en")).result
+
+
+def test_a_better_method_that_costs_less_was_behind_where_the_choice_was_made() -> None:
+    facts = replace(FACTS, best="network", best_right=0.95, costs_more=False)
+    assert "was behind on the classes by which the choice is made" in judge(facts, words_in("en")).result
+    assert "costs more" not in judge(facts, words_in("en")).result
 
 
 def test_the_verdict_of_a_comparison() -> None:

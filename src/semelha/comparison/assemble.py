@@ -57,8 +57,10 @@ def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Cal
     candidates, labels = [], np.empty(0, np.str_)
     for method in schedule.methods:
         if method.words is not None and method.name in whole:
-            hits, labels = selection_values(study, _selections(whole[method.name]))
-            candidates.append(Candidate(method, by_name[method.name], hits))
+            selections = _selections(whole[method.name])
+            hits, labels = selection_values(study, selections)
+            precisions, _ = selection_values(study, selections, "precisions")
+            candidates.append(Candidate(method, by_name[method.name], hits, precisions))
     queries = [int(row) for fold in range(FOLDS) for row in schedule.shown if study.fold[row] == fold]
     rows = sorted({*queries, *(row for one in results for nearest in one.nearest for row in nearest)})
     number = {row: place for place, row in enumerate(rows)}

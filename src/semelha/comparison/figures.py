@@ -32,11 +32,11 @@ def answered_values(study: Study, several: Sequence[Measurement], name: str = "h
     return np.concatenate(parts), np.concatenate(labels)
 
 
-def selection_values(study: Study, several: Sequence[Answers]) -> tuple[Values, Names]:
-    """Hits on the selection classes, averaged over what was learned in several folds, and the class of each."""
+def selection_values(study: Study, several: Sequence[Answers], name: str = "hits") -> tuple[Values, Names]:
+    """Hits or precisions on the selection classes, means over what was learned in several folds, and their classes."""
     known = np.array(several[0].hits) >= 0
-    hits = np.mean([np.array(one.hits, float) for one in several], axis=0)
-    return hits[known], study.pictures.labels[study.measured(SELECTION)][known]
+    values = np.mean([np.array(getattr(one, name), float) for one in several], axis=0)
+    return values[known], study.pictures.labels[study.measured(SELECTION)][known]
 
 
 def mean_figure(values: Values, labels: Names, *, seed: int, is_rate: bool = True) -> Figure:

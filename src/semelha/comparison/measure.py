@@ -93,7 +93,7 @@ def measure(
     rows = study.learned(fold, share)
     try:
         found = method.learn(study, rows, Attempt(seconds, study.folder / "model", settings))
-        learning = time.monotonic() - start
+        learning = time.monotonic() - start + found.known
         selection, _ = answers(study, found, study.measured(SELECTION))
         test = strangers = None
         nearest: tuple[Numbers, ...] = ()

@@ -110,6 +110,8 @@ class Learned:
     dim: int
     size: int
     milliseconds: float
+    known: float = 0.0
+    """Seconds of what was known already from other methods, and is a part of learning."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,13 +251,14 @@ def _distances(base: Base, words: tuple[str, str]) -> Iterator[Method]:
 
         def learn(study: Study, rows: Rows, attempt: Attempt, key: str = key) -> Learned:
             vectors, labels = study.vectors(base, rows), study.pictures.labels[rows]
+            reduced, known = (None, 0.0) if key == "boosted-similarity" else study.reduced(base, rows)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # few pictures for many features: every learner would say so
                 learner = learner_named(key, seed=study.seed, settings=attempt.settings)
-                metric = learned_metric(vectors, labels, learner, own_scales=base.own_scales)
+                metric = learned_metric(vectors, labels, learner, own_scales=base.own_scales, reduced=reduced)
             size = base.source.size + sum(np.asarray(array).nbytes for array in metric.arrays().values())
             dim = vectors.shape[1]
-            return Learned(partial(study.vectors, base), metric, dim, size, study.milliseconds(base))
+            return Learned(partial(study.vectors, base), metric, dim, size, study.milliseconds(base), known)
 
         about = f"{text[0].upper()}{text[1:]} on {base.name}."
         command = (*TRAIN, "--method", key, *words)

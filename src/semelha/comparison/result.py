@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -127,6 +128,16 @@ class MethodResult:
     dim: int | None = None
     size: int | None = None
     nearest: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def last_rate(self) -> Figure | None:
+        """R@1 on the test classes, or else in the last round; None if it was never measured."""
+        return self.r_at_1 or (self.trials[-1].r_at_1 if self.trials else None)
+
+    @property
+    def cost(self) -> tuple[float, float]:
+        """Smaller is cheaper: first what embeds a picture faster, by powers of two, then what learns faster."""
+        return float(round(math.log2(max(self.milliseconds or 0.0, 0.1)))), self.seconds or 0.0
 
 
 @dataclass(frozen=True)
@@ -255,14 +266,6 @@ class Comparison:
         nearest = method.nearest[query]
         return bool(nearest) and self.pictures[nearest[0]].label == self.pictures[self.queries[query].picture].label
 
-    def order(self) -> list[str]:
-        """Names of the methods, the best first: by R@1 on the test classes, or else in the last round.
-
-        Without those that were never measured.
-        """
-        rates = {one.name: one.r_at_1 or one.trials[-1].r_at_1 for one in self.methods if one.r_at_1 or one.trials}
-        return sorted(rates, key=lambda name: -rates[name].value)
-
     def verdict(self, language: str | None = None) -> Verdict:
         """The recommendation in plain words, and what to do next; `str` of it is one paragraph.
 
@@ -279,6 +282,7 @@ class Comparison:
             right=None if right is None else (right.value, *_ends(right)),
             best=None if best is None else best.name,
             best_right=best_right,
+            costs_more=best is not None and chosen is not None and best.cost > chosen.cost,
             p=None if chosen is None or chosen.difference is None else chosen.difference.p,
             cut=sum(one.state == "cut" for one in self.methods),
             not_installed=sum(one.state == "not installed" for one in self.methods),
@@ -360,11 +364,14 @@ def _ends(figure: Figure) -> tuple[float, float]:
 
 
 def ranking(methods: list[MethodResult]) -> list[MethodResult]:
-    """The best first: by R@1 on the test classes; then what was cut, the latest first, by R@1 on selection classes."""
+    """The best first: by R@1, and then MAP@R, on the test classes.
+
+    After these what was cut, the latest first, by R@1 on selection classes.
+    """
 
     def key(one: MethodResult) -> tuple[float, ...]:
         if one.r_at_1 is not None:
-            return (0.0, -one.r_at_1.value)
+            return (0.0, -one.r_at_1.value, 0.0 if one.map_at_r is None else -one.map_at_r.value)
         if one.trials:
             return (1.0, -float(one.trials[-1].round), -one.trials[-1].r_at_1.value)
         return (2.0,)

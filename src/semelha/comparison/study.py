@@ -14,6 +14,7 @@ from semelha.embedders import Extractor, embed_all, milliseconds_each
 from semelha.errors import DatasetError, SemelhaError
 from semelha.files import atomic_write
 from semelha.images import Dataset, Progress, Remark, paired_classes
+from semelha.linear.train import Reduced, reduce
 from semelha.metrics import Metric
 
 FOLDS = 3
@@ -82,6 +83,7 @@ class Study:
     spent: float = 0.0
     _known: dict[str, tuple[NDArray[Any], float]] = field(default_factory=dict)
     _milliseconds: dict[str, float] = field(default_factory=dict)
+    _reduced: dict[tuple[str, bytes], tuple[Reduced, float]] = field(default_factory=dict)
 
     def learned(self, fold: int, share: float = 1.0) -> Rows:
         """Rows to learn from in a fold: all classes but its own and those for selection, or a share of them."""
@@ -105,6 +107,16 @@ class Study:
         """The vectors of some pictures, (rows, dim)."""
         found = self.prepare(base.source)[0][rows, base.start : base.stop]
         return np.asarray(found, np.float32)
+
+    def reduced(self, base: Base, rows: Rows) -> tuple[Reduced, float]:
+        """What `reduce` gives for these vectors, and the seconds that it took if it was known already, or else 0."""
+        key = base.name, rows.tobytes()
+        if key in self._reduced:
+            return self._reduced[key]
+        start = time.monotonic()
+        found = reduce(self.vectors(base, rows), own_scales=base.own_scales)
+        self._reduced[key] = found, time.monotonic() - start
+        return found, 0.0
 
     def milliseconds(self, base: Base) -> float:
         """Of embedding one picture that is in memory."""

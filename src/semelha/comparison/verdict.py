@@ -28,6 +28,7 @@ class Facts:
     right: tuple[float, float, float] | None  # of the recommended method: value, and ends of its interval
     best: str | None  # the method with the highest figure
     best_right: float
+    costs_more: bool  # the best one, than the recommended one
     p: float | None  # of the difference between both; None if they are the same, or no test was made
     cut: int  # methods that the budget cut
     not_installed: int  # methods
@@ -78,10 +79,11 @@ def _result(facts: Facts, words: Words) -> str:
     if facts.method is None or facts.right is None:
         return words.t("compare.none")
     text = words.t("compare.take", method=facts.method, right=words.estimate_of_100(*facts.right))
-    if facts.best is None or facts.best == facts.method:
+    if facts.best is None or facts.best_right <= facts.right[0]:
         return text
     key = "compare.best_surely" if facts.p is not None and facts.p < SURE else "compare.best"
-    return f"{text} {words.t(key, method=facts.best, right=words.of_100(facts.best_right))}"
+    why = words.t("compare.costs_more" if facts.costs_more else "compare.was_behind")
+    return f"{text} {words.t(key, method=facts.best, right=words.of_100(facts.best_right), why=why)}"
 
 
 def _step(rule: str, facts: Facts, words: Words) -> str:

@@ -104,8 +104,10 @@ EN: dict[str, Text] = {
     "compare.none": "No method could be measured, so none is recommended.",
     "compare.take": "Take {method}: of 100 pictures of classes that it never saw, {right} had a picture of their class "
     "as the nearest.",
-    "compare.best_surely": "{method} was surely better, {right} of 100, but costs more.",
-    "compare.best": "{method} had {right} of 100, which is not surely better, and costs more.",
+    "compare.best_surely": "{method} was surely better, {right} of 100, but {why}.",
+    "compare.best": "{method} had {right} of 100, which is not surely better, and {why}.",
+    "compare.costs_more": "costs more",
+    "compare.was_behind": "was behind on the classes by which the choice is made",
     "compare.train": "Train it from all pictures with the command below.",
     "compare.train_best": "Train with the command below, which measures it beside others again and keeps the best.",
     "compare.untrained": "It needs no training: use it with the command below.",

@@ -108,8 +108,10 @@ PT: dict[str, Text] = {
     "compare.none": "Nenhum método pôde ser medido, e por isso nenhum é recomendado.",
     "compare.take": "Use {method}: de 100 imagens de classes que nunca viu, {right} tinham como mais próxima uma "
     "imagem da sua classe.",
-    "compare.best_surely": "{method} foi com certeza melhor, {right} em 100, mas custa mais.",
-    "compare.best": "{method} teve {right} em 100, o que não é com certeza melhor, e custa mais.",
+    "compare.best_surely": "{method} foi com certeza melhor, {right} em 100, mas {why}.",
+    "compare.best": "{method} teve {right} em 100, o que não é com certeza melhor, e {why}.",
+    "compare.costs_more": "custa mais",
+    "compare.was_behind": "ficou atrás nas classes pelas quais se escolhe",
     "compare.train": "Treine-o com todas as imagens, pelo comando abaixo.",
     "compare.train_best": "Treine com o comando abaixo, que o mede de novo ao lado de outros e fica com o melhor.",
     "compare.untrained": "Não precisa de treino: use-o com o comando abaixo.",

@@ -137,20 +137,46 @@ def learned_metric(
     method: LinearLearner | BoostedSimilarity,
     *,
     own_scales: bool,
+    reduced: Reduced | None = None,
 ) -> Metric:
-    """Fit a learner to vectors (n, d) and labels (n,). Returns its metric for unscaled vectors. Raises `UsageError`."""
-    x = vectors.astype(np.float64)
+    """Fit a learner to vectors (n, d) and labels (n,). Returns its metric for unscaled vectors. Raises `UsageError`.
+
+    `reduced` is what `reduce` gives for these vectors, if it is known already.
+    """
     if isinstance(method, BoostedSimilarity):
+        x = vectors.astype(np.float64)
         if x.shape[1] > MAX_DENSE_DIM:
             raise UsageError(f"boosted similarity takes at most {MAX_DENSE_DIM} features, and these are {x.shape[1]}")
         method.fit(x, labels)
         return Agreement(features=method.features_, thresholds=method.thresholds_, weights=method.alphas_)
+    reduced = reduced or reduce(vectors, own_scales=own_scales)
+    method.fit(reduced.x, labels)
+    return Mahalanobis(L=method.components_ @ reduced.projection)
+
+
+@dataclass(frozen=True, eq=False)
+class Reduced:
+    """Scaled vectors in their first principal axes, and the projection that makes them of vectors less their mean.
+
+    Attributes
+    ----------
+    x : (n, k) float64
+        k is at most `MAX_AXES`.
+    projection : (k, d) float64
+    """
+
+    x: NDArray[np.float64]
+    projection: NDArray[np.float64]
+
+
+def reduce(vectors: NDArray[np.float32], *, own_scales: bool) -> Reduced:
+    """Scale vectors (n, d), each feature by itself or all alike, and project them on their principal axes."""
+    x = vectors.astype(np.float64)
     spread = x.std(axis=0) if own_scales else np.full(x.shape[1], x.std())
     scale = 1 / np.where(spread > 1e-9 * np.abs(x).max(initial=1e-300), spread, np.inf)
     scaled = (x - x.mean(axis=0)) * scale
     axes = _axes(scaled)
-    method.fit(scaled @ axes.T, labels)
-    return Mahalanobis(L=method.components_ @ axes * scale)
+    return Reduced(scaled @ axes.T, axes * scale)
 
 
 def _axes(x: NDArray[np.float64]) -> NDArray[np.float64]:
