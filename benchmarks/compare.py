@@ -132,7 +132,8 @@ def ending(found: Comparison) -> str:
         is_within = less is None or less.high is None or less.high >= 0
         text = f"Recommended: {chosen.method} (`{chosen.command}`). On the test classes, which took no part in the "
         text += f"choice, it is {'' if is_within else 'NOT '}within the interval of the best"
-        text += "." if less is None else f": {less.value:+.3f}, 95% {less.low:+.3f} to {less.high:+.3f}."
+        text += "." if less is None else f": {less.value:+.3f}, 95% {less.low:+.3f} to {less.high:+.3f}, "
+        text += "" if less is None else f"p = {less.p:.2f} (Holm, of all methods)."
     return text if found.premise is None else f"{text}\n\n{found.premise.text(words_in('en'))}"
 
 

@@ -63,6 +63,21 @@ def test_a_comparison_measures_recommends_and_is_kept(tmp_path: Path) -> None:
     assert np.mean(right) == pytest.approx(best.r_at_1.value)
 
 
+def test_pictures_of_one_group_never_match(tmp_path: Path) -> None:
+    data = pictures(each=3)
+    grouped = [
+        replace(one, group=f"{one.label} {'visit' if number % 3 else 'shop'}") for number, one in enumerate(data)
+    ]
+    found = semelha.compare(replace(data, pictures=tuple(grouped)), folder=tmp_path / "out", methods=["pixels"])
+    pixels = found["pixels"]
+    for number, (query, nearest) in enumerate(zip(found.queries, pixels.nearest, strict=True)):
+        if found.is_right(pixels, number):
+            pair = [found.pictures[one].name for one in (query.picture, nearest[0])]
+            assert any(name.endswith("/0") for name in pair)
+    with pytest.raises(UsageError, match="other pictures"):
+        semelha.compare(data, folder=tmp_path / "out", methods=["pixels"], resume=True)
+
+
 def test_a_killed_comparison_goes_on_and_measures_nothing_twice(tmp_path: Path) -> None:
     class Killed(Exception):
         pass

@@ -91,7 +91,8 @@ def prepare(
         used = replace(used, remarks=(*used.remarks, Remark("check", text, len(both))))
     sources = {one.base.source.key: one.base.source for one in methods if one.base is not None}
     begun = [one.name for one in methods], [one.base.source.key for one in methods if one.base]
-    text = repr((picture_key(used), list(used.groups or ()), *begun, limit, arguments, seed, __version__))
+    groups = [one.group for one in used.pictures]
+    text = repr((picture_key(used), groups, *begun, limit, arguments, seed, __version__))
     state = _state(place / STATE, hashlib.sha256(text.encode()).hexdigest())
     if "most" not in state:
         most = len(used)
