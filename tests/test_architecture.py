@@ -36,6 +36,7 @@ FLOORS = [
     {"deep"},
     {"named_losses", "published_models", "training_plan"},
     {"training"},
+    {"bulk"},
     {"index"},
     {"store"},
     {"recognition"},

@@ -155,6 +155,7 @@ class World:
         self.of_function: dict[tuple[str, str], Any] = {
             ("Picture", "source"): noise(9),
             ("Dataset", "pictures"): (picture,),
+            ("embed_files", "pictures"): dataset,
             ("Gallery.open", "path"): folder / "shop",
             ("Gallery", "path"): folder / "shop",
             ("Gallery.identify_probes", "probes"): self.gallery.embed_probes([noise(7)]),

@@ -22,6 +22,7 @@ __all__ = [
     "__version__",
     "compare",
     "derive",
+    "embed_files",
     "errors",
     "evaluate",
     "fetch_published",
@@ -40,6 +41,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from semelha.bulk import embed_files
     from semelha.client import AsyncClient, Client
     from semelha.comparison import compare, tune
     from semelha.embedders import Model, derive, import_model, load_embedder
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 else:
     # A name imports its package when it is first used: importing semelha takes no time.
     _NAMES = {
+        "bulk": ("embed_files",),
         "client": ("AsyncClient", "Client"),
         "comparison": ("compare", "tune"),
         "embedders": ("Model", "derive", "import_model", "load_embedder"),

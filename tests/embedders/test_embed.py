@@ -70,6 +70,19 @@ def test_vectors_hashes_and_copies_in_order(tiny: Model) -> None:
     assert told == [(4, 6), (6, 6)]
 
 
+def test_pictures_whose_hash_is_known_are_not_embedded() -> None:
+    sources = [jpeg(60, 80), noise(0), jpeg(90, 120), noise(1), b"bad"]
+    recorder = Recorder()
+    all_hashes = [each.content_hash for each in embed_pictures(recorder, sources[:4], hashed=True)]  # type: ignore[union-attr]
+    recorder = Recorder()
+    found = list(embed_pictures(recorder, sources, hashed=True, known=set(all_hashes[:2]), keep=encode))
+    good = [each for each in found if isinstance(each, EmbeddedPicture)]
+    assert [each.content_hash for each in good] == all_hashes
+    assert [each.vector.size > 0 for each in good] == [False, False, True, True]
+    assert [each.kept is None for each in good] == [True, True, False, False]
+    assert (len(recorder.shapes), recorder.batches) == (2, [2])
+
+
 def test_without_hash_and_copy() -> None:
     (found,) = embed_pictures(Recorder(), noise(0))
     assert isinstance(found, EmbeddedPicture)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 from typer import Argument, Option
 
+from semelha.bulk import VectorFile
 from semelha.cli.console import escape
 from semelha.cli.output import (
     Fpir,
@@ -31,7 +33,9 @@ from semelha.cli.reading import picture_of
 from semelha.embedders.published import DEFAULT, PUBLISHED
 from semelha.errors import IndexFileError, UsageError
 from semelha.gallery import Gallery
+from semelha.gallery.enrollment import check_fingerprint
 from semelha.images import Skipped
+from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, SCORINGS, Evidence, Identification, Scoring
 from semelha.recognition.calibration import min_sample_size
 
@@ -44,6 +48,12 @@ def enroll(
     subject: Annotated[str | None, Argument(help="Name of the subject.")] = None,
     pictures: Annotated[list[Path] | None, Argument(help="Pictures of the subject.")] = None,
     folder: Annotated[Path | None, Option("--from", help="Enroll every class of a folder or a CSV manifest.")] = None,
+    vectors: Annotated[
+        Path | None, Option(help="Enroll the vectors of a Parquet file, such as embed writes, under their labels.")
+    ] = None,
+    fingerprint: Annotated[
+        str | None, Option(help="Model of these vectors, as embed --json prints it.", show_default="of the file")
+    ] = None,
     layout: Layout = None,
     split: Split = None,
     model: Annotated[
@@ -59,9 +69,16 @@ def enroll(
     Example: semelha enroll shop --model model granny-smith a.jpg b.jpg
 
     Example: semelha enroll shop --from catalogue
+
+    Example: semelha enroll shop --vectors vectors.parquet
     """
-    if (folder is None) == (subject is None) or (subject is not None and not pictures):
-        raise UsageError("enroll needs NAME PICTURES… or --from FOLDER")
+    if sum(each is not None for each in (subject, folder, vectors)) != 1 or (subject is not None and not pictures):
+        raise UsageError("enroll needs NAME PICTURES…, --from FOLDER or --vectors FILE")
+    if fingerprint is not None and vectors is None:
+        raise UsageError("--fingerprint is of --vectors FILE")
+    if vectors is not None:
+        _enroll_vectors(gallery, vectors, fingerprint, model, json)
+        return
     dataset = None if folder is None else load_dataset(folder, use="enrolling", layout=layout, split=split)
     chosen = expand_pictures(pictures or [], folders=False)
     skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
@@ -77,11 +94,7 @@ def enroll(
         else:
             with progress_bars() as bar:
                 enrollments = opened.enroll_dataset(dataset, progress=bar("enrolling"))
-                bar("updating the index")
-                try:
-                    opened.flush()
-                except IndexFileError as error:  # all is enrolled; the next process that opens the gallery tries again
-                    note(f"the index is not saved: {error}")
+                _flush(opened, bar)
         total = len(opened)
     if json:
         left_out = [vars(one) for one in skipped or ()]
@@ -94,6 +107,42 @@ def enroll(
         added, place = sum(one.added for one in enrollments), escape(gallery)
         stdout.print(f"{added} examples added to {len(enrollments)} subjects; {total} subjects in [bold]{place}[/]")
     exit_after_skipped(skipped)
+
+
+def _enroll_vectors(place: Path, file: Path, fingerprint: str | None, model: Path | None, json: bool) -> None:
+    """Enroll a file of vectors."""
+    if not place.exists():
+        used = resolve_model(model)
+        with VectorFile(file, dim=used.dim, fingerprint=fingerprint) as opened:  # before a gallery is made for it
+            check_fingerprint(used, opened.fingerprint)
+        Gallery.create(place, used).close()
+    with Gallery(place) as gallery, progress_bars() as bar:
+        made = gallery.enroll_vector_file(file, fingerprint=fingerprint, progress=bar("enrolling"))
+        _flush(gallery, bar)
+        total = len(gallery)
+    if made.unlabelled and not json:
+        note(f"{made.unlabelled:,} rows have no label, and are left out")
+    print_result(
+        json,
+        {
+            "added": made.added,
+            "duplicates": made.duplicates,
+            "unlabelled": made.unlabelled,
+            "labels": made.subjects,
+            "subjects": total,
+        },
+        f"{made.added} examples added to {made.subjects} subjects, {made.duplicates} were there; {total} subjects in "
+        f"[bold]{escape(place)}[/]",
+    )
+
+
+def _flush(gallery: Gallery, bar: Callable[[str], object]) -> None:
+    """Save the index of a gallery that has grown much."""
+    bar("updating the index")
+    try:
+        gallery.flush()
+    except IndexFileError as error:  # all is enrolled; the next process that opens the gallery tries again
+        note(f"the index is not saved: {error}")
 
 
 def _note_model(gallery: Gallery) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, get_args
 
 import numpy as np
 from typer import Argument, Option
 
+from semelha.bulk import ENGINES, embed_files, read_places
 from semelha.cli.console import escape
 from semelha.cli.output import (
     Json,
     check_outputs,
     exit_after_skipped,
     expand_pictures,
+    note,
     print_json,
     print_result,
     progress_bars,
     stdout,
 )
+from semelha.cli.reading import limits
 from semelha.embedders import derive as derive_model
 from semelha.embedders import import_model
 from semelha.embedders.import_settings import PRESETS
@@ -31,21 +35,43 @@ from semelha.text import as_unicode
 
 def embed(
     model: Annotated[Path, Argument(help="Model folder, or a published model.")],
-    pictures: Annotated[list[Path], Argument(help="Pictures.")],
-    out: Annotated[Path | None, Option(help="File to write: .npz with `vectors`, `names` and `fingerprint`.")] = None,
+    pictures: Annotated[
+        list[str],
+        Argument(help="Pictures, and folders of them; for .parquet also manifests, and URLs as s3://bucket/photos."),
+    ],
+    out: Annotated[
+        Path | None,
+        Option(help="File to write: .npz with `vectors`, `names` and `fingerprint`; or .parquet, for many pictures."),
+    ] = None,
+    engine: Annotated[
+        str, Option(metavar="NAME", help=f"What embeds to a .parquet file: {', '.join(ENGINES)}.")
+    ] = ENGINES[0],
+    actors: Annotated[
+        int | None, Option(help="Processes of Ray that embed.", min=1, show_default="one for each machine")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Turn pictures into vectors.
 
     A file that cannot be used is left out, and the exit status is 1. A single one that cannot be used is an error.
 
+    To a .parquet file: with labels and content hashes, files that cannot be used in a table beside it; after an
+    interruption the same command continues.
+
     Example: semelha embed model a.jpg b.jpg --out vectors.npz
+
+    Example: semelha embed model photos --out vectors.parquet
     """
     if out is None and not json:
-        raise UsageError("embed needs --out FILE.npz or --json")
+        raise UsageError("embed needs --out FILE.npz or --json, or for many pictures --out FILE.parquet")
     check_outputs(out)
+    if out is not None and out.suffix.lower() == ".parquet":
+        _embed_files(model, pictures, out, engine, actors, json)
+        return
+    if engine != ENGINES[0] or actors is not None:
+        raise UsageError("--engine and --actors are for --out FILE.parquet")
     embedder = resolve_model(model)
-    chosen = expand_pictures(pictures, folders=True)
+    chosen = expand_pictures([Path(place) for place in pictures], folders=True)
     skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
     with progress_bars() as bar:
         vectors = embedder.embed(chosen, progress=bar("embedding"), skipped=skipped)
@@ -62,6 +88,31 @@ def embed(
     else:
         stdout.print(f"{len(names)} vectors of {embedder.dim} numbers in [bold]{escape(str(out))}[/]")
     exit_after_skipped(skipped)
+
+
+def _embed_files(model: Path, places: Sequence[str], out: Path, engine: str, actors: int | None, json: bool) -> None:
+    """Embed to a Parquet file."""
+    dataset = read_places(places, limits=limits())
+    for remark in dataset.remarks:
+        note(str(remark))
+    with progress_bars() as bar:
+        made = embed_files(model, dataset, out=out, engine=engine, actors=actors, progress=bar("embedding"))
+    reused = f", {made.reused} of them computed before" if made.reused else ""
+    print_result(
+        json,
+        {
+            "fingerprint": made.fingerprint,
+            "vectors": made.vectors,
+            "dim": made.dim,
+            "reused": made.reused,
+            "out": str(made.path),
+            "skipped_table": str(made.skipped_path),
+            "skipped": [vars(one) for one in made.skipped],
+        },
+        f"{made.vectors} vectors of {made.dim} numbers in [bold]{escape(str(out))}[/]{reused}",
+        f"[dim]Next: semelha enroll GALLERY --vectors {escape(str(out))}[/]",
+    )
+    exit_after_skipped(made.skipped)
 
 
 def derive(

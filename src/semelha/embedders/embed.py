@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +22,8 @@ from semelha.images.picture import iterate_sources, name_of
 from semelha.metrics import Euclidean, Metric
 from semelha.text import as_unicode
 from semelha.tracing import span
+
+NO_VECTOR: NDArray[np.float32] = np.empty(0, np.float32)
 
 
 @runtime_checkable
@@ -57,6 +59,7 @@ class EmbeddedPicture:
     name : str
         Its path or the name of the `Picture`; "picture 3" if it has none.
     vector : (dim,) float32
+        Empty if its content hash was `known`.
     content_hash : str
         "" unless it was asked for.
     kept : bytes or None
@@ -75,6 +78,7 @@ def embed_pictures(
     pictures: Source | Iterable[Source],
     *,
     hashed: bool | HashBasis = False,
+    known: Container[str] = (),
     keep: Callable[[Image.Image], bytes] | None = None,
     batch_size: int = 64,
     progress: Progress | None = None,
@@ -89,6 +93,8 @@ def embed_pictures(
     model : Model or Extractor
     pictures, hashed
         As for `semelha.images.read_pictures`. Pictures are read as the iteration goes on.
+    known : container of str, optional
+        Content hashes, if `hashed`, of pictures whose vectors the caller has: they are not embedded, nor kept.
     keep : callable, optional
         Makes a copy to keep from an RGB image of Pillow, such as `semelha.images.encode`; the shorter side of a
         picture that is larger has at least `2 * KEPT_SIDE` pixels then.
@@ -126,22 +132,23 @@ def embed_pictures(
         counts = done, total
 
     def embedded() -> Iterator[EmbeddedPicture | PictureError]:
-        good = [each for each in batch if isinstance(each, ReadPicture)]
+        good = [each for each in batch if isinstance(each, ReadPicture) and each.result is not None]
         with span("embed", attributes={"semelha.pictures": len(good)}):
             vectors = iter(extractor.vectors(np.stack([each.result[0] for each in good])) if good else ())
         for each in batch:
             if isinstance(each, PictureError):
                 yield each
-            else:
-                name = as_unicode(each.name)
-                yield EmbeddedPicture(each.position, name, next(vectors), each.content_hash, each.result[1])
+                continue
+            vector = NO_VECTOR if each.result is None else next(vectors)
+            kept = None if each.result is None else each.result[1]
+            yield EmbeddedPicture(each.position, as_unicode(each.name), vector, each.content_hash, kept)
 
     batch: list[ReadPicture[tuple[NDArray[Any], bytes | None]] | PictureError] = []
     ahead = max(16, batch_size)
     if threads is None:
         threads = getattr(model, "threads", None)
     read = read_pictures(
-        pictures, prepare, at_least=at_least, hashed=hashed, progress=count, threads=threads, ahead=ahead
+        pictures, prepare, at_least=at_least, hashed=hashed, known=known, progress=count, threads=threads, ahead=ahead
     )
     with closing(read):
         for result in read:

@@ -13,6 +13,7 @@ from semelha.gallery.gallery import Gallery
 from semelha.gallery.mapping import Map
 from semelha.gallery.migration import MigrationResult, migrate
 from semelha.gallery.probes import Probe
+from semelha.gallery.vectors import EnrolledVectors
 from semelha.store import AuditEntry, acting_as
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Clustering",
     "DetCurve",
     "DetPoint",
+    "EnrolledVectors",
     "Enrollment",
     "Finding",
     "Gallery",

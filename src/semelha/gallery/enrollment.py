@@ -83,11 +83,7 @@ def vector_examples(
 
     Raises `FingerprintMismatch` if another model computed the vectors, and `UsageError` if they are invalid.
     """
-    if fingerprint != model.fingerprint:
-        raise FingerprintMismatch(
-            f"these vectors are of the model {fingerprint[:12]}, not of {model.fingerprint[:12]}: "
-            "embed the pictures with the gallery's model"
-        )
+    check_fingerprint(model, fingerprint)
     vectors = np.asarray(vectors, np.float32)
     if vectors.shape != (len(sources), model.dim) or not np.isfinite(vectors).all():
         raise UsageError(f"vectors must be ({len(sources)}, {model.dim}) finite numbers, a vector for each of sources")
@@ -98,6 +94,15 @@ def vector_examples(
     return [
         NewExample(vector, content_hash(vector.view(np.uint8)), as_unicode(source), None) for vector, source in pairs
     ]
+
+
+def check_fingerprint(model: Model, fingerprint: str) -> None:
+    """Raise `FingerprintMismatch` if vectors are of another model."""
+    if fingerprint != model.fingerprint:
+        raise FingerprintMismatch(
+            f"these vectors are of the model {fingerprint[:12]}, not of {model.fingerprint[:12]}: "
+            "embed the pictures with the gallery's model"
+        )
 
 
 def check_vectors(model: Model, vectors: NDArray[np.float32], what: str) -> None:
@@ -125,7 +130,7 @@ def add_dataset(
     positions: dict[str, list[int]] = {}
     for position, picture in enumerate(dataset):
         positions.setdefault(picture.label, []).append(position)
-    names = _checked_names(positions)
+    names = checked_names(positions)
     ordered = [dataset.pictures[position] for each in positions.values() for position in each]
     embedded = zip(ordered, _embedded(ordered, model, store.hash_basis, keep_pictures), strict=True)
     enrollments: list[Enrollment] = []
@@ -144,7 +149,7 @@ def add_dataset(
     return enrollments
 
 
-def _checked_names(labels: Iterable[str]) -> dict[str, str]:
+def checked_names(labels: Iterable[str]) -> dict[str, str]:
     """The name of each label. Raises a `GalleryError` that lists all labels that cannot be names of subjects."""
     names: dict[str, str] = {}
     problems: list[str] = []

@@ -20,20 +20,19 @@ from semelha.gallery.accuracy import Accuracy, leave_one_out
 from semelha.gallery.calibration.calibrate import calibrate, mismatch_of
 from semelha.gallery.calibration.det import DetCurves
 from semelha.gallery.compactor import Compactor
-from semelha.gallery.curating import GalleryCuration
 from semelha.gallery.curation.reviews import ReviewGroups
 from semelha.gallery.enrollment import (
     Enrollment,
     add_dataset,
     add_examples,
     embed_examples,
-    vector_examples,
 )
 from semelha.gallery.explaining import explained
 from semelha.gallery.folder import create_folder, open_folder, read_settings
 from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
 from semelha.gallery.mapping import Maps
 from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_vectors
+from semelha.gallery.vectors import GalleryVectors
 from semelha.images import Dataset, Skipped, for_use, read_dataset
 from semelha.published_models import resolve_model
 from semelha.recognition import NEAREST, Calibration, Evidence, Identification, Mismatch, Scoring, Verification
@@ -42,7 +41,7 @@ from semelha.store import Store, StoredExample
 from semelha.untrusted import checked_name, normalized_name
 
 
-class Gallery(GalleryCuration):
+class Gallery(GalleryVectors):
     """A folder of enrolled subjects with the model that embeds their pictures.
 
     `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`; without
@@ -157,18 +156,6 @@ class Gallery(GalleryCuration):
         whole = dataset if isinstance(dataset, Dataset) else read_dataset(dataset)
         enrolled = for_use(whole, "enrolling")
         return add_dataset(self._store, self.model, enrolled, keep_pictures=self.keep_pictures, progress=progress)
-
-    @check_types
-    def enroll_vectors(
-        self, subject: str, vectors: NDArray[np.float32], sources: Sequence[str], *, fingerprint: str
-    ) -> Enrollment:
-        """Add vectors (n, dim) that the gallery's model computed elsewhere, from pictures named by n `sources`.
-
-        Raises `FingerprintMismatch` if `fingerprint` is that of another model, `UsageError` if there are no vectors or
-        the model's metric cannot take them, and `GalleryError` if the name cannot be used.
-        """
-        examples = vector_examples(self.model, subject, vectors, sources, fingerprint)
-        return add_examples(self._store, checked_name(subject), examples)
 
     @check_types
     def remove(self, subject: str) -> int:

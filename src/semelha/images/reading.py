@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,7 @@ MAX_DECODING_BYTES = 2**28  # of pictures that are decoded at one time
 class ReadPicture(Generic[Result]):
     """A picture that was read: its place in the sequence that was passed, and what `work` made of it.
 
-    `content_hash` is "" unless `hashed`.
+    `content_hash` is "" unless `hashed`. `result` is None if the content hash was `known`.
     """
 
     position: int
@@ -51,6 +51,7 @@ def read_pictures(
     *,
     at_least: int | None = None,
     hashed: bool | HashBasis = False,
+    known: Container[str] = (),
     progress: Progress | None = None,
     threads: int | None = None,
     ahead: int | None = None,
@@ -72,6 +73,8 @@ def read_pictures(
         default.
     hashed : bool or {"encoded", "pixels"}
         Compute the content hash of each picture too; True is "encoded". See `semelha.images.content`.
+    known : container of str, optional
+        Content hashes of pictures with which `work` is not called; JPEGs of these are not decoded if `hashed` is True.
     progress : callable, optional
         Called with (pictures done, pictures in all).
     threads : int, optional
@@ -98,17 +101,22 @@ def read_pictures(
                 if isinstance(picture.source, np.ndarray):
                     pixels = picture.pixels()
                     digest = content_hash(pixels) if basis else ""
-                    return ReadPicture(position, picture.name, work(Image.fromarray(pixels)), digest)
+                    return ReadPicture(position, picture.name, worked(Image.fromarray(pixels), digest), digest)
                 with (
                     picture.open(at_least=None if basis == "pixels" else at_least) as opened,
                     budget.reserved(opened.decoding_bytes),
                 ):
-                    known = hash_of(opened, basis) if basis else ""
+                    early = hash_of(opened, basis) if basis else ""
+                    if early and early in known:
+                        return ReadPicture(position, picture.name, cast("Result", None), early)
                     image = opened.image()
-                    digest = content_hash(image) if known is None else known
-                    return ReadPicture(position, picture.name, work(image), digest)
+                    digest = content_hash(image) if early is None else early
+                    return ReadPicture(position, picture.name, worked(image, digest), digest)
         except PictureError as error:
             return error
+
+    def worked(image: Image.Image, digest: str) -> Result:
+        return cast("Result", None) if digest and digest in known else work(image)
 
     def submit(source: Source, position: int) -> Future[ReadPicture[Result] | PictureError] | PictureError:
         try:
