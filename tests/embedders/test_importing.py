@@ -315,6 +315,7 @@ def test_it_is_pickled_and_copied(imported: Model) -> None:
 
 def test_its_training_cannot_go_on(imported: Model, tmp_path: Path) -> None:
     """There is no network that torch could train, and no layers that could be read."""
+    pytest.importorskip("torch")
     with pytest.raises(UsageError, match="from_model is model, which has no network"):
         semelha.train(things(), out=tmp_path / "new", from_model=imported)
     with pytest.raises(UsageError, match="model has no layers to read"):

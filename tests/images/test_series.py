@@ -106,7 +106,7 @@ def test_long_names_take_no_time() -> None:
 def exif_of(written: str) -> Image.Exif:
     exif = Image.Exif()
     exif[0x0112] = 1  # Pillow writes no EXIF data whose first directory is empty
-    exif.get_ifd(0x8769)[0x9003] = written
+    exif[0x8769] = {0x9003: written}
     return exif
 
 

@@ -25,8 +25,8 @@ class InProcess(httpx2.BaseTransport):
         self._app = app
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        sent = httpx2.Request(request.method, request.url, headers=request.headers, content=request.read())
-        answer = self._app.send(sent)
+        sent = {"headers": dict(request.headers), "content": request.read()}
+        answer = self._app.request(request.method, str(request.url), **sent)
         return httpx2.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
 

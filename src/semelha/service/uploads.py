@@ -8,9 +8,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from python_multipart.exceptions import FormParserError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
@@ -107,8 +108,11 @@ def body_of(
         content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if content_type == "multipart/form-data":
             most = request.app.state.settings.max_pictures + 1
-            async with request.form(max_files=most, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD) as form:
-                values = await read(form)
+            try:
+                async with request.form(max_files=most, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD) as form:
+                    values = await read(form)
+            except FormParserError as error:  # Starlette below 1.0 lets it pass
+                raise HTTPException(400, "the form is no valid multipart/form-data") from error
         elif content_type == "application/json":
             values = await run_in_threadpool(_json_values, await request.body())
         else:
