@@ -116,6 +116,19 @@ def test_a_duplicate_is_removed_when_it_cannot_be_undone_any_more(
     assert (len(names(faulty, "ihc 0")), len(names(faulty, "ihc 1"))) == (2, 1)
 
 
+def test_a_repair_is_done_though_the_figures_cannot_be_read_again(
+    faulty: Path, serve: Callable[..., str], open_page: Opener
+) -> None:
+    open_page.expected = ("500",)
+    page = checked(open_page, serve(faulty))
+    page.route("**/calibration", lambda route: route.fulfill(status=500, json={"detail": "broken"}))
+    with page.expect_response("**/calibration"):
+        card(page, "merge").get_by_role("button", name="Both are astronaut 1").click()
+    page.get_by_text("astronaut 0 is merged into astronaut 1").wait_for()
+    page.wait_for_timeout(200)
+    assert page.locator(".problem").count() == 0
+
+
 def test_one_that_is_two_is_split(faulty: Path, serve: Callable[..., str], open_page: Opener) -> None:
     page = checked(open_page, serve(faulty))
     card(page, "split").get_by_role("button", name="Give the second group a name").click()

@@ -11,6 +11,8 @@ from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
 
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -172,3 +174,15 @@ def test_a_key_that_may_only_read(parts: Path, serve: Callable[..., str], open_p
     page.get_by_role("heading", name="coffee 0").wait_for()
     page.locator(".example img[src^=blob]").first.wait_for()
     assert page.locator("main button").count() == 0
+
+
+def test_on_a_phone_pictures_come_before_a_folder(empty: Path, serve: Callable[..., str], open_page: Opener) -> None:
+    """Few phones can give a folder to a browser."""
+    address = serve(empty)
+    titles = [["Choose a folder", "Pictures of one subject"], ["Pictures of one subject", "Choose a folder"]]
+    for expected, options in zip(titles, ({}, PHONE), strict=True):
+        page = open_page(address, "/#/empty/start", **options)
+        buttons = page.locator(".drop .actions button")
+        buttons.first.wait_for()
+        assert [text.strip() for text in buttons.all_inner_texts()] == expected
+        assert "primary" in (buttons.first.get_attribute("class") or "")

@@ -19,6 +19,11 @@ from semelha.gallery.curation.check import Check
 AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
 
 
+def asks_before_it_closes(page: Any) -> bool:
+    """Whether the browser would ask before it closes or reloads the page."""
+    return bool(page.evaluate("!dispatchEvent(new Event('beforeunload', { cancelable: true }))"))
+
+
 def test_a_model_that_was_migrated_meanwhile(
     parts: Path, serve: Callable[..., str], open_page: Opener, tmp_path: Path
 ) -> None:
@@ -167,12 +172,14 @@ def test_what_is_dismissed_and_repaired_while_the_server_is_away_is_sent(
         page.get_by_role("link", name="Review").click()  # sends the removal
         page.get_by_text("The server cannot be reached").wait_for()
         page.unroute(review)
+        assert asks_before_it_closes(page), "the removal would be lost"
     page.locator(".group").first.wait_for()
     with server.away(page):
         page.get_by_role("button", name="Dismiss").first.click()
         page.get_by_role("link", name="Gallery").click()
     page.locator(".tile img").first.wait_for()
     page.wait_for_load_state("networkidle")
+    assert not asks_before_it_closes(page)
     with Gallery(parts) as gallery:
         end = time.monotonic() + 20
         while (gallery.reviews().total == waiting or len(gallery.examples("coffee 3")) > 2) and time.monotonic() < end:

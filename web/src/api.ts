@@ -232,6 +232,11 @@ export class Unreachable extends Error {}
 
 /** Whether the server answers; while it does not, a banner says so and requests wait. */
 export const isReachable = signal(true);
+let unsent = 0; // requests with changes that wait for the server
+/** Whether changes wait for a server that went away: they are lost if the page is closed. */
+export function isWaitingToSend(): boolean {
+  return unsent > 0;
+}
 /** Seconds that requests wait because the server has too much to do; 0 if they do not. */
 export const busyFor = signal(0);
 /** Why a key is asked for; null if it is not. */
@@ -296,7 +301,8 @@ export async function send(method: string, path: string, options: Options = {}):
     } catch (error) {
       if (options.signal?.aborted || !(error instanceof TypeError)) throw error;
       if (Date.now() > giveUp) throw new Unreachable();
-      await untilReachable(options.signal);
+      if (method !== "GET") unsent++;
+      await untilReachable(options.signal).finally(() => method !== "GET" && unsent--);
       continue;
     }
     isReachable.value = true;

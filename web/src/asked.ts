@@ -3,7 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { galleryApi, type Box, type Identified, type Upload } from "./api";
 import { isPicture, type Found } from "./parts/files";
-import { gallery, refresh } from "./state";
+import { gallery, refreshLater } from "./state";
 
 /** What the user said of an answer, and how it is taken back. */
 export interface Said {
@@ -87,7 +87,7 @@ function work(): void {
       .then(
         ({ answer, model }) => {
           change(next.id, { state: "answered", answer });
-          if (gallery.value?.name === next.gallery && gallery.value.model !== model) void refresh().catch(() => {}); // it was migrated
+          if (gallery.value?.name === next.gallery && gallery.value.model !== model) refreshLater(); // it was migrated
         },
         (error: unknown) => change(next.id, { state: "failed", error }),
       )
@@ -105,10 +105,10 @@ export async function enrollAs(one: Asked, name: string, kind: Said["kind"]): Pr
   const undo = async () => {
     for (const id of done.examples) await server.removeExample(id);
     askAgain(one.id);
-    void refresh().catch(() => {});
+    refreshLater();
   };
   change(one.id, { said: { kind, name, isDuplicate: done.added === 0, undo: done.added ? undo : undefined } });
-  void refresh().catch(() => {});
+  refreshLater();
 }
 
 /** Record that a picture does not show a subject, and ask again. */

@@ -2,7 +2,7 @@
 
 import type { GalleryApi } from "./api";
 import { keep, noteMerge, settle, type Shown } from "./caring";
-import { refresh } from "./state";
+import { refreshLater } from "./state";
 import { hold } from "./undoing";
 import { Name, T, t } from "./words";
 
@@ -21,7 +21,7 @@ export async function carryOutRepair(server: GalleryApi, one: Shown, repair: Rep
     const undo = settle(one.key, [repair.example]);
     const send = async (isLeaving: boolean) => {
       await server.removeExample(repair.example, isLeaving);
-      void refresh();
+      refreshLater();
     };
     hold({ text: <T words="care.removed" name={<Name of={repair.from} />} />, undo, send });
   } else if (repair.kind === "merge") {
@@ -30,10 +30,10 @@ export async function carryOutRepair(server: GalleryApi, one: Shown, repair: Rep
     const undo = async () => {
       await server.undoMerge(id);
       for (const each of forget) each();
-      void refresh();
+      refreshLater();
     };
     hold({ text: <T words="care.merged" n={moved} source={<Name of={repair.source} />} into={<Name of={repair.into} />} />, undo });
-    void refresh();
+    refreshLater();
   } else {
     await move(server, one, repair);
   }
@@ -44,7 +44,7 @@ async function move(server: GalleryApi, one: Shown, { examples, from, to }: Extr
   let isWhole = true; // a picture that the other subject has too is kept once, which cannot be undone
   const back = async () => {
     for (const id of moved) await server.moveExample(id, from);
-    void refresh();
+    refreshLater();
   };
   try {
     for (const id of examples) {
@@ -59,5 +59,5 @@ async function move(server: GalleryApi, one: Shown, { examples, from, to }: Extr
   const forget = settle(one.key, examples);
   const text = <T words="care.moved" n={examples.length} name={<Name of={to} />} />;
   hold({ text, undo: isWhole ? () => back().then(forget) : undefined });
-  void refresh();
+  refreshLater();
 }

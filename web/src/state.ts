@@ -49,6 +49,11 @@ export async function refresh(): Promise<void> {
   reviewsOfServer.value = reviews.total;
 }
 
+/** As `refresh`, without waiting. If it fails, it is tried again soon. */
+export function refreshLater(): void {
+  void refresh().catch(() => {});
+}
+
 let calibrated = "";
 effect(() => {
   const first = galleries.value?.[0];
@@ -60,12 +65,12 @@ effect(() => {
     calibrated = name.value;
     calibration.value = null;
     reviewsOfServer.value = 0;
-    void refresh().catch(() => {});
+    refreshLater();
   }
 });
 
 setInterval(() => {
-  if (document.visibilityState === "visible" && isReachable.value) void refresh().catch(() => {});
+  if (document.visibilityState === "visible" && isReachable.value) refreshLater();
 }, POLL);
 
 export interface Notice {

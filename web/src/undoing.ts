@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
+import { isReachable, isWaitingToSend } from "./api";
 import { notifyProblem } from "./parts/notices";
 
 export interface Change {
@@ -41,3 +42,6 @@ export function undoLatest(): void {
 }
 
 addEventListener("pagehide", () => carryOut(true));
+addEventListener("beforeunload", (event) => {
+  if (isWaitingToSend() || (latest.value?.send && !isReachable.value)) event.preventDefault(); // the browser asks
+});

@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../words";
 import { chosenFiles, droppedFiles, type Found } from "./files";
 import { Icon, type IconName } from "./icon";
+import { notifyProblem } from "./notices";
 
 /** Call back for files that are dropped anywhere on the page, with the element below them, and for pasted pictures. */
 export function useDrop(onFiles: (found: Found[], target: Element | null) => void): boolean {
@@ -23,7 +24,9 @@ export function useDrop(onFiles: (found: Found[], target: Element | null) => voi
       depth = 0;
       setOver(false);
       const target = event.target instanceof Element ? event.target : null;
-      void droppedFiles(event.dataTransfer).then((found) => found.length && handler.current(found, target));
+      void droppedFiles(event.dataTransfer)
+        .then((found) => found.length && handler.current(found, target))
+        .catch(notifyProblem);
     };
     const paste = (event: ClipboardEvent) => {
       const files = Array.from(event.clipboardData?.files ?? []);

@@ -6,6 +6,7 @@ import { hasKey, useKey } from "../api";
 import { theme, type Theme } from "../state";
 import { chooseLanguage, language, LANGUAGES, t, type Language } from "../words";
 import { Icon, type IconName } from "./icon";
+import { notifyProblem } from "./notices";
 
 const THEMES: [Theme, IconName][] = [
   ["auto", "auto"],
@@ -50,7 +51,7 @@ export function Settings() {
           <legend>{t("settings.language")}</legend>
           {(Object.keys(LANGUAGES) as Language[]).map((one) => (
             <label key={one} class="choice">
-              <input type="radio" name="language" checked={language.value === one} onChange={() => void chooseLanguage(one)} />
+              <input type="radio" name="language" checked={language.value === one} onChange={() => void chooseLanguage(one).catch(notifyProblem)} />
               <span lang={one}>{LANGUAGES[one]}</span>
             </label>
           ))}

@@ -77,6 +77,16 @@ function Steps() {
 
 function Drop({ name, onFiles }: { name: string; onFiles: (found: Found[]) => void }) {
   const [before, setBefore] = useState(() => interrupted(name));
+  const folder = (
+    <Choose key="folder" icon="folder" class={isPhone.value ? "" : "primary"} folder onFiles={onFiles}>
+      {t("start.choose")}
+    </Choose>
+  );
+  const pictures = (
+    <Choose key="pictures" icon="picture" class={isPhone.value ? "primary" : ""} onFiles={onFiles}>
+      {t("start.choose_pictures")}
+    </Choose>
+  );
   return (
     <>
       {before && (
@@ -98,12 +108,7 @@ function Drop({ name, onFiles }: { name: string; onFiles: (found: Found[]) => vo
         <Icon name="folder" />
         <p class="drop-text">{t(isPhone.value ? "start.drop_phone" : "start.drop")}</p>
         <div class="actions">
-          <Choose icon="folder" class="primary" folder onFiles={onFiles}>
-            {t("start.choose")}
-          </Choose>
-          <Choose icon="picture" onFiles={onFiles}>
-            {t("start.choose_pictures")}
-          </Choose>
+          {isPhone.value ? [pictures, folder] : [folder, pictures]}
         </div>
         <pre class="tree" aria-label={t("start.tree")}>
           {t("start.example")}

@@ -1,1 +1,0 @@
-import{C as e,I as t,R as n,h as r,z as i}from"./notices-B1kkdNHg.js";function a({words:a}){return i(`div`,{class:`nothing`,children:[i(`p`,{children:t(a)}),r.value&&i(`a`,{class:`button primary`,href:e(`start`),children:[i(n,{name:`add`}),t(`identify.to_start`)]})]})}export{a as t};

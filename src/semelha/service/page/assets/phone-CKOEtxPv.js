@@ -1,1 +1,0 @@
-import{tt as e}from"./notices-B1kkdNHg.js";var t=matchMedia(`(pointer: coarse), (max-width: 560px)`),n=e(t.matches);t.addEventListener(`change`,()=>n.value=t.matches);export{n as t};

@@ -1,1 +1,0 @@
-import{C as e,D as t,z as n}from"./notices-B1kkdNHg.js";function r({of:r}){return n(`a`,{href:e(`gallery`,r),children:n(t,{of:r})})}export{r as t};
