@@ -6,6 +6,8 @@ import copy
 import logging
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -275,8 +277,21 @@ def default_fabric(accelerator: str) -> Fabric:
         fabric = Fabric(accelerator=accelerator, devices=[local_device_index()], precision="32-true")
     if _computes_bf16(fabric.device):
         own: Any = 1 if fabric.device.index is None else [fabric.device.index]
-        fabric = Fabric(accelerator=accelerator, devices=own, precision="bf16-mixed")
+        with _without_notes():
+            fabric = Fabric(accelerator=accelerator, devices=own, precision="bf16-mixed")
     return fabric
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Without Lightning's note on the precision, which it repeats for each training."""
+    notes = logging.getLogger("lightning.fabric.utilities.rank_zero")
+    before = notes.level
+    notes.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        notes.setLevel(before)
 
 
 def _computes_bf16(device: torch.device) -> bool:
