@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,13 @@ def test_the_command_in_the_end_trains(
     assert "A new study" not in err
     found = Tuning.read(tmp_path / "out" / TUNED)
     assert len(found.trials) == 6
-    assert found.text in " ".join(out.split())
+    assert found.verdict("en").result in " ".join(out.split())
     assert found.command in out
-    again = answer(capsys, "tune", photos, *options, "--resume")
+    words = ["--resume", "--language", "pt-BR", "--report", tmp_path / "tuned.html"]
+    again = answer(capsys, "tune", photos, *options, *words)
     assert {name: again[name] for name in found.to_json()} == json.loads(json.dumps(found.to_json()))
+    assert again["verdict"]["text"] == str(found.verdict("pt-BR"))
+    assert found.verdict("pt-BR").result in unescape((tmp_path / "tuned.html").read_text("utf-8"))
     for number, command in enumerate({found.command, (found.found or found.default).command}):
         words = shlex.split(command)[1:]
         words[words.index("--out") + 1] = f"model {number}"
@@ -48,6 +52,7 @@ def test_what_cannot_be_right_is_one_sentence(photos: Path, tmp_path: Path, caps
         (["--method", "gmml on hog", "--budget", "soon"], 2, "write 90s, 30m or 2h"),
         (["--method", "magic"], 2, "method is 'magic', which is no method: there are pca-whitening"),
         (["--method", "gmml on hog", "--out", photos], 1, "exists already"),
+        (["--method", "gmml on hog", "--report", photos], 1, "my photos"),
         ([], 2, "--method"),
     ]:
         status, out, err = run(capsys, "tune", photos, "--out", tmp_path / "out", *words)

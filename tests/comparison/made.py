@@ -1,6 +1,8 @@
-"""A comparison as it could be, with every state of a method."""
+"""A comparison as it could be, with every state of a method, and a tuning with every state of a trial."""
 
 from dataclasses import replace
+
+import numpy as np
 
 from semelha.comparison.result import (
     Budget,
@@ -19,9 +21,12 @@ from semelha.comparison.result import (
     Way,
     ranking,
 )
+from semelha.comparison.spaces import Choice, Range
+from semelha.comparison.tuned import MeasuredSettings, SettingsTrial, Tuning
 
 CLASSES = ("Granny Smith", "Kiwi", "Oat milk", "Ångström <b>")
 MODEL = "efficientnet-lite0"
+DIM = Choice((64, 128, 256, 512, None), 256)
 
 
 def comparison(pictures: list[ShownPicture] | None = None) -> Comparison:
@@ -110,4 +115,51 @@ def measured(
         dim=128,
         size=size,
         nearest=nearest,
+    )
+
+
+def tuning(*, is_better: bool = True, trials: int = 12) -> Tuning:
+    """A network tuned on 40 classes; without trials besides the defaults nothing else was measured."""
+    random = np.random.default_rng(0)
+    space = {"margin": Range(0.05, 0.8, 0.2), "learning_rate": Range(3e-4, 1e-2, 3e-3, is_log=True), "dim": DIM}
+    tried = [SettingsTrial(1, {}, "measured", Figure(0.71, 0.62, 0.79), 61.0)]
+    for number in range(2, trials + 1):
+        settings = {
+            "margin": round(float(random.uniform(0.05, 0.8)), 3),
+            "learning_rate": float(f"{10 ** random.uniform(-3.5, -2):.3g}"),
+            "dim": float(random.choice([64, 128, 512])),
+        }
+        rate = 0.74 - 0.3 * (settings["margin"] - 0.35) ** 2 + float(random.uniform(-0.03, 0.02))
+        state = "failed" if number == 5 else "pruned" if number % 4 == 0 else "measured"
+        figure = Figure(rate, rate - 0.08, rate + 0.07) if state == "measured" else None
+        reason = "the loss became <nan>" if state == "failed" else ""
+        tried.append(SettingsTrial(number, settings, state, figure, 60.0 if figure else 22.0, reason))
+    best = max((one for one in tried if one.r_at_1), key=lambda one: one.r_at_1.value if one.r_at_1 else 0)
+    train = "semelha train 'my <photos>' --out model --loss triplet"
+    default = MeasuredSettings(1, {}, Figure(0.702, 0.66, 0.741), Figure(0.41, 0.37, 0.45), 61.0, train)
+    found, difference = None, None
+    if best.number > 1:
+        command = " ".join([train, *(f"--set {name}={value:g}" for name, value in best.settings.items())])
+        rate = 0.738 if is_better else 0.705
+        ends = Figure(rate, rate - 0.04, rate + 0.04)
+        found = MeasuredSettings(best.number, best.settings, ends, Figure(0.44, 0.4, 0.48), 60.2, command)
+        difference = Difference(0.036, 0.012, 0.059, 0.0031) if is_better else Difference(0.003, -0.02, 0.025, 0.81)
+    return Tuning(
+        method="network, triplet",
+        data=DataFacts("my <photos>", 480, 40, 10, (10, 10, 10), (20, 20, 20), 2, ("used: 40 pictures are 12 bursts",)),
+        space=space,
+        trials=tuple(tried),
+        default=default,
+        found=found,
+        difference=difference,
+        is_better=is_better and found is not None,
+        ended="budget",
+        command=found.command if found is not None and is_better else default.command,
+        budget=1800.0,
+        used=1720.5,
+        minutes=1.0,
+        seed=0,
+        versions={"semelha": "0.1.0", "<u>": "{1}"},
+        machine="a processor, 2 cores",
+        date="2026-11-29",
     )

@@ -7,9 +7,9 @@ import matplotlib
 import pytest
 from matplotlib import pyplot
 from matplotlib.figure import Figure
-from tests.comparison.made import comparison
+from tests.comparison.made import comparison, tuning
 
-from semelha.comparison.display import FAMILIES, CostDisplay
+from semelha.comparison.display import FAMILIES, CostDisplay, SettingDisplay
 from semelha.errors import UsageError
 
 
@@ -70,3 +70,29 @@ def test_bad_input_is_one_sentence() -> None:
         CostDisplay.from_comparison(comparison(), cost="money")
     with pytest.raises(UsageError, match="language"):
         CostDisplay.from_comparison(comparison(), language="fr")
+
+
+def test_each_trial_is_a_point_over_its_setting() -> None:
+    found = tuning()
+    shown = SettingDisplay.from_tuning(found, "margin", ax=Figure().subplots(), language="en", markersize=11)
+    assert list(shown.lines_) == ["default", "found", "other", "unmeasured"]
+    assert sum(len(line.get_xdata()) for line in shown.lines_.values()) == len(found.trials)
+    assert list(shown.lines_["default"].get_xdata()) == [0.2]
+    assert found.found is not None
+    assert list(shown.lines_["found"].get_xdata()) == [found.found.settings["margin"]]
+    assert shown.lines_["other"].get_markersize() == 11
+    assert (shown.ax_.get_xscale(), shown.ax_.get_xlabel(), shown.ax_.get_ylabel()) == ("linear", "margin", "R@1")
+    low, high = shown.ax_.get_ylim()
+    assert all(one.r_at_1 is None or low < one.r_at_1.value < high for one in found.trials)
+
+
+def test_the_axis_of_a_setting_has_its_limits_and_its_scale() -> None:
+    logarithmic = SettingDisplay(tuning(), "learning_rate").plot(Figure().subplots(), language="en").ax_
+    assert logarithmic.get_xscale() == "log"
+    assert logarithmic.get_xlim()[0] < 3e-4 < 1e-2 < logarithmic.get_xlim()[1]
+    choice = SettingDisplay(tuning(), "dim").plot(Figure().subplots(), language="pt-BR").ax_
+    assert [label.get_text() for label in choice.get_xticklabels()] == ["64", "128", "256", "512", "automático"]
+    alone = SettingDisplay(tuning(trials=1), "dim").plot(Figure().subplots())
+    assert list(alone.lines_) == ["default"]
+    with pytest.raises(UsageError, match="setting"):
+        SettingDisplay.from_tuning(tuning(), "size")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.comparison.made import comparison
+from tests.comparison.made import comparison, tuning
 from tests.evaluation.made import Known, dataset, evaluate
 from tests.pages import Page
 
@@ -97,3 +97,12 @@ def test_a_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "91% (86%–95%)" in page.text
     assert "Use lda on the model" in page.text
     assert "triplet network" not in page.text
+
+
+def test_a_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "pt_BR.UTF-8")
+    page = check(tuning()._repr_html_())
+    assert "Use a configuração encontrada" in page.text
+    assert tuning().command in page.text
+    assert "73,8%" in page.text
+    assert "0,2" in page.text

@@ -41,7 +41,7 @@ def test_both_catalogs_have_the_same_texts_with_the_same_values() -> None:
 def test_every_text_is_used() -> None:
     """Also those whose key is put together, such as `kind.mislabel`."""
     text = "\n".join(SOURCES).replace("'", '"')
-    prefixes = {"level.", "check.level.", "compare.level.", *re.findall(r'f"([a-z_]+\.)\{', text)}
+    prefixes = {"level.", "check.level.", "compare.level.", "tune.level.", *re.findall(r'f"([a-z_]+\.)\{', text)}
     possible = [(key, [key, *(key.removeprefix(each) for each in prefixes)]) for key in EN]
     unused = [key for key, names in possible if not any(f'"{name}"' in text for name in names)]
     assert not unused

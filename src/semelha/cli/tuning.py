@@ -12,8 +12,23 @@ from typer import Argument, Option
 import semelha
 from semelha.cli.comparing import cell_with_interval, note_remarks, parsed_minutes, resumable
 from semelha.cli.console import escape
-from semelha.cli.output import Json, Layout, Seed, Split, load_dataset, make_table, print_json, stdout
+from semelha.cli.output import (
+    Json,
+    Language,
+    Layout,
+    ReportPath,
+    Seed,
+    Split,
+    check_outputs,
+    load_dataset,
+    make_table,
+    print_json,
+    print_report_path,
+    print_verdict,
+    stdout,
+)
 from semelha.comparison import TUNED, Tuning
+from semelha.language import Words, words_in
 
 
 def tune(
@@ -37,6 +52,8 @@ def tune(
     resume: Annotated[bool, Option("--resume", help="Continue an interrupted tuning.")] = False,
     layout: Layout = None,
     split: Split = None,
+    report: ReportPath = None,
+    language: Language = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -44,8 +61,10 @@ def tune(
 
     Example: semelha tune photos --method "lda on hog"
 
-    Example: semelha tune photos --method triplet --budget 2h --out tuned
+    Example: semelha tune photos --method triplet --budget 2h --out tuned --report tuned.html
     """
+    check_outputs(report)
+    words = words_in(language)
     dataset = replace(load_dataset(folder, layout=layout, split=split), name=str(folder))  # stands in commands
     limit = None if budget is None else parsed_minutes(budget)
     with resumable("tuning") as show:
@@ -63,13 +82,19 @@ def tune(
         )
     note_remarks(found.data, dataset)
     if json:
-        print_json({**found.to_json(), "reading": dataset.report()})
-        return
-    print_tuning(found)
-    stdout.print(f"[dim]Result: {escape(str(out / TUNED))}[/]")
+        verdict = found.verdict(words.language)
+        print_json({**found.to_json(), "verdict": verdict.to_json(), "reading": dataset.report()})
+    else:
+        print_tuning(found, words)
+        stdout.print(f"[dim]Result: {escape(str(out / TUNED))}[/]")
+    if report is not None:  # last, so that the figures are not lost if it cannot be written
+        from semelha.comparison.report import write_tuning_report  # importing Matplotlib is slow
+
+        write_tuning_report(found, report, language=words.language)
+        print_report_path(report, json)
 
 
-def print_tuning(found: Tuning) -> None:
+def print_tuning(found: Tuning, words: Words) -> None:
     """The trials, the settings found beside the defaults on the test classes, and what to take."""
     facts = found.data
     stdout.print(_trials_table(found))
@@ -88,8 +113,8 @@ def print_tuning(found: Tuning) -> None:
     )
     if found.found is not None and not found.is_better:
         stdout.print(f"[dim]The settings found: {escape(found.found.command)}[/]", soft_wrap=True)
-    stdout.print(f"\n[bold]{escape(found.text)}[/]")
-    stdout.print(f"  {escape(found.command)}", soft_wrap=True)
+    stdout.print()
+    print_verdict(found.verdict(words.language))
 
 
 def _trials_table(found: Tuning) -> Table:

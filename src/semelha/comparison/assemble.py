@@ -77,7 +77,7 @@ def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Cal
         fpir=schedule.fpir,
         seed=seed,
         versions=versions(),
-        machine=f"{platform.processor() or platform.machine()}, {processors()} cores",
+        machine=machine(),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
         budget=Budget(schedule.budget, used(), tuple(schedule.rounds)),
     )
@@ -167,6 +167,10 @@ def _shown(study: Study, row: int) -> ShownPicture:
     return ShownPicture(
         picture.name, picture.label, str(source) if isinstance(source := picture.source, Path) else None
     )
+
+
+def machine() -> str:
+    return f"{platform.processor() or platform.machine()}, {processors()} cores"
 
 
 def versions() -> dict[str, str]:

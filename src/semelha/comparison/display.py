@@ -1,4 +1,4 @@
-"""Display: accuracy of compared methods against what they cost, on Matplotlib axes, to be restyled."""
+"""Displays on Matplotlib axes, to be restyled: compared methods against their costs, and settings that were tried."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from semelha.arguments import check_choice, check_types
 from semelha.comparison.result import Comparison, MethodResult
+from semelha.comparison.result import Figure as Estimate
+from semelha.comparison.spaces import Range
+from semelha.comparison.tuned import SettingsTrial, Tuning, shown_number
 from semelha.language import Words, words_in
 from semelha.plots import axes_or_new, faint, percent
 
@@ -23,6 +26,8 @@ MARKERS = "os^DvPX*"
 TICKS = (*(10.0**power for power in range(-7, 2)), 60, 600, 3600, 36000, 360000)  # seconds
 SIZE = (290, 200)  # points, of the axes of a figure of usual size
 MARGIN = 2.5  # factor between the points and the ends of the axis
+INTERVALS = ("default", "found")  # trials that have one
+EDGE = 0.06  # of an axis, beyond what is drawn
 GAP = 4  # factor between 0 and the lowest cost
 
 
@@ -122,6 +127,124 @@ class CostDisplay:
             if one.r_at_1 is not None and one.r_at_1.low is not None and one.r_at_1.high is not None:
                 ends = [one.r_at_1.low, one.r_at_1.high]
                 self.ax_.plot([cost, cost], ends, color=drawn.get_color(), linestyle="-", linewidth=1)
+
+
+class SettingDisplay:
+    """R@1 of each trial of a tuning on the selection classes, against one of its settings.
+
+    The defaults and the settings found have 95% intervals. Trials that were stopped early, or failed, are crosses at
+    the bottom.
+
+    Parameters
+    ----------
+    tuning : Tuning
+    setting : str
+        A name in `Tuning.space`.
+
+    Attributes
+    ----------
+    ax_, figure_ : Axes, Figure
+        After `plot`.
+    lines_ : dict of str to Line2D
+        The points: "default", "found", "other" and "unmeasured", those that there are.
+    """
+
+    ax_: Axes
+    figure_: Figure | SubFigure
+    lines_: dict[str, Line2D]
+
+    def __init__(self, tuning: Tuning, setting: str) -> None:
+        self.tuning = tuning
+        self.setting = setting
+
+    @classmethod
+    @check_types
+    def from_tuning(
+        cls, tuning: Tuning, setting: str, *, ax: Axes | None = None, language: str | None = None, **line: Any
+    ) -> Self:
+        """Plot a tuning. The other arguments are those of `plot`."""
+        return cls(tuning, setting).plot(ax, language=language, **line)
+
+    def plot(self, ax: Axes | None = None, *, language: str | None = None, **line: Any) -> Self:
+        """Plot on some axes, or on those of a new figure.
+
+        The language of the labels is "en" or "pt-BR"; None is that of the locale. Other arguments are those of
+        Matplotlib's `plot`, such as `markersize`, for the points. Raises `UsageError` for another language or setting.
+        """
+        check_choice("setting", self.setting, tuple(self.tuning.space))
+        words = words_in(language)
+        self.ax_, self.figure_ = axes_or_new(ax)
+        self.lines_ = {}
+        self._label(words)
+        low, high = self._limits()
+        self.ax_.set_ylim(low, high)
+        kinds = self._kinds()
+        for kind, marker in zip(("default", "found", "other", "unmeasured"), "sDox", strict=True):
+            own = [(self._place(one), one.r_at_1) for one in self.tuning.trials if kinds[one.number] == kind]
+            if not own:
+                self.ax_.plot([], [])  # takes its color
+                continue
+            points = [(x, low if figure is None else figure.value) for x, figure in own]
+            style = {"label": words.t(f"trial.{kind}"), "marker": marker, "linestyle": "none", "markersize": 7}
+            (drawn,) = self.ax_.plot(*np.transpose(points), clip_on=False, zorder=3, **{**style, **line})
+            self.lines_[kind] = drawn
+            if kind in INTERVALS:
+                for x, figure in own:
+                    ends = _ends(figure)
+                    self.ax_.plot([x] * len(ends), ends, color=drawn.get_color(), linestyle="-", linewidth=1)
+        if (first := self.tuning.trials[0].r_at_1) is not None:
+            self.ax_.axhline(first.value, color=faint(), linestyle=":", zorder=1)
+        self.ax_.legend(loc="best", fontsize=8)
+        return self
+
+    def _kinds(self) -> dict[int, str]:
+        """By the number of the trial."""
+        found = {one.number: "other" if one.r_at_1 is not None else "unmeasured" for one in self.tuning.trials}
+        if self.tuning.found is not None:
+            found[self.tuning.found.trial] = "found"
+        return {**found, 1: "default"}
+
+    def _place(self, one: SettingsTrial) -> float:
+        space = self.tuning.space[self.setting]
+        number = one.settings.get(self.setting, space.default)
+        if isinstance(space, Range):
+            assert number is not None
+            return number
+        return float(space.numbers.index(number))
+
+    def _label(self, words: Words) -> None:
+        space = self.tuning.space[self.setting]
+        if isinstance(space, Range):
+            self.ax_.set_xscale("log" if space.is_log else "linear")
+            to, back = (np.log, np.exp) if space.is_log else (np.array, np.array)
+            first, last = to(space.low), to(space.high)
+            margin = EDGE * (last - first)
+            self.ax_.set_xlim(back(first - margin), back(last + margin))
+            if space.is_log:
+                powers = 10.0 ** np.arange(np.floor(np.log10(space.low)), np.log10(space.high) + 1)
+                ticks = [one for power in powers for one in (power, 3 * power) if space.low <= one <= space.high]
+                self.ax_.xaxis.set_ticks(ticks)
+            self.ax_.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: shown_number(float(f"{tick:.4g}"), words)))
+            self.ax_.xaxis.set_minor_locator(NullLocator())
+        else:
+            self.ax_.set_xlim(-0.5, len(space.numbers) - 0.5)
+            self.ax_.xaxis.set_ticks(range(len(space.numbers)), [shown_number(one, words) for one in space.numbers])
+        self.ax_.set(xlabel=self.setting, ylabel="R@1")
+        self.ax_.yaxis.set_major_formatter(percent(words))
+
+    def _limits(self) -> tuple[float, float]:
+        """Of R@1: all points and intervals that are drawn, with a margin."""
+        kinds = self._kinds()
+        shown = [(kinds[one.number], one.r_at_1) for one in self.tuning.trials if one.r_at_1 is not None]
+        ends = [end for kind, figure in shown for end in (_ends(figure) if kind in INTERVALS else [figure.value])]
+        low, high = min(ends, default=0.0), max(ends, default=1.0)
+        margin = max(0.01, EDGE * (high - low))
+        return low - margin, high + margin
+
+
+def _ends(figure: Estimate | None) -> list[float]:
+    """The ends of the interval; none without one."""
+    return [end for end in (figure or ())[1:] if end is not None]
 
 
 def family_title(family: str, words: Words) -> str:

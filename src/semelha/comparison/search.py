@@ -39,7 +39,8 @@ class Search:
     """Tries settings of a method, first its defaults, and keeps the trials in the folder of the study.
 
     What needs no network learns in each fold; a network in the first alone. `most` trials, within a budget in seconds;
-    None: no limit. `steps` are seconds of a network's training.
+    None: no limit. `steps` are seconds of a network's training. After `run`, `is_exhausted` is whether it ended because
+    almost all settings were tried.
     """
 
     study: Study
@@ -48,6 +49,7 @@ class Search:
     budget: float | None
     steps: float
     callback: Callback
+    is_exhausted: bool = False
 
     def run(self) -> list[SettingsTrial]:
         """All trials, those of earlier runs too. Raises `SemelhaError` if the defaults fail."""
@@ -71,7 +73,8 @@ class Search:
         tried = _distinct(records)
         if tried and tried[0].state == "failed":
             raise SemelhaError(f"{self.method.name} cannot be tuned, as its defaults fail: {tried[0].reason}")
-        if len(tried) >= self.most or (len(records) >= MAX_REPEATS and not _distinct(records[-MAX_REPEATS:])):
+        self.is_exhausted = len(records) >= MAX_REPEATS and not _distinct(records[-MAX_REPEATS:])
+        if self.is_exhausted or len(tried) >= self.most:
             return True
         if not tried or self.budget is None:
             return False

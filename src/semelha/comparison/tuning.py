@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from semelha.arguments import check_float, check_int, check_types
-from semelha.comparison.assemble import data_facts, versions
+from semelha.comparison.assemble import data_facts, machine, versions
 from semelha.comparison.figures import answered_values, mean_figure, paired_difference
 from semelha.comparison.measure import Measurement, kept, measure
 from semelha.comparison.methods import Method, feature_methods, network_methods
@@ -20,7 +20,7 @@ from semelha.comparison.result import Difference
 from semelha.comparison.schedule import MIN_STEPS, OVERHEAD, Callback
 from semelha.comparison.search import Search, best_trial, check_optuna
 from semelha.comparison.study import FOLDS, Study
-from semelha.comparison.tuned import MeasuredSettings, Tuning, conclusion, is_surely_better
+from semelha.comparison.tuned import MeasuredSettings, Tuning, is_surely_better
 from semelha.embedders import Model
 from semelha.errors import SemelhaError, UsageError
 from semelha.files import check_writable
@@ -146,7 +146,7 @@ def _method(known: Registry, name: str) -> Method:
 
 def _tuned(search: Search) -> Tuning:
     """Search, unless test classes were measured already, and measure the best settings and the defaults."""
-    study, method = search.study, search.method
+    study, method, asked = search.study, search.method, search.most
     if any((study.folder / "measurements").glob("*.json")):
         search.most = 0
     trials = search.run()
@@ -161,19 +161,20 @@ def _tuned(search: Search) -> Tuning:
     return Tuning(
         method=method.name,
         data=data_facts(study),
-        defaults={name: one.default for name, one in method.space.items()},
+        space=method.space,
         trials=tuple(trials),
         default=default,
         found=found,
         difference=difference,
         is_better=is_better,
-        text=conclusion(default, found, difference, len(trials)),
+        ended="trials" if len(trials) >= asked else "settings" if search.is_exhausted else "budget",
         command=found.command if found is not None and is_better else default.command,
         budget=search.budget,
         used=study.spent + time.monotonic() - searched,
         minutes=search.steps / 60 if method.is_network else None,
         seed=study.seed,
         versions=versions(),
+        machine=machine(),
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
 

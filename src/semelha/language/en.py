@@ -1,5 +1,7 @@
 """The English catalog. A pair is for one and for several; braces name values."""
 
+from semelha.language.en_tuning import TUNING
+
 Text = str | tuple[str, str]
 
 EN: dict[str, Text] = {
@@ -378,4 +380,5 @@ EN: dict[str, Text] = {
     "{mated} mated and {non_mated} non-mated probes, with half of the weight each",
     "probability.learned_enrolled": "learned from {n} subjects with two enrolled pictures or more ({method}); {mated} "
     "mated and {non_mated} non-mated probes, with half of the weight each",
+    **TUNING,
 }

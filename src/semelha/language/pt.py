@@ -1,6 +1,7 @@
 """The catalog in Brazilian Portuguese. A pair is for one and for several; braces name values."""
 
 from semelha.language.en import Text
+from semelha.language.pt_tuning import TUNING
 
 PT: dict[str, Text] = {
     # Verdict of an evaluation
@@ -386,4 +387,5 @@ PT: dict[str, Text] = {
     "{mated} consultas conhecidas e {non_mated} desconhecidas, com metade do peso cada",
     "probability.learned_enrolled": "aprendida com {n} coisas de duas imagens cadastradas ou mais ({method}); {mated} "
     "consultas conhecidas e {non_mated} desconhecidas, com metade do peso cada",
+    **TUNING,
 }

@@ -1,5 +1,6 @@
-"""The HTML report of a comparison: a recommendation, figures with intervals, costs, and pictures."""
+"""The HTML reports of a comparison and of a tuning: a verdict, figures with intervals, and plots."""
 
 from semelha.comparison.report.page import write_comparison_report
+from semelha.comparison.report.tuning import write_tuning_report
 
-__all__ = ["write_comparison_report"]
+__all__ = ["write_comparison_report", "write_tuning_report"]

@@ -14,11 +14,15 @@ from semelha.comparison.report.disagreement import Disagreement, disagreements, 
 from semelha.comparison.report.tables import (
     folds_table,
     headline,
+    learned_classes,
     methods_table,
+    notes_list,
     rounds_table,
+    section,
     table,
     unmeasured_list,
     ways_table,
+    wide,
 )
 from semelha.comparison.report.thumbnails import Thumbnails
 from semelha.comparison.result import Comparison, MethodResult
@@ -33,7 +37,6 @@ OPEN = 2  # methods whose grids are shown unfolded
 MAX_PAIRS = 8  # of methods, in the table
 SHOWN_PAIRS = 3  # of methods, with pictures
 MAX_EXAMPLES = 4  # queries that only one of two methods gets right
-MAX_REMARKS = 50
 RIGHT, WRONG = "✓", "✗"
 
 
@@ -73,10 +76,10 @@ def _sections(comparison: Comparison, pictures: Thumbnails, words: Words) -> Ite
     chosen = comparison.recommendation
     if chosen is not None:
         yield f'<dl class="headline">{headline(comparison[chosen.method], comparison, words)}</dl>'
-    yield _section(
+    yield section(
         words.t("compare.figures"),
         words.t("compare.figures_note", rate=words.rate(comparison.fpir)),
-        _wide(methods_table(comparison, words)) + unmeasured_list(comparison, words) + _commands(comparison, words),
+        wide(methods_table(comparison, words)) + unmeasured_list(comparison, words) + _commands(comparison, words),
     )
     plots = "".join(_cost(comparison, cost, words) for cost in COSTS)
     yield f'<section class="curves">{plots}</section>'
@@ -84,19 +87,11 @@ def _sections(comparison: Comparison, pictures: Thumbnails, words: Words) -> Ite
     yield from _disagreements(comparison, pictures, words)
     yield _budget(comparison, words)
     if (premise := comparison.premise) is not None:
-        yield _section(words.t("compare.premise"), premise.text(words), _wide(ways_table(premise, words)))
+        yield section(words.t("compare.premise"), premise.text(words), wide(ways_table(premise, words)))
     yield _method_section(comparison, words)
     if pictures.missing:
         yield f'<p class="note missing">{words.t("compare.missing", n=len(pictures.missing))}</p>'
     yield from pictures.definitions()
-
-
-def _section(title: str, note: str, content: str) -> str:
-    return f'<section><h2>{title}</h2><p class="note">{note}</p>{content}</section>'
-
-
-def _wide(content: str) -> str:
-    return f'<div class="wide" tabindex="0">{content}</div>'
 
 
 def _commands(comparison: Comparison, words: Words) -> str:
@@ -165,7 +160,7 @@ def _disagreements(comparison: Comparison, pictures: Thumbnails, words: Words) -
         for one in found[:MAX_PAIRS]
     ]
     note = words.t("compare.disagree_note", n=len(comparison.queries))
-    yield f'<section><h2>{words.t("compare.disagree")}</h2><p class="note">{note}</p>{_wide(table(heads, rows))}'
+    yield f'<section><h2>{words.t("compare.disagree")}</h2><p class="note">{note}</p>{wide(table(heads, rows))}'
     for place, pair in enumerate(_shown_pairs(comparison, found)):
         yield _pair(comparison, pictures, pair, words, is_open=place == 0)
     yield "</section>"
@@ -222,28 +217,21 @@ def _budget(comparison: Comparison, words: Words) -> str:
         note = words.t("compare.limit", used=used, limit=words.duration(budget.seconds))
     cut = sum(len(one.cut) for one in budget.rounds)
     note += " " + words.t("compare.were_cut" if cut else "compare.not_cut", n=cut)
-    return _section(words.t("compare.budget"), note, _wide(rounds_table(comparison, words)) if budget.rounds else "")
+    return section(words.t("compare.budget"), note, wide(rounds_table(comparison, words)) if budget.rounds else "")
 
 
 def _method_section(comparison: Comparison, words: Words) -> str:
     """How it was measured."""
     data = comparison.data
-    learned = sorted({0, *data.learned_classes} - {0}) or [0]
-    span = f"{learned[0]:,}" if len(learned) == 1 else f"{learned[0]:,}–{learned[-1]:,}"
     tested = sum(data.fold_classes)
     versions = ", ".join(f"{name} {version}" for name, version in comparison.versions.items())
     machine = words.t("compare.machine", machine=comparison.machine, versions=versions, date=comparison.date)
     items = [
-        words.t("compare.folds", n=len(data.fold_classes), tested=tested, learned=words.localized(span)),
+        words.t("compare.folds", n=len(data.fold_classes), tested=tested, learned=learned_classes(data, words)),
         words.t("compare.selection", n=data.selection_classes),
         words.t("compare.p_note"),
         words.t("compare.seed", seed=str(comparison.seed)),
         machine,
     ]
-    if data.skipped:
-        items.append(words.t("report.skipped", n=data.skipped))
-    notes = [escape(item) for item in items]
-    notes += [f'<span lang="en">{escape(remark)}</span>' for remark in data.remarks[:MAX_REMARKS]]
-    listed = f'<ul class="notes">{"".join(f"<li>{note}</li>" for note in notes)}</ul>'
-    folds = f"<details><summary>{words.t('compare.by_fold')}</summary>{_wide(folds_table(comparison, words))}</details>"
-    return f"<section><h2>{words.t('compare.how')}</h2>{listed}{folds}</section>"
+    folds = f"<details><summary>{words.t('compare.by_fold')}</summary>{wide(folds_table(comparison, words))}</details>"
+    return f"<section><h2>{words.t('compare.how')}</h2>{notes_list(items, data, words)}{folds}</section>"

@@ -1,18 +1,43 @@
-"""Tables of the report of a comparison: methods, rounds of the budget, and new classes by two ways."""
+"""Parts of the reports of comparisons and tunings: sections, notes and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
 from semelha.comparison.display import family_title
-from semelha.comparison.result import Comparison, Figure, MethodResult, Premise
+from semelha.comparison.result import Comparison, DataFacts, Figure, MethodResult, Premise
 from semelha.evaluation.report.tables import cell, tiles
 from semelha.html import escape
 from semelha.language import Words
 from semelha.measures import Interval
 
+MAX_REMARKS = 50
 SURE = 0.001  # p-values below are not told apart
 DASH = "–"
+
+
+def section(title: str, note: str, content: str) -> str:
+    """A section of the page; all is HTML."""
+    return f'<section><h2>{title}</h2><p class="note">{note}</p>{content}</section>'
+
+
+def wide(content: str) -> str:
+    """A box that scrolls if its content is wider than the page."""
+    return f'<div class="wide" tabindex="0">{content}</div>'
+
+
+def notes_list(items: Iterable[str], data: DataFacts, words: Words) -> str:
+    """Notes, and what was remarked of the pictures, as an HTML list. Items are escaped."""
+    skipped = [words.t("report.skipped", n=data.skipped)] if data.skipped else []
+    notes = [escape(item) for item in (*items, *skipped)]
+    notes += [f'<span lang="en">{escape(remark)}</span>' for remark in data.remarks[:MAX_REMARKS]]
+    return f'<ul class="notes">{"".join(f"<li>{note}</li>" for note in notes)}</ul>'
+
+
+def learned_classes(data: DataFacts, words: Words) -> str:
+    """How many classes are learned from in a fold: one number, or the least and the most."""
+    counts = [f"{count:,}" for count in sorted(set(data.learned_classes)) or [0]]
+    return words.localized(counts[0] if len(counts) == 1 else f"{counts[0]}–{counts[-1]}")
 
 
 def headline(method: MethodResult, comparison: Comparison, words: Words) -> str:
@@ -71,7 +96,7 @@ def _method_row(number: int, one: MethodResult, recommended: str | None, words: 
         "" if one.r_at_1 is None else _bar(one.r_at_1),
         percent_cell(one.map_at_r, words),
         percent_cell(one.fnir_at_fpir, words),
-        DASH if one.difference is None else escape(words.localized(_p_value(one.difference.p))),
+        DASH if one.difference is None else escape(words.localized(p_value(one.difference.p))),
         _time(one.seconds, words),
         _time(_embedding(one), words),
         DASH if one.dim is None else words.localized(f"{one.dim:,}"),
@@ -158,5 +183,6 @@ def _embedding(method: MethodResult) -> float | None:
     return None if method.milliseconds is None else method.milliseconds / 1000
 
 
-def _p_value(p: float) -> str:
+def p_value(p: float) -> str:
+    """To two digits."""
     return f"<{SURE:g}" if p < SURE else f"{p:.2g}"
