@@ -219,7 +219,7 @@ class SettingDisplay:
             to, back = (np.log, np.exp) if space.is_log else (np.array, np.array)
             first, last = to(space.low), to(space.high)
             margin = EDGE * (last - first)
-            self.ax_.set_xlim(back(first - margin), back(last + margin))
+            self.ax_.set_xlim(float(back(first - margin)), float(back(last + margin)))
             if space.is_log:
                 powers = 10.0 ** np.arange(np.floor(np.log10(space.low)), np.log10(space.high) + 1)
                 ticks = [one for power in powers for one in (power, 3 * power) if space.low <= one <= space.high]
