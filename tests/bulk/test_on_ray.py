@@ -12,7 +12,7 @@ from tests.bulk.made import photos
 import semelha
 from semelha.bulk import chunks, on_ray
 from semelha.embedders import Model
-from semelha.errors import MissingExtra
+from semelha.errors import MissingExtra, SemelhaError, UsageError
 
 pytest.importorskip("pyarrow")
 has_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
@@ -68,3 +68,35 @@ def test_without_pyarrow_the_error_names_the_extra(
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(MissingExtra, match=r'pip install "semelha\[parquet\]"'):
         semelha.embed_files(tiny, tmp_path, out=tmp_path / "vectors.parquet")
+
+
+@has_ray
+@pytest.mark.parametrize(
+    ("machines", "actors", "chunks", "expected"),
+    [
+        ([2], None, 9, (1, 2)),
+        ([2], 2, 9, (2, 1)),
+        ([2], 2, 1, (1, 1)),
+        ([8, 64], None, 99, (9, 8)),
+        ([8, 64, 0], 3, 99, (3, 21)),
+        ([8, 64], None, 4, (4, 8)),
+    ],
+)
+def test_processors_are_divided(
+    machines: list[int], actors: int | None, chunks: int, expected: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Actors, and threads of each; an actor runs on one machine, and none has nothing to do."""
+    import ray
+
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": {"CPU": one}} for one in machines])
+    assert on_ray._divided(actors, chunks) == expected
+
+
+@has_ray
+def test_errors_of_ray_are_told_with_their_reason() -> None:
+    from ray.exceptions import RayError
+
+    with pytest.raises(UsageError, match="the real one"), on_ray._translating_errors():
+        raise RayError("an actor failed") from UsageError("the real one")
+    with pytest.raises(SemelhaError, match=r"^Ray failed: an actor failed: no memory$"), on_ray._translating_errors():
+        raise RayError("an actor failed") from ValueError("Traceback …\nno memory")

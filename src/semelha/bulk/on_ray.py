@@ -51,7 +51,7 @@ def tables_on_ray(
     import ray
 
     with connected(), _quiet():
-        count, threads = _divided(actors)
+        count, threads = _divided(actors, len(chunks))
         embedder = copy.copy(model)
         embedder.threads = threads
         shared = ray.put((embedder, known))
@@ -124,8 +124,11 @@ def connected() -> Iterator[None]:
         ray.shutdown()
 
 
-def _divided(actors: int | None) -> tuple[int, int]:
-    """Actors, and threads of each: by default an actor for each machine, with the processors of the smallest."""
+def _divided(actors: int | None, chunks: int) -> tuple[int, int]:
+    """Actors, and threads of each: by default an actor for each machine, with the processors of the smallest.
+
+    There are no more actors than chunks.
+    """
     import ray
 
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
@@ -135,11 +138,11 @@ def _divided(actors: int | None) -> tuple[int, int]:
         raise SemelhaError("the Ray cluster has no processors")
     if actors is None:
         threads = min(machines)
-        return sum(count // threads for count in machines), threads
+        return min(chunks, sum(count // threads for count in machines)), threads
     threads = next((n for n in range(max(machines), 0, -1) if sum(count // n for count in machines) >= actors), 0)
     if not threads:
         raise UsageError(f"actors is {actors}: the Ray cluster has {sum(machines)} processors")
-    return actors, threads
+    return min(chunks, actors), threads
 
 
 @contextmanager
@@ -152,12 +155,20 @@ def _translating_errors() -> Iterator[None]:
     except (RayError, ConnectionError, RuntimeError, ValueError, OSError) as error:
         if isinstance(error, SemelhaError):
             raise
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, SemelhaError):
-            cause = getattr(cause, "cause", None) or cause.__cause__
-        if cause is not None:
-            raise cause from error
-        raise SemelhaError(f"Ray failed: {error}") from error
+        causes = [*_causes(error)]
+        for cause in causes:
+            if isinstance(cause, SemelhaError):
+                raise cause from error
+        reasons = dict.fromkeys(line for cause in causes for line in str(cause).strip().splitlines()[-1:])
+        raise SemelhaError(f"Ray failed: {': '.join(reasons)}") from error
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error and what caused it, also in an actor."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = getattr(cause, "cause", None) or cause.__cause__
 
 
 @contextmanager
