@@ -21,6 +21,7 @@
     │   ├── NumberNotFound           no example, merge, rejection or review has that number
     │   ├── ChangeRefused            the present state of the gallery does not allow a change
     │   ├── GalleryNotWritable       the disk is full, or the gallery can only be read
+    │   ├── GalleryUnavailable       the server that keeps the gallery cannot be reached, or does not answer
     │   └── GalleryTooNew            written by a newer semelha
     ├── IndexFileError               a file of an index that cannot be written, or is missing, damaged, stale or foreign
     ├── CalibrationError             the data cannot support the rate that was asked for
@@ -126,6 +127,10 @@ class ChangeRefused(GalleryError):
 
 class GalleryNotWritable(GalleryError):
     """The disk is full, or the gallery can only be read. It still answers."""
+
+
+class GalleryUnavailable(GalleryError):
+    """The server that keeps the gallery cannot be reached, or does not answer."""
 
 
 class GalleryTooNew(GalleryError):

@@ -1,14 +1,70 @@
-"""A gallery, and the model that it is moved to."""
+"""A gallery, and the model that it is moved to. The tests of `CONTRACT` run on a folder and on Milvus."""
 
+import os
+import re
+import zlib
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from tests.gallery.made import photo
+from tests.milvus_server import MilvusServer
 from tests.tiny_model import noise, tiny_model
 
 from semelha.embedders import Model
-from semelha.gallery import Gallery
+from semelha.gallery import Gallery, gallery
+from semelha.gallery.opened import OpenedGallery
+from semelha.gallery.places import Creation
 from semelha.store import database
+
+CONTRACT = {
+    "test_accuracy", "test_audit", "test_contents", "test_curation", "test_det", "test_enrollment", "test_evidence",
+    "test_examples", "test_gallery", "test_mapping", "test_merging", "test_probes", "test_rejections", "test_reviews",
+    "test_rule", "test_scores", "test_screened", "test_state",
+}  # fmt: skip
+"""Modules whose tests hold wherever a gallery is kept."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.module.__name__.rpartition(".")[2] in CONTRACT:
+        kinds = ["folder", *(["milvus"] if find_spec("milvus_lite") else [])]
+        if metafunc.definition.get_closest_marker("folder_only"):
+            kinds = ["folder"]
+        metafunc.parametrize("kept_in", kinds, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """A server for all tests that do not harm it."""
+    with MilvusServer(tmp_path_factory.mktemp("milvus")) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def kept_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where galleries are kept: with "milvus", that of a path is a collection with a name made of the path."""
+    kind = getattr(request, "param", "folder")
+    if kind == "milvus":
+        server: MilvusServer = request.getfixturevalue("milvus")
+        create, open_ = gallery.create_gallery, gallery.open_gallery
+
+        def address(path: str | os.PathLike[str]) -> str:
+            text = os.fspath(path)
+            if text.startswith("milvus:"):
+                return text
+            return server.address(re.sub(r"\W", "_", f"g{zlib.crc32(text.encode())}_{Path(text).name}"))
+
+        def create_there(path: str | os.PathLike[str], model: Model, options: Creation) -> None:
+            pictures = f"{os.fspath(path)}.pictures" if options.keep_pictures else None
+            create(address(path), model, Creation(options.keep_pictures, pictures, threads=options.threads))
+
+        def open_there(path: str | os.PathLike[str], recall: float | None, threads: int | None) -> OpenedGallery:
+            return open_(address(path), None, threads)
+
+        monkeypatch.setattr(gallery, "create_gallery", create_there)
+        monkeypatch.setattr(gallery, "open_gallery", open_there)
+    return str(kind)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from semelha.cli.output import (
 from semelha.cli.reading import picture_of
 from semelha.embedders.published import DEFAULT, PUBLISHED
 from semelha.errors import IndexFileError, UsageError
-from semelha.gallery import Gallery
+from semelha.gallery import Gallery, gallery_exists
 from semelha.gallery.enrollment import check_fingerprint
 from semelha.images import Skipped
 from semelha.published_models import resolve_model
@@ -60,6 +60,10 @@ def enroll(
         Path | None, Option(help="Model of a new gallery: a folder, or a published model.", show_default="pretrained")
     ] = None,
     keep_pictures: Annotated[bool, Option(help="In a new gallery, keep small copies of the pictures.")] = True,
+    pictures_at: Annotated[
+        str | None,
+        Option("--pictures", metavar="PLACE", help="Of a new gallery on Milvus: where it keeps them, as s3://bucket/shop."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Enroll pictures of one subject or of many. Create the gallery if it does not exist.
@@ -71,6 +75,8 @@ def enroll(
     Example: semelha enroll shop --from catalogue
 
     Example: semelha enroll shop --vectors vectors.parquet
+
+    Example: semelha enroll milvus://10.0.0.5:19530/shop --pictures s3://pictures/shop --from catalogue
     """
     if sum(each is not None for each in (subject, folder, vectors)) != 1 or (subject is not None and not pictures):
         raise UsageError("enroll needs NAME PICTURES…, --from FOLDER or --vectors FILE")
@@ -82,10 +88,10 @@ def enroll(
     dataset = None if folder is None else load_dataset(folder, use="enrolling", layout=layout, split=split)
     chosen = expand_pictures(pictures or [], folders=False)
     skipped: list[Skipped] | None = [] if len(chosen) > 1 else None
-    if gallery.exists():
+    if gallery_exists(gallery):
         opened = Gallery(gallery)
     else:
-        opened = Gallery.create(gallery, model, keep_pictures=keep_pictures)
+        opened = Gallery.create(gallery, model, keep_pictures=keep_pictures, pictures=pictures_at)
         if model is None:
             _note_model(opened)
     with opened:

@@ -30,7 +30,7 @@ MAX_SKIPPED_SHOWN = 5  # files of a kind that are named
 stdout = Console(emoji=False, width=None if sys.stdout.isatty() else UNWRAPPED_WIDTH)
 stderr = Console(stderr=True, emoji=False, width=None if sys.stderr.isatty() else UNWRAPPED_WIDTH)
 
-GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery folder.")]
+GalleryPath = Annotated[Path, Argument(metavar="GALLERY", help="Gallery: a folder, or milvus://HOST:PORT/NAME.")]
 Fpir = Annotated[
     float,
     Option(help="False-positive identification rate: fraction of strangers that may be named.", min=0.0, max=1.0),

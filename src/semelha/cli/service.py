@@ -26,7 +26,7 @@ KeysPath = Annotated[
 
 
 def open(
-    gallery: Annotated[Path, Argument(help="Gallery folder; a new one is created, with the pretrained model.")],
+    gallery: Annotated[Path, Argument(help="Gallery; a new one is created, with the pretrained model.")],
     port: Annotated[int, Option(help="Port; 0: a free one.")] = 0,
     config: Annotated[Path | None, Option(help="TOML file of settings.")] = None,
     browser: Annotated[bool, Option(help="Open the browser; otherwise the address is printed alone.")] = True,
@@ -43,7 +43,9 @@ def open(
     except ModuleNotFoundError as error:
         raise MissingExtra(EXTRA) from error
     settings = load_settings(config, galleries=(gallery,), host="127.0.0.1", port=port, keep_reviews=True)
-    if not gallery.exists():
+    from semelha.gallery import gallery_exists
+
+    if not gallery_exists(gallery):
         from semelha.gallery import Gallery
 
         Gallery.create(gallery).close()
@@ -59,7 +61,9 @@ def open(
 
 
 def serve(
-    galleries: Annotated[list[Path] | None, Argument(metavar="GALLERY…", help="Gallery folders.")] = None,
+    galleries: Annotated[
+        list[Path] | None, Argument(metavar="GALLERY…", help="Galleries: folders, or milvus://HOST:PORT/NAME.")
+    ] = None,
     host: Annotated[str | None, Option(help="Address to listen at.", show_default="127.0.0.1")] = None,
     port: Annotated[int | None, Option(help="Port; 0: a free one.", show_default="8000")] = None,
     keys: KeysPath = None,

@@ -12,6 +12,7 @@ from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.mapping import Map
 from semelha.gallery.migration import MigrationResult, migrate
+from semelha.gallery.places import gallery_exists, gallery_name
 from semelha.gallery.probes import Probe
 from semelha.gallery.vectors import EnrolledVectors
 from semelha.store import AuditEntry, acting_as
@@ -42,6 +43,8 @@ __all__ = [
     "backup",
     "diagnose",
     "export_clusters",
+    "gallery_exists",
+    "gallery_name",
     "migrate",
     "repair",
     "restore",

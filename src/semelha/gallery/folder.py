@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from semelha.embedders import Model, load_embedder
-from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError
+from semelha.errors import FingerprintMismatch, GalleryError, GalleryTooNew, ModelError, SemelhaError, UsageError
 from semelha.files import atomic_folder, remove_partial_files, rename, write_file
 from semelha.gallery.live_index import RECALL
 from semelha.images import HashBasis
 from semelha.store import Store
+from semelha.store.milvus.address import MilvusAddress
 from semelha.untrusted import field_of, read_json
 
 FORMAT = 1
@@ -56,7 +57,9 @@ def _write_settings(folder: Path, settings: GallerySettings) -> None:
 
 
 def read_settings(folder: Path) -> GallerySettings:
-    """Read `gallery.json`. Raises `GalleryError` or `GalleryTooNew`."""
+    """Read `gallery.json`. Raises `GalleryError` or `GalleryTooNew`, and `UsageError` for a gallery on Milvus."""
+    if address := MilvusAddress.of(folder):
+        raise UsageError(f"{address} is on Milvus, and this takes a folder: copy it there with `semelha copy`")
     name = str(folder / SETTINGS)
     try:
         content = read_json(folder / SETTINGS, max_bytes=MAX_SETTINGS_BYTES, error=GalleryError)

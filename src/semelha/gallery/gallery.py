@@ -7,7 +7,6 @@ import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -28,9 +27,9 @@ from semelha.gallery.enrollment import (
     embed_examples,
 )
 from semelha.gallery.explaining import explained
-from semelha.gallery.folder import create_folder, open_folder, read_settings
-from semelha.gallery.live_index import RECALL, IndexFolder, LiveIndex
+from semelha.gallery.live_index import LiveIndex
 from semelha.gallery.mapping import Maps
+from semelha.gallery.places import Creation, create_gallery, open_gallery
 from semelha.gallery.probes import Probe, embed_probes, embedded_probes, with_vectors
 from semelha.gallery.vectors import GalleryVectors
 from semelha.images import Dataset, Skipped, for_use, read_dataset
@@ -42,11 +41,11 @@ from semelha.untrusted import checked_name, normalized_name
 
 
 class Gallery(GalleryVectors):
-    """A folder of enrolled subjects with the model that embeds their pictures.
+    """Enrolled subjects with the model that embeds their pictures, in a folder or on a Milvus server.
 
-    `Gallery(path)` opens it, `Gallery.create` makes an empty one. Use it as a context manager, or call `close`; without
-    that it is closed when nothing refers to it. Several threads may share one `Gallery`, and several processes may open
-    the same folder.
+    `path` is the folder, or an address such as milvus://host:19530/shop. `Gallery(path)` opens it, `Gallery.create`
+    makes an empty one. Use it as a context manager, or call `close`; without that it is closed when nothing refers to
+    it. Several threads may share one `Gallery`, and several processes may open the same one.
 
     `len(gallery)` is the number of subjects, `name in gallery` tests for one, and iteration yields their names in
     order; `subjects()` lists their records. A picture is a path, encoded bytes, a binary file, pixels (h, w[, 3])
@@ -68,19 +67,17 @@ class Gallery(GalleryVectors):
     def __init__(
         self, path: str | os.PathLike[str], *, recall: float | None = None, threads: int | None = None
     ) -> None:
-        self.path = Path(path).absolute()  # so that a later change of the working folder changes nothing
-        settings = read_settings(Path(path))
-        self.keep_pictures = settings.keep_pictures
-        self.model, self._store = open_folder(self.path, settings, threads)
+        opened = open_gallery(path, recall, threads)
+        self.path, self.keep_pictures, self.model = opened.path, opened.keep_pictures, opened.model
+        self._store = opened.store
         try:
-            folder = IndexFolder(self.path, self.model, recall, threads, settings.recall)
-            self._live = LiveIndex(self._store, self.model, folder)
+            self._live = LiveIndex(self._store, self.model, opened.index)
         except BaseException:
             self._store.close()
             raise
-        self._compactor = Compactor(self._live, self._store, folder)
+        self._compactor = Compactor(self._live, self._store, opened.index)
         self._live.on_work = self._compactor.start
-        self._groups, self._maps = ReviewGroups(self.model), Maps(self.path, self.model)
+        self._groups, self._maps = ReviewGroups(self.model), Maps(opened.folder, self.model)
         self._det, self._pictures = DetCurves(self.model), KeptPictures(self.picture)
         self._unused = weakref.finalize(self, _close_beside, self._compactor, self._live, self._store)
         self._unused.atexit = False
@@ -93,17 +90,18 @@ class Gallery(GalleryVectors):
         model: Model | str | os.PathLike[str] | None = None,
         *,
         keep_pictures: bool = True,
+        pictures: str | os.PathLike[str] | None = None,
         recall: float | None = None,
         threads: int | None = None,
     ) -> Self:
         """Create an empty gallery with a copy of the model, by default of `semelha.pretrained()`, and open it.
 
-        `keep_pictures` keeps small copies of pictures. `recall` is the default of whoever opens it, 0.99 unless set;
-        `threads` as for `Gallery`. Raises `GalleryError` if `path` exists, and errors of `pretrained` and `Gallery`.
+        `keep_pictures` keeps small copies of pictures; on Milvus in `pictures`, a folder or an object store such as
+        s3://bucket/shop. `recall` is the default of whoever opens it, 0.99 unless set, and 1 on Milvus; `threads` as
+        for `Gallery`. Raises `GalleryError` if `path` exists, and errors of `pretrained` and `Gallery`.
         """
-        model = resolve_model(model)
-        IndexFolder(Path(path), model, recall, threads).empty_index()
-        create_folder(Path(path), model, keep_pictures=keep_pictures, recall=RECALL if recall is None else recall)
+        options = Creation(keep_pictures, None if pictures is None else os.fspath(pictures), recall, threads)
+        create_gallery(path, resolve_model(model), options)
         return cls(path, threads=threads)
 
     @classmethod

@@ -28,7 +28,7 @@ from semelha.gallery.calibration.rule import (
     scores_of,
 )
 from semelha.gallery.state import CachedState, GalleryState
-from semelha.index import AutoIndex, Snapshot
+from semelha.index import AutoIndex, Index, Snapshot
 from semelha.index.base import MergeStopped
 from semelha.index.folder import MANIFEST, generation_on_disk, recall_on_disk
 from semelha.recognition.identify import UNCALIBRATED, UNSUPPORTED
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 class SyncedIndex:
     """An index with the same examples as the database at one change."""
 
-    index: AutoIndex
+    index: Index
     change: int = 0  # 0 before anything was read
     generation: int = 0  # change of the index on disk that was last read or written
     unusable: bool = False  # the index on disk cannot be used and must be replaced
@@ -89,7 +89,7 @@ class IndexFolder:
         """Whether an index is on disk, usable or not."""
         return (self.folder / MANIFEST).exists()
 
-    def empty_index(self) -> AutoIndex:
+    def empty_index(self) -> Index:
         """A new, empty index. Raises `UsageError` if the recall or the number of threads is out of range."""
         recall = self.recall if self.recall is not None else recall_on_disk(self.folder) or self.default_recall
         return AutoIndex(self.model.metric, recall=recall, threads=self.threads)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from semelha.errors import GalleryMoved, SemelhaError, UsageError
-from semelha.gallery import Gallery
+from semelha.gallery import Gallery, gallery_name
 from semelha.processors import processors
 from semelha.service import batching
 from semelha.service.batching import Batcher
@@ -119,11 +119,11 @@ class Galleries:
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, state: State) -> None:
-        names = [checked_name(path.absolute().name, error=UsageError) for path in settings.galleries]
+        names = [checked_name(gallery_name(path), error=UsageError) for path in settings.galleries]
         if not names:
             raise UsageError("no gallery is named: semelha serve GALLERY")
         if len(set(names)) < len(names):
-            raise UsageError(f"two galleries have one name ({', '.join(names)}): rename a folder")
+            raise UsageError(f"two galleries have one name ({', '.join(names)}): rename one")
         self._served: dict[str, Served] = {}
         self._closing = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)

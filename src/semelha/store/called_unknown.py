@@ -35,7 +35,7 @@ class CalledUnknown:
             return
         try:
             with open(self._path, "ab", buffering=0) as file:
-                file.write(_digests(hashes).tobytes())
+                file.write(digests(hashes).tobytes())
                 length = file.tell() // 8
             if length > 2 * MOST:
                 with atomic_write(self._path, error=GalleryError) as shorter:
@@ -56,8 +56,9 @@ class CalledUnknown:
 
 def is_any_among(hashes: Sequence[str], recorded: NDArray[np.uint64]) -> bool:
     """Whether one of the pictures is among the digests that `CalledUnknown.read` returned."""
-    return bool(len(recorded) and np.isin(_digests(hashes), recorded).any())
+    return bool(len(recorded) and np.isin(digests(hashes), recorded).any())
 
 
-def _digests(hashes: Sequence[str]) -> NDArray[np.uint64]:
+def digests(hashes: Sequence[str]) -> NDArray[np.uint64]:
+    """What is recorded of pictures, by content hash: (n,)."""
     return np.frombuffer(b"".join(hashlib.blake2b(one.encode(), digest_size=8).digest() for one in hashes), "<u8")

@@ -22,13 +22,20 @@ class Readers:
     """Read-only connections to a database in WAL mode, each used by one view at a time, which sees its own snapshot."""
 
     def __init__(
-        self, path: Path, model: str, file: FileIdentity | None, mode: Mode, is_checked: Callable[[], bool]
+        self,
+        path: Path,
+        model: str,
+        file: FileIdentity | None,
+        mode: Mode,
+        is_checked: Callable[[], bool],
+        make_view: Callable[[sqlite3.Connection, Path, str, Callable[[], bool]], View] = View,
     ) -> None:
         self._path = path
         self._model = model
         self._file = file
         self._mode: Mode = mode
         self._is_checked = is_checked
+        self._make_view = make_view
         self._unwritten = _written(path) if mode == "immutable" else None
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
@@ -40,7 +47,7 @@ class Readers:
         self._check_file()
         connection = self._acquired()
         try:
-            view = View(connection, self._path, self._model, self._is_checked)
+            view = self._make_view(connection, self._path, self._model, self._is_checked)
             yield view
             view.end()
             if self._mode == "immutable":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,7 +148,8 @@ class View:
         """List rejections of a subject, or all, without pictures that are its examples. Raises `SubjectNotFound`."""
         if subject is not None:
             self._check_subject(subject)
-        return [Rejection(*row) for row in self._rows(examples.REJECTIONS_LISTED, (subject, after, limit))]
+        rows = self._rows(examples.REJECTIONS_LISTED, (subject, after, limit))
+        return [Rejection(*row, self._file(picture)) for *row, picture in rows]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
         """Rejections of subjects, by name: name, content hash and vector (d,) of each."""
@@ -224,10 +225,9 @@ class View:
             f"SELECT example_id, data, {self._condition('vectors')} FROM json_each(?) AS wanted"
             " JOIN vectors ON example_id = wanted.value"
         )
-        return {
-            example: _vector(self._checked("vectors", example, blob, intact))
-            for example, blob, intact in self._among(query, ids)
-        }
+        rows = self._among(query, ids)
+        blobs = self._resolved([self._checked("vectors", example, blob, intact) for example, blob, intact in rows])
+        return {example: _vector(blob) for (example, *_), blob in zip(rows, blobs, strict=True)}
 
     def vectors_of(self, subject: str) -> NDArray[np.float32]:
         """Vectors (examples, d) of a subject, by its name; empty if there is none."""
@@ -242,7 +242,7 @@ class View:
     def picture(self, example: int) -> bytes | None:
         """The small copy that was kept of an example; None if none was kept."""
         rows = self._rows(f"SELECT data, {is_intact('pictures')} FROM pictures WHERE example_id = ?", (example,))
-        return self._checked("pictures", example, *rows[0]) if rows else None
+        return self._file(self._checked("pictures", example, *rows[0])) if rows else None
 
     # Reviews.
 
@@ -269,8 +269,7 @@ class View:
         rows = self._rows(reviews.PICTURE, (number,))
         if not rows:
             raise NumberNotFound(f"there is no review {number}: it was resolved, dismissed or dropped for newer ones")
-        picture: bytes | None = rows[0][0]
-        return picture
+        return self._file(rows[0][0])
 
     # Re-embedding with another model.
 
@@ -280,7 +279,7 @@ class View:
 
     def kept(self, place: Place, numbers: Iterable[int]) -> list[Kept]:
         """The pictures of a place, by number, that can be embedded again; removed ones are left out."""
-        return [Kept(*row) for row in self._among(place.rows, numbers)]
+        return [Kept(*row, self._file(picture)) for *row, picture in self._among(place.rows, numbers)]
 
     # Changes.
 
@@ -340,6 +339,14 @@ class View:
         rows = self._rows("SELECT change, subjects, examples, nearest, distances, own, further FROM scores")
         return scores_of(rows[0][0], rows[0][1:]) if rows else None
 
+    def _resolved(self, values: Sequence[bytes]) -> list[bytes]:
+        """Vectors, for what their columns have: the vectors themselves, or else where they are kept."""
+        return list(values)
+
+    def _file(self, value: bytes | None) -> bytes | None:
+        """A picture, for what its column has: the picture itself, or else where it is kept."""
+        return value
+
     def _condition(self, *tables: str) -> str:
         """A condition of SQL: the rows are intact; true where the whole database was checked already."""
         return "1" if self._is_checked() else " AND ".join(map(is_intact, tables))
@@ -377,6 +384,7 @@ class View:
                 numbers, blobs, intact = zip(*rows, strict=True)
                 if not all(intact):
                     raise damaged(self._path, f"the vector {numbers[intact.index(0)]}")
+                blobs = self._resolved(blobs)
                 if not done:
                     vectors = np.empty((total, len(blobs[0]) // 4), np.float32)
                 part = slice(done, done + len(rows))

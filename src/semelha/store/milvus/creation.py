@@ -1,0 +1,150 @@
+"""Creates the collection of a gallery and opens it: its settings, the files of its model, its first state."""
+
+from __future__ import annotations
+
+import base64
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from semelha.errors import GalleryError, GalleryTooNew, UsageError
+from semelha.images import HashBasis
+from semelha.index.space import Space
+from semelha.metrics import MappedMetric, Metric
+from semelha.store.milvus.address import MilvusAddress
+from semelha.store.milvus.changeset import Changeset, whole
+from semelha.store.milvus.client import Collection
+from semelha.store.milvus.journal import Journal, Overtaken, no_gallery
+from semelha.store.milvus.values import Pictures
+from semelha.store.store import Store
+
+FORMAT = 1
+PIECE = 30 << 20  # bytes of a file in a block
+
+
+@dataclass(frozen=True)
+class MilvusSettings:
+    """What a gallery on Milvus is created with.
+
+    `model` has for each file its blocks of rows; `pictures` is the place of the pictures, "" if it keeps none.
+    """
+
+    format: int
+    fingerprint: str
+    pictures: str
+    recall: float
+    model: dict[str, list[tuple[int, int]]]
+
+
+def check_metric(metric: Metric) -> Space:
+    """The maps of a metric. Raises `UsageError` if Milvus cannot search by it."""
+    if not isinstance(metric, MappedMetric):
+        raise UsageError(
+            f"a gallery on Milvus cannot have the metric {metric.name}: it is neither an inner product nor a Euclidean "
+            "distance of mapped vectors"
+        )
+    return Space(metric)
+
+
+def product_of(space: Space) -> Literal["L2", "IP"]:
+    """How Milvus compares mapped vectors."""
+    return "IP" if space.product == "ip" else "L2"
+
+
+def create_collection(
+    collection: Collection,
+    space: Space,
+    dim: int,
+    fingerprint: str,
+    model: Path,
+    *,
+    pictures: str,
+    recall: float,
+    state: Iterable[Changeset],
+) -> None:
+    """Create a gallery: it exists once all of it is written. Raises `GalleryError` if there is one."""
+    import numpy as np
+
+    if pictures:
+        Pictures(pictures)
+    probe = np.full((1, dim), 1 / dim, np.float32)
+    image = space.map_stored(probe)
+    mapped = None if image is probe else image.shape[1]
+    if not collection.exists():
+        collection.create(dim, mapped, product_of(space), f"semelha gallery of the model {fingerprint}")
+    journal = Journal(collection)
+    if journal.settings() is not None:
+        raise exists(collection)
+    wanted = {"vector": dim} | ({} if mapped is None else {"mapped": mapped})
+    if collection.dimensions != wanted:
+        raise GalleryError(f"the collection {collection.address} exists already, and is none of a gallery of the model")
+    files = {
+        path.relative_to(model).as_posix(): [
+            journal.write("settings", [base64.b64encode(piece).decode()], 0).blocks[0] for piece in _pieces(path)
+        ]
+        for path in sorted(model.rglob("*"))
+        if path.is_file()
+    }
+    try:
+        journal.begin(asdict(MilvusSettings(FORMAT, fingerprint, pictures, recall, files)), state)
+    except Overtaken as error:
+        raise exists(collection) from error
+
+
+def exists(collection: Collection) -> GalleryError:
+    """The error of a gallery that exists."""
+    return GalleryError(f"{collection.address} exists already: open it, or choose another place")
+
+
+def empty_state(fingerprint: str, hash_basis: HashBasis) -> list[Changeset]:
+    """The state of a gallery without subjects."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder) / "gallery.sqlite", fingerprint, hash_basis=hash_basis)
+        try:
+            return list(whole(store._db))
+        finally:
+            store.close()
+
+
+def read_settings(collection: Collection) -> MilvusSettings:
+    """The settings of a gallery. Raises `GalleryError` if there is none, `GalleryTooNew`."""
+    found: dict[str, Any] | None = None
+    if collection.exists():
+        collection.load()
+        found = Journal(collection).settings()
+    if found is None:
+        raise no_gallery(collection)
+    if found["format"] > FORMAT:
+        raise GalleryTooNew(f"{collection.address} has the format {found['format']}: update semelha")
+    return MilvusSettings(**found)
+
+
+def write_model(collection: Collection, settings: MilvusSettings, folder: Path) -> None:
+    """Write the files of the model to a folder. Raises `GalleryError` if one would lie outside of it."""
+    journal = Journal(collection)
+    for name, blocks in settings.model.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise GalleryError(f"{collection.address} is damaged: it has a file of a model that is called {name!r}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            for first, count in blocks:
+                file.write(base64.b64decode(journal.text(first, count)))
+
+
+def open_collection(address: MilvusAddress) -> tuple[Collection, MilvusSettings]:
+    """The collection of a gallery, with its settings."""
+    collection = Collection(address)
+    try:
+        return collection, read_settings(collection)
+    except BaseException:
+        collection.close()
+        raise
+
+
+def _pieces(path: Path) -> Iterable[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE):
+            yield piece

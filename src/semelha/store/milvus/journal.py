@@ -1,0 +1,175 @@
+"""The journal of a gallery: every change of its database, in one order for all processes.
+
+Each place holds a change, a compacted state, or, the first, the settings of the gallery. What a place holds is written
+before it is proposed, and is seen by nobody unless it is agreed upon. A compacted state replaces all places before it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import Any, Literal
+
+from semelha.errors import GalleryError
+from semelha.store.milvus.changeset import Changeset, decode, encode
+from semelha.store.milvus.client import Collection, in_rows, joined
+from semelha.store.milvus.consensus import Superseded, agree
+from semelha.store.milvus.numbers import new_numbers
+
+AHEAD = 64  # places that are read at a time
+KEPT = 256  # places that are kept before a compacted state, so that a process that lags behind can go on
+
+Kind = Literal["settings", "change", "state"]
+
+
+class Overtaken(Exception):
+    """Another process made a change first: the transaction must be made again on top of it."""
+
+
+class Compacted(Exception):
+    """A place was replaced by a later state while it was read."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a place in the journal holds: texts in rows, of which each block is (first number, rows)."""
+
+    kind: Kind
+    blocks: tuple[tuple[int, int], ...]
+    size: int  # characters
+
+    @property
+    def numbers(self) -> list[int]:
+        """The numbers of its rows."""
+        return [number for first, count in self.blocks for number in range(first, first + count)]
+
+    def value(self) -> str:
+        """The place as the text that writers agree upon."""
+        return json.dumps([self.kind, self.blocks, self.size])
+
+    @classmethod
+    def of(cls, value: str) -> Place:
+        """The place of a text."""
+        kind, blocks, size = json.loads(value)
+        return cls(kind, tuple((first, count) for first, count in blocks), size)
+
+
+class Journal:
+    """The journal in a collection. `slot` is the last place that this process has applied; −1 before any."""
+
+    def __init__(self, collection: Collection) -> None:
+        self.collection = collection
+        self.slot = -1
+        self.size = 0  # characters of the changes since the last compacted state
+        self.state_size = 0  # of that state
+
+    def propose(self, kind: Kind, texts: Iterable[str]) -> None:
+        """Write texts into the next place. Raises `Overtaken` if another process was first; then nothing is written."""
+        place, slot = self.write(kind, texts, self.slot + 1), self.slot + 1
+        try:
+            decided = agree(self.collection, slot, place.value())
+        except Superseded:
+            decided = ""
+        if slot % 16 == 0:
+            self._forget_registers(slot)
+        if decided != place.value():
+            self.collection.delete(place.numbers)
+            raise Overtaken
+        self._advance(slot, place)
+
+    def change(self, changes: Changeset) -> None:
+        """Write a changeset into the next place. Raises `Overtaken`."""
+        self.propose("change", [encode(changes)])
+
+    def news(self) -> list[tuple[int, Place]] | None:
+        """The places after `slot` that are decided, some at a time; None if a state must be read first."""
+        slot = self.slot
+        if slot < 0:
+            return None
+        rows = self.collection.get(range(slot, slot + AHEAD), ["body"])
+        if slot not in rows:
+            return None
+        found = []
+        while (following := slot + 1 + len(found)) in rows:
+            found.append((following, Place.of(rows[following]["body"])))
+        return found
+
+    def latest(self) -> tuple[int, Place]:
+        """The last place that has a whole state. Raises `GalleryError` if there is none."""
+        rows = self.collection.find("kind == 'commit'", ["slot", "body"])
+        places = {row["slot"]: Place.of(row["body"]) for row in rows}
+        states = [slot for slot, place in places.items() if place.kind != "change"]
+        if not states:
+            raise no_gallery(self.collection)
+        return max(states), places[max(states)]
+
+    def changesets(self, place: Place) -> Iterator[Changeset]:
+        """The changesets of a place, in order. Raises `Compacted` if its rows were deleted since."""
+        for first, count in place.blocks[1 if place.kind == "settings" else 0 :]:
+            yield decode(self.text(first, count))
+
+    def text(self, first: int, count: int) -> str:
+        """The text of a block. Raises `Compacted` if it was deleted."""
+        numbers = range(first, first + count)
+        text = joined(numbers, self.collection.get(numbers, ["body"]))
+        if text is None:
+            raise Compacted
+        return text
+
+    def applied(self, slot: int, place: Place) -> None:
+        """Record that the database of this process has a place."""
+        self._advance(slot, place)
+
+    def settings(self) -> dict[str, Any] | None:
+        """The settings of the gallery; None if none was created."""
+        row = self.collection.get([0], ["body"]).get(0)
+        if row is None:
+            return None
+        found: dict[str, Any] = json.loads(self.text(*Place.of(row["body"]).blocks[0]))
+        return found
+
+    def begin(self, settings: dict[str, Any], state: Iterable[Changeset]) -> None:
+        """Write the settings and the first state, by which the gallery exists. Raises `Overtaken` if it does."""
+        self.propose("settings", chain([json.dumps(settings)], map(encode, state)))
+
+    def trim(self, state: int) -> None:
+        """Delete the rows of places that the compacted state at `state` replaces. The settings stay."""
+        rows = self.collection.find(f"kind == 'commit' and slot > 0 and slot < {state}", ["slot", "body"])
+        old = sorted((row["slot"], Place.of(row["body"])) for row in rows)
+        for _, place in old:
+            self.collection.delete(place.numbers)
+        first = Place.of(self.collection.get([0], ["body"])[0]["body"])
+        self.collection.delete(replace(first, blocks=first.blocks[1:]).numbers)
+        self.collection.delete([slot for slot, _ in old if slot < state - KEPT])
+
+    def write(self, kind: Kind, texts: Iterable[str], slot: int) -> Place:
+        """Write texts that a place holds, without proposing it."""
+        blocks, size = [], 0
+        for text in texts:
+            parts = in_rows(text)
+            numbers = new_numbers(len(parts))
+            rows = zip(numbers, parts, strict=True)
+            self.collection.write([self.collection.row(one, "journal", slot=slot, body=part) for one, part in rows])
+            blocks.append((numbers[0], len(parts)))
+            size += len(text)
+        return Place(kind, tuple(blocks), size)
+
+    def _advance(self, slot: int, place: Place) -> None:
+        self.slot = slot
+        if place.kind == "state":
+            self.state_size, self.size = place.size, 0
+        else:
+            self.size += place.size
+
+    def _forget_registers(self, slot: int) -> None:
+        """Delete the registers of places that are decided."""
+        rows = self.collection.find(f"kind == 'register' and slot <= {slot}", ["id"])
+        self.collection.delete([row["id"] for row in rows])
+
+
+def no_gallery(collection: Collection) -> GalleryError:
+    """The error of a collection in which no gallery was created."""
+    makers = "Gallery.create or `semelha enroll`"
+    return GalleryError(f"{collection.address} is no gallery: make one with {makers}")

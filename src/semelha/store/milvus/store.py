@@ -1,0 +1,371 @@
+"""`MilvusStore`: the subjects and examples of a gallery on a Milvus server, by the statements of `Store`.
+
+This process has the database in a temporary folder, and brings it up to date with the journal before every view and
+every transaction. A transaction is committed once its changes are the next place of the journal; if another process was
+first, it is made again on top of that. So changes have one order in all processes, and each is seen whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semelha.errors import GalleryError, SemelhaError
+from semelha.store.database import check_model, hash_basis_of, meta_of, set_meta, translating_errors
+from semelha.store.milvus.changeset import ChangeLog, encode, whole
+from semelha.store.milvus.client import Collection
+from semelha.store.milvus.journal import Compacted, Journal, Overtaken, Place
+from semelha.store.milvus.unknown import SharedCalledUnknown
+from semelha.store.milvus.values import Pictures, Vectors, is_picture, is_vector, number_in
+from semelha.store.readers import Readers
+from semelha.store.store import Store
+from semelha.store.view import View
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+# Columns whose values are kept outside of the database, and those that a value may have been copied to.
+VECTORS = {"vectors": "data", "set_aside": "vector"}
+PICTURES = {"pictures": "data", "set_aside": "picture", "rejections": "picture", "reviews": "picture"}
+NORM = "max_norm"  # in the table meta
+SMALL_JOURNAL = 1 << 20  # characters of changes that are not compacted
+_TABLES = """
+CREATE TABLE IF NOT EXISTS unreferenced (reference TEXT PRIMARY KEY, time REAL NOT NULL) STRICT;
+CREATE INDEX IF NOT EXISTS vectors_by_data ON vectors (data);
+CREATE INDEX IF NOT EXISTS pictures_by_data ON pictures (data);
+"""
+
+
+class MilvusView(View):
+    """A view of the database, with its vectors and pictures from where they are kept."""
+
+    def __init__(self, *arguments: Any, vectors: Vectors, pictures: Pictures | None) -> None:
+        self._vectors = vectors
+        self._pictures = pictures
+        super().__init__(*arguments)
+
+    def _resolved(self, values: Sequence[bytes]) -> list[bytes]:
+        numbers = [number_in(one) for one in values if is_vector(one)]
+        found = self._vectors.read(numbers, keep=len(numbers) <= 1024) if numbers else {}
+        if len(found) < len(set(numbers)):
+            raise GalleryError("an example was removed while it was read: try again")
+        return [found[number_in(one)] if is_vector(one) else one for one in values]
+
+    def _file(self, value: bytes | None) -> bytes | None:
+        if value is None or not is_picture(value):
+            return value
+        return self._pictures.read(value) if self._pictures is not None else None
+
+    def references_since(self, change: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Examples that were added after a change, 0 for all, and the rows of their vectors: numbers (n,) and (n,)."""
+        rows = self._rows(
+            "SELECT id, data FROM examples JOIN vectors ON example_id = id WHERE change > ? ORDER BY change, id",
+            (change,),
+        )
+        return (
+            np.array([number for number, _ in rows], np.int64),
+            np.array([number_in(data) for _, data in rows], np.int64),
+        )
+
+    def max_norm(self) -> float:
+        """The largest norm of a mapped vector that was ever enrolled."""
+        return float(self._meta(NORM) or 0.0)
+
+
+class MilvusStore(Store):
+    """See the module. `address` names the gallery in errors.
+
+    Raises `GalleryUnavailable` by every method if the server cannot be reached.
+    """
+
+    erase_seconds: ClassVar[float] = 10.0  # from a removal until what was removed is deleted everywhere
+
+    def __init__(self, collection: Collection, vectors: Vectors, pictures: Pictures | None, model: str) -> None:
+        self.address = str(collection.address)
+        self.folder = Path(tempfile.mkdtemp(prefix="semelha-milvus-"))
+        self.folders = [self.folder]  # that are deleted when it is closed
+        self.vectors = vectors
+        self.pictures = pictures
+        self._collection = collection
+        self._journal = Journal(collection)
+        self._is_closed = False
+        self._written: dict[tuple[bytes, int], bytes] = {}  # references to values of the transaction that is made
+        self._removed = False  # whether this process removed something since the journal was compacted
+        self._timer: threading.Timer | None = None
+        try:
+            super().__init__(self.folder / "gallery.sqlite", model)
+            self._db.execute("PRAGMA synchronous = OFF")  # it is made anew from the journal
+            self._db.executescript(_TABLES)
+            self._log = ChangeLog(self._db)
+            self._note_dropped()
+            make_view = partial(MilvusView, vectors=vectors, pictures=pictures)
+            self._readers = Readers(self.path, self.model, self._file, "rw", lambda: True, make_view)
+            self.called_unknown = SharedCalledUnknown(collection)
+            with self._lock:
+                self._pull()
+            self.hash_basis = hash_basis_of(self._db)
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def close(self) -> None:
+        """Delete what was removed, and close the connection."""
+        with self._lock:
+            if self._is_closed:
+                return
+            if self._timer is not None:
+                self._timer.cancel()
+            try:
+                self.tidy(0.0)
+            except SemelhaError as error:
+                logger.warning("what was removed from %s is deleted when it is changed again: %s", self.address, error)
+            self._is_closed = True
+            super().close()
+            self._collection.close()
+            for folder in self.folders:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def reading(self) -> AbstractContextManager[View]:
+        self._check_open()
+        if self._journal.news() != []:
+            with self._lock:
+                self._pull()
+        return super().reading()
+
+    def tidy(self, grace: float) -> None:
+        """Delete values that nothing refers to for `grace` seconds, and compact the journal if that is worth it."""
+        with self._lock:
+            self._check_open()
+            self._delete_unreferenced(time.time() - grace)
+            if self._removed or self._journal.size > max(SMALL_JOURNAL, self._journal.state_size):
+                self.compact()
+
+    def compact(self) -> None:
+        """Write the whole state into the journal, and delete the earlier places, with what was removed since."""
+        with self._lock:
+            while True:
+                self._pull()
+                try:
+                    self._journal.propose("state", map(encode, whole(self._db)))
+                except Overtaken:
+                    continue
+                break
+            self._removed = False
+            self._journal.trim(self._journal.slot)
+
+    @contextmanager
+    def _writing(self, *, erases: bool = False) -> Iterator[None]:
+        self._check_open()
+        with self._lock, translating_errors(self.path, "written"):
+            self._pull()
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                check_model(self._db, self.model, self.path)
+                yield
+                self._keep_values()
+                changes = self._log.changeset()
+                if changes:
+                    self._journal.change(changes)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            self._log.forget()
+            self._db.execute("DELETE FROM temp.dropped")
+        if erases:
+            self._removed = True
+        if erases or self._journal.size > 2 * max(SMALL_JOURNAL, self._journal.state_size):
+            self._tidy_later()
+
+    def _repeated(self, write: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
+        """Make a transaction, again whenever another process was first."""
+        with self._lock:
+            try:
+                while True:
+                    try:
+                        return write(self, *arguments, **options)
+                    except Overtaken:
+                        continue
+            finally:
+                self._written.clear()
+
+    def _pull(self) -> None:
+        """Bring the database up to date with the journal."""
+        while (news := self._journal.news()) != []:
+            try:
+                if news is None:
+                    self._load()
+                else:
+                    self._apply(news)
+            except Compacted:
+                self._journal.slot = -1
+
+    def _apply(self, news: list[tuple[int, Place]]) -> None:
+        """Apply the places that follow. Raises `Compacted`."""
+        with self._applying():
+            for _, place in news:
+                if place.kind == "change":
+                    for changes in self._journal.changesets(place):
+                        self._log.apply(changes)
+        for slot, place in news:
+            self._journal.applied(slot, place)
+
+    def _load(self) -> None:
+        """Replace the database by the last state that was written in full. Raises `Compacted`."""
+        slot, place = self._journal.latest()
+        with self._applying():
+            self._log.clear()
+            for changes in self._journal.changesets(place):
+                self._log.apply(changes)
+        self._journal.applied(slot, place)
+
+    @contextmanager
+    def _applying(self) -> Iterator[None]:
+        """A transaction in which rows are replaced as they are, without what hangs on them."""
+        with translating_errors(self.path, "written"):
+            self._db.execute("PRAGMA foreign_keys = OFF")
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("DELETE FROM temp.dropped")
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+            finally:
+                self._db.execute("PRAGMA foreign_keys = ON")
+
+    def _note_dropped(self) -> None:
+        """Note values that a transaction deletes or replaces."""
+        self._db.execute("CREATE TEMP TABLE dropped (value BLOB)")
+        for columns in (VECTORS, PICTURES):
+            for table, column in columns.items():
+                for event in ("DELETE", f"UPDATE OF {column}"):
+                    self._db.execute(
+                        f"CREATE TEMP TRIGGER dropped_{table}_{column}_{event[:6]} AFTER {event} ON main.{table}"
+                        f" WHEN OLD.{column} IS NOT NULL"
+                        f" BEGIN INSERT INTO dropped VALUES (OLD.{column}); END"
+                    )
+
+    def _keep_values(self) -> None:
+        """Write new vectors and pictures to where they are kept, and note those that nothing refers to any more."""
+        for columns, is_kept in ((VECTORS, is_vector), (PICTURES, is_picture)):
+            found = []
+            for table, column in columns.items():
+                of = self._log.tables[table]
+                for key in self._log.changed(table):
+                    row = self._db.execute(f"SELECT {column} FROM {table} WHERE {of.same}", key).fetchone()
+                    if row is not None and row[0] is not None and not is_kept(row[0]):
+                        found.append((f"UPDATE {table} SET {column} = ? WHERE {of.same}", key, row[0]))
+            references = self._references([value for *_, value in found], is_vectors=columns is VECTORS)
+            for (statement, key, _), reference in zip(found, references, strict=True):
+                self._db.execute(statement, (reference, *key))
+        dropped = {value for (value,) in self._db.execute("SELECT value FROM temp.dropped")}
+        for value in dropped:
+            columns = VECTORS if is_vector(value) else PICTURES if is_picture(value) else {}
+            if columns and not any(
+                self._db.execute(f"SELECT 1 FROM {table} WHERE {column} = ? LIMIT 1", (value,)).fetchone()
+                for table, column in columns.items()
+            ):
+                self._db.execute("INSERT OR IGNORE INTO unreferenced VALUES (?, ?)", (value.hex(), time.time()))
+
+    def _references(self, values: Sequence[bytes], *, is_vectors: bool) -> list[bytes]:
+        """References to values, which are written unless they were in an earlier attempt of this transaction."""
+        seen: dict[bytes, int] = {}
+        keys = []
+        for value in values:
+            keys.append((value, seen.get(value, 0)))
+            seen[value] = seen.get(value, 0) + 1
+        new = [key for key in keys if key not in self._written]
+        if new and not is_vectors and self.pictures is None:
+            raise GalleryError(f"the gallery {self.address} keeps no pictures")
+        if new:
+            blobs = [value for value, _ in new]
+            slot = self._journal.slot
+            written = self.vectors.write(blobs, slot) if is_vectors else self._written_pictures(blobs)
+            self._written |= zip(new, written, strict=True)
+            if is_vectors:
+                norm = self.vectors.norm(blobs)
+                if norm > float(meta_of(self._db, NORM) or 0.0):
+                    set_meta(self._db, NORM, json.dumps(norm))
+        return [self._written[key] for key in keys]
+
+    def _written_pictures(self, blobs: Sequence[bytes]) -> list[bytes]:
+        assert self.pictures is not None
+        return self.pictures.write(blobs)
+
+    def _delete_unreferenced(self, before: float) -> None:
+        rows = self._db.execute("SELECT reference FROM unreferenced WHERE time <= ?", (before,)).fetchall()
+        references = [bytes.fromhex(reference) for (reference,) in rows]
+        if not references:
+            return
+        self.vectors.delete([number_in(one) for one in references if is_vector(one)])
+        if self.pictures is not None:
+            self.pictures.delete(one for one in references if is_picture(one))
+        self._repeated(MilvusStore._forget_unreferenced, rows)
+
+    def _forget_unreferenced(self, rows: list[tuple[str]]) -> None:
+        with self._writing():
+            self._db.executemany("DELETE FROM unreferenced WHERE reference = ?", rows)
+
+    def _tidy_later(self) -> None:
+        if self._timer is None and not self._is_closed:
+            self._timer = threading.Timer(self.erase_seconds, self._tidy_now)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _tidy_now(self) -> None:
+        self._timer = None
+        try:
+            self.tidy(self.erase_seconds / 2)
+        except SemelhaError as error:
+            if not self._is_closed:
+                logger.warning("what was removed from %s is deleted later: %s", self.address, error)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise GalleryError(f"the gallery {self.address} is closed")
+
+
+def _repeating(write: Callable[..., Result]) -> Callable[..., Result]:
+    @wraps(write)
+    def repeated(self: MilvusStore, *arguments: Any, **options: Any) -> Result:
+        return self._repeated(write, *arguments, **options)
+
+    return repeated
+
+
+for _name in (
+    "add_all",
+    "remove",
+    "remove_all",
+    "remove_example",
+    "move_example",
+    "rename",
+    "merge",
+    "unmerge",
+    "reject",
+    "withdraw_rejection",
+    "keep_reviews",
+    "resolve_reviews",
+    "dismiss_reviews",
+    "set_plan",
+    "save_scores",
+    "trim",
+):
+    setattr(MilvusStore, _name, _repeating(getattr(Store, _name)))
