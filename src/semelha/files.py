@@ -91,7 +91,7 @@ def atomic_folder(folder: Path, *, private: bool = False, error: type[SemelhaErr
         partial = folder.parent / f".{folder.name}-{secrets.token_hex(4)}"
         partial.mkdir(PRIVATE_FOLDER if private else 0o777)
         yield partial
-        _sync_tree(partial)
+        sync_tree(partial)
         rename(partial, folder)
     except OSError as problem:
         raise error(f"{folder} cannot be written: {problem.strerror or problem}") from problem
@@ -144,7 +144,8 @@ def file_lock(path: Path, *, wait: bool, error: type[SemelhaError] = SemelhaErro
         lock.release()
 
 
-def _sync_tree(folder: Path) -> None:
+def sync_tree(folder: Path) -> None:
+    """Make a folder with all that is in it survive a power failure. Raises `OSError`."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             _sync(Path(place, name))

@@ -24,6 +24,7 @@ COMMANDS = [
     "audit",
     "backup",
     "restore",
+    "copy",
     "demo",
     "train",
     "import",

@@ -107,6 +107,7 @@ class World:
             (0, ["audit", shop, "--subject", DATE, "--limit", "3"]),
             (0, ["backup", shop, out / "backup é"]),
             (0, ["restore", out / "backup é", out / "again"]),
+            (0, ["copy", out / "again", out / "copy é"]),
             (0, ["migrate", shop, "--model", self.other.folder, "--uncalibrated"]),
             (0, ["evaluate", self.model.folder, photos, "--resamples", "0", "--no-baselines"]),
             (1, ["compare", photos, "--methods", "pixels", "--out", out / "compared é"]),

@@ -115,6 +115,7 @@ def test_an_enrollment_has_the_numbers_of_its_examples(gallery: Gallery) -> None
     assert gallery.enroll("kiwi", [noise(93), noise(93)]).duplicate_numbers == (gallery.examples("kiwi")[0].number,)
 
 
+@pytest.mark.folder_only
 def test_errors_say_which_kind_they_are(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server answers each kind with another status."""
     with pytest.raises(InvalidName):

@@ -41,6 +41,7 @@ def jpeg(seed: int) -> bytes:
     return file.getvalue()
 
 
+@pytest.mark.folder_only
 def test_small_classes_share_a_transaction_and_what_is_reported_is_durable(gallery: Gallery) -> None:
     reported = []
 
@@ -114,6 +115,7 @@ def test_a_gallery_of_a_model_that_knows_its_pictures_by_pixels_does_too(tmp_pat
         assert gallery.calibrate(fpir=0.3).n == 9
 
 
+@pytest.mark.folder_only
 def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(gallery: Gallery) -> None:
     """Its hashes are of pixels, and stay so."""
     gallery.enroll("a", [jpeg(0), noise(0)])

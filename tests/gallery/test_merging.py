@@ -77,6 +77,7 @@ def test_the_calibration_follows_a_merge_and_its_undo(gallery: Gallery) -> None:
     assert afresh(gallery) == pytest.approx(before, rel=1e-9)
 
 
+@pytest.mark.folder_only
 def test_the_index_on_the_disk_follows(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made of small segments, merged, saved and opened again between every two steps, by the difference alone."""
     monkeypatch.setattr(settings, "max_delta_size", 10)

@@ -152,6 +152,7 @@ def test_another_process_is_seen(gallery: Gallery) -> None:
         assert gallery.reviews().total == 0
 
 
+@pytest.mark.folder_only
 def test_a_migration_ends_all_reviews(gallery: Gallery, new: Model) -> None:
     identified(gallery, noise(100))
     probes = gallery.embed_probes([noise(200)])

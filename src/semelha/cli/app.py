@@ -42,6 +42,7 @@ COMMANDS = {
     "audit": "audit",
     "backup": "backups",
     "restore": "backups",
+    "copy": "backups",
     "open": "service",
     "serve": "service",
     "keys": "service",

@@ -32,7 +32,7 @@ from semelha.cli.output import (
 from semelha.cli.reading import picture_of
 from semelha.embedders.published import DEFAULT, PUBLISHED
 from semelha.errors import IndexFileError, UsageError
-from semelha.gallery import Gallery, gallery_exists
+from semelha.gallery import Gallery, gallery_exists, on_milvus
 from semelha.gallery.enrollment import check_fingerprint
 from semelha.images import Skipped
 from semelha.published_models import resolve_model
@@ -62,7 +62,9 @@ def enroll(
     keep_pictures: Annotated[bool, Option(help="In a new gallery, keep small copies of the pictures.")] = True,
     pictures_at: Annotated[
         str | None,
-        Option("--pictures", metavar="PLACE", help="Of a new gallery on Milvus: where it keeps them, as s3://bucket/shop."),
+        Option(
+            "--pictures", metavar="PLACE", help="Of a new gallery on Milvus: where it keeps them, as s3://bucket/shop."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -83,7 +85,7 @@ def enroll(
     if fingerprint is not None and vectors is None:
         raise UsageError("--fingerprint is of --vectors FILE")
     if vectors is not None:
-        _enroll_vectors(gallery, vectors, fingerprint, model, json)
+        _enroll_vectors(gallery, vectors, fingerprint, model, pictures_at, json)
         return
     dataset = None if folder is None else load_dataset(folder, use="enrolling", layout=layout, split=split)
     chosen = expand_pictures(pictures or [], folders=False)
@@ -115,13 +117,16 @@ def enroll(
     exit_after_skipped(skipped)
 
 
-def _enroll_vectors(place: Path, file: Path, fingerprint: str | None, model: Path | None, json: bool) -> None:
+def _enroll_vectors(
+    place: Path, file: Path, fingerprint: str | None, model: Path | None, pictures_at: str | None, json: bool
+) -> None:
     """Enroll a file of vectors."""
-    if not place.exists():
+    if not gallery_exists(place):
         used = resolve_model(model)
         with VectorFile(file, dim=used.dim, fingerprint=fingerprint) as opened:  # before a gallery is made for it
             check_fingerprint(used, opened.fingerprint)
-        Gallery.create(place, used).close()
+        keeps = pictures_at is not None or not on_milvus(place)
+        Gallery.create(place, used, keep_pictures=keeps, pictures=pictures_at).close()
     with Gallery(place) as gallery, progress_bars() as bar:
         made = gallery.enroll_vector_file(file, fingerprint=fingerprint, progress=bar("enrolling"))
         _flush(gallery, bar)

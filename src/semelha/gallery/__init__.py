@@ -3,6 +3,7 @@
 from semelha.gallery.accuracy import Accuracy
 from semelha.gallery.backup import Backup, backup, restore
 from semelha.gallery.calibration.det import ChangedAnswers, DetCurve, DetPoint, LeftOutAnswer, RequiredSize
+from semelha.gallery.copying import Copy, copy_gallery
 from semelha.gallery.curation.check import Check, Finding
 from semelha.gallery.curation.cluster import Cluster, Clustering
 from semelha.gallery.curation.report import export_clusters, write_check_report, write_clusters_report
@@ -12,7 +13,7 @@ from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.mapping import Map
 from semelha.gallery.migration import MigrationResult, migrate
-from semelha.gallery.places import gallery_exists, gallery_name
+from semelha.gallery.places import gallery_exists, gallery_name, on_milvus
 from semelha.gallery.probes import Probe
 from semelha.gallery.vectors import EnrolledVectors
 from semelha.store import AuditEntry, acting_as
@@ -25,6 +26,7 @@ __all__ = [
     "Check",
     "Cluster",
     "Clustering",
+    "Copy",
     "DetCurve",
     "DetPoint",
     "EnrolledVectors",
@@ -41,11 +43,13 @@ __all__ = [
     "ReviewPage",
     "acting_as",
     "backup",
+    "copy_gallery",
     "diagnose",
     "export_clusters",
     "gallery_exists",
     "gallery_name",
     "migrate",
+    "on_milvus",
     "repair",
     "restore",
     "write_check_report",

@@ -46,13 +46,14 @@ def create_folder(folder: Path, model: Model, *, keep_pictures: bool, recall: fl
         raise GalleryError(f"{folder} exists already: open it, or choose another place")
     with atomic_folder(folder, private=True, error=GalleryError) as partial:
         shutil.copytree(model.folder, partial / MODEL)
-        _write_settings(partial, GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall))
+        write_settings(partial, GallerySettings(FORMAT, keep_pictures, model.fingerprint, recall))
         # That of the pictures that the model was trained on, so that the gallery recognizes them.
         basis: HashBasis = "pixels" if "pixels" in model.card.content_bases else "encoded"
         Store(partial / DATABASE, model.fingerprint, hash_basis=basis).close()
 
 
-def _write_settings(folder: Path, settings: GallerySettings) -> None:
+def write_settings(folder: Path, settings: GallerySettings) -> None:
+    """Write `gallery.json`."""
     write_file(folder / SETTINGS, [json.dumps(asdict(settings), indent=1), "\n"], error=GalleryError)
 
 
@@ -130,6 +131,6 @@ def install_model(folder: Path, settings: GallerySettings) -> None:
             rename(model, Path(tempfile.mkdtemp(prefix=f".{MODEL}-", dir=folder)) / MODEL)
         rename(pending, model)
     remove_partial_files(folder)
-    _write_settings(folder, settings)
+    write_settings(folder, settings)
     for stale in [*folder.glob(f"{MODEL}-" + 16 * "[0-9a-f]"), *folder.glob(f".{MODEL}-*")]:
         shutil.rmtree(stale)

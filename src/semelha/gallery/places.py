@@ -53,6 +53,11 @@ def open_gallery(place: str | os.PathLike[str], recall: float | None, threads: i
     return OpenedGallery(path, path, settings.keep_pictures, model, store, index)
 
 
+def on_milvus(place: str | os.PathLike[str]) -> bool:
+    """Whether a place is on a Milvus server."""
+    return MilvusAddress.of(place) is not None
+
+
 def gallery_exists(place: str | os.PathLike[str]) -> bool:
     """Whether there is a gallery, or something else, at a place."""
     if address := MilvusAddress.of(place):

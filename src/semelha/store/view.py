@@ -14,13 +14,7 @@ from numpy.typing import NDArray
 from semelha.errors import NumberNotFound, SubjectNotFound
 from semelha.images import HashBasis
 from semelha.store import audit, examples, reviews
-from semelha.store.database import (
-    check_model,
-    damaged,
-    hash_basis_of,
-    meta_of,
-    translating_errors,
-)
+from semelha.store.database import check_model, damaged, hash_basis_of, meta_of, translating_errors
 from semelha.store.integrity import described, is_intact
 from semelha.store.listing import SUBJECTS, find_subjects
 from semelha.store.merges import LISTED
@@ -148,8 +142,8 @@ class View:
         """List rejections of a subject, or all, without pictures that are its examples. Raises `SubjectNotFound`."""
         if subject is not None:
             self._check_subject(subject)
-        rows = self._rows(examples.REJECTIONS_LISTED, (subject, after, limit))
-        return [Rejection(*row, self._file(picture)) for *row, picture in rows]
+        found = self._rows(examples.REJECTIONS_LISTED, (subject, after, limit))
+        return [Rejection(*row, self._file(picture)) for *row, picture in found]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
         """Rejections of subjects, by name: name, content hash and vector (d,) of each."""

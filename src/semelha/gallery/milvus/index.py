@@ -24,7 +24,7 @@ from semelha.metrics import Metric
 from semelha.store import View
 from semelha.store.milvus.client import MAX_ROWS, Collection
 from semelha.store.milvus.store import MilvusView
-from semelha.store.milvus.values import Vectors as StoredVectors
+from semelha.store.milvus.values import StoredVectors
 
 PROBES = 256  # of a search
 BLOCK = 1 << 15  # vectors that are compared at a time where the server cannot search
@@ -205,7 +205,8 @@ class SyncedMilvusIndex(SyncedIndex):
     """A `MilvusIndex` at one change."""
 
     def synchronized(self, view: View) -> Self:
-        assert isinstance(view, MilvusView) and isinstance(self.index, MilvusIndex)
+        assert isinstance(view, MilvusView)
+        assert isinstance(self.index, MilvusIndex)
         removed = view.removed_since(self.change) if self.change else np.empty(0, np.int64)
         self.index.change(removed, *view.references_since(self.change), view.max_norm())
         return replace(self, change=view.change)

@@ -15,12 +15,14 @@ from semelha.store.milvus.client import Collection
 from semelha.store.milvus.creation import (
     check_metric,
     create_collection,
+    create_gallery,
     empty_state,
+    exists,
     open_collection,
     write_model,
 )
 from semelha.store.milvus.store import MilvusStore
-from semelha.store.milvus.values import Pictures, Vectors
+from semelha.store.milvus.values import StoredPictures, StoredVectors
 
 NO_PICTURES = (
     "pictures must name the folder or object store for the pictures of a gallery on Milvus, such as s3://bucket/shop "
@@ -42,18 +44,15 @@ def create_on_milvus(
     space = check_metric(model.metric)
     if keep_pictures and not pictures:
         raise UsageError(NO_PICTURES)
+    place = str(pictures) if keep_pictures else ""
+    if place:
+        StoredPictures(place)
     collection = Collection(address)
     try:
-        create_collection(
-            collection,
-            space,
-            model.dim,
-            model.fingerprint,
-            model.folder,
-            pictures=str(pictures) if keep_pictures else "",
-            recall=1.0,
-            state=empty_state(model.fingerprint, "pixels" if "pixels" in model.card.content_bases else "encoded"),
-        )
+        if not create_collection(collection, space, model.dim, model.fingerprint):
+            raise exists(collection)
+        state = empty_state(model.fingerprint, "pixels" if "pixels" in model.card.content_bases else "encoded")
+        create_gallery(collection, model.fingerprint, model.folder, pictures=place, state=state)
     finally:
         collection.close()
 
@@ -70,8 +69,8 @@ def open_on_milvus(address: MilvusAddress, recall: float | None, threads: int | 
             raise FingerprintMismatch(
                 f"{address} holds vectors of the model {settings.fingerprint[:12]}, but has {model.fingerprint[:12]}"
             )
-        stored = Vectors(collection, check_metric(model.metric))
-        pictures = Pictures(settings.pictures) if settings.pictures else None
+        stored = StoredVectors(collection, check_metric(model.metric))
+        pictures = StoredPictures(settings.pictures) if settings.pictures else None
         store = MilvusStore(collection, stored, pictures, settings.fingerprint)
         store.folders.append(folder)
     except BaseException:

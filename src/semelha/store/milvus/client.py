@@ -107,6 +107,11 @@ class Collection:
         filled = {name: vectors.get(name, np.zeros(dim, np.float32)) for name, dim in self.dimensions.items()}
         return {"id": number, "kind": kind, "slot": slot, "writer": writer, "part": part, "body": body, **filled}
 
+    def is_ours(self) -> bool:
+        """Whether the collection has the fields of one of a gallery."""
+        names = {field["name"] for field in self._call("describe_collection")["fields"]}
+        return names >= {"id", "kind", "slot", "writer", "part", "body", "vector"}
+
     def drop(self) -> None:
         """Delete the collection."""
         self._call("drop_collection")

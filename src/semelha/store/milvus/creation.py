@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from semelha.errors import GalleryError, GalleryTooNew, UsageError
 from semelha.images import HashBasis
 from semelha.index.space import Space
@@ -17,7 +19,6 @@ from semelha.store.milvus.address import MilvusAddress
 from semelha.store.milvus.changeset import Changeset, whole
 from semelha.store.milvus.client import Collection
 from semelha.store.milvus.journal import Journal, Overtaken, no_gallery
-from semelha.store.milvus.values import Pictures
 from semelha.store.store import Store
 
 FORMAT = 1
@@ -28,14 +29,15 @@ PIECE = 30 << 20  # bytes of a file in a block
 class MilvusSettings:
     """What a gallery on Milvus is created with.
 
-    `model` has for each file its blocks of rows; `pictures` is the place of the pictures, "" if it keeps none.
+    `model` has for each file its blocks of rows; `pictures` is the place of the pictures, "" if it keeps none;
+    `copied` is the number of the state that it is a copy of.
     """
 
     format: int
     fingerprint: str
     pictures: str
-    recall: float
     model: dict[str, list[tuple[int, int]]]
+    copied: int = 0
 
 
 def check_metric(metric: Metric) -> Space:
@@ -53,33 +55,40 @@ def product_of(space: Space) -> Literal["L2", "IP"]:
     return "IP" if space.product == "ip" else "L2"
 
 
-def create_collection(
+def create_collection(collection: Collection, space: Space, dim: int, fingerprint: str) -> bool:
+    """Create the collection for a gallery; returns False if there is a gallery in it.
+
+    Raises `GalleryError` if there is another collection.
+    """
+    probe = np.full((1, dim), 1 / dim, np.float32)
+    image = space.map_stored(probe)
+    wanted = {"vector": dim} if image is probe else {"vector": dim, "mapped": image.shape[1]}
+    if not collection.exists():
+        collection.create(dim, wanted.get("mapped"), product_of(space), f"semelha gallery of the model {fingerprint}")
+    if not collection.is_ours():
+        raise GalleryError(f"{collection.address} is a collection that is no gallery: choose another place")
+    if Journal(collection).settings() is not None:
+        return False
+    if collection.dimensions != wanted:  # of a creation that was cut off
+        collection.drop()
+        return create_collection(Collection(collection.address), space, dim, fingerprint)
+    return True
+
+
+def create_gallery(
     collection: Collection,
-    space: Space,
-    dim: int,
     fingerprint: str,
     model: Path,
     *,
     pictures: str,
-    recall: float,
     state: Iterable[Changeset],
+    copied: int = 0,
 ) -> None:
-    """Create a gallery: it exists once all of it is written. Raises `GalleryError` if there is one."""
-    import numpy as np
+    """Create a gallery in its collection: it exists once all of it is written. Raises `GalleryError` if it does.
 
-    if pictures:
-        Pictures(pictures)
-    probe = np.full((1, dim), 1 / dim, np.float32)
-    image = space.map_stored(probe)
-    mapped = None if image is probe else image.shape[1]
-    if not collection.exists():
-        collection.create(dim, mapped, product_of(space), f"semelha gallery of the model {fingerprint}")
+    `model` is the folder of its model; `copied` is the number of the state that it is a copy of.
+    """
     journal = Journal(collection)
-    if journal.settings() is not None:
-        raise exists(collection)
-    wanted = {"vector": dim} | ({} if mapped is None else {"mapped": mapped})
-    if collection.dimensions != wanted:
-        raise GalleryError(f"the collection {collection.address} exists already, and is none of a gallery of the model")
     files = {
         path.relative_to(model).as_posix(): [
             journal.write("settings", [base64.b64encode(piece).decode()], 0).blocks[0] for piece in _pieces(path)
@@ -88,7 +97,7 @@ def create_collection(
         if path.is_file()
     }
     try:
-        journal.begin(asdict(MilvusSettings(FORMAT, fingerprint, pictures, recall, files)), state)
+        journal.begin(asdict(MilvusSettings(FORMAT, fingerprint, pictures, files, copied)), state)
     except Overtaken as error:
         raise exists(collection) from error
 
@@ -111,7 +120,7 @@ def empty_state(fingerprint: str, hash_basis: HashBasis) -> list[Changeset]:
 def read_settings(collection: Collection) -> MilvusSettings:
     """The settings of a gallery. Raises `GalleryError` if there is none, `GalleryTooNew`."""
     found: dict[str, Any] | None = None
-    if collection.exists():
+    if collection.exists() and collection.is_ours():
         collection.load()
         found = Journal(collection).settings()
     if found is None:

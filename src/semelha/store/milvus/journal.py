@@ -33,7 +33,7 @@ class Compacted(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class Entry:
     """What a place in the journal holds: texts in rows, of which each block is (first number, rows)."""
 
     kind: Kind
@@ -50,7 +50,7 @@ class Place:
         return json.dumps([self.kind, self.blocks, self.size])
 
     @classmethod
-    def of(cls, value: str) -> Place:
+    def of(cls, value: str) -> Entry:
         """The place of a text."""
         kind, blocks, size = json.loads(value)
         return cls(kind, tuple((first, count) for first, count in blocks), size)
@@ -83,7 +83,7 @@ class Journal:
         """Write a changeset into the next place. Raises `Overtaken`."""
         self.propose("change", [encode(changes)])
 
-    def news(self) -> list[tuple[int, Place]] | None:
+    def news(self) -> list[tuple[int, Entry]] | None:
         """The places after `slot` that are decided, some at a time; None if a state must be read first."""
         slot = self.slot
         if slot < 0:
@@ -93,19 +93,19 @@ class Journal:
             return None
         found = []
         while (following := slot + 1 + len(found)) in rows:
-            found.append((following, Place.of(rows[following]["body"])))
+            found.append((following, Entry.of(rows[following]["body"])))
         return found
 
-    def latest(self) -> tuple[int, Place]:
+    def latest(self) -> tuple[int, Entry]:
         """The last place that has a whole state. Raises `GalleryError` if there is none."""
         rows = self.collection.find("kind == 'commit'", ["slot", "body"])
-        places = {row["slot"]: Place.of(row["body"]) for row in rows}
+        places = {row["slot"]: Entry.of(row["body"]) for row in rows}
         states = [slot for slot, place in places.items() if place.kind != "change"]
         if not states:
             raise no_gallery(self.collection)
         return max(states), places[max(states)]
 
-    def changesets(self, place: Place) -> Iterator[Changeset]:
+    def changesets(self, place: Entry) -> Iterator[Changeset]:
         """The changesets of a place, in order. Raises `Compacted` if its rows were deleted since."""
         for first, count in place.blocks[1 if place.kind == "settings" else 0 :]:
             yield decode(self.text(first, count))
@@ -118,7 +118,7 @@ class Journal:
             raise Compacted
         return text
 
-    def applied(self, slot: int, place: Place) -> None:
+    def applied(self, slot: int, place: Entry) -> None:
         """Record that the database of this process has a place."""
         self._advance(slot, place)
 
@@ -127,7 +127,7 @@ class Journal:
         row = self.collection.get([0], ["body"]).get(0)
         if row is None:
             return None
-        found: dict[str, Any] = json.loads(self.text(*Place.of(row["body"]).blocks[0]))
+        found: dict[str, Any] = json.loads(self.text(*Entry.of(row["body"]).blocks[0]))
         return found
 
     def begin(self, settings: dict[str, Any], state: Iterable[Changeset]) -> None:
@@ -137,14 +137,14 @@ class Journal:
     def trim(self, state: int) -> None:
         """Delete the rows of places that the compacted state at `state` replaces. The settings stay."""
         rows = self.collection.find(f"kind == 'commit' and slot > 0 and slot < {state}", ["slot", "body"])
-        old = sorted((row["slot"], Place.of(row["body"])) for row in rows)
+        old = sorted((row["slot"], Entry.of(row["body"])) for row in rows)
         for _, place in old:
             self.collection.delete(place.numbers)
-        first = Place.of(self.collection.get([0], ["body"])[0]["body"])
+        first = Entry.of(self.collection.get([0], ["body"])[0]["body"])
         self.collection.delete(replace(first, blocks=first.blocks[1:]).numbers)
         self.collection.delete([slot for slot, _ in old if slot < state - KEPT])
 
-    def write(self, kind: Kind, texts: Iterable[str], slot: int) -> Place:
+    def write(self, kind: Kind, texts: Iterable[str], slot: int) -> Entry:
         """Write texts that a place holds, without proposing it."""
         blocks, size = [], 0
         for text in texts:
@@ -154,9 +154,9 @@ class Journal:
             self.collection.write([self.collection.row(one, "journal", slot=slot, body=part) for one, part in rows])
             blocks.append((numbers[0], len(parts)))
             size += len(text)
-        return Place(kind, tuple(blocks), size)
+        return Entry(kind, tuple(blocks), size)
 
-    def _advance(self, slot: int, place: Place) -> None:
+    def _advance(self, slot: int, place: Entry) -> None:
         self.slot = slot
         if place.kind == "state":
             self.state_size, self.size = place.size, 0

@@ -2,7 +2,8 @@
 
 This process has the database in a temporary folder, and brings it up to date with the journal before every view and
 every transaction. A transaction is committed once its changes are the next place of the journal; if another process was
-first, it is made again on top of that. So changes have one order in all processes, and each is seen whole or not at all.
+first, it is made again on top of that. So changes have one order in all processes, and each is seen whole or not at
+all.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from semelha.errors import GalleryError, SemelhaError
 from semelha.store.database import check_model, hash_basis_of, meta_of, set_meta, translating_errors
 from semelha.store.milvus.changeset import ChangeLog, encode, whole
 from semelha.store.milvus.client import Collection
-from semelha.store.milvus.journal import Compacted, Journal, Overtaken, Place
+from semelha.store.milvus.journal import Compacted, Entry, Journal, Overtaken
 from semelha.store.milvus.unknown import SharedCalledUnknown
-from semelha.store.milvus.values import Pictures, Vectors, is_picture, is_vector, number_in
+from semelha.store.milvus.values import StoredPictures, StoredVectors, is_picture, is_vector, number_in
 from semelha.store.readers import Readers
 from semelha.store.store import Store
 from semelha.store.view import View
@@ -52,7 +53,7 @@ CREATE INDEX IF NOT EXISTS pictures_by_data ON pictures (data);
 class MilvusView(View):
     """A view of the database, with its vectors and pictures from where they are kept."""
 
-    def __init__(self, *arguments: Any, vectors: Vectors, pictures: Pictures | None) -> None:
+    def __init__(self, *arguments: Any, vectors: StoredVectors, pictures: StoredPictures | None) -> None:
         self._vectors = vectors
         self._pictures = pictures
         super().__init__(*arguments)
@@ -93,7 +94,9 @@ class MilvusStore(Store):
 
     erase_seconds: ClassVar[float] = 10.0  # from a removal until what was removed is deleted everywhere
 
-    def __init__(self, collection: Collection, vectors: Vectors, pictures: Pictures | None, model: str) -> None:
+    def __init__(
+        self, collection: Collection, vectors: StoredVectors, pictures: StoredPictures | None, model: str
+    ) -> None:
         self.address = str(collection.address)
         self.folder = Path(tempfile.mkdtemp(prefix="semelha-milvus-"))
         self.folders = [self.folder]  # that are deleted when it is closed
@@ -214,7 +217,7 @@ class MilvusStore(Store):
             except Compacted:
                 self._journal.slot = -1
 
-    def _apply(self, news: list[tuple[int, Place]]) -> None:
+    def _apply(self, news: list[tuple[int, Entry]]) -> None:
         """Apply the places that follow. Raises `Compacted`."""
         with self._applying():
             for _, place in news:

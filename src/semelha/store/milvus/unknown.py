@@ -44,6 +44,12 @@ class SharedCalledUnknown(CalledUnknown):
             self._collection.delete([row["id"] for row in rows])
         return found
 
+    def replace(self, found: NDArray[np.uint64]) -> None:
+        """Forget the digests, and record others."""
+        rows = self._collection.find("kind == 'unknown'", ["id"])
+        self._write(found)
+        self._collection.delete([row["id"] for row in rows])
+
     def _write(self, found: NDArray[np.uint64]) -> None:
         parts = [found[start : start + AT_ONCE].tobytes() for start in range(0, len(found), AT_ONCE)]
         numbers = new_numbers(len(parts))

@@ -11,7 +11,6 @@ import secrets
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +43,7 @@ def number_in(reference: bytes) -> int:
     return int.from_bytes(reference[1:], "big")
 
 
-class Vectors:
+class StoredVectors:
     """The vectors of examples in a collection."""
 
     def __init__(self, collection: Collection, space: Space) -> None:
@@ -105,7 +104,7 @@ class Vectors:
                     del self._cache[number]
 
 
-class Pictures:
+class StoredPictures:
     """The pictures of a gallery: files in a folder, or objects in a store that fsspec knows, such as s3://bucket/shop.
 
     Raises `UsageError` if the place cannot be used.
@@ -121,9 +120,8 @@ class Pictures:
             self._files, self._root = url_to_fs(place)
         except (ImportError, ValueError) as error:
             raise UsageError(f"the pictures cannot be kept in {place}: {error}") from error
-        self._is_local = "file" in (
-            [self._files.protocol] if isinstance(self._files.protocol, str) else self._files.protocol
-        )
+        protocol = self._files.protocol
+        self._is_local = "file" in ([protocol] if isinstance(protocol, str) else protocol)
 
     def write(self, pictures: Sequence[bytes]) -> list[bytes]:
         """Write pictures, and return a reference to each; durable when this returns."""
@@ -144,6 +142,13 @@ class Pictures:
         except OSError as error:
             raise GalleryNotWritable(f"a picture cannot be written to {self.place}: {error}") from error
         except Exception as error:  # each kind of store has its own
+            raise self._failed(error) from error
+
+    def has(self, reference: bytes) -> bool:
+        """Whether there is a picture under a reference."""
+        try:
+            return bool(self._files.exists(self._path(reference)))
+        except Exception as error:
             raise self._failed(error) from error
 
     def read(self, reference: bytes) -> bytes | None:
@@ -172,8 +177,3 @@ class Pictures:
 
     def _failed(self, error: Exception) -> GalleryError:
         return error if isinstance(error, GalleryError) else GalleryUnavailable(f"{self.place} cannot be used: {error}")
-
-
-def pictures_of(settings: dict[str, Any]) -> Pictures | None:
-    """The pictures of a gallery by its settings; None if it keeps none."""
-    return Pictures(settings["pictures"]) if settings["pictures"] else None
