@@ -1,4 +1,4 @@
-"""The whole state of a gallery, read at one change: what a copy is made of, and the checksum by which it is verified."""
+"""The whole state of a gallery, read at one change: what copies are made of, and the checksum that verifies them."""
 
 from __future__ import annotations
 
