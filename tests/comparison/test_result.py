@@ -14,7 +14,8 @@ from semelha.errors import SemelhaError
 
 def test_json_and_back(tmp_path: Path) -> None:
     made = comparison()
-    made.write(tmp_path / "comparison.json")
+    made.write(str(tmp_path / "comparison.json"))
+    assert Comparison.read(str(tmp_path / "comparison.json")) == made
     assert Comparison.read(tmp_path / "comparison.json") == made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -348,14 +349,14 @@ class Comparison:
                 return f"an answer of {one.name} is no picture of it"
         return None
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON. Raises `SemelhaError`."""
-        write_file(path, [json.dumps(self.to_json(), ensure_ascii=False, indent=1), "\n"])
+        write_file(Path(path), [json.dumps(self.to_json(), ensure_ascii=False, indent=1), "\n"])
 
     @classmethod
-    def read(cls, path: Path) -> Comparison:
+    def read(cls, path: str | os.PathLike[str]) -> Comparison:
         """Read what `write` wrote. Raises `SemelhaError`, or `FileNotFoundError`."""
-        return cls.from_json(read_bytes(path, max_bytes=MAX_BYTES, error=SemelhaError), str(path))
+        return cls.from_json(read_bytes(Path(path), max_bytes=MAX_BYTES, error=SemelhaError), str(path))
 
 
 def _ends(figure: Figure) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,7 +19,7 @@ from semelha.errors import SemelhaError
 from semelha.files import write_file
 from semelha.html.notebook import notebook_html
 from semelha.language import Level, Verdict, Words, words_in
-from semelha.untrusted import MAX_BYTES, parse_json, read_bytes
+from semelha.untrusted import read_json
 
 FORMAT = 1
 """Of the JSON."""
@@ -181,14 +182,14 @@ class Tuning:
         found: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return found
 
-    def write(self, path: Path) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write the JSON. Raises `SemelhaError`."""
-        write_file(path, [json.dumps(self.to_json(), ensure_ascii=False, indent=1), "\n"])
+        write_file(Path(path), [json.dumps(self.to_json(), ensure_ascii=False, indent=1), "\n"])
 
     @classmethod
-    def read(cls, path: Path) -> Tuning:
+    def read(cls, path: str | os.PathLike[str]) -> Tuning:
         """Read what `write` wrote. Raises `SemelhaError`, or `FileNotFoundError`."""
-        value = parse_json(read_bytes(path, max_bytes=MAX_BYTES, error=SemelhaError), str(path), error=SemelhaError)
+        value = read_json(Path(path), error=SemelhaError)
         if isinstance(number := value.get("format"), int) and number > FORMAT:
             raise SemelhaError(f"{path} was written by a newer semelha: update semelha to read it")
         try:
