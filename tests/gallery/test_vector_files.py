@@ -102,7 +102,7 @@ HOSTILE: dict[str, tuple[Callable[[Any], Any], type[SemelhaError], str]] = {
         DatasetError,
         "not finite",
     ),
-    "null vector": (lambda t: with_vectors(t, lambda m: [*m[:-1], None]), DatasetError, "list of 8 numbers"),
+    "null vector": (lambda t: with_vectors(t, lambda m: [*m[:-1], None]), DatasetError, "list of 8 numbers|of size=8"),
     "null number": (
         lambda t: with_vectors(t, lambda m: [*m.tolist()[:-1], [None] * 8]),
         DatasetError,

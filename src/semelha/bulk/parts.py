@@ -107,21 +107,28 @@ class Parts:
         return self.folder / f"{name}.parquet"
 
     def _filled(self, table: Any) -> tuple[Any, int]:
-        """The table with the vector of each row that has none although its content hash is known, and their number."""
+        """The table with a vector in each row, and the number of those that were known.
+
+        A row without a content hash, whose picture cannot be used, has zeros: pyarrow 17 does not read null ones.
+        """
         import pyarrow as pa
 
-        vectors = table.column("vector").to_pylist() if table.column("vector").null_count else None
-        if vectors is None:
+        column = table.column("vector").combine_chunks()
+        if not column.null_count:
             return table, 0
+        missing = np.flatnonzero(~np.asarray(column.is_valid()))
+        hashes = table.column("content_hash").to_pylist()
+        vectors = np.zeros((len(column), self.dim), np.float32)
+        vectors[np.asarray(column.is_valid())] = matrix(column.drop_null(), self.dim)
         reused = 0
-        for row, (vector, content) in enumerate(zip(vectors, table.column("content_hash").to_pylist(), strict=True)):
-            place = None if vector is not None or content is None else self.known.find(content)
+        for row in missing.tolist():
+            place = None if hashes[row] is None else self.known.find(hashes[row])
             if place is not None:
                 vectors[row] = self._vector(int(self._rows[place]))
                 reused += 1
-        number = table.schema.get_field_index("vector")
-        column = pa.array(vectors, self.schema.field("vector").type)
-        return table.set_column(number, self.schema.field("vector"), column), reused
+        field = self.schema.field("vector")
+        filled = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), type=field.type)
+        return table.set_column(table.schema.get_field_index("vector"), field, filled), reused
 
     def _vector(self, row: int) -> NDArray[np.float32]:
         import pyarrow.parquet as pq
@@ -129,9 +136,8 @@ class Parts:
         place = int(np.searchsorted(self._starts, row, side="right")) - 1
         if place not in self._cache:
             path, group = self._places[place]
-            table = pq.ParquetFile(path).read_row_group(group, columns=["vector", "content_hash"])
-            column = table.column("vector").combine_chunks()
-            self._cache[place] = _with_gaps(column, self.dim)
+            table = pq.ParquetFile(path).read_row_group(group, columns=["vector"])
+            self._cache[place] = matrix(table.column("vector"), self.dim)
             if len(self._cache) > CACHED:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(place)
@@ -195,10 +201,3 @@ def _version(picture: Picture) -> str:
         return f"{status.st_size} {status.st_mtime_ns}"
     content = picture.source.tobytes() if isinstance(picture.source, np.ndarray) else picture.source
     return hashlib.sha256(content).hexdigest()
-
-
-def _with_gaps(column: Any, dim: int) -> NDArray[np.float32]:
-    """The vectors of a column that may have nulls, whose rows stay zero: (rows, dim)."""
-    vectors = np.zeros((len(column), dim), np.float32)
-    vectors[np.asarray(column.is_valid())] = matrix(column.drop_null(), dim)
-    return vectors
