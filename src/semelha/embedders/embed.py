@@ -134,7 +134,8 @@ def embed_pictures(
     def embedded() -> Iterator[EmbeddedPicture | PictureError]:
         good = [each for each in batch if isinstance(each, ReadPicture) and each.result is not None]
         with span("embed", attributes={"semelha.pictures": len(good)}):
-            vectors = iter(extractor.vectors(np.stack([each.result[0] for each in good])) if good else ())
+            computed = extractor.vectors(np.stack([each.result[0] for each in good])) if good else ()
+        vectors: Iterator[NDArray[np.float32]] = iter(computed)
         for each in batch:
             if isinstance(each, PictureError):
                 yield each
