@@ -49,17 +49,17 @@ class Data:
         return float(np.mean(self.squares(ids) <= self.farthest[: len(ids), None] * (1 + SAME)))
 
 
-def clustered(seed: int, n: int) -> Vectors:
+def clustered(seed: int, n: int, dimension: int = DIMENSION) -> Vectors:
     """Unit vectors of `CLUSTERS` overlapping Gaussian clusters, always the same, in a subspace, plus noise."""
     fixed, drawn = np.random.default_rng(0), np.random.default_rng(seed)
-    basis = np.linalg.qr(fixed.normal(size=(DIMENSION, INTRINSIC)))[0].T  # (intrinsic, d)
+    basis = np.linalg.qr(fixed.normal(size=(dimension, INTRINSIC)))[0].T  # (intrinsic, d)
     centers = fixed.normal(size=(CLUSTERS, INTRINSIC))
     scales = SPREAD * fixed.uniform(0.5, 1.5, (CLUSTERS, INTRINSIC))
-    out = np.empty((n, DIMENSION), np.float32)
+    out = np.empty((n, dimension), np.float32)
     for start in range(0, n, 1 << 16):
         which = drawn.integers(0, CLUSTERS, min(1 << 16, n - start))
         inside = centers[which] + scales[which] * drawn.normal(size=(len(which), INTRINSIC))
-        out[start : start + len(which)] = unit(inside @ basis + NOISE * drawn.normal(size=(len(which), DIMENSION)))
+        out[start : start + len(which)] = unit(inside @ basis + NOISE * drawn.normal(size=(len(which), dimension)))
     return out
 
 

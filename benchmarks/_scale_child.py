@@ -1,0 +1,204 @@
+"""What `scale_model.py` measures in a process of its own: with one thread, but for builds.
+
+    python _scale_child.py build KIND VECTORS.npy N FOLDER THREADS
+    python _scale_child.py merge KIND VECTORS.npy N
+    python _scale_child.py open KIND FOLDER QUERIES.npy
+    python _scale_child.py ask KIND ROUNDS QUERIES.npy FOLDER …
+    python _scale_child.py arrive KIND ROUNDS QUERIES.npy FOLDER …
+
+Imports come first and count for nothing. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from _scale_queue import arrivals
+from _search_data import K, Vectors
+from semelha.index import HNSWIndex, Index, IVFIndex, LinearIndex
+from semelha.metrics import Euclidean
+
+DELTA = 4096  # vectors of an enrollment: the size at which the delta is closed
+SINGLES_SECONDS, SINGLES = 0.5, 1000  # of a round
+BATCH_SECONDS = 0.7
+WARM = 64  # queries before the clock starts, since the other sizes took the caches
+LOADS, ARRIVALS, LARGEST_BATCH = (0.5, 0.8), 4000, 64
+
+Json = dict[str, Any]
+
+INDEXES: dict[str, Callable[[int], Index]] = {
+    "scan": lambda threads: LinearIndex(Euclidean(), threads=threads),
+    "cells, 8 bits": lambda threads: IVFIndex(Euclidean(), quantize="8bit", threads=threads),
+    "graph, float32": lambda threads: HNSWIndex(Euclidean(), threads=threads),
+    "graph, 8 bits": lambda threads: HNSWIndex(Euclidean(), quantize="8bit", threads=threads),
+}
+
+
+def main() -> None:
+    what, kind, *arguments = sys.argv[1:]
+    faiss.omp_set_num_threads(1)
+    with threadpool_limits(1):
+        found = {"build": build, "merge": merge, "open": open_files, "ask": ask, "arrive": arrive}[what](
+            kind, *arguments
+        )
+    print(json.dumps(found))
+
+
+def build(kind: str, vectors: str, n: str, folder: str, threads: str) -> Json:
+    """CPU seconds of a build; bytes of its peak over the vectors handed in, and of its file; what it became."""
+    index = INDEXES[kind](int(threads))
+    stored = np.array(np.load(vectors, mmap_mode="r")[: int(n)])
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    base, wall, start = memory("VmRSS"), time.perf_counter(), time.process_time()
+    index.build(np.arange(len(stored)), stored)
+    cpu, wall = time.process_time() - start, time.perf_counter() - wall
+    peak = memory("VmHWM") - base
+    start = time.process_time()
+    index.save(folder)
+    (segment,) = index.stats()["segments"]
+    return {
+        "threads": int(threads),
+        "cpu": cpu,
+        "wall": wall,
+        "save_cpu": time.process_time() - start,
+        "peak": peak,
+        "bytes": sum(file.stat().st_size for file in Path(folder).iterdir()),
+        "kind": segment["kind"],
+        "depth": segment.get("depth"),
+        "recall": segment.get("recall"),
+    }
+
+
+def merge(kind: str, vectors: str, n: str) -> Json:
+    """CPU seconds to enroll n vectors, `DELTA` at a time, with each merge that becomes due."""
+    index = INDEXES[kind](1)
+    stored = np.load(vectors, mmap_mode="r")
+    adding = merging = 0.0
+    for first in range(0, int(n), DELTA):
+        some = np.array(stored[first : min(first + DELTA, int(n))])
+        start = time.process_time()
+        index.add(np.arange(first, first + len(some)), some)
+        added = time.process_time()
+        index.merge()
+        adding, merging = adding + added - start, merging + time.process_time() - added
+    return {"adding": adding, "merging": merging, "segments": len(index.stats()["segments"])}
+
+
+def open_files(kind: str, folder: str, queries: str) -> Json:
+    """Seconds from files in the page cache to the first answer, and bytes then resident: all, and not of files."""
+    index, query = INDEXES[kind](1), np.load(queries)[:1]
+    base, base_own, start = memory("VmRSS"), memory("RssAnon"), time.perf_counter()
+    index.load(folder)
+    index.search(query, K)
+    seconds = time.perf_counter() - start
+    return {"seconds": seconds, "resident": memory("VmRSS") - base, "own": memory("RssAnon") - base_own}
+
+
+def opened(kind: str, folder: str) -> Callable[[Vectors], object]:
+    """A search in the index of a folder."""
+    index = INDEXES[kind](1)
+    index.load(folder)
+    return lambda queries: index.search(queries, K)
+
+
+def ask(kind: str, rounds: str, queries: str, *folders: str) -> Json:
+    """CPU seconds a query, alone and in batches, by round, of indexes that take turns."""
+    asked = np.load(queries)
+    searches = {folder: opened(kind, folder) for folder in folders}
+    some = {folder: asked[: batch_size(search, asked)] for folder, search in searches.items()}
+    found: Json = {folder: {"alone": [], "batch": []} for folder in folders}
+    for number in range(int(rounds)):
+        for folder in folders[:: -1 if number % 2 else 1]:
+            searches[folder](asked[:WARM])
+            start = time.thread_time()
+            searches[folder](some[folder])
+            found[folder]["batch"].append((time.thread_time() - start) / len(some[folder]))
+            found[folder]["alone"].append(float(np.median(singles(searches[folder], asked))))
+    return found
+
+
+def batch_size(search: Callable[[Vectors], object], asked: Vectors) -> int:
+    """How many queries take about `BATCH_SECONDS` together, 64 at least."""
+    start = time.thread_time()
+    search(asked[:64])
+    return min(len(asked), max(64, int(64 * BATCH_SECONDS / (time.thread_time() - start))))
+
+
+def singles(search: Callable[[Vectors], object], asked: Vectors) -> list[float]:
+    """CPU seconds of queries one by one, for about `SINGLES_SECONDS`."""
+    found: list[float] = []
+    for number in range(SINGLES):
+        query = asked[number % len(asked)][None]
+        start = time.thread_time()
+        search(query)
+        found.append(time.thread_time() - start)
+        if sum(found) > SINGLES_SECONDS and len(found) >= 8:
+            break
+    return found
+
+
+def arrive(kind: str, rounds: str, queries: str, *folders: str) -> Json:
+    """Latency of queries that arrive at random, at loads of what batches can answer; who waits is answered together."""
+    asked = np.load(queries)
+    found: Json = {}
+    for folder in folders:
+        search = opened(kind, folder)
+        sizes = (1, 8, LARGEST_BATCH)
+        costs = {str(size): batch_seconds(search, asked, size) for size in sizes}
+        most = LARGEST_BATCH / costs[str(LARGEST_BATCH)]
+        found[folder] = {"costs": costs, "loads": {}}
+        for load in LOADS:
+            rate = load * most
+            runs = [latencies(search, asked, arrivals(rate, ARRIVALS, number)) for number in range(int(rounds))]
+            found[folder]["loads"][str(load)] = {
+                "rate": rate,
+                "quantiles": np.median([np.quantile(run, (0.5, 0.99)) for run in runs], axis=0).tolist(),
+            }
+    return found
+
+
+def batch_seconds(search: Callable[[Vectors], object], asked: Vectors, size: int) -> float:
+    """Median seconds of a batch."""
+    times = []
+    for number in range(60):
+        some = asked[(number * size) % (len(asked) - size) :][:size]
+        start = time.perf_counter()
+        search(some)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[5:]))
+
+
+def latencies(search: Callable[[Vectors], object], asked: Vectors, due: np.ndarray) -> list[float]:
+    """Seconds from arrival to answer: one worker takes all that wait, `LARGEST_BATCH` at most."""
+    found: list[float] = []
+    begin, done = time.perf_counter(), 0
+    while done < len(due):
+        now = time.perf_counter() - begin
+        waiting = min(int(np.searchsorted(due, now)) - done, LARGEST_BATCH)
+        if not waiting:
+            continue
+        first = done % (len(asked) - LARGEST_BATCH)
+        search(asked[first : first + waiting])
+        end = time.perf_counter() - begin
+        found += (end - due[done : done + waiting]).tolist()
+        done += waiting
+    return found
+
+
+def memory(name: str) -> int:
+    """VmRSS, RssAnon or VmHWM of this process, in bytes."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])
+
+
+if __name__ == "__main__":
+    main()

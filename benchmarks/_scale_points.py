@@ -1,0 +1,195 @@
+"""Measurements of `scale_model.py` as points for fits, and the laws that are fitted to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from math import isqrt, log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from _results import RESULTS
+from _scale_fit import Law, Prediction, constant_and, growing, law, left_out, power_law
+from _scale_measure import ARRIVED, CASES, GALLERIES, MERGED, Case, slug
+from _scale_plan import LARGEST_BATCH, Laws, bytes_a_vector, merge_seconds
+from _scale_queue import arrivals, batched
+
+MEASURED = Path(__file__).with_name("scale_measured.json")
+MAIN = 128
+ARRIVALS = 40_000
+Json = dict[str, Any]
+Points = dict[int, float]
+
+
+def collect(cache: Path) -> Json:
+    """All measurements of a cache, and the figures of RESULTS.md that a plan needs."""
+    found: Json = {}
+    for kind, dimension in CASES:
+        index = found[f"{kind}, {dimension}"] = {}
+        asked = _read(max(cache.glob(f"ask-{slug(kind)}-{dimension}-*.json"), key=_number))
+        for n in CASES[kind, dimension]:
+            name = Case(kind, dimension, n).name
+            builds = [_read(file) for file in sorted(cache.glob(f"build-{name}-*.json"))]
+            opens = [_read(file) for file in sorted(cache.glob(f"open-{name}-*.json"))]
+            times = next((one for folder, one in asked.items() if Path(folder).name == name), None)
+            if builds and times is not None:
+                index[str(n)] = {"builds": builds, "opens": opens, "asked": times}
+    kind, dimension, sizes = MERGED
+    found["merges"] = {n: _read(cache / f"merge-{Case(kind, dimension, n).name}-0.json") for n in sizes}
+    kind, dimension, sizes = ARRIVED
+    arrived = _read(cache / f"arrive-{slug(kind)}-{dimension}.json")
+    found["arrivals"] = {int(Path(folder).name.rpartition("-")[2]): one for folder, one in arrived.items()}
+    found["galleries"] = [_read(cache / f"gallery-{n}.json") for n in GALLERIES]
+    found |= {name: _read(cache / f"{name}.json") for name in ("codes", "strangers", "copies")}
+    found["served"] = served(RESULTS.read_text(encoding="utf-8"))
+    return json.loads(json.dumps(found))  # type: ignore[no-any-return]
+
+
+def _number(file: Path) -> int:
+    return int(file.stem.rpartition("-")[2])
+
+
+def _read(file: Path) -> Any:
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def served(results: str) -> Json:
+    """Pictures a second and core, from upload to answer and embedded alone, of two sections of RESULTS.md."""
+    load, throughput = (_section(results, title) for title in ("The server under load", "Throughput of training"))
+    rows = [row for row in _rows(load) if row[0] == "semelha" and row[1] == "100,000"]
+    whole = max(float(row[3]) for row in rows) / _cores(load)
+    embeds = {f"{row[1]}, {row[2]}": float(row[4]) / _cores(throughput) for row in _rows(throughput) if row[0] == "cpu"}
+    return {"whole": whole, "embeds": embeds}
+
+
+def _section(results: str, title: str) -> str:
+    found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", results, flags=re.MULTILINE | re.DOTALL)
+    if found is None:
+        raise SystemExit(f"RESULTS.md has no section {title!r}")
+    return found[1]
+
+
+def _rows(section: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.strip("| ").split(" | ")] for line in re.findall(r"^\|.*$", section, re.M)]
+
+
+def _cores(section: str) -> int:
+    return int(re.search(r"(\d+) cores", section)[1])  # type: ignore[index]
+
+
+def median(values: list[float]) -> float:
+    return float(np.median(values))
+
+
+def points(measured: Json, what: str, kind: str, dimension: int = MAIN) -> Points:
+    """Medians by size: seconds of a query "alone" or in a "batch", of a "build", to "open"; "depth", "bytes"."""
+    found = {}
+    for n, one in measured[f"{kind}, {dimension}"].items():
+        if what in ("alone", "batch"):
+            found[int(n)] = median(one["asked"][what])
+        elif what in ("open", "resident"):
+            found[int(n)] = median([each["seconds" if what == "open" else "resident"] for each in one["opens"]])
+        else:
+            found[int(n)] = median([each["cpu" if what == "build" else what] for each in one["builds"]])
+    return found
+
+
+def query_law(kind: str, depths: Points, times: Mapping[int, float]) -> Law:
+    """Seconds of a query, from those at some sizes and the depths that the index chose there."""
+    if kind == "scan":
+        return law(growing(lambda n: n), times)
+    if kind.startswith("graph"):
+        depth = power_law({n: depths[n] for n in times})
+        return law(growing(lambda n: depth(n) * log(n)), times)
+    visited = power_law({n: depths[n] * n / (4 * isqrt(n)) for n in times})
+    return law(growing(lambda n: 4 * isqrt(int(n)) + visited(n)), times)
+
+
+def build_law(kind: str, times: Mapping[int, float]) -> Law:
+    """CPU seconds of a build."""
+    if kind.startswith("graph"):
+        return law(growing(lambda n: n * log(n)), times)
+    return law(constant_and(lambda n: n, lambda n: n**1.5), times)
+
+
+def open_law(kind: str, dimension: int, times: Mapping[int, float]) -> Law:
+    """Seconds from files in the page cache to the first answer: every block is verified."""
+    return law(constant_and(lambda n: n * bytes_a_vector(kind, dimension, n)), times)
+
+
+def laws(measured: Json, kind: str, dimension: int = MAIN) -> Laws:
+    """The laws of an index, of all that was measured."""
+    depths = points(measured, "depth", kind, dimension) if kind != "scan" else {}
+    return Laws(
+        *(query_law(kind, depths, points(measured, what, kind, dimension)) for what in ("alone", "batch")),
+        build_law(kind, points(measured, "build", kind, dimension)) if kind != "scan" else lambda n: 0.0,
+    )
+
+
+GALLERY_WORK: dict[str, Callable[[Mapping[int, float]], Law]] = {
+    "enroll": partial(law, constant_and(lambda n: n)),
+    "calibrate": partial(law, growing(lambda n: n * log(n))),
+    "change": partial(law, constant_and(lambda n: n)),
+    "database": partial(law, constant_and(lambda n: n)),
+}
+"""Laws of a gallery's seconds and bytes: of n examples, and of n subjects after a "change"."""
+
+
+def gallery_points(measured: Json, what: str) -> Points:
+    """Seconds to "enroll" and to "calibrate", seconds after a "change" by subjects, bytes of the "database"."""
+    size = "subjects" if what == "change" else "n"
+    return {one[size]: one[what] for one in measured["galleries"]}
+
+
+def gallery_law(measured: Json, what: str) -> Law:
+    return GALLERY_WORK[what](gallery_points(measured, what))
+
+
+def thresholds(measured: Json) -> Points:
+    """Distance below which strangers have a neighbor at the rate, by examples."""
+    return {one["n"]: one["threshold"] for one in measured["strangers"]}
+
+
+def predictions(measured: Json) -> Iterator[Prediction]:
+    """Every size left out in turn, of everything that is fitted."""
+    for kind, dimension in CASES:
+        name = f"{kind}, {dimension}"
+        depths = points(measured, "depth", kind, dimension) if kind != "scan" else {}
+        for what in ("alone", "batch"):
+            made = partial(query_law, kind, depths)
+            yield from left_out(f"{name}: query, {what}", made, points(measured, what, kind, dimension))
+        if kind != "scan":
+            yield from left_out(f"{name}: build", partial(build_law, kind), points(measured, "build", kind, dimension))
+        opening = partial(open_law, kind, dimension)
+        yield from left_out(f"{name}: open", opening, points(measured, "open", kind, dimension))
+    for what, made in GALLERY_WORK.items():
+        yield from left_out(f"gallery: {what}", made, gallery_points(measured, what))
+    yield from left_out("strangers: threshold", power_law, thresholds(measured))
+
+
+def computed(measured: Json) -> Iterator[Prediction]:
+    """What is computed without any fit of its own."""
+    for kind, dimension in CASES:
+        sizes = points(measured, "bytes", kind, dimension)
+        for n, size in sizes.items():
+            whole = bytes_a_vector(kind, dimension, n) * n
+            yield Prediction(f"{kind}, {dimension}: bytes on disk", n, whole, size, n == max(sizes))
+    kind, dimension, _ = MERGED
+    build = build_law(kind, points(measured, "build", kind, dimension))
+    for size, one in measured["merges"].items():
+        yield Prediction(
+            "merges of an enrollment, s", int(size), merge_seconds(int(size), build), one["merging"], False
+        )
+    for size, one in measured["arrivals"].items():
+        batches = sorted((int(k), seconds) for k, seconds in one["costs"].items())
+        seconds_of = partial(np.interp, xp=[k for k, _ in batches], fp=[seconds for _, seconds in batches])
+        for load, run in one["loads"].items():
+            due = arrivals(run["rate"], ARRIVALS, 0)
+            found = np.quantile(batched(due, seconds_of, LARGEST_BATCH), (0.5, 0.99))
+            for name, predicted, value in zip(("p50", "p99"), found, run["quantiles"], strict=True):
+                what = f"random arrivals, load {float(load):.0%}: {name}, s"
+                yield Prediction(what, int(size), float(predicted), value, False)
