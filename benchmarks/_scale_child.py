@@ -3,7 +3,7 @@
     python _scale_child.py build KIND VECTORS.npy N FOLDER THREADS
     python _scale_child.py merge KIND VECTORS.npy N
     python _scale_child.py open KIND FOLDER QUERIES.npy
-    python _scale_child.py ask KIND ROUNDS QUERIES.npy FOLDER …
+    python _scale_child.py ask KIND QUERIES.npy FOLDER …
     python _scale_child.py arrive KIND ROUNDS QUERIES.npy FOLDER …
 
 Imports come first and count for nothing. The last line is JSON.
@@ -22,15 +22,13 @@ import faiss
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from _scale_queue import arrivals
+from _scale_queue import arrivals, batched
 from _search_data import K, Vectors
 from semelha.index import HNSWIndex, Index, IVFIndex, LinearIndex
 from semelha.metrics import Euclidean
 
 DELTA = 4096  # vectors of an enrollment: the size at which the delta is closed
-SINGLES_SECONDS, SINGLES = 0.5, 1000  # of a round
-BATCH_SECONDS = 0.7
-WARM = 64  # queries before the clock starts, since the other sizes took the caches
+SECONDS, FEWEST = 0.25, 5  # of a round: seconds of searches, and how many at least
 LOADS, ARRIVALS, LARGEST_BATCH = (0.5, 0.8), 4000, 64
 
 Json = dict[str, Any]
@@ -94,12 +92,12 @@ def merge(kind: str, vectors: str, n: str) -> Json:
 
 
 def open_files(kind: str, folder: str, queries: str) -> Json:
-    """Seconds from files in the page cache to the first answer, and bytes then resident: all, and not of files."""
+    """CPU seconds from files in the page cache to the first answer, and bytes then resident: all, and not of files."""
     index, query = INDEXES[kind](1), np.load(queries)[:1]
-    base, base_own, start = memory("VmRSS"), memory("RssAnon"), time.perf_counter()
+    base, base_own, start = memory("VmRSS"), memory("RssAnon"), time.process_time()
     index.load(folder)
     index.search(query, K)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     return {"seconds": seconds, "resident": memory("VmRSS") - base, "own": memory("RssAnon") - base_own}
 
 
@@ -110,40 +108,27 @@ def opened(kind: str, folder: str) -> Callable[[Vectors], object]:
     return lambda queries: index.search(queries, K)
 
 
-def ask(kind: str, rounds: str, queries: str, *folders: str) -> Json:
-    """CPU seconds a query, alone and in batches, by round, of indexes that take turns."""
+def ask(kind: str, queries: str, *folders: str) -> Json:
+    """CPU seconds a query, alone and in batches, of indexes that take turns."""
     asked = np.load(queries)
     searches = {folder: opened(kind, folder) for folder in folders}
-    some = {folder: asked[: batch_size(search, asked)] for folder, search in searches.items()}
-    found: Json = {folder: {"alone": [], "batch": []} for folder in folders}
-    for number in range(int(rounds)):
-        for folder in folders[:: -1 if number % 2 else 1]:
-            searches[folder](asked[:WARM])
-            start = time.thread_time()
-            searches[folder](some[folder])
-            found[folder]["batch"].append((time.thread_time() - start) / len(some[folder]))
-            found[folder]["alone"].append(float(np.median(singles(searches[folder], asked))))
+    found: Json = {}
+    for folder, search in searches.items():
+        search(asked[:LARGEST_BATCH])
+        batch = median_seconds(search, asked, LARGEST_BATCH) / LARGEST_BATCH
+        found[folder] = {"batch": batch, "alone": median_seconds(search, asked, 1)}
     return found
 
 
-def batch_size(search: Callable[[Vectors], object], asked: Vectors) -> int:
-    """How many queries take about `BATCH_SECONDS` together, 64 at least."""
-    start = time.thread_time()
-    search(asked[:64])
-    return min(len(asked), max(64, int(64 * BATCH_SECONDS / (time.thread_time() - start))))
-
-
-def singles(search: Callable[[Vectors], object], asked: Vectors) -> list[float]:
-    """CPU seconds of queries one by one, for about `SINGLES_SECONDS`."""
+def median_seconds(search: Callable[[Vectors], object], asked: Vectors, size: int) -> float:
+    """Median CPU seconds of searches for `size` queries, for about `SECONDS`."""
     found: list[float] = []
-    for number in range(SINGLES):
-        query = asked[number % len(asked)][None]
+    while len(found) < FEWEST or sum(found) < SECONDS:
+        first = len(found) * size % (len(asked) - size)
         start = time.thread_time()
-        search(query)
+        search(asked[first : first + size])
         found.append(time.thread_time() - start)
-        if sum(found) > SINGLES_SECONDS and len(found) >= 8:
-            break
-    return found
+    return float(np.median(found))
 
 
 def arrive(kind: str, rounds: str, queries: str, *folders: str) -> Json:
@@ -153,7 +138,7 @@ def arrive(kind: str, rounds: str, queries: str, *folders: str) -> Json:
     for folder in folders:
         search = opened(kind, folder)
         sizes = (1, 8, LARGEST_BATCH)
-        costs = {str(size): batch_seconds(search, asked, size) for size in sizes}
+        costs = {str(size): median_seconds(search, asked, size) for size in sizes}
         most = LARGEST_BATCH / costs[str(LARGEST_BATCH)]
         found[folder] = {"costs": costs, "loads": {}}
         for load in LOADS:
@@ -166,32 +151,19 @@ def arrive(kind: str, rounds: str, queries: str, *folders: str) -> Json:
     return found
 
 
-def batch_seconds(search: Callable[[Vectors], object], asked: Vectors, size: int) -> float:
-    """Median seconds of a batch."""
-    times = []
-    for number in range(60):
-        some = asked[(number * size) % (len(asked) - size) :][:size]
-        start = time.perf_counter()
-        search(some)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[5:]))
+def latencies(search: Callable[[Vectors], object], asked: Vectors, due: np.ndarray) -> np.ndarray:
+    """Seconds from arrival to answer of one worker that takes all that wait; its clock is the CPU time of searches."""
+    done = 0
 
-
-def latencies(search: Callable[[Vectors], object], asked: Vectors, due: np.ndarray) -> list[float]:
-    """Seconds from arrival to answer: one worker takes all that wait, `LARGEST_BATCH` at most."""
-    found: list[float] = []
-    begin, done = time.perf_counter(), 0
-    while done < len(due):
-        now = time.perf_counter() - begin
-        waiting = min(int(np.searchsorted(due, now)) - done, LARGEST_BATCH)
-        if not waiting:
-            continue
+    def seconds(size: int) -> float:
+        nonlocal done
         first = done % (len(asked) - LARGEST_BATCH)
-        search(asked[first : first + waiting])
-        end = time.perf_counter() - begin
-        found += (end - due[done : done + waiting]).tolist()
-        done += waiting
-    return found
+        done += size
+        start = time.thread_time()
+        search(asked[first : first + size])
+        return time.thread_time() - start
+
+    return batched(due, seconds, LARGEST_BATCH)
 
 
 def memory(name: str) -> int:

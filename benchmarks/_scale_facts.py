@@ -131,9 +131,10 @@ def copies(cache: str, root: str, *sets: str) -> list[Json]:
     """Bytes of the WebP copies that galleries keep, and of the files: of real pictures and of made ones."""
     made = Path(cache) / "pictures"
     made_pictures(made)
+    (made / "list.txt").unlink()
     found = []
     for name, folder in {"made, 480 × 360": made, **{place: Path(root) / place for place in sets}}.items():
-        photos = list(read_folder(folder))
+        photos = list(read_folder(folder, labelled=False))
         chosen = [photos[i].source for i in np.random.default_rng(0).permutation(len(photos))[:COPIES]]
         sizes = [len(encode(decode(source))) for source in chosen]
         files = [Path(str(source)).stat().st_size for source in chosen]

@@ -1,25 +1,20 @@
 """Cost models of an index by its number of vectors, fitted to measurements and tried on sizes that were left out.
 
-Every time is a law of one form: a constant, and work of which each unit costs more the larger the index is, because
-caches and page tables hold a smaller part of it:
-
-    seconds(n) = a + work(n) · (b + c · ln(n / 10⁴))
-
-with a, b, c ≥ 0. The work is counted, not fitted: vectors of a scan, steps of a walk in a graph (depth · ln n), vectors
-in the cells that are searched. Depths are those that the index chose for its recall; as laws of n they are fitted too.
+A law is a sum of terms whose work is counted: a + b · work(n), none negative. Work is the vectors of a scan, or the
+centroids and vectors of the cells that are searched. Of a search in a graph three factors grow slowly with n: the depth
+that the recall needs, the steps to the neighborhood, and the cost of a step as caches hold a smaller part. Their
+product is fitted as a power, b · n^p, and so is the time to build a graph, which is n searches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-REFERENCE = 10_000
 Work = Callable[[float], float]
 Features = Callable[[float], Sequence[float]]
 Law = Callable[[float], float]
@@ -41,11 +36,6 @@ class Prediction:
         return self.predicted / self.measured - 1
 
 
-def growing(work: Work) -> Features:
-    """Terms of the law above."""
-    return lambda n: (1.0, work(n), work(n) * log(n / REFERENCE)) if n > REFERENCE else (1.0, work(n), 0.0)
-
-
 def constant_and(*terms: Work) -> Features:
     """Terms of a + b · f(n) + …"""
     return lambda n: (1.0, *(term(n) for term in terms))
@@ -57,6 +47,7 @@ def fit(features: Features, points: Mapping[int, float]) -> NDArray[np.float64]:
     measured = np.array(list(points.values()))
     relative = rows / measured[:, None]
     scale = np.abs(relative).max(axis=0)
+    scale[scale == 0] = 1.0
     found: NDArray[np.float64] = nnls(relative / scale, np.ones(len(measured)))[0] / scale
     return found
 

@@ -199,7 +199,7 @@ class Plan:
         rows = []
         for kind, law in self.laws.items():
             a_query = law.batch(CHOSEN)
-            cores = self.given.examples / CHOSEN * self.given.queries_a_second * a_query / self.given.utilization
+            cores = self.given.examples / CHOSEN * self.given.queries_a_second * a_query / self.given.load
             build = "–" if kind == "scan" else short(law.build(CHOSEN) / 3600)
             rows.append(
                 [kind, short(1000 * a_query), f"{cores:,.0f}", short(bytes_a_vector(kind, MAIN, CHOSEN)), build]
@@ -229,7 +229,7 @@ class Plan:
         law = self.laws["graph, 8 bits"]
         alpha, beta = batch_law(law, CHOSEN)
         rows = []
-        for load in (0.3, 0.6, 0.8, 0.9):
+        for load in (0.3, self.given.load, 0.7, self.given.busiest):
             found = latency(alpha, beta, load)
             levels = [1 - 0.01 / shards for shards in (1, 10, 100)]
             rows.append([f"{load:.0%}", *(short(1000 * float(np.quantile(found, level))) for level in (0.5, *levels))])

@@ -28,14 +28,20 @@ class Assumptions:
     examples: float = 1e9
     examples_a_subject: float = 10
     queries_a_second: float = 10_000
-    utilization: float = 0.6  # part of the time in which a core works
-    replicas: int = 2  # of every shard: one may be away, and be rebuilt
+    utilization: float = 0.6  # part of the time in which a core that embeds works
+    replicas: int = 2  # of every shard
+    busiest: float = 0.9  # part of the time in which a core that searches works while one replica is away
     network_ms: float = 0.5  # of a message to a shard and back
     core_hour: float = 0.035
     gigabyte_hour: float = 0.004  # of memory
     disk_gigabyte_month: float = 0.08
     object_gigabyte_month: float = 0.023
     hours_a_month: float = 730
+
+    @property
+    def load(self) -> float:
+        """Part of the time in which a core that searches works while all replicas answer."""
+        return self.busiest * (self.replicas - 1) / self.replicas
 
 
 @dataclass(frozen=True)
@@ -117,8 +123,8 @@ def sharded(laws: Laws, bytes_of: Law, size: float, given: Assumptions) -> Shard
     shards = ceil(given.examples / size)
     alpha, beta = batch_law(laws, size)
     a_query = (alpha + beta * LARGEST_BATCH) / LARGEST_BATCH
-    cores = ceil(given.queries_a_second * a_query / given.utilization)
-    of_one = latency(alpha, beta, given.utilization)
+    cores = ceil(given.queries_a_second * a_query / given.load)
+    of_one = latency(alpha, beta, given.load)
     of_all = slowest(of_one, shards, 1)
     merging = merge_seconds(int(size), laws.build) / size  # CPU seconds for each vector, until the shard is full
     return Sharded(

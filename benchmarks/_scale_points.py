@@ -6,14 +6,14 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from math import isqrt, log
+from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from _results import RESULTS
-from _scale_fit import Law, Prediction, constant_and, growing, law, left_out, power_law
+from _scale_fit import Law, Prediction, constant_and, law, left_out, power_law
 from _scale_measure import ARRIVED, CASES, GALLERIES, MERGED, Case, slug
 from _scale_plan import LARGEST_BATCH, Laws, bytes_a_vector, merge_seconds
 from _scale_queue import arrivals, batched
@@ -21,6 +21,7 @@ from _scale_queue import arrivals, batched
 MEASURED = Path(__file__).with_name("scale_measured.json")
 MAIN = 128
 ARRIVALS = 40_000
+CACHES = np.geomspace(1e6, 1e9, 31)  # bytes that may stay in a cache from one scan to the next
 Json = dict[str, Any]
 Points = dict[int, float]
 
@@ -30,27 +31,22 @@ def collect(cache: Path) -> Json:
     found: Json = {}
     for kind, dimension in CASES:
         index = found[f"{kind}, {dimension}"] = {}
-        asked = _read(max(cache.glob(f"ask-{slug(kind)}-{dimension}-*.json"), key=_number))
+        asked = [_read(file) for file in sorted(cache.glob(f"ask-{slug(kind)}-{dimension}-*.json"))]
         for n in CASES[kind, dimension]:
             name = Case(kind, dimension, n).name
             builds = [_read(file) for file in sorted(cache.glob(f"build-{name}-*.json"))]
             opens = [_read(file) for file in sorted(cache.glob(f"open-{name}-*.json"))]
-            times = next((one for folder, one in asked.items() if Path(folder).name == name), None)
-            if builds and times is not None:
+            times = [one for each in asked for folder, one in each.items() if Path(folder).name == name]
+            if times:
                 index[str(n)] = {"builds": builds, "opens": opens, "asked": times}
     kind, dimension, sizes = MERGED
     found["merges"] = {n: _read(cache / f"merge-{Case(kind, dimension, n).name}-0.json") for n in sizes}
-    kind, dimension, sizes = ARRIVED
-    arrived = _read(cache / f"arrive-{slug(kind)}-{dimension}.json")
+    arrived = _read(cache / f"arrive-{slug(ARRIVED[0])}-{ARRIVED[1]}.json")
     found["arrivals"] = {int(Path(folder).name.rpartition("-")[2]): one for folder, one in arrived.items()}
     found["galleries"] = [_read(cache / f"gallery-{n}.json") for n in GALLERIES]
     found |= {name: _read(cache / f"{name}.json") for name in ("codes", "strangers", "copies")}
     found["served"] = served(RESULTS.read_text(encoding="utf-8"))
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
-
-
-def _number(file: Path) -> int:
-    return int(file.stem.rpartition("-")[2])
 
 
 def _read(file: Path) -> Any:
@@ -90,7 +86,7 @@ def points(measured: Json, what: str, kind: str, dimension: int = MAIN) -> Point
     found = {}
     for n, one in measured[f"{kind}, {dimension}"].items():
         if what in ("alone", "batch"):
-            found[int(n)] = median(one["asked"][what])
+            found[int(n)] = median([each[what] for each in one["asked"]])
         elif what in ("open", "resident"):
             found[int(n)] = median([each["seconds" if what == "open" else "resident"] for each in one["opens"]])
         else:
@@ -98,21 +94,48 @@ def points(measured: Json, what: str, kind: str, dimension: int = MAIN) -> Point
     return found
 
 
-def query_law(kind: str, depths: Points, times: Mapping[int, float]) -> Law:
-    """Seconds of a query, from those at some sizes and the depths that the index chose there."""
+def query_law(kind: str, depths: Mapping[int, float], times: Mapping[int, float]) -> Law:
+    """Seconds of a query, from those at some sizes; in cells, with as many probes as the index chose at each size."""
     if kind == "scan":
-        return law(growing(lambda n: n), times)
+        return law(constant_and(lambda n: n), times)
     if kind.startswith("graph"):
-        depth = power_law({n: depths[n] for n in times})
-        return law(growing(lambda n: depth(n) * log(n)), times)
-    visited = power_law({n: depths[n] * n / (4 * isqrt(n)) for n in times})
-    return law(growing(lambda n: 4 * isqrt(int(n)) + visited(n)), times)
+        return power_law(times)
+    last = depths[max(depths)]
+
+    def visited(n: float) -> float:
+        cells = 4 * isqrt(int(n))
+        return cells + depths.get(int(n), last) * n / cells
+
+    return law(constant_and(visited), times)
+
+
+def scanned_law(times: Mapping[int, float]) -> Law:
+    """Seconds of a scan for one query, by bytes: those that no cache holds from one scan to the next cost more.
+
+    The size of the cache is that of a grid with the least squares.
+    """
+
+    def with_cache(size: float) -> tuple[float, Law]:
+        found = law(constant_and(lambda n: n, lambda n: n if n > size else 0.0), times)
+        return sum((found(n) / seconds - 1) ** 2 for n, seconds in times.items()), found
+
+    return min((with_cache(size) for size in CACHES), key=lambda one: one[0])[1]
+
+
+def scanned(measured: Json) -> Points:
+    """Seconds of a scan for one query by bytes, of all dimensions."""
+    return {
+        round(n * bytes_a_vector(kind, dimension, n)): seconds
+        for kind, dimension in CASES
+        if kind == "scan"
+        for n, seconds in points(measured, "alone", kind, dimension).items()
+    }
 
 
 def build_law(kind: str, times: Mapping[int, float]) -> Law:
     """CPU seconds of a build."""
     if kind.startswith("graph"):
-        return law(growing(lambda n: n * log(n)), times)
+        return power_law(times)
     return law(constant_and(lambda n: n, lambda n: n**1.5), times)
 
 
@@ -123,16 +146,20 @@ def open_law(kind: str, dimension: int, times: Mapping[int, float]) -> Law:
 
 def laws(measured: Json, kind: str, dimension: int = MAIN) -> Laws:
     """The laws of an index, of all that was measured."""
-    depths = points(measured, "depth", kind, dimension) if kind != "scan" else {}
+    if kind == "scan":
+        by_bytes = scanned_law(scanned(measured))
+        batch = query_law(kind, {}, points(measured, "batch", kind, dimension))
+        return Laws(lambda n: by_bytes(n * bytes_a_vector(kind, dimension, n)), batch, lambda n: 0.0)
+    depths = points(measured, "depth", kind, dimension)
     return Laws(
         *(query_law(kind, depths, points(measured, what, kind, dimension)) for what in ("alone", "batch")),
-        build_law(kind, points(measured, "build", kind, dimension)) if kind != "scan" else lambda n: 0.0,
+        build_law(kind, points(measured, "build", kind, dimension)),
     )
 
 
 GALLERY_WORK: dict[str, Callable[[Mapping[int, float]], Law]] = {
     "enroll": partial(law, constant_and(lambda n: n)),
-    "calibrate": partial(law, growing(lambda n: n * log(n))),
+    "calibrate": power_law,
     "change": partial(law, constant_and(lambda n: n)),
     "database": partial(law, constant_and(lambda n: n)),
 }
@@ -159,13 +186,14 @@ def predictions(measured: Json) -> Iterator[Prediction]:
     for kind, dimension in CASES:
         name = f"{kind}, {dimension}"
         depths = points(measured, "depth", kind, dimension) if kind != "scan" else {}
-        for what in ("alone", "batch"):
+        for what in ("batch",) if kind == "scan" else ("alone", "batch"):
             made = partial(query_law, kind, depths)
             yield from left_out(f"{name}: query, {what}", made, points(measured, what, kind, dimension))
         if kind != "scan":
             yield from left_out(f"{name}: build", partial(build_law, kind), points(measured, "build", kind, dimension))
         opening = partial(open_law, kind, dimension)
         yield from left_out(f"{name}: open", opening, points(measured, "open", kind, dimension))
+    yield from left_out("scan, by bytes: query, alone", scanned_law, scanned(measured))
     for what, made in GALLERY_WORK.items():
         yield from left_out(f"gallery: {what}", made, gallery_points(measured, what))
     yield from left_out("strangers: threshold", power_law, thresholds(measured))

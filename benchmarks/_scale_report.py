@@ -44,7 +44,7 @@ def measured_body(measured: Json) -> str:
         "vectors",
         "depth",
         "µs a query, alone",
-        "µs a query, batch",
+        "µs a query of 64",
         "build, CPU s",
         "threads",
     ]
@@ -68,8 +68,8 @@ def measured_body(measured: Json) -> str:
     return (
         "Clustered unit vectors, Euclidean, recall 0.99. Builds: median CPU seconds of fresh processes, three up to "
         "100,000 vectors and one above, with as many threads as the column says. Queries: one thread, CPU time, "
-        "medians of rounds in which the sizes of a kind take turns in one process. Opening: median of five fresh "
-        "processes, page cache warm.\n\n"
+        "medians of rounds in which the sizes of a kind take turns in one process. Opening: CPU time of a fresh "
+        "process, page cache warm.\n\n"
         + table(columns, rows)
         + "\n\nGalleries with the index of `AutoIndex`, ten examples of a subject, one thread. *After a change*: what "
         "the first identification after an enrollment takes longer than the second, in a gallery that is calibrated on "
@@ -95,7 +95,8 @@ def errors_body(measured: Json) -> str:
         + table(columns, [row(one) for one in fitted])
         + "\n\nComputed: bytes on disk from what a file has, of all indexes above, with an error of at most "
         f"{max(abs(one.error) for one in sizes):.1%}; merges from the sizes that `semelha.index` selects and the law "
-        "of builds; latencies by simulation of the queue, from seconds of batches of 1, 8 and 64.\n\n"
+        "of builds; latencies by simulation of the queue, from seconds of batches of 1, 8 and 64 (measured: "
+        "the same arrivals with a real search of each batch, whose CPU time is the clock).\n\n"
         + table([columns[0], "vectors", *columns[2:]], [row(one) for one in counted if one not in sizes])
     )
 

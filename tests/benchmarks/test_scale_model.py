@@ -1,15 +1,14 @@
 """The cost model of docs/scale.md: laws are fitted and tried rightly, queues and merges are those of the real thing."""
 
 import json
-from math import log
 
 import numpy as np
 import pytest
 
-from _scale_fit import constant_and, growing, law, left_out, power_law
+from _scale_fit import constant_and, law, left_out, power_law
 from _scale_page import PAGE, Plan, filled, large
 from _scale_plan import Assumptions, Laws, crossing, merges, sharded, strangers_for
-from _scale_points import MEASURED, computed, predictions, served
+from _scale_points import MEASURED, computed, predictions, scanned_law, served
 from _scale_queue import arrivals, batched, slowest
 from _scale_report import errors_body, measured_body, short
 from semelha.index import LinearIndex
@@ -20,15 +19,20 @@ SIZES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 
 
 def test_a_law_is_found_in_what_follows_it() -> None:
-    points = {n: 1e-4 + n * (2e-8 + 3e-9 * log(n / 10_000)) for n in SIZES}
-    found = law(growing(lambda n: n), points)
-    assert found(3e6) == pytest.approx(1e-4 + 3e6 * (2e-8 + 3e-9 * log(300)))
+    found = law(constant_and(lambda n: n, lambda n: n**1.5), {n: 1e-4 + 2e-8 * n + 3e-11 * n**1.5 for n in SIZES})
+    assert found(4e6) == pytest.approx(1e-4 + 0.08 + 0.24)
     assert power_law({n: 7 * n**0.25 for n in SIZES})(10**8) == pytest.approx(700)
 
 
 def test_no_coefficient_is_negative() -> None:
     found = law(constant_and(lambda n: n), {10: 1.0, 20: 5.0, 30: 9.0})
     assert found(1) >= 0
+
+
+def test_a_scan_costs_more_beyond_the_cache() -> None:
+    found = scanned_law({n: n * (1e-10 if n < 30_000_000 else 2e-10) for n in (10**6, 10**7, 2 * 10**7, 10**8, 10**9)})
+    assert found(5e6) == pytest.approx(5e-4)
+    assert found(5e8) == pytest.approx(0.1)
 
 
 def test_a_size_that_is_left_out_does_not_help_to_predict_itself() -> None:
