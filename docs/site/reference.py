@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,31 @@ def public_names(package: str) -> list[str]:
 def python(package: str, names: list[str]) -> str:
     """The page of a package: mkdocstrings makes the entries of its names."""
     summary = (import_module(package).__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
-    entries = [f"::: {package}.{name}" for name in names if name not in ("errors", "__version__")]
+    entries = [_entry(package, name) for name in names if name not in ("errors", "__version__")]
     return "\n\n".join([f"# {package}", summary, *entries]) + "\n"
+
+
+def _entry(package: str, name: str) -> str:
+    """The entry of a name. What a class inherits from one that has its own entry is told there alone."""
+    value, lines = getattr(import_module(package), name), [f"::: {package}.{name}"]
+    if isinstance(value, type):
+        inherited = {
+            each
+            for base in value.__mro__[1:]
+            if base.__module__.startswith("semelha.") and base not in _described()
+            for each in (*vars(base), *vars(base).get("__annotations__", ()))
+            if not each.startswith("_") and each not in vars(value)
+        }
+        lines += ["    options:", f"      inherited_members: [{', '.join(sorted(inherited))}]"]
+    return "\n".join(lines)
+
+
+@cache
+def _described() -> frozenset[type]:
+    """Classes that have an entry."""
+    pages = {"semelha": list(semelha.__all__), **{package: public_names(package) for package in PACKAGES}}
+    values = (getattr(import_module(package), name, None) for package, names in pages.items() for name in names)
+    return frozenset(value for value in values if isinstance(value, type))
 
 
 def command_line(app: Any) -> str:

@@ -1,5 +1,6 @@
 """The pages of the site: both languages have all pages, links hold inside the site, and formulas need no JavaScript."""
 
+from docs.site import reference
 from docs.site.pages import formulas, links, outside_code, page
 
 
@@ -27,3 +28,11 @@ def test_formulas_become_mathml_and_code_stays() -> None:
     assert "5$ or 6$" in made
     assert "echo $x $y" in made
     assert "`$HOME/$x`" in made
+
+
+def test_inherited_methods_have_one_entry() -> None:
+    """What a class inherits from one that is in the reference is not repeated; else it would be nowhere."""
+    metrics = reference.python("semelha.metrics", ["Metric", "Mahalanobis"])
+    assert metrics.count("inherited_members: []") == 2
+    gallery = reference.python("semelha", ["Gallery"])
+    assert "reviews" in gallery.partition("inherited_members: ")[2]
