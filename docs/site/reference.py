@@ -169,7 +169,7 @@ def http(document: dict[str, Any]) -> str:
 
 def _operation(method: str, path: str, operation: dict[str, Any]) -> list[str]:
     text = [
-        f"## {method.upper()} {path}",
+        f"## {method.upper()} {path.replace('/', '/<wbr>')}",  # lines break there, and in no word
         escaped(" ".join((operation.get("description") or operation["summary"]).split())),
     ]
     rows = ["| parameter | in | type | |", "| --- | --- | --- | --- |"]

@@ -36,3 +36,9 @@ def test_inherited_methods_have_one_entry() -> None:
     assert metrics.count("inherited_members: []") == 2
     gallery = reference.python("semelha", ["Gallery"])
     assert "reviews" in gallery.partition("inherited_members: ")[2]
+
+
+def test_paths_break_at_a_slash() -> None:
+    paths = {"/subjects/{name}": {"get": {"summary": "List.", "responses": {}}}}
+    text = reference.http({"paths": paths, "components": {"schemas": {}}})
+    assert "## GET /<wbr>subjects/<wbr>{name}\n" in text
