@@ -13,7 +13,7 @@ import pytest
 from tests.bulk.made import photos, save
 
 import semelha
-from semelha.bulk import chunks
+from semelha.bulk import VectorFile, chunks
 from semelha.embedders import Model, extractors
 from semelha.errors import DatasetError, SemelhaError, UsageError
 from semelha.files import file_lock
@@ -100,7 +100,7 @@ def test_an_interrupted_run_goes_on(tiny: Model, tmp_path: Path, embedded: list[
 
 KILLED = """
 import os, signal, sys, semelha
-from semelha.bulk import chunks
+from semelha.bulk import VectorFile, chunks
 chunks.LEAST = 4
 def kill(done, total):
     if done == 8:
@@ -166,6 +166,20 @@ def test_a_damaged_part_is_embedded_again(
     part.write_bytes(part.read_bytes()[:100])
     assert semelha.embed_files(tiny, folder, out=out, batch_size=4).reused == 4
     assert "its pictures are embedded again" in caplog.text
+
+
+def test_damaged_vectors_of_an_earlier_run_are_not_reused(tiny: Model, tmp_path: Path) -> None:
+    """A bit of a number turned: the numbers have checksums."""
+    folder, out = photos(tmp_path / "photos"), tmp_path / "vectors.parquet"
+    semelha.embed_files(tiny, folder, out=out)
+    data = bytearray(out.read_bytes())
+    place = data.index(np.float32(rows(out)[5]["vector"]).tobytes())
+    data[place] ^= 1
+    out.write_bytes(data)
+    with pytest.raises(DatasetError, match="is damaged: remove it"):
+        semelha.embed_files(tiny, folder, out=out)
+    with pytest.raises(DatasetError, match="is damaged"), VectorFile(out, dim=tiny.dim) as file:
+        list(file.batches())
 
 
 def test_vectors_that_are_not_finite_are_left_out(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from semelha.bulk.places import RemotePicture
 from semelha.bulk.vector_file import FINGERPRINT, VectorWriter, matrix, vector_schema
-from semelha.errors import SemelhaError
+from semelha.errors import DatasetError, SemelhaError
 from semelha.files import atomic_write, file_lock, make_folder, remove_partial_files
 from semelha.images import Picture
 
@@ -94,10 +94,9 @@ class Parts:
         return reused
 
     def read(self, name: str) -> Any:
-        """The table of a part."""
-        import pyarrow.parquet as pq
-
-        return pq.ParquetFile(self._path(name)).read()
+        """The table of a part. Raises `DatasetError` if it is damaged."""
+        with _reading(self._path(name)) as file:
+            return file.read()
 
     def remove(self) -> None:
         """Remove the folder."""
@@ -131,12 +130,11 @@ class Parts:
         return table.set_column(table.schema.get_field_index("vector"), field, filled), reused
 
     def _vector(self, row: int) -> NDArray[np.float32]:
-        import pyarrow.parquet as pq
-
         place = int(np.searchsorted(self._starts, row, side="right")) - 1
         if place not in self._cache:
             path, group = self._places[place]
-            table = pq.ParquetFile(path).read_row_group(group, columns=["vector"])
+            with _reading(path) as file:
+                table = file.read_row_group(group, columns=["vector"])
             self._cache[place] = matrix(table.column("vector"), self.dim)
             if len(self._cache) > CACHED:
                 self._cache.popitem(last=False)
@@ -163,6 +161,19 @@ class Parts:
         except (pa.ArrowException, OSError, ValueError, LookupError, AttributeError) as error:
             logger.warning("%s cannot be used, its pictures are embedded again: %s", path, error)
             return None
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[Any]:
+    """A Parquet file, whose checksums are verified. Raises `DatasetError` if it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        raise DatasetError(f"{path} is damaged: remove it, and its pictures are embedded again ({error})") from error
 
 
 @contextmanager

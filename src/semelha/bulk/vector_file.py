@@ -65,6 +65,7 @@ class VectorWriter:
             compression={**dict.fromkeys(texts, "zstd"), "vector.list.element": "NONE"},
             use_dictionary=["label"] if "label" in texts else False,
             write_statistics=False,
+            write_page_checksum=True,
         )
 
     def write(self, table: Any) -> None:
@@ -285,7 +286,7 @@ def _opened(path: Path) -> Any:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would block
             raise DatasetError(f"{name} is no file that can be read: it is a folder, a pipe or a device")
-        return pq.ParquetFile(path, pre_buffer=False)
+        return pq.ParquetFile(path, pre_buffer=False, page_checksum_verification=True)
     except OSError as error:
         raise DatasetError(f"{name} cannot be read: {error.strerror or error}") from error
     except (pa.ArrowException, ValueError) as error:
