@@ -164,9 +164,8 @@ def data_facts(study: Study) -> DataFacts:
 
 def _shown(study: Study, row: int) -> ShownPicture:
     picture = study.pictures.pictures[row]
-    return ShownPicture(
-        picture.name, picture.label, str(source) if isinstance(source := picture.source, Path) else None
-    )
+    path = str(source) if isinstance(source := picture.source, Path) else None
+    return ShownPicture(picture.name, picture.label, path, picture.box)
 
 
 def machine() -> str:

@@ -143,11 +143,15 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class ShownPicture:
-    """A picture of the data set: its name, its label, and its file unless it was an array or bytes."""
+    """A picture of the data set: its name, its label, and its file with the part that it is.
+
+    `path` is None if it was an array or bytes; `box` if it is the whole file.
+    """
 
     name: str
     label: str
     path: str | None
+    box: tuple[int, int, int, int] | None = None
 
 
 @dataclass(frozen=True)

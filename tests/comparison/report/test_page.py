@@ -1,5 +1,6 @@
 """The report of a comparison: one file that loads nothing, escapes text, embeds each picture once, and tells all."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -198,3 +199,17 @@ def test_bad_input_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(SemelhaError, match="cannot be written"):
         write_comparison_report(comparison(), tmp_path / "file" / "r.html")
+
+
+def test_a_picture_that_is_part_of_a_file_is_shown_so(tmp_path: Path) -> None:
+    """The thumbnail is that of the part, also when the data set is not passed."""
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    pixels[:, 50:] = 255
+    Image.fromarray(pixels).save(tmp_path / "two.png")
+    parts = [(0, 0, 50, 100), (50, 0, 100, 100), None]
+    shown = [ShownPicture(f"{n}", CLASSES[n // 3], str(tmp_path / "two.png"), parts[n % 3]) for n in range(12)]
+    found = comparison(shown)
+    assert Comparison.from_json(json.dumps(found.to_json())) == found
+    html = write_comparison_report(found, tmp_path / "r.html", language="en").read_text("utf-8")
+    store = html.partition('<svg class="store"')[2]
+    assert len(set(re.findall(r'href="(data:[^"]+)"', store))) == 3

@@ -68,4 +68,4 @@ class Thumbnails:
     def _picture(self, one: ShownPicture) -> Picture | None:
         if one.name in self._by_name:
             return self._by_name[one.name]
-        return None if one.path is None else Picture(Path(one.path), one.label, one.name)
+        return None if one.path is None else Picture(Path(one.path), one.label, one.name, box=one.box)
