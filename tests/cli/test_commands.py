@@ -45,6 +45,7 @@ COMMANDS = [
     "tune",
     "doctor",
     "pretrained",
+    "shards",
     "serve",
     "open",
 ]

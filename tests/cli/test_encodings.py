@@ -64,6 +64,7 @@ class World:
         shop, photos, (a, b, c, d) = out / "shop", self.folder / "photos", self.wild
         return [
             (0, ["train", photos, "--out", out / "gmml", "--method", "gmml", "--features", "first-order"]),
+            (0, ["shards", photos, "--out", out / "packed é", "--number", "2"]),
             (0, ["import", self.onnx, "--out", out / "imported é"]),
             (1, ["import", self.bad, "--out", out / "no model"]),
             (2, ["import", self.onnx, "--output", "\x1b[31m", "--out", out / "no model"]),

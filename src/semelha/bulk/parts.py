@@ -210,5 +210,7 @@ def _version(picture: Picture) -> str:
         except (OSError, ValueError):
             return "missing"
         return f"{status.st_size} {status.st_mtime_ns}"
+    if isinstance(picture.source, Packed):
+        return picture.source.digest
     content = picture.source.tobytes() if isinstance(picture.source, np.ndarray) else picture.source
     return hashlib.sha256(content).hexdigest()

@@ -24,6 +24,7 @@ from semelha.text import shown_lines
 COMMANDS = {
     "demo": "demo",
     "train": "training",
+    "shards": "sharding",
     "pretrained": "weights",
     "import": "models",
     "derive": "models",

@@ -141,7 +141,7 @@ def make_table(*columns: str, right: Collection[str] = ()) -> Table:
 
 
 def load_dataset(
-    path: Path,
+    path: Path | str,
     *,
     use: Use | None = None,
     labelled: bool = True,

@@ -18,6 +18,7 @@ from semelha.processors import processors, use_at_most
 COMMANDS = frozenset(
     {
         "train",
+        "shards",
         "embed",
         "enroll",
         "identify",

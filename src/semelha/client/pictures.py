@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from semelha.errors import PictureError
-from semelha.images import Picture, Skipped, Source, as_picture
+from semelha.images import Packed, Picture, Skipped, Source, as_picture
 from semelha.images.picture import name_of
 from semelha.text import as_unicode
 from semelha.untrusted import MAX_NAME_LENGTH, read_bytes
@@ -83,6 +83,8 @@ def _file(picture: Picture) -> bytes:
         file = io.BytesIO()
         Image.fromarray(source).save(file, "PNG", compress_level=1)
         return file.getvalue()
+    if isinstance(source, Packed):
+        return source.read(max_bytes=picture.limits.max_bytes)
     if isinstance(source, Path):
         try:
             return read_bytes(source, max_bytes=picture.limits.max_bytes, error=PictureError)

@@ -16,10 +16,12 @@ from semelha.images.formats import Limits
 from semelha.images.glyphs import TEST_SCRIPTS, TRAIN_SCRIPTS, glyphs
 from semelha.images.groups import GROUPINGS, Burst, burst_remark, paired_classes, with_groups
 from semelha.images.lookalikes import lookalikes
+from semelha.images.packed import Packed, local_copy
 from semelha.images.picture import Picture, Source, as_picture, as_pictures, as_rgb
 from semelha.images.reader import LAYOUTS, expand_pattern, read_dataset, read_folder, read_manifest
 from semelha.images.reading import Progress, ReadPicture, read_pictures, readable
 from semelha.images.report import Remark
+from semelha.images.shards import Shard, class_shards, write_shards
 from semelha.images.splits import Use, for_use
 from semelha.images.views import View, standard_views
 
@@ -34,10 +36,12 @@ __all__ = [
     "Fit",
     "HashBasis",
     "Limits",
+    "Packed",
     "Picture",
     "Progress",
     "ReadPicture",
     "Remark",
+    "Shard",
     "Skipped",
     "Source",
     "Use",
@@ -48,6 +52,7 @@ __all__ = [
     "burst_remark",
     "check_for_training",
     "check_without_labels",
+    "class_shards",
     "content_hash",
     "content_hashes",
     "decode",
@@ -57,6 +62,7 @@ __all__ = [
     "for_use",
     "found_by_decoding",
     "glyphs",
+    "local_copy",
     "lookalikes",
     "paired_classes",
     "picture_key",
@@ -69,4 +75,5 @@ __all__ = [
     "standard_views",
     "with_groups",
     "without_background",
+    "write_shards",
 ]

@@ -16,6 +16,7 @@ from semelha.images.dataset import Dataset, Skipped
 from semelha.images.decode import Box, OpenPicture
 from semelha.images.folder import SUFFIXES, Entry, Found
 from semelha.images.formats import UNREAD, Limits, quiet
+from semelha.images.packed import Packed
 from semelha.images.peek import peek
 from semelha.images.picture import Picture
 from semelha.images.report import Remark, Report
@@ -255,7 +256,7 @@ def found_by_decoding(before: Dataset, after: Dataset, hashes: Sequence[str]) ->
     first: dict[tuple[str, Box | None], Picture] = {}
     shared: list[str] = []
     for picture, content in zip(after, hashes, strict=True):
-        if not isinstance(picture.source, Path):
+        if not isinstance(picture.source, Path | Packed):
             continue
         same = first.setdefault((content, picture.box), picture)
         if picture.label and same.label and same.label != picture.label and _both(same, picture) not in known:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from semelha.arguments import check_fields, check_int, check_types
 from semelha.errors import DatasetError
 from semelha.images.names import ICONIC, split_name
+from semelha.images.packed import Packed
 from semelha.images.picture import Picture
 from semelha.images.report import Remark
 
@@ -191,6 +192,8 @@ def picture_key(dataset: Dataset) -> str:
         if isinstance(picture.source, Path):
             status = picture.source.stat()
             digest.update(f"{status.st_size}/{status.st_mtime_ns}".encode())
+        elif isinstance(picture.source, Packed):
+            digest.update(picture.source.digest.encode())
         else:
             source = picture.source
             digest.update(source if isinstance(source, bytes) else source.tobytes())

@@ -16,6 +16,7 @@ from semelha.arguments import check_fields, check_types
 from semelha.errors import PictureError, UsageError
 from semelha.images.decode import Box, OpenPicture, cropped, to_rgb
 from semelha.images.formats import Limits
+from semelha.images.packed import Packed
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,8 @@ class Picture:
 
     Parameters
     ----------
-    source : Path, bytes, or (h, w) or (h, w, 3) uint8
-        A file, its content, or pixels.
+    source : Path, bytes, (h, w) or (h, w, 3) uint8, or Packed
+        A file, its content, pixels, or a part of an archive.
     label : str
         Its class; "" if unknown.
     name : str
@@ -42,7 +43,7 @@ class Picture:
         The kind of picture, where a data set has several: "iconic" for a clean picture from a catalogue.
     """
 
-    source: Path | bytes | NDArray[np.uint8]
+    source: Path | bytes | NDArray[np.uint8] | Packed
     label: str
     name: str
     group: str | None = None
@@ -67,12 +68,15 @@ class Picture:
 
         Without `limits` those of the picture hold.
 
-        Raises `UsageError` for an array.
+        Raises `UsageError` for an array, and `DatasetError` if the archive of the picture cannot be read.
         """
-        if isinstance(self.source, np.ndarray):
+        source, limits = self.source, limits or self.limits
+        if isinstance(source, np.ndarray):
             raise UsageError(f"{self.name} is an array: only a file or its content is opened")
-        name = self.name if isinstance(self.source, bytes) else str(self.source)
-        return OpenPicture(self.source, name=name, box=self.box, limits=limits or self.limits, at_least=at_least)
+        name = str(source) if isinstance(source, Path) else self.name
+        if isinstance(source, Packed):
+            source = source.read(max_bytes=limits.max_bytes)
+        return OpenPicture(source, name=name, box=self.box, limits=limits, at_least=at_least)
 
 
 Source = str | os.PathLike[str] | bytes | BinaryIO | NDArray[np.uint8] | Image.Image | Picture

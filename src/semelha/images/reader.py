@@ -16,13 +16,14 @@ from semelha.images.folder import Found, check_folder, class_folders, looks_spli
 from semelha.images.formats import Limits
 from semelha.images.layouts import KNOWN, read_known, recognized
 from semelha.images.manifest import manifest
+from semelha.images.shards import is_sharded, read_shards
 from semelha.images.splits import one_split
 from semelha.images.table import JSON_LINES, OTHER_WORKBOOKS, WORKBOOKS
 from semelha.text import as_unicode
 
 MANIFESTS = frozenset({".csv", ".tsv", ".tab", ".txt", *JSON_LINES, *WORKBOOKS, *OTHER_WORKBOOKS})
 """Suffixes of files that are read as a table."""
-LAYOUTS = ("class-folders", "split-folders", "catalogue", "manifest", *KNOWN)
+LAYOUTS = ("class-folders", "split-folders", "catalogue", "manifest", "shards", *KNOWN)
 """Names of the layouts; docs/datasets.md describes them."""
 
 
@@ -45,8 +46,9 @@ def read_dataset(
 
     Parameters
     ----------
-    path : path
-        A folder, or a file: CSV and other tables, JSON lines, or the JSON of COCO and iNaturalist.
+    path : path or URL
+        A folder, or a file: CSV and other tables, JSON lines, or the JSON of COCO and iNaturalist. Or shards that
+        `write_shards` made: their folder, or archives such as `photos/shards-{0000..0009}.tar`; fsspec reads URLs.
     labelled : bool
         False: labels are optional, and pictures may lie anywhere in a folder; without a class their label is "".
     layout : str, optional
@@ -73,6 +75,11 @@ def read_dataset(
     """
     if layout is not None and layout not in LAYOUTS:
         raise UsageError(f"layout is {layout!r}: it must be one of {', '.join(LAYOUTS)}")
+    if layout == "shards" or (layout is None and is_sharded(path)):
+        if groups is not None:
+            raise DatasetError(f"{as_unicode(str(path))} is no manifest: groups ({groups}) names a column of one")
+        sharded = read_shards(path, limits=limits, within=within)
+        return sharded if split is None else one_split(sharded, split)
     file = Path(path)
     is_file = _is_file(file, layout)
     if groups is not None and (not is_file or _is_coco(file, layout)):

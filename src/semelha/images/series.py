@@ -19,6 +19,7 @@ import numpy as np
 from semelha.errors import PictureError
 from semelha.images.formats import quiet
 from semelha.images.names import is_split, split_name
+from semelha.images.packed import Packed
 from semelha.images.picture import Picture
 from semelha.processors import processors
 
@@ -74,11 +75,12 @@ def _in_sequence(numbers: Iterable[int]) -> bool:
 def series_by_time(pictures: Sequence[Picture]) -> Iterator[list[int]]:
     """Series of two or more pictures by the time of capture: each at most `GAP` after the one before it.
 
-    The time is DateTimeOriginal of EXIF data. Only headers are read; a picture without a time is in no series.
+    The time is DateTimeOriginal of EXIF data. Only headers are read; a picture without a time is in no series. Pictures
+    in archives are not read: `write_shards` found their groups.
     """
     rows_of: dict[str, list[int]] = defaultdict(list)
     for row, picture in enumerate(pictures):
-        if picture.label and not isinstance(picture.source, np.ndarray):
+        if picture.label and not isinstance(picture.source, np.ndarray | Packed):
             rows_of[picture.label].append(row)
     several = [rows for rows in rows_of.values() if len(rows) > 1]
     times = dict(_capture_times(pictures, [row for rows in several for row in rows]))
