@@ -11,6 +11,9 @@ import pytest
 from PIL import Image
 from tests.tiny_model import noise
 
+from semelha.embedders import load_embedder
+from semelha.images import read_dataset, write_shards
+
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
@@ -61,6 +64,23 @@ def test_two_processes_hear_a_teacher_and_learn_without_labels(photos: Path, tmp
     status, _, err = train(photos, tmp_path / "none", "--method", "moco-v3", "--teacher", tmp_path / "teacher")
     assert status != 0
     assert err.count("a teacher is added to a loss of labels") == 1, err
+
+
+@pytest.mark.slow
+def test_weights_and_classes_in_parts_make_a_model_too(photos: Path, tmp_path: Path) -> None:
+    """From archives, of which each process reads its own."""
+    status, _, err = torchrun("shards", photos, "--out", tmp_path / "none")
+    assert status != 0
+    assert err.count("several processes are for training only") == 1, err
+    write_shards(read_dataset(photos), tmp_path / "packed", number=4)
+    words = ("--strategy", "fsdp", "--shards", 2, "--chunk", 5, "--readout", "layers", "--json")
+    status, out, err = train(tmp_path / "packed", tmp_path / "model", *words)
+    assert status == 0, err
+    assert json.loads(out)["pictures"] == 36
+    assert load_embedder(tmp_path / "model").embed(read_dataset(tmp_path / "packed").pictures).shape == (36, 8)
+    status, _, err = train(tmp_path / "packed", tmp_path / "other", "--batch", 4, "--shards", 3)
+    assert status != 0
+    assert err.count("a batch of 4 is too small for 3 shards") == 1, err
 
 
 @pytest.mark.slow

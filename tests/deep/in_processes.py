@@ -3,6 +3,8 @@ environment. Each writes what it found as `FOLDER/<rank>.pt`."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,13 +14,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from lightning.fabric import Fabric
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from semelha.deep import fsdp
 from semelha.deep.augment import Augmentation
 from semelha.deep.cache import PictureSubset
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, process_group
 from semelha.deep.gradcache import GradCache
-from semelha.deep.loop import LoopSettings, Trained, fit
+from semelha.deep.loop import LoopSettings, Trained, TrainingProgress, fit
 from semelha.deep.losses import (
     ArcFace,
     Contrastive,
@@ -31,12 +35,17 @@ from semelha.deep.losses import (
     Triplet,
     WeightedSum,
 )
+from semelha.deep.machines import check_equal, copy_to_each, find_disk
+from semelha.deep.metric_layer import MetricLayer
 from semelha.deep.objective import StepContext
-from semelha.deep.recipe import Recipe
+from semelha.deep.recipe import Recipe, Strategy
+from semelha.deep.shards import PixelsWithGaps
 from semelha.deep.ssl import METHODS
 from semelha.errors import TrainingError
+from semelha.metrics import Mahalanobis
 
 BATCH, CLASSES, DIM, STEPS = 23, 5, 6, 3
+SHARDS = 3
 VIEWED = 24  # pictures of a batch without labels, of two views each
 
 LOSSES: dict[str, Callable[[], nn.Module]] = {
@@ -46,6 +55,7 @@ LOSSES: dict[str, Callable[[], nn.Module]] = {
     "proxies": lambda: ProxyAnchor(CLASSES, DIM),
     "margin": lambda: MarginSoftmax(CLASSES, DIM, margin=ArcFace(0.3)),
     "together": lambda: WeightedSum(SupCon(), MarginSoftmax(CLASSES, DIM, margin=NoMargin())),
+    "metric": lambda: Contrastive(metric=MetricLayer(Mahalanobis(M=np.eye(DIM)))),
     "memory": lambda: CrossBatchMemory(SupCon(), DIM, size=50),
 }
 CHUNKS = [5, 12, 100]
@@ -141,7 +151,8 @@ class Plain(nn.Module):
         super().__init__()
         torch.manual_seed(2)
         self.layers = nn.Sequential(
-            nn.Conv2d(1, 8, 3, 2), nn.GroupNorm(2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(72, DIM)
+            *(nn.Conv2d(1, 8, 3, 2), nn.GroupNorm(2, 8), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1)),
+            *(nn.Flatten(), nn.Linear(72, DIM)),
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -190,6 +201,86 @@ def trained(
     )
 
 
+def proxies_and_metric(counts: NDArray[np.int64], dim: int) -> nn.Module:
+    """A loss with proxies, and a metric that is learned."""
+    return ProxyAnchor(len(counts), dim, metric=MetricLayer(Mahalanobis(M=np.eye(dim))))
+
+
+def sharded(
+    folder: Path, group: ProcessGroup = SINGLE_PROCESS, *, strategy: Strategy = "fsdp", resume: bool = False
+) -> Trained:
+    """A whole training in which each process has a part of every layer. A checkpoint of step 6 or before is kept."""
+
+    def callback(progress: TrainingProgress) -> None:
+        if progress.step == 6 and group.size > 1:
+            shutil.copy(folder / "checkpoint.pt", folder / "early.pt")
+
+    recipe = replace(RECIPE, chunk=8, strategy=strategy, loss=proxies_and_metric)
+    return fit(
+        Plain(),
+        pictures(0, 12),
+        pictures(1, 3),
+        recipe,
+        fabric=Fabric(accelerator="cpu", devices=1),
+        folder=folder,
+        plan="test",
+        seed=0,
+        resume=resume,
+        callback=callback,
+        processes=group,
+        loop=LoopSettings(checkpoint_seconds=0.0),
+    )
+
+
+def divided(pictures: PictureSubset, group: ProcessGroup) -> PictureSubset:
+    """The same pictures in shards of classes, of which a process has the pixels of its own alone."""
+    shards = pictures.classes % SHARDS
+    own = [np.flatnonzero(shards == shard) for shard in range(SHARDS)[group.share(SHARDS)]]
+    some = PixelsWithGaps(
+        len(pictures.pixels), pictures.pixels.shape[1:], [(rows, pictures.pixels[rows]) for rows in own]
+    )
+    return replace(pictures, pixels=some, shards=shards)
+
+
+def by_shards(folder: Path, group: ProcessGroup = SINGLE_PROCESS) -> Trained:
+    """A whole training on classes in shards."""
+    return fit(
+        Plain(),
+        divided(pictures(0, 12), group),
+        divided(pictures(1, 6), group),
+        replace(RECIPE, chunk=8, shards=SHARDS),
+        fabric=Fabric(accelerator="cpu", devices=1),
+        folder=folder,
+        plan="test",
+        seed=0,
+        resume=False,
+        callback=lambda progress: None,
+        processes=group,
+    )
+
+
+def on_disks(folder: Path, group: ProcessGroup) -> list[object]:
+    """What each process finds of a common folder, and of folders that each has for itself, as on machines without a
+    common disk. The last process alone has the checkpoint of a training."""
+    common, own = find_disk(folder, group), folder / f"training {group.rank}"
+    before = os.environ.get("LOCAL_RANK", "0")
+    os.environ["LOCAL_RANK"] = "0"
+    try:
+        disk = find_disk(own, group)
+        found: list[object] = [common.is_of_rank_zero, common.is_only_one, disk.is_of_rank_zero, disk.is_only_one]
+        found.append(disk.on_each(lambda: group.rank))
+        if group.is_rank_zero:
+            (own / "model" / "inner").mkdir(parents=True)
+            (own / "model" / "inner" / "weights").write_bytes(b"w" * 1000)
+            (own / "model" / "empty").write_bytes(b"")
+            shutil.move(own / "checkpoint.pt", folder / f"training {group.size - 1}" / "checkpoint.pt")
+        copy_to_each(own / "model", disk)
+        copied = (own / "model" / "inner" / "weights").read_text(), (own / "model" / "empty").read_text()
+        return [*found, *copied, trained(own, group, resume=True).seconds]
+    finally:
+        os.environ["LOCAL_RANK"] = before
+
+
 def failing(group: ProcessGroup) -> list[str]:
     """What each process says where the first fails."""
     said = []
@@ -203,6 +294,11 @@ def failing(group: ProcessGroup) -> list[str]:
         except (TrainingError, OSError) as error:
             said.append(f"{type(error).__name__}: {error}")
     said.append(str(group.on_rank_zero(lambda: group.rank)))
+    try:
+        check_equal(f"{group.rank == 1}", group, "pictures")
+    except TrainingError as error:
+        said.append(str(error))
+    said += group.all_texts("é" * group.rank)
     return said
 
 
@@ -231,6 +327,9 @@ def main() -> None:
         group.broadcast_modules(weights)
         (folder / f"training {group.rank}").mkdir()
         run = trained(folder / f"training {group.rank}", group)
+        (folder / f"sharded {group.rank}").mkdir()
+        fsdp.MIN_PARAMETERS = 30
+        of_parts = sharded(folder / f"sharded {group.rank}", group)
         found = {
             "learned": {(name, chunk): learned(name, chunk, group) for name in LOSSES for chunk in CHUNKS},
             "unlabelled": {name: unlabelled(name, group) for name in METHODS},
@@ -241,8 +340,12 @@ def main() -> None:
             "agreed": group.broadcast(0.1 + group.rank),
             "failing": failing(group),
             "trained": run.weights,
+            "by shards": [by_shards(folder / f"sharded {group.rank}", group).weights],
+            "sharded": [*of_parts.weights.values(), *map(torch.from_numpy, of_parts.metric.arrays().values())],
             "score": run.score,
             "files": sorted(file.name for file in (folder / f"training {group.rank}").iterdir()),
+            "disks": on_disks(folder, group),
+            "seconds": run.seconds,
         }
     torch.save(found, folder / f"{group.rank}.pt")
 

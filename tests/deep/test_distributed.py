@@ -1,6 +1,7 @@
 """A training in several processes is one training: the gradient of the joined batch, the same draws, one writer."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from tests.deep import in_processes
-from tests.deep.in_processes import BATCH, CHUNKS, LOSSES, learned, plan, trained, unlabelled
+from tests.deep.in_processes import BATCH, CHUNKS, DIM, LOSSES, by_shards, learned, plan, sharded, trained, unlabelled
 
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup, local_device_index
 from semelha.deep.loop import LoopSettings
@@ -52,7 +53,8 @@ def end(started: list[subprocess.Popen[str]], seconds: float = 300) -> list[tupl
 def found_in(number: int, folder: Path) -> list[dict[str, Any]]:
     for status, _, errors in end(start(number, "-m", "tests.deep.in_processes", folder)):
         assert status == 0, errors
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(number)]
+    found = [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(number)]
+    return [each | {"folder": folder} for each in found]
 
 
 @pytest.fixture(scope="module", params=[2, pytest.param(3, marks=pytest.mark.slow)])
@@ -108,6 +110,38 @@ def test_a_whole_training_is_that_of_one_process(each: list[dict[str, Any]], tmp
         assert found["score"] == pytest.approx(alone.score, abs=0.1)
 
 
+def test_shards_of_classes_give_the_same_network_in_every_number_of_processes(
+    each: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """Though each process has the pictures of its own classes alone, for training and validation."""
+    alone = by_shards(tmp_path)
+    for found in each:
+        for name, tensor in alone.weights.items():
+            torch.testing.assert_close(found["by shards"][0][name], tensor, rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_sharded_weights_train_to_the_network_of_one_process(each: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Look-alikes, accumulation, chunks, moving average, proxies and a learned metric, with weights in parts."""
+    alone = sharded(tmp_path)
+    for found in each:
+        expected = [*alone.weights.values(), *map(torch.from_numpy, alone.metric.arrays().values())]
+        torch.testing.assert_close(found["sharded"], expected, rtol=1e-3, atol=1e-4)
+
+
+def test_one_process_resumes_a_checkpoint_of_sharded_weights(each: list[dict[str, Any]], tmp_path: Path) -> None:
+    early = each[0]["folder"] / "sharded 0" / "early.pt"
+    saved = torch.load(early, weights_only=True)
+    assert 0 < saved["step"] <= 6
+    assert saved["network"]["layers.5.weight"].shape == (DIM, 72)
+    folders = tmp_path / "resumed", tmp_path / "alone"
+    for folder in folders:
+        folder.mkdir()
+    shutil.copy(early, folders[0] / "checkpoint.pt")
+    resumed, alone = sharded(folders[0], strategy="replicated", resume=True), sharded(folders[1])
+    for name, tensor in alone.weights.items():
+        torch.testing.assert_close(resumed.weights[name], tensor, rtol=1e-3, atol=1e-4)
+
+
 def test_a_plan_reads_the_same_in_every_process(each: list[dict[str, Any]]) -> None:
     """A function's repr has its address: with that in the plan, no interrupted training could be continued."""
     assert {found["plan"] for found in each} == {plan()}
@@ -118,11 +152,21 @@ def test_the_first_alone_writes(each: list[dict[str, Any]]) -> None:
     assert [found["files"] for found in each] == [["checkpoint.pt", "log.jsonl"], *([[]] * (len(each) - 1))]
 
 
+def test_machines_need_no_common_disk(each: list[dict[str, Any]]) -> None:
+    """Each disk has one process that works for it, and at the end the model; the newest checkpoint counts."""
+    for rank, found in enumerate(each):
+        seconds = each[0]["seconds"]  # of the training that the checkpoint has, which was done
+        assert found["disks"] == [True, True, rank == 0, False, rank, "w" * 1000, "", seconds]
+
+
 def test_what_fails_on_the_first_fails_on_all(each: list[dict[str, Any]]) -> None:
     first, *others = each
-    assert first["failing"] == ["OSError: the disk is full: é", "OSError: ", "0"]
+    different = "process 1 has other pictures than process 0: give all machines the same"
+    texts = ["é" * rank for rank in range(len(each))]
+    assert first["failing"] == ["OSError: the disk is full: é", "OSError: ", "0", different, *texts]
     for found in others:
-        assert found["failing"] == ["TrainingError: the disk is full: é", "TrainingError: OSError", "None"]
+        expected = ["TrainingError: the disk is full: é", "TrainingError: OSError", "None", different, *texts]
+        assert found["failing"] == expected
 
 
 def test_shares_are_even_and_leave_nothing_out() -> None:

@@ -23,7 +23,7 @@ from semelha.bulk.places import RemotePicture
 from semelha.bulk.vector_file import FINGERPRINT, VectorWriter, matrix, vector_schema
 from semelha.errors import DatasetError, SemelhaError
 from semelha.files import atomic_write, file_lock, make_folder, remove_partial_files
-from semelha.images import Picture
+from semelha.images import Packed, Picture
 
 logger = logging.getLogger(__name__)
 

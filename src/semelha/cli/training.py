@@ -50,9 +50,9 @@ _hardware = partial(Option, rich_help_panel="Hardware")
 
 def train(
     folder: Annotated[
-        Path,
+        str,
         Argument(
-            help="Folder of class folders (of any pictures, without labels), or a CSV manifest.",
+            help="Folder of class folders (of any pictures, without labels), a CSV manifest, or shards, also by a URL.",
             rich_help_panel="Data",
         ),
     ],
@@ -185,6 +185,20 @@ def train(
         bool, _hardware("--checkpoint", help="Gradient checkpointing: less memory, a third more time.")
     ] = False,
     compile: Annotated[bool, _hardware("--compile", help="Compile the network by torch.compile.")] = False,
+    shards: Annotated[
+        int | None,
+        _hardware(
+            help="Parts that the classes are divided into; each process reads its own. As many as processes, or more.",
+            show_default="1: every process reads all",
+            min=1,
+        ),
+    ] = None,
+    strategy: Annotated[
+        Literal["replicated", "fsdp"] | None,
+        _hardware(
+            help="What each of several processes keeps: all weights, or a part (fsdp).", show_default="replicated"
+        ),
+    ] = None,
 ) -> None:
     """Learn an embedding from pictures in folders, one folder a class; without labels; or a distance between features.
 
@@ -224,6 +238,8 @@ def train(
         "accumulate": accumulate,
         "checkpoint": checkpoint or None,
         "compile": compile or None,
+        "shards": shards,
+        "strategy": strategy,
         "steps": steps,
         "learning_rate": learning_rate,
         "layer_decay": layer_decay,

@@ -30,8 +30,14 @@ def next_batch(sampler: Sampler, number: int, state: TrainingState, done: float,
     return sampler.batch(state.regular_batches - 1)
 
 
-def process_share(batch: Batch, processes: ProcessGroup) -> Batch:
-    """The share of this process. Raises `UsageError` if a process would have fewer than two pictures."""
+def process_share(batch: Batch, processes: ProcessGroup, shards: int = 1) -> Batch:
+    """The share of this process: an equal number of rows, or those of its shards.
+
+    Raises `UsageError` if a process would have fewer than two pictures.
+    """
+    if batch.shards is not None:
+        own = processes.share(shards)
+        return batch.part(slice(*np.searchsorted(batch.shards, [own.start, own.stop])))
     if len(batch) < 2 * processes.size:
         raise UsageError(
             f"a batch has {len(batch)} pictures, too few for {processes.size} processes: take fewer processes or "

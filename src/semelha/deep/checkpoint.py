@@ -6,21 +6,23 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from semelha.deep.fsdp import is_part, load_state, whole
 from semelha.deep.objective import Objective
 from semelha.errors import TrainingError
 from semelha.files import atomic_write
 
 Tensors = dict[str, Tensor]
 
-VERSION = 2
-"""Of the checkpoint file. Version 1 had no number, and a warm-up counted in steps."""
+VERSION = 3
+"""Of the checkpoint file. Version 1 had no number, and a warm-up counted in steps. In version 2 the optimizer of a
+method without labels had other groups of weights."""
 
 
 @dataclass
@@ -38,26 +40,37 @@ class TrainingState:
     regular_batches: int = 0  # batches drawn that are not of look-alikes
     elapsed: float = 0.0  # seconds of training
 
-    def save(self, path: Path, *, plan: str) -> None:
+    @property
+    def is_sharded(self) -> bool:
+        """Whether each process has only a part of the weights."""
+        return any(map(is_part, self.network.parameters()))
+
+    def save(self, path: Path | None, *, plan: str) -> None:
         """Write a checkpoint. The previous one stays until the new one is complete and synced.
 
-        Only a training of the same `plan` (`describe`) can resume. Raises `TrainingError`.
+        If the weights are sharded, all processes must call it; without a path one writes nothing. Only a training of
+        the same `plan` (`describe`) can resume. Raises `TrainingError`.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        state = {name: value.state_dict() if _has_state(value) else value for name, value in values.items()}
+        state = {
+            name: whole(value.state_dict(), keep=path is not None) if _has_state(value) else value
+            for name, value in values.items()
+        }
+        if path is None:
+            return
         try:
             with atomic_write(path, error=TrainingError) as file:
                 torch.save({"version": VERSION, "plan": plan, **state}, file)
         except RuntimeError as error:  # of torch, if the disk is full
             raise TrainingError(f"{path} cannot be written: {error}") from error
 
-    def load(self, path: Path, *, plan: str) -> None:
-        """Set every field to that of a checkpoint.
+    def load(self, path: Path, *, plan: str, content: BinaryIO | None = None) -> None:
+        """Set every field to that of a checkpoint: the file, or the content that another process read from its file.
 
         Raises `TrainingError` if the file is damaged, of an older version, or of another plan.
         """
         try:
-            saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+            saved: dict[str, Any] = torch.load(content or path, map_location="cpu", weights_only=True)
             version, saved_plan = saved.pop("version", 1), saved.pop("plan")
         except Exception as error:
             raise TrainingError(f"{path} is no checkpoint of a semelha training: {error}") from error
@@ -74,7 +87,7 @@ class TrainingState:
         for field in fields(self):
             value = getattr(self, field.name)
             if _has_state(value):
-                value.load_state_dict(saved[field.name])
+                load_state(value, saved[field.name])
             else:
                 setattr(self, field.name, saved[field.name])
 

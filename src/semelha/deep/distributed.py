@@ -5,7 +5,8 @@ gathered, and every process computes the loss of the whole batch. The gradients 
 the whole batch, exactly, for any loss. Nothing is averaged, so no factor depends on the number of processes. Weights,
 random draws of the loss, and its memory are the same in all processes.
 
-Only the process of rank 0 writes files. The others wait for it, and raise its error.
+Only the process of rank 0 writes checkpoint, log and model. The others wait for it, and raise its error.
+`semelha.deep.machines` has what each machine needs for itself.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import accumulate
 from typing import Any, TypeVar
 
 import torch
@@ -24,6 +26,7 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from semelha.deep.fsdp import is_part
 from semelha.errors import ProcessLost, TrainingError
 
 T = TypeVar("T")
@@ -80,32 +83,36 @@ class ProcessGroup:
     def sum_gradients(self, network: nn.Module, loss: nn.Module) -> None:
         """Sum the gradients of the network over the processes; those of the loss are equal, and copied from rank 0.
 
+        Gradients of which each process has a part are sums already (`semelha.deep.fsdp`).
+
         Running statistics of batch norm become their mean over the processes.
         """
         if self.size == 1:
             return
         with _lost_process_as_error():
-            _flattened([p.grad for p in network.parameters() if p.grad is not None], dist.all_reduce)
+            own = [p.grad for p in network.parameters() if p.grad is not None and not is_part(p.grad)]
+            _flattened(own, dist.all_reduce)
             _flattened([p.grad for p in loss.parameters() if p.grad is not None], _broadcast_from_zero)
             _flattened([buffer for buffer in network.buffers() if buffer.is_floating_point()], self._mean)
 
-    def with_sync_batchnorm(self, network: Module) -> Module:
+    def with_sync_batchnorm(self, network: Module, device: torch.device) -> Module:
         """The network with batch norm over the whole batch, which torch has on graphics cards alone.
 
         On the CPU each process normalizes by the statistics of its share.
         """
-        if self.size == 1 or next(network.parameters()).device.type != "cuda":
+        if self.size == 1 or device.type != "cuda":
             return network
         convert: Callable[[Module], Module] = convert_sync_batchnorm  # timm's own kinds too
         return convert(network)
 
     def broadcast_modules(self, *modules: nn.Module) -> None:
-        """Copy parameters and buffers from rank 0 to all processes."""
+        """Copy parameters and buffers from rank 0 to all processes, but not those of which each has a part."""
         if self.size == 1:
             return
         with _lost_process_as_error():
             for module in modules:
-                _flattened([*module.parameters(), *module.buffers()], _broadcast_from_zero)
+                tensors = [each for each in (*module.parameters(), *module.buffers()) if not is_part(each)]
+                _flattened(tensors, _broadcast_from_zero)
 
     def broadcast(self, value: float) -> float:
         """The number of rank 0."""
@@ -116,34 +123,58 @@ class ProcessGroup:
             _broadcast_from_zero(found)
         return float(found)
 
+    def broadcast_bytes(self, data: bytes, *, source: int = 0) -> bytes:
+        """The bytes of the process `source`."""
+        if self.size == 1:
+            return data
+        length = self.sizes(len(data))[source]
+        if length == 0:
+            return b""
+        own = torch.frombuffer(bytearray(data), dtype=torch.uint8) if self.rank == source else None
+        found = torch.empty(length, dtype=torch.uint8) if own is None else own
+        with _lost_process_as_error():
+            dist.broadcast(found, src=source)
+        return found.numpy().tobytes()
+
+    def all_texts(self, own: str) -> list[str]:
+        """The texts of all processes in order of rank."""
+        if self.size == 1:
+            return [own]
+        encoded = own.encode()
+        sizes = self.sizes(len(encoded))
+        if not any(sizes):
+            return [own] * self.size
+        rows = torch.frombuffer(bytearray(encoded), dtype=torch.uint8) if encoded else torch.empty(0, dtype=torch.uint8)
+        joined = self.all_gather(rows, sizes).numpy().tobytes()
+        ends = list(accumulate(sizes))
+        return [joined[end - size : end].decode() for end, size in zip(ends, sizes, strict=True)]
+
     def on_rank_zero(self, work: Callable[[], T]) -> T | None:
         """Call `work` in the process of rank 0 while the others wait. The others return None.
 
         After an error in rank 0 the others raise `TrainingError` with its message.
         """
-        if self.size == 1:
-            return work()
-        if not self.is_rank_zero:
-            if failure := self._broadcast_text(""):
-                raise TrainingError(failure)
-            return None
-        try:
-            done = work()
-        except Exception as error:
-            self._broadcast_text(str(error) or type(error).__name__)
-            raise
-        self._broadcast_text("")
-        return done
+        return self.where(self.is_rank_zero, work)
 
-    def _broadcast_text(self, text: str) -> str:
-        """The text of rank 0."""
-        length = int(self.broadcast(len(text.encode())))
-        if length == 0:
-            return ""
-        encoded = torch.tensor(list(text.encode()) if self.is_rank_zero else [0] * length, dtype=torch.uint8)
-        with _lost_process_as_error():
-            _broadcast_from_zero(encoded)
-        return bytes(encoded.tolist()).decode()
+    def where(self, condition: bool, work: Callable[[], T]) -> T | None:
+        """Call `work` in the processes with the condition while the others wait. The others return None.
+
+        After an error in one of them those without one raise `TrainingError` with its message.
+        """
+        if self.size == 1:
+            return work() if condition else None
+        done, raised = None, None
+        if condition:
+            try:
+                done = work()
+            except Exception as error:
+                raised = error
+        failures = self.all_texts("" if raised is None else str(raised) or type(raised).__name__)
+        if raised is not None:
+            raise raised
+        if failure := next(filter(None, failures), ""):
+            raise TrainingError(failure)
+        return done
 
     def _mean(self, flat: Tensor) -> None:
         dist.all_reduce(flat)

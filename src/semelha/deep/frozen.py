@@ -59,9 +59,10 @@ class FeatureSubset(PictureSubset):
 
 
 def is_fixed_before_head(network: EmbeddingNet, recipe: Recipe) -> bool:
-    """Whether a training changes nothing before the head, and needs no quarter turns of the pictures."""
+    """Whether a training changes nothing before the head, and has all pictures as they are in each process."""
     before = (*network.backbone.parameters(), *network.pooling.parameters())
-    return recipe.method is None and not recipe.quarter_turns and not any(weight.requires_grad for weight in before)
+    is_frozen = not any(weight.requires_grad for weight in before)
+    return is_frozen and recipe.method is None and recipe.shards == 1 and not recipe.quarter_turns
 
 
 def on_features(

@@ -23,13 +23,16 @@ from semelha.deep.cache import PictureSubset
 from semelha.deep.checkpoint import Tensors, TrainingState
 from semelha.deep.distributed import SINGLE_PROCESS, ProcessGroup
 from semelha.deep.domains import with_clean_pictures
+from semelha.deep.fsdp import by_kind, shard, whole
 from semelha.deep.gradcache import enable_gradient_checkpointing, preserve_running_stats
+from semelha.deep.machines import load_latest
 from semelha.deep.metric_layer import metric_of
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective, StepContext
 from semelha.deep.optimizer import clip, gradients, optimizer_for
 from semelha.deep.recipe import Recipe
 from semelha.deep.sampler import Sampler
+from semelha.deep.shards import in_order, own_places
 from semelha.embedders import METRIC
 from semelha.errors import TrainingError
 from semelha.measures import retrieval
@@ -43,7 +46,8 @@ class LoopSettings:
     Parameters
     ----------
     checkpoint_seconds : float
-        Between two checkpoints; a validation is followed by one in any case.
+        Between two checkpoints, or as many times longer as one takes seconds, if more than one; a validation is
+        followed by one in any case.
     validations : int
         In a whole training. The first half of it, which is never the best, has none.
     log_steps : int
@@ -121,17 +125,24 @@ def fit(
     loss is no longer finite, or a checkpoint cannot be written or read.
     """
     sampler = recipe.make_sampler(training.pool(recipe), seed=seed)
-    network = processes.with_sync_batchnorm(copy.deepcopy(network).to(fabric.device))
-    network = network.to(memory_format=torch.channels_last)
+    is_sharded = recipe.strategy == "fsdp" and processes.size > 1
+    device = torch.device("cpu") if is_sharded else fabric.device
+    memory_format = torch.contiguous_format if is_sharded else torch.channels_last  # FSDP takes the first alone
+    network = copy.deepcopy(network).to(device).to(memory_format=memory_format)
     if recipe.checkpoint:
         enable_gradient_checkpointing(network)
-    dim = network(torch.zeros(2, *training.pixels.shape[1:], device=fabric.device)).shape[1]
-    state = _initial_state(network, sampler, recipe, dim, seed)
+    dim = network(torch.zeros(2, *training.pixels.shape[1:], device=device)).shape[1]
+    network = processes.with_sync_batchnorm(network, fabric.device)
+    average = moving_average(network, recipe.averaging)
+    if is_sharded:
+        processes.broadcast_modules(network, average)
+        for each in (network, average.module):
+            shard(each, fabric.device)
+        average.foreach = False  # parts and whole buffers cannot be updated together
+    state = _initial_state(network, average, sampler, recipe, dim, seed, fabric.device)
     objective, checkpoint_file = state.objective, folder / "checkpoint.pt"
-    if resume and checkpoint_file.exists():
-        state.load(checkpoint_file, plan=plan)
-    if processes.broadcast(state.step) != state.step:
-        raise TrainingError(f"process {processes.rank} does not find {checkpoint_file}: let all have the same folder")
+    if resume:
+        load_latest(state, checkpoint_file, plan=plan, processes=processes)
     processes.broadcast_modules(network, state.average, objective)
     if recipe.compile:
         network.backbone.compile()
@@ -140,7 +151,7 @@ def fit(
     cached = replace(recipe.grad_cache(), processes=processes)
     context = StepContext(forward, cached, backward, fabric.autocast, teaching=recipe.teaching)
     score = state.best_score if state.best else None
-    started, last_saved = loop.clock() - state.elapsed, loop.clock()
+    started, last_saved, seconds_saving = loop.clock() - state.elapsed, state.elapsed, 0.0
     done = _fraction_done(state, recipe)
     with (folder / "log.jsonl" if processes.is_rank_zero else Path(os.devnull)).open("a", encoding="utf-8") as log:
         while done < 1:
@@ -154,7 +165,7 @@ def fit(
                 batch = next_batch(sampler, number, state, done, recipe, seed)
                 if training.clean is not None:
                     batch = with_clean_pictures(batch, training.classes, training.clean, [seed, 8, number])
-                own, own_seed = process_share(batch, processes), [seed, number, *processes.seed_suffix]
+                own, own_seed = process_share(batch, processes, recipe.shards), [seed, number, *processes.seed_suffix]
                 pixels = augmented_views(own, training, objective.views, recipe, fabric.device, own_seed, coarse=coarse)
                 targets = torch.from_numpy(own.targets).to(fabric.device)
                 with_teacher = replace(context, teacher_vectors=training.vectors_by_teacher(batch, fabric.device))
@@ -163,7 +174,8 @@ def fit(
                 loss = loss + part / recipe.accumulate
                 seen.append((embeddings, batch.targets))
             if recipe.accumulate > 1:
-                torch._foreach_div_(gradients(optimizer), recipe.accumulate)
+                for kind in by_kind(gradients(optimizer)):
+                    torch._foreach_div_(kind, recipe.accumulate)
             processes.sum_gradients(network, objective)
             clip(optimizer, recipe.clip, state.step)
             optimizer.step()
@@ -180,7 +192,9 @@ def fit(
                 raise TrainingError(f"the loss became {value} at step {state.step}: try a lower learning rate")
             if validation is not None and _validates(done_before, done, loop.validations):
                 average = state.average.module
-                score = validate(average, validation, metric_of(objective), fabric.device, processes)
+                score = validate(
+                    average, validation, metric_of(objective), fabric.device, processes, shards=recipe.shards
+                )
                 if score >= state.best_score:
                     state.best, state.best_score = _weights(average, objective), score
                 last_saved = -math.inf
@@ -197,9 +211,12 @@ def fit(
             if state.step % loop.log_steps == 0 or done >= 1:
                 log.write(json.dumps(asdict(progress)) + "\n")
                 log.flush()
-            if processes.is_rank_zero and loop.clock() - last_saved > loop.checkpoint_seconds:
-                state.save(checkpoint_file, plan=plan)
-                last_saved = loop.clock()
+            if state.elapsed - last_saved > loop.checkpoint_seconds * max(1.0, seconds_saving):
+                before = loop.clock()
+                if processes.is_rank_zero or state.is_sharded:
+                    state.save(checkpoint_file if processes.is_rank_zero else None, plan=plan)
+                seconds_saving = processes.broadcast(loop.clock() - before)
+                last_saved = state.elapsed
             if processes.is_rank_zero:
                 callback(progress)
     weights = state.best or _weights(state.average.module, objective)
@@ -208,13 +225,21 @@ def fit(
     return Trained(weights, metric, state.best_score if state.best else None, state.step, state.elapsed)
 
 
-def _initial_state(network: EmbeddingNet, sampler: Sampler, recipe: Recipe, dim: int, seed: int) -> TrainingState:
+def _initial_state(
+    network: EmbeddingNet,
+    average: ModelEmaV3,
+    sampler: Sampler,
+    recipe: Recipe,
+    dim: int,
+    seed: int,
+    device: torch.device,
+) -> TrainingState:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # draws the weights of proxies or a projector
-        objective = recipe.objective(network, sampler, dim).to(next(network.parameters()).device)
+        objective = recipe.objective(network, sampler, dim).to(device)
     return TrainingState(
         network=network,
-        average=moving_average(network, recipe.averaging),
+        average=average,
         objective=objective,
         optimizer=optimizer_for(network, objective, recipe),
         class_means=torch.zeros(sampler.targets if recipe.lookalikes else 0, dim),
@@ -239,7 +264,7 @@ def embed(
     """
     was, out = network.training, []
     network.eval()
-    with torch.inference_mode():
+    with torch.no_grad():  # FSDP refuses inference mode
         for start in range(0, len(pixels), batch):
             block = torch.from_numpy(np.array(pixels[start : start + batch])).to(device).float()
             block = block.contiguous(memory_format=torch.channels_last) if block.ndim == 4 else block
@@ -254,12 +279,17 @@ def validate(
     metric: Metric,
     device: torch.device,
     processes: ProcessGroup = SINGLE_PROCESS,
+    *,
+    shards: int = 1,
 ) -> float:
     """R@1 among the validation pictures. Each process embeds its share; that of rank 0 measures."""
-    places = np.arange(len(validation.rows))[processes.share(len(validation.rows))]
-    # A process without a picture embeds one and drops the result.
-    own = embed(network, validation.read(places if len(places) else np.zeros(1, np.int64)), device)[: len(places)]
-    embeddings = processes.all_gather(torch.from_numpy(own), processes.sizes(len(own))).numpy()
+    places = own_places(validation.shards, len(validation.rows), shards, processes)
+    sizes = processes.sizes(len(places))
+    # All embed the same number, because weights may be gathered for each block; the others are dropped.
+    pixels = validation.read(places)
+    padded = np.concatenate([pixels, np.zeros((max(sizes) - len(pixels), *pixels.shape[1:]), pixels.dtype)])
+    own = embed(network, padded, device)[: len(places)]
+    embeddings = in_order(torch.from_numpy(own), places, processes).numpy()
     if not processes.is_rank_zero:
         return processes.broadcast(0.0)
     found = retrieval(embeddings, validation.classes, metric=metric, query_groups=validation.groups, ks=(1,))
@@ -283,6 +313,6 @@ def _lr_factor(done: float, recipe: Recipe) -> float:
 
 def _weights(network: nn.Module, objective: Objective) -> Tensors:
     """A copy of the weights of the network, and of the learned arrays of its metric."""
-    weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+    weights = {name: tensor.detach().cpu().clone() for name, tensor in whole(network.state_dict()).items()}
     arrays = metric_of(objective).arrays().items()
     return weights | {METRIC + name: torch.from_numpy(array) for name, array in arrays}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from semelha.deep.fsdp import by_kind, total_norm
 from semelha.deep.network import EmbeddingNet
 from semelha.deep.objective import Objective
 from semelha.deep.recipe import Recipe
@@ -62,15 +63,15 @@ def optimizer_for(network: nn.Module, objective: Objective, recipe: Recipe) -> O
     Each parameter group has its rate as `lr_scale`, which the schedule multiplies.
     """
     lr_scale = lr_scales(network, recipe.layer_decay)
-    learned = [(weight, recipe.weight_decay, lr_scale[name]) for name, weight in network.named_parameters()]
+    learned = [(weight, recipe.weight_decay, lr_scale[name], 0) for name, weight in network.named_parameters()]
     of_objective = recipe.weight_decay if objective.uses_weight_decay else 0.0
-    learned += [(weight, of_objective, objective.lr_scale) for weight in objective.parameters()]
-    alike: dict[tuple[float, float], list[Tensor]] = {}
-    for weight, decay, own in learned:
+    learned += [(weight, of_objective, objective.lr_scale, 1) for weight in objective.parameters()]
+    alike: dict[tuple[float, float, int], list[Tensor]] = {}
+    for weight, decay, own, part in learned:  # the objective apart, because its weights are never sharded
         if weight.requires_grad:
-            alike.setdefault((decay if weight.ndim > 1 else 0.0, own * recipe.learning_rate), []).append(weight)
+            alike.setdefault((decay if weight.ndim > 1 else 0.0, own * recipe.learning_rate, part), []).append(weight)
     groups: list[dict[str, Any]] = [
-        {"params": weights, "weight_decay": decay, "lr_scale": own} for (decay, own), weights in alike.items()
+        {"params": weights, "weight_decay": decay, "lr_scale": own} for (decay, own, _), weights in alike.items()
     ]
     return recipe.optimizer(groups, lr=recipe.learning_rate)
 
@@ -83,8 +84,9 @@ def gradients(optimizer: Optimizer) -> list[Tensor]:
 def clip(optimizer: Optimizer, most: float, step: int) -> None:
     """Scale all gradients to a norm of `most` if it is larger. Raises `TrainingError` if it is not finite."""
     found = gradients(optimizer)
-    norm = float(torch.nn.utils.get_total_norm(found))
+    norm = total_norm(found)
     if not math.isfinite(norm):
         raise TrainingError(f"the gradient became {norm} at step {step + 1}: try a lower learning rate")
     if norm > most:
-        torch._foreach_mul_(found, most / (norm + 1e-6))
+        for kind in by_kind(found):
+            torch._foreach_mul_(kind, most / (norm + 1e-6))

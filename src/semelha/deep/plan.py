@@ -241,6 +241,8 @@ def _check_metric(network: Network, metric: Metric) -> None:
 def _check_batches(recipe: Recipe, network: Network, dataset: Dataset, processes: int) -> None:
     if recipe.batch < 2 * processes:
         raise UsageError(f"a batch of {recipe.batch} is too small for {processes} processes: give each two pictures")
+    if 1 < recipe.shards < processes:
+        raise UsageError(f"{processes} processes cannot divide {recipe.shards} shards: make them {processes} or more")
     if processes > 1 and recipe.chunk == 3:
         raise UsageError("a chunk is 3 pictures: in several processes it must be 4 or more")
     if recipe.method is None:

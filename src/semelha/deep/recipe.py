@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -14,17 +14,21 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.optim import Optimizer
 
+from semelha.arguments import check_choice
 from semelha.deep.augment import Augmentation
 from semelha.deep.gradcache import GradCache
 from semelha.deep.losses import MarginSoftmax, NoMargin, SupCon, WeightedSum
 from semelha.deep.network import EmbeddingNet, Network
 from semelha.deep.objective import Objective, Supervised
 from semelha.deep.sampler import MPerClass, Pool, Sampler
+from semelha.deep.sharded_sampler import ShardedSampler
 from semelha.deep.ssl import SelfSupervised
 from semelha.errors import UsageError
 
 LossFactory = Callable[[NDArray[np.int64], int], nn.Module]
 """(class sizes, embedding dimension) → a loss of (embeddings, labels)."""
+
+Strategy = Literal["replicated", "fsdp"]
 
 OptimizerFactory = Callable[..., Optimizer]
 """(groups of parameters, lr=) → an optimizer: `torch.optim.AdamW`, or another one with settings by `partial`."""
@@ -78,6 +82,12 @@ class Recipe:
     compile : bool
         Compile the backbone by `torch.compile`, which takes about a minute. On a CPU it gains little
         (docs/devices.md).
+    shards : int
+        Parts that the classes are divided into. Of several processes each reads the pictures of its own parts, and a
+        batch has an equal share of each part. 1: every process can read every picture.
+    strategy : {"replicated", "fsdp"}
+        What each of several processes keeps: all weights, or a part of them and of the optimizer's state, for networks
+        that need more memory than a device has (`semelha.deep.fsdp`).
     sampler : SamplerFactory
         Makes the batches that `lookalikes` does not replace.
     lookalikes : float
@@ -117,6 +127,8 @@ class Recipe:
     accumulate: int = 1
     checkpoint: bool = False
     compile: bool = False
+    shards: int = 1
+    strategy: Strategy = "replicated"
     sampler: SamplerFactory = MPerClass
     lookalikes: float = 0.5
     quarter_turns: bool = False
@@ -150,6 +162,16 @@ class Recipe:
             raise UsageError(f"teaching is {self.teaching}: it is 0 or more")
         if self.accumulate < 1:
             raise UsageError(f"accumulate is {self.accumulate}: a step needs one batch or more")
+        check_choice("strategy", self.strategy, get_args(Strategy))
+        if self.strategy == "fsdp" and (self.method is not None or self.compile):
+            raise UsageError("the strategy fsdp is for networks that learn from labels and are not compiled")
+        if self.shards < 1 or (self.shards > 1 and self.method is not None):
+            raise UsageError(f"shards is {self.shards}: it is 1 or more, and 1 for a method without labels")
+        if self.shards > 1 and self.batch // self.shards < 2 * self.per_class:
+            raise UsageError(
+                f"a batch of {self.batch} is too small for {self.shards} shards: each needs {self.per_class} pictures "
+                f"of two classes, so the batch must be {2 * self.per_class * self.shards} or more"
+            )
         self.grad_cache()  # checks the chunk
 
     def grad_cache(self) -> GradCache:
@@ -164,6 +186,8 @@ class Recipe:
         """Make the sampler of batches. Without labels, each picture of the pool is its own class."""
         if self.method is not None:
             return MPerClass(pool, batch=self.batch, per_class=1, seed=seed)
+        if pool.shards is not None:
+            return ShardedSampler(pool, self.sampler, batch=self.batch, per_class=self.per_class, seed=seed)
         return self.sampler(pool, batch=self.batch, per_class=self.per_class, seed=seed)
 
     def objective(self, network: EmbeddingNet, sampler: Sampler, dim: int) -> Objective:
@@ -224,6 +248,8 @@ class TrainingSettings:
     accumulate: int | None = None
     checkpoint: bool | None = None
     compile: bool | None = None
+    shards: int | None = None
+    strategy: Strategy | None = None
     steps: int | None = None
     learning_rate: float | None = None
     layer_decay: float | None = None

@@ -24,13 +24,15 @@ class Batch:
     pictures: Integers  # positions in the data set
     turns: Integers  # quarter turns to apply, 0 to 3
     targets: Integers  # the training class: the class, or class × 4 + turns if turned classes are classes
+    shards: Integers | None = None  # in ascending order, if the classes are divided into shards
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def part(self, rows: slice) -> Batch:
         """The rows of a share."""
-        return Batch(self.pictures[rows], self.turns[rows], self.targets[rows])
+        shards = None if self.shards is None else self.shards[rows]
+        return Batch(self.pictures[rows], self.turns[rows], self.targets[rows], shards)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,7 @@ class Pool:
     classes: Integers  # of each picture, 0 to C − 1, each present: (pictures,)
     labels: tuple[str, ...]  # name of each class
     quarter_turns: bool = False  # treat each class, turned by 90, 180 and 270 degrees, as three more classes
+    shards: Integers | None = None  # of each class, if the classes are divided into shards: (C,)
 
     @property
     def turns(self) -> int:
@@ -96,6 +99,19 @@ class Sampler(ABC):
         near = np.argsort(-(means[anchors] @ means.T), axis=1)[:, 1 : breadth * each + 1]  # (seeds, breadth × each)
         drawn = [random.choice(row, min(each, len(row)), replace=False) for row in near]
         targets = np.unique(np.concatenate([anchors, *drawn]))
+        places = np.concatenate([self._some(int(self.counts[target]), random) for target in targets])
+        return self._of(np.repeat(targets, self.per_class), places, self._unshuffled)
+
+    def near(self, number: int, means: NDArray[np.float32], anchors: NDArray[np.float32], *, breadth: int = 4) -> Batch:
+        """A batch of classes whose means are near to `anchors` (seeds, dim), which may be of other pools.
+
+        As many for each anchor, drawn from `breadth` times as many that are nearest.
+        """
+        random = np.random.default_rng([self.seed, 3, number])
+        each = max(1, self.classes_per_batch // len(anchors))
+        nearest = np.argsort(-(anchors @ means.T), axis=1)[:, : breadth * each]
+        drawn = [random.choice(row, min(each, len(row)), replace=False) for row in nearest]
+        targets = np.unique(np.concatenate(drawn))
         places = np.concatenate([self._some(int(self.counts[target]), random) for target in targets])
         return self._of(np.repeat(targets, self.per_class), places, self._unshuffled)
 

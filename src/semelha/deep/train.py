@@ -26,6 +26,7 @@ from semelha.deep.export import export_onnx
 from semelha.deep.frozen import TrainedParts, feature_views, is_fixed_before_head, on_features
 from semelha.deep.gradcache import enable_gradient_checkpointing
 from semelha.deep.loop import Callback, LoopSettings, Trained, TrainingProgress, fit, validate
+from semelha.deep.machines import check_equal, copy_to_each, find_disk, remove_files
 from semelha.deep.memory import freed_memory_kept
 from semelha.deep.network import EmbeddingNet, Network, build, with_statistics
 from semelha.deep.optimizer import freeze
@@ -33,6 +34,7 @@ from semelha.deep.plan import plan_network, resolve_method
 from semelha.deep.publish import publish
 from semelha.deep.readout import MultiLayerNet, fit_layer_readout, sample_places
 from semelha.deep.recipe import Recipe, TrainingSettings
+from semelha.deep.shards import collected, in_order, open_sharded_cache, own_places, sharded_statistics
 from semelha.deep.ssl import SelfSupervised
 from semelha.deep.stages import StageNet, fit_stage_readout
 from semelha.deep.teacher import embed_turns
@@ -40,7 +42,7 @@ from semelha.deep.throughput import PASSES, describe_rate, measure_throughput
 from semelha.deep.without_training import network_of
 from semelha.embedders import Model, load_embedder
 from semelha.errors import TrainingError
-from semelha.files import check_writable
+from semelha.files import check_writable, remove_partial_files
 from semelha.images import Dataset, Progress, check_for_training, check_without_labels, found_by_decoding
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ def train_network(
 
     Called in several processes that `torchrun` started, it is one training in all of them (docs/devices.md). During the
     training, pictures, checkpoint and log (JSON lines) are in the folder `out` + ".training"; only the log stays there.
+    Machines need no common disk: each decodes the pictures for itself, rank 0 writes checkpoint, log and model, and the
+    model is copied to the others at the end.
 
     Parameters
     ----------
@@ -115,7 +119,12 @@ def train_network(
         network, recipe = planned.network, planned.recipe
         built = build(network, seed=seed)
         folder = out.with_name(out.name + ".training")
-        group.on_rank_zero(partial(make_training_folder, folder, resume=resume))
+        listed = "\n".join(f"{picture.name}\t{picture.label}\t{picture.split}" for picture in dataset)
+        check_equal(f"{network} {seed} {listed}", group, "pictures or settings")
+        make_folder = partial(make_training_folder, folder, resume=resume)
+        group.on_rank_zero(make_folder)
+        disk = find_disk(folder, group)
+        group.where(disk.is_led and not group.is_rank_zero, make_folder)
 
         if recipe.checkpoint:
             enable_gradient_checkpointing(copy.deepcopy(built))  # fails now, not after the training
@@ -123,31 +132,38 @@ def train_network(
             group.on_rank_zero(
                 partial(export_onnx, built, channels=network.channels, size=network.size, name=network.backbone)
             )
-        made = group.on_rank_zero(partial(open_cache, dataset, folder, network.input_spec(), progress=reading_progress))
-        cache = made or open_cache(dataset, folder, network.input_spec())
+        spec, progress = network.input_spec(), reading_progress if group.is_rank_zero else None
+        if recipe.shards > 1:
+            cache = open_sharded_cache(dataset, folder, spec, recipe.shards, group, progress=progress)
+        else:
+            made = disk.on_each(partial(open_cache, dataset, folder, spec, progress=progress))
+            cache = made or open_cache(dataset, folder, spec)
         for text in found_by_decoding(dataset, cache.dataset, cache.hashes) if group.is_rank_zero else ():
             logger.warning(text)
         (check_for_training if recipe.method is None else check_without_labels)(cache.dataset)
-        network = with_statistics(network, cache.statistics())
+        of_pictures = sharded_statistics(cache, recipe.shards, group) if recipe.shards > 1 else cache.statistics()
+        network = with_statistics(network, of_pictures)
         built = build(network, seed=seed)
         if from_model is not None:
             built.load_state_dict(network_of(from_model).state_dict())
         freeze(built, recipe.freeze)
-
         training, validation = split(cache, recipe, seed=seed)
         recipe = resolve_method(recipe, training)
         if teacher is not None:
             turns = 4 if recipe.quarter_turns else 1
-            vectors = _teacher_vectors(teacher, cache.dataset, turns, reading_progress, group)
+            own = own_places(cache.shards, len(cache.dataset), recipe.shards, group)
+            vectors = _teacher_vectors(teacher, cache.dataset, own, turns, progress, group)
             training = replace(training, teacher_vectors=vectors)
         first = () if from_model is None else (from_model.fingerprint,)
-        plan = describe(network, recipe, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes)
+        same = replace(recipe, strategy="replicated")  # a checkpoint is the same with every strategy
+        plan = describe(network, same, seed, teacher.fingerprint if teacher else None, *first, *cache.hashes)
+        check_equal(plan, group, "pictures")
         parts: TrainedParts = built, training, validation, _until(deadline, recipe, built, network, training, fabric)
         if is_fixed_before_head(built, recipe):
             start = time.monotonic()
             of_device = partial(feature_views, device=fabric.device, seed=seed, clean=cache.dataset.is_clean)
             compute = partial(of_device, built, network.input_spec(), cache.pixels, recipe, folder=folder, key=plan)
-            views = group.on_rank_zero(compute) or compute()
+            views = disk.on_each(compute) or compute()
             parts = on_features(*parts, views, spent=time.monotonic() - start)
         if curves is not None and group.is_rank_zero:
             curves.describe({**network.as_card(), **recipe.as_card()})
@@ -164,15 +180,22 @@ def train_network(
         )
         built.load_state_dict({**built.state_dict(), **trained.weights})
 
+        places = sample_places(len(training.rows), seed=seed)
+        if recipe.shards > 1 and network.readout != "head":
+            training = collected(training, places, recipe.shards, group)
+            places = np.arange(len(places))
+            if validation is not None:
+                validation = collected(validation, np.arange(len(validation.rows)), recipe.shards, group)
+
         def publish_result() -> Model:
-            read, result = _with_readout(built, network, training, validation, trained, recipe, seed)
+            read, result = _with_readout(built, network, training, places, validation, trained, recipe, seed)
             models = {"teacher": teacher, "from_model": from_model}
             return publish(read, network, out, cache=cache, trained=result, recipe=recipe, seed=seed, **models)
 
         published = group.on_rank_zero(publish_result)
-        for name in ("checkpoint.pt", "pixels.*", "view*") if group.is_rank_zero else ():
-            for file in folder.glob(name):
-                file.unlink()
+        copy_to_each(out, disk)
+        if disk.is_led:
+            remove_files(folder, "checkpoint.pt", "pixels.*", "view*")
         return published or load_embedder(out)
 
 
@@ -220,15 +243,15 @@ def _with_readout(
     built: EmbeddingNet,
     network: Network,
     training: PictureSubset,
+    places: NDArray[np.int64],
     validation: PictureSubset | None,
     trained: Trained,
     recipe: Recipe,
     seed: int,
 ) -> tuple[EmbeddingNet | MultiLayerNet | StageNet, Trained]:
-    """The network that gives the embedding, and the result with its R@1 on the held-out classes."""
+    """The network that gives the embedding, with a readout of the pictures at `places`, and the result with its R@1."""
     if network.readout == "head":
         return built, trained
-    places = sample_places(len(training.rows), seed=seed)
     read: MultiLayerNet | StageNet
     if network.readout == "stages":
         read = fit_stage_readout(built, training, places)
@@ -241,12 +264,16 @@ def _with_readout(
 
 
 def _teacher_vectors(
-    teacher: Model, dataset: Dataset, turns: int, progress: Progress | None, group: ProcessGroup
+    teacher: Model,
+    dataset: Dataset,
+    places: NDArray[np.int64],
+    turns: int,
+    progress: Progress | None,
+    group: ProcessGroup,
 ) -> NDArray[np.float32]:
-    """`embed_turns`, of which each process computes its share: (turns, pictures, d)."""
-    share = group.share(len(dataset))
-    own = embed_turns(teacher, dataset.select(range(len(dataset))[share]), turns, progress=progress)
-    parts = group.all_gather(torch.from_numpy(own.swapaxes(0, 1)), group.sizes(own.shape[1]))
+    """`embed_turns`, of which each process computes the pictures at its places: (turns, pictures, d)."""
+    own = embed_turns(teacher, dataset.select(places.tolist()), turns, progress=progress)
+    parts = in_order(torch.from_numpy(own.swapaxes(0, 1)), places, group)
     return np.ascontiguousarray(parts.numpy().swapaxes(0, 1))
 
 
@@ -258,6 +285,7 @@ def make_training_folder(folder: Path, *, resume: bool) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_partial_files(folder)
         free = shutil.disk_usage(folder).free
     except OSError as error:
         raise TrainingError(f"{folder} cannot be written: {error.strerror}") from error

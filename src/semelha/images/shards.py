@@ -201,9 +201,13 @@ def _write(
                 "start": start,
                 "length": len(data),
                 "xxh3": xxhash.xxh3_64_hexdigest(data),
-                **{name: value for name, value in optional.items() if value is not None},
+                **{name: _as_json(value) for name, value in optional.items() if value is not None},
             }
             advance()
+
+
+def _as_json(value: Any) -> Any:
+    return as_unicode(value) if isinstance(value, str) else value
 
 
 def _encoded(picture: Picture) -> tuple[bytes, str]:
