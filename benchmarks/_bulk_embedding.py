@@ -52,7 +52,7 @@ def measure(photos: Path, rounds: int, most: int | None) -> None:
         )
     columns = ["", "seconds", "beside the plain loop", "of all rounds", "start-up, seconds"]
     body = (
-        f"{len(dataset):,} photographs of the folder {dataset.name}, JPEG, embedded by {model.card.name} "
+        f"{len(dataset):,} photographs of groceries, JPEG, embedded by {model.card.name} "
         f"({model.dim} numbers); Ray {version_of('ray')} on this machine. {rounds} rounds, in "
         "turned order; medians, and ratios within a round. The plain loop is `embed_pictures` with content hashes; the "
         "others also write parts, and join them to a Parquet file. Start-up is not part of the seconds: to start Ray, "
