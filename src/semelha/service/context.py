@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from semelha.service.logs import SERVICE
 from semelha.service.logs import request_id as current_id
 from semelha.service.metrics import Metrics, known_method
+from semelha.service.paths import route_of
 from semelha.service.problems import problem_response
 
 logger = logging.getLogger(SERVICE)
@@ -68,7 +69,7 @@ class Context:
                 await problem_response(error, scope)(scope, receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - start
-            route = getattr(scope.get("route"), "path_format", "none")
+            route = route_of(scope)
             self.metrics.answered(scope["method"], route, status, seconds)
             values = {
                 "method": known_method(scope["method"]),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from starlette.convertors import Convertor, register_url_convertor
+from starlette.types import Scope
 
 
 class SegmentConvertor(Convertor[str]):
@@ -23,3 +25,12 @@ register_url_convertor("segment", SegmentConvertor())
 
 SUBJECT = "/subjects/{name:segment}"
 GALLERY = "/api/v1/galleries/{gallery:segment}"
+PREFIX = re.compile(r"^/api/v1(/galleries/\{gallery\})?(?=/)")
+
+
+def route_of(scope: Scope) -> str:
+    """The path of the route that answered, such as "/subjects/{name}", without what all have; "none" without one.
+
+    Some versions of FastAPI give a route the prefix of its router, and others do not.
+    """
+    return PREFIX.sub("", getattr(scope.get("route"), "path_format", "none"))

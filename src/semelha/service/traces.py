@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from semelha import tracing
 from semelha.service.metrics import known_method
+from semelha.service.paths import route_of
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Traces:
             try:
                 await self.app(scope, receive, counted_send)
             finally:
-                route = getattr(scope.get("route"), "path_format", "none")
+                route = route_of(scope)
                 span.update_name(f"{method} {route}")
                 values = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
                 state = scope.get("state", {})
