@@ -10,7 +10,7 @@ from typing import Self
 
 # Its log is synced after every write only in the mode "batch", which no option of the command sets.
 SERVE = """
-import sys
+import resource, sys
 from milvus_lite.engine import collection
 from milvus_lite.storage import wal
 from milvus_lite.adapter.grpc.server import run_server
@@ -20,6 +20,8 @@ class SyncedLog(wal.WAL):
         super().__init__(*arguments, **{**options, "sync_mode": "batch"})
 
 collection.WAL = SyncedLog
+if most_bytes := int(sys.argv[3]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, resource.RLIM_INFINITY))
 # One worker: it does not take writes of several clients at a time.
 run_server(sys.argv[1], host="127.0.0.1", port=int(sys.argv[2]), max_workers=1)
 """
@@ -36,10 +38,10 @@ class MilvusServer:
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
-    def start(self) -> None:
-        """Start it, and wait until it listens."""
-        command = [sys.executable, "-c", SERVE, str(self.data), str(self.port)]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    def start(self, most_bytes: int = 0) -> None:
+        """Start it, and wait until it listens. Its files may have `most_bytes`, if that is not 0."""
+        command = [sys.executable, "-c", SERVE, str(self.data), str(self.port), str(most_bytes)]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert "listening on 127.0.0.1" in line, line

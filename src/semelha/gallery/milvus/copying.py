@@ -31,9 +31,9 @@ from semelha.store.milvus.changeset import Changeset, tables_of
 from semelha.store.milvus.client import EXAMPLES, Collection
 from semelha.store.milvus.creation import check_metric, create_collection, create_gallery, read_settings
 from semelha.store.milvus.numbers import BITS, SMALLEST
-from semelha.store.milvus.store import NORM, PICTURES, VECTORS
 from semelha.store.milvus.unknown import SharedCalledUnknown
-from semelha.store.milvus.values import PICTURE, VECTOR, StoredPictures, StoredVectors, is_picture, is_vector
+from semelha.store.milvus.values import PICTURE, StoredPictures, StoredVectors, is_picture, is_vector, vector_reference
+from semelha.store.milvus.view import NORM, PICTURES, VECTORS
 
 STATE = "copying.json"  # which state of the source a folder is a part of a copy of
 ROWS = 2000
@@ -92,7 +92,7 @@ class Upload:
         self.norm = max(self.norm, self._vectors.norm([value for _, value in named]))
         self.done += len(named)
         self._progress(min(self.done, self._total), self._total)
-        return [VECTOR + number.to_bytes(8, "big") for number in numbers]
+        return [vector_reference(number) for number in numbers]
 
     def _written_pictures(self, named: Sequence[tuple[str, bytes]]) -> list[bytes]:
         references = []

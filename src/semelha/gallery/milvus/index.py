@@ -23,8 +23,8 @@ from semelha.index.space import Queries, Vectors
 from semelha.metrics import Metric
 from semelha.store import View
 from semelha.store.milvus.client import MAX_ROWS, Collection
-from semelha.store.milvus.store import MilvusView
 from semelha.store.milvus.values import StoredVectors
+from semelha.store.milvus.view import MilvusView
 
 PROBES = 256  # of a search
 BLOCK = 1 << 15  # vectors that are compared at a time where the server cannot search

@@ -11,7 +11,7 @@ from typing import Any
 
 from semelha.store import View
 from semelha.store.milvus.changeset import SEQUENCES, Changeset, Table, tables_of
-from semelha.store.milvus.store import NORM, PICTURES, VECTORS
+from semelha.store.milvus.view import NORM, PICTURES, VECTORS
 
 ROWS = 2000  # that are read at a time
 LOCAL = {"unreferenced"}  # tables of a gallery on Milvus alone

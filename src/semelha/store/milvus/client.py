@@ -28,7 +28,15 @@ EXAMPLES: Partition = "examples"
 MAX_BODY = 60_000  # characters of a row; Milvus takes 65,535
 MAX_ROWS = 16_384  # that Milvus returns at once
 MAX_BYTES = 16 << 20  # of a write
-FULL = ("no space left", "disk quota", "quota exhausted", "memory quota", "deny to write", "disk full")
+FULL = (
+    "no space left",
+    "disk quota",
+    "quota exhausted",
+    "memory quota",
+    "deny to write",
+    "disk full",
+    "file too large",
+)
 EXTRA = 'galleries on Milvus need pymilvus and fsspec: pip install "semelha[milvus]"'
 
 
@@ -83,7 +91,8 @@ class Collection:
         if mapped is not None:
             schema.add_field("mapped", DataType.FLOAT_VECTOR, dim=mapped)
             index.add_index("mapped", index_type="FLAT", metric_type=product)
-        self._call("create_collection", schema=schema, index_params=index, consistency_level="Strong")
+        self._call("create_collection", schema=schema, consistency_level="Strong")
+        self._call("create_index", index, sync=False)  # of no rows: there is nothing to wait for
         if EXAMPLES not in self._call("list_partitions"):
             self._call("create_partition", EXAMPLES)
         self.load()

@@ -6,6 +6,7 @@ import base64
 import tempfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from math import isqrt
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 from semelha.errors import GalleryError, GalleryTooNew, UsageError
 from semelha.images import HashBasis
 from semelha.index.space import Space
-from semelha.metrics import MappedMetric, Metric
+from semelha.metrics import MappedMetric, Metric, pack_gaussians
 from semelha.store.milvus.address import MilvusAddress
 from semelha.store.milvus.changeset import Changeset, whole
 from semelha.store.milvus.client import Collection
@@ -61,6 +62,9 @@ def create_collection(collection: Collection, space: Space, dim: int, fingerprin
     Raises `GalleryError` if there is another collection.
     """
     probe = np.full((1, dim), 1 / dim, np.float32)
+    if space.metric.domain == "gaussians":
+        d = (isqrt(9 + 8 * dim) - 3) // 2
+        probe = pack_gaussians(np.zeros((1, d), np.float32), np.eye(d, dtype=np.float32)[None])
     image = space.map_stored(probe)
     wanted = {"vector": dim} if image is probe else {"vector": dim, "mapped": image.shape[1]}
     if not collection.exists():

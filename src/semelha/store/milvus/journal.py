@@ -134,15 +134,17 @@ class Journal:
         """Write the settings and the first state, by which the gallery exists. Raises `Overtaken` if it does."""
         self.propose("settings", chain([json.dumps(settings)], map(encode, state)))
 
-    def trim(self, state: int) -> None:
-        """Delete the rows of places that the compacted state at `state` replaces. The settings stay."""
-        rows = self.collection.find(f"kind == 'commit' and slot > 0 and slot < {state}", ["slot", "body"])
-        old = sorted((row["slot"], Entry.of(row["body"])) for row in rows)
-        for _, place in old:
-            self.collection.delete(place.numbers)
+    def trim(self) -> None:
+        """Delete what the state at `slot` replaces, and what nobody committed before it. The settings stay."""
+        old = f"slot > 0 and slot < {self.slot}"
+        for condition in (
+            f"kind in ['journal', 'register'] and {old}",
+            f"kind == 'commit' and {old} and slot < {self.slot - KEPT}",
+        ):
+            rows = self.collection.find(condition, ["slot"])
+            self.collection.delete([row["id"] for row in sorted(rows, key=lambda row: int(row["slot"]))])
         first = Entry.of(self.collection.get([0], ["body"])[0]["body"])
         self.collection.delete(replace(first, blocks=first.blocks[1:]).numbers)
-        self.collection.delete([slot for slot, _ in old if slot < state - KEPT])
 
     def write(self, kind: Kind, texts: Iterable[str], slot: int) -> Entry:
         """Write texts that a place holds, without proposing it."""

@@ -14,22 +14,27 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from semelha.errors import GalleryError, SemelhaError
 from semelha.store.database import check_model, hash_basis_of, meta_of, set_meta, translating_errors
 from semelha.store.milvus.changeset import ChangeLog, encode, whole
-from semelha.store.milvus.client import Collection
+from semelha.store.milvus.client import EXAMPLES, Collection
 from semelha.store.milvus.journal import Compacted, Entry, Journal, Overtaken
 from semelha.store.milvus.unknown import SharedCalledUnknown
-from semelha.store.milvus.values import StoredPictures, StoredVectors, is_picture, is_vector, number_in
+from semelha.store.milvus.values import (
+    StoredPictures,
+    StoredVectors,
+    is_picture,
+    is_vector,
+    number_in,
+    vector_reference,
+)
+from semelha.store.milvus.view import NORM, PICTURES, VECTORS, MilvusView
 from semelha.store.readers import Readers
 from semelha.store.store import Store
 from semelha.store.view import View
@@ -38,52 +43,13 @@ logger = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# Columns whose values are kept outside of the database, and those that a value may have been copied to.
-VECTORS = {"vectors": "data", "set_aside": "vector"}
-PICTURES = {"pictures": "data", "set_aside": "picture", "rejections": "picture", "reviews": "picture"}
-NORM = "max_norm"  # in the table meta
+MOST_PLACES = 500  # of the journal between the writing of a value and its commit
 SMALL_JOURNAL = 1 << 20  # characters of changes that are not compacted
 _TABLES = """
 CREATE TABLE IF NOT EXISTS unreferenced (reference TEXT PRIMARY KEY, time REAL NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS vectors_by_data ON vectors (data);
 CREATE INDEX IF NOT EXISTS pictures_by_data ON pictures (data);
 """
-
-
-class MilvusView(View):
-    """A view of the database, with its vectors and pictures from where they are kept."""
-
-    def __init__(self, *arguments: Any, vectors: StoredVectors, pictures: StoredPictures | None) -> None:
-        self._vectors = vectors
-        self._pictures = pictures
-        super().__init__(*arguments)
-
-    def _resolved(self, values: Sequence[bytes]) -> list[bytes]:
-        numbers = [number_in(one) for one in values if is_vector(one)]
-        found = self._vectors.read(numbers, keep=len(numbers) <= 1024) if numbers else {}
-        if len(found) < len(set(numbers)):
-            raise GalleryError("an example was removed while it was read: try again")
-        return [found[number_in(one)] if is_vector(one) else one for one in values]
-
-    def _file(self, value: bytes | None) -> bytes | None:
-        if value is None or not is_picture(value):
-            return value
-        return self._pictures.read(value) if self._pictures is not None else None
-
-    def references_since(self, change: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Examples that were added after a change, 0 for all, and the rows of their vectors: numbers (n,) and (n,)."""
-        rows = self._rows(
-            "SELECT id, data FROM examples JOIN vectors ON example_id = id WHERE change > ? ORDER BY change, id",
-            (change,),
-        )
-        return (
-            np.array([number for number, _ in rows], np.int64),
-            np.array([number_in(data) for _, data in rows], np.int64),
-        )
-
-    def max_norm(self) -> float:
-        """The largest norm of a mapped vector that was ever enrolled."""
-        return float(self._meta(NORM) or 0.0)
 
 
 class MilvusStore(Store):
@@ -106,6 +72,8 @@ class MilvusStore(Store):
         self._journal = Journal(collection)
         self._is_closed = False
         self._written: dict[tuple[bytes, int], bytes] = {}  # references to values of the transaction that is made
+        self._written_at = 0  # the place in the journal when the first of them was written
+        self._used: set[bytes] = set()  # those that the last attempt refers to
         self._removed = False  # whether this process removed something since the journal was compacted
         self._timer: threading.Timer | None = None
         try:
@@ -154,7 +122,10 @@ class MilvusStore(Store):
             self._check_open()
             self._delete_unreferenced(time.time() - grace)
             if self._removed or self._journal.size > max(SMALL_JOURNAL, self._journal.state_size):
+                is_long = not self._removed
                 self.compact()
+                if is_long:
+                    self._delete_orphans()
 
     def compact(self) -> None:
         """Write the whole state into the journal, and delete the earlier places, with what was removed since."""
@@ -167,7 +138,7 @@ class MilvusStore(Store):
                     continue
                 break
             self._removed = False
-            self._journal.trim(self._journal.slot)
+            self._journal.trim()
 
     @contextmanager
     def _writing(self, *, erases: bool = False) -> Iterator[None]:
@@ -197,14 +168,17 @@ class MilvusStore(Store):
     def _repeated(self, write: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
         """Make a transaction, again whenever another process was first."""
         with self._lock:
-            try:
-                while True:
-                    try:
-                        return write(self, *arguments, **options)
-                    except Overtaken:
-                        continue
-            finally:
-                self._written.clear()
+            self._written.clear()
+            self._used.clear()
+            while True:
+                try:
+                    done = write(self, *arguments, **options)
+                    break
+                except Overtaken:
+                    self._used.clear()
+            # After any other error the change may have been made, or be completed by another process.
+            self._delete_values(set(self._written.values()) - self._used)
+            return done
 
     def _pull(self) -> None:
         """Bring the database up to date with the journal."""
@@ -294,6 +268,11 @@ class MilvusStore(Store):
         for value in values:
             keys.append((value, seen.get(value, 0)))
             seen[value] = seen.get(value, 0) + 1
+        if self._journal.slot > self._written_at + MOST_PLACES:  # `_delete_orphans` may take them for left behind
+            self._delete_values(self._written.values())
+            self._written.clear()
+        if not self._written:
+            self._written_at = self._journal.slot
         new = [key for key in keys if key not in self._written]
         if new and not is_vectors and self.pictures is None:
             raise GalleryError(f"the gallery {self.address} keeps no pictures")
@@ -306,7 +285,9 @@ class MilvusStore(Store):
                 norm = self.vectors.norm(blobs)
                 if norm > float(meta_of(self._db, NORM) or 0.0):
                     set_meta(self._db, NORM, json.dumps(norm))
-        return [self._written[key] for key in keys]
+        references = [self._written[key] for key in keys]
+        self._used.update(references)
+        return references
 
     def _written_pictures(self, blobs: Sequence[bytes]) -> list[bytes]:
         assert self.pictures is not None
@@ -317,10 +298,27 @@ class MilvusStore(Store):
         references = [bytes.fromhex(reference) for (reference,) in rows]
         if not references:
             return
-        self.vectors.delete([number_in(one) for one in references if is_vector(one)])
-        if self.pictures is not None:
-            self.pictures.delete(one for one in references if is_picture(one))
+        self._delete_values(references)
         self._repeated(MilvusStore._forget_unreferenced, rows)
+
+    def _delete_values(self, references: Iterable[bytes]) -> None:
+        found = list(references)
+        self.vectors.delete([number_in(one) for one in found if is_vector(one)])
+        if self.pictures is not None:
+            self.pictures.delete(one for one in found if is_picture(one))
+
+    def _delete_orphans(self) -> None:
+        """Delete vectors that processes wrote and did not commit, because they were killed."""
+        condition = f"slot < {self._journal.slot - 2 * MOST_PLACES}"
+        for rows in self._collection.iterate(condition, ["id"], EXAMPLES):
+            numbers = [row["id"] for row in rows]
+            known = set()
+            for table, column in VECTORS.items():
+                statement = f"SELECT 1 FROM {table} WHERE {column} = ?"
+                known |= {one for one in numbers if self._db.execute(statement, (vector_reference(one),)).fetchone()}
+            listed = {reference for (reference,) in self._db.execute("SELECT reference FROM unreferenced")}
+            gone = [one for one in numbers if one not in known and vector_reference(one).hex() not in listed]
+            self._collection.delete(gone, EXAMPLES)
 
     def _forget_unreferenced(self, rows: list[tuple[str]]) -> None:
         with self._writing():

@@ -38,6 +38,11 @@ def is_picture(blob: bytes) -> bool:
     return len(blob) == PICTURE_LENGTH and blob[:1] == PICTURE
 
 
+def vector_reference(number: int) -> bytes:
+    """The reference to a vector by the number of its row."""
+    return VECTOR + number.to_bytes(8, "big")
+
+
 def number_in(reference: bytes) -> int:
     """The number of the row of a vector."""
     return int.from_bytes(reference[1:], "big")
@@ -58,7 +63,7 @@ class StoredVectors:
             return []
         numbers = new_numbers(len(blobs))
         self.write_numbered(numbers, np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), -1), slot)
-        return [VECTOR + number.to_bytes(8, "big") for number in numbers]
+        return [vector_reference(number) for number in numbers]
 
     def write_numbered(self, numbers: Sequence[int], vectors: NDArray[np.float32], slot: int) -> None:
         """Write vectors (n, d) into rows of these numbers."""

@@ -1,0 +1,444 @@
+"""A gallery on Milvus: the same answers as in a folder, and nothing lost or half done when a process dies."""
+
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.gallery.made import enroll, photo, vectors
+from tests.metrics.made import EVERY, rows
+from tests.milvus_server import MilvusServer
+from tests.tiny_model import noise, tiny_model
+
+from semelha.embedders import Model
+from semelha.errors import (
+    GalleryError,
+    GalleryNotWritable,
+    GalleryUnavailable,
+    MissingExtra,
+    SemelhaError,
+    SubjectExists,
+    UsageError,
+)
+from semelha.gallery import Gallery, backup, copy_gallery, diagnose, migrate
+from semelha.gallery.milvus.index import MilvusIndex
+from semelha.index import LinearIndex
+from semelha.metrics import MappedMetric
+from semelha.store import NewExample
+from semelha.store.milvus import journal as journal_module
+from semelha.store.milvus import store as store_module
+from semelha.store.milvus.address import MilvusAddress
+from semelha.store.milvus.client import EXAMPLES, Collection
+from semelha.store.milvus.creation import check_metric, create_collection
+from semelha.store.milvus.values import StoredVectors
+
+pytest.importorskip("milvus_lite")
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MilvusServer]:
+    """A server that a test may harm."""
+    monkeypatch.setattr(Collection, "patience", 1.0)
+    with MilvusServer(tmp_path / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def place(milvus: MilvusServer, request: pytest.FixtureRequest) -> str:
+    """An address that no other test has."""
+    return milvus.address(f"t{abs(hash(request.node.nodeid))}")
+
+
+def made(place: str | Path, model: Model) -> Gallery:
+    """An empty gallery without pictures."""
+    return Gallery.create(place, model, keep_pictures=False)
+
+
+def numbers(gallery: Gallery) -> dict[str, list[str]]:
+    """The sources of the examples of each subject."""
+    return {name: [one.source for one in gallery.examples(name)] for name in gallery}
+
+
+@pytest.mark.parametrize("metric", [one for one in EVERY if isinstance(one, MappedMetric)], ids=lambda one: one.name)
+def test_the_index_finds_what_a_scan_finds(metric: MappedMetric, place: str) -> None:
+    """To the last digit, and in the same order where distances are the same or hardly differ."""
+    stored = rows(metric, 300).astype(np.float32)
+    stored[100:150] = stored[:50]
+    if metric.domain == "vectors":
+        stored[150:200] = stored[:50] * np.float32(1 + 2**-22)
+    probes = np.concatenate([rows(metric, 40, seed=1), stored[:20].astype(np.float64)])
+    address = MilvusAddress.of(place)
+    assert address is not None
+    collection, space = Collection(address), check_metric(metric)
+    assert create_collection(collection, space, stored.shape[1], "model")
+    kept = StoredVectors(collection, space)
+    kept.write_numbered(range(1000, 1300), stored, 0)
+    kept.write_numbered(range(2000, 2040), stored[:40], 0)  # of no example
+    index, scan, ids = MilvusIndex(metric, collection, kept, None), LinearIndex(metric), np.arange(1, 301)
+    norm = float(np.linalg.norm(space.map_stored(stored), axis=1).max())
+    index.change(ids[:0], ids, np.arange(1000, 1300), norm)
+    scan.add(ids, stored)
+    for k in (1, 7, 400):
+        found, expected = index.search(probes, k), scan.search(probes, k)
+        assert np.array_equal(found.ids, expected.ids)
+        assert np.array_equal(found.distances, expected.distances)
+    within = np.arange(1, 301, 7)
+    found, expected = index.search(probes, 5, within), scan.search(probes, 5, within)
+    assert np.array_equal(found.ids, expected.ids)
+    collection.close()
+
+
+def test_a_calibrated_gallery_answers_as_one_in_a_folder_to_the_last_digit(place: str, tmp_path: Path) -> None:
+    """On 1,000 subjects, some with the same vector, and with many that are nearly as far."""
+    model = tiny_model(tmp_path / "model", dim=16)
+    random = np.random.default_rng(0)
+    drawn = random.normal(size=(1000, 2, 16)).astype(np.float32)
+    drawn[500:600] = drawn[400:500]
+    drawn[600:700] = drawn[400:500] * np.float32(1 + 2**-22)
+    with made(tmp_path / "folder", model) as folder, made(place, model) as there:
+        for gallery in (folder, there):
+            batch = {f"s{number}": each for number, each in enumerate(drawn)}
+            gallery._store.add_all([(name, _new(name, each)) for name, each in batch.items()])
+            gallery.calibrate(fpir=0.01)
+        mine, other = folder.calibration, there.calibration
+        assert mine is not None
+        assert other is not None
+        assert mine.fpir == other.fpir
+        for name in ("non_mated", "mated", "neighbors"):
+            assert np.array_equal(getattr(mine, name), getattr(other, name)), name
+        probes = np.concatenate([drawn[450:520, 0], random.normal(size=(60, 16)).astype(np.float32)])
+        assert [one.to_json() for one in folder.identify_vectors(probes)] == [
+            one.to_json() for one in there.identify_vectors(probes)
+        ]
+        folder.remove("s450")
+        there.remove("s450")
+        assert np.array_equal(folder.calibration.non_mated, there.calibration.non_mated)  # type: ignore[union-attr]
+
+
+def _new(name: str, drawn: np.ndarray) -> list[NewExample]:
+    return [NewExample(row, f"{name}-{turn}", f"{name}-{turn}", None) for turn, row in enumerate(drawn)]
+
+
+def test_a_picture_and_a_vector_are_read_back_to_the_bit(place: str, tiny: Model, tmp_path: Path) -> None:
+    with (
+        Gallery.create(place, tiny, pictures=tmp_path / "there") as there,
+        Gallery.create(tmp_path / "g", tiny) as here,
+    ):
+        for gallery in (there, here):
+            gallery.enroll("a", photo(1))
+        assert there.picture(1) == here.picture(1)
+        with there._store.reading() as mine, here._store.reading() as other:
+            assert mine.vectors([1])[1].tobytes() == other.vectors([1])[1].tobytes()
+
+
+WRITES = 14
+
+
+@pytest.mark.parametrize("writes", range(WRITES))
+def test_a_process_that_dies_leaves_all_of_a_change_or_nothing(
+    writes: int, place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It dies after any of its writes. Another one sees its change whole or not at all, and goes on."""
+
+    class Killed(BaseException):
+        pass
+
+    with made(place, tiny) as other:
+        enroll(other, "before", 0, 2)
+        dying = Gallery(place)
+        left = [writes]
+
+        def write(self: Collection, *arguments: object, **options: object) -> None:
+            if self is dying._store._collection:  # type: ignore[attr-defined]
+                if not left[0]:
+                    raise Killed
+                left[0] -= 1
+            original(self, *arguments, **options)  # type: ignore[arg-type]
+
+        original = Collection.write
+        monkeypatch.setattr(Collection, "write", write)
+        monkeypatch.setattr(Collection, "delete", lambda *arguments: None)  # which the dead do not do either
+        acknowledged = 0
+        try:
+            for number in range(4):
+                enroll(dying, f"new {number}", 10 * number + 10, 3)
+                acknowledged += 1
+        except Killed:
+            pass
+        seen = numbers(other)
+        assert set(seen) >= {"before", *(f"new {number}" for number in range(acknowledged))}
+        assert {name: len(each) for name, each in seen.items() if name != "before"}.keys() <= {
+            f"new {number}" for number in range(acknowledged + 1)
+        }
+        assert all(len(each) == 3 for name, each in seen.items() if name != "before")
+        enroll(other, "after", 100, 2)
+        assert len(numbers(other)["after"]) == 2
+        assert other.identify_vectors(vectors(100, 1, tiny.dim))[0].candidates[0].subject == "after"
+        with Gallery(place) as third:
+            assert numbers(third) == numbers(other)
+
+
+def test_what_was_acknowledged_survives_a_killed_server(own: MilvusServer, tiny: Model) -> None:
+    """It is killed while subjects are enrolled, and started again: of each subject all examples are there, or none."""
+    acknowledged: list[str] = []
+    with made(own.address("shop"), tiny) as gallery:
+
+        def enroll_many() -> None:
+            try:
+                for number in range(1000):
+                    enroll(gallery, f"s{number}", 3 * number, 3)
+                    acknowledged.append(f"s{number}")
+                    if len(acknowledged) == 8:
+                        started.set()
+            except GalleryUnavailable:
+                pass
+
+        started = threading.Event()
+        thread = threading.Thread(target=enroll_many)
+        thread.start()
+        started.wait(30)
+        own.kill()
+        thread.join(30)
+        own.start()
+        assert acknowledged
+        with Gallery(own.address("shop")) as again:
+            seen = numbers(again)
+            assert set(acknowledged) <= set(seen)
+            assert len(seen) <= len(acknowledged) + 1
+            assert {len(each) for each in seen.values()} == {3}
+        enroll(gallery, "after", 9000, 2)  # the same process goes on
+        assert "after" in gallery
+
+
+def test_a_server_that_does_not_answer_is_named(
+    own: MilvusServer, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Collection, "timeout", 1.0)
+    with made(own.address("shop"), tiny) as gallery:
+        enroll(gallery, "a", 0, 2)
+        own.pause()
+        with pytest.raises(GalleryUnavailable, match=rf"127.0.0.1:{own.port} cannot be reached or does not answer"):
+            gallery.identify_vectors(vectors(0, 1, tiny.dim))
+        with pytest.raises(GalleryUnavailable):
+            enroll(gallery, "b", 10, 2)
+        own.resume()
+        enroll(gallery, "b", 10, 2)  # whether or not it had been made
+        assert len(gallery.examples("b")) == 2
+        assert gallery.identify_vectors(vectors(0, 1, tiny.dim))[0].candidates[0].subject == "a"
+    own.kill()
+    with pytest.raises(GalleryUnavailable, match="start it"):
+        Gallery(own.address("shop"))
+
+
+def test_a_full_disk_is_named_and_loses_nothing(own: MilvusServer, tiny: Model) -> None:
+    """The files of the server may not grow beyond some 100 kB."""
+    own.kill()
+    own.start(most_bytes=100_000)
+    acknowledged = []
+    gallery = made(own.address("shop"), tiny)
+    with pytest.raises(GalleryNotWritable, match="no space"):  # noqa: PT012
+        for number in range(1000):
+            enroll(gallery, f"s{number}", 3 * number, 3)
+            acknowledged.append(f"s{number}")
+    assert acknowledged
+    assert gallery.identify_vectors(vectors(0, 1, tiny.dim))[0].candidates[0].subject == "s0"
+    own.kill()
+    own.start()
+    with gallery:
+        seen = numbers(gallery)
+        assert set(acknowledged) <= set(seen)
+        assert {len(each) for each in seen.values()} == {3}
+
+
+def test_servers_that_write_at_once_are_as_one_after_the_other(place: str, tiny: Model) -> None:
+    """Names stay unique, and a picture is one example of a subject, whoever enrolls it."""
+    with made(place, tiny) as first, Gallery(place) as second, Gallery(place) as third:
+        errors: list[BaseException] = []
+
+        def work(gallery: Gallery, own: int) -> None:
+            try:
+                for turn in range(4):
+                    enroll(gallery, "shared", 10 * turn, 3)
+                    enroll(gallery, f"own {own}", 1000 * own + 10 * turn, 2)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work, args=(one, own)) for own, one in enumerate((first, second, third), 1)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert numbers(first) == numbers(second) == numbers(third)
+        seen = numbers(first)
+        assert sorted(seen) == ["own 1", "own 2", "own 3", "shared"]
+        assert sorted(seen["shared"]) == sorted(str(10 * turn + each) for turn in range(4) for each in range(3))
+        assert [len(seen[f"own {own}"]) for own in (1, 2, 3)] == [8, 8, 8]
+        assert len({one.number for name in first for one in first.examples(name)}) == 36
+        outcomes = []
+
+        def rename(gallery: Gallery, old: str) -> None:
+            try:
+                gallery.rename(old, "new")
+                outcomes.append(True)
+            except SubjectExists:
+                outcomes.append(False)
+
+        threads = [threading.Thread(target=rename, args=(one, f"own {own}")) for own, one in ((1, first), (2, second))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(outcomes) == [False, True]
+        assert len(third) == 4
+
+
+def test_only_one_of_several_creations_makes_the_gallery(place: str, tiny: Model) -> None:
+    made(place, tiny).close()
+    with pytest.raises(GalleryError, match="exists already"):
+        made(place, tiny)
+
+
+def test_what_is_removed_is_in_no_row(place: str, tiny: Model, tmp_path: Path) -> None:
+    """After it is closed neither the vector nor the picture nor the journal with the name is there."""
+    with Gallery.create(place, tiny, pictures=tmp_path / "there") as gallery:
+        gallery.enroll("stays", noise(0))
+        gallery.enroll("Ana", noise(1))
+        gallery.remove("Ana")
+        assert "Ana" not in gallery
+    address = MilvusAddress.of(place)
+    assert address is not None
+    collection = Collection(address)
+    assert sum(len(rows) for rows in collection.iterate("", ["id"], EXAMPLES)) == 1
+    assert len(list((tmp_path / "there").rglob("*.webp"))) == 1
+    log = journal_module.Journal(collection)
+    states = [entry for _, entry in [log.latest()]]
+    assert "Ana" not in repr([list(log.changesets(entry)) for entry in states])
+    assert len(collection.find("kind == 'journal' and slot > 0", ["slot"])) == len(states[0].numbers)
+    collection.close()
+
+
+def test_a_process_that_fell_behind_a_compaction_goes_on(
+    place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "KEPT", 1)
+    monkeypatch.setattr(store_module, "SMALL_JOURNAL", 100)
+    with made(place, tiny) as writer, Gallery(place) as reader:
+        enroll(writer, "a", 0, 2)
+        assert "a" in reader
+        for number in range(6):
+            enroll(writer, f"s{number}", 10 + 10 * number, 2)
+        writer._store.tidy(0.0)  # type: ignore[attr-defined]
+        enroll(writer, "z", 500, 2)
+        assert numbers(reader) == numbers(writer)
+        assert reader.identify_vectors(vectors(500, 1, tiny.dim))[0].candidates[0].subject == "z"
+        enroll(reader, "y", 600, 2)
+        assert numbers(reader) == numbers(writer)
+
+
+def test_a_copy_there_and_back_answers_the_same(place: str, tiny: Model, tmp_path: Path) -> None:
+    """A gallery with everything in it, of 2,000 examples; a copy that is cut off is continued."""
+    with Gallery.create(tmp_path / "shop", tiny) as shop:
+        for number in range(100):
+            enroll(shop, f"s{number}", 20 * number, 20)
+        shop.enroll("pictures", [noise(0), noise(1)])
+        shop.calibrate(fpir=0.05)
+        shop.identify(noise(50))
+        shop.reject(noise(3), "s1")
+        shop.merge("s5", "s6")
+        shop.remove("s7")
+        probes = vectors(100_000, 50, tiny.dim)
+        expected = [one.to_json() for one in shop.identify_vectors(probes)]
+
+        class CutOff(Exception):
+            pass
+
+        def cut_off(done: int, total: int) -> None:
+            if done > total / 2:
+                raise CutOff
+
+        with pytest.raises(CutOff):
+            copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there", progress=cut_off)
+        with pytest.raises(GalleryError, match="is no gallery"):
+            Gallery(place)
+        there = copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there")
+        with pytest.raises(CutOff):
+            copy_gallery(place, tmp_path / "back", progress=cut_off)
+        assert not (tmp_path / "back").exists()
+        back = copy_gallery(place, tmp_path / "back")
+        assert there.checksum == back.checksum
+        assert there.examples == back.examples == shop.example_count()
+        for copied in (place, tmp_path / "back"):
+            with Gallery(copied) as gallery:
+                assert [one.to_json() for one in gallery.identify_vectors(probes)] == expected
+                assert gallery.audit(limit=10) == shop.audit(limit=10)
+                assert gallery.merges() == shop.merges()
+                assert gallery.picture(2001) == shop.picture(2001) != None  # noqa: E711
+        assert diagnose(tmp_path / "back") == []
+        with Gallery(place) as gallery:
+            gallery.remove("s1")
+        with pytest.raises(GalleryError, match="exists already|not the same"):
+            copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there")
+
+
+def test_what_is_not_there_is_said(place: str, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="pictures must name"):
+        Gallery.create(place, tiny)
+    with pytest.raises(UsageError, match="recall of 1"):
+        Gallery.create(place, tiny, keep_pictures=False, recall=0.9)
+    with pytest.raises(UsageError, match="for galleries on Milvus alone"):
+        Gallery.create(tmp_path / "folder", tiny, pictures=tmp_path)
+    with pytest.raises(GalleryError, match="is no gallery"):
+        Gallery(place)
+    made(place, tiny).close()
+    for call in (lambda: backup(place, tmp_path / "b"), lambda: migrate(place, tiny), lambda: diagnose(place)):
+        with pytest.raises(UsageError, match="semelha copy"):
+            call()
+    monkeypatch.setitem(sys.modules, "pymilvus", None)
+    with pytest.raises(MissingExtra, match=r"semelha\[milvus\]"):
+        Gallery(place)
+
+
+@pytest.mark.parametrize(
+    ("text", "server", "shown"),
+    [
+        ("milvus://h:1/shop", "http://h:1", "milvus://h:1/shop"),
+        ("milvus:/h:1/shop", "http://h:1", "milvus://h:1/shop"),
+        ("milvus://h/shop", "http://h:19530", "milvus://h:19530/shop"),
+        ("milvus+tls://h.example/base/shop", "https://h.example:19530", "milvus+tls://h.example:19530/base/shop"),
+        ("milvus://[::1]:5/shop", "http://[::1]:5", "milvus://[::1]:5/shop"),
+    ],
+)
+def test_addresses(text: str, server: str, shown: str) -> None:
+    """Also one that was made a path, which the command line does."""
+    for given in (text, Path(text)):
+        address = MilvusAddress.of(given)
+        assert address is not None
+        assert (address.server, str(address)) == (server, shown)
+
+
+@pytest.mark.parametrize(
+    "text", ["milvus://", "milvus://h", "milvus://h:1/", "milvus://h:1/a b", "milvus://u:p@h/shop"]
+)
+def test_an_address_that_is_incomplete_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="milvus://HOST"):
+        MilvusAddress.of(text)
+
+
+def test_folders_are_no_addresses(tmp_path: Path) -> None:
+    assert MilvusAddress.of("shop") is None
+    assert MilvusAddress.of(tmp_path / "milvus") is None
+
+
+def test_the_files_of_a_process_are_gone_when_it_is_closed(place: str, tiny: Model) -> None:
+    gallery = made(place, tiny)
+    folders = list(gallery._store.folders)  # type: ignore[attr-defined]
+    assert all(folder.is_dir() for folder in folders)
+    gallery.close()
+    assert not any(folder.exists() for folder in folders)
+    with pytest.raises(SemelhaError, match="is closed"):
+        len(gallery)
+    shutil.rmtree(folders[0], ignore_errors=True)
