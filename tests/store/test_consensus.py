@@ -2,6 +2,7 @@
 
 import random
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -52,10 +53,8 @@ def test_all_writers_learn_the_same_value(seed: int, monkeypatch: pytest.MonkeyP
     chance, rows, decided = random.Random(seed), {0: {"id": 0, "kind": "commit", "body": ""}}, []
 
     def propose(number: int, lives: int) -> None:
-        try:
+        with suppress(Killed):
             decided.append(agree(Rows(rows, random.Random(100 * seed + number), lives), 1, f"value {number}"))
-        except Killed:
-            pass
 
     threads = [threading.Thread(target=propose, args=(number, chance.choice([1, 2, 3, 99]))) for number in range(5)]
     for thread in threads:

@@ -28,15 +28,8 @@ EXAMPLES: Partition = "examples"
 MAX_BODY = 60_000  # characters of a row; Milvus takes 65,535
 MAX_ROWS = 16_384  # that Milvus returns at once
 MAX_BYTES = 16 << 20  # of a write
-FULL = (
-    "no space left",
-    "disk quota",
-    "quota exhausted",
-    "memory quota",
-    "deny to write",
-    "disk full",
-    "file too large",
-)
+FULL = ("no space left", "quota", "deny to write", "disk full", "file too large")
+UNLOADED = ("not loaded", "state 'released'")  # as every collection is after Milvus Lite was started
 EXTRA = 'galleries on Milvus need pymilvus and fsspec: pip install "semelha[milvus]"'
 
 
@@ -238,11 +231,15 @@ class Collection:
         from grpc import FutureTimeoutError, RpcError
         from pymilvus.exceptions import MilvusException
 
-        end, pause = time.monotonic() + self.patience, 0.05
+        end, pause, is_loaded = time.monotonic() + self.patience, 0.05, False
         while True:
             try:
                 return call()
             except (MilvusException, RpcError, FutureTimeoutError) as error:
+                if not is_loaded and any(text in _reason(error) for text in UNLOADED):
+                    is_loaded = True
+                    self.load()
+                    continue
                 if not _is_away(error):
                     raise self._error(error) from error
                 if time.monotonic() + pause > end:
