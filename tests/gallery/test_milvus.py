@@ -41,7 +41,7 @@ pytest.importorskip("milvus_lite")
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MilvusServer]:
     """A server that a test may harm."""
-    monkeypatch.setattr(Collection, "patience", 1.0)
+    monkeypatch.setattr(Collection, "patience", 4.0)  # gRPC itself waits for a second or two
     with MilvusServer(tmp_path / "data") as server:
         yield server
 
