@@ -196,6 +196,13 @@ class MilvusIndex(Index):
             assert isinstance(now, MilvusSnapshot)
             self._snapshot = replace(now, examples=now.examples.changed(removed, ids, rows), max_norm=max_norm)
 
+    def merge(self, *, full: bool = False, erase: bool = False, all_threads: bool = False) -> bool:
+        """Let the server write its segments, which it searches faster than what is in its memory."""
+        snapshot = self._snapshot
+        assert isinstance(snapshot, MilvusSnapshot)
+        snapshot.collection.flush()
+        return False
+
     def stats(self) -> dict[str, object]:
         return {**super().stats(), "search": f"{self.metric.search}, by Milvus"}
 
