@@ -7,7 +7,6 @@ rounding may have kept a nearer one out of them: so the answers are those of a g
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -33,41 +32,50 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
+class Column:
+    """Numbers (n,) by ascending keys (n,)."""
+
+    keys: Numbers
+    values: Numbers
+
+    def find(self, keys: Numbers) -> Numbers:
+        """The value of each key; −1 for a key that is not there."""
+        if not len(self.keys):
+            return np.full(keys.shape, -1, np.int64)
+        places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return np.where(self.keys[places] == keys, self.values[places], -1)
+
+    def changed(self, removed: Numbers, keys: Numbers, values: Numbers) -> Column:
+        """Without some keys, and with others."""
+        old, kept = self.keys, self.values
+        if len(removed):
+            stays = ~np.isin(old, removed)
+            old, kept = old[stays], kept[stays]
+        order = np.argsort(keys, kind="stable")
+        places = np.searchsorted(old, keys[order])
+        return Column(np.insert(old, places, keys[order]), np.insert(kept, places, values[order]))
+
+
+@dataclass(frozen=True, eq=False)
 class Examples:
-    """The examples of a gallery at one change: their numbers, ascending, and the rows of their vectors."""
+    """The examples of a gallery at one change, and the rows of their vectors, found by either."""
 
-    ids: Numbers
-    rows: Numbers
+    by_id: Column
+    by_row: Column
 
-    @cached_property
-    def _by_row(self) -> tuple[Numbers, Numbers]:
-        order = np.argsort(self.rows, kind="stable")
-        return self.rows[order], self.ids[order]
-
-    def ids_of(self, rows: Numbers) -> Numbers:
-        """The example of each row; −1 for a row that no example has."""
-        known, ids = self._by_row
-        if not len(known):
-            return np.full(rows.shape, -1, np.int64)
-        places = np.minimum(np.searchsorted(known, rows), len(known) - 1)
-        return np.where(known[places] == rows, ids[places], -1)
-
-    def rows_of(self, ids: Numbers) -> Numbers:
-        """The row of each example; −1 for one that does not exist."""
-        if not len(self.ids):
-            return np.full(ids.shape, -1, np.int64)
-        places = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        return np.where(self.ids[places] == ids, self.rows[places], -1)
+    @property
+    def ids(self) -> Numbers:
+        """Numbers of the examples, ascending."""
+        return self.by_id.keys
 
     def changed(self, removed: Numbers, ids: Numbers, rows: Numbers) -> Examples:
         """Without some examples, by number, and with others."""
-        kept = ~np.isin(self.ids, removed)
-        numbers, places = np.concatenate([self.ids[kept], ids]), np.concatenate([self.rows[kept], rows])
-        order = np.argsort(numbers, kind="stable")
-        return Examples(numbers[order], places[order])
+        gone = self.by_id.find(removed)
+        return Examples(self.by_id.changed(removed, ids, rows), self.by_row.changed(gone, rows, ids))
 
 
-NONE = Examples(np.empty(0, np.int64), np.empty(0, np.int64))
+NO_NUMBERS = np.empty(0, np.int64)
+NONE = Examples(Column(NO_NUMBERS, NO_NUMBERS), Column(NO_NUMBERS, NO_NUMBERS))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,7 +91,7 @@ class MilvusSnapshot(Snapshot):
         return len(self.examples.ids)
 
     def vectors(self, ids: Numbers) -> NDArray[np.float32]:
-        rows = self.examples.rows_of(ids)
+        rows = self.examples.by_id.find(ids)
         if (rows < 0).any():
             raise KeyError(int(ids[(rows < 0).argmax()]))
         found = self.stored.read(rows.tolist())
@@ -103,7 +111,7 @@ class MilvusSnapshot(Snapshot):
         if checked.exact.shape[1] != dimension:
             raise UsageError(f"queries have {checked.exact.shape[1]} numbers, and the stored vectors have {dimension}")
         if within is not None:
-            ids = np.unique(within[self.examples.rows_of(within) >= 0])
+            ids = np.unique(within[self.examples.by_id.find(within) >= 0])
             return Neighbors(*self._scanned(checked, k, ids))
         parts = [
             self._nearest(checked.part(slice(start, start + PROBES)), min(k, len(self)))
@@ -132,21 +140,10 @@ class MilvusSnapshot(Snapshot):
         """The k nearest candidates: ids and distances, (q, k); and whether another example may be nearer: (q,)."""
         field = "mapped" if "mapped" in self.collection.dimensions else "vector"
         rows, keys = self.collection.search(queries.mapped, n_candidates, field)
-        ids = self.examples.ids_of(rows)  # −1 for what is being enrolled or deleted
-        candidates, places = np.unique(ids, return_inverse=True)
-        places = places.reshape(ids.shape)
-        if len(candidates) and candidates[0] < 0:
-            candidates, places = candidates[1:], places - 1
-        stored = self.stored.read(self.examples.rows_of(candidates).tolist())
-        lost = np.array([row not in stored for row in self.examples.rows_of(candidates).tolist()], bool)
-        if lost.any():  # deleted since the search
-            places[np.isin(places, np.flatnonzero(lost))] = -1
-        blank = np.zeros(self.collection.dimensions["vector"], "<f4").tobytes()
-        data = b"".join(stored.get(row, blank) for row in self.examples.rows_of(candidates).tolist())
-        vectors = np.frombuffer(data, "<f4").reshape(len(candidates), self.collection.dimensions["vector"])
+        candidates, places = self._candidates(rows)
         if not len(candidates):
             return *no_neighbors(len(queries), k), np.ones(len(queries), bool)
-        found, distances = Rows(self.space, candidates, vectors).reranked(queries, places, n_candidates)
+        found, distances = candidates.reranked(queries, places, n_candidates)
         if found.shape[1] < k:
             found, distances = merge_results([(found, distances)], len(queries), k)
         number = np.cumsum(places >= 0, axis=1)
@@ -158,6 +155,18 @@ class MilvusSnapshot(Snapshot):
         near = (np.abs(last - kth) <= self._rounding_error(queries, kth, last)) | (worst <= distances[:, k - 1])
         exhausted = np.isnan(last)  # the server has no more
         return found[:, :k], distances[:, :k], ~exhausted & (short | near)
+
+    def _candidates(self, rows: Numbers) -> tuple[Rows, Numbers]:
+        """The examples among what the server found, (q, c), with their vectors, and where each is: −1 for none."""
+        ids = self.examples.by_row.find(rows)  # −1 for what is being enrolled or deleted
+        stored = self.stored.read(np.unique(rows[ids >= 0]).tolist())
+        lost = [row for row in np.unique(rows[ids >= 0]).tolist() if row not in stored]
+        if lost:  # deleted since the search
+            ids = np.where(np.isin(rows, lost), -1, ids)
+        examples = np.unique(ids[ids >= 0])
+        data = b"".join(stored[row] for row in self.examples.by_id.find(examples).tolist())
+        vectors = np.frombuffer(data, "<f4").reshape(len(examples), self.collection.dimensions["vector"])
+        return Rows(self.space, examples, vectors), np.where(ids >= 0, np.searchsorted(examples, ids), -1)
 
     def _rounding_error(
         self, queries: Queries, kth: NDArray[np.float32], last: NDArray[np.float32]
@@ -214,7 +223,7 @@ class SyncedMilvusIndex(SyncedIndex):
     def synchronized(self, view: View) -> Self:
         assert isinstance(view, MilvusView)
         assert isinstance(self.index, MilvusIndex)
-        removed = view.removed_since(self.change) if self.change else np.empty(0, np.int64)
+        removed = view.removed_since(self.change) if self.change else NO_NUMBERS
         self.index.change(removed, *view.references_since(self.change), view.max_norm())
         return replace(self, change=view.change)
 
