@@ -18,6 +18,10 @@ def test_arguments_then_environment_then_file(tmp_path: Path, monkeypatch: pytes
     assert found.galleries == (Path("a"), Path("b"))
     monkeypatch.setenv("SEMELHA_GALLERIES", "c:d")
     assert load_settings(file).galleries == (Path("c"), Path("d"))
+    monkeypatch.setenv("SEMELHA_GALLERIES", "c:milvus://h:1/shop:milvus+tls://h/base/shop:d")
+    assert load_settings(file).galleries == tuple(
+        map(Path, ("c", "milvus://h:1/shop", "milvus+tls://h/base/shop", "d"))
+    )
 
 
 def test_each_gallery_has_its_state_unless_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from semelha.gallery.enrollment import Enrollment
 from semelha.gallery.gallery import Gallery
 from semelha.gallery.mapping import Map
 from semelha.gallery.migration import MigrationResult, migrate
-from semelha.gallery.places import gallery_exists, gallery_name, on_milvus
+from semelha.gallery.places import absolute_place, gallery_exists, gallery_name, on_milvus
 from semelha.gallery.probes import Probe
 from semelha.gallery.vectors import EnrolledVectors
 from semelha.store import AuditEntry, acting_as
@@ -41,6 +41,7 @@ __all__ = [
     "RequiredSize",
     "Review",
     "ReviewPage",
+    "absolute_place",
     "acting_as",
     "backup",
     "copy_gallery",

@@ -47,10 +47,16 @@ def open_gallery(place: str | os.PathLike[str], recall: float | None, threads: i
 
         return open_on_milvus(address, recall, threads)
     settings = read_settings(Path(place))
-    path = Path(place).absolute()  # so that a later change of the working folder changes nothing
+    path = absolute_place(place)
     model, store = open_folder(path, settings, threads)
     index = IndexFolder(path, model, recall, threads, settings.recall)
     return OpenedGallery(path, path, settings.keep_pictures, model, store, index)
+
+
+def absolute_place(place: str | os.PathLike[str]) -> Path:
+    """A place that a change of the working folder does not change."""
+    address = MilvusAddress.of(place)
+    return Path(place).absolute() if address is None else address.path
 
 
 def on_milvus(place: str | os.PathLike[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -32,11 +33,18 @@ def default_keys() -> Path:
     return Path(place) / "semelha" / "keys.json"
 
 
+# An address has colons too.
+_PLACE = re.compile(rf"milvus(?:\+tls)?:/[^:]*(?::\d+)?/[^{os.pathsep}]+|[^{os.pathsep}]+")
+
+
 def default_state(gallery: Path) -> Path:
     """The file of the state of a server, by its first gallery."""
     place = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA") or os.path.expanduser("~/.local/state")
-    number = hashlib.sha256(os.fsencode(gallery.absolute())).hexdigest()[:12]
-    return Path(place) / "semelha" / f"{gallery.absolute().name}-{number}.sqlite"
+    from semelha.gallery import absolute_place
+
+    path = absolute_place(gallery)
+    number = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+    return Path(place) / "semelha" / f"{path.name}-{number}.sqlite"
 
 
 class Settings(BaseSettings):
@@ -118,7 +126,7 @@ class Settings(BaseSettings):
     @field_validator("galleries", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return [part for part in value.split(os.pathsep) if part] if isinstance(value, str) else value
+        return _PLACE.findall(value) if isinstance(value, str) else value
 
     @field_validator("require_keys")
     @classmethod
