@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -143,7 +144,7 @@ class View:
         if subject is not None:
             self._check_subject(subject)
         found = self._rows(examples.REJECTIONS_LISTED, (subject, after, limit))
-        return [Rejection(*row, self._file(picture)) for *row, picture in found]
+        return [replace(one, picture=self._file(one.picture)) for one in (Rejection(*row) for row in found)]
 
     def rejected(self, subjects: Iterable[str]) -> list[tuple[str, str, NDArray[np.float32]]]:
         """Rejections of subjects, by name: name, content hash and vector (d,) of each."""
@@ -273,7 +274,8 @@ class View:
 
     def kept(self, place: Place, numbers: Iterable[int]) -> list[Kept]:
         """The pictures of a place, by number, that can be embedded again; removed ones are left out."""
-        return [Kept(*row, self._file(picture)) for *row, picture in self._among(place.rows, numbers)]
+        found = [Kept(*row) for row in self._among(place.rows, numbers)]
+        return [replace(one, picture=self._file(one.picture)) for one in found]
 
     # Changes.
 
@@ -375,10 +377,10 @@ class View:
         with translating_errors(self._path, "read"):
             cursor = self._db.execute(query, values)
             while rows := cursor.fetchmany(ROWS):
-                numbers, blobs, intact = zip(*rows, strict=True)
+                numbers, stored, intact = zip(*rows, strict=True)
                 if not all(intact):
                     raise damaged(self._path, f"the vector {numbers[intact.index(0)]}")
-                blobs = self._resolved(blobs)
+                blobs = self._resolved(stored)
                 if not done:
                     vectors = np.empty((total, len(blobs[0]) // 4), np.float32)
                 part = slice(done, done + len(rows))

@@ -91,7 +91,7 @@ class Journal:
         rows = self.collection.get(range(slot, slot + AHEAD), ["body"])
         if slot not in rows:
             return None
-        found = []
+        found: list[tuple[int, Entry]] = []
         while (following := slot + 1 + len(found)) in rows:
             found.append((following, Entry.of(rows[following]["body"])))
         return found

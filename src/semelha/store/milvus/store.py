@@ -14,6 +14,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
@@ -65,7 +66,8 @@ class MilvusStore(Store):
     ) -> None:
         self.address = str(collection.address)
         self.folder = Path(tempfile.mkdtemp(prefix="semelha-milvus-"))
-        self.folders = [self.folder]  # that are deleted when it is closed
+        self.folders = [self.folder]  # that are deleted when it is closed, or the interpreter ends
+        self._delete_folders = weakref.finalize(self, _delete, self.folders)
         self.vectors = vectors
         self.pictures = pictures
         self._collection = collection
@@ -80,7 +82,7 @@ class MilvusStore(Store):
             super().__init__(self.folder / "gallery.sqlite", model)
             self._db.execute("PRAGMA synchronous = OFF")  # it is made anew from the journal
             self._db.executescript(_TABLES)
-            self._log = ChangeLog(self._db)
+            self._change_log = ChangeLog(self._db)
             self._note_dropped()
             make_view = partial(MilvusView, vectors=vectors, pictures=pictures)
             self._readers = Readers(self.path, self.model, self._file, "rw", lambda: True, make_view)
@@ -89,7 +91,7 @@ class MilvusStore(Store):
                 self._pull()
             self.hash_basis = hash_basis_of(self._db)
         except BaseException:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._delete_folders()
             raise
 
     def close(self) -> None:
@@ -106,8 +108,7 @@ class MilvusStore(Store):
             self._is_closed = True
             super().close()
             self._collection.close()
-            for folder in self.folders:
-                shutil.rmtree(folder, ignore_errors=True)
+            self._delete_folders()
 
     def reading(self) -> AbstractContextManager[View]:
         self._check_open()
@@ -150,7 +151,7 @@ class MilvusStore(Store):
                 check_model(self._db, self.model, self.path)
                 yield
                 self._keep_values()
-                changes = self._log.changeset()
+                changes = self._change_log.changeset()
                 if changes:
                     self._journal.change(changes)
                 self._db.execute("COMMIT")
@@ -158,8 +159,9 @@ class MilvusStore(Store):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._log.forget()
+            self._change_log.forget()
             self._db.execute("DELETE FROM temp.dropped")
+            self._checkpoint()
         if erases:
             self._removed = True
         if erases or self._journal.size > 2 * max(SMALL_JOURNAL, self._journal.state_size):
@@ -197,7 +199,7 @@ class MilvusStore(Store):
             for _, place in news:
                 if place.kind == "change":
                     for changes in self._journal.changesets(place):
-                        self._log.apply(changes)
+                        self._change_log.apply(changes)
         for slot, place in news:
             self._journal.applied(slot, place)
 
@@ -205,9 +207,9 @@ class MilvusStore(Store):
         """Replace the database by the last state that was written in full. Raises `Compacted`."""
         slot, place = self._journal.latest()
         with self._applying():
-            self._log.clear()
+            self._change_log.clear()
             for changes in self._journal.changesets(place):
-                self._log.apply(changes)
+                self._change_log.apply(changes)
         self._journal.applied(slot, place)
 
     @contextmanager
@@ -244,8 +246,8 @@ class MilvusStore(Store):
         for columns, is_kept in ((VECTORS, is_vector), (PICTURES, is_picture)):
             found = []
             for table, column in columns.items():
-                of = self._log.tables[table]
-                for key in self._log.changed(table):
+                of = self._change_log.tables[table]
+                for key in self._change_log.changed(table):
                     row = self._db.execute(f"SELECT {column} FROM {table} WHERE {of.same}", key).fetchone()
                     if row is not None and row[0] is not None and not is_kept(row[0]):
                         found.append((f"UPDATE {table} SET {column} = ? WHERE {of.same}", key, row[0]))
@@ -341,6 +343,11 @@ class MilvusStore(Store):
     def _check_open(self) -> None:
         if self._is_closed:
             raise GalleryError(f"the gallery {self.address} is closed")
+
+
+def _delete(folders: list[Path]) -> None:
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _repeating(write: Callable[..., Result]) -> Callable[..., Result]:
