@@ -1,5 +1,6 @@
 """A gallery, and the model that it is moved to. The tests of `CONTRACT` run on a folder and on Milvus."""
 
+import inspect
 import os
 import re
 import zlib
@@ -18,20 +19,22 @@ from semelha.gallery.opened import OpenedGallery
 from semelha.gallery.places import Creation
 from semelha.store import database
 
-CONTRACT = {
-    "test_accuracy", "test_audit", "test_contents", "test_curation", "test_det", "test_enrollment", "test_evidence",
-    "test_examples", "test_gallery", "test_mapping", "test_merging", "test_probes", "test_rejections", "test_reviews",
-    "test_rule", "test_scores", "test_screened", "test_state",
+CONTRACT = {"test_contents", "test_enrollment", "test_examples", "test_gallery", "test_merging", "test_rejections"}
+SLOW_CONTRACT = {
+    "test_accuracy", "test_audit", "test_curation", "test_det", "test_evidence", "test_mapping", "test_probes",
+    "test_reviews", "test_rule", "test_screened", "test_state",
 }  # fmt: skip
-"""Modules whose tests hold wherever a gallery is kept."""
+"""Modules whose tests hold wherever a gallery is kept; those of the second on Milvus with `-m slow` alone."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if metafunc.module.__name__.rpartition(".")[2] in CONTRACT:
-        kinds = ["folder", *(["milvus"] if find_spec("milvus_lite") else [])]
-        if metafunc.definition.get_closest_marker("folder_only"):
-            kinds = ["folder"]
-        metafunc.parametrize("kept_in", kinds, indirect=True)
+    module = metafunc.module.__name__.rpartition(".")[2]
+    has_gallery = "gallery" in metafunc.fixturenames or "Gallery" in inspect.getsource(metafunc.function)
+    if module not in CONTRACT | SLOW_CONTRACT or not has_gallery or find_spec("milvus_lite") is None:
+        return
+    if metafunc.definition.get_closest_marker("folder_only") is None:
+        marks = [pytest.mark.slow] if module in SLOW_CONTRACT else []
+        metafunc.parametrize("kept_in", ["folder", pytest.param("milvus", marks=marks)], indirect=True)
 
 
 @pytest.fixture(scope="session")

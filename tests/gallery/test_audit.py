@@ -137,6 +137,7 @@ def test_the_oldest_entries_go_first(gallery: Gallery, monkeypatch: pytest.Monke
     assert [one.number for one in gallery.audit()] == [6, 5, 4]
 
 
+@pytest.mark.folder_only
 def test_a_migration_has_an_entry(gallery: Gallery, tmp_path: Path) -> None:
     gallery.enroll("a", noise(1))
     other = tiny_model(tmp_path / "other", seed=1)
@@ -148,6 +149,7 @@ def test_a_migration_has_an_entry(gallery: Gallery, tmp_path: Path) -> None:
     assert newest.detail == f"from the model {gallery.model.fingerprint[:12]} to {other.fingerprint[:12]}"
 
 
+@pytest.mark.folder_only
 def test_what_was_set_aside_has_an_entry(gallery: Gallery) -> None:
     gallery.enroll("a", [noise(1), noise(2)])
     gallery.close()

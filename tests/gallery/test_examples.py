@@ -85,6 +85,7 @@ def test_the_scores_follow_as_if_computed_afresh(gallery: Gallery, scoring: str,
     other.close()
 
 
+@pytest.mark.folder_only
 def test_the_index_on_disk_follows_by_the_difference(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings, "max_delta_size", 10)
     for subject in range(12):

@@ -128,6 +128,7 @@ def test_vectors_that_are_none_are_refused(gallery: Gallery) -> None:
     assert gallery.subjects() == []
 
 
+@pytest.mark.folder_only
 def test_a_swapped_model_is_refused(gallery: Gallery, tmp_path: Path) -> None:
     tiny_model(tmp_path / "other", seed=5)
     gallery.close()
@@ -137,6 +138,7 @@ def test_a_swapped_model_is_refused(gallery: Gallery, tmp_path: Path) -> None:
         Gallery.open(gallery.path)
 
 
+@pytest.mark.folder_only
 def test_folders_that_are_no_gallery(gallery: Gallery, tiny: Model, tmp_path: Path) -> None:
     with pytest.raises(GalleryError, match="no gallery"):
         Gallery.open(tmp_path)

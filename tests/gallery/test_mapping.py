@@ -84,6 +84,7 @@ def test_a_map_has_every_example_with_its_subject(gallery: Gallery) -> None:
     assert np.array_equal(again.examples, np.sort(again.examples))
 
 
+@pytest.mark.folder_only
 def test_t_sne_is_saved_for_all_processes(gallery: Gallery, new: Model) -> None:
     pytest.importorskip("sklearn")
     assert gallery.last_map("tsne") is None

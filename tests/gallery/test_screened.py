@@ -167,6 +167,7 @@ def test_other_scorings_take_strangers_then(gallery: Gallery) -> None:
         gallery.calibrate(fpir=0.1, scoring=Scoring("nearest", "margin"))
 
 
+@pytest.mark.folder_only
 def test_identifying_does_not_wait_for_a_writer(gallery: Gallery) -> None:
     """What is called unknown while another process writes is recorded all the same."""
     some = draw(np.random.default_rng(9), 20)
@@ -183,6 +184,7 @@ def test_identifying_does_not_wait_for_a_writer(gallery: Gallery) -> None:
         assert screened(other) == {"new"}
 
 
+@pytest.mark.folder_only
 def test_answers_of_a_gallery_that_cannot_be_written(gallery: Gallery, caplog: pytest.LogCaptureFixture) -> None:
     (gallery.path / FILE).mkdir()
     assert len(gallery.identify_vectors(draw(np.random.default_rng(9), 20))) == 20
