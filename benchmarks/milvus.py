@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks._results import table, version_of, write_section
+from tests.milvus_server import MilvusServer
+from tests.tiny_model import tiny_model
+
 from semelha.embedders import Model
 from semelha.gallery import Gallery, copy_gallery
 from semelha.store import NewExample
-from tests.milvus_server import MilvusServer
-from tests.tiny_model import tiny_model
 
 OF_SUBJECT = 10
 AT_ONCE = 5000  # vectors in a change
