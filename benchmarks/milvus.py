@@ -10,6 +10,7 @@ The server is Milvus Lite on this machine; `--server milvus://host:19530` uses a
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,10 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from benchmarks._results import table, version_of, write_section
-from tests.milvus_server import MilvusServer
-from tests.tiny_model import tiny_model
 
+from _results import table, version_of, write_section
 from semelha.embedders import Model
 from semelha.gallery import Gallery, copy_gallery
 from semelha.store import NewExample
@@ -30,6 +29,9 @@ AT_ONCE = 5000  # vectors in a change
 
 
 def main() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))  # for the server and the model of the tests
+    from tests.tiny_model import tiny_model
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--sizes", nargs="+", type=int, default=[10_000, 200_000])
@@ -66,6 +68,8 @@ def served(address: str | None, folder: Path) -> Iterator[str]:
     if address:
         yield address
         return
+    from tests.milvus_server import MilvusServer
+
     with MilvusServer(folder / "data") as server:
         yield f"milvus://127.0.0.1:{server.port}"
 
