@@ -135,6 +135,7 @@ def copy_to_milvus(
             state=upload.changesets(view),
             copied=state,
         )
+        collection.flush()
     finally:
         collection.close()
 
