@@ -105,6 +105,7 @@ def test_pages(gallery: Gallery) -> None:
         gallery.audit(limit=0)
 
 
+@pytest.mark.folder_only
 def test_a_deleted_name_is_nowhere_in_the_files(gallery: Gallery, tmp_path: Path) -> None:
     gallery.enroll("first-secret", noise(1))
     gallery.rename("first-secret", "second-secret")

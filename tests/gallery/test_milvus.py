@@ -307,14 +307,17 @@ def test_what_is_removed_is_in_no_row(place: str, tiny: Model, tmp_path: Path) -
     """After it is closed neither the vector nor the picture nor the journal with the name is there."""
     with Gallery.create(place, tiny, pictures=tmp_path / "there") as gallery:
         gallery.enroll("stays", noise(0))
-        gallery.enroll("Ana", noise(1))
+        gallery.enroll("Ana B.", noise(1))
+        gallery.rename("Ana B.", "Ana")
         gallery.remove("Ana")
+        gallery.enroll("Ana C.", noise(2))
+        gallery.rename("Ana C.", "C.")
         assert "Ana" not in gallery
     address = MilvusAddress.of(place)
     assert address is not None
     collection = Collection(address)
-    assert sum(len(rows) for rows in collection.iterate("", ["id"], EXAMPLES)) == 1
-    assert len(list((tmp_path / "there").rglob("*.webp"))) == 1
+    assert sum(len(rows) for rows in collection.iterate("", ["id"], EXAMPLES)) == 2
+    assert len(list((tmp_path / "there").rglob("*.webp"))) == 2
     log = journal_module.Journal(collection)
     states = [entry for _, entry in [log.latest()]]
     assert "Ana" not in repr([list(log.changesets(entry)) for entry in states])

@@ -51,6 +51,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return changes
 
 
+@pytest.mark.folder_only
 def test_only_what_changed_is_read(gallery: Gallery, asked: list[int]) -> None:
     enroll(gallery, "a", 1)
     enroll(gallery, "b", 2)
@@ -64,6 +65,7 @@ def test_only_what_changed_is_read(gallery: Gallery, asked: list[int]) -> None:
     assert asked == [0, 3, 4]
 
 
+@pytest.mark.folder_only
 def test_behind_a_trimmed_log_everything_is_read_anew(gallery: Gallery, asked: list[int]) -> None:
     enroll(gallery, "a", 1)
     enroll(gallery, "b", 2)
@@ -96,6 +98,7 @@ def test_what_was_asked_before_a_change_is_answered_as_before_it(gallery: Galler
     assert names == ["a", "b"]
 
 
+@pytest.mark.folder_only
 def test_an_index_that_failed_halfway_is_made_anew(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     enroll(gallery, "a", 1)
     enroll(gallery, "b", 2)
@@ -141,6 +144,7 @@ def test_a_calibrated_gallery_opens_with_its_scores(
             assert again.calibration.scores.tolist() == calibration.scores.tolist()
 
 
+@pytest.mark.folder_only
 def test_scores_that_cannot_be_kept_are_said_and_worked_out_again(
     gallery: Gallery, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,6 +181,7 @@ def test_strangers_given_anew_by_another_process_count(gallery: Gallery) -> None
     assert now.scores.tolist() == expected.scores.tolist() != was.scores.tolist()
 
 
+@pytest.mark.folder_only
 def test_a_new_rate_needs_no_new_scores(gallery: Gallery, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(20):
         enroll(gallery, f"s{number}", number)

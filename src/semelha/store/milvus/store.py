@@ -160,7 +160,7 @@ class MilvusStore(Store):
                     self._db.execute("ROLLBACK")
                 raise
             self._change_log.forget()
-            self._db.execute("DELETE FROM temp.dropped")
+            erases |= self._db.execute("DELETE FROM temp.dropped").rowcount > 0
             self._checkpoint()
         if erases:
             self._removed = True
@@ -230,8 +230,12 @@ class MilvusStore(Store):
                 self._db.execute("PRAGMA foreign_keys = ON")
 
     def _note_dropped(self) -> None:
-        """Note values that a transaction deletes or replaces."""
+        """Note values, and names, that a transaction deletes or replaces."""
         self._db.execute("CREATE TEMP TABLE dropped (value BLOB)")
+        self._db.execute(
+            "CREATE TEMP TRIGGER dropped_name AFTER UPDATE OF name ON main.subjects"
+            " BEGIN INSERT INTO dropped VALUES (OLD.name); END"
+        )
         for columns in (VECTORS, PICTURES):
             for table, column in columns.items():
                 for event in ("DELETE", f"UPDATE OF {column}"):
@@ -254,7 +258,7 @@ class MilvusStore(Store):
             references = self._references([value for *_, value in found], is_vectors=columns is VECTORS)
             for (statement, key, _), reference in zip(found, references, strict=True):
                 self._db.execute(statement, (reference, *key))
-        dropped = {value for (value,) in self._db.execute("SELECT value FROM temp.dropped")}
+        dropped = {value for (value,) in self._db.execute("SELECT value FROM temp.dropped") if isinstance(value, bytes)}
         for value in dropped:
             columns = VECTORS if is_vector(value) else PICTURES if is_picture(value) else {}
             if columns and not any(
