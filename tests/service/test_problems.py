@@ -16,7 +16,8 @@ from semelha.service.problems import STATUS, problem_of, status_of
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, SemelhaError)]
 SERVER = {
     "SemelhaError", "ModelError", "ModelIncomplete", "ModelAltered", "ModelTooNew", "GalleryError",
-    "FingerprintMismatch", "GalleryMoved", "GalleryTooNew", "GalleryNotWritable", "IndexFileError", "TrainingError",
+    "FingerprintMismatch", "GalleryMoved", "GalleryTooNew", "GalleryNotWritable", "GalleryUnavailable",
+    "IndexFileError", "TrainingError",
     "BackboneError", "PretrainedUnavailable", "ProcessLost", "MissingExtra",
     "ServiceError", "AccessRefused", "ServiceUnavailable",
 }  # fmt: skip
