@@ -46,6 +46,12 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MilvusServe
         yield server
 
 
+def restart(server: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start a server again that was killed. gRPC tries an address that failed more and more rarely: time for that."""
+    server.start()
+    monkeypatch.setattr(Collection, "patience", 30.0)
+
+
 @pytest.fixture
 def place(milvus: MilvusServer, request: pytest.FixtureRequest) -> str:
     """An address that no other test has."""
@@ -181,7 +187,9 @@ def test_a_process_that_dies_leaves_all_of_a_change_or_nothing(
             assert numbers(third) == numbers(other)
 
 
-def test_what_was_acknowledged_survives_a_killed_server(own: MilvusServer, tiny: Model) -> None:
+def test_what_was_acknowledged_survives_a_killed_server(
+    own: MilvusServer, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It is killed while subjects are enrolled, and started again: of each subject all examples are there, or none."""
     acknowledged: list[str] = []
     with made(own.address("shop"), tiny) as gallery:
@@ -202,7 +210,7 @@ def test_what_was_acknowledged_survives_a_killed_server(own: MilvusServer, tiny:
         started.wait(30)
         own.kill()
         thread.join(30)
-        own.start()
+        restart(own, monkeypatch)
         assert acknowledged
         with Gallery(own.address("shop")) as again:
             seen = numbers(again)
@@ -226,15 +234,20 @@ def test_a_server_that_does_not_answer_is_named(
         with pytest.raises(GalleryUnavailable):
             enroll(gallery, "b", 10, 2)
         own.resume()
+        monkeypatch.setattr(Collection, "timeout", 30.0)
+        monkeypatch.setattr(Collection, "patience", 30.0)
         enroll(gallery, "b", 10, 2)  # whether or not it had been made
         assert len(gallery.examples("b")) == 2
         assert gallery.identify_vectors(vectors(0, 1, tiny.dim))[0].candidates[0].subject == "a"
     own.kill()
+    monkeypatch.setattr(Collection, "patience", 0.1)
     with pytest.raises(GalleryUnavailable, match="start it"):
         Gallery(own.address("shop"))
 
 
-def test_a_full_disk_is_named_and_loses_nothing(own: MilvusServer, tiny: Model) -> None:
+def test_a_full_disk_is_named_and_loses_nothing(
+    own: MilvusServer, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The files of the server may not grow beyond some 100 kB."""
     own.kill()
     own.start(most_bytes=100_000)
@@ -247,7 +260,7 @@ def test_a_full_disk_is_named_and_loses_nothing(own: MilvusServer, tiny: Model) 
     assert acknowledged
     assert gallery.identify_vectors(vectors(0, 1, tiny.dim))[0].candidates[0].subject == "s0"
     own.kill()
-    own.start()
+    restart(own, monkeypatch)
     with gallery:
         seen = numbers(gallery)
         assert set(acknowledged) <= set(seen)

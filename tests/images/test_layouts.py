@@ -191,8 +191,8 @@ def test_a_well_known_layout_is_recognized_and_read(tmp_path: Path, make: object
 
 
 def test_every_layout_has_a_test() -> None:
-    """That of catalogues in `test_catalogue.py`."""
-    assert set(LAYOUTS) == {"class-folders", "split-folders", "catalogue", "manifest", *MADE.values()}
+    """Those of catalogues and shards in `test_catalogue.py` and `test_shards.py`."""
+    assert set(LAYOUTS) == {"class-folders", "split-folders", "catalogue", "manifest", "shards", *MADE.values()}
 
 
 def test_what_a_layout_does_not_use_is_said(tmp_path: Path) -> None:

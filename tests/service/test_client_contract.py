@@ -206,6 +206,7 @@ NOT_OVER_HTTP = {
     "create": "a server serves what exists",
     "open": "a client is made with an address",
     "enroll_vectors": "a server embeds pictures itself",
+    "enroll_vector_file": "a server embeds pictures itself",
     "identify_vectors": "a server embeds pictures itself",
     "embed_probes": "a part of the server",
     "identify_probes": "a part of the server",
