@@ -30,7 +30,7 @@ from semelha.store.milvus.address import MilvusAddress
 from semelha.store.milvus.changeset import Changeset, tables_of
 from semelha.store.milvus.client import EXAMPLES, Collection
 from semelha.store.milvus.creation import check_metric, create_collection, create_gallery, read_settings
-from semelha.store.milvus.numbers import BITS, SMALLEST
+from semelha.store.milvus.numbers import FIRST
 from semelha.store.milvus.unknown import SharedCalledUnknown
 from semelha.store.milvus.values import PICTURE, StoredPictures, StoredVectors, is_picture, is_vector, vector_reference
 from semelha.store.milvus.view import NORM, PICTURES, VECTORS
@@ -57,7 +57,7 @@ class Upload:
         self._state = state
         self._progress = progress
         self._total = total
-        self.first = SMALLEST + state % ((1 << 39) - SMALLEST) << BITS
+        self.first = FIRST + (state << 22)  # below 2^63
         self.done = 0
         self.norm = 0.0
 
