@@ -1,6 +1,7 @@
 """A gallery on Milvus: the same answers as in a folder, and nothing lost or half done when a process dies."""
 
 import shutil
+import sqlite3
 import sys
 import threading
 from collections.abc import Iterator
@@ -31,9 +32,11 @@ from semelha.store import NewExample
 from semelha.store.milvus import journal as journal_module
 from semelha.store.milvus import store as store_module
 from semelha.store.milvus.address import MilvusAddress
+from semelha.store.milvus.changeset import Changeset
 from semelha.store.milvus.client import EXAMPLES, Collection
 from semelha.store.milvus.creation import check_metric, create_collection
 from semelha.store.milvus.values import StoredVectors
+from semelha.store.milvus.view import MilvusView
 
 pytest.importorskip("milvus_lite")
 
@@ -354,6 +357,56 @@ def test_a_process_that_fell_behind_a_compaction_goes_on(
         assert reader.identify_vectors(vectors(500, 1, tiny.dim))[0].candidates[0].subject == "z"
         enroll(reader, "y", 600, 2)
         assert numbers(reader) == numbers(writer)
+
+
+def test_a_change_that_this_process_cannot_commit_is_not_lost(place: str, tiny: Model) -> None:
+    """It is in the journal: the process reads it from there, also before it compacts the journal."""
+
+    class Failing:
+        """A connection of which one COMMIT fails."""
+
+        def __init__(self, db: sqlite3.Connection) -> None:
+            self.db = db
+
+        def execute(self, statement: str, *arguments: object) -> object:
+            if statement == "COMMIT" and store._db is self:
+                store._db = self.db
+                raise sqlite3.OperationalError("disk I/O error")
+            return self.db.execute(statement, *arguments)  # type: ignore[arg-type]
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.db, name)
+
+    with made(place, tiny) as gallery, Gallery(place) as other:
+        store = gallery._store
+        for name in ("read", "compacted"):
+            store._db = Failing(store._db)  # type: ignore[assignment]
+            with pytest.raises(GalleryError, match="disk I/O error"):
+                enroll(gallery, name, 10 * len(name), 2)
+            if name == "compacted":
+                store.compact()  # type: ignore[attr-defined]
+            assert len(numbers(gallery)[name]) == len(numbers(other)[name]) == 2
+        enroll(gallery, "after", 500, 2)
+        assert set(numbers(other)) == {"read", "compacted", "after"}
+
+
+def test_the_largest_norm_is_kept_when_a_transaction_is_made_again(
+    place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It bounds the rounding of searches."""
+    with made(place, tiny) as gallery:
+        store = gallery._store
+
+        def overtaken(changes: Changeset) -> None:
+            monkeypatch.undo()
+            raise journal_module.Overtaken
+
+        monkeypatch.setattr(store._journal, "change", overtaken)  # type: ignore[attr-defined]
+        enroll(gallery, "a", 0, 3)
+        with store.reading() as view:
+            assert isinstance(view, MilvusView)
+            stored = [one.tobytes() for one in view.vectors_of("a")]
+            assert view.max_norm() == store.vectors.norm(stored) > 0  # type: ignore[attr-defined]
 
 
 def test_a_copy_there_and_back_answers_the_same(place: str, tiny: Model, tmp_path: Path) -> None:

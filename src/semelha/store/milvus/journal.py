@@ -65,8 +65,11 @@ class Journal:
         self.size = 0  # characters of the changes since the last compacted state
         self.state_size = 0  # of that state
 
-    def propose(self, kind: Kind, texts: Iterable[str]) -> None:
-        """Write texts into the next place. Raises `Overtaken` if another process was first; then nothing is written."""
+    def propose(self, kind: Kind, texts: Iterable[str]) -> tuple[int, Entry]:
+        """Write texts into the next place, and return it; `applied` must be called once the database has it.
+
+        Raises `Overtaken` if another process was first; then nothing is written.
+        """
         place, slot = self.write(kind, texts, self.slot + 1), self.slot + 1
         try:
             decided = agree(self.collection, slot, place.value())
@@ -77,11 +80,11 @@ class Journal:
         if decided != place.value():
             self.collection.delete(place.numbers)
             raise Overtaken
-        self._advance(slot, place)
+        return slot, place
 
-    def change(self, changes: Changeset) -> None:
-        """Write a changeset into the next place. Raises `Overtaken`."""
-        self.propose("change", [encode(changes)])
+    def change(self, changes: Changeset) -> tuple[int, Entry]:
+        """Write a changeset into the next place, as `propose` does. Raises `Overtaken`."""
+        return self.propose("change", [encode(changes)])
 
     def news(self) -> list[tuple[int, Entry]] | None:
         """The places after `slot` that are decided, some at a time; None if a state must be read first."""
@@ -120,7 +123,11 @@ class Journal:
 
     def applied(self, slot: int, place: Entry) -> None:
         """Record that the database of this process has a place."""
-        self._advance(slot, place)
+        self.slot = slot
+        if place.kind == "state":
+            self.state_size, self.size = place.size, 0
+        else:
+            self.size += place.size
 
     def settings(self) -> dict[str, Any] | None:
         """The settings of the gallery; None if none was created."""
@@ -157,13 +164,6 @@ class Journal:
             blocks.append((numbers[0], len(parts)))
             size += len(text)
         return Entry(kind, tuple(blocks), size)
-
-    def _advance(self, slot: int, place: Entry) -> None:
-        self.slot = slot
-        if place.kind == "state":
-            self.state_size, self.size = place.size, 0
-        else:
-            self.size += place.size
 
     def _forget_registers(self, slot: int) -> None:
         """Delete the registers of places that are decided."""

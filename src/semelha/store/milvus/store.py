@@ -134,7 +134,7 @@ class MilvusStore(Store):
             while True:
                 self._pull()
                 try:
-                    self._journal.propose("state", map(encode, whole(self._db)))
+                    self._journal.applied(*self._journal.propose("state", map(encode, whole(self._db))))
                 except Overtaken:
                     continue
                 break
@@ -152,9 +152,7 @@ class MilvusStore(Store):
                 yield
                 self._keep_values()
                 changes = self._change_log.changeset()
-                if changes:
-                    self._journal.change(changes)
-                self._db.execute("COMMIT")
+                self._commit([self._journal.change(changes)] if changes else [])
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
@@ -195,25 +193,22 @@ class MilvusStore(Store):
 
     def _apply(self, news: list[tuple[int, Entry]]) -> None:
         """Apply the places that follow. Raises `Compacted`."""
-        with self._applying():
+        with self._applying(news):
             for _, place in news:
                 if place.kind == "change":
                     for changes in self._journal.changesets(place):
                         self._change_log.apply(changes)
-        for slot, place in news:
-            self._journal.applied(slot, place)
 
     def _load(self) -> None:
         """Replace the database by the last state that was written in full. Raises `Compacted`."""
         slot, place = self._journal.latest()
-        with self._applying():
+        with self._applying([(slot, place)]):
             self._change_log.clear()
             for changes in self._journal.changesets(place):
                 self._change_log.apply(changes)
-        self._journal.applied(slot, place)
 
     @contextmanager
-    def _applying(self) -> Iterator[None]:
+    def _applying(self, places: list[tuple[int, Entry]]) -> Iterator[None]:
         """A transaction in which rows are replaced as they are, without what hangs on them."""
         with translating_errors(self.path, "written"):
             self._db.execute("PRAGMA foreign_keys = OFF")
@@ -221,13 +216,23 @@ class MilvusStore(Store):
             try:
                 yield
                 self._db.execute("DELETE FROM temp.dropped")
-                self._db.execute("COMMIT")
+                self._commit(places)
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
             finally:
                 self._db.execute("PRAGMA foreign_keys = ON")
+
+    def _commit(self, places: list[tuple[int, Entry]]) -> None:
+        """Commit the transaction, by which the database has these places of the journal."""
+        try:
+            self._db.execute("COMMIT")
+            for slot, place in places:
+                self._journal.applied(slot, place)
+        except BaseException:
+            self._journal.slot = -1  # whether the database has them is unknown: it is loaded again
+            raise
 
     def _note_dropped(self) -> None:
         """Note values, and names, that a transaction deletes or replaces."""
@@ -287,10 +292,10 @@ class MilvusStore(Store):
             slot = self._journal.slot
             written = self.vectors.write(blobs, slot) if is_vectors else self._written_pictures(blobs)
             self._written |= zip(new, written, strict=True)
-            if is_vectors:
-                norm = self.vectors.norm(blobs)
-                if norm > float(meta_of(self._db, NORM) or 0.0):
-                    set_meta(self._db, NORM, json.dumps(norm))
+        if values and is_vectors:
+            norm = self.vectors.norm(values)
+            if norm > float(meta_of(self._db, NORM) or 0.0):
+                set_meta(self._db, NORM, json.dumps(norm))
         references = [self._written[key] for key in keys]
         self._used.update(references)
         return references
