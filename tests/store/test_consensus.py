@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from semelha.store.milvus import consensus
-from semelha.store.milvus.consensus import Superseded, agree
+from semelha.store.milvus.consensus import Superseded, agree, committed
+from semelha.store.milvus.journal import Entry, Journal
+from semelha.store.milvus.numbers import TRIMMED
 
 
 class Killed(BaseException):
@@ -41,6 +43,10 @@ class Rows:
         self.lives -= 1
         self.rows.update({row["id"]: row for row in rows})
         self.wait()
+
+    def delete(self, numbers: list[int]) -> None:
+        for number in numbers:
+            self.rows.pop(number, None)
 
     def wait(self) -> None:
         threading.Event().wait(self.random.random() * 0.0005)
@@ -78,3 +84,40 @@ def test_a_dead_writer_s_accepted_value_is_not_lost(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Killed):
         agree(Rows(rows, random.Random(0), 2), 1, "first")
     assert agree(Rows(rows, random.Random(1), 99), 1, "second") == "first"
+
+
+PLACE = {"body": Entry("change", ((1 << 50, 1),), 10).value()}
+
+
+def places(*numbers: int) -> dict[int, dict[str, Any]]:
+    return {number: {"id": number, "kind": "commit", **PLACE} for number in numbers}
+
+
+@pytest.mark.parametrize("slot", [1, 2, 7])
+def test_a_writer_that_was_paused_does_not_bring_back_a_deleted_place(slot: int) -> None:
+    """It is paused before it writes the row of its place; the others go on, and delete that place and later ones."""
+
+    class Paused(Rows):
+        def write(self, rows: list[dict[str, Any]]) -> None:
+            if rows[0]["kind"] == "commit":
+                self.rows.clear()
+                self.rows.update(places(0, TRIMMED, 300, 301))
+            super().write(rows)
+
+    rows = places(*range(slot))
+    assert agree(Paused(rows, random.Random(0), 99), slot, "paused") == "paused"
+    assert sorted(rows) == [0, 300, 301, TRIMMED]
+
+
+@pytest.mark.parametrize("slot", [0, 1, 7])
+def test_nothing_follows_a_place_whose_successor_was_deleted(slot: int) -> None:
+    """Neither is it read as the last one, nor is the next one decided."""
+    rows = Rows(places(0, TRIMMED, slot, 300, 301), random.Random(0), 99)
+    journal = Journal(rows)
+    journal.slot = slot
+    assert journal.news() is None
+    with pytest.raises(Superseded):
+        committed(rows, slot + 1)
+    journal.slot = 301
+    assert journal.news() == []
+    assert committed(rows, 302) is None

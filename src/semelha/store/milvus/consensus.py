@@ -11,11 +11,12 @@ import json
 import random
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from semelha.store.milvus.client import Collection
-from semelha.store.milvus.numbers import new_numbers
+from semelha.store.milvus.client import Collection, Row
+from semelha.store.milvus.numbers import TRIMMED, new_numbers
 
 PAUSE = 0.02  # seconds, at most, before a writer that met another tries again; doubled each time
 MAX_PAUSE = 1.0
@@ -38,10 +39,26 @@ class Register:
 
 def committed(collection: Collection, slot: int) -> str | None:
     """The value of a place in the journal; None if none is decided. Raises `Superseded`."""
-    rows = collection.get([slot - 1, slot] if slot else [slot], ["body"])
-    if slot and slot - 1 not in rows:
+    rows = read_places(collection, slot - 1, slot + 1)
+    if slot in rows:
+        return str(rows[slot]["body"])
+    if slot and not is_kept(rows, slot - 1):
         raise Superseded
-    return rows[slot]["body"] if slot in rows else None
+    return None
+
+
+def read_places(collection: Collection, first: int, end: int) -> dict[int, Row]:
+    """The places from `first` to `end` − 1, and the one before, with the row that says whether places were deleted."""
+    return collection.get([*range(max(first - 1, 0), end), TRIMMED], ["body"])
+
+
+def is_kept(rows: Mapping[int, Row], slot: int) -> bool:
+    """Whether what follows a place in the journal can be read and decided.
+
+    Not if it was deleted. A writer that was paused may write the row of its place once more after that; so the place
+    before must be there, too, which was deleted earlier. The first one never is.
+    """
+    return slot in rows and (slot - 1 in rows if slot > 1 else TRIMMED not in rows)
 
 
 def agree(collection: Collection, slot: int, proposal: str) -> str:
@@ -73,6 +90,8 @@ def agree(collection: Collection, slot: int, proposal: str) -> str:
                 return decided
             assert value is not None
             collection.write([commit_row(collection, slot, value)])
+            if slot and not is_kept(read_places(collection, slot, slot + 1), slot):  # deleted during a pause before
+                collection.delete([slot])
             return value
         turn = highest[0] + 1
         time.sleep(random.uniform(0, pause))

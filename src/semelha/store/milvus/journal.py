@@ -15,8 +15,8 @@ from typing import Any, Literal
 from semelha.errors import GalleryError
 from semelha.store.milvus.changeset import Changeset, decode, encode
 from semelha.store.milvus.client import Collection, in_rows, joined
-from semelha.store.milvus.consensus import Superseded, agree
-from semelha.store.milvus.numbers import new_numbers
+from semelha.store.milvus.consensus import Superseded, agree, is_kept, read_places
+from semelha.store.milvus.numbers import TRIMMED, new_numbers
 
 AHEAD = 64  # places that are read at a time
 KEPT = 256  # places that are kept before a compacted state, so that a process that lags behind can go on
@@ -91,8 +91,8 @@ class Journal:
         slot = self.slot
         if slot < 0:
             return None
-        rows = self.collection.get(range(slot, slot + AHEAD), ["body"])
-        if slot not in rows:
+        rows = read_places(self.collection, slot, slot + AHEAD)
+        if not is_kept(rows, slot):
             return None
         found: list[tuple[int, Entry]] = []
         while (following := slot + 1 + len(found)) in rows:
@@ -144,6 +144,8 @@ class Journal:
     def trim(self) -> None:
         """Delete what the state at `slot` replaces, and what nobody committed before it. The settings stay."""
         old = f"slot > 0 and slot < {self.slot}"
+        if self.slot - KEPT > 1:
+            self.collection.write([self.collection.row(TRIMMED, "trimmed")])
         for condition in (
             f"kind in ['journal', 'register'] and {old}",
             f"kind == 'commit' and {old} and slot < {self.slot - KEPT}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 FIRST = 1 << 40  # that is random
+TRIMMED = FIRST - 1  # of the row that says that places after the first were deleted
 END = 1 << 63
 
 
