@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.gallery.made import enroll, photo, vectors
+from tests.gallery.made import enroll, nearest, photo, vectors
 from tests.metrics.made import EVERY, rows
 from tests.milvus_server import MilvusServer
 from tests.tiny_model import noise, tiny_model
@@ -24,7 +24,7 @@ from semelha.errors import (
     SubjectExists,
     UsageError,
 )
-from semelha.gallery import Gallery, backup, copy_gallery, diagnose, migrate
+from semelha.gallery import Gallery, backup, copy_gallery, diagnose, gallery_exists, migrate
 from semelha.gallery.milvus.index import MilvusIndex
 from semelha.index import LinearIndex
 from semelha.metrics import MappedMetric
@@ -359,6 +359,20 @@ def test_a_process_that_fell_behind_a_compaction_goes_on(
         assert numbers(reader) == numbers(writer)
 
 
+def test_a_process_that_saw_only_the_creation_learns_of_a_compacted_journal(
+    place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first place of the journal is never deleted, but those after it are."""
+    monkeypatch.setattr(journal_module, "KEPT", 1)
+    with made(place, tiny) as reader, Gallery(place) as writer:
+        for number in range(4):
+            enroll(writer, f"s{number}", 10 * number, 2)
+        writer._store.compact()  # type: ignore[attr-defined]
+        assert numbers(reader) == numbers(writer)
+        enroll(reader, "after", 500, 2)
+        assert len(numbers(writer)) == 5
+
+
 def test_a_change_that_this_process_cannot_commit_is_not_lost(place: str, tiny: Model) -> None:
     """It is in the journal: the process reads it from there, also before it compacts the journal."""
 
@@ -452,6 +466,95 @@ def test_a_copy_there_and_back_answers_the_same(place: str, tiny: Model, tmp_pat
             gallery.remove("s1")
         with pytest.raises(GalleryError, match=r"exists already|not the same"):
             copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there")
+
+
+def test_a_copy_leaves_a_gallery_that_was_made_meanwhile(place: str, tiny: Model, tmp_path: Path) -> None:
+    with made(tmp_path / "shop", tiny) as shop:
+        enroll(shop, "a", 0, 3)
+
+    def make_another(done: int, total: int) -> None:
+        with made(place, tiny) as other:
+            enroll(other, "b", 10, 3)
+            other._store.called_unknown.record(["0" * 32])
+
+    with pytest.raises(GalleryError, match="exists already"):
+        copy_gallery(tmp_path / "shop", place, progress=make_another)
+    with Gallery(place) as other:
+        assert set(numbers(other)) == {"b"}
+        assert nearest(other, 11) == ("b", "11")
+        assert len(other._store.called_unknown.read()) == 1
+
+
+def test_a_copy_deletes_what_an_earlier_one_of_another_state_left(place: str, tiny: Model, tmp_path: Path) -> None:
+    class CutOff(Exception):
+        pass
+
+    def cut_off(done: int, total: int) -> None:
+        raise CutOff
+
+    with made(tmp_path / "shop", tiny) as shop:
+        enroll(shop, "a", 0, 3)
+        with pytest.raises(CutOff):
+            copy_gallery(tmp_path / "shop", place, progress=cut_off)
+        assert not gallery_exists(place)
+        enroll(shop, "b", 10, 2)
+        copy_gallery(tmp_path / "shop", place)
+    assert gallery_exists(place)
+    with Gallery(place) as there:
+        collection = there._store._collection  # type: ignore[attr-defined]
+        assert len(collection.find("slot < 1", ["id"], EXAMPLES)) == 5
+
+
+def test_a_creation_that_was_cut_off_is_no_gallery(place: str, tiny: Model) -> None:
+    """So that enrolling makes one there."""
+    address = MilvusAddress.of(place)
+    assert address is not None
+    collection = Collection(address)
+    assert create_collection(collection, check_metric(tiny.metric), tiny.dim + 1, "model")
+    collection.close()
+    assert not gallery_exists(place)
+    made(place, tiny).close()
+    assert gallery_exists(place)
+
+
+def test_pictures_stay_where_they_are_when_the_working_folder_changes(
+    place: str, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Gallery.create(place, tiny, pictures="there").close()
+    Gallery.create("shop", tiny).close()
+    copy_gallery("shop", f"{place}_copy", pictures="copied")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for name, pictures in ((place, "there"), (f"{place}_copy", "copied")):
+        with Gallery(name) as gallery:
+            gallery.enroll("a", noise(0))
+        assert len(list((tmp_path / pictures).rglob("*.webp"))) == 1
+
+
+def test_examples_that_the_server_does_not_find_are_read(
+    place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer is never shorter than the gallery allows; a vector that is gone is named."""
+    with made(place, tiny) as gallery:
+        enroll(gallery, "a", 0, 3)
+        assert nearest(gallery, 1) == ("a", "1")
+        snapshot = gallery._live.synced.index.snapshot()
+        assert len(snapshot) == 3
+        wanted = snapshot.search(vectors(0, 2, tiny.dim), 3)
+        search = Collection.search
+
+        def partial(self: Collection, queries: np.ndarray, limit: int, field: str) -> tuple[np.ndarray, np.ndarray]:
+            rows, scores = search(self, queries, limit, field)
+            rows[:, 1:], scores[:, 1:] = -1, np.nan
+            return rows, scores
+
+        monkeypatch.setattr(Collection, "search", partial)
+        assert np.array_equal(snapshot.search(vectors(0, 2, tiny.dim), 3).ids, wanted.ids)
+        monkeypatch.undo()
+        gallery._store.vectors.delete(snapshot.examples.by_row.keys[:1].tolist())  # type: ignore[attr-defined]
+        with pytest.raises(GalleryError, match="was removed while it was read"):
+            snapshot.search(vectors(0, 2, tiny.dim), 3)
 
 
 def test_what_is_not_there_is_said(place: str, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

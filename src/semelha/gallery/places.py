@@ -65,13 +65,14 @@ def on_milvus(place: str | os.PathLike[str]) -> bool:
 
 
 def gallery_exists(place: str | os.PathLike[str]) -> bool:
-    """Whether there is a gallery, or something else, at a place."""
+    """Whether there is a gallery at a place: something in a folder, or the settings of a gallery on a Milvus server."""
     if address := MilvusAddress.of(place):
         from semelha.store.milvus.client import Collection
+        from semelha.store.milvus.creation import has_gallery
 
         collection = Collection(address)
         try:
-            return collection.exists()
+            return has_gallery(collection)
         finally:
             collection.close()
     return Path(place).exists()

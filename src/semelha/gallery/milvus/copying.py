@@ -37,6 +37,7 @@ from semelha.store.milvus.view import NORM, PICTURES, VECTORS
 
 STATE = "copying.json"  # which state of the source a folder is a part of a copy of
 ROWS = 2000
+OF_COPIES = -1  # the place in the journal with which the vectors of a copy are marked: none has it
 
 
 class Upload:
@@ -64,7 +65,6 @@ class Upload:
     def changesets(self, view: View) -> Iterator[Changeset]:
         """Write the values of a view, and give the rest of it as changesets."""
         yield from changesets(view, self.replace)
-        self.delete_others()
         yield {"meta": {"put": [[NORM, json.dumps(self.norm)]], "drop": []}}
 
     def replace(self, kind: str, named: list[tuple[str, Value]]) -> list[Value]:
@@ -74,8 +74,8 @@ class Upload:
         return [None if value is None else next(references) for _, value in named]
 
     def delete_others(self) -> None:
-        """Delete what an earlier copy of another state has left."""
-        condition = f"id < {self.first} or id >= {self.first + self.done}"
+        """Delete what copies of other states have left, which were cut off or came late."""
+        condition = f"slot == {OF_COPIES} and (id < {self.first} or id >= {self.first + self.done})"
         for rows in self._collection.iterate(condition, ["id"], EXAMPLES):
             self._collection.delete([row["id"] for row in rows], EXAMPLES)
 
@@ -88,7 +88,7 @@ class Upload:
         there = self._collection.get(numbers, ["id"], EXAMPLES)
         missing = [place for place, number in enumerate(numbers) if number not in there]
         if missing:
-            self._vectors.write_numbered([numbers[place] for place in missing], vectors[missing], 0)
+            self._vectors.write_numbered([numbers[place] for place in missing], vectors[missing], OF_COPIES)
         self.norm = max(self.norm, self._vectors.norm([value for _, value in named]))
         self.done += len(named)
         self._progress(min(self.done, self._total), self._total)
@@ -119,22 +119,24 @@ def copy_to_milvus(
     state = state_number(view, source.model.fingerprint)
     collection = Collection(address)
     try:
-        place = (pictures or "") if source.keep_pictures else ""
+        stored_pictures = StoredPictures(str(pictures)) if source.keep_pictures else None
         if not create_collection(collection, space, source.model.dim, source.model.fingerprint):
             if read_settings(collection).copied != state:
                 raise GalleryError(f"{address} exists already, and is no copy of this state: choose another place")
             return
         vectors = StoredVectors(collection, space)
-        upload = Upload(collection, vectors, StoredPictures(place) if place else None, state, progress, len(view))
-        SharedCalledUnknown(collection).replace(source.store.called_unknown.read())
+        upload = Upload(collection, vectors, stored_pictures, state, progress, len(view))
         create_gallery(
             collection,
             source.model.fingerprint,
             source.model.folder,
-            pictures=place,
+            pictures="" if stored_pictures is None else stored_pictures.place,
             state=upload.changesets(view),
             copied=state,
         )
+        # Only now: if another process had made a gallery there first, these rows would be its own.
+        SharedCalledUnknown(collection).replace(source.store.called_unknown.read())
+        upload.delete_others()
         collection.flush()
     finally:
         collection.close()

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from semelha.errors import UsageError
+from semelha.errors import GalleryError, UsageError
 from semelha.gallery.live_index import IndexFolder, SyncedIndex
 from semelha.index import Index, Neighbors, Snapshot
 from semelha.index.exact import FlatBuilder
@@ -97,7 +97,7 @@ class MilvusSnapshot(Snapshot):
         found = self.stored.read(rows.tolist())
         missing = [example for example, row in zip(ids.tolist(), rows.tolist(), strict=True) if row not in found]
         if missing:
-            raise KeyError(missing[0])
+            raise GalleryError(f"example {missing[0]} was removed while it was read: try again")
         data = b"".join(found[row] for row in rows.tolist())
         return np.frombuffer(data, "<f4").reshape(len(ids), self.collection.dimensions["vector"])
 
@@ -154,7 +154,7 @@ class MilvusSnapshot(Snapshot):
         worst = distances[lines, np.maximum(number[:, -1], 1) - 1]
         near = (np.abs(last - kth) <= self._rounding_error(queries, kth, last)) | (worst <= distances[:, k - 1])
         exhausted = np.isnan(last)  # the server has no more
-        return found[:, :k], distances[:, :k], ~exhausted & (short | near)
+        return found[:, :k], distances[:, :k], short | (~exhausted & near)
 
     def _candidates(self, rows: Numbers) -> tuple[Rows, Numbers]:
         """The examples among what the server found, (q, c), with their vectors, and where each is: −1 for none."""

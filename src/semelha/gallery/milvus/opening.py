@@ -44,9 +44,7 @@ def create_on_milvus(
     space = check_metric(model.metric)
     if keep_pictures and not pictures:
         raise UsageError(NO_PICTURES)
-    place = str(pictures) if keep_pictures else ""
-    if place:
-        StoredPictures(place)
+    place = StoredPictures(str(pictures)).place if keep_pictures else ""
     collection = Collection(address)
     try:
         if not create_collection(collection, space, model.dim, model.fingerprint):

@@ -117,6 +117,7 @@ class Collection:
     def drop(self) -> None:
         """Delete the collection."""
         self._call("drop_collection")
+        self.__dict__.pop("dimensions", None)  # another one may be created
 
     @cached_property
     def dimensions(self) -> dict[str, int]:

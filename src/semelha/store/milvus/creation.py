@@ -71,11 +71,12 @@ def create_collection(collection: Collection, space: Space, dim: int, fingerprin
         collection.create(dim, wanted.get("mapped"), product_of(space), f"semelha gallery of the model {fingerprint}")
     if not collection.is_ours():
         raise GalleryError(f"{collection.address} is a collection that is no gallery: choose another place")
+    is_wanted = collection.dimensions == wanted
     if Journal(collection).settings() is not None:
         return False
-    if collection.dimensions != wanted:  # of a creation that was cut off
+    if not is_wanted:  # of a creation that was cut off
         collection.drop()
-        return create_collection(Collection(collection.address), space, dim, fingerprint)
+        return create_collection(collection, space, dim, fingerprint)
     return True
 
 
@@ -121,12 +122,14 @@ def empty_state(fingerprint: str, hash_basis: HashBasis) -> list[Changeset]:
             store.close()
 
 
+def has_gallery(collection: Collection) -> bool:
+    """Whether there is a gallery, whose creation was not cut off."""
+    return _settings(collection) is not None
+
+
 def read_settings(collection: Collection) -> MilvusSettings:
     """The settings of a gallery. Raises `GalleryError` if there is none, `GalleryTooNew`."""
-    found: dict[str, Any] | None = None
-    if collection.exists() and collection.is_ours():
-        collection.load()
-        found = Journal(collection).settings()
+    found = _settings(collection)
     if found is None:
         raise no_gallery(collection)
     if found["format"] > FORMAT:
@@ -155,6 +158,13 @@ def open_collection(address: MilvusAddress) -> tuple[Collection, MilvusSettings]
     except BaseException:
         collection.close()
         raise
+
+
+def _settings(collection: Collection) -> dict[str, Any] | None:
+    if not collection.exists() or not collection.is_ours():
+        return None
+    collection.load()
+    return Journal(collection).settings()
 
 
 def _pieces(path: Path) -> Iterable[bytes]:

@@ -112,7 +112,7 @@ class StoredVectors:
 class StoredPictures:
     """The pictures of a gallery: files in a folder, or objects in a store that fsspec knows, such as s3://bucket/shop.
 
-    Raises `UsageError` if the place cannot be used.
+    `place` is absolute. Raises `UsageError` if it cannot be used.
     """
 
     def __init__(self, place: str) -> None:
@@ -120,13 +120,13 @@ class StoredPictures:
             from fsspec.core import url_to_fs
         except ModuleNotFoundError as error:
             raise MissingExtra(EXTRA) from error
-        self.place = place
         try:
             self._files, self._root = url_to_fs(place)
         except (ImportError, ValueError) as error:
             raise UsageError(f"the pictures cannot be kept in {place}: {error}") from error
         protocol = self._files.protocol
         self._is_local = "file" in ([protocol] if isinstance(protocol, str) else protocol)
+        self.place = str(Path(self._root).absolute()) if self._is_local else place
 
     def write(self, pictures: Sequence[bytes]) -> list[bytes]:
         """Write pictures, and return a reference to each; durable when this returns."""
