@@ -96,3 +96,9 @@ def changes_by_one(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureReque
 @pytest.fixture
 def random_changes() -> None:
     """Changes are numbered at random, as they are for users."""
+
+
+@pytest.fixture
+def place(milvus: MilvusServer, request: pytest.FixtureRequest) -> str:
+    """An address that no other test has."""
+    return milvus.address(f"t{abs(hash(request.node.nodeid))}")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from semelha.embedders import Model
 from semelha.gallery import Gallery
 from semelha.index.settings import settings
 
@@ -52,3 +53,13 @@ def exact(number: int, side: int = 20) -> np.ndarray:
     blocks = np.random.default_rng(number).integers(0, 2, (4, 4), np.uint8)
     blocks[0] = [number >> 12 & 15, number >> 8 & 15, number >> 4 & 15, number & 15]
     return np.repeat(np.repeat(np.repeat(16 * blocks[:, :, None], side // 4, 0), side // 4, 1), 3, 2)
+
+
+def made(place: str | Path, model: Model) -> Gallery:
+    """An empty gallery without pictures."""
+    return Gallery.create(place, model, keep_pictures=False)
+
+
+def numbers(gallery: Gallery) -> dict[str, list[str]]:
+    """The sources of the examples of each subject."""
+    return {name: [one.source for one in gallery.examples(name)] for name in gallery}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.gallery.made import enroll, nearest, photo, vectors
+from tests.gallery.made import enroll, made, nearest, numbers, photo, vectors
 from tests.metrics.made import EVERY, rows
 from tests.milvus_server import MilvusServer
 from tests.tiny_model import noise, tiny_model
@@ -24,7 +24,7 @@ from semelha.errors import (
     SubjectExists,
     UsageError,
 )
-from semelha.gallery import Gallery, backup, copy_gallery, diagnose, gallery_exists, migrate
+from semelha.gallery import Gallery, backup, diagnose, gallery_exists, migrate
 from semelha.gallery.milvus.index import MilvusIndex
 from semelha.index import LinearIndex
 from semelha.metrics import MappedMetric
@@ -53,22 +53,6 @@ def restart(server: MilvusServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start a server again that was killed. gRPC tries an address that failed more and more rarely: time for that."""
     server.start()
     monkeypatch.setattr(Collection, "patience", 30.0)
-
-
-@pytest.fixture
-def place(milvus: MilvusServer, request: pytest.FixtureRequest) -> str:
-    """An address that no other test has."""
-    return milvus.address(f"t{abs(hash(request.node.nodeid))}")
-
-
-def made(place: str | Path, model: Model) -> Gallery:
-    """An empty gallery without pictures."""
-    return Gallery.create(place, model, keep_pictures=False)
-
-
-def numbers(gallery: Gallery) -> dict[str, list[str]]:
-    """The sources of the examples of each subject."""
-    return {name: [one.source for one in gallery.examples(name)] for name in gallery}
 
 
 @pytest.mark.parametrize("metric", [one for one in EVERY if isinstance(one, MappedMetric)], ids=lambda one: one.name)
@@ -423,88 +407,6 @@ def test_the_largest_norm_is_kept_when_a_transaction_is_made_again(
             assert view.max_norm() == store.vectors.norm(stored) > 0  # type: ignore[attr-defined]
 
 
-def test_a_copy_there_and_back_answers_the_same(place: str, tiny: Model, tmp_path: Path) -> None:
-    """A gallery with everything in it, of 2,000 examples; a copy that is cut off is continued."""
-    with Gallery.create(tmp_path / "shop", tiny) as shop:
-        for number in range(100):
-            enroll(shop, f"s{number}", 20 * number, 20)
-        shop.enroll("pictures", [noise(0), noise(1)])
-        shop.calibrate(fpir=0.05)
-        shop.identify(noise(50))
-        shop.reject(noise(3), "s1")
-        shop.merge("s5", "s6")
-        shop.remove("s7")
-        probes = vectors(100_000, 50, tiny.dim)
-        expected = [one.to_json() for one in shop.identify_vectors(probes)]
-
-        class CutOff(Exception):
-            pass
-
-        def cut_off(done: int, total: int) -> None:
-            if done > total / 2:
-                raise CutOff
-
-        with pytest.raises(CutOff):
-            copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there", progress=cut_off)
-        with pytest.raises(GalleryError, match="is no gallery"):
-            Gallery(place)
-        there = copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there")
-        with pytest.raises(CutOff):
-            copy_gallery(place, tmp_path / "back", progress=cut_off)
-        assert not (tmp_path / "back").exists()
-        back = copy_gallery(place, tmp_path / "back")
-        assert there.checksum == back.checksum
-        assert there.examples == back.examples == shop.example_count()
-        for copied in (place, tmp_path / "back"):
-            with Gallery(copied) as gallery:
-                assert [one.to_json() for one in gallery.identify_vectors(probes)] == expected
-                assert gallery.audit(limit=10) == shop.audit(limit=10)
-                assert gallery.merges() == shop.merges()
-                assert gallery.picture(2001) == shop.picture(2001) != None  # noqa: E711
-        assert diagnose(tmp_path / "back") == []
-        with Gallery(place) as gallery:
-            gallery.remove("s1")
-        with pytest.raises(GalleryError, match=r"exists already|not the same"):
-            copy_gallery(tmp_path / "shop", place, pictures=tmp_path / "there")
-
-
-def test_a_copy_leaves_a_gallery_that_was_made_meanwhile(place: str, tiny: Model, tmp_path: Path) -> None:
-    with made(tmp_path / "shop", tiny) as shop:
-        enroll(shop, "a", 0, 3)
-
-    def make_another(done: int, total: int) -> None:
-        with made(place, tiny) as other:
-            enroll(other, "b", 10, 3)
-            other._store.called_unknown.record(["0" * 32])
-
-    with pytest.raises(GalleryError, match="exists already"):
-        copy_gallery(tmp_path / "shop", place, progress=make_another)
-    with Gallery(place) as other:
-        assert set(numbers(other)) == {"b"}
-        assert nearest(other, 11) == ("b", "11")
-        assert len(other._store.called_unknown.read()) == 1
-
-
-def test_a_copy_deletes_what_an_earlier_one_of_another_state_left(place: str, tiny: Model, tmp_path: Path) -> None:
-    class CutOff(Exception):
-        pass
-
-    def cut_off(done: int, total: int) -> None:
-        raise CutOff
-
-    with made(tmp_path / "shop", tiny) as shop:
-        enroll(shop, "a", 0, 3)
-        with pytest.raises(CutOff):
-            copy_gallery(tmp_path / "shop", place, progress=cut_off)
-        assert not gallery_exists(place)
-        enroll(shop, "b", 10, 2)
-        copy_gallery(tmp_path / "shop", place)
-    assert gallery_exists(place)
-    with Gallery(place) as there:
-        collection = there._store._collection  # type: ignore[attr-defined]
-        assert len(collection.find("slot < 1", ["id"], EXAMPLES)) == 5
-
-
 def test_a_creation_that_was_cut_off_is_no_gallery(place: str, tiny: Model) -> None:
     """So that enrolling makes one there."""
     address = MilvusAddress.of(place)
@@ -515,21 +417,6 @@ def test_a_creation_that_was_cut_off_is_no_gallery(place: str, tiny: Model) -> N
     assert not gallery_exists(place)
     made(place, tiny).close()
     assert gallery_exists(place)
-
-
-def test_pictures_stay_where_they_are_when_the_working_folder_changes(
-    place: str, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Gallery.create(place, tiny, pictures="there").close()
-    Gallery.create("shop", tiny).close()
-    copy_gallery("shop", f"{place}_copy", pictures="copied")
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    for name, pictures in ((place, "there"), (f"{place}_copy", "copied")):
-        with Gallery(name) as gallery:
-            gallery.enroll("a", noise(0))
-        assert len(list((tmp_path / pictures).rglob("*.webp"))) == 1
 
 
 def test_examples_that_the_server_does_not_find_are_read(
