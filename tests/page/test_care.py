@@ -77,7 +77,7 @@ def test_a_picture_is_moved_and_moved_back(faulty: Path, serve: Callable[..., st
     assert card(page, "mislabel").count() == 0
     card(page, "outlier").get_by_role("button", name="Something else").click()
     page.get_by_role("combobox").fill("coffee 2")
-    page.get_by_role("option", name="coffee 2").wait_for()
+    page.get_by_role("option", name="coffee 2", exact=True).wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("moved to coffee 2").wait_for()
     page.get_by_role("button", name="Undo").click()

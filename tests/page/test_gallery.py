@@ -91,7 +91,7 @@ def test_merge_undo_at_once_and_later(page: Any, parts: Path) -> None:
     for name, how in (("notice", ".notice"), ("line", ".said")):
         page.get_by_role("button", name="Merge").click()
         page.get_by_role("combobox").fill("chelsea 1")
-        page.get_by_role("option", name="chelsea 1").click()
+        page.get_by_role("option", name="chelsea 1", exact=True).click()
         page.get_by_role("heading", name="chelsea 1").wait_for()
         page.get_by_text("coffee 0 was merged into it, with 2 pictures").wait_for()
         assert page.locator(".example").count() == 4, name

@@ -204,7 +204,7 @@ def test_review_care_map_trust_language_and_theme(keys: Keyboard, parts: Path) -
     keys.press("+", "ArrowLeft", "0")
     keys.activate("Find a subject")
     keys.type("coffee 1")
-    page.get_by_role("option", name="coffee 1").wait_for()
+    page.get_by_role("option", name="coffee 1", exact=True).wait_for()
     keys.press("ArrowDown", "Enter")
     page.get_by_role("heading", name="Nearest to coffee 1").wait_for()
     keys.has_focus()

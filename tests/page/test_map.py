@@ -98,7 +98,7 @@ def test_by_keyboard_the_map_zooms_and_a_subject_is_found_with_its_neighbors(pag
     page.keyboard.press("Enter")
     page.locator("input:focus").wait_for()
     page.keyboard.type("coffee 1")
-    page.get_by_role("option", name="coffee 1").wait_for()
+    page.get_by_role("option", name="coffee 1", exact=True).wait_for()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Nearest to coffee 1").wait_for()
@@ -141,7 +141,8 @@ def test_another_method_is_computed_and_fails_with_a_reason(page: Any, open_page
     page.get_by_role("button", name="Compute it").click()
     page.get_by_text("This takes some minutes").wait_for()
     page.get_by_text("It needs a package.").wait_for()
-    page.get_by_role("button", name="Compute it").click()
+    with page.expect_response("**/jobs/j1"):
+        page.get_by_role("button", name="Compute it").click()
     page.get_by_text("It needs a package.").wait_for(state="detached")
     page.get_by_text("This takes some minutes").wait_for(state="detached")
     assert answers == []

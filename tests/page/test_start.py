@@ -150,7 +150,7 @@ def test_a_problem_goes_away_with_its_view(parts: Path, serve: Callable[..., str
     files = [file_of("again.jpg", part("coffee.png", 20, 20)), file_of("bad.jpg", b"not a picture")]
     page.locator("input[type=file]:not([webkitdirectory])").set_input_files(files)
     page.get_by_role("combobox").fill("Coffee 0")
-    page.get_by_role("option", name="coffee 0", selected=True).wait_for()
+    page.get_by_role("option", name="coffee 0", exact=True, selected=True).wait_for()
     page.keyboard.press("Enter")
     page.get_by_text("1 was enrolled already. 1 file cannot be used: bad.jpg.").wait_for()
     assert page.locator(".notice.problem").inner_text().startswith("1 was enrolled already")
