@@ -11,11 +11,10 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(READY)
 	$(BIN)/semelha demo
 
-# Browsers alone, after the others: two at a time take longer than the tests wait on two slow cores. One that fails is
-# tried twice more, and counted as run again: a busy machine may delay an event until after the test has gone on.
+# Browsers alone, after the others: two at a time take longer than the tests wait on two slow cores.
 test: $(READY)
 	$(BIN)/python -m pytest -n auto --dist worksteal --durations=20 --ignore tests/page
-	$(BIN)/python -m pytest --durations=10 --reruns 2 tests/page
+	$(BIN)/python -m pytest --durations=10 tests/page
 
 coverage: $(READY)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov=semelha --cov-report=term

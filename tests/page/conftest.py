@@ -156,13 +156,6 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-def has_count(locator: Any, number: int) -> None:
-    """Waits until a locator finds so many."""
-    from playwright.sync_api import expect
-
-    expect(locator).to_have_count(number, timeout=SECONDS)
-
-
 def pictures_are_drawn(page: Any, selector: str) -> None:
     """Waits until all pictures that a selector finds are there; fails if one of them cannot be shown."""
     page.evaluate(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import Opener, has_count, part, pictures_are_drawn
+from tests.page.conftest import Opener, part, pictures_are_drawn
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -57,12 +57,12 @@ def test_each_finding_has_its_pictures_and_is_accessible(
     faulty: Path, serve: Callable[..., str], open_page: Opener
 ) -> None:
     page = checked(open_page, serve(faulty), viewport={"width": 1280, "height": 3000})  # pictures load when in view
-    has_count(page.locator(".finding"), 5)
-    has_count(page.locator(".finding img"), 4 + 2 + 4 + 2 + 2)
+    assert page.locator(".finding").count() == 5
+    assert page.locator(".finding img").count() == 4 + 2 + 4 + 2 + 2
     pictures_are_drawn(page, ".finding img")
     assert violations(page) == []
     page.get_by_role("button", name="Wrong name 1").click()
-    has_count(page.locator(".finding"), 1)
+    assert page.locator(".finding").count() == 1
     page.get_by_role("heading", name="Enrolled as coffee 0, but more like coffee 1").wait_for()
 
 
@@ -74,7 +74,7 @@ def test_a_picture_is_moved_and_moved_back(faulty: Path, serve: Callable[..., st
     assert violations(page) == []
     page.reload()
     page.locator(".finding").first.wait_for()
-    has_count(card(page, "mislabel"), 0)
+    assert card(page, "mislabel").count() == 0
     card(page, "outlier").get_by_role("button", name="Something else").click()
     page.get_by_role("combobox").fill("coffee 2")
     page.get_by_role("option", name="coffee 2", exact=True).wait_for()
@@ -126,7 +126,7 @@ def test_a_repair_is_done_though_the_figures_cannot_be_read_again(
         card(page, "merge").get_by_role("button", name="Both are astronaut 1").click()
     page.get_by_text("astronaut 0 is merged into astronaut 1").wait_for()
     page.wait_for_timeout(200)
-    has_count(page.locator(".problem"), 0)
+    assert page.locator(".problem").count() == 0
 
 
 def test_one_that_is_two_is_split(faulty: Path, serve: Callable[..., str], open_page: Opener) -> None:
@@ -146,7 +146,7 @@ def test_by_keyboard_what_is_right_is_kept_and_shown_again(
     page.keyboard.press("j")
     page.keyboard.press("x")
     page.get_by_text("this is right as it is").wait_for()
-    has_count(card(page, "duplicate"), 0)
+    assert card(page, "duplicate").count() == 0
     assert page.evaluate("document.activeElement.dataset.card.split(' ')[0]") == "merge"
     page.keyboard.press("u")
     card(page, "duplicate").wait_for()
@@ -157,7 +157,7 @@ def test_by_keyboard_what_is_right_is_kept_and_shown_again(
     page.get_by_text("Nothing is left").wait_for()
     assert violations(page) == []
     page.get_by_role("button", name="Show again").click()
-    has_count(page.locator(".finding"), 5)
+    assert page.locator(".finding").count() == 5
 
 
 def test_progress_survives_a_reload_and_a_failure_is_told(
@@ -212,7 +212,7 @@ def test_a_key_that_may_only_look(faulty: Path, serve: Callable[..., str], open_
     page.locator(".check-start").click()
     page.locator(".finding").first.wait_for()
     page.get_by_text("Your key may look, but not change anything").wait_for()
-    has_count(page.locator(".finding button"), 0)
+    assert page.locator(".finding button").count() == 0
 
 
 def test_ten_thousand_findings_on_a_phone_in_portuguese(
@@ -226,11 +226,11 @@ def test_ten_thousand_findings_on_a_phone_in_portuguese(
     open_page.expected = ("404",)  # pictures of examples that are not there
     page = checked(open_page, serve(faulty), **phone, locale="pt-BR", color_scheme="dark")
     page.get_by_role("button", name="Todas 10.000").wait_for()
-    has_count(page.locator(".finding"), 20)
+    assert page.locator(".finding").count() == 20
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Mostrar mais das 9.980").click()
-    has_count(page.locator(".finding"), 40)
+    assert page.locator(".finding").count() == 40
 
 
 def test_a_real_check_finds_a_picture_that_two_subjects_have(

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from tests.page.conftest import ARABIC, Opener, file_of, has_count, near, part
+from tests.page.conftest import ARABIC, Opener, file_of, near, part
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -51,7 +51,7 @@ def test_search_and_order(reading: str, open_page: Opener) -> None:
     page.get_by_text("No name contains “nothing”").wait_for()
     page.get_by_label("Search by name").fill(ARABIC)
     page.get_by_text("1 subject", exact=True).wait_for()
-    has_count(page.locator(f"bdi:text-is('{ARABIC}')"), 1)
+    assert page.locator(f"bdi:text-is('{ARABIC}')").count() == 1
 
 
 def test_rename_and_undo(page: Any, open_page: Opener) -> None:
@@ -88,13 +88,13 @@ def test_two_people_rename_one_subject(page: Any, parts: Path, open_page: Opener
 
 def test_merge_undo_at_once_and_later(page: Any, parts: Path) -> None:
     subject(page, "coffee 0")
-    for how in (".notice", ".said"):
+    for name, how in (("notice", ".notice"), ("line", ".said")):
         page.get_by_role("button", name="Merge").click()
         page.get_by_role("combobox").fill("chelsea 1")
         page.get_by_role("option", name="chelsea 1", exact=True).click()
         page.get_by_role("heading", name="chelsea 1").wait_for()
         page.get_by_text("coffee 0 was merged into it, with 2 pictures").wait_for()
-        has_count(page.locator(".example"), 4)
+        assert page.locator(".example").count() == 4, name
         page.locator(how).get_by_role("button", name="Undo").click()
         page.get_by_role("heading", name="coffee 0", exact=True).wait_for()
         page.get_by_text("2 pictures, since").wait_for()

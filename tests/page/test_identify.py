@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import ARABIC, Opener, file_of, has_count, near, photo, pictures_are_drawn
+from tests.page.conftest import ARABIC, Opener, file_of, near, photo, pictures_are_drawn
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -37,8 +37,8 @@ def test_the_answer_its_evidence_and_how_sure_it_is(unchanged: Any) -> None:
     assert card.locator(".decision").inner_text() == "Recognized"
     assert "2 in 21 pictures of things that are not enrolled" in card.locator(".sure").inner_text()
     assert "up to 1 in 5" in card.locator(".sure").inner_text()
-    has_count(card.locator(".matches img"), 2)
-    has_count(card.locator(".others li"), 3)
+    assert card.locator(".matches img").count() == 2
+    assert card.locator(".others li").count() == 3
     pictures_are_drawn(page, ".evidence img")
     assert violations(page) == []
     page.get_by_role("button", name="Which parts decided?").click()
@@ -105,7 +105,7 @@ def test_a_wrong_answer_is_corrected_by_keyboard_alone(page: Any) -> None:
     page.get_by_role("button", name="Clear all").click()
     add(page, COFFEE)
     page.get_by_role("heading", name=ARABIC).wait_for()
-    has_count(page.locator(f"h2 bdi:text-is('{ARABIC}')"), 1)
+    assert page.locator(f"h2 bdi:text-is('{ARABIC}')").count() == 1
 
 
 def test_what_was_typed_is_taken_unless_a_subject_has_that_name(page: Any) -> None:
@@ -135,7 +135,7 @@ def test_pictures_are_asked_about_again_after_a_correction(page: Any) -> None:
     page.locator(".verdict h2", has_text="coffee 0").wait_for(state="detached")
     page.locator(".verdict h2").nth(1).wait_for()
     assert page.locator(".verdict h2").all_inner_texts() == ["a cup", "a cup"]
-    has_count(page.get_by_role("button", name="Undo"), 1)
+    assert page.get_by_role("button", name="Undo").count() == 1
 
 
 def test_a_part_is_chosen_by_mouse_and_by_keyboard(unchanged: Any) -> None:
@@ -153,7 +153,7 @@ def test_a_part_is_chosen_by_mouse_and_by_keyboard(unchanged: Any) -> None:
     assert violations(page) == []
     page.get_by_role("button", name="Use this part").click()
     page.get_by_role("heading", name="coffee 0").wait_for()
-    has_count(page.locator(".outline"), 1)
+    assert page.locator(".outline").count() == 1
     page.get_by_role("button", name="Crop").click()
     page.get_by_role("group", name="Box").focus()
     for _ in range(3):
@@ -176,9 +176,9 @@ def test_what_is_no_picture_and_what_cannot_be_read(unchanged: Any, open_page: O
     page.get_by_text("1 file is no picture and was left out: notes.txt").wait_for()
     page.get_by_text("This file cannot be read as a picture").wait_for()
     page.get_by_text("The browser cannot show this file").wait_for()
-    has_count(page.get_by_role("button", name="Try again"), 0)
+    assert page.get_by_role("button", name="Try again").count() == 0
     page.get_by_role("heading", name="coffee 0").wait_for()
-    has_count(page.locator(".answer"), 2)
+    assert page.locator(".answer").count() == 2
     assert "Request " in page.locator(".problem .request").inner_text()
 
 
@@ -223,7 +223,7 @@ def test_a_phone_offers_its_camera(reading: str, open_page: Opener) -> None:
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
     page = open_page(reading, **phone)
     page.get_by_role("button", name="Take a photo").wait_for()
-    has_count(page.locator("input[capture=environment]"), 1)
+    assert page.locator("input[capture=environment]").count() == 1
     targets = page.locator("button:visible, a:visible:not(.skip), select:visible").all()
     boxes = [(one.inner_text(), one.bounding_box()) for one in targets]
     assert [name for name, box in boxes if min(box["width"], box["height"]) < 44] == []

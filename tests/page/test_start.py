@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import ARABIC, Opener, file_of, folder_of, has_count, near, part
+from tests.page.conftest import ARABIC, Opener, file_of, folder_of, near, part
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -129,7 +129,7 @@ def test_a_full_disk_is_reported_and_nothing_is_lost(
     page.get_by_role("button", name="Enroll all").click()
     page.get_by_text("The gallery cannot be written").wait_for()
     page.get_by_text("Request r1").wait_for()
-    has_count(page.get_by_role("heading", name="It stopped with an error"), 1)
+    assert page.get_by_role("heading", name="It stopped with an error").count() == 1
 
 
 def test_single_pictures_are_enrolled_under_a_name(empty: Path, serve: Callable[..., str], open_page: Opener) -> None:
@@ -168,12 +168,12 @@ def test_a_key_that_may_only_read(parts: Path, serve: Callable[..., str], open_p
     page.get_by_label("API key").fill(key)
     page.keyboard.press("Enter")
     page.get_by_text("Your key may only identify").wait_for()
-    has_count(page.locator("input[type=file]"), 0)
+    assert page.locator("input[type=file]").count() == 0
     page.get_by_role("link", name="Gallery").click()
     page.get_by_role("link", name="coffee 0").click()
     page.get_by_role("heading", name="coffee 0").wait_for()
     page.locator(".example img[src^=blob]").first.wait_for()
-    has_count(page.locator("main button"), 0)
+    assert page.locator("main button").count() == 0
 
 
 def test_on_a_phone_pictures_come_before_a_folder(empty: Path, serve: Callable[..., str], open_page: Opener) -> None:

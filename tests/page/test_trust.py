@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.page.conftest import Opener, has_count
+from tests.page.conftest import Opener
 from tests.page.test_frame import violations
 
 from semelha.gallery import Gallery
@@ -39,7 +39,7 @@ def test_the_rate_in_words_and_what_another_one_changes(shared: Path, reading: s
     page.get_by_text("not enrolled, at most 20 would get a name").first.wait_for()
     page.get_by_text("Move the slider").wait_for()
     page.get_by_role("img", name="Curve of the misses").wait_for()
-    has_count(page.locator(".det path.present"), 1)
+    assert page.locator(".det path.present").count() == 1
     slider = page.get_by_role("slider")
     slider.focus()
     page.keyboard.press("Home")
@@ -49,7 +49,7 @@ def test_the_rate_in_words_and_what_another_one_changes(shared: Path, reading: s
         page.get_by_role("heading", name=words).wait_for()
         assert page.get_by_role("heading", name=words).inner_text().startswith(f"{found.total} ")
     page.wait_for_load_state("networkidle")
-    has_count(page.locator(".changed li"), min(missed.total, 12) + min(avoided.total, 12))
+    assert page.locator(".changed li").count() == min(missed.total, 12) + min(avoided.total, 12)
     assert violations(page) == []
     needed = {one.fpir: one for one in curve.required}
     row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="1 in 100", exact=True))
@@ -106,7 +106,7 @@ def test_an_empty_gallery_and_too_few_subjects(
         gallery.enroll("coffee", picture(source, source.examples("coffee 0")[0].number))
     page.reload()
     page.get_by_text("too few subjects to measure").wait_for()
-    has_count(page.get_by_role("slider"), 0)
+    assert page.get_by_role("slider").count() == 0
 
 
 def test_no_rate_is_offered_that_the_page_says_is_not_possible_yet(
@@ -119,7 +119,7 @@ def test_no_rate_is_offered_that_the_page_says_is_not_possible_yet(
     page = open_page(serve(empty), "/#/empty/trust")
     page.get_by_text("With 4 subjects it cannot answer “unknown” yet: that takes 7").wait_for()
     page.get_by_role("slider").wait_for()
-    has_count(page.get_by_role("button", name="Use this rate"), 0)
+    assert page.get_by_role("button", name="Use this rate").count() == 0
     text = page.get_by_text("Of 100 pictures of enrolled things").first.inner_text()
     shares = [int(one) for one in re.findall(r"(\d+) would", text)]
     assert len(shares) == 3
@@ -137,7 +137,7 @@ def test_a_key_that_may_only_read_changes_no_rate(
     page.get_by_role("slider").focus()
     page.keyboard.press("Home")
     page.get_by_text("you need a key with the role admin").wait_for()
-    has_count(page.get_by_role("button", name="Use this rate"), 0)
+    assert page.get_by_role("button", name="Use this rate").count() == 0
     page.locator(".changed img[src^=blob]").first.wait_for()
 
 

@@ -1,7 +1,7 @@
 /** The answer for one picture: verdict, how sure it is, what it rests on, and what the user says of it. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Problem, type Candidate, type Identified } from "../api";
 import { askAgain, change, enrollAs, rejectAs, remove, type Asked } from "../asked";
 import { api, mayEnroll } from "../state";
@@ -173,7 +173,7 @@ function Say({ one, answer }: { one: Asked; answer: Identified }) {
   const isBusy = useSignal(false);
   const asks = useRef<HTMLButtonElement>(null);
   const wasCancelled = useRef(false); // the button gets the focus again
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isOpen.value && wasCancelled.current) asks.current?.focus();
     wasCancelled.current = false;
   }, [isOpen.value]);

@@ -1,6 +1,6 @@
 /** A list of cards of which one is the present one: it has the focus, or had it last. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** `ids` of the cards, in their order. When the present card goes away, the focus goes to the one in its place. */
 export function useCards(ids: (number | string)[]) {
@@ -16,7 +16,8 @@ export function useCards(ids: (number | string)[]) {
     setPresent(id);
     list.current?.querySelector<HTMLElement>(`[data-card="${CSS.escape(String(id))}"]`)?.focus();
   };
-  useEffect(() => {
+  useLayoutEffect(() => {
+    // before the next key, which would have no card
     if (!moves.current || at >= 0) return;
     moves.current = false;
     if (ids.length) focus(place.current);

@@ -1,7 +1,7 @@
 /** A dialog above the page: the focus stays in it, Escape closes it, and goes back to where it was. */
 
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../words";
 import { Icon } from "./icon";
 
@@ -17,7 +17,7 @@ interface Properties {
 export function Dialog({ title, onClose, wide, canClose = true, children }: Properties) {
   const box = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const [before, dialog] = [document.activeElement, box.current];
     dialog?.showModal();
     const field = dialog?.querySelector<HTMLElement>("input[type=text], input[type=password]");

@@ -1,13 +1,13 @@
 /** Asks for the API key: it stays in this tab of the browser until the tab is closed. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { useKey } from "../api";
 import { t } from "../words";
 import { Dialog } from "./dialog";
 
 export function KeyDialog({ why }: { why: "needed" | "refused" }) {
   const input = useRef<HTMLInputElement>(null);
-  useEffect(() => input.current?.focus(), []);
+  useLayoutEffect(() => input.current?.focus(), []);
   return (
     <Dialog title={t("key.title")} onClose={() => {}} canClose={false}>
       <form

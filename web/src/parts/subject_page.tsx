@@ -1,7 +1,7 @@
 /** One subject: its examples, and what can be done with it and with each of them. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Example, Merge, Subject } from "../api";
 import { go, href, replace } from "../route";
 import { api, gallery, mayEnroll, notify, refresh } from "../state";
@@ -147,7 +147,7 @@ function Head({ name, subject, onFiles }: { name: string; subject: Subject | nul
 function Rename({ name, onClose }: { name: string; onClose: () => void }) {
   const input = useRef<HTMLInputElement>(null);
   const [error, setError] = useState<unknown>(null);
-  useEffect(() => input.current?.select(), []);
+  useLayoutEffect(() => input.current?.select(), []);
   const save = async () => {
     const to = input.current?.value.trim() ?? "";
     if (!to || to === name) return onClose();

@@ -26,12 +26,15 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
   const id = useId();
   const [text, setText] = useState("");
   const [found, setFound] = useState<Subject[]>([]);
+  const [searched, setSearched] = useState<string | null>(null); // the text that `found` is of
+  const [isSubmitted, setSubmitted] = useState(false); // before it was known which subjects have the name
   const [place, setPlace] = useState(-1);
   const input = useRef<HTMLInputElement>(null);
   useLayoutEffect(() => input.current?.focus(), []); // before the next key, which may act as a shortcut
   useEffect(() => {
     if (!text.trim() && suggested.length) {
       setFound(suggested.map((name) => ({ name, examples: 0, created: "" })));
+      setSearched("");
       setPlace(-1);
       return;
     }
@@ -43,7 +46,8 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
           setFound(page.subjects.filter((one) => one.name !== except).slice(0, SHOWN));
           setPlace(-1);
         })
-        .catch(() => {});
+        .catch(() => {})
+        .finally(() => !stop.signal.aborted && setSearched(text.trim()));
     const timer = setTimeout(search, text ? 120 : 0);
     return () => {
       clearTimeout(timer);
@@ -53,9 +57,15 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
   const name = text.trim().normalize("NFC");
   const exact = found.find((one) => one.name === name) ?? found.find((one) => one.name.toLowerCase() === name.toLowerCase());
   const chosen = found[place] ?? exact;
-  const isNew = !chosen && name !== "" && name !== except;
+  const isKnown = chosen !== undefined || searched === text.trim();
+  const isNew = !chosen && isKnown && name !== "" && name !== except;
   const canChoose = chosen !== undefined || (isNew && mayBeNew);
   const choose = () => canChoose && onChoose(chosen ? chosen.name : name, !chosen);
+  useLayoutEffect(() => {
+    if (!isSubmitted || !isKnown) return;
+    setSubmitted(false);
+    choose();
+  });
   const onKeyDown = (event: KeyboardEvent) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step) {
@@ -73,7 +83,8 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
       class="picker"
       onSubmit={(event) => {
         event.preventDefault();
-        choose();
+        if (isKnown) choose();
+        else setSubmitted(true);
       }}
     >
       <label for={id}>{label}</label>
@@ -90,7 +101,10 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
         aria-autocomplete="list"
         aria-activedescendant={chosen ? `${id}-${found.indexOf(chosen)}` : mayBeNew && isNew ? `${id}-new` : undefined}
         value={text}
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => {
+          setText(event.currentTarget.value);
+          setSubmitted(false);
+        }}
         onKeyDown={onKeyDown}
       />
       <ul id={`${id}-list`} role="listbox" aria-label={t("picker.found")} class="choices">
@@ -116,7 +130,7 @@ export function SubjectPicker({ label, action, suggested = [], except, mayBeNew,
         )}
       </ul>
       <div class="actions">
-        <button type="submit" class="primary" disabled={!canChoose}>
+        <button type="submit" class="primary" disabled={isKnown && !canChoose}>
           {action}
         </button>
         <button type="button" onClick={onClose}>
