@@ -27,6 +27,8 @@ SIDE = 120  # pixels of a part
 ARABIC = "قطة"
 DRIVER = "GPU stall due to ReadPixels"
 """What Chromium says when it composes a picture that WebGL drew without a graphics card; the page reads no pixels."""
+AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE", "ERR_SOCKET_NOT_CONNECTED")
+"""What a browser may say of a server that went away."""
 SECONDS = 20_000.0  # milliseconds that an expectation waits: the machine may be busy
 
 

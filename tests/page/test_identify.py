@@ -1,6 +1,7 @@
 """Identify: pictures in, answers with evidence, and what a user says of them."""
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,19 @@ def test_what_was_typed_is_taken_unless_a_subject_has_that_name(page: Any) -> No
     page.keyboard.type(" 0")
     page.get_by_role("option", name="New:").wait_for(state="detached")
     assert page.get_by_role("option", selected=True).inner_text() == "chelsea 0"
+    page.keyboard.press("Enter")
+    page.get_by_text("Saved as an example of chelsea 0").wait_for()
+
+
+def test_a_name_that_is_typed_fast_is_searched_for_before_it_is_new(page: Any) -> None:
+    def late(route: Any) -> None:
+        time.sleep(0.5)
+        route.continue_()
+
+    page.route("**/subjects?**", late)
+    add(page, COFFEE)
+    page.get_by_role("button", name="No, it is…").click()
+    page.keyboard.type("Chelsea 0")
     page.keyboard.press("Enter")
     page.get_by_text("Saved as an example of chelsea 0").wait_for()
 

@@ -76,8 +76,9 @@ def test_a_group_is_confirmed_named_and_dismissed_by_keyboard_alone(
     assert page.evaluate("document.activeElement === document.querySelector('.group')")
     page.keyboard.press("x")
     page.get_by_text("dismissed").wait_for()
-    while groups.count() > 1:
+    for rest in range(count - 3, 0, -1):
         page.keyboard.press("x")
+        groups.nth(rest).wait_for(state="detached")
     page.keyboard.press("Enter")
     page.get_by_text("1 picture saved as coffee 0").wait_for()
     page.get_by_text("Nothing to review").wait_for()

@@ -8,15 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.page.conftest import Opener, file_of, near, part, running
+from tests.page.conftest import AWAY, Opener, file_of, near, part, running
 from tests.page.test_frame import violations
 from tests.tiny_model import tiny_model
 
 import semelha
 from semelha.gallery import Gallery
 from semelha.gallery.curation.check import Check
-
-AWAY = ("ERR_CONNECTION_REFUSED", "ERR_CONNECTION_RESET", "ERR_EMPTY_RESPONSE")
 
 
 def asks_before_it_closes(page: Any) -> bool:
