@@ -178,7 +178,7 @@ def _reading(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def locked_parts(out: Path, dim: int, fingerprint: str) -> Iterator[Parts]:
-    """The parts of a file of vectors, which no other process writes meanwhile. Raises `SemelhaError` if one does."""
+    """The parts of a file of vectors, which one process writes at a time. Raises `SemelhaError` if another does."""
     folder = out.with_name(out.name + SUFFIX)
     try:
         make_folder(folder)
