@@ -78,14 +78,16 @@ def compared(data: Dataset, folder: Path, **limits: float) -> Comparison:
     return semelha.compare(data, folder=folder, resume=True, callback=report, **limits)
 
 
-def agreement(one: Comparison, other: Comparison) -> float:
-    """Kendall's τ (τ-b, for ties) of R@1 of the methods that both measured, some of them in a round only."""
-    rates = [
-        {method.name: rate.value for method in found.methods if (rate := method.last_rate) is not None}
-        for found in (one, other)
-    ]
-    both = [name for name in rates[0] if name in rates[1]]
-    return float(kendalltau(*[[rate[name] for name in both] for rate in rates]).statistic)
+def agreement(one: Comparison, full: Comparison) -> float:
+    """Kendall's τ (τ-b, for ties) of the methods that both measured, some of them in a round only.
+
+    In the order of the first, all are compared on the same pictures, its selection classes: what was cut by what is
+    expected of it. In the order of the full run, all are compared on all test classes.
+    """
+    expected = {method.name: method.expected for method in one.methods if method.expected is not None}
+    measured = {method.name: method.r_at_1.value for method in full.methods if method.r_at_1 is not None}
+    both = [name for name in expected if name in measured]
+    return float(kendalltau(*[[rates[name] for name in both] for rates in (expected, measured)]).statistic)
 
 
 def facts(found: Comparison) -> str:
@@ -101,7 +103,7 @@ def facts(found: Comparison) -> str:
 def rows(found: Comparison) -> tuple[list[str], list[list[object]]]:
     """A row for each method, the best first."""
     columns = ["method", "R@1", "95%", "MAP@R", f"FNIR at FPIR={found.fpir:g}", "less than the best", "p (Holm)"]
-    columns += ["seconds to learn", "ms a picture", "MB", "or cut"]
+    columns += ["seconds to learn", "ms a picture", "MB", "expected on selection classes", "or cut"]
     lines: list[list[object]] = []
     for one in found.methods:
         less = one.difference
@@ -117,6 +119,7 @@ def rows(found: Comparison) -> tuple[list[str], list[list[object]]]:
                 None if one.seconds is None else f"{one.seconds:.1f}",
                 None if one.milliseconds is None else f"{one.milliseconds:.1f}",
                 None if one.size is None else f"{one.size / 1e6:.1f}",
+                one.expected,
                 "" if one.state == "measured" else f"{one.state}{f' in round {one.round}' if one.round else ''}",
             ]
         )

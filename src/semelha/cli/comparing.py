@@ -146,7 +146,8 @@ def print_comparison(found: Comparison, words: Words) -> None:
     for one in found.methods:
         if one.state != "measured":
             after = f" in round {one.round}" if one.round else ""
-            stdout.print(f"[dim]{escape(one.name)}: {one.state}{after}: {escape(one.reason)}[/]")
+            rate = "" if one.expected is None else f"; with all its time about {one.expected:.2f} is expected"
+            stdout.print(f"[dim]{escape(one.name)}: {one.state}{after}: {escape(one.reason)}{rate}[/]")
     facts = found.data
     stdout.print(
         f"[dim]{facts.pictures:,} pictures of {facts.classes:,} classes: {sum(facts.fold_classes):,} in "

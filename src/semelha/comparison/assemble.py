@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semelha._version import __version__, installed_version
+from semelha.comparison.expected import with_expected
 from semelha.comparison.figures import (
     answered_values,
     holm,
@@ -69,7 +70,7 @@ def assemble(schedule: Schedule, premise: Premise | None, photos: str, used: Cal
     ]
     return Comparison(
         data=data_facts(study),
-        methods=tuple(ranking(results)),
+        methods=tuple(ranking(with_expected(results))),
         pictures=tuple(_shown(study, row) for row in rows),
         queries=tuple(Query(number[row], int(study.fold[row])) for row in queries),
         recommendation=recommend(candidates, labels, photos, seed=seed),

@@ -38,8 +38,6 @@ from semelha.training import method_with, train
 
 FEATURES, HISTOGRAMS, MODELS, DISTANCES = "features", "histograms", "model", "learned distance"
 NETWORKS, WITHOUT_LABELS = "network", "network without labels"
-HALVED = (DISTANCES, WITHOUT_LABELS, NETWORKS)
-"""Families whose methods are halved among themselves, so that what learns slowly is not cut by what learns fast."""
 
 TRAIN = ("train", "PHOTOS", "--out", "model")
 
@@ -55,8 +53,6 @@ LEARNERS = {
     "boosted-similarity": "boosted similarity of thresholded features",
 }
 CLOSED_FORM = ("pca-whitening", "lda", "gmml")
-SLOW = ("lmnn", "itml", "boostmetric")
-"""Learners that take several times as long as the others."""
 DIVERGENCES: tuple[type[Metric], ...] = (
     Matusita,
     Bhattacharyya,
@@ -130,11 +126,6 @@ class Method:
     def space(self) -> Space:
         """The settings that can be tuned: none if no command sets them."""
         return SPACES.get(self.key, {}) if self.words is not None else {}
-
-    @property
-    def is_halved(self) -> bool:
-        """Whether it learns so slowly that it is tried before it is measured."""
-        return self.family in HALVED and self.key not in CLOSED_FORM
 
     @property
     def is_network(self) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from semelha._version import __version__
 from semelha.comparison.methods import MODELS, Method, feature_methods, methods_on, network_methods
-from semelha.comparison.schedule import Callback, seconds_for_whole
+from semelha.comparison.schedule import Callback, seconds_without_networks
 from semelha.comparison.study import Base, Source, Study, divide, some_classes
 from semelha.embedders import Model, embed_all
 from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError, UsageError
@@ -25,7 +25,7 @@ from semelha.published_models import resolve_model
 from semelha.untrusted import read_json
 
 STATE = "study.json"
-EMBEDDING = 0.4
+EMBEDDING = 0.25
 """Of the time for what is measured whole, for computing features: if all pictures take longer, classes are drawn."""
 SAMPLE = 32
 """Pictures whose features are computed to measure how fast that is."""
@@ -98,7 +98,7 @@ def prepare(
         most = len(used)
         if limit is not None and most > SAMPLE:
             each = _seconds_each(sources.values(), used, seed)
-            seconds = EMBEDDING * (seconds_for_whole(limit, methods) - (time.monotonic() - since))
+            seconds = EMBEDDING * (seconds_without_networks(limit, methods) - (time.monotonic() - since))
             most = int(min(most, max(seconds, 0.0) / max(each, 1e-6)))
         state |= {"most": most, "seconds": time.monotonic() - since}
         write_file(place / STATE, [json.dumps(state)])

@@ -94,6 +94,9 @@ class MethodResult:
         On the selection classes, one for each round.
     selection : Figure or None
         R@1 on the selection classes, learned from all classes of the folds that were measured; None if there was none.
+    expected : float or None
+        The same, estimated for what was cut: the last trial, raised as much (in log-odds) as the methods of its family
+        that went on. None if it was never tried.
     folds : tuple of FoldFigures
         On the test classes, one for each fold.
     r_at_1, map_at_r, fnir_at_fpir : Figure or None
@@ -119,6 +122,7 @@ class MethodResult:
     round: int | None = None
     trials: tuple[Trial, ...] = ()
     selection: Figure | None = None
+    expected: float | None = None
     folds: tuple[FoldFigures, ...] = ()
     r_at_1: Figure | None = None
     map_at_r: Figure | None = None
@@ -129,11 +133,6 @@ class MethodResult:
     dim: int | None = None
     size: int | None = None
     nearest: tuple[tuple[int, ...], ...] = ()
-
-    @property
-    def last_rate(self) -> Figure | None:
-        """R@1 on the test classes, or else in the last round; None if it was never measured."""
-        return self.r_at_1 or (self.trials[-1].r_at_1 if self.trials else None)
 
     @property
     def cost(self) -> tuple[float, float]:

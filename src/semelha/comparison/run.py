@@ -43,8 +43,8 @@ def compare(
     """Compare methods on pictures, each on classes that it did not learn from, and recommend one.
 
     A quarter of the classes is for choices (selection); the others are three test folds, and each method learns from
-    two of them. Within a budget, methods that learn slowly are first tried with fewer classes and less time, and the
-    better half goes on (docs/comparing.md).
+    two of them. Within a budget, networks are first tried with fewer classes and less time, and the better half goes on
+    (docs/comparing.md).
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def compare(
     outcomes = {name: Outcome("not installed", reason) for name, reason in known.missing.items()}
     shown = chosen_queries(study.fold, QUERIES, seed)
     schedule = Schedule(study, chosen, shown, limit, minutes, fpir, report, outcomes=outcomes)
-    schedule.measure_whole()
+    schedule.measure_others()
     premise = None
     if base is not None and schedule.left() > 0:
         report("retraining against enrolling", study.spent)
@@ -118,7 +118,7 @@ def compare(
             state["premise"] = time.monotonic() - before
             write_file(place / STATE, [json.dumps(state)])
         study.spent += float(state["premise"])
-    schedule.halve_families()
+    schedule.measure_networks()
     report("intervals and tests", study.spent)
     finishing = time.monotonic()
     result = assemble(schedule, premise, used.name, lambda: study.spent + time.monotonic() - finishing)

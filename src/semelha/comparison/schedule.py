@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from semelha.comparison.figures import selection_values
 from semelha.comparison.measure import Measurement, kept, measure
-from semelha.comparison.methods import DISTANCES, HALVED, NETWORKS, SLOW, WITHOUT_LABELS, Method
+from semelha.comparison.methods import CLOSED_FORM, DISTANCES, NETWORKS, WITHOUT_LABELS, Method
 from semelha.comparison.result import Round, State
 from semelha.comparison.study import FOLDS, Rows, Study
 from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError
 
-SHARES = (0.25, 0.5, 1.0)
-"""Of the classes of a fold, and of the seconds of a network, in the rounds."""
-WHOLE = 0.3
-"""Of the budget, for reading, features, and the methods that are not halved, if there are others too."""
-WEIGHTS = {DISTANCES: 0.35, WITHOUT_LABELS: 0.15, NETWORKS: 0.5}
-"""Of the time that is left after the others."""
+SHARES = (0.25, 0.5)
+"""Of the classes of a fold, and of the seconds of a training, in the rounds of networks before the last one."""
+WHOLE = 0.5
+"""Of the budget, at most, for reading, features, and all methods but networks, if there are networks too."""
+WEIGHTS = {WITHOUT_LABELS: 0.25, NETWORKS: 0.75}
+"""Of the time that is left to networks."""
 FINISHING = 0.04
 """Of the budget, for intervals and tests."""
 OVERHEAD = 8.0
@@ -66,23 +65,20 @@ class Schedule:
         """Seconds of the budget that are left."""
         return math.inf if self.budget is None else (1 - FINISHING) * self.budget - self.study.spent
 
-    def measure_whole(self) -> None:
-        """What learns nothing or in closed form, with all classes, in its part of the budget."""
-        pool = [one for one in self.methods if not one.is_halved]
-        pool.sort(key=lambda one: one.family == DISTANCES)  # what learns nothing first
-        self._measure_at_once(pool, seconds_for_whole(self.budget, self.methods))
+    def measure_others(self) -> None:
+        """All methods but networks, with all classes, in their part of the budget."""
+        pool = [one for one in self.methods if not one.is_network]
+        pool.sort(key=lambda one: (one.family == DISTANCES, one.key not in CLOSED_FORM))  # what learns nothing first
+        self._measure_at_once(pool, seconds_without_networks(self.budget, self.methods))
 
-    def halve_families(self) -> None:
-        """The others, one family after the other, each in its part of the time that is left."""
-        halved = [one for one in self.methods if one.is_halved]
-        families = [family for family in HALVED if any(one.family == family for one in halved)]
+    def measure_networks(self) -> None:
+        """Each family in its part of the time that is left: without labels first."""
+        families = [family for family in WEIGHTS if any(one.family == family for one in self.methods)]
         for number, family in enumerate(families):
             part = WEIGHTS[family] / sum(WEIGHTS[each] for each in families[number:])
-            pool = [one for one in halved if one.family == family]
+            pool = [one for one in self.methods if one.family == family]
             if self.budget is None:
                 self._measure_at_once(pool, math.inf)
-            elif family == DISTANCES:
-                self._halve_learners(pool, self.study.spent + part * self.left())
             else:
                 self._halve_networks(pool, self.study.spent + part * self.left())
 
@@ -92,26 +88,6 @@ class Schedule:
         alive = self._round(pool, 1, 1.0, (self.study.spent + end) / 2, full)
         self._all_folds(alive, 1, end, full)
         self._record(1, 1.0, pool)
-
-    def _halve_learners(self, pool: list[Method], end: float) -> None:
-        """Two rounds, the first in at most half of the time. The better half goes on if time is left for its best."""
-        until, number = (self.study.spent + end) / 2, 0
-        pool = sorted(pool, key=lambda one: one.key in SLOW)  # if time is short, many are tried and not three
-        for share, following in pairwise(SHARES):
-            number, entered = number + 1, pool
-            pool = self._round(pool, number, share, until)
-            until, left = end, end - self.study.spent
-            half = pool[: math.ceil(len(pool) / 2)]
-            do_all_fit = sum(self._in_all_folds(one) for one in pool) <= left
-            trials = sum(self._projected(one, following) for one in half) if following < 1 else 0.0
-            is_next = not do_all_fit and trials + sum(self._in_all_folds(one) for one in half[:1]) <= left
-            if is_next:
-                pool = self._better(pool, len(half), number)
-            self._record(number, share, entered)
-            if not is_next:
-                break
-        self._all_folds(pool, number + 1, end)
-        self._record(number + 1, 1.0, pool)
 
     def _halve_networks(self, pool: list[Method], end: float) -> None:
         """Rounds whose trainings are as long as the time allows; if it is short, the best of the first one is left."""
@@ -136,7 +112,7 @@ class Schedule:
         """
         least, whole = self._least(SHARES[0]), seconds / _trainings(len(pool))
         if SHARES[0] * whole >= least:
-            return pool, whole, SHARES[:-1]
+            return pool, whole, SHARES
         number = max(0, min(len(pool), int(seconds / least - FOLDS * LONGER)))
         for method in pool[number:]:
             reason = f"the {max(seconds, 0):.0f} s that the budget leaves to the family {method.family} are too few: "
@@ -150,10 +126,10 @@ class Schedule:
         """
         alive = []
         for method in pool:
-            needed = self._overhead(share) + steps if method.is_network else self._projected(method, share)
+            needed = self._overhead(share) + steps if method.is_network else 0.0
             reserved = FOLDS * self._least(1.0) if method.is_network and share < 1 else 0.0  # for the best in all folds
             if self.study.spent + needed + reserved > until:
-                takes = f"for the {needed:.0f} s that it takes" if needed else "in this round"
+                takes = f"for the {needed:.0f} s that it takes" if needed else "to try it"
                 self._cut(method, f"no time was left {takes}", number)
             elif self._measured(method, 0, share, steps) is not None:
                 alive.append(method)
@@ -178,7 +154,7 @@ class Schedule:
                     continue
                 trainings = FOLDS * (len(pool) - place) - fold  # that are left
                 steps = self._steps(min(full, (end - self.study.spent) / trainings), 1.0)
-                needed = self._least(1.0) if method.is_network else self._projected(method, 1.0)
+                needed = self._least(1.0) if method.is_network else self.found[method.name][-1].seconds
                 needed *= (FOLDS - fold) * (TOLERANCE if fold else 1.0)
                 if self.study.spent + needed > end:
                     self._cut(method, f"no time was left for the test folds, which take {needed:.0f} s", number)
@@ -192,16 +168,6 @@ class Schedule:
         names = [one.name for one in entered]
         if names:
             self.rounds.append(Round(number, share, tuple(names), tuple(name for name in names if name in cut)))
-
-    def _in_all_folds(self, method: Method) -> float:
-        return FOLDS * self._projected(method, 1.0)
-
-    def _projected(self, method: Method, share: float) -> float:
-        """Seconds of a measurement without steps, by the last one and the number of classes; 0 if there was none."""
-        if not (trials := self.found.get(method.name)):
-            return 0.0
-        learned = self.study.classes(self.study.learned(0, share))
-        return trials[-1].seconds * max(1.0, learned / max(1, trials[-1].classes))
 
     def _steps(self, seconds: float, share: float) -> float:
         """Seconds for the steps of a network that may take so many in all, and learns from a share of the classes."""
@@ -253,11 +219,11 @@ class Schedule:
         self.outcomes[method.name] = Outcome("cut", reason, number)
 
 
-def seconds_for_whole(budget: float | None, methods: Sequence[Method]) -> float:
-    """Seconds of a budget for reading, features, and the methods that are not halved."""
+def seconds_without_networks(budget: float | None, methods: Sequence[Method]) -> float:
+    """Seconds of a budget for reading, features, and the methods that are no networks."""
     if budget is None:
         return math.inf
-    return (1 - FINISHING) * budget * (WHOLE if any(one.is_halved for one in methods) else 1.0)
+    return (1 - FINISHING) * budget * (WHOLE if any(one.is_network for one in methods) else 1.0)
 
 
 def _trainings(number: int) -> float:

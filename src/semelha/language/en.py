@@ -183,6 +183,7 @@ EN: dict[str, Text] = {
         "{n} method was cut after a round: the better half goes on with more classes and more time.",
         "{n} methods were cut after a round: the better half goes on with more classes and more time.",
     ),
+    "compare.expected": "With all its time, R@1 of about {rate} on the selection classes is to be expected.",
     "compare.not_cut": "No method was cut after a round.",
     "compare.round": "round",
     "compare.share": "of the classes",

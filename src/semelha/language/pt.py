@@ -186,6 +186,7 @@ PT: dict[str, Text] = {
         "{n} método foi cortado depois de uma rodada: a melhor metade segue com mais classes e mais tempo.",
         "{n} métodos foram cortados depois de uma rodada: a melhor metade segue com mais classes e mais tempo.",
     ),
+    "compare.expected": "Com todo o seu tempo, espera-se R@1 de cerca de {rate} nas classes de seleção.",
     "compare.not_cut": "Nenhum método foi cortado depois de uma rodada.",
     "compare.round": "rodada",
     "compare.share": "das classes",

@@ -120,9 +120,10 @@ def unmeasured_list(comparison: Comparison, words: Words) -> str:
     for one in comparison.methods:
         if one.state != "measured":
             state = words.t(f"state.{one.state}", round=one.round or 0)
-            items.append(
-                f'<li><b>{escape(one.name)}</b> {escape(state)}: <span lang="en">{escape(one.reason)}</span></li>'
-            )
+            text = f'<b>{escape(one.name)}</b> {escape(state)}: <span lang="en">{escape(one.reason)}</span>.'
+            if one.expected is not None:
+                text += " " + escape(words.t("compare.expected", rate=words.rate(round(one.expected, 2))))
+            items.append(f"<li>{text}</li>")
     return f'<ul class="notes">{"".join(items)}</ul>' if items else ""
 
 
