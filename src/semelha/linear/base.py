@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,13 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 from semelha.errors import CalibrationError, UsageError, VectorsError
 from semelha.linear.subspace import Matrix, RankDeficiencyWarning, Subspace, principal_axes
+
+ONE_THREAD = 2_000_000
+"""Numbers of examples up to which products are computed in one thread: a second one mostly waits for the first."""
 
 Labels = NDArray[np.intp]
 Tuples = NDArray[np.intp]
@@ -118,8 +123,9 @@ class Learner(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn has no 
             raise VectorsError("squared distances between the examples overflow: scale the features down first")
         if spread == 0:
             raise VectorsError(f"all {len(x)} examples are the same point: nothing can be learned from them")
-        subspace = Subspace(principal_axes(centered, rank_only=self.rank_only, notes=notes), center)
-        learn(subspace.into(centered), subspace, notes)
+        with threadpool_limits(1, user_api="blas") if x.size <= ONE_THREAD else nullcontext():
+            subspace = Subspace(principal_axes(centered, rank_only=self.rank_only, notes=notes), center)
+            learn(subspace.into(centered), subspace, notes)
         if notes:
             warnings.warn(f"{type(self).__name__}: {'; '.join(notes)}", RankDeficiencyWarning, stacklevel=3)
 
