@@ -130,7 +130,10 @@ class GalleryNotWritable(GalleryError):
 
 
 class GalleryUnavailable(GalleryError):
-    """The server that keeps the gallery cannot be reached, or does not answer."""
+    """The server that keeps the gallery cannot be reached, or does not answer.
+
+    Whether a change was made that it interrupted is open; made again, it changes nothing that was made.
+    """
 
 
 class GalleryTooNew(GalleryError):

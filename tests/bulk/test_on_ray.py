@@ -1,6 +1,7 @@
 """The engine ray writes the bytes that the local engine writes, prints nothing, and goes on where that stopped."""
 
 import os
+import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -51,6 +52,16 @@ def test_ray_writes_what_this_process_writes(tiny: Model, tmp_path: Path, monkey
     assert (done.stdout, done.stderr) == ("12 8 1 (13, 13)\n", "")
     semelha.embed_files(tiny, folder, out=whole, batch_size=4)
     assert out.read_bytes() == whole.read_bytes()
+
+
+@has_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://[::1]:{port}", "127.0.0.1:99999"])
+def test_an_address_where_nothing_listens_is_told_at_once(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as held:  # bound, and not listening
+        held.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("RAY_ADDRESS", address.format(port=held.getsockname()[1]))
+        with pytest.raises(SemelhaError, match="no Ray cluster answers at"), on_ray.connected():
+            pass
 
 
 def test_without_ray_the_error_names_the_extra(tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

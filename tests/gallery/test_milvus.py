@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from semelha.gallery.milvus.index import MilvusIndex
 from semelha.index import LinearIndex
 from semelha.metrics import MappedMetric
 from semelha.store import NewExample
+from semelha.store.database import VERSION
+from semelha.store.milvus import creation
 from semelha.store.milvus import journal as journal_module
 from semelha.store.milvus import store as store_module
 from semelha.store.milvus.address import MilvusAddress
@@ -156,6 +159,26 @@ def test_only_one_of_several_creations_makes_the_gallery(place: str, tiny: Model
     made(place, tiny).close()
     with pytest.raises(GalleryError, match="exists already"):
         made(place, tiny)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": VERSION + 1}, "made by a newer semelha: update semelha"),
+        ({"format": 99}, "made by a newer semelha: update semelha"),
+        ({"schema": VERSION - 1}, "made by an older semelha: copy it to a folder"),
+        ({"schema": None}, "settings of .* are damaged"),
+        ({"model": [1]}, "settings of .* are damaged"),
+    ],
+)
+def test_settings_that_do_not_fit_are_told(
+    place: str, tiny: Model, change: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(creation, "asdict", lambda settings: asdict(settings) | change)
+    with pytest.raises(GalleryError, match=message):
+        made(place, tiny).close()
+    with pytest.raises(GalleryError, match=message):
+        Gallery(place)
 
 
 def test_what_is_removed_is_in_no_row(place: str, tiny: Model, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Writers of a journal agree on one value for each place, whatever they do at the same time and wherever they die."""
 
+import json
 import random
 import threading
 from contextlib import suppress
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from semelha.errors import GalleryError, GalleryUnavailable
 from semelha.store.milvus import consensus
 from semelha.store.milvus.consensus import Superseded, agree, committed
 from semelha.store.milvus.journal import Entry, Journal
@@ -19,6 +21,8 @@ class Killed(BaseException):
 
 class Rows:
     """Rows as Milvus keeps them, each written and read at once; a writer dies after some of its writes."""
+
+    address = "milvus://127.0.0.1:19530/shop"
 
     def __init__(self, rows: dict[int, dict[str, Any]], random_: random.Random, lives: int) -> None:
         self.rows = rows
@@ -84,6 +88,33 @@ def test_a_dead_writer_s_accepted_value_is_not_lost(monkeypatch: pytest.MonkeyPa
     with pytest.raises(Killed):
         agree(Rows(rows, random.Random(0), 2), 1, "first")
     assert agree(Rows(rows, random.Random(1), 99), 1, "second") == "first"
+
+
+@pytest.mark.parametrize("others", [(), (0, TRIMMED, 300, 301)])
+def test_it_is_told_if_nobody_can_say_what_was_decided(others: tuple[int, ...]) -> None:
+    """A writer is paused after it accepted its own value, and the place is deleted: others may have completed it."""
+
+    class Paused(Rows):
+        def write(self, rows: list[dict[str, Any]]) -> None:
+            super().write(rows)
+            if rows[0]["kind"] == "register" and json.loads(rows[0]["body"])[1] is not None:
+                self.rows.clear()
+                self.rows.update(places(*others))
+
+    rows = Paused(places(*range(7)), random.Random(0), 99)
+    with pytest.raises(Superseded) as caught:
+        agree(rows, 7, "own")
+    assert caught.value.is_open
+    journal = Journal(Paused(places(*range(7)), random.Random(0), 99))
+    journal.slot = 6
+    with pytest.raises(GalleryUnavailable, match="make it again"):
+        journal.propose("change", ["text"])
+
+
+@pytest.mark.parametrize("body", ["", "[]", "[1, 2, 3]", '["state", [["a", 1]], 2]', '["other", [], 2]', "{"])
+def test_a_damaged_place_is_told(body: str) -> None:
+    with pytest.raises(GalleryError, match=r"is damaged: a (place|change)"):
+        Entry.of(body)
 
 
 PLACE = {"body": Entry("change", ((1 << 50, 1),), 10).value()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from semelha.images import Picture
 from semelha.processors import processors
 
 OBJECT_STORE = 256 << 20  # bytes of a cluster that is started here
+CONNECT_SECONDS = 10.0
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",
@@ -110,6 +112,7 @@ def connected() -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS") or "local"
+    _check_reachable(address)
     own: dict[str, Any] = {"num_cpus": processors(), "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     with _translating_errors(), _native_log_hidden():
         ray.init(
@@ -122,6 +125,19 @@ def connected() -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise `SemelhaError` if nothing listens at an address with a port: Ray would try for a minute."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # such as "local" and "auto"
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise SemelhaError(
+            f"no Ray cluster answers at {address}: start it there, or set RAY_ADDRESS to where it is, or to nothing"
+        ) from error
 
 
 def _divided(actors: int | None, chunks: int) -> tuple[int, int]:

@@ -12,10 +12,15 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from semelha.errors import GalleryError
+
 ROWS = 50_000  # of a changeset of a whole database
+MAX_UNPACKED = 1 << 30  # bytes of a changeset
 OWN = ("checksums",)  # tables that the triggers of each database keep
 SEQUENCES = "sqlite_sequence"  # the highest number that each table ever had
 
@@ -148,10 +153,21 @@ def encode(changes: Changeset) -> str:
 
 
 def decode(text: str) -> Changeset:
-    """The changeset of a text."""
-    found: Changeset = json.loads(zlib.decompress(base64.b64decode(text)), object_hook=_blob)
-    return found
+    """The changeset of a text. Raises `GalleryError` if it is none, or unpacks to more than `MAX_UNPACKED`."""
+    try:
+        unpacker = zlib.decompressobj()
+        content = unpacker.decompress(base64.b64decode(text, validate=True), MAX_UNPACKED)
+        if not unpacker.eof:
+            raise GalleryError("the journal of the gallery on Milvus is damaged: a change is cut off, or too large")
+        return _adapter().validate_python(json.loads(content, object_hook=_blob))
+    except (ValueError, zlib.error, RecursionError) as error:
+        raise GalleryError("the journal of the gallery on Milvus is damaged: a change in it is no change") from error
+
+
+@cache
+def _adapter() -> TypeAdapter[Changeset]:
+    return TypeAdapter(Changeset)
 
 
 def _blob(found: dict[str, Any]) -> Any:
-    return base64.b64decode(found["b"]) if found.keys() == {"b"} else found
+    return base64.b64decode(found["b"], validate=True) if found.keys() == {"b"} else found

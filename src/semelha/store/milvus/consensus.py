@@ -25,7 +25,12 @@ Ballot = tuple[int, str]  # a round, and the writer
 
 
 class Superseded(Exception):
-    """The journal went on, and its earlier part was deleted: this place in it was decided long ago."""
+    """The journal went on, and its earlier part was deleted: this place in it was decided long ago.
+
+    `is_open`: the proposal may be what was decided.
+    """
+
+    is_open = False
 
 
 @dataclass(frozen=True)
@@ -68,14 +73,21 @@ def agree(collection: Collection, slot: int, proposal: str) -> str:
     written = 0
 
     def publish(register: Register) -> list[Register]:
-        """Write the register, and return the latest of every writer."""
+        """Write the register, and return it with the latest of every writer: those of a decided place are deleted."""
         nonlocal own, written
         own, written = register, written + 1
         collection.write([_row(collection, slot, writer, written, register)])
-        return _registers(collection, slot)
+        return [register, *_registers(collection, slot)]
+
+    def decided() -> str | None:
+        try:
+            return committed(collection, slot)
+        except Superseded as error:
+            error.is_open = own.accepted is not None and own.value == proposal  # another may have completed it
+            raise
 
     while True:
-        if (value := committed(collection, slot)) is not None:
+        if (value := decided()) is not None:
             return value
         ballot = (turn, writer)
         registers = publish(Register(ballot, own.accepted, own.value))
@@ -86,8 +98,8 @@ def agree(collection: Collection, slot: int, proposal: str) -> str:
             highest = max(one.ballot for one in publish(Register(ballot, ballot, value)))
         if highest == ballot:
             # Registers are deleted only after their place was committed: one that was missed is seen here.
-            if (decided := committed(collection, slot)) is not None:
-                return decided
+            if (known := decided()) is not None:
+                return known
             assert value is not None
             collection.write([commit_row(collection, slot, value)])
             if slot and not is_kept(read_places(collection, slot, slot + 1), slot):  # deleted during a pause before

@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from semelha.errors import GalleryError, GalleryTooNew, UsageError
 from semelha.images import HashBasis
 from semelha.index.space import Space
 from semelha.metrics import MappedMetric, Metric, pack_gaussians
+from semelha.store.database import VERSION
 from semelha.store.milvus.address import MilvusAddress
 from semelha.store.milvus.changeset import Changeset, whole
 from semelha.store.milvus.client import Collection
@@ -35,6 +37,7 @@ class MilvusSettings:
     """
 
     format: int
+    schema: int  # of the database
     fingerprint: str
     pictures: str
     model: dict[str, list[tuple[int, int]]]
@@ -102,7 +105,7 @@ def create_gallery(
         if path.is_file()
     }
     try:
-        journal.begin(asdict(MilvusSettings(FORMAT, fingerprint, pictures, files, copied)), state)
+        journal.begin(asdict(MilvusSettings(FORMAT, VERSION, fingerprint, pictures, files, copied)), state)
     except Overtaken as error:
         raise exists(collection) from error
 
@@ -132,9 +135,16 @@ def read_settings(collection: Collection) -> MilvusSettings:
     found = _settings(collection)
     if found is None:
         raise no_gallery(collection)
-    if found["format"] > FORMAT:
-        raise GalleryTooNew(f"{collection.address} has the format {found['format']}: update semelha")
-    return MilvusSettings(**found)
+    try:
+        format, schema = int(found["format"]), int(found["schema"])
+        if format > FORMAT or schema > VERSION:
+            raise GalleryTooNew(f"{collection.address} was made by a newer semelha: update semelha")
+        if schema < VERSION:
+            advice = "copy it to a folder with that one, and back with this one"
+            raise GalleryError(f"{collection.address} was made by an older semelha: {advice}")
+        return TypeAdapter(MilvusSettings).validate_python(found)
+    except (ValueError, TypeError, KeyError) as error:
+        raise GalleryError(f"the settings of {collection.address} are damaged") from error
 
 
 def write_model(collection: Collection, settings: MilvusSettings, folder: Path) -> None:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from semelha.errors import GalleryError
+from semelha.errors import GalleryError, GalleryUnavailable
 from semelha.store.milvus.changeset import Changeset, decode, encode
 from semelha.store.milvus.client import Collection, in_rows, joined
 from semelha.store.milvus.consensus import Superseded, agree, is_kept, read_places
@@ -51,9 +51,15 @@ class Entry:
 
     @classmethod
     def of(cls, value: str) -> Entry:
-        """The place of a text."""
-        kind, blocks, size = json.loads(value)
-        return cls(kind, tuple((first, count) for first, count in blocks), size)
+        """The place of a text. Raises `GalleryError` if it is none."""
+        try:
+            kind, blocks, size = json.loads(value)
+            found = cls(kind, tuple((int(first), int(count)) for first, count in blocks), int(size))
+        except (ValueError, TypeError) as error:
+            raise GalleryError("the journal of the gallery on Milvus is damaged: a place in it is no place") from error
+        if found.kind not in get_args(Kind):
+            raise GalleryError(f"the journal of the gallery on Milvus is damaged: a place in it is of kind {kind!r}")
+        return found
 
 
 class Journal:
@@ -68,12 +74,18 @@ class Journal:
     def propose(self, kind: Kind, texts: Iterable[str]) -> tuple[int, Entry]:
         """Write texts into the next place, and return it; `applied` must be called once the database has it.
 
-        Raises `Overtaken` if another process was first; then nothing is written.
+        Raises `Overtaken` if another process was first; then nothing is written. Raises `GalleryUnavailable` if this
+        process was paused for so long that nobody can tell.
         """
         place, slot = self.write(kind, texts, self.slot + 1), self.slot + 1
         try:
             decided = agree(self.collection, slot, place.value())
-        except Superseded:
+        except Superseded as error:
+            if error.is_open:
+                raise GalleryUnavailable(
+                    f"the gallery {self.collection.address} was changed by others while this process was paused, and "
+                    "whether its own change was made is unknown: make it again"
+                ) from error
             decided = ""
         if slot % 16 == 0:
             self._forget_registers(slot)

@@ -1,0 +1,35 @@
+"""What is read from the journal of another process is a change of the database, or one clear error."""
+
+import base64
+import zlib
+
+import pytest
+
+from semelha.errors import GalleryError
+from semelha.store.milvus import changeset
+from semelha.store.milvus.changeset import decode, encode
+
+
+def packed(text: str) -> str:
+    return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+def test_a_change_is_read_as_it_was_written() -> None:
+    change = {"vectors": {"put": [[1, "a", b"\x00\xff", None, 0.1]], "drop": [[2]]}}
+    assert decode(encode(change)) == change
+
+
+@pytest.mark.parametrize(
+    "text", ["", "?", "AAAA", encode({})[:-8], packed("[1]"), packed('{"subjects": 3}'), packed("[" * 10**5)]
+)
+def test_a_damaged_change_is_told(text: str) -> None:
+    with pytest.raises(GalleryError, match=r"is damaged: a (place|change)"):
+        decode(text)
+
+
+def test_a_change_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = encode({"subjects": {"put": [["a" * 10_000]], "drop": []}})
+    assert decode(text)["subjects"]["drop"] == []
+    monkeypatch.setattr(changeset, "MAX_UNPACKED", 1000)
+    with pytest.raises(GalleryError, match="too large"):
+        decode(text)
