@@ -6,7 +6,7 @@ Glyphs (the four test scripts) within 10 minutes; omniglot, grocery, emoji and o
 Pictures of one visit to the shops, and of one style of emoji, are a group and never match. With `--full`, glyphs and
 grocery are compared without a budget too, each training of a network in `--minutes`, and the order of all methods is
 compared with that of the budgeted run (Kendall's τ). What is measured is kept in `--folder`, goes on if it was
-interrupted, and is not measured again. `--reports` writes reports beside this script.
+interrupted, and is not measured again. `--reports` writes reports beside this script; that of glyphs alone has pictures.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from scipy.stats import kendalltau
@@ -56,6 +57,8 @@ def main() -> None:
         if arguments.reports:
             from semelha.comparison.report import write_comparison_report
 
+            if name != "glyphs":
+                found = without_pictures(found)
             write_comparison_report(found, Path(__file__).with_name(f"compare-{name}.html"), dataset=data)
 
 
@@ -76,6 +79,12 @@ def compared(data: Dataset, folder: Path, **limits: float) -> Comparison:
             print(f"{folder.name} {seconds / 60:6.1f} min  {text}", flush=True)
 
     return semelha.compare(data, folder=folder, resume=True, callback=report, **limits)
+
+
+def without_pictures(found: Comparison) -> Comparison:
+    """The comparison without neighbors of pictures, whose licenses do not let them be published here."""
+    methods = tuple(replace(method, nearest=()) for method in found.methods)
+    return replace(found, methods=methods, pictures=(), queries=())
 
 
 def agreement(one: Comparison, full: Comparison) -> float:

@@ -53,6 +53,8 @@ LEARNERS = {
     "boosted-similarity": "boosted similarity of thresholded features",
 }
 CLOSED_FORM = ("pca-whitening", "lda", "gmml")
+SLOW = ("boostmetric", "lmnn")
+"""Learners whose time grows most with the number of pictures."""
 DIVERGENCES: tuple[type[Metric], ...] = (
     Matusita,
     Bhattacharyya,

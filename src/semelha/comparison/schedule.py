@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from semelha.comparison.figures import selection_values
 from semelha.comparison.measure import Measurement, kept, measure
-from semelha.comparison.methods import CLOSED_FORM, DISTANCES, NETWORKS, WITHOUT_LABELS, Method
+from semelha.comparison.methods import CLOSED_FORM, DISTANCES, NETWORKS, SLOW, WITHOUT_LABELS, Method
 from semelha.comparison.result import Round, State
 from semelha.comparison.study import FOLDS, Rows, Study
 from semelha.errors import MissingExtra, PretrainedUnavailable, SemelhaError
@@ -66,9 +66,9 @@ class Schedule:
         return math.inf if self.budget is None else (1 - FINISHING) * self.budget - self.study.spent
 
     def measure_others(self) -> None:
-        """All methods but networks, with all classes, in their part of the budget."""
+        """All methods but networks, with all classes, in their part of the budget: what learns nothing first."""
         pool = [one for one in self.methods if not one.is_network]
-        pool.sort(key=lambda one: (one.family == DISTANCES, one.key not in CLOSED_FORM))  # what learns nothing first
+        pool.sort(key=lambda one: (one.family == DISTANCES, one.key not in CLOSED_FORM, one.key in SLOW))
         self._measure_at_once(pool, seconds_without_networks(self.budget, self.methods))
 
     def measure_networks(self) -> None:
