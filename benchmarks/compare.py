@@ -6,7 +6,7 @@ Glyphs (the four test scripts) within 10 minutes; omniglot, grocery, emoji and o
 Pictures of one visit to the shops, and of one style of emoji, are a group and never match. With `--full`, glyphs and
 grocery are compared without a budget too, each training of a network in `--minutes`, and the order of all methods is
 compared with that of the budgeted run (Kendall's τ). What is measured is kept in `--folder`, goes on if it was
-interrupted, and is not measured again. `--reports` writes reports beside this script; that of glyphs alone has pictures.
+interrupted, and is not measured again. `--reports` writes reports beside this script, with pictures for glyphs alone.
 """
 
 from __future__ import annotations

@@ -4,14 +4,13 @@ import shutil
 import sqlite3
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.gallery.made import enroll, made, nearest, numbers, photo, vectors
 from tests.metrics.made import EVERY, rows
-from tests.tiny_model import noise, tiny_model
+from tests.tiny_model import tiny_model
 
 from semelha.embedders import Model
 from semelha.errors import (
@@ -26,13 +25,10 @@ from semelha.gallery.milvus.index import MilvusIndex
 from semelha.index import LinearIndex
 from semelha.metrics import MappedMetric
 from semelha.store import NewExample
-from semelha.store.database import VERSION
-from semelha.store.milvus import creation
 from semelha.store.milvus import journal as journal_module
-from semelha.store.milvus import store as store_module
 from semelha.store.milvus.address import MilvusAddress
 from semelha.store.milvus.changeset import Changeset
-from semelha.store.milvus.client import EXAMPLES, Collection
+from semelha.store.milvus.client import Collection
 from semelha.store.milvus.creation import check_metric, create_collection
 from semelha.store.milvus.values import StoredVectors
 from semelha.store.milvus.view import MilvusView
@@ -159,80 +155,6 @@ def test_only_one_of_several_creations_makes_the_gallery(place: str, tiny: Model
     made(place, tiny).close()
     with pytest.raises(GalleryError, match="exists already"):
         made(place, tiny)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"schema": VERSION + 1}, "made by a newer semelha: update semelha"),
-        ({"format": 99}, "made by a newer semelha: update semelha"),
-        ({"schema": VERSION - 1}, "made by an older semelha: copy it to a folder"),
-        ({"schema": None}, "settings of .* are damaged"),
-        ({"model": [1]}, "settings of .* are damaged"),
-    ],
-)
-def test_settings_that_do_not_fit_are_told(
-    place: str, tiny: Model, change: dict[str, object], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(creation, "asdict", lambda settings: asdict(settings) | change)
-    with pytest.raises(GalleryError, match=message):
-        made(place, tiny).close()
-    with pytest.raises(GalleryError, match=message):
-        Gallery(place)
-
-
-def test_what_is_removed_is_in_no_row(place: str, tiny: Model, tmp_path: Path) -> None:
-    """After it is closed neither the vector nor the picture nor the journal with the name is there."""
-    with Gallery.create(place, tiny, pictures=tmp_path / "there") as gallery:
-        gallery.enroll("stays", noise(0))
-        gallery.enroll("Ana B.", noise(1))
-        gallery.rename("Ana B.", "Ana")
-        gallery.remove("Ana")
-        gallery.enroll("Ana C.", noise(2))
-        gallery.rename("Ana C.", "C.")
-        assert "Ana" not in gallery
-    address = MilvusAddress.of(place)
-    assert address is not None
-    collection = Collection(address)
-    assert sum(len(rows) for rows in collection.iterate("", ["id"], EXAMPLES)) == 2
-    assert len(list((tmp_path / "there").rglob("*.webp"))) == 2
-    log = journal_module.Journal(collection)
-    states = [entry for _, entry in [log.latest()]]
-    assert "Ana" not in repr([list(log.changesets(entry)) for entry in states])
-    assert len(collection.find("kind == 'journal' and slot > 0", ["slot"])) == len(states[0].numbers)
-    collection.close()
-
-
-def test_a_process_that_fell_behind_a_compaction_goes_on(
-    place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal_module, "KEPT", 1)
-    monkeypatch.setattr(store_module, "SMALL_JOURNAL", 100)
-    with made(place, tiny) as writer, Gallery(place) as reader:
-        enroll(writer, "a", 0, 2)
-        assert "a" in reader
-        for number in range(6):
-            enroll(writer, f"s{number}", 10 + 10 * number, 2)
-        writer._store.tidy(0.0)  # type: ignore[attr-defined]
-        enroll(writer, "z", 500, 2)
-        assert numbers(reader) == numbers(writer)
-        assert reader.identify_vectors(vectors(500, 1, tiny.dim))[0].candidates[0].subject == "z"
-        enroll(reader, "y", 600, 2)
-        assert numbers(reader) == numbers(writer)
-
-
-def test_a_process_that_saw_only_the_creation_learns_of_a_compacted_journal(
-    place: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first place of the journal is never deleted, but those after it are."""
-    monkeypatch.setattr(journal_module, "KEPT", 1)
-    with made(place, tiny) as reader, Gallery(place) as writer:
-        for number in range(4):
-            enroll(writer, f"s{number}", 10 * number, 2)
-        writer._store.compact()  # type: ignore[attr-defined]
-        assert numbers(reader) == numbers(writer)
-        enroll(reader, "after", 500, 2)
-        assert len(numbers(writer)) == 5
 
 
 def test_a_change_that_this_process_cannot_commit_is_not_lost(place: str, tiny: Model) -> None:

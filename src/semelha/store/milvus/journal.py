@@ -1,7 +1,8 @@
 """The journal of a gallery: every change of its database, in one order for all processes.
 
-Each place holds a change, a compacted state, or, the first, the settings of the gallery. What a place holds is written
-before it is proposed, and is seen by nobody unless it is agreed upon. A compacted state replaces all places before it.
+Each place holds a change, or, the first, the settings of the gallery with its first state. What a place holds is
+written before it is proposed, and is seen by nobody unless it is agreed upon. A state is what all places up to one
+come to. It follows from them, so that it needs no agreement: any process may write it while others make changes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from semelha.store.milvus.consensus import Superseded, agree, is_kept, read_plac
 from semelha.store.milvus.numbers import TRIMMED, new_numbers
 
 AHEAD = 64  # places that are read at a time
-KEPT = 256  # places that are kept before a compacted state, so that a process that lags behind can go on
+KEPT = 256  # places that are kept before a state, so that a process that lags behind can go on
 
 Kind = Literal["settings", "change", "state"]
 
@@ -29,12 +30,12 @@ class Overtaken(Exception):
 
 
 class Compacted(Exception):
-    """A place was replaced by a later state while it was read."""
+    """A place, or a state, was replaced by a later state while it was read."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a place in the journal holds: texts in rows, of which each block is (first number, rows)."""
+    """What a place in the journal holds, or a state: texts in rows, of which each block is (first number, rows)."""
 
     kind: Kind
     blocks: tuple[tuple[int, int], ...]
@@ -68,8 +69,14 @@ class Journal:
     def __init__(self, collection: Collection) -> None:
         self.collection = collection
         self.slot = -1
-        self.size = 0  # characters of the changes since the last compacted state
-        self.state_size = 0  # of that state
+        self.state_slot = -1  # the last place in the last state that is known
+        self.state_size = 0  # characters
+        self._sizes: dict[int, int] = {}  # of the places since then
+
+    @property
+    def size(self) -> int:
+        """Characters of the changes since the last state that is known."""
+        return sum(self._sizes.values())
 
     def propose(self, kind: Kind, texts: Iterable[str]) -> tuple[int, Entry]:
         """Write texts into the next place, and return it; `applied` must be called once the database has it.
@@ -112,13 +119,15 @@ class Journal:
         return found
 
     def latest(self) -> tuple[int, Entry]:
-        """The last place that has a whole state. Raises `GalleryError` if there is none."""
-        rows = self.collection.find("kind == 'commit'", ["slot", "body"])
-        places = {row["slot"]: Entry.of(row["body"]) for row in rows}
-        states = [slot for slot, place in places.items() if place.kind != "change"]
+        """The last state, and the last place in it. Raises `GalleryError` if there is none."""
+        rows = self.collection.find("kind == 'state'", ["slot", "body"])
+        states = {row["slot"]: row["body"] for row in rows}
         if not states:
-            raise no_gallery(self.collection)
-        return max(states), places[max(states)]
+            if (first := self.collection.get([0], ["body"]).get(0)) is None:
+                raise no_gallery(self.collection)
+            states = {0: first["body"]}
+        slot = max(states)
+        return slot, Entry.of(states[slot])
 
     def changesets(self, place: Entry) -> Iterator[Changeset]:
         """The changesets of a place, in order. Raises `Compacted` if its rows were deleted since."""
@@ -134,12 +143,29 @@ class Journal:
         return text
 
     def applied(self, slot: int, place: Entry) -> None:
-        """Record that the database of this process has a place."""
+        """Record that the database of this process has a place, or a state up to it."""
         self.slot = slot
-        if place.kind == "state":
-            self.state_size, self.size = place.size, 0
-        else:
-            self.size += place.size
+        self._sizes[slot] = place.size
+        if place.kind != "change":
+            self._note_state(slot, place)
+
+    def write_state(self, texts: Iterable[str]) -> None:
+        """Write what all places up to `slot` come to."""
+        slot = self.slot
+        state = self.write("state", texts, slot)
+        (number,) = new_numbers(1)
+        self.collection.write([self.collection.row(number, "state", slot=slot, body=state.value())])
+        self.find_state()
+        if self.state_slot > slot:  # of another process, which has deleted a part of this one, or will
+            self.collection.delete([number, *state.numbers])
+
+    def find_state(self) -> None:
+        """Learn of the last state."""
+        self._note_state(*self.latest())
+
+    def _note_state(self, slot: int, state: Entry) -> None:
+        self.state_slot, self.state_size = slot, state.size
+        self._sizes = {place: size for place, size in self._sizes.items() if place > slot}
 
     def settings(self) -> dict[str, Any] | None:
         """The settings of the gallery; None if none was created."""
@@ -154,13 +180,14 @@ class Journal:
         self.propose("settings", chain([json.dumps(settings)], map(encode, state)))
 
     def trim(self) -> None:
-        """Delete what the state at `slot` replaces, and what nobody committed before it. The settings stay."""
-        old = f"slot > 0 and slot < {self.slot}"
-        if self.slot - KEPT > 1:
+        """Delete what the last state replaces, and what nobody committed before it. The settings stay."""
+        last = self.state_slot
+        if last - KEPT > 1:
             self.collection.write([self.collection.row(TRIMMED, "trimmed")])
         for condition in (
-            f"kind in ['journal', 'register'] and {old}",
-            f"kind == 'commit' and {old} and slot < {self.slot - KEPT}",
+            f"kind in ['journal', 'register'] and slot > 0 and slot <= {last}",
+            f"kind in ['state', 'part'] and slot < {last}",
+            f"kind == 'commit' and slot > 0 and slot < {last - KEPT}",
         ):
             rows = self.collection.find(condition, ["slot"])
             self.collection.delete([row["id"] for row in sorted(rows, key=lambda row: int(row["slot"]))])
@@ -168,13 +195,13 @@ class Journal:
         self.collection.delete(replace(first, blocks=first.blocks[1:]).numbers)
 
     def write(self, kind: Kind, texts: Iterable[str], slot: int) -> Entry:
-        """Write texts that a place holds, without proposing it."""
-        blocks, size = [], 0
+        """Write texts that a place holds, or a state, without proposing it."""
+        blocks, size, row_kind = [], 0, "part" if kind == "state" else "journal"
         for text in texts:
             parts = in_rows(text)
             numbers = new_numbers(len(parts))
             rows = zip(numbers, parts, strict=True)
-            self.collection.write([self.collection.row(one, "journal", slot=slot, body=part) for one, part in rows])
+            self.collection.write([self.collection.row(one, row_kind, slot=slot, body=part) for one, part in rows])
             blocks.append((numbers[0], len(parts)))
             size += len(text)
         return Entry(kind, tuple(blocks), size)

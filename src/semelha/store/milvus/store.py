@@ -122,24 +122,25 @@ class MilvusStore(Store):
         with self._lock:
             self._check_open()
             self._delete_unreferenced(time.time() - grace)
-            if self._removed or self._journal.size > max(SMALL_JOURNAL, self._journal.state_size):
-                is_long = not self._removed
+            if is_long := not self._removed and self._is_long():
+                self._journal.find_state()  # another process may have written one
+                is_long = self._is_long()
+            if self._removed or is_long:
                 self.compact()
-                if is_long:
-                    self._delete_orphans()
+            if is_long:
+                self._delete_orphans()
 
     def compact(self) -> None:
-        """Write the whole state into the journal, and delete the earlier places, with what was removed since."""
+        """Write the whole state beside the journal, and delete the places in it, with what was removed since."""
         with self._lock:
-            while True:
-                self._pull()
-                try:
-                    self._journal.applied(*self._journal.propose("state", map(encode, whole(self._db))))
-                except Overtaken:
-                    continue
-                break
+            self._pull()
+            self._journal.write_state(map(encode, whole(self._db)))
             self._removed = False
             self._journal.trim()
+
+    def _is_long(self, times: int = 1) -> bool:
+        """Whether the changes since the last state are longer than it."""
+        return self._journal.size > times * max(SMALL_JOURNAL, self._journal.state_size)
 
     @contextmanager
     def _writing(self, *, erases: bool = False) -> Iterator[None]:
@@ -162,7 +163,7 @@ class MilvusStore(Store):
             self._checkpoint()
         if erases:
             self._removed = True
-        if erases or self._journal.size > 2 * max(SMALL_JOURNAL, self._journal.state_size):
+        if erases or self._is_long(2):
             self._tidy_later()
 
     def _repeated(self, write: Callable[..., Result], *arguments: Any, **options: Any) -> Result:
@@ -182,10 +183,14 @@ class MilvusStore(Store):
 
     def _pull(self) -> None:
         """Bring the database up to date with the journal."""
+        loaded = None
         while (news := self._journal.news()) != []:
             try:
                 if news is None:
-                    self._load()
+                    if (latest := self._journal.latest()) == loaded:
+                        raise GalleryError(f"the gallery {self.address} is damaged: rows of its journal are missing")
+                    loaded = latest
+                    self._load(*latest)
                 else:
                     self._apply(news)
             except Compacted:
@@ -199,9 +204,8 @@ class MilvusStore(Store):
                     for changes in self._journal.changesets(place):
                         self._change_log.apply(changes)
 
-    def _load(self) -> None:
-        """Replace the database by the last state that was written in full. Raises `Compacted`."""
-        slot, place = self._journal.latest()
+    def _load(self, slot: int, place: Entry) -> None:
+        """Replace the database by a state. Raises `Compacted`."""
         with self._applying([(slot, place)]):
             self._change_log.clear()
             for changes in self._journal.changesets(place):
