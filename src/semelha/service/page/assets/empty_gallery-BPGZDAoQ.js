@@ -1,0 +1,1 @@
+import{B as e,L as t,h as n,w as r,z as i}from"./notices-DdMwLZUx.js";function a({words:a}){return e(`div`,{class:`nothing`,children:[e(`p`,{children:t(a)}),n.value&&e(`a`,{class:`button primary`,href:r(`start`),children:[e(i,{name:`add`}),t(`identify.to_start`)]})]})}export{a as t};

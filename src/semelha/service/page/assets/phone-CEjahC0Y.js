@@ -1,0 +1,1 @@
+import{rt as e}from"./notices-DdMwLZUx.js";var t=matchMedia(`(pointer: coarse), (max-width: 560px)`),n=e(t.matches);t.addEventListener(`change`,()=>n.value=t.matches);export{n as t};

@@ -1,1 +1,0 @@
-import{B as e,O as t,w as n}from"./notices-apqFiTaR.js";function r({of:r}){return e(`a`,{href:n(`gallery`,r),children:e(t,{of:r})})}export{r as t};
