@@ -111,6 +111,24 @@ def test_it_is_told_if_nobody_can_say_what_was_decided(others: tuple[int, ...]) 
         journal.propose("change", ["text"])
 
 
+def test_it_is_told_also_if_the_writer_accepted_another_value_since() -> None:
+    """Its own may have been completed before."""
+
+    class Met(Rows):
+        def write(self, rows: list[dict[str, Any]]) -> None:
+            super().write(rows)
+            _, accepted, value = json.loads(rows[0]["body"])
+            if accepted is not None and value == "own":
+                body = json.dumps([[2, "z"], [2, "z"], "other"])
+                super().write([self.row(1 << 50, "register", slot=7, writer="z", part=1, body=body)])
+            elif accepted is not None:
+                self.rows.clear()
+
+    with pytest.raises(Superseded) as caught:
+        agree(Met(places(*range(7)), random.Random(0), 99), 7, "own")
+    assert caught.value.is_open
+
+
 @pytest.mark.parametrize("body", ["", "[]", "[1, 2, 3]", '["state", [["a", 1]], 2]', '["other", [], 2]', "{"])
 def test_a_damaged_place_is_told(body: str) -> None:
     with pytest.raises(GalleryError, match=r"is damaged: a (place|change)"):
@@ -140,10 +158,10 @@ def test_a_writer_that_was_paused_does_not_bring_back_a_deleted_place(slot: int)
     assert sorted(rows) == [0, 300, 301, TRIMMED]
 
 
-@pytest.mark.parametrize("slot", [0, 1, 7])
-def test_nothing_follows_a_place_whose_successor_was_deleted(slot: int) -> None:
-    """Neither is it read as the last one, nor is the next one decided."""
-    rows = Rows(places(0, TRIMMED, slot, 300, 301), random.Random(0), 99)
+@pytest.mark.parametrize("left", [(0,), (1,), (7,), (19, 20)])
+def test_nothing_follows_a_place_whose_successor_was_deleted(left: tuple[int, ...]) -> None:
+    """Neither is it read as the last one, nor is the next one decided; also if paused writers wrote several again."""
+    rows, slot = Rows(places(0, TRIMMED, *left, *range(290, 302)), random.Random(0), 99), left[-1]
     journal = Journal(rows)
     journal.slot = slot
     assert journal.news() is None

@@ -19,7 +19,8 @@ from pydantic import TypeAdapter
 
 from semelha.errors import GalleryError
 
-ROWS = 50_000  # of a changeset of a whole database
+ROWS = 50_000  # of a changeset of a whole database, at most
+BYTES = 64 << 20  # after which another one begins
 MAX_UNPACKED = 1 << 30  # bytes of a changeset
 OWN = ("checksums",)  # tables that the triggers of each database keep
 SEQUENCES = "sqlite_sequence"  # the highest number that each table ever had
@@ -137,8 +138,16 @@ def whole(db: sqlite3.Connection) -> Iterator[Changeset]:
     """Everything in a database, in changesets that each fit into memory."""
     for name, table in tables_of(db).items():
         rows = db.execute(f"SELECT {table.listed} FROM {name} ORDER BY {', '.join(table.key)}")
-        while some := rows.fetchmany(ROWS):
-            yield {name: {"put": [list(row) for row in some], "drop": []}}
+        some: list[list[Any]] = []
+        size = 0
+        for row in rows:
+            some.append(list(row))
+            size += sum(len(value) for value in row if isinstance(value, bytes | str))
+            if len(some) >= ROWS or size >= BYTES:
+                yield {name: {"put": some, "drop": []}}
+                some, size = [], 0
+        if some:
+            yield {name: {"put": some, "drop": []}}
     yield {SEQUENCES: {"put": _sequences(db), "drop": []}}
 
 
@@ -147,9 +156,12 @@ def _sequences(db: sqlite3.Connection) -> list[list[Any]]:
 
 
 def encode(changes: Changeset) -> str:
-    """A changeset as text."""
+    """A changeset as text. Raises `GalleryError` if it is larger than `MAX_UNPACKED`."""
     text = json.dumps(changes, separators=(",", ":"), default=lambda blob: {"b": base64.b64encode(blob).decode()})
-    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+    content = text.encode()
+    if len(content) > MAX_UNPACKED:
+        raise GalleryError(f"a change of {len(content):,} bytes is too large: make it in parts")
+    return base64.b64encode(zlib.compress(content, 6)).decode()
 
 
 def decode(text: str) -> Changeset:

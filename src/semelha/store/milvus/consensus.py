@@ -18,6 +18,7 @@ from typing import Any
 from semelha.store.milvus.client import Collection, Row
 from semelha.store.milvus.numbers import TRIMMED, new_numbers
 
+BEFORE = 8  # places that must be there before one, for it to count as not deleted
 PAUSE = 0.02  # seconds, at most, before a writer that met another tries again; doubled each time
 MAX_PAUSE = 1.0
 
@@ -53,29 +54,32 @@ def committed(collection: Collection, slot: int) -> str | None:
 
 
 def read_places(collection: Collection, first: int, end: int) -> dict[int, Row]:
-    """The places from `first` to `end` − 1, and the one before, with the row that says whether places were deleted."""
-    return collection.get([*range(max(first - 1, 0), end), TRIMMED], ["body"])
+    """The places from `first` to `end` − 1, those before by which `is_kept` knows, and the row `TRIMMED`."""
+    return collection.get([*range(max(first - BEFORE, 0), end), TRIMMED], ["body"])
 
 
 def is_kept(rows: Mapping[int, Row], slot: int) -> bool:
     """Whether what follows a place in the journal can be read and decided.
 
-    Not if it was deleted. A writer that was paused may write the row of its place once more after that; so the place
-    before must be there, too, which was deleted earlier. The first one never is.
+    Not if it was deleted. A writer that was paused may write the row of its place once more after that; so the places
+    before must be there, too, which were deleted earlier. The first one never is: whether those after it were, says the
+    row `TRIMMED`.
     """
-    return slot in rows and (slot - 1 in rows if slot > 1 else TRIMMED not in rows)
+    places = range(max(slot - BEFORE, 0), slot + 1)
+    return all(place in rows for place in places) and (slot > BEFORE or TRIMMED not in rows)
 
 
 def agree(collection: Collection, slot: int, proposal: str) -> str:
     """Decide the value of a place in the journal: the proposal, or that of another writer. Raises `Superseded`."""
     writer, turn, pause = secrets.token_hex(8), 1, PAUSE
     own = Register((0, writer))
-    written = 0
+    written, was_accepted = 0, False  # the proposal, in any ballot: another writer may have completed it
 
     def publish(register: Register) -> list[Register]:
         """Write the register, and return it with the latest of every writer: those of a decided place are deleted."""
-        nonlocal own, written
+        nonlocal own, written, was_accepted
         own, written = register, written + 1
+        was_accepted |= register.accepted is not None and register.value == proposal
         collection.write([_row(collection, slot, writer, written, register)])
         return [register, *_registers(collection, slot)]
 
@@ -83,7 +87,7 @@ def agree(collection: Collection, slot: int, proposal: str) -> str:
         try:
             return committed(collection, slot)
         except Superseded as error:
-            error.is_open = own.accepted is not None and own.value == proposal  # another may have completed it
+            error.is_open = was_accepted
             raise
 
     while True:

@@ -21,7 +21,7 @@ from semelha.store.database import VERSION
 from semelha.store.milvus.address import MilvusAddress
 from semelha.store.milvus.changeset import Changeset, whole
 from semelha.store.milvus.client import Collection
-from semelha.store.milvus.journal import Journal, Overtaken, no_gallery
+from semelha.store.milvus.journal import Compacted, Journal, Overtaken, no_gallery
 from semelha.store.store import Store
 
 FORMAT = 1
@@ -157,7 +157,10 @@ def write_model(collection: Collection, settings: MilvusSettings, folder: Path) 
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             for first, count in blocks:
-                file.write(base64.b64decode(journal.text(first, count)))
+                try:
+                    file.write(base64.b64decode(journal.text(first, count)))
+                except (Compacted, ValueError) as error:
+                    raise GalleryError(f"{collection.address} is damaged: rows of its model are missing") from error
 
 
 def open_collection(address: MilvusAddress) -> tuple[Collection, MilvusSettings]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal, get_args
 
@@ -172,7 +172,10 @@ class Journal:
         row = self.collection.get([0], ["body"]).get(0)
         if row is None:
             return None
-        found: dict[str, Any] = json.loads(self.text(*Entry.of(row["body"]).blocks[0]))
+        try:
+            found: dict[str, Any] = json.loads(self.text(*Entry.of(row["body"]).blocks[0]))
+        except (Compacted, ValueError, IndexError) as error:
+            raise GalleryError(f"the settings of {self.collection.address} are damaged") from error
         return found
 
     def begin(self, settings: dict[str, Any], state: Iterable[Changeset]) -> None:
@@ -192,7 +195,10 @@ class Journal:
             rows = self.collection.find(condition, ["slot"])
             self.collection.delete([row["id"] for row in sorted(rows, key=lambda row: int(row["slot"]))])
         first = Entry.of(self.collection.get([0], ["body"])[0]["body"])
-        self.collection.delete(replace(first, blocks=first.blocks[1:]).numbers)
+        blocks = [first.blocks[0], *chain.from_iterable((self.settings() or {})["model"].values())]
+        kept = {number for start, count in blocks for number in range(start, start + count)}
+        rows = self.collection.find("kind == 'journal' and slot == 0", [])  # also those of creations that were cut off
+        self.collection.delete([row["id"] for row in rows if row["id"] not in kept])
 
     def write(self, kind: Kind, texts: Iterable[str], slot: int) -> Entry:
         """Write texts that a place holds, or a state, without proposing it."""

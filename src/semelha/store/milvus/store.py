@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import shutil
 import tempfile
 import threading
@@ -45,6 +46,7 @@ logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 MOST_PLACES = 500  # of the journal between the writing of a value and its commit
+NOWHERE = -1.0
 SMALL_JOURNAL = 1 << 20  # characters of changes that are not compacted
 _TABLES = """
 CREATE TABLE IF NOT EXISTS unreferenced (reference TEXT PRIMARY KEY, time REAL NOT NULL) STRICT;
@@ -76,7 +78,7 @@ class MilvusStore(Store):
         self._written: dict[tuple[bytes, int], bytes] = {}  # references to values of the transaction that is made
         self._written_at = 0  # the place in the journal when the first of them was written
         self._used: set[bytes] = set()  # those that the last attempt refers to
-        self._removed = False  # whether this process removed something since the journal was compacted
+        self._removed = NOWHERE  # the last place by which this process removed something that is not deleted yet
         self._timer: threading.Timer | None = None
         try:
             super().__init__(self.folder / "gallery.sqlite", model)
@@ -122,11 +124,15 @@ class MilvusStore(Store):
         with self._lock:
             self._check_open()
             self._delete_unreferenced(time.time() - grace)
-            if is_long := not self._removed and self._is_long():
+            removed = self._removed
+            if removed > NOWHERE or self._is_long():
                 self._journal.find_state()  # another process may have written one
-                is_long = self._is_long()
-            if self._removed or is_long:
+            is_long = self._is_long()
+            if is_long or removed > self._journal.state_slot:
                 self.compact()
+            elif removed > NOWHERE:
+                self._journal.trim()
+            self._removed = NOWHERE
             if is_long:
                 self._delete_orphans()
 
@@ -135,8 +141,8 @@ class MilvusStore(Store):
         with self._lock:
             self._pull()
             self._journal.write_state(map(encode, whole(self._db)))
-            self._removed = False
             self._journal.trim()
+            self._removed = NOWHERE
 
     def _is_long(self, times: int = 1) -> bool:
         """Whether the changes since the last state are longer than it."""
@@ -153,16 +159,17 @@ class MilvusStore(Store):
                 yield
                 self._keep_values()
                 changes = self._change_log.changeset()
+                erases |= self._db.execute("SELECT 1 FROM temp.dropped LIMIT 1").fetchone() is not None
+                before, self._removed = self._removed, math.inf if erases else self._removed
                 self._commit([self._journal.change(changes)] if changes else [])
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
             self._change_log.forget()
-            erases |= self._db.execute("DELETE FROM temp.dropped").rowcount > 0
+            self._db.execute("DELETE FROM temp.dropped")
+            self._removed = self._journal.slot if erases else before  # after an error it is unknown
             self._checkpoint()
-        if erases:
-            self._removed = True
         if erases or self._is_long(2):
             self._tidy_later()
 
