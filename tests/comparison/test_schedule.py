@@ -10,10 +10,12 @@ from tests.comparison.pictures import pictures
 
 from semelha.comparison import measure as measuring
 from semelha.comparison.measure import Measurement
-from semelha.comparison.methods import DISTANCES, NETWORKS, Attempt, Learned, Method
+from semelha.comparison.methods import DISTANCES, FEATURES, NETWORKS, Attempt, Learned, Method
 from semelha.comparison.schedule import FINISHING, WHOLE, Schedule
-from semelha.comparison.study import FOLDS, Rows, Study, divide
+from semelha.comparison.study import FOLDS, Base, Rows, Source, Study, divide
+from semelha.embedders import FeatureExtractor
 from semelha.errors import MissingExtra, TrainingError
+from semelha.features import RawPixels
 from semelha.metrics import Euclidean
 
 
@@ -28,7 +30,9 @@ class Clock:
         return self.now
 
 
-def method(clock: Clock, name: str, family: str, noise: float, each: float, *, key: str = "") -> Method:
+def method(
+    clock: Clock, name: str, family: str, noise: float, each: float, *, key: str = "", on: str | None = None
+) -> Method:
     """It takes `each` seconds for each class; a network `each` and the seconds that it is allowed."""
 
     def learn(study: Study, rows: Rows, attempt: Attempt) -> Learned:
@@ -42,7 +46,8 @@ def method(clock: Clock, name: str, family: str, noise: float, each: float, *, k
 
         return Learned(vectors, Euclidean(), 1, 4, 0.1)
 
-    return Method(name, key or name, family, name, None, learn)
+    base = None if on is None else Base(on, Source(on, FeatureExtractor(RawPixels()), 1, 0), Euclidean())
+    return Method(name, key or name, family, name, None, learn, base)
 
 
 @pytest.fixture
@@ -131,6 +136,14 @@ def test_what_learns_fast_is_measured_first(tmp_path: Path, clock: Clock) -> Non
     found.measure_others()
     assert clock.log[:3] == ["lda", "itml", "s1"]
     assert found.outcomes["s2"].reason == "no time was left to try it"
+
+
+def test_what_learns_on_better_features_is_measured_first(tmp_path: Path, clock: Clock) -> None:
+    learned = [method(clock, f"on {name}", DISTANCES, 0.0, 1.0, on=name) for name in ("bad", "good")]
+    features = [method(clock, name, FEATURES, noise, 0.1, on=name) for name, noise in (("bad", 9.0), ("good", 0.0))]
+    found = schedule(tmp_path, [*learned, *features], 1000.0)
+    found.measure_others()
+    assert clock.log[:4] == ["bad", "good", "on good", "on bad"]
 
 
 def test_all_are_measured_without_a_budget(tmp_path: Path, clock: Clock) -> None:

@@ -66,10 +66,22 @@ class Schedule:
         return math.inf if self.budget is None else (1 - FINISHING) * self.budget - self.study.spent
 
     def measure_others(self) -> None:
-        """All methods but networks, with all classes, in their part of the budget: what learns nothing first."""
-        pool = [one for one in self.methods if not one.is_network]
-        pool.sort(key=lambda one: (one.family == DISTANCES, one.key not in CLOSED_FORM, one.key in SLOW))
-        self._measure_at_once(pool, seconds_without_networks(self.budget, self.methods))
+        """All methods but networks, with all classes, in their part of the budget: what learns nothing first.
+
+        Of the learned distances those that are fast, and then those on the better features, come first.
+        """
+        end = seconds_without_networks(self.budget, self.methods)
+        until = (self.study.spent + end) / 2  # of the first fold
+        others = [one for one in self.methods if not one.is_network]
+        alive = self._round([one for one in others if one.family != DISTANCES], 1, 1.0, until)
+        rates = {one.base.name: self._selected(one) for one in alive if one.base is not None}
+
+        def place(one: Method) -> tuple[bool, bool, float]:
+            return one.key not in CLOSED_FORM, one.key in SLOW, -rates.get(one.base.name, 0.0) if one.base else 0.0
+
+        alive += self._round(sorted((one for one in others if one.family == DISTANCES), key=place), 1, 1.0, until)
+        self._all_folds(sorted(alive, key=self._selected, reverse=True), 1, end)
+        self._record(1, 1.0, others)
 
     def measure_networks(self) -> None:
         """Each family in its part of the time that is left: without labels first."""
@@ -78,16 +90,10 @@ class Schedule:
             part = WEIGHTS[family] / sum(WEIGHTS[each] for each in families[number:])
             pool = [one for one in self.methods if one.family == family]
             if self.budget is None:
-                self._measure_at_once(pool, math.inf)
+                self._all_folds(self._round(pool, 1, 1.0, math.inf, 60 * self.minutes), 1, math.inf, 60 * self.minutes)
+                self._record(1, 1.0, pool)
             else:
                 self._halve_networks(pool, self.study.spent + part * self.left())
-
-    def _measure_at_once(self, pool: list[Method], end: float) -> None:
-        """All in the first fold, in at most half of the time, and then in the others, the best first."""
-        full = 60 * self.minutes
-        alive = self._round(pool, 1, 1.0, (self.study.spent + end) / 2, full)
-        self._all_folds(alive, 1, end, full)
-        self._record(1, 1.0, pool)
 
     def _halve_networks(self, pool: list[Method], end: float) -> None:
         """Rounds whose trainings are as long as the time allows; if it is short, the best of the first one is left."""

@@ -28,7 +28,7 @@ BATCH = 32
 """Pictures that are embedded at a time."""
 
 Rows = NDArray[np.int64]
-Vectors = NDArray[np.float32]
+Vectors = NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)
