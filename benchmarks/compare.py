@@ -22,7 +22,7 @@ from scipy.stats import kendalltau
 import _sets
 import semelha
 from _results import table, write_section
-from semelha.comparison import Comparison
+from semelha.comparison import RESULT, Comparison
 from semelha.comparison.result import Figure
 from semelha.images import TEST_SCRIPTS, Dataset
 from semelha.language import words_in
@@ -49,10 +49,7 @@ def main() -> None:
         body = f"{facts(found)}\n\n{table(*rows(found))}\n\n{ending(found)}"
         if arguments.full and name in FULL:
             full = compared(data, arguments.folder / f"{name}-full", minutes=arguments.minutes)
-            body += (
-                f"\n\nWithout a budget it takes {full.budget.used / 60:.0f} minutes. Kendall's τ of the order of all "
-            )
-            body += f"methods, with the budget and without: {agreement(found, full):.3f}.\n\n{table(*rows(full))}"
+            body += f"\n\n{without_budget(found, full, arguments.minutes)}\n\n{table(*rows(full))}"
         write_section(f"Methods compared: {name}", body)
         if arguments.reports:
             from semelha.comparison.report import write_comparison_report
@@ -78,6 +75,8 @@ def compared(data: Dataset, folder: Path, **limits: float) -> Comparison:
         if not text.startswith("embedding"):
             print(f"{folder.name} {seconds / 60:6.1f} min  {text}", flush=True)
 
+    if (result := folder / RESULT).exists():
+        return Comparison.read(result)
     return semelha.compare(data, folder=folder, resume=True, callback=report, **limits)
 
 
@@ -99,13 +98,23 @@ def agreement(one: Comparison, full: Comparison) -> float:
     return float(kendalltau(*[[rates[name] for name in both] for rates in (expected, measured)]).statistic)
 
 
+def without_budget(found: Comparison, full: Comparison, minutes: float) -> str:
+    """The agreement of both orders, in words."""
+    return (
+        f"Without a budget it takes {full.budget.used / 60:.0f} minutes with {full.machine.split(', ')[-1]}, at most "
+        f"{minutes:g} for each training of a network. Kendall's τ of the order of all methods, with the budget and "
+        f"without: {agreement(found, full):.3f}."
+    )
+
+
 def facts(found: Comparison) -> str:
     """One line on the data and the time."""
     data, budget = found.data, found.budget
     limit = "" if budget.seconds is None else f" of {budget.seconds / 60:.0f}"
     return (
         f"{data.pictures:,} pictures of {data.classes:,} classes: {data.selection_classes} for selection, "
-        f"{' + '.join(map(str, data.fold_classes))} in test folds. {budget.used / 60:.1f}{limit} minutes."
+        f"{' + '.join(map(str, data.fold_classes))} in test folds. {budget.used / 60:.1f}{limit} minutes, "
+        f"with {found.machine.split(', ')[-1]}."
     )
 
 

@@ -170,7 +170,8 @@ def _shown(study: Study, row: int) -> ShownPicture:
 
 
 def machine() -> str:
-    return f"{platform.processor() or platform.machine()}, {processors()} cores"
+    cores = processors()
+    return f"{platform.processor() or platform.machine()}, {cores} core{'s' if cores > 1 else ''}"
 
 
 def versions() -> dict[str, str]:
