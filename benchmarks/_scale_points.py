@@ -26,31 +26,36 @@ Json = dict[str, Any]
 Points = dict[int, float]
 
 
-def collect(cache: Path) -> Json:
-    """All measurements of a cache, and the figures of RESULTS.md that a plan needs."""
+def collect(cache: Path, kept: Json) -> Json:
+    """All measurements of a cache, or of `kept` where it has none; and the figures of RESULTS.md that a plan needs."""
+
+    def read(name: str, default: Any) -> Any:
+        file = cache / f"{name}.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else default
+
+    def read_all(pattern: str) -> list[Any]:
+        return [read(file.stem, None) for file in sorted(cache.glob(pattern))]
+
     found: Json = {}
     for kind, dimension in CASES:
-        index = found[f"{kind}, {dimension}"] = {}
-        asked = [_read(file) for file in sorted(cache.glob(f"ask-{slug(kind)}-{dimension}-*.json"))]
+        index = found[f"{kind}, {dimension}"] = dict(kept.get(f"{kind}, {dimension}", {}))
+        asked = read_all(f"ask-{slug(kind)}-{dimension}-*.json")
         for n in CASES[kind, dimension]:
             name = Case(kind, dimension, n).name
-            builds = [_read(file) for file in sorted(cache.glob(f"build-{name}-*.json"))]
-            opens = [_read(file) for file in sorted(cache.glob(f"open-{name}-*.json"))]
             times = [one for each in asked for folder, one in each.items() if Path(folder).name == name]
-            if times:
-                index[str(n)] = {"builds": builds, "opens": opens, "asked": times}
+            new = {"builds": read_all(f"build-{name}-*.json"), "opens": read_all(f"open-{name}-*.json"), "asked": times}
+            index[str(n)] = index.get(str(n), {}) | {what: values for what, values in new.items() if values}
+        found[f"{kind}, {dimension}"] = {n: one for n, one in index.items() if len(one) == len(new)}
     kind, dimension, sizes = MERGED
-    found["merges"] = {n: _read(cache / f"merge-{Case(kind, dimension, n).name}-0.json") for n in sizes}
-    arrived = _read(cache / f"arrive-{slug(ARRIVED[0])}-{ARRIVED[1]}.json")
-    found["arrivals"] = {int(Path(folder).name.rpartition("-")[2]): one for folder, one in arrived.items()}
-    found["galleries"] = [_read(cache / f"gallery-{n}.json") for n in GALLERIES]
-    found |= {name: _read(cache / f"{name}.json") for name in ("codes", "strangers", "copies")}
+    merged = {str(n): read(f"merge-{Case(kind, dimension, n).name}-0", None) for n in sizes}
+    found["merges"] = kept.get("merges", {}) | {n: one for n, one in merged.items() if one is not None}
+    arrived = read(f"arrive-{slug(ARRIVED[0])}-{ARRIVED[1]}", {})
+    found["arrivals"] = kept.get("arrivals", {}) | {folder.rpartition("-")[2]: one for folder, one in arrived.items()}
+    before = {one["n"]: one for one in kept.get("galleries", [])}
+    found["galleries"] = [read(f"gallery-{n}", before.get(n)) for n in GALLERIES]
+    found |= {name: read(name, kept.get(name)) for name in ("codes", "strangers", "copies")}
     found["served"] = served(RESULTS.read_text(encoding="utf-8"))
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
-
-
-def _read(file: Path) -> Any:
-    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def served(results: str) -> Json:

@@ -9,7 +9,8 @@ measurement is a file of the cache: a run that was stopped goes on. Building tak
 beside other work, since it counts CPU seconds, `ask` and `arrive` may not.
 
 `write` fits the model, predicts every size from the others, and writes the sections of RESULTS.md and the tables of
-docs/scale.md. It takes the measurements from the cache, and keeps them in scale_measured.json, or takes those.
+docs/scale.md. It takes the measurements from the cache, and keeps them in scale_measured.json; what the cache lacks is
+taken from there.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ def main() -> None:
 def write(cache: Path | None) -> None:
     """Write the sections and the tables."""
     if cache is not None:
-        MEASURED.write_text(json.dumps(collect(cache), indent=1) + "\n", encoding="utf-8")
+        kept = json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
+        MEASURED.write_text(json.dumps(collect(cache, kept), indent=1) + "\n", encoding="utf-8")
     measured = json.loads(MEASURED.read_text(encoding="utf-8"))
     write_section("A model of scale: what was measured", measured_body(measured))
     write_section("A model of scale: sizes left out", errors_body(measured))
