@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import fields
 from functools import cache, wraps
@@ -21,6 +22,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+ALIAS: Any = getattr(typing, "TypeAliasType", ())  # from Python 3.12 on
 MIN_INT, MAX_INT = -(1 << 63), (1 << 63) - 1
 MAX_PATH_PART = 255
 MAX_SETTING = 1_000_000
@@ -104,7 +106,7 @@ def _check(name: str, value: object, hint: Any) -> None:
 @cache
 def _plain_types(hint: Any) -> frozenset[Any]:
     """Types of which every instance matches, found without comparing each alternative."""
-    kinds = {get_origin(one) or one for one in _alternatives(hint)}
+    kinds = {_kind(one) for one in _alternatives(hint)}
     return frozenset((kinds | ({type(Path())} if Path in kinds else set())) - {list, tuple})
 
 
@@ -120,7 +122,7 @@ def _check_path(name: str, path: str) -> None:
 
 
 def _matches(value: object, hint: Any) -> bool:
-    kind, inner = get_origin(hint) or hint, get_args(hint)
+    kind, inner = _kind(hint), get_args(hint)
     if kind in (Union, UnionType):
         return any(_matches(value, one) for one in inner)
     if kind in (Any, object):
@@ -140,6 +142,12 @@ def _matches(value: object, hint: Any) -> bool:
     return isinstance(value, kind)
 
 
+def _kind(hint: Any) -> Any:
+    """The class of a hint: list for list[int]. NumPy's NDArray is an alias of its own kind from Python 3.12 on."""
+    kind = get_origin(hint) or hint
+    return _kind(kind.__value__) if isinstance(kind, ALIAS) else kind
+
+
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
@@ -154,7 +162,7 @@ def _described(hint: Any) -> str:
 
 
 def _word(hint: Any) -> str:
-    kind, inner = get_origin(hint) or hint, get_args(hint)
+    kind, inner = _kind(hint), get_args(hint)
     if kind in (list, tuple, Sequence, Iterable):
         if kind is tuple and inner[-1] is not Ellipsis:
             return f"{len(inner)} of {_described(inner[0])}"
