@@ -26,7 +26,7 @@ from semelha.untrusted import read_json
 
 STATE = "study.json"
 EMBEDDING = 0.25
-"""Of the time for what is measured whole, for computing features: if all pictures take longer, classes are drawn."""
+"""Of the time without networks, for computing features: if all pictures take longer, classes are drawn."""
 SAMPLE = 32
 """Pictures whose features are computed to measure how fast that is."""
 

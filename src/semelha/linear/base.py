@@ -19,7 +19,7 @@ from semelha.errors import CalibrationError, UsageError, VectorsError
 from semelha.linear.subspace import Matrix, RankDeficiencyWarning, Subspace, principal_axes
 
 ONE_THREAD = 2_000_000
-"""Numbers of examples up to which products are computed in one thread: a second one mostly waits for the first."""
+"""Numbers in X, n · d, up to which products are computed in one thread: a second one mostly waits for the first."""
 
 Labels = NDArray[np.intp]
 Tuples = NDArray[np.intp]
