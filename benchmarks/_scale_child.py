@@ -30,6 +30,7 @@ from semelha.metrics import Euclidean
 DELTA = 4096  # vectors of an enrollment: the size at which the delta is closed
 SECONDS, FEWEST = 0.25, 5  # of a round: seconds of searches, and how many at least
 LOADS, ARRIVALS, LARGEST_BATCH = (0.5, 0.8), 4000, 64
+BATCHES = (1, 2, 4, 8, 16, 32, LARGEST_BATCH)
 
 Json = dict[str, Any]
 
@@ -122,13 +123,17 @@ def ask(kind: str, queries: str, *folders: str) -> Json:
 
 def median_seconds(search: Callable[[Vectors], object], asked: Vectors, size: int) -> float:
     """Median CPU seconds of searches for `size` queries, for about `SECONDS`."""
+    return float(np.median(times(search, asked, size)))
+
+
+def times(search: Callable[[Vectors], object], asked: Vectors, size: int) -> list[float]:
     found: list[float] = []
     while len(found) < FEWEST or sum(found) < SECONDS:
         first = len(found) * size % (len(asked) - size)
         start = time.thread_time()
         search(asked[first : first + size])
         found.append(time.thread_time() - start)
-    return float(np.median(found))
+    return found
 
 
 def arrive(kind: str, rounds: str, queries: str, *folders: str) -> Json:
@@ -137,8 +142,9 @@ def arrive(kind: str, rounds: str, queries: str, *folders: str) -> Json:
     found: Json = {}
     for folder in folders:
         search = opened(kind, folder)
-        sizes = (1, 8, LARGEST_BATCH)
-        costs = {str(size): median_seconds(search, asked, size) for size in sizes}
+        # A queue waits for the slow searches too: means of rounds in which the sizes take turns.
+        turns = [{size: np.mean(times(search, asked, size)) for size in BATCHES} for _ in range(int(rounds))]
+        costs = {str(size): float(np.mean([turn[size] for turn in turns])) for size in BATCHES}
         most = LARGEST_BATCH / costs[str(LARGEST_BATCH)]
         found[folder] = {"costs": costs, "loads": {}}
         for load in LOADS:

@@ -1,6 +1,7 @@
-"""What `scale_model.py` measures beside indexes, in processes of their own: galleries, codes, strangers, copies.
+"""What `scale_model.py` measures beside indexes, in own processes: galleries, memory, codes, strangers and pictures.
 
     python _scale_facts.py gallery N FOLDER
+    python _scale_facts.py reading VECTORS.npy
     python _scale_facts.py codes FOLDER
     python _scale_facts.py strangers QUERIES.npy VECTORS.npy N …
     python _scale_facts.py copies CACHE DATA SET …
@@ -17,9 +18,10 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from _gallery_made import small_model
-from _scale_child import Json
+from _scale_child import FEWEST, SECONDS, Json
 from _search_data import DIMENSION, Data, K, clustered, clusters, pictures
 from _service import made_pictures
 from semelha import Gallery, read_folder
@@ -40,11 +42,13 @@ RERANKED = (0, 2, 10)  # times K candidates, ranked again by the exact vectors
 CHANGES = 25  # enrollments of a calibrated gallery, each followed by two identifications
 FPIR = 0.01
 COPIES = 200  # pictures of a set
+READ, READINGS = (1e6, 1e9), 61  # bytes, and how many sizes
 
 
 def main() -> None:
     what, *arguments = sys.argv[1:]
-    print(json.dumps({"gallery": gallery, "codes": codes, "strangers": strangers, "copies": copies}[what](*arguments)))
+    measures = {each.__name__: each for each in (gallery, reading, codes, strangers, copies)}
+    print(json.dumps(measures[what](*arguments)))
 
 
 def gallery(n: str, folder: str) -> Json:
@@ -82,6 +86,25 @@ def gallery(n: str, folder: str) -> Json:
         "change": float(np.median(changed)),
         "database": database,
     }
+
+
+def reading(vectors: str) -> list[tuple[int, float]]:
+    """Seconds of one thread for the products of a vector with some of the first rows of a file that is mapped.
+
+    They are read from the page cache and kept by what caches the processor has: bytes, and the median of some seconds.
+    """
+    stored, found = np.load(vectors, mmap_mode="r"), []
+    query = np.array(stored[0])
+    with threadpool_limits(1):
+        for size in np.geomspace(READ[0], min(READ[1], stored.nbytes), READINGS):
+            rows, seconds = stored[: int(size) // stored[0].nbytes], list[float]()
+            rows @ query
+            while len(seconds) < FEWEST or sum(seconds) < SECONDS:
+                start = time.thread_time()
+                rows @ query
+                seconds.append(time.thread_time() - start)
+            found.append((rows.nbytes, float(np.median(seconds))))
+    return found
 
 
 def codes(folder: str) -> list[Json]:

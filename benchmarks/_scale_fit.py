@@ -1,9 +1,11 @@
 """Cost models of an index by its number of vectors, fitted to measurements and tried on sizes that were left out.
 
-A law is a sum of terms whose work is counted: a + b · work(n), none negative. Work is the vectors of a scan, or the
+A law is a sum of terms whose work is counted: a + b · work(n), none negative. Work is the bytes of a scan, or the
 centroids and vectors of the cells that are searched. Of a search in a graph three factors grow slowly with n: the depth
-that the recall needs, the steps to the neighborhood, and the cost of a step as caches hold a smaller part. Their
-product is fitted as a power, b · n^p, and so is the time to build a graph, which is n searches.
+that the recall needs, the steps to the neighborhood, and the cost of a step as caches hold a smaller part. Among 10,000
+to 2,000,000 vectors their product grows as √n. Depth and steps alone grow more slowly, so that far beyond what was
+measured, where no cache holds anything, a + b · √n is too much rather than too little. The time to build a graph is
+fitted as a power, b · n^p.
 """
 
 from __future__ import annotations

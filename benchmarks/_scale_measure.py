@@ -34,7 +34,7 @@ REPEATS = {10_000: 3, 30_000: 3, 100_000: 3}  # of builds; once above
 MOST_ALONE = 300_000  # vectors of a build with one thread
 OPENINGS = 7
 QUERIES = 2000
-GALLERIES = (3_000, 10_000, 30_000, 100_000)
+GALLERIES = (10_000, 30_000, 100_000, 300_000, 1_000_000)
 STRANGERS = 10_000
 CHILD, FACTS = (Path(__file__).with_name(f"_scale_{name}.py") for name in ("child", "facts"))
 
@@ -108,9 +108,10 @@ def arrive(cache: Path, rounds: int) -> None:
 
 
 def facts(cache: Path, pictures: Path) -> None:
-    """Galleries, codes, strangers and copies of pictures."""
+    """Galleries, memory, codes, strangers and copies of pictures."""
     for n in GALLERIES:
         keep(cache, f"gallery-{n}", "gallery", [str(n), str(cache)], FACTS)
+    keep(cache, "reading", "reading", [str(data(cache, 128))], FACTS)
     keep(cache, "codes", "codes", [str(cache)], FACTS)
     asked = cache / f"strangers-{STRANGERS}.npy"
     np.save(asked, clustered(3, STRANGERS))

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from math import isqrt
+from math import isqrt, sqrt
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from _scale_queue import arrivals, batched
 MEASURED = Path(__file__).with_name("scale_measured.json")
 MAIN = 128
 ARRIVALS = 40_000
-CACHES = np.geomspace(1e6, 1e9, 31)  # bytes that may stay in a cache from one scan to the next
 Json = dict[str, Any]
 Points = dict[int, float]
 
@@ -53,7 +52,7 @@ def collect(cache: Path, kept: Json) -> Json:
     found["arrivals"] = kept.get("arrivals", {}) | {folder.rpartition("-")[2]: one for folder, one in arrived.items()}
     before = {one["n"]: one for one in kept.get("galleries", [])}
     found["galleries"] = [read(f"gallery-{n}", before.get(n)) for n in GALLERIES]
-    found |= {name: read(name, kept.get(name)) for name in ("codes", "strangers", "copies")}
+    found |= {name: read(name, kept.get(name)) for name in ("reading", "codes", "strangers", "copies")}
     found["served"] = served(RESULTS.read_text(encoding="utf-8"))
     return json.loads(json.dumps(found))  # type: ignore[no-any-return]
 
@@ -99,32 +98,42 @@ def points(measured: Json, what: str, kind: str, dimension: int = MAIN) -> Point
     return found
 
 
-def query_law(kind: str, depths: Mapping[int, float], times: Mapping[int, float]) -> Law:
-    """Seconds of a query, from those at some sizes; in cells, with as many probes as the index chose at each size."""
+def query_law(measured: Json, kind: str, dimension: int) -> Callable[[Mapping[int, float]], Law]:
+    """How the law of a query's seconds is made from those at some sizes."""
     if kind == "scan":
-        return law(constant_and(lambda n: n), times)
+        return partial(law, constant_and(lambda n: n))
     if kind.startswith("graph"):
-        return power_law(times)
+        return partial(law, constant_and(sqrt))
+    return partial(cells_law, reading(measured), dimension, points(measured, "depth", kind, dimension))
+
+
+def cells_law(read: Law, dimension: int, depths: Mapping[int, float], times: Mapping[int, float]) -> Law:
+    """Seconds of a search in cells, with as many probes as the index chose at each size.
+
+    The codes that are visited take the time to read as many bytes of all codes, and a constant each, as the centroids.
+    """
     last = depths[max(depths)]
 
-    def visited(n: float) -> float:
+    def visited(n: float) -> tuple[float, float]:
         cells = 4 * isqrt(int(n))
-        return cells + depths.get(int(n), last) * n / cells
+        return cells, depths.get(int(n), last) * n / cells
 
-    return law(constant_and(visited), times)
+    def seconds_read(n: float) -> float:
+        return read(n * dimension) * visited(n)[1] / n
+
+    rest = law(visited, {n: seconds - seconds_read(n) for n, seconds in times.items()})
+    return lambda n: rest(n) + seconds_read(n)
 
 
-def scanned_law(times: Mapping[int, float]) -> Law:
-    """Seconds of a scan for one query, by bytes: those that no cache holds from one scan to the next cost more.
+def reading(measured: Json) -> Law:
+    """Seconds to read bytes once, again and again, by a plain product: between the sizes that were measured."""
+    sizes, seconds = np.array(measured["reading"], float).T
+    return lambda size: size * float(np.interp(np.log(size), np.log(sizes), seconds / sizes))
 
-    The size of the cache is that of a grid with the least squares.
-    """
 
-    def with_cache(size: float) -> tuple[float, Law]:
-        found = law(constant_and(lambda n: n, lambda n: n if n > size else 0.0), times)
-        return sum((found(n) / seconds - 1) ** 2 for n, seconds in times.items()), found
-
-    return min((with_cache(size) for size in CACHES), key=lambda one: one[0])[1]
+def scanned_law(read: Law, times: Mapping[int, float]) -> Law:
+    """Seconds of a scan for one query, by bytes: the time that the machine takes to read them, and a constant."""
+    return law(constant_and(read), times)
 
 
 def scanned(measured: Json) -> Points:
@@ -141,7 +150,7 @@ def build_law(kind: str, times: Mapping[int, float]) -> Law:
     """CPU seconds of a build."""
     if kind.startswith("graph"):
         return power_law(times)
-    return law(constant_and(lambda n: n, lambda n: n**1.5), times)
+    return law(lambda n: (n, n**1.5), times)
 
 
 def open_law(kind: str, dimension: int, times: Mapping[int, float]) -> Law:
@@ -151,13 +160,14 @@ def open_law(kind: str, dimension: int, times: Mapping[int, float]) -> Law:
 
 def laws(measured: Json, kind: str, dimension: int = MAIN) -> Laws:
     """The laws of an index, of all that was measured."""
+    made = query_law(measured, kind, dimension)
+    batch = made(points(measured, "batch", kind, dimension))
     if kind == "scan":
-        by_bytes = scanned_law(scanned(measured))
-        batch = query_law(kind, {}, points(measured, "batch", kind, dimension))
+        by_bytes = scanned_law(reading(measured), scanned(measured))
         return Laws(lambda n: by_bytes(n * bytes_a_vector(kind, dimension, n)), batch, lambda n: 0.0)
-    depths = points(measured, "depth", kind, dimension)
     return Laws(
-        *(query_law(kind, depths, points(measured, what, kind, dimension)) for what in ("alone", "batch")),
+        made(points(measured, "alone", kind, dimension)),
+        batch,
         build_law(kind, points(measured, "build", kind, dimension)),
     )
 
@@ -190,15 +200,14 @@ def predictions(measured: Json) -> Iterator[Prediction]:
     """Every size left out in turn, of everything that is fitted."""
     for kind, dimension in CASES:
         name = f"{kind}, {dimension}"
-        depths = points(measured, "depth", kind, dimension) if kind != "scan" else {}
         for what in ("batch",) if kind == "scan" else ("alone", "batch"):
-            made = partial(query_law, kind, depths)
+            made = query_law(measured, kind, dimension)
             yield from left_out(f"{name}: query, {what}", made, points(measured, what, kind, dimension))
         if kind != "scan":
             yield from left_out(f"{name}: build", partial(build_law, kind), points(measured, "build", kind, dimension))
         opening = partial(open_law, kind, dimension)
         yield from left_out(f"{name}: open", opening, points(measured, "open", kind, dimension))
-    yield from left_out("scan, by bytes: query, alone", scanned_law, scanned(measured))
+    yield from left_out("scan, by bytes: query, alone", partial(scanned_law, reading(measured)), scanned(measured))
     for what, made in GALLERY_WORK.items():
         yield from left_out(f"gallery: {what}", made, gallery_points(measured, what))
     yield from left_out("strangers: threshold", power_law, thresholds(measured))

@@ -95,7 +95,7 @@ def errors_body(measured: Json) -> str:
         + table(columns, [row(one) for one in fitted])
         + "\n\nComputed: bytes on disk from what a file has, of all indexes above, with an error of at most "
         f"{max(abs(one.error) for one in sizes):.1%}; merges from the sizes that `semelha.index` selects and the law "
-        "of builds; latencies by simulation of the queue, from seconds of batches of 1, 8 and 64 (measured: "
+        "of builds; latencies by simulation of the queue, from mean seconds of batches of 1 to 64 (measured: "
         "the same arrivals with a real search of each batch, whose CPU time is the clock).\n\n"
         + table([columns[0], "vectors", *columns[2:]], [row(one) for one in counted if one not in sizes])
     )

@@ -8,7 +8,7 @@ import pytest
 from _scale_fit import constant_and, law, left_out, power_law
 from _scale_page import PAGE, Plan, filled, large
 from _scale_plan import Assumptions, Laws, crossing, merges, sharded, strangers_for
-from _scale_points import MEASURED, computed, predictions, scanned_law, served
+from _scale_points import MEASURED, cells_law, computed, predictions, reading, scanned_law, served
 from _scale_queue import arrivals, batched, slowest
 from _scale_report import errors_body, measured_body, short
 from semelha.index import LinearIndex
@@ -30,9 +30,20 @@ def test_no_coefficient_is_negative() -> None:
 
 
 def test_a_scan_costs_more_beyond_the_cache() -> None:
-    found = scanned_law({n: n * (1e-10 if n < 30_000_000 else 2e-10) for n in (10**6, 10**7, 2 * 10**7, 10**8, 10**9)})
-    assert found(5e6) == pytest.approx(5e-4)
-    assert found(5e8) == pytest.approx(0.1)
+    read = reading({"reading": [(1e6, 1e-4), (2e7, 2e-3), (4e7, 8e-3), (1e9, 0.2)]})
+    assert read(1e7) == pytest.approx(1e-3)
+    assert read(1e10) == pytest.approx(2.0)
+    found = scanned_law(read, {n: 1e-4 + 1.5 * read(n) for n in (10**6, 10**7, 10**8, 10**9)})
+    assert found(5e6) == pytest.approx(1e-4 + 7.5e-4)
+    assert found(5e8) == pytest.approx(1e-4 + 0.15)
+
+
+def test_codes_take_the_time_to_read_them() -> None:
+    depths, read = {10_000: 20.0, 40_000: 10.0, 160_000: 10.0}, lambda size: 1e-10 * size
+    times = {n: 4e-8 * n**0.5 + (1e-8 + 64e-10) * depths[n] * n**0.5 / 4 for n in depths}
+    found = cells_law(read, 64, depths, times)
+    assert found(160_000) == pytest.approx(times[160_000])
+    assert found(640_000) == pytest.approx(2 * times[160_000])  # with as many probes
 
 
 def test_a_size_that_is_left_out_does_not_help_to_predict_itself() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -58,9 +59,8 @@ def edit(path: Path, *statement: object) -> None:
 def test_a_wish_that_cannot_be(model: Model, tmp_path: Path, key: str, value: object) -> None:
     path = tmp_path / "gallery"
     calibrated(model, path, Scoring())
-    with sqlite3.connect(path / "gallery.sqlite") as database:
+    with closing(sqlite3.connect(path / "gallery.sqlite")) as database:
         found = json.loads(database.execute("SELECT value FROM meta WHERE key = 'calibration'").fetchone()[0])
-    database.close()
     edit(path, "UPDATE meta SET value = ? WHERE key = 'calibration'", (json.dumps({**found, key: value}),))
     with Gallery.open(path) as gallery, pytest.raises(GalleryError, match="damaged"):
         gallery.identify_vectors(vectors(1, 1, 8))

@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_small_classes_share_a_transaction_and_what_is_reported_is_durable(galle
     reported = []
 
     def progress(done: int, total: int) -> None:
-        with sqlite3.connect(gallery.path / "gallery.sqlite") as other:
+        with closing(sqlite3.connect(gallery.path / "gallery.sqlite")) as other:
             reported.append((done, total, other.execute("SELECT count(*) FROM examples").fetchone()[0]))
 
     sizes = [1] * (TRANSACTION_SIZE + 20) + [TRANSACTION_SIZE + 5, 3]
@@ -121,7 +122,7 @@ def test_a_gallery_from_before_hashes_had_a_basis_still_knows_its_pictures(galle
     gallery.enroll("a", [jpeg(0), noise(0)])
     gallery.reject(jpeg(1), "a")
     gallery.close()
-    with connect(gallery.path / "gallery.sqlite") as database:
+    with closing(connect(gallery.path / "gallery.sqlite")) as database:
         for table in CHECKED:
             for event in ("inserted", "updated", "deleted"):
                 database.execute(f"DROP TRIGGER {table}_{event}")

@@ -1,7 +1,7 @@
 """Servers of small galleries, called without a network."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from semelha.embedders import Model
 from semelha.gallery import Gallery
 from semelha.service.app import create_app
 from semelha.service.settings import Settings
+from semelha.service.state import State
 
 SUBJECTS = 40
 
@@ -36,6 +37,13 @@ def new(tiny: Model, tmp_path: Path) -> Path:
     """An empty gallery."""
     Gallery.create(tmp_path / "new", tiny).close()
     return tmp_path / "new"
+
+
+@pytest.fixture
+def state() -> Iterator[State]:
+    """What a server without a state file remembers."""
+    with closing(State()) as made:
+        yield made
 
 
 @pytest.fixture

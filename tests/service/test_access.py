@@ -119,8 +119,8 @@ def test_each_key_has_a_rate(new: Path, serving: Serving, key: Callable[[Role], 
     assert client.get("/api/v1/model", headers=second).status_code == 200
 
 
-def test_a_rate_refills_with_time() -> None:
-    limit = RateLimit(10.0, State())
+def test_a_rate_refills_with_time(state: State) -> None:
+    limit = RateLimit(10.0, state)
     for _ in range(20):
         limit.take("a", now=0.0)
     with pytest.raises(Busy):

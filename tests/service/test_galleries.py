@@ -40,9 +40,9 @@ def test_each_gallery_answers_under_its_name_and_the_first_without(shop: Path, n
     assert client.get(f"/api/v1/galleries/shop/jobs/{job}").status_code == 404
 
 
-def test_galleries_that_cannot_be_served(shop: Path, tmp_path: Path) -> None:
+def test_galleries_that_cannot_be_served(shop: Path, state: State, tmp_path: Path) -> None:
     def opened(*paths: Path) -> Galleries:
-        return Galleries(Settings(galleries=paths), Metrics(), State())
+        return Galleries(Settings(galleries=paths), Metrics(), state)
 
     with pytest.raises(UsageError, match="no gallery is named"):
         opened()
@@ -145,10 +145,10 @@ def test_the_state_forgets_what_another_process_removes(
     assert client.get("/api/v1/recognition/subjects").json() == {"subjects": ["empty-one", "gala"]}
 
 
-def test_a_gallery_that_was_replaced_is_closed_when_no_call_uses_it(tiny: Model, tmp_path: Path) -> None:
+def test_a_gallery_that_was_replaced_is_closed_when_no_call_uses_it(tiny: Model, state: State, tmp_path: Path) -> None:
     for name in ("shop", "other"):
         Gallery.create(tmp_path / name, tiny).close()
-    served = Served("shop", tmp_path / "shop", Settings(), Metrics(), State())
+    served = Served("shop", tmp_path / "shop", Settings(), Metrics(), state)
     used = served.gallery
     shutil.rmtree(tmp_path / "shop")
     (tmp_path / "other").rename(tmp_path / "shop")

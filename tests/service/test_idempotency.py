@@ -171,9 +171,11 @@ def test_an_answer_that_came_before_the_body_was_read(client: TestClient) -> Non
     assert [one.status_code for one in answers] == [404, 404]
 
 
-def test_a_clock_that_jumps_drops_no_answer_and_keeps_none_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_jumps_drops_no_answer_and_keeps_none_for_longer(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The clock of the machine starts again with it: answers of before are remembered for another day at most."""
-    answers, clock = Answers(State()), [1000.0]
+    answers, clock = Answers(state), [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
     def kept(secret: bytes) -> bool:

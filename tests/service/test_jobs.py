@@ -16,8 +16,8 @@ from semelha.service.problems import Busy, PrematureStop, Problem
 from semelha.service.state import State
 
 
-def test_a_job_tells_its_progress_and_result() -> None:
-    jobs, seen = Jobs(State(), 4, Metrics()), []
+def test_a_job_tells_its_progress_and_result(state: State) -> None:
+    jobs, seen = Jobs(state, 4, Metrics()), []
 
     def work(job: Job) -> str:
         seen.append(job.record.state)
@@ -39,8 +39,8 @@ def test_a_job_tells_its_progress_and_result() -> None:
     ("error", "status", "said"),
     [(CalibrationError("too few"), 409, "too few"), (RuntimeError("secret"), 500, "server")],
 )
-def test_a_job_that_fails_has_a_problem(error: Exception, status: int, said: str) -> None:
-    jobs, cleaned = Jobs(State(), 4, Metrics()), threading.Event()
+def test_a_job_that_fails_has_a_problem(error: Exception, status: int, said: str, state: State) -> None:
+    jobs, cleaned = Jobs(state, 4, Metrics()), threading.Event()
 
     def work(job: Job) -> None:
         raise error
@@ -55,8 +55,8 @@ def test_a_job_that_fails_has_a_problem(error: Exception, status: int, said: str
     assert "secret" not in job.record.problem["detail"]
 
 
-def test_a_job_is_cancelled_at_its_next_step_or_before_it_begins() -> None:
-    jobs = Jobs(State(), 8, Metrics())
+def test_a_job_is_cancelled_at_its_next_step_or_before_it_begins(state: State) -> None:
+    jobs = Jobs(state, 8, Metrics())
     go = threading.Event()
 
     def work(job: Job) -> None:
@@ -74,8 +74,8 @@ def test_a_job_is_cancelled_at_its_next_step_or_before_it_begins() -> None:
     assert {job.record.done for job in started} == {0, 1}
 
 
-def test_a_job_that_a_stop_ends_has_failed_and_one_that_was_cancelled_has_not() -> None:
-    jobs = Jobs(State(), 8, Metrics())
+def test_a_job_that_a_stop_ends_has_failed_and_one_that_was_cancelled_has_not(state: State) -> None:
+    jobs = Jobs(state, 8, Metrics())
     go = threading.Event()
 
     def work(job: Job) -> None:
@@ -91,8 +91,8 @@ def test_a_job_that_a_stop_ends_has_failed_and_one_that_was_cancelled_has_not() 
     assert jobs.get(waiting.record.id, "shop").problem == STOPPED
 
 
-def test_the_latest_jobs_are_remembered_and_no_more_wait() -> None:
-    jobs = Jobs(State(), 3, Metrics())
+def test_the_latest_jobs_are_remembered_and_no_more_wait(state: State) -> None:
+    jobs = Jobs(state, 3, Metrics())
     go = threading.Event()
     cleaned: list[Any] = []
     waiting = [jobs.start("test", "shop", lambda job: go.wait(10), cleanup=lambda: None) for _ in range(3)]
@@ -118,7 +118,7 @@ def states(tmp_path: Path) -> Iterator[list[State]]:
         state.close()
 
 
-def test_every_process_tells_of_a_job_and_can_cancel_it(states: list[State]) -> None:
+def test_every_process_tells_of_a_job_and_can_cancel_it(states: list[State], state: State) -> None:
     first, second = (Jobs(state, 4, Metrics()) for state in states)
 
     def work(job: Job) -> None:
@@ -141,7 +141,7 @@ def test_every_process_tells_of_a_job_and_can_cancel_it(states: list[State]) -> 
         jobs.close()
 
 
-def test_a_job_is_remembered_and_fails_with_its_process(states: list[State], tmp_path: Path) -> None:
+def test_a_job_is_remembered_and_fails_with_its_process(states: list[State], tmp_path: Path, state: State) -> None:
     first, second = (Jobs(state, 2, Metrics()) for state in states)
     go = threading.Event()
     done = first.start("test", "shop", lambda job: {"a": [1]}, cleanup=lambda: None)

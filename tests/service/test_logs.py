@@ -105,8 +105,8 @@ def test_a_server_writes_json(workers: int, tiny: Model, tmp_path: Path) -> None
         _, err = process.communicate(timeout=30)
     lines = [json.loads(one) for one in err.splitlines()]
     requests = [one for one in lines if one["message"] == "request"]
-    assert [one["status"] for one in requests] == [201, 404, 401]
-    first = requests[0]
+    assert sorted(one["status"] for one in requests) == [201, 401, 404]  # of several processes in any order
+    (first,) = (one for one in requests if one["status"] == 201)
     assert (first["request_id"], first["method"], first["gallery"]) == ("id-1", "POST", "shop")
     assert first["route"].endswith("/subjects")
     assert first["caller"] == key.split("_")[1]

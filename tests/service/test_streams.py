@@ -33,8 +33,8 @@ class Reader:
 
 
 @pytest.fixture
-def jobs() -> Jobs:
-    return Jobs(State(), 8, Metrics())
+def jobs(state: State) -> Jobs:
+    return Jobs(state, 8, Metrics())
 
 
 def waiting(jobs: Jobs) -> Job:

@@ -3,6 +3,7 @@
 import base64
 import sqlite3
 import zlib
+from contextlib import closing
 
 import pytest
 
@@ -39,12 +40,12 @@ def test_a_change_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.Monkey
 
 
 def test_a_whole_database_is_in_changesets_that_are_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    db = sqlite3.connect(":memory:")
-    db.execute("CREATE TABLE vectors (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB)")
-    db.executemany("INSERT INTO vectors (data) VALUES (?)", [(bytes(100),)] * 10)
-    for name, value in {"BYTES": 250, "ROWS": 4}.items():
-        monkeypatch.undo()
-        monkeypatch.setattr(changeset, name, value)
-        found = [part["vectors"]["put"] for part in whole(db) if "vectors" in part]
-        assert [len(rows) for rows in found] == ([3, 3, 3, 1] if name == "BYTES" else [4, 4, 2])
-        assert [row[0] for rows in found for row in rows] == list(range(1, 11))
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute("CREATE TABLE vectors (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB)")
+        db.executemany("INSERT INTO vectors (data) VALUES (?)", [(bytes(100),)] * 10)
+        for name, value in {"BYTES": 250, "ROWS": 4}.items():
+            monkeypatch.undo()
+            monkeypatch.setattr(changeset, name, value)
+            found = [part["vectors"]["put"] for part in whole(db) if "vectors" in part]
+            assert [len(rows) for rows in found] == ([3, 3, 3, 1] if name == "BYTES" else [4, 4, 2])
+            assert [row[0] for rows in found for row in rows] == list(range(1, 11))

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_no_subject_is_left_without_an_example(path: Path) -> None:
 def test_what_else_is_damaged_goes_with_a_warning(
     path: Path, table: str, statement: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with Store(path).reading() as view:
+    with closing(Store(path)) as store, store.reading() as view:
         before = view.change
     tamper(path, table, statement)
     store = Store(path)

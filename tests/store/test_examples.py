@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def number(store: Store, subject: str, source: str) -> int:
 
 
 def count(store: Store, table: str) -> int:
-    with sqlite3.connect(store.path) as database:
+    with closing(sqlite3.connect(store.path)) as database:
         return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_numbers_are_not_used_again(store: Store) -> None:
 def test_a_damaged_review_is_left_out_alone(store: Store) -> None:
     store.keep_reviews(new(1, 2), 10)
     store.close()
-    with sqlite3.connect(store.path) as database:
+    with closing(sqlite3.connect(store.path)) as database, database:
         database.execute("DROP TRIGGER reviews_updated")
         database.execute("UPDATE reviews SET vector = x'00' WHERE id = 1")
     again = Store(store.path)

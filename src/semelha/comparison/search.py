@@ -115,7 +115,7 @@ class Search:
             raise
         except SemelhaError as error:
             _keep(trial, SettingsTrial(number, settings, "failed", None, time.monotonic() - start, str(error)))
-            kept.tell(trial, state=TrialState.FAIL)
+            kept.tell(trial, state=TrialState.PRUNED)  # FAIL would teach the sampler nothing
         else:
             _keep(trial, SettingsTrial(number, settings, "measured", figure, time.monotonic() - start))
             kept.tell(trial, figure.value)
@@ -195,11 +195,11 @@ def _keep(trial: optuna.Trial, record: SettingsTrial) -> None:
 
 def _records(kept: optuna.Study) -> list[SettingsTrial]:
     """What was tried, and settings that were drawn again, which have the number 0."""
-    states = {"COMPLETE": "measured", "PRUNED": "pruned", "FAIL": "failed"}
+    states = {"COMPLETE": ("measured",), "PRUNED": ("pruned", "failed"), "FAIL": ("failed",)}
     found = []
     for trial in kept.get_trials(deepcopy=False):
         record: dict[str, Any] = trial.user_attrs.get("record", {})
-        if record and record["state"] == states.get(trial.state.name):  # else its run was killed
+        if record and record["state"] in states.get(trial.state.name, ()):  # else its run was killed
             figure = record["r_at_1"]
             found.append(SettingsTrial(**{**record, "r_at_1": None if figure is None else Figure(*figure)}))
     return found

@@ -110,8 +110,8 @@ class FlatBuilder:
 
 
 def _max_norm(mapped: NDArray[np.float32]) -> float:
-    norms = (np.linalg.norm(mapped[start : start + BLOCK], axis=1).max() for start in range(0, len(mapped), BLOCK))
-    return float(max(norms, default=0.0))
+    blocks = (mapped[start : start + BLOCK] for start in range(0, len(mapped), BLOCK))
+    return float(np.sqrt(max((np.vecdot(block, block).max() for block in blocks), default=0.0)))
 
 
 class Tree:
