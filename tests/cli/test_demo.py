@@ -22,6 +22,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_demo(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """It prints the figures and both baselines, and writes a model, a gallery and a report."""
+    pytest.importorskip("torch")
     (tmp_path / "demo").mkdir()
     (tmp_path / "demo" / "README.txt").touch()
     (tmp_path / "demo" / "model").mkdir()  # a demo that was killed while it trained is replaced

@@ -181,6 +181,7 @@ def test_help_is_written(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_every_command_writes_any_name(
     encoding: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("torch")
     shutil.copytree(world.folder / "shop", tmp_path / "shop")
     for expected, words in world.commands(tmp_path):
         status, out, err = run(monkeypatch, encoding, *words)
@@ -191,6 +192,7 @@ def test_every_command_writes_any_name(
 
 
 def test_every_json_is_utf_8(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
     shutil.copytree(world.folder / "shop", tmp_path / "shop")
     for expected, words in world.commands(tmp_path):
         status, out, err = run(monkeypatch, "cp932", *words, "--json")

@@ -33,6 +33,7 @@ def test_an_output_that_cannot_be_written_is_refused_before_the_work(
     kind: str, tiny: Model, photos: Path, shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
+    pytest.importorskip("torch")
     (tmp_path / "taken").mkdir()
     (tmp_path / "file").write_text("x")
     place = {"a folder": tmp_path / "taken", "below a file": tmp_path / "file" / "x"}.get(kind, tmp_path / "new" / "x")

@@ -14,6 +14,8 @@ from tests.tiny_model import noise
 from semelha.embedders import load_embedder
 from semelha.images import read_dataset, write_shards
 
+pytest.importorskip("torch")
+
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:

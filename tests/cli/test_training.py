@@ -72,6 +72,7 @@ def test_words_of_two_trainings_do_not_mix(
 
 def test_pretrained_weights_become_a_model(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a size, of the one that timm has the weights for; then enrolled and evaluated as any other."""
+    pytest.importorskip("torch")
     import timm
     from safetensors.torch import save_file
 
@@ -97,6 +98,7 @@ def test_pretrained_weights_become_a_model(photos: Path, tmp_path: Path, capsys:
 def test_backbone_is_named_by_the_folder_of_its_weights(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    pytest.importorskip("torch")
     import timm
 
     timm.models.save_for_hf(timm.create_model("resnet10t"), tmp_path / "mine", safe_serialization=True)
@@ -111,6 +113,7 @@ def test_a_plan_is_printed_and_nothing_is_trained(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What Python plans with the same settings, without a place for a model."""
+    pytest.importorskip("torch")
     from semelha.deep import TrainingSettings
 
     before = sorted(tmp_path.rglob("*"))
@@ -144,6 +147,7 @@ def words(tmp_path: Path) -> list[str]:
 
 
 def test_train_from_the_command_line(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch")
     assert answer(capsys, *words)["steps_taken"] == 3
     assert load_embedder(tmp_path / "m").dim == 16
 
@@ -151,6 +155,7 @@ def test_train_from_the_command_line(words: list[str], tmp_path: Path, capsys: p
 @pytest.mark.slow
 def test_train_in_a_process_as_users_run_it(words: list[str], tmp_path: Path) -> None:
     """`test_torchrun.py` has another of its kind that is not slow."""
+    pytest.importorskip("torch")
     command = [sys.executable, "-m", "semelha.cli", *words, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr

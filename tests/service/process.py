@@ -13,7 +13,8 @@ def server(
     *arguments: object, tmp_path: Path, command: str = "serve", model: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A running server, and its address. `model` is that of new galleries."""
-    words = [sys.executable, "-W", "error", "-m", "semelha.cli", command, *map(str, arguments), "--port", "0"]
+    warnings = os.environ.get("PYTHONWARNINGS", "error")
+    words = [sys.executable, "-W", warnings, "-m", "semelha.cli", command, *map(str, arguments), "--port", "0"]
     environment = {**os.environ, "SEMELHA_KEYS": str(tmp_path / "keys.json"), "SEMELHA_STATE": str(tmp_path / "state")}
     if model is not None:
         environment["SEMELHA_MODEL"] = str(model)

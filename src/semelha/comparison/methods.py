@@ -29,7 +29,6 @@ from semelha.metrics import (
     Jeffreys,
     JensenShannon,
     KullbackLeibler,
-    Mahalanobis,
     Matusita,
     Metric,
     ReverseKullbackLeibler,
@@ -252,13 +251,7 @@ def _distances(base: Base, words: tuple[str, str]) -> Iterator[Method]:
                 metric = learned_metric(vectors, labels, learner, own_scales=base.own_scales, reduced=reduced)
             size = base.source.size + sum(np.asarray(array).nbytes for array in metric.arrays().values())
             dim = vectors.shape[1]
-            if not isinstance(metric, Mahalanobis):
-                return Learned(partial(study.vectors, base), metric, dim, size, study.milliseconds(base), known)
-
-            def mapped(asked: Rows) -> Vectors:  # once, and not for each pair
-                return np.asarray(metric.stored_map(study.vectors(base, asked).astype(np.float64)))
-
-            return Learned(mapped, Euclidean(), dim, size, study.milliseconds(base), known)
+            return Learned(partial(study.vectors, base), metric, dim, size, study.milliseconds(base), known)
 
         about = f"{text[0].upper()}{text[1:]} on {base.name}."
         command = (*TRAIN, "--method", key, *words)

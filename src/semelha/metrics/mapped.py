@@ -40,11 +40,14 @@ class MappedMetric(Metric):
         The link: x, √x, 1 − x or −x, each 0 where it would be below. None if `link` is overridden.
     between_uses_maps : bool
         `between` is computed from the maps too, not from a formula that is more accurate.
+    maps_are_costly : bool
+        Maps take longer than distances of mapped rows: `nearest` maps each row once, and not each candidate.
     """
 
     product: ClassVar[Product]
     link_type: ClassVar[LinkType | None] = None
     between_uses_maps: ClassVar[bool] = True
+    maps_are_costly: ClassVar[bool] = False
     search = "maps"
 
     @property
@@ -72,10 +75,13 @@ class MappedMetric(Metric):
         The candidates of a query stand side by side. Same numbers as `between` if `between_uses_maps`.
         """
         q, m = a.shape
-        b = self.stored_map(s).reshape((q, s.shape[0] // max(1, q), m))
+        return self.between_mapped(a[:, None, :], self.stored_map(s).reshape((q, s.shape[0] // max(1, q), m)))
+
+    def between_mapped(self, a: Array, b: Array) -> Array:
+        """Compute the distances of mapped rows, which broadcast: φ(q) (…, m), ψ(s) (…, m) → (…)."""
         if self.product == "ip":
-            return self.link(vecdot(a[:, None, :], b))
-        difference = a[:, None, :] - b
+            return self.link(vecdot(a, b))
+        difference = a - b
         return self.link(vecdot(difference, difference))
 
     def between_unchecked(self, q: Array, s: Array) -> Array:
@@ -94,7 +100,10 @@ class MappedMetric(Metric):
         return positive_part(squares - 2 * inner)
 
     def _nearest(self, q: Array, s: Array, k: int) -> tuple[Array, Array]:
-        return nearest_by_product(q, s, k, self.between_unchecked, self.query_map(q), self.stored_map(s), self.product)
+        a, b = self.query_map(q), self.stored_map(s)
+        if self.maps_are_costly:
+            return nearest_by_product(a, b, k, self.between_mapped, a, b, self.product)
+        return nearest_by_product(q, s, k, self.between_unchecked, a, b, self.product)
 
 
 class ScannedMetric(Metric):

@@ -64,8 +64,10 @@ class _SelfSearch:
     """A search block by block: `set_limits` of all blocks, then `select_candidates` of all, then `rank`."""
 
     def __init__(self, metric: MappedMetric, x: NDArray[np.float64], k: int) -> None:
-        self.metric, self.x, self.k = metric, x, k
         mapped = metric.stored_map(x)
+        self.k = k
+        self.x: NDArray[np.float64] = mapped if metric.maps_are_costly else x
+        self.between = metric.between_mapped if metric.maps_are_costly else metric.between_unchecked
         a, b = as_inner_products(mapped, mapped, metric.product, symmetric=True)
         self.rows, self.columns = a.astype(np.float32), np.ascontiguousarray(b.astype(np.float32).T)
         longest = float(np.sqrt(vecdot(a, a).max() * vecdot(b, b).max()))
@@ -119,8 +121,7 @@ class _SelfSearch:
         order = np.argsort(i * len(self.x) + j)
         i, j, values = i[order] - rows.start, j[order], values[order]
         enough = values >= (self._kth_of_rows(i, values, rows.stop - rows.start) - self.slack)[i]
-        between = self.metric.between_unchecked
-        return rank_candidates(np, i[enough], j[enough], self.x[rows], self.x, self.k, between)
+        return rank_candidates(np, i[enough], j[enough], self.x[rows], self.x, self.k, self.between)
 
     def _kth_of_rows(self, i: NDArray[np.int64], values: NDArray[np.float32], n: int) -> NDArray[np.float32]:
         """The k-th largest of the values of each row, which are sorted by row: (n,)."""

@@ -125,6 +125,7 @@ class Mahalanobis(MappedMetric):
     has_triangle_inequality = True
     product = "l2sq"
     link_type = "sqrt"
+    maps_are_costly = True
     array_names = ("L",)
 
     def __init__(self, M: Any = None, *, L: Any = None) -> None:
@@ -218,6 +219,7 @@ class Agreement(MappedMetric):
     name = "agreement"
     has_triangle_inequality = True
     product = "l2sq"
+    maps_are_costly = True
     array_names = ("features", "thresholds", "weights")
 
     def __init__(self, *, features: Any, thresholds: Any, weights: Any) -> None:
