@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from itertools import count
 from pathlib import Path
 from shutil import copytree
@@ -102,6 +103,8 @@ def save_killed(folder: Path) -> None:
         copy = copytree(folder / "old", folder / str(at))
         index = loaded(copy)
         change(index)
+        while len(os.listdir("/proc/self/task")) > 1:  # a thread that was joined may take a moment to end
+            time.sleep(0.001)
         child = os.fork()
         if not child:
             with Steps(at, lambda: os.kill(os.getpid(), signal.SIGKILL)).watched():
