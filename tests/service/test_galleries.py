@@ -159,7 +159,8 @@ def test_a_gallery_that_was_replaced_is_closed_when_no_call_uses_it(tiny: Model,
         len(used)
 
     def is_open() -> bool:
-        opened = [os.readlink(each.path) for each in os.scandir("/proc/self/fd") if os.path.lexists(each.path)]
+        paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+        opened = [os.readlink(path) for path in paths if os.path.lexists(path)]
         return any(name.startswith(str(tmp_path / "shop")) and name.endswith("(deleted)") for name in opened)
 
     assert is_open()

@@ -42,7 +42,7 @@ _REJECTIONS = (
 )
 REJECTIONS_LISTED = (
     "SELECT rejections.id, name, content_hash, source, rejections.created, picture"
-    f" FROM {_REJECTIONS} AND (?1 IS NULL OR name = ?1) AND rejections.id > ?2 ORDER BY rejections.id LIMIT ?3"
+    f" FROM {_REJECTIONS} AND name = coalesce(?, name) AND rejections.id > ? ORDER BY rejections.id LIMIT ?"
 )
 REJECTED_VECTORS = f"SELECT name, content_hash, vector FROM {_REJECTIONS} AND name IN (SELECT value FROM json_each(?))"
 
