@@ -127,11 +127,21 @@ def median_seconds(search: Callable[[Vectors], object], asked: Vectors, size: in
 
 
 def times(search: Callable[[Vectors], object], asked: Vectors, size: int) -> list[float]:
+    """CPU seconds of searches for `size` queries, always others."""
+
+    def search_some(turn: int) -> None:
+        first = turn * size % (len(asked) - size)
+        search(asked[first : first + size])
+
+    return repeated(search_some)
+
+
+def repeated(call: Callable[[int], object]) -> list[float]:
+    """CPU seconds of calls with 0, 1, …, for about `SECONDS`."""
     found: list[float] = []
     while len(found) < FEWEST or sum(found) < SECONDS:
-        first = len(found) * size % (len(asked) - size)
         start = time.thread_time()
-        search(asked[first : first + size])
+        call(len(found))
         found.append(time.thread_time() - start)
     return found
 

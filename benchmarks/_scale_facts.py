@@ -21,7 +21,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from _gallery_made import small_model
-from _scale_child import FEWEST, SECONDS, Json
+from _scale_child import Json, repeated
 from _search_data import DIMENSION, Data, K, clustered, clusters, pictures
 from _service import made_pictures
 from semelha import Gallery, read_folder
@@ -91,19 +91,15 @@ def gallery(n: str, folder: str) -> Json:
 def reading(vectors: str) -> list[tuple[int, float]]:
     """Seconds of one thread for the products of a vector with some of the first rows of a file that is mapped.
 
-    They are read from the page cache and kept by what caches the processor has: bytes, and the median of some seconds.
+    They are read from the page cache and kept by what caches the processor has: bytes, and the median of some products.
     """
     stored, found = np.load(vectors, mmap_mode="r"), []
     query = np.array(stored[0])
     with threadpool_limits(1):
         for size in np.geomspace(READ[0], min(READ[1], stored.nbytes), READINGS):
-            rows, seconds = stored[: int(size) // stored[0].nbytes], list[float]()
+            rows = stored[: int(size) // stored[0].nbytes]
             rows @ query
-            while len(seconds) < FEWEST or sum(seconds) < SECONDS:
-                start = time.thread_time()
-                rows @ query
-                seconds.append(time.thread_time() - start)
-            found.append((rows.nbytes, float(np.median(seconds))))
+            found.append((rows.nbytes, float(np.median(repeated(lambda _, rows=rows: rows @ query)))))
     return found
 
 

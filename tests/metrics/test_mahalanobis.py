@@ -5,6 +5,7 @@ import pytest
 
 from semelha.errors import ModelError, UsageError
 from semelha.metrics import Euclidean, Mahalanobis, metric_from_card
+from semelha.metrics.self_neighbors import self_neighbors
 
 random = np.random.default_rng(0)
 
@@ -86,3 +87,23 @@ def test_a_matrix_that_makes_numbers_too_large_is_an_error() -> None:
         with pytest.raises(UsageError, match="too large"):
             compare(x, x)
     assert np.isfinite(Mahalanobis(L=1e100 * np.eye(2)).pairwise(x, x)).all()
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_neighbors_map_each_row_once(alone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not each candidate again, which takes longer than all else."""
+    x = random.normal(size=(300, 12))
+    metric, mapped = Mahalanobis(L=random.normal(size=(4, 12))), 0
+    query_map = Mahalanobis.query_map
+
+    def counted(self: Mahalanobis, q: np.ndarray) -> np.ndarray:
+        nonlocal mapped
+        mapped += len(q)
+        return query_map(self, q)
+
+    distances = np.sort(metric.pairwise(x, x), axis=1)[:, :20]
+    monkeypatch.setattr(Mahalanobis, "query_map", counted)
+    found = self_neighbors(metric, x, 20) if alone else metric.nearest(x, x, 20)
+    assert found is not None
+    assert mapped == (len(x) if alone else 2 * len(x))
+    np.testing.assert_allclose(found[1], distances, atol=1e-6)
